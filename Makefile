@@ -1,0 +1,54 @@
+# Every target sets itself up from a bare Python 3.11+: nothing is installed outside this checkout.
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+READY := .venv/.ready
+ARGS ?=
+
+.PHONY: demo test check bench chaos fmt lock clean help
+
+help: ## what can be asked
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+demo: $(READY) ## trade from a chat page in the browser, against a simulated broker
+	@$(BIN)/python -m bot demo $(ARGS)
+
+test: $(READY) ## the fast tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## style, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(READY) ## speed, as ratios taken in one run
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(READY) ## faults by the hundred, and what became of the orders
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fmt: $(READY) ## put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(READY) ## renew requirements.lock: exact versions with hashes, without the address of any index
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv export --quiet --all-groups --no-emit-project --no-header --no-annotate --format requirements-txt -o requirements.lock
+	@$(BIN)/uv export --quiet --no-dev --no-default-groups --no-emit-project --no-header --no-annotate --format requirements-txt -o deploy/requirements.lock
+	@rm -f uv.lock
+
+clean: ## forget the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .pytest_cache
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kisbot needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
+	@echo "[1/3] .venv: creating a private environment ..."
+	@$(PYTHON) -m venv .venv
+	@echo "[2/3] .venv: installing the locked packages (a minute at most) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "[3/3] .venv: installing kisbot itself ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(PYTHON) -c 'open("$(READY)", "w").close()'
