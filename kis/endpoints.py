@@ -1,0 +1,255 @@
+"""The table of KIS calls: every path, TR id, lane and page rule stands here once.
+
+The names of the calls follow the KIS portal's page for each; the TR ids of the current generation are those
+of the official repository (open-trading-api, July 2026). The legacy generation is what the portal listed
+before: KIS may shut it off unannounced.
+This module imports nothing of ours, so that a simulator can be built on the same table as the client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Env(StrEnum):
+    """Which KIS answers, the real market or the paper one. Keys, hosts and accounts belong to exactly one."""
+
+    REAL = "real"
+    PAPER = "paper"
+
+
+class Generation(StrEnum):
+    """Which set of TR ids is sent; orders and order lists bear a venue field only in the current one."""
+
+    CURRENT = "current"
+    LEGACY = "legacy"
+
+
+class Lane(IntEnum):
+    """Who goes first when calls wait for the broker's rate limit: the lower the number, the sooner."""
+
+    CANCEL = 0
+    ORDER = 1
+    FILLS = 2
+    QUOTE = 3
+    REPORT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TrIds:
+    """The `tr_id` of one call: None where the environment does not offer it, "" where it bears none."""
+
+    real: str | None
+    paper: str | None
+    legacy_real: str | None
+    legacy_paper: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How long a page is (rows, real and paper) and how wide its cursor (characters, padded with blanks)."""
+
+    real: int
+    paper: int
+    width: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One call of the KIS REST API.
+
+    Attributes:
+        name: our name for it, as it stands in errors and logs.
+        method: HTTP method.
+        path: path below the REST host.
+        tr: TR ids by environment and generation.
+        lane: its place when calls wait for the rate limit.
+        paging: the page rule, or None where one answer is all there is.
+        writes: True where a call changes the account, so that it must never be sent twice on a guess.
+        ledger: True for reads of the order ledger (원장), which KIS throttles apart from the rest (EGW00215).
+        source: where the path and the ids are documented.
+        alternative: what to ask instead where an environment does not offer it.
+    """
+
+    name: str
+    method: str
+    path: str
+    tr: TrIds
+    lane: Lane
+    paging: Paging | None = None
+    writes: bool = False
+    ledger: bool = False
+    source: str = ""
+    alternative: str = ""
+
+    def tr_id(self, env: Env, generation: Generation) -> str | None:
+        """The `tr_id` to send; None where the environment does not offer the call, "" where it bears none."""
+        if generation is Generation.LEGACY:
+            return self.tr.legacy_real if env is Env.REAL else self.tr.legacy_paper
+        return self.tr.real if env is Env.REAL else self.tr.paper
+
+    def page_size(self, env: Env) -> int | None:
+        """Rows of a full page, or None where the call has no pages."""
+        if self.paging is None:
+            return None
+        return self.paging.real if env is Env.REAL else self.paging.paper
+
+
+def _everywhere(tr_id: str) -> TrIds:
+    return TrIds(tr_id, tr_id, tr_id, tr_id)
+
+
+def _real_only(tr_id: str, legacy: str | None = None) -> TrIds:
+    return TrIds(tr_id, None, legacy or tr_id, None)
+
+
+_TRADING = "/uapi/domestic-stock/v1/trading/"
+_QUOTATIONS = "/uapi/domestic-stock/v1/quotations/"
+
+TOKEN = Endpoint("token", "POST", "/oauth2/tokenP", _everywhere(""), Lane.ORDER, source="KIS portal, 접근토큰발급(P)")
+REVOKE = Endpoint(
+    "revoke", "POST", "/oauth2/revokeP", _everywhere(""), Lane.REPORT, source="KIS portal, 접근토큰폐기(P)"
+)
+HASHKEY = Endpoint("hashkey", "POST", "/uapi/hashkey", _everywhere(""), Lane.ORDER, source="KIS portal, Hashkey")
+
+# The side is in the TR id alone: 0012 (0802 before) buys, 0011 (0801 before) sells.
+BUY = Endpoint(
+    "buy",
+    "POST",
+    _TRADING + "order-cash",
+    TrIds("TTTC0012U", "VTTC0012U", "TTTC0802U", "VTTC0802U"),
+    Lane.ORDER,
+    writes=True,
+    source="KIS portal, 주식주문(현금)",
+)
+SELL = Endpoint(
+    "sell",
+    "POST",
+    _TRADING + "order-cash",
+    TrIds("TTTC0011U", "VTTC0011U", "TTTC0801U", "VTTC0801U"),
+    Lane.ORDER,
+    writes=True,
+    source="KIS portal, 주식주문(현금)",
+)
+REVISE_CANCEL = Endpoint(
+    "revise_cancel",
+    "POST",
+    _TRADING + "order-rvsecncl",
+    TrIds("TTTC0013U", "VTTC0013U", "TTTC0803U", "VTTC0803U"),
+    Lane.CANCEL,
+    writes=True,
+    source="KIS portal, 주식주문(정정취소)",
+)
+BALANCE = Endpoint(
+    "balance",
+    "GET",
+    _TRADING + "inquire-balance",
+    TrIds("TTTC8434R", "VTTC8434R", "TTTC8434R", "VTTC8434R"),
+    Lane.REPORT,
+    Paging(50, 20),
+    ledger=True,
+    source="KIS portal, 주식잔고조회",
+)
+BUYING_POWER = Endpoint(
+    "buying_power",
+    "GET",
+    _TRADING + "inquire-psbl-order",
+    TrIds("TTTC8908R", "VTTC8908R", "TTTC8908R", "VTTC8908R"),
+    Lane.QUOTE,
+    ledger=True,
+    source="KIS portal, 매수가능조회",
+)
+EXECUTIONS = Endpoint(
+    "executions",
+    "GET",
+    _TRADING + "inquire-daily-ccld",
+    TrIds("TTTC0081R", "VTTC0081R", "TTTC8001R", "VTTC8001R"),
+    Lane.FILLS,
+    Paging(100, 15),
+    ledger=True,
+    source="KIS portal, 주식일별주문체결조회 (3개월 이내)",
+)
+EXECUTIONS_OLDER = Endpoint(
+    "executions_older",
+    "GET",
+    _TRADING + "inquire-daily-ccld",
+    TrIds("CTSC9215R", "VTSC9215R", "CTSC9115R", "VTSC9115R"),
+    Lane.REPORT,
+    Paging(100, 15),
+    ledger=True,
+    source="KIS portal, 주식일별주문체결조회 (3개월 이전)",
+)
+OPEN_ORDERS = Endpoint(
+    "open_orders",
+    "GET",
+    _TRADING + "inquire-psbl-rvsecncl",
+    _real_only("TTTC0084R", "TTTC8036R"),
+    Lane.FILLS,
+    Paging(50, 50),
+    ledger=True,
+    source="KIS portal, 주식정정취소가능주문조회",
+    alternative="executions()",
+)
+PRICE = Endpoint(
+    "price",
+    "GET",
+    _QUOTATIONS + "inquire-price",
+    _everywhere("FHKST01010100"),
+    Lane.QUOTE,
+    source="KIS portal, 주식현재가 시세",
+)
+ORDER_BOOK = Endpoint(
+    "order_book",
+    "GET",
+    _QUOTATIONS + "inquire-asking-price-exp-ccn",
+    _everywhere("FHKST01010200"),
+    Lane.QUOTE,
+    source="KIS portal, 주식현재가 호가/예상체결",
+)
+DAILY_BARS = Endpoint(
+    "daily_bars",
+    "GET",
+    _QUOTATIONS + "inquire-daily-itemchartprice",
+    _everywhere("FHKST03010100"),
+    Lane.REPORT,
+    source="KIS portal, 국내주식기간별시세",
+)
+VOLUME_RANK = Endpoint(
+    "volume_rank",
+    "GET",
+    _QUOTATIONS + "volume-rank",
+    _real_only("FHPST01710000"),
+    Lane.REPORT,
+    source="KIS portal, 거래량순위",
+    alternative="price() of each symbol you watch",
+)
+# FHKUP03500100, seen beside this path in circulating documents, belongs to inquire-daily-indexchartprice.
+INDEX = Endpoint(
+    "index",
+    "GET",
+    _QUOTATIONS + "inquire-index-price",
+    _real_only("FHPUP02100000"),
+    Lane.QUOTE,
+    source="KIS portal, 국내업종 현재지수",
+    alternative='price("069500"), an ETF that follows the KOSPI 200',
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    TOKEN,
+    REVOKE,
+    HASHKEY,
+    BUY,
+    SELL,
+    REVISE_CANCEL,
+    BALANCE,
+    BUYING_POWER,
+    EXECUTIONS,
+    EXECUTIONS_OLDER,
+    OPEN_ORDERS,
+    PRICE,
+    ORDER_BOOK,
+    DAILY_BARS,
+    VOLUME_RANK,
+    INDEX,
+)

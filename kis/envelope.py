@@ -1,0 +1,185 @@
+"""What stands around every call: the headers that go out, and the reading of what comes back."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from kis.codes import Verdict, code_of, message_of, order_no_of, setting_of, verdict
+from kis.errors import (
+    BadRequest,
+    KisError,
+    Misconfigured,
+    Refused,
+    Throttled,
+    TokenRejected,
+    Unavailable,
+    Unknown,
+    Unsupported,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from kis.config import KisConfig
+    from kis.endpoints import Endpoint
+    from kis.pace import Pace
+
+HeaderList = list[tuple[bytes, bytes]]
+
+_LEDGER_THROTTLE = "EGW00215"
+_TOKEN_THROTTLE = "EGW00133"  # noqa: S105 - a code of KIS, no password
+_LONGEST_MESSAGE = 200
+# A status decides for reads only, and only where there is no word of KIS's.
+_BY_STATUS: dict[int, type[KisError]] = {401: TokenRejected, 403: TokenRejected, 429: Throttled}
+_BY_VERDICT: dict[Verdict, type[KisError]] = {
+    Verdict.THROTTLED: Throttled,
+    Verdict.TOKEN: TokenRejected,
+    Verdict.MALFORMED: BadRequest,
+    Verdict.BUSINESS: Refused,
+}
+
+
+class Headers:
+    """The request headers KIS asks for (KIS portal, the header table of every page)."""
+
+    def __init__(self, app_key: str, app_secret: str) -> None:
+        kind = (b"content-type", b"application/json; charset=utf-8")
+        agent = (b"user-agent", b"kisbot")
+        self.bare: HeaderList = [kind, agent]
+        self.keyed: HeaderList = [
+            kind,
+            (b"appkey", app_key.encode()),
+            (b"appsecret", app_secret.encode()),
+            agent,
+        ]
+        self._static = [*self.keyed, (b"custtype", b"P")]
+
+    def full(self, token: str, tr_id: str, *, follow: bool = False, hashed: str = "") -> HeaderList:
+        """The headers of a call with a token; `follow` asks for a following page, `hashed` signs a body."""
+        headers = [
+            *self._static,
+            (b"authorization", b"Bearer " + token.encode()),
+            (b"tr_id", tr_id.encode()),
+            (b"tr_cont", b"N" if follow else b""),
+        ]
+        if hashed:
+            headers.append((b"hashkey", hashed.encode()))
+        return headers
+
+
+class Trace:
+    """Watches a request on its way out (httpx's `trace` extension), to know whether a byte of it left."""
+
+    __slots__ = ("begun", "sent")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.sent = False
+
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        """Notes one event of the transport; any but connecting counts as sending, lest a new name hide it."""
+        del info
+        self.begun = True
+        if not event.startswith("connection."):
+            self.sent = True
+
+
+def decoded(content: bytes) -> dict[str, Any] | None:
+    """The JSON object of an answer, None where it is none."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def clock_offset(dates: Iterable[tuple[str, datetime, datetime]]) -> float:
+    """Median of (KIS's `Date` header minus the middle of sending and receiving), in seconds; 0 for none."""
+    offsets = []
+    for text, sent, received in dates:
+        try:
+            theirs = parsedate_to_datetime(text)
+        except ValueError:
+            continue
+        if theirs.tzinfo is None:
+            theirs = theirs.replace(tzinfo=UTC)
+        offsets.append((theirs - (sent + (received - sent) / 2)).total_seconds())
+    return statistics.median(offsets) if offsets else 0.0
+
+
+class Judge:
+    """Makes the right error of an answer that is no success."""
+
+    def __init__(self, config: KisConfig, pace: Pace) -> None:
+        """Knows what must not be told, and whom to slow down.
+
+        Args:
+            config: its key, secret and account number never stand in an error.
+            pace: learns of every rate refusal.
+        """
+        self._env = config.env.value
+        self._secrets = (config.app_key, config.app_secret, config.cano)
+        self._pace = pace
+
+    def read(self, endpoint: Endpoint, status: int, body: dict[str, Any] | None) -> KisError:
+        """The error of a read: what is not certain is `Unavailable`."""
+        return self._error(endpoint, status, body, Unavailable)
+
+    def write(self, endpoint: Endpoint, status: int, body: dict[str, Any] | None) -> KisError:
+        """The error of a write: what KIS's code does not make certain is `Unknown`."""
+        error = self._error(endpoint, status, body, Unknown)
+        if body is None or not order_no_of(body):
+            return error
+        return Unknown(
+            f"refused, yet with an order number: {error.message}",
+            code=error.code,
+            status=status,
+            endpoint=endpoint.name,
+            env=self._env,
+        )
+
+    def token(self, endpoint: Endpoint, status: int, body: dict[str, Any] | None) -> KisError:
+        """The error of a token request: refused for reasons of access, it is the key."""
+        error = self._error(endpoint, status, body, Unavailable)
+        if not isinstance(error, TokenRejected):
+            return error
+        return Misconfigured(
+            error.message,
+            setting=setting_of(error.code),
+            code=error.code,
+            status=status,
+            endpoint=endpoint.name,
+            env=self._env,
+        )
+
+    def _error(
+        self, endpoint: Endpoint, status: int, body: dict[str, Any] | None, uncertain: type[KisError]
+    ) -> KisError:
+        body = body or {}
+        code = code_of(body)
+        answered = body.get("rt_cd") is not None
+        where: dict[str, Any] = {"code": code, "status": status, "endpoint": endpoint.name, "env": self._env}
+        if code is None and not answered:
+            kind = uncertain if uncertain is Unknown else _BY_STATUS.get(status, uncertain)
+            if kind is Throttled:
+                self._pace.throttled()
+            return kind(f"HTTP {status} without an answer of KIS's", **where)
+        words = self._clean(message_of(body)) or f"refused without a word (HTTP {status})"
+        meaning = verdict(code, status=status, answered=answered)
+        if meaning is Verdict.SETTING:
+            return Misconfigured(words, setting=setting_of(code), **where)
+        if meaning is Verdict.UNSUPPORTED:
+            return Unsupported(words, alternative=endpoint.alternative, **where)
+        if meaning is Verdict.THROTTLED and code != _TOKEN_THROTTLE:
+            self._pace.throttled(ledger=code == _LEDGER_THROTTLE)
+        return _BY_VERDICT.get(meaning, uncertain)(words, **where)
+
+    def _clean(self, words: str) -> str:
+        for secret in self._secrets:
+            words = words.replace(secret, "…")
+        return words[:_LONGEST_MESSAGE]

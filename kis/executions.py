@@ -1,0 +1,96 @@
+"""Reports on today's orders: the order list, read again and again, sooner when something says there is news.
+
+A fill notice over the websocket bears no fill number and no cumulative quantity, so that it can only be the reason
+to read the list: the list's cumulative quantities are the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import structlog
+
+from kis.errors import KisError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")  # one reading: a list, or the lists of several days
+
+_SLOWEST = 8  # times the interval, while the broker is away
+
+
+class ExecutionsPoll(Generic[_T]):
+    """Reads the order list at an interval, or at once when woken."""
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[_T]],
+        interval: Callable[[], float],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            read: reads the whole list, or raises a `KisError`.
+            interval: seconds until the next reading, asked anew each time.
+            sleep: waits.
+        """
+        self._read = read
+        self._interval = interval
+        self._sleep = sleep
+        self._woken = asyncio.Event()
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Has the list read at once; a reading under way is followed by another."""
+        self._woken.set()
+
+    async def run(
+        self,
+        on_reports: Callable[[_T], Awaitable[None]],
+        on_failure: Callable[[KisError], Awaitable[None]],
+        on_recovery: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Polls until it is cancelled.
+
+        Args:
+            on_reports: gets every complete list; what it raises ends the poll.
+            on_failure: hears once that the list cannot be read.
+            on_recovery: hears once that it can be read again, before `on_reports` gets it.
+        """
+        while True:
+            self._woken.clear()
+            try:
+                reports = await self._read()
+            except KisError as failure:
+                await self._failed(failure, on_failure)
+            else:
+                await self._recovered(on_recovery)
+                await on_reports(reports)
+            await self._rest()
+
+    async def _failed(self, failure: KisError, on_failure: Callable[[KisError], Awaitable[None]]) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            _log.warning("executions_away", error=type(failure).__name__, code=failure.code, reason=str(failure))
+            await on_failure(failure)
+
+    async def _recovered(self, on_recovery: Callable[[], Awaitable[None]]) -> None:
+        if self._failures:
+            _log.info("executions_back", failures=self._failures)
+            self._failures = 0
+            await on_recovery()
+
+    async def _rest(self) -> None:
+        seconds = self._interval() * min(2 ** min(self._failures, 10), _SLOWEST)
+        waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._woken.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()

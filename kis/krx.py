@@ -1,0 +1,312 @@
+"""The rules of the Korea Exchange as pure functions: ticks, price limits, sessions, calendar, sell tax.
+
+Prices are whole won and days are KST. Holidays and odd hours are data (`data/krx_calendar.json`, written by
+scripts/make_calendar.py), as they change by decree; what KIS itself says of a day wins where it can be asked.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from importlib import resources
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import structlog
+
+KST = ZoneInfo("Asia/Seoul")
+
+_log = structlog.get_logger(__name__)
+_ONE_DAY = timedelta(days=1)
+_SATURDAY = 5
+
+# In force since 2023-01-25, the same for KOSPI and KOSDAQ: (price below, tick); the last row has no end.
+_STOCK_TICKS = (
+    (2_000, 1),
+    (5_000, 5),
+    (20_000, 10),
+    (50_000, 50),
+    (200_000, 100),
+    (500_000, 500),
+    (None, 1_000),
+)
+_ETF_TICKS = ((2_000, 1), (None, 5))
+
+
+class Band(NamedTuple):
+    """The lowest and the highest price an order may bear today, in won."""
+
+    lower: int
+    upper: int
+
+
+class Hours(NamedTuple):
+    """When the regular session of a day begins and ends, KST."""
+
+    open: time
+    close: time
+
+
+class Session(StrEnum):
+    """The part of the exchange's day; which order types are taken depends on it."""
+
+    CLOSED = "closed"
+    OPENING_AUCTION = "opening_auction"
+    REGULAR = "regular"
+    CLOSING_AUCTION = "closing_auction"
+    AFTER_CLOSE = "after_close"
+    SINGLE_PRICE = "single_price"
+    AFTER_MARKET = "after_market"
+
+
+# --- ticks ------------------------------------------------------------------------------------------------
+
+
+def tick_size(price: int, *, etf: bool = False) -> int:
+    """The price unit (호가단위) in won at a price.
+
+    Args:
+        price: won; at least 1.
+        etf: True for ETF and ETN, which have two bands only.
+
+    Raises:
+        ValueError: the price is not positive.
+    """
+    if price < 1:
+        msg = f"a price is at least 1 won, not {price}"
+        raise ValueError(msg)
+    for below, tick in _ETF_TICKS if etf else _STOCK_TICKS:
+        if below is None or price < below:
+            return tick
+    raise AssertionError  # the last row of either table has no end
+
+
+def on_tick(price: int, *, etf: bool = False) -> bool:
+    """Whether the exchange takes an order at this price: positive, and a multiple of its tick."""
+    return price >= 1 and price % tick_size(price, etf=etf) == 0
+
+
+def tick_neighbours(price: int, *, etf: bool = False) -> tuple[int, int]:
+    """The nearest valid price at or below, and at or above; twice the price itself when it is valid.
+
+    Raises:
+        ValueError: the price is not positive.
+    """
+    tick = tick_size(price, etf=etf)
+    below = price - price % tick
+    return below, below if below == price else below + tick
+
+
+def step(price: int, ticks: int, *, etf: bool = False) -> int:
+    """The price `ticks` valid prices higher (or lower, when negative); 2,000 is followed downward by 1,999.
+
+    A price off tick counts from its neighbour behind, so that one step always reaches the next valid price.
+    There is nothing below 1 won: steps beyond it stay there.
+
+    Raises:
+        ValueError: the price is not positive.
+    """
+    below, above = tick_neighbours(price, etf=etf)
+    return _up(below, ticks, etf=etf) if ticks >= 0 else _down(above, -ticks, etf=etf)
+
+
+def _up(price: int, ticks: int, *, etf: bool) -> int:
+    for below, tick in _ETF_TICKS if etf else _STOCK_TICKS:
+        if below is None:
+            return price + ticks * tick
+        if price < below:
+            room = (below - price) // tick
+            if ticks <= room:
+                return price + ticks * tick
+            price, ticks = below, ticks - room
+    raise AssertionError  # the last row of either table has no end
+
+
+def _down(price: int, ticks: int, *, etf: bool) -> int:
+    bands = _ETF_TICKS if etf else _STOCK_TICKS
+    floors = (below for below, _ in reversed(bands[:-1]))
+    for (_, tick), floor in zip(reversed(bands), (*floors, 1), strict=True):
+        if floor is not None and price > floor:
+            room = (price - floor) // tick
+            if ticks <= room:
+                return price - ticks * tick
+            price, ticks = floor, ticks - room
+    return 1
+
+
+def price_band(base: int, *, etf: bool = False) -> Band:
+    """The day's price limits around a base price (기준가, KIS `stck_sdpr`): 30 % each way, in won.
+
+    The width is 30 % of the base cut to the base's tick; the upper limit is cut again to its own tick.
+    First days after listing, liquidation trading and leveraged ETFs have other widths: where KIS tells the
+    limits (`Quote.upper_limit`, `Quote.lower_limit`), they win.
+
+    Raises:
+        ValueError: the base price is not positive.
+    """
+    width = base * 3 // 10
+    width -= width % tick_size(base, etf=etf)
+    lower = tick_neighbours(base - width, etf=etf)[1]
+    return Band(lower, max(lower, tick_neighbours(base + width, etf=etf)[0]))
+
+
+# --- calendar ---------------------------------------------------------------------------------------------
+
+
+class _Calendar:
+    """The bundled table of closed weekdays and odd hours."""
+
+    def __init__(self) -> None:
+        text = resources.files(__package__).joinpath("data/krx_calendar.json").read_text(encoding="utf-8")
+        table = json.loads(text)
+        self.first = date.fromisoformat(table["first"])
+        self.last = date.fromisoformat(table["last"])
+        self.closed = frozenset(map(date.fromisoformat, table["closed"]))
+        self.hours = {
+            date.fromisoformat(day): Hours(time.fromisoformat(row["open"]), time.fromisoformat(row["close"]))
+            for day, row in table["hours"].items()
+        }
+        self.warned = False
+
+    def closed_on(self, day: date) -> bool:
+        if not self.first <= day <= self.last and not self.warned:
+            self.warned = True
+            _log.warning("calendar_outside_table", day=str(day), first=str(self.first), last=str(self.last))
+        return day in self.closed
+
+
+_calendar = _Calendar()
+_USUAL_HOURS = Hours(time(9, 0), time(15, 30))
+
+
+def is_trading_day(day: date) -> bool:
+    """Whether the exchange is open that day; outside the bundled years every weekday counts as open."""
+    return day.weekday() < _SATURDAY and not _calendar.closed_on(day)
+
+
+def next_trading_day(day: date) -> date:
+    """The first trading day after `day`."""
+    day += _ONE_DAY
+    while not is_trading_day(day):
+        day += _ONE_DAY
+    return day
+
+
+def previous_trading_day(day: date) -> date:
+    """The last trading day before `day`."""
+    day -= _ONE_DAY
+    while not is_trading_day(day):
+        day -= _ONE_DAY
+    return day
+
+
+def settlement_day(day: date) -> date:
+    """When shares and money of a trade on `day` change hands: the second trading day after it (D+2)."""
+    return next_trading_day(next_trading_day(day))
+
+
+def hours(day: date) -> Hours:
+    """The regular session of a day: 09:00-15:30, later on the year's first trading day and on exam day."""
+    return _calendar.hours.get(day, _USUAL_HOURS)
+
+
+# --- sessions ---------------------------------------------------------------------------------------------
+
+_AUCTION_LEAD = timedelta(minutes=30)
+_CLOSING_AUCTION = timedelta(minutes=10)
+_AFTER_CLOSE = timedelta(minutes=30)
+_SINGLE_PRICE = timedelta(hours=2)
+# KRX notice of 2026-09: the after-market took the place of the ten-minute single-price session.
+_SINGLE_PRICE_LAST = date(2026, 9, 11)
+_AFTER_MARKET_FIRST = date(2026, 9, 14)
+_AFTER_MARKET_END = time(20, 0)
+
+
+def session_at(moment: datetime) -> Session:
+    """The session the exchange is in.
+
+    Args:
+        moment: an aware datetime, in any zone.
+
+    Raises:
+        ValueError: the datetime is naive.
+    """
+    local = _local(moment)
+    day = local.date()
+    if not is_trading_day(day):
+        return Session.CLOSED
+    opens, closes = (datetime.combine(day, at, KST) for at in hours(day))
+    ends = (
+        (opens - _AUCTION_LEAD, Session.CLOSED),
+        (opens, Session.OPENING_AUCTION),
+        (closes - _CLOSING_AUCTION, Session.REGULAR),
+        (closes, Session.CLOSING_AUCTION),
+        (closes + _AFTER_CLOSE, Session.AFTER_CLOSE),
+    )
+    for end, session in ends:
+        if local < end:
+            return session
+    return _evening(local, closes + _AFTER_CLOSE)
+
+
+def _evening(local: datetime, begins: datetime) -> Session:
+    day = local.date()
+    if day <= _SINGLE_PRICE_LAST and local < begins + _SINGLE_PRICE:
+        return Session.SINGLE_PRICE
+    if day >= _AFTER_MARKET_FIRST and local < datetime.combine(day, _AFTER_MARKET_END, KST):
+        return Session.AFTER_MARKET
+    return Session.CLOSED
+
+
+def takes_orders(session: Session) -> bool:
+    """Whether plain limit (00) and market (01) orders are taken; other sessions have types of their own."""
+    return session in _TAKING_ORDERS
+
+
+_TAKING_ORDERS = frozenset({Session.OPENING_AUCTION, Session.REGULAR, Session.CLOSING_AUCTION})
+
+
+def next_open(moment: datetime) -> datetime:
+    """When orders are next taken anew: the start, after `moment`, of an opening auction (KST).
+
+    Raises:
+        ValueError: the datetime is naive.
+    """
+    local = _local(moment)
+    day = local.date()
+    while True:
+        if is_trading_day(day):
+            starts = datetime.combine(day, hours(day).open, KST) - _AUCTION_LEAD
+            if starts > local:
+                return starts
+        day += _ONE_DAY
+
+
+def _local(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        msg = "a moment bears its time zone"
+        raise ValueError(msg)
+    return moment.astimezone(KST)
+
+
+# --- tax --------------------------------------------------------------------------------------------------
+
+# Securities transaction tax and rural tax together; KOSPI and KOSDAQ sum to the same rate.
+_SELL_TAX = (
+    (date(2026, 1, 1), Decimal("0.0020")),
+    (date(2025, 1, 1), Decimal("0.0015")),
+    (date(2024, 1, 1), Decimal("0.0018")),
+    (date(2023, 1, 1), Decimal("0.0020")),
+    (date(2021, 1, 1), Decimal("0.0023")),
+    (date(2019, 6, 3), Decimal("0.0025")),
+)
+_SELL_TAX_BEFORE = Decimal("0.0030")
+
+
+def sell_tax_rate(day: date, *, etf: bool = False) -> Decimal:
+    """The tax on a sale as a fraction of its amount; ETFs bear none."""
+    if etf:
+        return Decimal(0)
+    return next((rate for since, rate in _SELL_TAX if day >= since), _SELL_TAX_BEFORE)

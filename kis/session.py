@@ -1,0 +1,399 @@
+"""The only door to KIS's REST hosts: token, pace, timeouts, retries; answers become results or errors.
+
+Reads are asked again where that may help. Writes go out once: again only where it is proven that no byte
+left, or where KIS refused the token before processing. Whatever else befalls a write is `Unknown`, for the
+caller to resolve by reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections import deque
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
+
+import httpx
+import structlog
+
+from kis.codes import NO_ROWS, code_of, said_yes
+from kis.endpoints import EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
+from kis.envelope import HeaderList, Headers, Judge, Trace, clock_offset, decoded
+from kis.errors import (
+    BadAnswer,
+    KisError,
+    NotSent,
+    Throttled,
+    TokenRejected,
+    Unavailable,
+    Unknown,
+    Unsupported,
+)
+from kis.pace import Pace
+from kis.token import TokenKeeper
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+
+    from kis.config import KisConfig
+
+_log = structlog.get_logger(__name__)
+# httpx writes each URL at INFO, and KIS's URLs hold the account number.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+Transport = httpx.AsyncBaseTransport
+
+_TIMEOUT = {"timeout": {"connect": 3.0, "read": 10.0, "write": 3.0, "pool": 10.0}}
+_WHOLE_CALL = 16.0  # seconds: an answer that drips never trips the read timeout
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_BACK_OFF = (0.5, 1.0, 2.0)
+_BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
+_DOWNLOAD = 20.0
+_MOST_PAGES = 20
+_NO_CURSOR = frozenset({"", "^^"})
+_MORE = frozenset({"F", "M"})
+_ORDER_LISTS = frozenset({EXECUTIONS, EXECUTIONS_OLDER, OPEN_ORDERS})
+
+
+class Answer(NamedTuple):
+    """KIS's yes: the body, whether more pages follow, and when it was received."""
+
+    body: dict[str, Any]
+    more: bool
+    at: datetime
+
+
+class Pages(NamedTuple):
+    """All rows of a list, and the last page's body."""
+
+    rows: list[dict[str, Any]]
+    last: dict[str, Any]
+    at: datetime
+
+
+class Session:
+    """Speaks to one environment with one app key."""
+
+    def __init__(
+        self,
+        config: KisConfig,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+        rng: random.Random,
+        transport: Transport | None = None,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            config: whose account, and where.
+            clock: the present moment in KST.
+            sleep: waits between attempts.
+            rng: the chance in those waits.
+            transport: stands in for the network.
+        """
+        self._config = config
+        self._env = config.env.value
+        self._clock = clock
+        self._sleep = sleep
+        self._rng = rng
+        self._pace = Pace(config.interval, ledger_interval=config.ledger_interval)
+        self._token = TokenKeeper(config, self._issue_token, clock=clock, sleep=sleep)
+        self._headers = Headers(config.app_key, config.app_secret)
+        self._judge = Judge(config, self._pace)
+        trust = _trust(config.rest)
+        self._reads = httpx.AsyncClient(verify=trust, trust_env=False, transport=transport)
+        # A kept connection the server has just closed would make an order's fate unknown for nothing.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._writes = httpx.AsyncClient(verify=trust, trust_env=False, limits=fresh, transport=transport)
+        self._url = lru_cache(maxsize=512)(httpx.URL)
+        self._dates: deque[tuple[str, datetime, datetime]] = deque(maxlen=20)
+        self._under_way: set[asyncio.Task[Answer]] = set()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Waits for writes under way, then closes the connections."""
+        self._closed = True
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._token.close()
+        await self._reads.aclose()
+        await self._writes.aclose()
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds KIS's clock is ahead of ours: median of 20 answers, whose times are whole seconds; 0 before any."""
+        return clock_offset(self._dates)
+
+    async def read(self, endpoint: Endpoint, params: Mapping[str, str], *, follow: bool = False) -> Answer:
+        """Asks once, and up to three times more where KIS stumbled, over ten seconds at most.
+
+        Args:
+            endpoint: what to ask.
+            params: the query.
+            follow: whether the query asks for a following page.
+
+        Raises:
+            Refused: KIS said no, or it is not offered here, or the rate or the token stayed refused.
+            Unavailable: there was no answer to use.
+        """
+        tr_id = self._offered(endpoint)
+        url = self._url(f"{self._config.rest}{endpoint.path}?{urlencode(params)}")
+        started = self._clock()
+        renewed = False
+        retries = 0
+        while True:
+            token = await self._token.get()
+            await self._pace.turn(endpoint.lane, ledger=endpoint.ledger)
+            request = _get(url, self._headers.full(token, tr_id, follow=follow))
+            try:
+                return await self._read_once(endpoint, request)
+            except TokenRejected:
+                if renewed:
+                    raise
+                renewed = True
+                await self._token.drop(token)
+            except (Throttled, Unavailable) as failure:
+                await self._pause(failure, retries, started)
+                retries += 1
+
+    async def _read_once(self, endpoint: Endpoint, request: httpx.Request) -> Answer:
+        try:
+            response, at = await self._exchange(self._reads, request)
+        except (httpx.HTTPError, TimeoutError) as failure:
+            words = f"no answer ({type(failure).__name__})"
+            raise self._failed(Unavailable, endpoint, words) from None
+        body = decoded(response.content)
+        if body is not None and said_yes(body):
+            return Answer(body, response.headers.get("tr_cont", "").strip() in _MORE, at)
+        if body is not None and code_of(body) == NO_ROWS and endpoint not in _ORDER_LISTS:
+            return Answer(body, more=False, at=at)
+        raise self._judge.read(endpoint, response.status_code, body)
+
+    async def pages(self, endpoint: Endpoint, params: Mapping[str, str], rows: str) -> Pages:
+        """Asks for a list to its end; part of a list is never returned.
+
+        Args:
+            endpoint: what to ask.
+            params: the query without its cursor.
+            rows: under which name the answers hold their rows.
+
+        Raises:
+            Refused: as `read`.
+            Unavailable: a page could not be had.
+            BadAnswer: a page holds no list, the cursor repeats itself, or there is no end to it.
+        """
+        paging = endpoint.paging
+        width = paging.width if paging else 100
+        search, position = f"CTX_AREA_FK{width}", f"CTX_AREA_NK{width}"
+        found: list[dict[str, Any]] = []
+        cursor = ("", "")
+        seen = {cursor}
+        for number in range(_MOST_PAGES):
+            query = {**params, search: cursor[0], position: cursor[1]}
+            body, more, at = await self.read(endpoint, query, follow=number > 0)
+            page = body.get(rows)
+            if page is None and code_of(body) == NO_ROWS:
+                page = []
+            if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
+                raise self._failed(BadAnswer, endpoint, f"page {number + 1} holds no list")
+            found += page
+            if not more:
+                return Pages(found, body, at)
+            cursor = (str(body.get(search.lower(), "")), str(body.get(position.lower(), "")))
+            if cursor[1].strip() in _NO_CURSOR:
+                if len(page) < (endpoint.page_size(self._config.env) or 0):
+                    return Pages(found, body, at)
+                raise self._failed(BadAnswer, endpoint, f"page {number + 1} is full and does not say where to go on")
+            if cursor in seen:
+                raise self._failed(BadAnswer, endpoint, f"page {number + 1} points at a page already read")
+            seen.add(cursor)
+        raise self._failed(BadAnswer, endpoint, f"there are more than {_MOST_PAGES} pages")
+
+    async def write(self, endpoint: Endpoint, body: Mapping[str, str]) -> Answer:
+        """Sends an order once, on a connection of its own.
+
+        A caller that is cancelled leaves an order under way alone: it is sent to its end, unheard.
+
+        Raises:
+            Refused: KIS said no: nothing happened. A throttle is not tried again here.
+            NotSent: no byte left, in up to four attempts.
+            Unknown: it may have happened.
+        """
+        tr_id = self._offered(endpoint)
+        content = json.dumps(body, ensure_ascii=False).encode()
+        started = self._clock()
+        renewed = False
+        retries = 0
+        while True:
+            token, hashed = await self._ready(endpoint, content)
+            trace = Trace()
+            headers = self._headers.full(token, tr_id, hashed=hashed)
+            request = _post(self._url(self._config.rest + endpoint.path), headers, content, trace)
+            try:
+                return await self._to_its_end(endpoint, request, trace)
+            except TokenRejected:
+                if renewed:
+                    raise
+                renewed = True
+                await self._forget(endpoint, token)
+            except NotSent as failure:
+                await self._pause(failure, retries, started)
+                retries += 1
+
+    async def _ready(self, endpoint: Endpoint, content: bytes) -> tuple[str, str]:
+        """Token, hash if wanted, and our turn: without them nothing is sent."""
+        try:
+            token = await self._token.get()
+            hashed = await self.hash(content) if self._config.hashkey else ""
+        except Unavailable as failure:
+            raise self._failed(NotSent, endpoint, failure.message) from failure
+        await self._pace.turn(endpoint.lane)
+        if self._closed:
+            raise self._failed(NotSent, endpoint, "the session is closed")
+        return token, hashed
+
+    async def _forget(self, endpoint: Endpoint, token: str) -> None:
+        try:
+            await self._token.drop(token)
+        except Unavailable as failure:
+            raise self._failed(NotSent, endpoint, failure.message) from failure
+
+    async def _to_its_end(self, endpoint: Endpoint, request: httpx.Request, trace: Trace) -> Answer:
+        sending = asyncio.create_task(self._write_once(endpoint, request, trace))
+        self._under_way.add(sending)
+        sending.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            sending.add_done_callback(lambda task: self._unheard(endpoint, task))
+            raise
+
+    def _unheard(self, endpoint: Endpoint, sending: asyncio.Task[Answer]) -> None:
+        outcome = "cancelled" if sending.cancelled() else type(sending.exception()).__name__
+        _log.warning("write_answered_unheard", endpoint=endpoint.name, env=self._env, error=outcome)
+
+    async def _write_once(self, endpoint: Endpoint, request: httpx.Request, trace: Trace) -> Answer:
+        try:
+            response, at = await self._exchange(self._writes, request)
+        except Exception as failure:  # noqa: BLE001 - whatever broke, the order may be in
+            words = f"no answer ({type(failure).__name__})"
+            kind = NotSent if _proves_not_sent(trace, failure) else Unknown
+            raise self._failed(kind, endpoint, words) from None
+        body = decoded(response.content)
+        if body is not None and said_yes(body):
+            return Answer(body, more=False, at=at)
+        raise self._judge.write(endpoint, response.status_code, body)
+
+    def _offered(self, endpoint: Endpoint) -> str:
+        if self._closed:
+            raise self._failed(NotSent if endpoint.writes else Unavailable, endpoint, "the session is closed")
+        tr_id = endpoint.tr_id(self._config.env, self._config.generation)
+        if tr_id is None:
+            words = f"KIS does not offer this on {self._env}"
+            raise Unsupported(words, alternative=endpoint.alternative, endpoint=endpoint.name, env=self._env)
+        return tr_id
+
+    def _failed(self, kind: type[KisError], endpoint: Endpoint, words: str) -> KisError:
+        return kind(words, endpoint=endpoint.name, env=self._env)
+
+    async def _pause(self, failure: KisError, retries: int, started: datetime) -> None:
+        """Waits before another attempt, or raises the failure where there is to be none."""
+        if retries >= len(_BACK_OFF):
+            raise failure
+        delay = _BACK_OFF[retries] * self._rng.uniform(0.8, 1.2)
+        if (self._clock() - started).total_seconds() + delay > _BUDGET:
+            raise failure
+        _log.info("asking_again", endpoint=failure.endpoint, after=round(delay, 2), reason=str(failure))
+        await self._sleep(delay)
+
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, datetime]:
+        before = self._clock()
+        async with asyncio.timeout(_WHOLE_CALL):
+            response = await client.send(request)
+        after = self._clock()
+        date = response.headers.get("date")
+        if date is not None:
+            self._dates.append((date, before, after))
+        return response, after
+
+    async def _issue_token(self) -> dict[str, Any]:
+        body = {
+            "grant_type": "client_credentials",
+            "appkey": self._config.app_key,
+            "appsecret": self._config.app_secret,
+        }
+        status, answer = await self._oauth(TOKEN, self._headers.bare, json.dumps(body).encode())
+        if answer is not None and "access_token" in answer:
+            return answer
+        raise self._judge.token(TOKEN, status, answer)
+
+    async def hash(self, content: bytes) -> str:
+        """KIS's hash of an order's body (KIS portal, Hashkey).
+
+        Raises:
+            Refused: KIS would not.
+            Unavailable: there was no answer to use.
+        """
+        await self._pace.turn(HASHKEY.lane)
+        try:
+            status, answer = await self._oauth(HASHKEY, self._headers.keyed, content)
+        except NotSent as failure:
+            raise self._failed(Unavailable, HASHKEY, failure.message) from None
+        hashed = answer.get("HASH") if answer is not None else None
+        if isinstance(hashed, str) and hashed.isalnum() and hashed.isascii():
+            return hashed
+        raise self._judge.read(HASHKEY, status, answer)
+
+    async def _oauth(
+        self, endpoint: Endpoint, headers: HeaderList, content: bytes
+    ) -> tuple[int, dict[str, Any] | None]:
+        request = _post(self._url(self._config.rest + endpoint.path), headers, content)
+        try:
+            response, _ = await self._exchange(self._reads, request)
+        except (httpx.HTTPError, TimeoutError) as failure:
+            kind = NotSent if isinstance(failure, _NEVER_SENT) else Unavailable
+            words = f"no answer ({type(failure).__name__})"
+            raise self._failed(kind, endpoint, words) from None
+        return response.status_code, decoded(response.content)
+
+
+def _get(url: httpx.URL, headers: HeaderList) -> httpx.Request:
+    return httpx.Request("GET", url, headers=headers, extensions=_TIMEOUT)
+
+
+def _post(url: httpx.URL, headers: HeaderList, content: bytes, trace: Trace | None = None) -> httpx.Request:
+    extensions = _TIMEOUT if trace is None else {**_TIMEOUT, "trace": trace}
+    return httpx.Request("POST", url, headers=headers, content=content, extensions=extensions)
+
+
+def _proves_not_sent(trace: Trace, failure: Exception) -> bool:
+    return not trace.sent and (trace.begun or isinstance(failure, _NEVER_SENT))
+
+
+@cache
+def _trust(url: str) -> ssl.SSLContext:
+    """One context for all connections of a host: loading the certificates is the dearest part of a client."""
+    if url.startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, as nobody is asked
+    return httpx.create_ssl_context(trust_env=False)
+
+
+async def download(url: str) -> bytes:
+    """Fetches a public file.
+
+    Raises:
+        Unavailable: it could not be had.
+    """
+    try:
+        async with httpx.AsyncClient(verify=_trust(url), trust_env=False, timeout=_DOWNLOAD) as client:
+            response = await client.get(url)
+            response.raise_for_status()
+            return response.content
+    except httpx.HTTPError as failure:
+        raise Unavailable(f"no file ({type(failure).__name__})", endpoint="download") from None

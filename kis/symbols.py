@@ -1,0 +1,240 @@
+"""Names and codes of all listed stocks, from KIS's master files; a name is looked up, never guessed.
+
+The files are lines of cp949: a head of code, ISIN and name, then a tail of fixed width. Hangul takes two bytes and
+one character, so that a line is cut by bytes, from its end (KIS repository, stocks_info, 2026-07).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from kis.errors import Unavailable
+from kis.session import download
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+    from pathlib import Path
+
+_log = structlog.get_logger(__name__)
+
+_FILES = {"KOSPI": "kospi_code.mst", "KOSDAQ": "kosdaq_code.mst"}
+_ETP_GROUPS = frozenset({"EF", "FE", "EN"})
+# Warrants and subscription rights: tens of thousands of names no order of ours can be for.
+_LEFT_OUT = frozenset({"EW", "SW", "SR"})
+_CODE = slice(0, 9)
+_NAME = slice(21, None)
+_SHORTEST_HEAD = 21
+_STRANGE_ONE_IN = 100
+_LARGEST = 50_000_000  # bytes of an unpacked file; they measure about one million
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """Where the fields of a market's tail stand, in bytes from its start."""
+
+    width: int
+    base_price: slice
+    halted: int
+
+
+_TAILS = {
+    "KOSPI": _Tail(227, slice(41, 50), 60),
+    "KOSDAQ": _Tail(221, slice(36, 45), 55),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A listed stock, ETF or ETN.
+
+    Attributes:
+        code: six characters, letters among them since 2024; seven for ETNs, which begin with Q.
+        name: its Korean name.
+        market: "KOSPI" or "KOSDAQ".
+        etf: whether the ticks of ETFs and ETNs hold.
+        group: KIS's kind of security: ST stock, EF ETF, EN ETN, RT trust ...
+        base_price: today's base price in won.
+        halted: whether trading was halted when the file was made.
+    """
+
+    code: str
+    name: str
+    market: str
+    etf: bool
+    group: str
+    base_price: int
+    halted: bool
+
+
+class Symbols:
+    """All stocks, by code and by name."""
+
+    def __init__(self, stocks: Iterable[Stock]) -> None:
+        self._by_code = {stock.code: stock for stock in stocks}
+        self._by_name: dict[str, list[Stock]] = {}
+        for stock in self._by_code.values():
+            self._by_name.setdefault(_folded(stock.name), []).append(stock)
+
+    def __len__(self) -> int:
+        return len(self._by_code)
+
+    def get(self, code: str) -> Stock | None:
+        """The stock of a code."""
+        return self._by_code.get(code.strip().upper())
+
+    def named(self, text: str) -> Stock | None:
+        """The stock of exactly this name, case and blanks aside; None also where two bear it."""
+        stocks = self._by_name.get(_folded(text), [])
+        return stocks[0] if len(stocks) == 1 else None
+
+    def search(self, text: str, limit: int = 10) -> list[Stock]:
+        """The stocks whose name or code begins with a text, then those whose name holds it; short names first."""
+        wanted = _folded(text)
+        if not wanted:
+            return []
+        names = sorted(self._by_name, key=lambda name: (len(name), name))
+        first = [s for name in names for s in self._by_name[name] if name.startswith(wanted)]
+        codes = [s for s in self._by_code.values() if s.code.casefold().startswith(wanted)]
+        within = [s for name in names for s in self._by_name[name] if wanted in name]
+        return list(dict.fromkeys([*first, *codes, *within]))[:limit]
+
+
+def _folded(text: str) -> str:
+    return "".join(text.casefold().split())
+
+
+def parse_master(content: bytes, market: str) -> list[Stock]:
+    """Reads an unpacked master file.
+
+    Args:
+        content: the file's bytes.
+        market: "KOSPI" or "KOSDAQ".
+
+    Raises:
+        ValueError: more than one line in a hundred is not as documented.
+    """
+    lines = [line for line in content.splitlines() if line.strip()]
+    stocks = []
+    strange = 0
+    for line in lines:
+        try:
+            stock = _stock(line, market)
+        except ValueError:
+            strange += 1
+            continue
+        if stock.group not in _LEFT_OUT:
+            stocks.append(stock)
+    if strange * _STRANGE_ONE_IN > len(lines):
+        msg = f"{strange} of {len(lines)} lines are not as documented"
+        raise ValueError(msg)
+    if strange:
+        _log.warning("master_lines_left_out", market=market, lines=strange)
+    return stocks
+
+
+def _stock(line: bytes, market: str) -> Stock:
+    tail = _TAILS[market]
+    head, fields = line[: -tail.width], line[-tail.width :]
+    if len(head) <= _SHORTEST_HEAD:
+        msg = f"a line of {len(line)} bytes is too short"
+        raise ValueError(msg)
+    group = fields[0:2].decode("ascii")
+    if not group.isalpha():
+        msg = "the kind of security is none"
+        raise ValueError(msg)
+    return Stock(
+        code=head[_CODE].decode("ascii").strip(),
+        name=head[_NAME].decode("cp949").strip(),
+        market=market,
+        etf=group in _ETP_GROUPS,
+        group=group,
+        base_price=int(fields[tail.base_price].strip() or 0),
+        halted=fields[tail.halted : tail.halted + 1] == b"Y",
+    )
+
+
+class Download(Protocol):
+    """Fetches a public file, or raises `Unavailable`."""
+
+    async def __call__(self, url: str, /) -> bytes:
+        """The file's bytes."""
+
+
+async def load(master_url: str, cache_dir: Path, day: date, *, fetch: Download = download) -> Symbols:
+    """The stocks of a day: from the day's copy, else downloaded, else from the latest copy there is.
+
+    Args:
+        master_url: the folder of the master files.
+        cache_dir: where copies are kept.
+        day: the day, KST.
+        fetch: fetches a file.
+
+    Raises:
+        Unavailable: they could not be had, and there is no copy.
+    """
+    await asyncio.to_thread(cache_dir.mkdir, parents=True, exist_ok=True)
+    markets = [await _market(market, master_url, cache_dir, day, fetch) for market in _FILES]
+    return Symbols(stock for stocks in markets for stock in stocks)
+
+
+async def _market(market: str, master_url: str, cache_dir: Path, day: date, fetch: Download) -> list[Stock]:
+    file = _FILES[market]
+    copy = cache_dir / f"{file}-{day:%Y%m%d}.zip"
+    stocks = await asyncio.to_thread(_read_copy, copy, market)
+    if stocks:
+        return stocks
+    try:
+        packed = await fetch(f"{master_url.rstrip('/')}/{file}.zip")
+        stocks = await asyncio.to_thread(_unpacked, packed, market)
+    except (Unavailable, ValueError) as failure:
+        return await asyncio.to_thread(_latest_copy, market, cache_dir, failure)
+    await asyncio.to_thread(_keep, copy, packed, f"{file}-*.zip")
+    return stocks
+
+
+def _latest_copy(market: str, cache_dir: Path, failure: Exception) -> list[Stock]:
+    for copy in sorted(cache_dir.glob(f"{_FILES[market]}-*.zip"), reverse=True):
+        stocks = _read_copy(copy, market)
+        if stocks:
+            _log.warning("master_file_of_another_day", market=market, copy=copy.name, reason=str(failure))
+            return stocks
+    raise Unavailable(f"no master file for {market}: {failure}", endpoint="master") from None
+
+
+def _read_copy(copy: Path, market: str) -> list[Stock]:
+    try:
+        return _unpacked(copy.read_bytes(), market)
+    except (OSError, ValueError):
+        return []
+
+
+def _unpacked(packed: bytes, market: str) -> list[Stock]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            entry = archive.getinfo(_FILES[market])
+            if entry.file_size > _LARGEST:
+                msg = f"{entry.filename} is too large"
+                raise ValueError(msg)
+            stocks = parse_master(archive.read(entry), market)
+    except (zipfile.BadZipFile, KeyError) as failure:
+        raise ValueError(str(failure)) from None
+    if not stocks:
+        msg = f"{_FILES[market]} is empty"
+        raise ValueError(msg)
+    return stocks
+
+
+def _keep(copy: Path, packed: bytes, pattern: str) -> None:
+    draft = copy.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_bytes(packed)
+    draft.replace(copy)
+    for old in sorted(copy.parent.glob(pattern))[:-2]:
+        old.unlink(missing_ok=True)

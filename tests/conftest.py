@@ -1,0 +1,23 @@
+"""What every test stands on: no address but this machine's own, and a quiet, checked log."""
+
+import ipaddress
+import socket
+from typing import Any
+
+import pytest
+
+_connect = socket.socket.connect
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reaches for any other address fails."""
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6}:
+            host = address[0]
+            if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+                pytest.fail(f"a test reached for {host}")
+        _connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

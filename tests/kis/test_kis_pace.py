@@ -1,0 +1,278 @@
+"""Who goes next, and how far apart: on a loop whose time only passes when all wait."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from itertools import pairwise
+from random import Random
+
+import pytest
+import structlog
+
+from kis.endpoints import Lane
+from kis.pace import Pace
+
+
+class _Jump(selectors.DefaultSelector):
+    """Waits for nothing: time passes instead."""
+
+    def __init__(self):
+        super().__init__()
+        self.passed = 0.0
+
+    def select(self, timeout=None):
+        # Never nothing at all: a timer due in less than the resolution of floats would be due for ever.
+        self.passed += (timeout or 0) + 1e-10
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self):
+        self.jump = _Jump()
+        super().__init__(self.jump)
+
+    def time(self):
+        return self.jump.passed
+
+
+def virtually(story):
+    """Runs a test on virtual time."""
+
+    def test():
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(story())
+
+    test.__name__ = story.__name__
+    return test
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
+class Queue:
+    """Callers and when each was let through."""
+
+    def __init__(self, pace):
+        self.pace = pace
+        self.passed = []
+        self.tasks = []
+
+    def call(self, lane, label=None, *, ledger=False):
+        async def go():
+            await self.pace.turn(lane, ledger=ledger)
+            self.passed.append((label if label is not None else lane.name, now()))
+
+        self.tasks.append(asyncio.create_task(go()))
+        return self.tasks[-1]
+
+    async def finish(self):
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        return [label for label, _ in self.passed]
+
+    def gaps(self):
+        times = [at for _, at in self.passed]
+        return [later - earlier for earlier, later in pairwise(times)]
+
+
+@virtually
+async def test_one_call_an_interval_and_never_two_together():
+    queue = Queue(Pace(0.2))
+    for number in range(30):
+        queue.call(Lane.QUOTE, number)
+    assert await queue.finish() == list(range(30))
+    assert queue.passed[0][1] < 0.001
+    assert queue.gaps() == pytest.approx([0.2] * 29)
+
+
+@virtually
+async def test_a_cancel_goes_before_all_that_wait():
+    queue = Queue(Pace(0.2))
+    for lane in (Lane.QUOTE, Lane.REPORT, Lane.QUOTE, Lane.FILLS, Lane.ORDER):
+        queue.call(lane)
+    await asyncio.sleep(0.05)
+    queue.call(Lane.CANCEL)
+    assert await queue.finish() == ["QUOTE", "CANCEL", "ORDER", "FILLS", "QUOTE", "REPORT"]
+    assert queue.passed[1][1] == pytest.approx(0.2)
+
+
+@virtually
+async def test_a_storm_of_quotes_delays_a_cancel_by_one_interval_at_most():
+    queue = Queue(Pace(1.0))
+    for _ in range(50):
+        queue.call(Lane.QUOTE)
+    await asyncio.sleep(10.3)
+    queue.call(Lane.CANCEL)
+    await queue.finish()
+    assert ("CANCEL", pytest.approx(11.0)) in queue.passed
+
+
+@virtually
+async def test_a_waiter_that_gives_up_costs_nobody_a_turn():
+    chance = Random(3)
+    queue = Queue(Pace(0.2))
+    waiting = [queue.call(Lane(chance.randrange(5)), number) for number in range(60)]
+    for task in chance.sample(waiting[1:], 40):
+        await asyncio.sleep(chance.choice([0, 0, 0.01, 0.05]))
+        task.cancel()
+    await queue.finish()
+    assert len(queue.passed) >= 20
+    assert max(queue.gaps()) == pytest.approx(0.2)
+    assert min(queue.gaps()) == pytest.approx(0.2)
+
+
+@virtually
+async def test_a_turn_granted_to_one_who_gives_up_at_that_moment_passes_on():
+    queue = Queue(Pace(0.2))
+    queue.call(Lane.QUOTE, "first")
+    second = queue.call(Lane.QUOTE, "second")
+    queue.call(Lane.QUOTE, "third")
+    await asyncio.sleep(0)
+    line = queue.pace._calls
+    grant = line._next
+
+    def grant_and_cancel():
+        line._next = grant
+        granted = grant()
+        second.cancel()
+        return granted
+
+    line._next = grant_and_cancel
+    assert await queue.finish() == ["first", "third"]
+    assert queue.passed[1][1] == pytest.approx(0.2)
+
+
+@virtually
+async def test_when_all_give_up_the_moment_stays_free():
+    queue = Queue(Pace(1.0))
+    queue.call(Lane.QUOTE, "first")
+    waiting = queue.call(Lane.QUOTE, "given up")
+    await asyncio.sleep(0.5)
+    waiting.cancel()
+    await asyncio.sleep(0.6)
+    queue.call(Lane.QUOTE, "late")
+    await queue.finish()
+    assert queue.passed[1] == ("late", pytest.approx(1.1))
+
+
+@virtually
+async def test_the_last_waiter_leaving_and_another_coming_keeps_the_distance():
+    queue = Queue(Pace(1.0))
+    queue.call(Lane.QUOTE, "first")
+    waiting = queue.call(Lane.QUOTE, "given up")
+    await asyncio.sleep(0.5)
+    waiting.cancel()
+    queue.call(Lane.QUOTE, "next")
+    queue.call(Lane.QUOTE, "after")
+    await asyncio.sleep(0.1)
+    assert queue.pace._calls._pump is not None
+    await queue.finish()
+    assert queue.passed[1:] == [("next", pytest.approx(1.0)), ("after", pytest.approx(2.0))]
+
+
+@virtually
+async def test_no_interval_no_waiting():
+    queue = Queue(Pace(0))
+    for _ in range(100):
+        queue.call(Lane.REPORT)
+    await queue.finish()
+    assert now() < 0.001
+
+
+@virtually
+async def test_a_rate_refusal_doubles_the_interval_and_it_comes_back_slowly():
+    pace = Pace(0.2)
+    queue = Queue(pace)
+    queue.call(Lane.QUOTE)
+    with structlog.testing.capture_logs() as logs:
+        pace.throttled()
+        pace.throttled()
+        assert pace.interval == pytest.approx(0.4)
+        for _ in range(5):
+            queue.call(Lane.QUOTE)
+        await queue.finish()
+        assert min(queue.gaps()) == pytest.approx(0.4)
+        await asyncio.sleep(29)
+        intervals = []
+        while pace.interval > 0.2:
+            intervals.append(pace.interval)
+            await asyncio.sleep(2)
+        assert intervals == sorted(intervals, reverse=True)
+        assert len(set(intervals)) >= 9
+        assert 85 < now() < 95
+        await queue.pace.turn(Lane.QUOTE)
+    assert [(line["event"], line["interval"]) for line in logs] == [("pace_slowed", 0.4), ("pace_recovered", 0.2)]
+
+
+@virtually
+async def test_refusals_again_and_again_stop_at_eight_times():
+    pace = Pace(1.0)
+    for _ in range(10):
+        pace.throttled()
+        await asyncio.sleep(1.5)
+    assert pace.interval == 8.0
+
+
+@virtually
+async def test_recovery_never_lets_two_calls_touch_and_never_makes_an_idle_line_wait():
+    pace = Pace(0.2)
+    queue = Queue(pace)
+    pace.throttled()
+    for _ in range(400):
+        queue.call(Lane.QUOTE)
+    await queue.finish()
+    assert min(queue.gaps()) >= 0.2 - 1e-9
+    pace.throttled()
+    await pace.turn(Lane.QUOTE)
+    await asyncio.sleep(61)
+    before = now()
+    await pace.turn(Lane.CANCEL)
+    assert now() - before < 0.001
+
+
+@virtually
+async def test_ledger_calls_keep_a_distance_of_their_own():
+    queue = Queue(Pace(0.2, ledger_interval=1.0))
+    for number in range(3):
+        queue.call(Lane.FILLS, f"ledger {number}", ledger=True)
+        queue.call(Lane.QUOTE, f"quote {number}")
+    order = await queue.finish()
+    times = dict(queue.passed)
+    assert order[:2] == ["ledger 0", "quote 0"] or order[:2] == ["quote 0", "ledger 0"]
+    assert times["ledger 1"] - times["ledger 0"] >= 0.99
+    assert times["ledger 2"] - times["ledger 1"] >= 0.99
+    assert times["quote 2"] < 1.0
+
+
+@virtually
+async def test_the_ledgers_refusal_spaces_the_ledger_and_leaves_quotes_alone():
+    pace = Pace(0.2)
+    pace.throttled(ledger=True)
+    queue = Queue(pace)
+    for number in range(3):
+        queue.call(Lane.FILLS, f"ledger {number}", ledger=True)
+        queue.call(Lane.QUOTE, f"quote {number}")
+    await queue.finish()
+    times = dict(queue.passed)
+    assert times["ledger 2"] - times["ledger 1"] >= 0.99
+    assert times["quote 2"] <= 0.61
+    await asyncio.sleep(200)
+    before = now()
+    for _ in range(3):
+        await pace.turn(Lane.FILLS, ledger=True)
+    assert now() - before == pytest.approx(0.4)
+
+
+@virtually
+async def test_giving_up_after_the_ledgers_turn_hands_it_back():
+    pace = Pace(0.5, ledger_interval=10.0)
+    queue = Queue(pace)
+    queue.call(Lane.QUOTE, "first")
+    given_up = queue.call(Lane.FILLS, "given up", ledger=True)
+    await asyncio.sleep(0.1)
+    given_up.cancel()
+    await asyncio.sleep(0)
+    queue.call(Lane.FILLS, "next", ledger=True)
+    await queue.finish()
+    assert queue.passed[1] == ("next", pytest.approx(0.5))
