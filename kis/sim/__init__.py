@@ -1,0 +1,15 @@
+"""The broker as a product of its own: KIS simulated over real HTTP, for the demo, the tests and `kisbot sim`.
+
+It shares the table of calls (`kis.endpoints`) and the exchange's rules (`kis.krx`) with the client, and nothing
+else, so that neither can hide a mistake of the other.
+"""
+
+from __future__ import annotations
+
+from kis.sim.exchange import Exchange
+from kis.sim.faults import Faults
+from kis.sim.gateway import Recorded
+from kis.sim.serving import env_lines
+from kis.sim.simulator import Simulator
+
+__all__ = ["Exchange", "Faults", "Recorded", "Simulator", "env_lines"]

@@ -1,0 +1,51 @@
+"""Fixtures: a clock that stands still, and simulators to visit."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+
+import httpx
+import pytest
+
+from kis.sim import Simulator
+from kis.sim.exchange import Exchange
+from tests.sim.customer import Clock, Customer
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def visit(clock):
+    """Opens a simulator without a socket, and a customer of it with a token in hand."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def opened(**options):
+            sim = Simulator(**{"clock": clock, "rate_limit": False, **options})
+            transport = httpx.ASGITransport(app=sim.app)
+            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://kis"))
+            return await Customer(sim, http).log_in()
+
+        yield opened
+
+
+@pytest.fixture(params=["paper", "real"])
+def profile(request):
+    return request.param
+
+
+@pytest.fixture
+def opened(clock):
+    def opened(**options):
+        seed = options.pop("seed", 1)
+        return Exchange(**{"clock": clock, "rng": random.Random(seed), **options})
+
+    return opened
+
+
+@pytest.fixture
+def exchange(opened):
+    return opened()
