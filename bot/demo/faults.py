@@ -1,0 +1,86 @@
+"""Faults by name: what a network and a busy Telegram do to a bot, planted for the calls that come next.
+
+| name       | what the bot meets                                  | details and their defaults       |
+|------------|-----------------------------------------------------|----------------------------------|
+| refuse     | the connection closes, nothing done                 |                                  |
+| lose_reply | the call is carried out, then the connection closes |                                  |
+| flood      | 429, nothing done                                   | retry_after=1 (seconds)          |
+| error      | any refusal, nothing done                           | status=500, description="..."    |
+| slow       | the call is carried out late                        | seconds=1.0                      |
+| conflict   | 409, as if a second bot read the same updates       |                                  |
+| down       | every connection closes, until `clear()`            |                                  |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+NAMES = frozenset({"refuse", "lose_reply", "flood", "error", "slow", "conflict", "down"})
+_HOW: dict[str, dict[str, Any]] = {
+    "flood": {"retry_after": 1},
+    "error": {"status": 500, "description": "Internal Server Error"},
+    "slow": {"seconds": 1.0},
+}
+
+
+@dataclass
+class Planted:
+    """One fault that waits for its calls."""
+
+    name: str
+    left: int
+    method: str | None
+    how: dict[str, Any]
+
+    def meets(self, method: str) -> bool:
+        """Whether a call of this method runs into the fault."""
+        return self.method is None or self.method == method.lower()
+
+
+class Faults:
+    """What has been planted, and in `fired` how often each name struck."""
+
+    def __init__(self) -> None:
+        self.fired: Counter[str] = Counter()
+        self._planted: list[Planted] = []
+
+    def plant(self, name: str, *, times: int = 1, method: str | None = None, **how: Any) -> None:
+        """Let the next `times` calls meet a fault.
+
+        Args:
+            name: one of `NAMES`.
+            times: how many calls it strikes; "down" stays until `clear()`.
+            method: only calls of this Bot API method, e.g. "sendMessage". Without one any call is struck, and
+                the next call of a polling bot is usually getUpdates. "conflict" strikes getUpdates alone.
+            **how: what the table above names for this fault.
+
+        Raises:
+            ValueError: no such fault, or a detail it does not take.
+        """
+        if name not in NAMES:
+            raise ValueError(f"no fault named {name!r}; there are {', '.join(sorted(NAMES))}")
+        details = dict(_HOW.get(name, {}))
+        if unknown := how.keys() - details.keys():
+            raise ValueError(f"{name!r} does not take {', '.join(sorted(unknown))}")
+        details.update(how)
+        if name == "conflict":
+            method = "getUpdates"
+        self._planted.append(Planted(name, times, method.lower() if method else None, details))
+
+    def clear(self) -> None:
+        """Forget whatever has not struck yet."""
+        self._planted.clear()
+
+    def take(self, method: str) -> Planted | None:
+        """Return the fault this call meets, if any, and count it."""
+        for fault in self._planted:
+            if fault.meets(method):
+                self.fired[fault.name] += 1
+                if fault.name != "down":
+                    fault.left -= 1
+                    if fault.left <= 0:
+                        self._planted.remove(fault)
+                return fault
+        return None

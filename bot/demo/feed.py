@@ -1,0 +1,64 @@
+"""What happened, in order: one growing revision number, and whoever wants to hear of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+_BACKLOG = 2000  # events a page may fall behind before it has to start from a fresh picture
+
+
+class Feed:
+    """Events for the chat page and for waiting tests. Used from one event loop."""
+
+    def __init__(self) -> None:
+        self.revision = 1  # so that 0 means "from the beginning"
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._pages: set[asyncio.Queue[dict[str, Any] | None]] = set()
+
+    def advance(self) -> int:
+        """Give the event that is about to be published its revision number."""
+        self.revision += 1
+        return self.revision
+
+    def publish(self, kind: str, **event: Any) -> None:
+        """Tell every page, and wake everyone who waits for a change."""
+        told = {"kind": kind, "revision": self.revision, **event}
+        for page in list(self._pages):
+            if page.full():
+                self._pages.discard(page)
+                page.get_nowait()
+                page.put_nowait(None)
+            else:
+                page.put_nowait(told)
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiting.clear()
+
+    async def changed(self) -> None:
+        """Wait for the next event."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiting.discard(waiter)
+
+    def subscribe(self) -> asyncio.Queue[dict[str, Any] | None]:
+        """Open a page's queue of events; None in it means the stream is over."""
+        page: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_BACKLOG)
+        self._pages.add(page)
+        return page
+
+    def unsubscribe(self, page: asyncio.Queue[dict[str, Any] | None]) -> None:
+        """Forget a page that has gone."""
+        self._pages.discard(page)
+
+    def close(self) -> None:
+        """End every page's stream, because the server stops."""
+        for page in self._pages:
+            if page.full():
+                page.get_nowait()
+            page.put_nowait(None)
+        self._pages.clear()

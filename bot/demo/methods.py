@@ -1,0 +1,274 @@
+"""The Bot API's methods, as far as a bot that chats, asks and sends charts calls them.
+
+Source: Telegram Bot API. Descriptions of refusals are Telegram's, because clients and their libraries
+look at them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from bot.demo import formatting, keyboards
+from bot.demo.chats import Chats, File, Message
+from bot.demo.formatting import CannotParse, Formatted
+from bot.demo.parameters import Parameters, Refusal, Upload, bad_request
+from bot.demo.pictures import media_type_of, size_of
+from bot.demo.updates import ConflictingReader, Taps, Updates
+
+if TYPE_CHECKING:
+    from bot.demo.feed import Feed
+    from bot.demo.profile import Profile
+
+_TEXT_LIMIT = 4096  # UTF-16 units after parsing
+_CAPTION_LIMIT = 1024
+_ANSWER_LIMIT = 200
+_PHOTO_LIMIT = 10 * 1024 * 1024  # bytes
+_PHOTO_SIDES = 10_000  # pixels, width and height together
+_LONGEST_POLL = 50  # seconds
+_MOST_UPDATES = 100  # in one answer
+
+Method = Callable[[Parameters], Awaitable[Any]]
+
+
+class Methods:
+    """What each method does to the chats, the updates and the bot's profile."""
+
+    def __init__(self, profile: Profile, chats: Chats, updates: Updates, taps: Taps, feed: Feed) -> None:
+        self._profile = profile
+        self._chats = chats
+        self._updates = updates
+        self._taps = taps
+        self._feed = feed
+        self._table: dict[str, Method] = {
+            "getupdates": self._get_updates,
+            "deletewebhook": self._delete_webhook,
+            "getwebhookinfo": self._get_webhook_info,
+            "sendmessage": self._send_message,
+            "sendphoto": self._send_photo,
+            "senddocument": self._send_document,
+            "sendchataction": self._send_chat_action,
+            "editmessagetext": self._edit_message_text,
+            "editmessagecaption": self._edit_message_caption,
+            "editmessagereplymarkup": self._edit_message_reply_markup,
+            "deletemessage": self._delete_message,
+            "answercallbackquery": self._answer_callback_query,
+            **profile.methods(),
+        }
+
+    def named(self, name: str) -> Method | None:
+        """Find a method; Telegram does not mind the case of the name."""
+        return self._table.get(name.lower())
+
+    async def _get_updates(self, call: Parameters) -> list[dict[str, Any]]:
+        kinds = call.nested("allowed_updates")
+        if isinstance(kinds, list):
+            self._updates.allow(kinds)
+        limit = min(max(call.integer("limit") or _MOST_UPDATES, 1), _MOST_UPDATES)
+        timeout = min(call.integer("timeout") or 0, _LONGEST_POLL)
+        try:
+            return await self._updates.read(call.integer("offset") or 0, limit, timeout)
+        except ConflictingReader:
+            raise conflict() from None
+
+    async def _delete_webhook(self, call: Parameters) -> bool:
+        if call.flag("drop_pending_updates"):
+            self._updates.forget_all()
+        return True
+
+    async def _get_webhook_info(self, _call: Parameters) -> dict[str, Any]:
+        return {"url": "", "has_custom_certificate": False, "pending_update_count": len(self._updates)}
+
+    async def _send_message(self, call: Parameters) -> dict[str, Any]:
+        body, html = _formatted(call, "text", "entities")
+        _check_text(body)
+        return self._sent(call, body, html)
+
+    async def _send_photo(self, call: Parameters) -> dict[str, Any]:
+        sent = self._file(call, "photo")
+        if isinstance(sent, Upload):
+            size = size_of(sent.data)
+            if size is None or len(sent.data) > _PHOTO_LIMIT:
+                raise bad_request("IMAGE_PROCESS_FAILED")
+            if not 1 < sum(size) <= _PHOTO_SIDES:
+                raise bad_request("PHOTO_INVALID_DIMENSIONS")
+            kind = media_type_of(sent.data)
+            sent = File(_file_id("photo"), "photo", sent.name, kind, sent.data, *size)
+        return self._sent_file(call, sent)
+
+    async def _send_document(self, call: Parameters) -> dict[str, Any]:
+        sent = self._file(call, "document")
+        if isinstance(sent, Upload):
+            sent = File(_file_id("document"), "document", sent.name, sent.media_type, sent.data)
+        return self._sent_file(call, sent)
+
+    async def _send_chat_action(self, call: Parameters) -> bool:
+        chat_id = self._chat(call)
+        action = call.text("action")
+        if not action:
+            raise bad_request("wrong parameter action in request")
+        self._feed.advance()
+        self._feed.publish("action", chat=chat_id, action=action)
+        return True
+
+    async def _edit_message_text(self, call: Parameters) -> dict[str, Any]:
+        message = self._own(call)
+        if message.file is not None:
+            raise bad_request("there is no text in the message to edit")
+        body, html = _formatted(call, "text", "entities")
+        _check_text(body)
+        return self._edited(call, message, body, html)
+
+    async def _edit_message_caption(self, call: Parameters) -> dict[str, Any]:
+        message = self._own(call)
+        if message.file is None:
+            raise bad_request("there is no caption in the message to edit")
+        body, html = _formatted(call, "caption", "caption_entities")
+        _check_caption(body)
+        return self._edited(call, message, body, html)
+
+    async def _edit_message_reply_markup(self, call: Parameters) -> dict[str, Any]:
+        message = self._own(call)
+        markup = keyboards.checked(call.nested("reply_markup"))
+        if markup == message.markup:
+            raise _not_modified()
+        message.markup = markup
+        self._chats.rekeyed(message)
+        return self._chats.json(message)
+
+    async def _delete_message(self, call: Parameters) -> bool:
+        message = self._chats.find(self._chat(call), call.integer("message_id") or 0)
+        if message is None:
+            raise bad_request("message to delete not found")
+        self._chats.delete(message)
+        return True
+
+    async def _answer_callback_query(self, call: Parameters) -> bool:
+        text = call.text("text")
+        if formatting.utf16_length(text) > _ANSWER_LIMIT:
+            raise bad_request("MESSAGE_TOO_LONG")
+        query_id = call.text("callback_query_id")
+        if not self._taps.answer(query_id, text, show_alert=call.flag("show_alert")):
+            raise bad_request("query is too old and response timeout expired or query ID is invalid")
+        return True
+
+    def _chat(self, call: Parameters) -> int:
+        raw = call.text("chat_id").strip('"')
+        if not raw:
+            raise bad_request("chat_id is empty")
+        try:
+            chat_id = int(raw)
+        except ValueError:
+            raise bad_request("chat not found") from None
+        if chat_id not in self._chats.known:
+            raise bad_request("chat not found")
+        return chat_id
+
+    def _own(self, call: Parameters) -> Message:
+        message = self._chats.find(self._chat(call), call.integer("message_id") or 0)
+        if message is None:
+            raise bad_request("message to edit not found")
+        if not message.from_bot:
+            raise bad_request("message can't be edited")
+        return message
+
+    def _sent(self, call: Parameters, body: Formatted, html: str, file: File | None = None) -> dict[str, Any]:
+        chat_id = self._chat(call)
+        message = self._chats.add(
+            chat_id,
+            self._profile.user,
+            body,
+            html=html,
+            markup=keyboards.checked(call.nested("reply_markup")),
+            file=file,
+            reply_to=self._replied_to(call, chat_id),
+        )
+        return self._chats.json(message)
+
+    def _sent_file(self, call: Parameters, file: File) -> dict[str, Any]:
+        body, html = _formatted(call, "caption", "caption_entities")
+        _check_caption(body)
+        return self._sent(call, body, html, file)
+
+    def _edited(self, call: Parameters, message: Message, body: Formatted, html: str) -> dict[str, Any]:
+        markup = keyboards.checked(call.nested("reply_markup"))
+        if markup is not None and "inline_keyboard" not in markup:
+            raise bad_request("inline keyboard expected")
+        if (body, markup) == (message.body, message.markup):
+            raise _not_modified()
+        message.body, message.html, message.markup = body, html, markup
+        self._chats.edited(message)
+        return self._chats.json(message)
+
+    def _replied_to(self, call: Parameters, chat_id: int) -> int | None:
+        reply = call.nested("reply_parameters") or {}
+        wanted = reply.get("message_id") if isinstance(reply, dict) else None
+        wanted = wanted or call.integer("reply_to_message_id")
+        if not wanted:
+            return None
+        if self._chats.find(chat_id, int(wanted)) is not None:
+            return int(wanted)
+        if reply.get("allow_sending_without_reply") or call.flag("allow_sending_without_reply"):
+            return None
+        raise bad_request("message to be replied not found")
+
+    def _file(self, call: Parameters, kind: str) -> Upload | File:
+        sent = call.file(kind)
+        if isinstance(sent, Upload):
+            if not sent.data:
+                raise bad_request("file must be non-empty")
+            return sent
+        if not sent:
+            raise bad_request(f"there is no {kind} in the request")
+        file = self._chats.files.get(sent)
+        if file is None or file.kind != kind:
+            raise bad_request("wrong remote file identifier specified: can't unserialize it")
+        return file
+
+
+def conflict() -> Refusal:
+    """409: somebody else reads this bot's updates."""
+    return Refusal(
+        409,
+        "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+    )
+
+
+def _formatted(call: Parameters, text_name: str, entities_name: str) -> tuple[Formatted, str]:
+    text = call.text(text_name)
+    mode = call.text("parse_mode").lower()
+    if mode == "html":
+        try:
+            return formatting.parse_html(text), text
+        except CannotParse as error:
+            raise bad_request(f"can't parse entities: {error}") from None
+    if mode:
+        raise bad_request("unsupported parse_mode")
+    given = call.nested(entities_name)
+    if isinstance(given, list) and given:
+        return Formatted(text, tuple(given)), text
+    return formatting.plain(text), text
+
+
+def _check_text(body: Formatted) -> None:
+    if not body.text:
+        raise bad_request("message text is empty")
+    if body.length > _TEXT_LIMIT:
+        raise bad_request("message is too long")
+
+
+def _check_caption(body: Formatted) -> None:
+    if body.length > _CAPTION_LIMIT:
+        raise bad_request("message caption is too long")
+
+
+def _not_modified() -> Refusal:
+    return bad_request(
+        "message is not modified: specified new message content and reply markup are exactly the same"
+        " as a current content and reply markup of the message"
+    )
+
+
+def _file_id(kind: str) -> str:
+    return f"{kind}-{secrets.token_urlsafe(24)}"

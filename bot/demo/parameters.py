@@ -1,0 +1,136 @@
+"""What a Bot API call carried: form, multipart or JSON, with nested values as JSON text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import UploadFile
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_LARGEST_FILE = 50 * 1024 * 1024  # bytes; Telegram Bot API, sendDocument
+
+
+class Refusal(Exception):
+    """A call refused with `{"ok": false}`."""
+
+    def __init__(self, status: int, description: str, **parameters: Any) -> None:
+        super().__init__(description)
+        self.status = status
+        self.description = description
+        self.parameters = parameters
+
+
+def bad_request(reason: str) -> Refusal:
+    """400, in Telegram's words."""
+    return Refusal(400, f"Bad Request: {reason}")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came with a call."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+class Parameters:
+    """The named values of one call."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    @classmethod
+    async def of(cls, request: Request) -> Parameters:
+        """Read a request's query and body.
+
+        Raises:
+            Refusal: the body is not what its content type says.
+        """
+        values: dict[str, Any] = dict(request.query_params)
+        content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if content_type == "application/json":
+            try:
+                body = json.loads(await request.body() or b"{}")
+            except ValueError:
+                raise bad_request("can't parse request body as JSON") from None
+            if not isinstance(body, dict):
+                raise bad_request("request body must be a JSON object")
+            values.update(body)
+        elif content_type in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+            async with request.form() as form:
+                for name, value in form.multi_items():
+                    values[name] = await _upload(value) if isinstance(value, UploadFile) else value
+        return cls(values)
+
+    def shown(self) -> dict[str, Any]:
+        """Return the values for the record of calls: nested JSON opened, files as their name and size."""
+        shown: dict[str, Any] = {}
+        for name, value in self._values.items():
+            if isinstance(value, Upload):
+                shown[name] = {"file_name": value.name, "size": len(value.data)}
+            elif isinstance(value, str) and value[:1] in {"{", "["}:
+                try:
+                    shown[name] = json.loads(value)
+                except ValueError:
+                    shown[name] = value
+            else:
+                shown[name] = value
+        return shown
+
+    def text(self, name: str) -> str:
+        """Text, "" where absent."""
+        value = self._values.get(name, "")
+        return value if isinstance(value, str) else json.dumps(value)
+
+    def integer(self, name: str, default: int | None = None) -> int | None:
+        """A whole number, or the default where absent.
+
+        Raises:
+            Refusal: not a number.
+        """
+        value = self._values.get(name)
+        if value is None or value == "":
+            return default
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise bad_request(f"{name} must be an integer") from None
+
+    def flag(self, name: str) -> bool:
+        """Whether a flag is set."""
+        return str(self._values.get(name, "")).lower() in {"true", "1"}
+
+    def nested(self, name: str) -> Any:
+        """A nested value, None where absent.
+
+        Raises:
+            Refusal: not JSON.
+        """
+        value = self._values.get(name)
+        if not isinstance(value, str):
+            return value
+        if not value:
+            return None
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object") from None
+
+    def file(self, name: str) -> Upload | str | None:
+        """An uploaded file, the file_id of an earlier one, or None."""
+        value = self._values.get(name)
+        if isinstance(value, str) and value.startswith("attach://"):
+            value = self._values.get(value.removeprefix("attach://"))
+        return value if isinstance(value, (Upload, str)) else None
+
+
+async def _upload(part: UploadFile) -> Upload:
+    data = await part.read(_LARGEST_FILE + 1)
+    if len(data) > _LARGEST_FILE:
+        raise Refusal(413, "Request Entity Too Large")
+    return Upload(part.filename or "file", part.content_type or "application/octet-stream", data)

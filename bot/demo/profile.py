@@ -1,0 +1,131 @@
+"""The bot as others see it: its name, what it says about itself, and its menu of commands."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bot.demo.parameters import Parameters, bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.demo.feed import Feed
+
+_COMMAND = re.compile(r"[a-z0-9_]{1,32}")
+_MOST_COMMANDS = 100
+_LONGEST_DESCRIPTION = 256
+_LIMITS = {"name": 64, "description": 512, "short_description": 120}  # characters
+
+
+class Profile:
+    """Name, descriptions and commands, each by language ("" for everyone else)."""
+
+    def __init__(self, bot_id: int, username: str, name: str, feed: Feed) -> None:
+        self.bot_id = bot_id
+        self.username = username
+        self.name = name
+        self._feed = feed
+        self._said: dict[tuple[str, str], str] = {}
+        self._commands: dict[tuple[str, int, str], list[dict[str, str]]] = {}
+
+    @property
+    def user(self) -> dict[str, Any]:
+        """The bot as the Bot API's User."""
+        return {"id": self.bot_id, "is_bot": True, "first_name": self.name, "username": self.username}
+
+    def said(self, what: str, language: str = "ko") -> str:
+        """Return the name, description or short_description shown to readers of a language."""
+        default = self.name if what == "name" else ""
+        return self._said.get((what, language)) or self._said.get((what, "")) or default
+
+    def menu(self, chat_id: int, language: str = "ko") -> list[dict[str, str]]:
+        """Return the commands a private chat shows: the narrowest scope that has any, its language first."""
+        for scope, chat in (("chat", chat_id), ("all_private_chats", 0), ("default", 0)):
+            for spoken in (language, ""):
+                if (scope, chat, spoken) in self._commands:
+                    return self._commands[scope, chat, spoken]
+        return []
+
+    def methods(self) -> dict[str, Callable[[Parameters], Awaitable[Any]]]:
+        """The Bot API methods about the bot itself, by lower-case name."""
+        table: dict[str, Callable[[Parameters], Awaitable[Any]]] = {
+            "getme": self._get_me,
+            "setmycommands": self._set_commands,
+            "getmycommands": self._get_commands,
+            "deletemycommands": self._delete_commands,
+            "setchatmenubutton": self._set_menu_button,
+        }
+        for what, method in (
+            ("name", "myname"),
+            ("description", "mydescription"),
+            ("short_description", "myshortdescription"),
+        ):
+            table[f"set{method}"] = self._setter(what)
+            table[f"get{method}"] = self._getter(what)
+        return table
+
+    async def _get_me(self, _call: Parameters) -> dict[str, Any]:
+        return {
+            **self.user,
+            "can_join_groups": True,
+            "can_read_all_group_messages": False,
+            "supports_inline_queries": False,
+            "can_connect_to_business": False,
+            "has_main_web_app": False,
+        }
+
+    async def _set_commands(self, call: Parameters) -> bool:
+        commands = call.nested("commands")
+        if not isinstance(commands, list) or len(commands) > _MOST_COMMANDS:
+            raise bad_request("can't parse commands: expected an Array of at most 100 BotCommand")
+        for command in commands:
+            if not isinstance(command, dict) or not _COMMAND.fullmatch(str(command.get("command", ""))):
+                raise bad_request("BOT_COMMAND_INVALID")
+            if not 1 <= len(str(command.get("description", "")).strip()) <= _LONGEST_DESCRIPTION:
+                raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
+        self._commands[_scope(call)] = commands
+        self._told()
+        return True
+
+    async def _get_commands(self, call: Parameters) -> list[dict[str, str]]:
+        return self._commands.get(_scope(call), [])
+
+    async def _delete_commands(self, call: Parameters) -> bool:
+        self._commands.pop(_scope(call), None)
+        self._told()
+        return True
+
+    async def _set_menu_button(self, _call: Parameters) -> bool:
+        return True
+
+    def _setter(self, what: str) -> Callable[[Parameters], Awaitable[bool]]:
+        async def set_said(call: Parameters) -> bool:
+            text = call.text(what)
+            if len(text) > _LIMITS[what]:
+                raise bad_request(f"{what.replace('_', ' ')} is too long")
+            self._said[what, call.text("language_code")] = text
+            self._told()
+            return True
+
+        return set_said
+
+    def _getter(self, what: str) -> Callable[[Parameters], Awaitable[dict[str, str]]]:
+        async def get_said(call: Parameters) -> dict[str, str]:
+            return {what: self.said(what, call.text("language_code"))}
+
+        return get_said
+
+    def _told(self) -> None:
+        self._feed.advance()
+        self._feed.publish("profile")
+
+
+def _scope(call: Parameters) -> tuple[str, int, str]:
+    scope = call.nested("scope") or {}
+    kind = str(scope.get("type", "default"))
+    try:
+        chat_id = int(scope.get("chat_id", 0))
+    except (TypeError, ValueError):
+        raise bad_request("chat not found") from None
+    return kind, chat_id, call.text("language_code")

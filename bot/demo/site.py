@@ -1,0 +1,176 @@
+"""The chat page: its files, the stream of what happens, and what a person sends or presses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from bot.demo.updates import CallbackResult, Updates
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from bot.demo.chats import Chats
+    from bot.demo.feed import Feed
+    from bot.demo.profile import Profile
+
+_SHOWN = 400  # messages of a chat a page starts with
+_BEAT = 2.0  # seconds between looks at whether the bot is there
+_LARGEST_REQUEST = 64 * 1024  # bytes
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+SendText = Callable[[int, str, int | None], Awaitable[int]]
+Press = Callable[[int, int, str], Awaitable[CallbackResult]]
+
+
+class Site:
+    """Everything the browser asks for."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        chats: Chats,
+        updates: Updates,
+        feed: Feed,
+        *,
+        send: SendText,
+        press: Press,
+    ) -> None:
+        self._profile = profile
+        self._chats = chats
+        self._updates = updates
+        self._feed = feed
+        self._send = send
+        self._press = press
+        self._run = secrets.token_hex(8)
+        self._files = {
+            item.name: item.read_bytes() for item in (files("bot.demo") / "page").iterdir() if item.is_file()
+        }
+
+    def routes(self) -> list[Route]:
+        """The page's addresses."""
+        return [
+            Route("/", self._page),
+            Route("/events", self._events),
+            Route("/send", self._posted_text, methods=["POST"]),
+            Route("/tap", self._posted_tap, methods=["POST"]),
+            Route("/file/{file_id}", self._file),
+            Route("/{name}", self._page),
+        ]
+
+    async def _page(self, request: Request) -> Response:
+        name = request.path_params.get("name", "index.html")
+        suffix = name[name.rfind(".") :]
+        if name not in self._files or suffix not in _MEDIA_TYPES:
+            return Response("Not Found\n", 404, media_type="text/plain")
+        return Response(self._files[name], headers={"content-type": _MEDIA_TYPES[suffix], "cache-control": "no-store"})
+
+    async def _file(self, request: Request) -> Response:
+        file = self._chats.files.get(request.path_params["file_id"])
+        if file is None:
+            return Response("Not Found\n", 404, media_type="text/plain")
+        if file.kind == "photo":
+            return Response(file.data, media_type=file.media_type)
+        kept_as = f"attachment; filename*=UTF-8''{quote(file.name)}"
+        return Response(file.data, media_type="application/octet-stream", headers={"content-disposition": kept_as})
+
+    async def _events(self, _request: Request) -> Response:
+        return StreamingResponse(self._stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    async def _stream(self) -> AsyncIterator[str]:
+        queue = self._feed.subscribe()
+        online = self._updates.being_read
+        try:
+            yield _event(self._picture(online=online))
+            while True:
+                try:
+                    event = await asyncio.wait_for(queue.get(), _BEAT)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                else:
+                    if event is None:
+                        return
+                    yield _event({**event, **self._about()} if event["kind"] == "profile" else event)
+                if online != self._updates.being_read:
+                    online = not online
+                    yield _event({"kind": "presence", "online": online})
+        finally:
+            self._feed.unsubscribe(queue)
+
+    def _picture(self, *, online: bool) -> dict[str, Any]:
+        return {
+            "kind": "picture",
+            "run": self._run,
+            "revision": self._feed.revision,
+            "online": online,
+            "people": [{"id": p.id, "name": p.name, "role": p.role} for p in self._chats.people.values()],
+            "chats": {
+                person: [message.for_page() for message in self._chats.messages(person)[-_SHOWN:]]
+                for person in self._chats.people
+            },
+            **self._about(),
+        }
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "bot": {
+                "name": self._profile.said("name"),
+                "username": self._profile.username,
+                "description": self._profile.said("description"),
+                "about": self._profile.said("short_description"),
+            },
+            "menus": {person: self._profile.menu(person) for person in self._chats.people},
+        }
+
+    async def _posted_text(self, request: Request) -> Response:
+        try:
+            posted = await _posted(request)
+            reply_to = posted.get("reply_to")
+            number = await self._send(int(posted["person"]), str(posted["text"]), int(reply_to) if reply_to else None)
+        except (KeyError, TypeError, ValueError, LookupError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse({"id": number})
+
+    async def _posted_tap(self, request: Request) -> Response:
+        try:
+            posted = await _posted(request)
+            result = await self._press(int(posted["person"]), int(posted["message"]), str(posted["data"]))
+        except (KeyError, TypeError, ValueError, LookupError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse({"text": result.text, "show_alert": result.show_alert, "answered": result.answered})
+
+
+async def _posted(request: Request) -> dict[str, Any]:
+    """Read what the page posted. Only JSON: a form could be posted by any page without asking first.
+
+    Raises:
+        ValueError: something else came.
+    """
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise ValueError("JSON expected")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_REQUEST:
+            raise ValueError("too long")
+    posted = json.loads(body)
+    if not isinstance(posted, dict):
+        raise TypeError("a JSON object expected")
+    return posted
+
+
+def _event(event: dict[str, Any]) -> str:
+    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"

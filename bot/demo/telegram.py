@@ -1,0 +1,266 @@
+"""The local Telegram: the Bot API over HTTP for the bot, a chat page for people, and a driver for tests.
+
+The bot is given `base_url + "/bot"` as the Bot API's address and cannot tell the difference; the page is at
+`base_url + "/"`. Everything lives in memory and on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from bot.demo import formatting
+from bot.demo.chats import Button, ChatMessage, Chats, Clock, Person, kst_now
+from bot.demo.faults import Faults
+from bot.demo.feed import Feed
+from bot.demo.guard import Guard
+from bot.demo.methods import Methods
+from bot.demo.profile import Profile
+from bot.demo.server import serving
+from bot.demo.site import Site
+from bot.demo.updates import CallbackResult, Taps, Updates
+from bot.demo.wire import BotApi, BotCall
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+__all__ = ["BotCall", "Button", "CallbackResult", "ChatMessage", "LocalTelegram", "Person"]
+
+_TEXT_LIMIT = 4096  # UTF-16 units; Telegram's apps split anything longer
+_ANSWER_WITHIN = 5.0  # seconds
+_STRANGERS_BOT_ID = 7_000_000_001  # for a token without a number in front
+
+
+class LocalTelegram:
+    """A Telegram with one bot and a handful of people.
+
+    Attributes:
+        app: the ASGI application (Bot API and page).
+        faults: what the bot's calls shall meet; see `bot.demo.faults`.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        people: Sequence[Person],
+        bot_username: str = "kisbot_demo_bot",
+        bot_name: str = "키스봇",
+        clock: Clock = kst_now,
+    ) -> None:
+        self.faults = Faults()
+        self._clock = clock
+        self._feed = Feed()
+        self._chats = Chats(people, clock, self._feed)
+        self._updates = Updates(clock)
+        self._taps = Taps(clock)
+        number = token.partition(":")[0]
+        bot_id = int(number) if number.isascii() and number.isdigit() else _STRANGERS_BOT_ID
+        profile = Profile(bot_id, bot_username, bot_name, self._feed)
+        methods = Methods(profile, self._chats, self._updates, self._taps, self._feed)
+        self._bot_api = BotApi(token, methods, self.faults, clock)
+        site = Site(profile, self._chats, self._updates, self._feed, send=self._sent, press=self._press)
+        self.app = Starlette(
+            routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()],
+            middleware=[Middleware(Guard)],
+        )
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """Everybody who has a chat here."""
+        return tuple(self._chats.people.values())
+
+    @property
+    def calls(self) -> deque[BotCall]:
+        """The latest Bot API calls with the right token, oldest first, struck by a fault or not."""
+        return self._bot_api.calls
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every event: a message, an edit, a deletion, a typing notice."""
+        return self._feed.revision
+
+    @asynccontextmanager
+    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+        """Serve on a real socket and yield the base address. Chats and updates outlive the server.
+
+        Raises:
+            ValueError: the host is not on loopback.
+            OSError: the port is taken.
+        """
+        self._updates.open()
+        async with serving(self.app, host, port, stopping=self._stopping) as base_url:
+            yield base_url
+
+    async def send(self, person_id: int, text: str, *, reply_to: int | None = None) -> int:
+        """Send a message to the bot in a person's private chat; returns its message id.
+
+        Raises:
+            LookupError: nobody has this id.
+            ValueError: nothing to send, or more than one message can hold.
+        """
+        return await self._sent(person_id, text, reply_to)
+
+    async def tap(
+        self,
+        person_id: int,
+        message_id: int,
+        label: str,
+        *,
+        timeout: float = _ANSWER_WITHIN,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
+    ) -> CallbackResult:
+        """Press the inline button whose text contains `label` and wait for the bot's answer.
+
+        Raises:
+            LookupError: no such person, message or button, or the button is a link.
+        """
+        message = self._chats.get(message_id)
+        if message is None:
+            raise LookupError(f"there is no message {message_id}")
+        keys = [key for row in message.buttons for key in row]
+        for key in keys:
+            if label in key.text and key.data:
+                return await self.tap_data(person_id, message_id, key.data, timeout=timeout)
+        there = ", ".join(repr(key.text) for key in keys) or "none"
+        raise LookupError(f"message {message_id} has no button with {label!r} to press; it has {there}")
+
+    async def tap_data(
+        self,
+        person_id: int,
+        message_id: int,
+        data: str,
+        *,
+        timeout: float = _ANSWER_WITHIN,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
+    ) -> CallbackResult:
+        """Press with raw callback_data, on a button or not, on any message, also another person's.
+
+        Raises:
+            LookupError: nobody has this id.
+        """
+        result = await self._press(person_id, message_id, data, timeout)
+        self._feed.advance()
+        self._feed.publish(
+            "answered",
+            chat=person_id,
+            answered=result.answered,
+            text=result.text,
+            show_alert=result.show_alert,
+        )
+        return result
+
+    async def wait(
+        self,
+        person_id: int,
+        contains: str | Callable[[ChatMessage], bool],
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - raises with what the chat shows, which a cancellation could not
+        after: int = 0,
+    ) -> ChatMessage:
+        """Wait for a bot message in a chat, new or edited, whose text contains something.
+
+        Of several, the one that changed last is returned. With `after`, only what happened past that revision
+        counts, and a message that looked right and has been edited since is found too, as it looked then.
+
+        Raises:
+            TimeoutError: none came; the message says what the chat shows.
+        """
+
+        def fits(message: ChatMessage) -> bool:
+            if message.sender != "bot" or message.revision <= after:
+                return False
+            return contains in message.text if isinstance(contains, str) else contains(message)
+
+        async def first() -> ChatMessage:
+            while True:
+                now = sorted(self.chat(person_id), key=lambda message: -message.revision)
+                past = self._chats.journal(person_id, after) if after else []
+                for message in [*now, *past]:
+                    if fits(message):
+                        return message
+                await self._feed.changed()
+
+        try:
+            return await asyncio.wait_for(first(), timeout)
+        except TimeoutError:
+            shown = "\n".join(f"  [{m.message_id}] {m.sender}: {m.text}" for m in self.chat(person_id)[-8:])
+            wanted = repr(contains) if isinstance(contains, str) else "the wanted message"
+            raise TimeoutError(
+                f"{wanted} did not come within {timeout} s; the chat of {person_id} ends with\n{shown}"
+            ) from None
+
+    def chat(self, chat_id: int) -> list[ChatMessage]:
+        """A chat's messages as they now stand, oldest first; a group's too, once it was injected."""
+        return [message.as_seen() for message in self._chats.messages(chat_id)]
+
+    def inject(self, update: dict[str, Any]) -> None:
+        """Queue a raw update of any kind; its update_id is assigned. The chat it names becomes known."""
+        for content in update.values():
+            if not isinstance(content, dict):
+                continue
+            message = content.get("message", content)
+            chat = message.get("chat") if isinstance(message, dict) else None
+            if isinstance(chat, dict) and isinstance(chat.get("id"), int):
+                self._chats.known.setdefault(chat["id"], chat)
+                self._keep(chat["id"], message)
+        self._updates.put(update)
+
+    def _keep(self, chat_id: int, injected: dict[str, Any]) -> None:
+        """Let an injected text stand in its chat, so that it can be answered and is seen on the page."""
+        number, text = injected.get("message_id"), injected.get("text")
+        if not isinstance(number, int) or not isinstance(text, str):
+            return
+        message = self._chats.get(number)
+        if message is None:
+            sender = injected.get("from") or {"id": chat_id, "is_bot": False, "first_name": ""}
+            self._chats.add(chat_id, sender, formatting.plain(text), message_id=number)
+        elif message.chat_id == chat_id and not message.from_bot and message.body.text != text:
+            message.body = formatting.plain(text)
+            message.html = text
+            self._chats.edited(message)
+
+    async def _sent(self, person_id: int, text: str, reply_to: int | None) -> int:
+        person = self._chats.person(person_id)
+        body = formatting.plain(text)
+        if not 0 < body.length <= _TEXT_LIMIT:
+            raise ValueError(f"a message holds 1 to {_TEXT_LIMIT} characters, not {body.length}")
+        message = self._chats.add(person_id, person.user, body, reply_to=reply_to)
+        self._updates.put({"message": self._chats.json(message)})
+        return message.message_id
+
+    async def _press(
+        self,
+        person_id: int,
+        message_id: int,
+        data: str,
+        timeout: float = _ANSWER_WITHIN,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
+    ) -> CallbackResult:
+        person = self._chats.person(person_id)
+        message = self._chats.get(message_id)
+        query_id, answer = self._taps.press()
+        gone = {"chat": person.chat, "message_id": message_id, "date": 0}
+        self._updates.put(
+            {
+                "callback_query": {
+                    "id": query_id,
+                    "from": person.user,
+                    "message": gone if message is None else self._chats.json(message),
+                    "chat_instance": str(person_id * 7919),
+                    "data": data,
+                }
+            }
+        )
+        try:
+            return await asyncio.wait_for(asyncio.shield(answer), timeout)
+        except TimeoutError:
+            return CallbackResult("", show_alert=False, answered=False)
+
+    def _stopping(self) -> None:
+        self._updates.close()
+        self._taps.close()
+        self._feed.close()

@@ -1,0 +1,134 @@
+"""The Bot API over HTTP: a token and a method in the path, JSON back, and faults on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from bot.demo.methods import Methods, conflict
+from bot.demo.parameters import Parameters, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from datetime import datetime
+
+    from starlette.types import Receive, Scope, Send
+
+    from bot.demo.chats import Clock
+    from bot.demo.faults import Faults, Planted
+
+TRANSPORT = "bot.demo.transport"  # where the server leaves the connection, in the request's state
+_WELL_FORMED = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
+_REMEMBERED = 5000
+
+
+@dataclass(frozen=True)
+class BotCall:
+    """One call that arrived, whatever became of it."""
+
+    method: str
+    params: dict[str, Any]
+    at: datetime
+
+
+class BotApi:
+    """An ASGI endpoint for `/bot{token}/{method}`."""
+
+    def __init__(self, token: str, methods: Methods, faults: Faults, clock: Clock) -> None:
+        self.calls: deque[BotCall] = deque(maxlen=_REMEMBERED)
+        self._token = token
+        self._methods = methods
+        self._faults = faults
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call, or close its connection where a fault says so."""
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ConnectionResetError:
+            await _hang_up(request)
+            return
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> JSONResponse:
+        try:
+            return JSONResponse({"ok": True, "result": await self._result(request)})
+        except Refusal as refusal:
+            body = {"ok": False, "error_code": refusal.status, "description": refusal.description}
+            if refusal.parameters:
+                body["parameters"] = refusal.parameters
+            return JSONResponse(body, refusal.status)
+
+    async def _result(self, request: Request) -> Any:
+        token, name = request.path_params["token"], request.path_params["method"]
+        if token != self._token:
+            if _WELL_FORMED.fullmatch(token):
+                raise Refusal(401, "Unauthorized")
+            raise Refusal(404, "Not Found")
+        call = await Parameters.of(request)
+        self.calls.append(BotCall(name, call.shown(), self._clock()))
+        method = self._methods.named(name)
+        if method is None:
+            raise Refusal(404, "Not Found")
+        fault = self._faults.take(name)
+        if fault is not None:
+            await _strike(fault)
+        result = await _while_connected(request, method(call))
+        if fault is not None and fault.name == "lose_reply":
+            raise ConnectionResetError
+        return result
+
+
+async def _strike(fault: Planted) -> None:
+    """Do what a fault does before the call is carried out."""
+    match fault.name:
+        case "refuse" | "down":
+            raise ConnectionResetError
+        case "flood":
+            wait = fault.how["retry_after"]
+            raise Refusal(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
+        case "error":
+            raise Refusal(fault.how["status"], fault.how["description"])
+        case "conflict":
+            raise conflict()
+        case "slow":
+            await asyncio.sleep(fault.how["seconds"])
+
+
+async def _while_connected(request: Request, work: Awaitable[Any]) -> Any:
+    """Let a long poll end when its reader is gone, so that a killed bot does not look online."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnection(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ConnectionResetError
+        return await task
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def _disconnection(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _hang_up(request: Request) -> None:
+    """Close the connection without a byte.
+
+    Raises:
+        ConnectionResetError: the application was called without a server, so there is no socket.
+    """
+    transport = request.scope.get("state", {}).get(TRANSPORT)
+    if transport is None:
+        raise ConnectionResetError("the local Telegram hung up")
+    transport.abort()
+    await _disconnection(request)

@@ -1,0 +1,39 @@
+"""How a test talks to the bot: send, press, wait, and count what reached the broker."""
+
+from typing import Any
+
+from bot.demo.run import OWNER, Stage
+from bot.demo.telegram import ChatMessage
+
+FAST: dict[str, Any] = {"kis_min_interval": 0.06}
+"""Just under the simulated broker's 18 calls a second."""
+
+
+async def say(on: Stage, text: str, expect: str, person: int = OWNER.id, within: float = 5.0) -> ChatMessage:
+    """Send a message and wait for the answer that holds the text."""
+    before = on.telegram.revision
+    await on.telegram.send(person, text)
+    return await on.telegram.wait(person, expect, after=before, timeout=within)
+
+
+async def press(on: Stage, message: ChatMessage, label: str, expect: str, person: int = OWNER.id) -> ChatMessage:
+    """Press a button and wait for what follows."""
+    before = on.telegram.revision
+    await on.telegram.tap(person, message.message_id, label)
+    return await on.telegram.wait(person, expect, after=before)
+
+
+async def bought(on: Stage, words: str = "005930 10 시장가", person: int = OWNER.id) -> ChatMessage:
+    """Buy, as far as the broker's order number."""
+    ticket = await say(on, f"/buy {words}", "매수 확인", person)
+    return await press(on, ticket, "확인", "주문번호", person)
+
+
+def posts(on: Stage, path: str = "order-cash") -> int:
+    """Orders that reached the broker."""
+    return sum(one.method == "POST" and one.path.endswith(path) for one in on.broker.requests)
+
+
+def spoken(on: Stage, person: int = OWNER.id) -> list[str]:
+    """All that the bot says in a chat, as it stands."""
+    return [message.text for message in on.telegram.chat(person) if message.sender == "bot"]
