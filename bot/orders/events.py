@@ -1,0 +1,167 @@
+"""What may befall an order, each a frozen fact; `model.apply` says what it makes of the order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from kis.models import OrderReport
+
+
+class CancelState(StrEnum):
+    """What is known of the request to cancel an order."""
+
+    NONE = "none"
+    SUBMITTING = "submitting"
+    ASKED = "asked"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The person pressed the button: nothing is sent yet."""
+
+
+@dataclass(frozen=True)
+class Requoted:
+    """The price moved while the ticket stood there: the same order is asked again with the new figures."""
+
+    quote: int
+    quote_at: datetime
+    quote_change: Decimal
+    unit: int
+    reserve_unit: int
+    fee: int
+    tax: int
+    cash_after: int | None
+    sellable_after: int | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class TimedOut:
+    """The ticket's life ended before a decision reached the wire."""
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """The person pressed 취소 on the ticket."""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Our own checks refused it after the tap; nothing was sent."""
+
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Submitting:
+    """The attempt is about to be durable, and after that a byte may leave."""
+
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """KIS answered with an order number: 접수, not yet 체결."""
+
+    order_no: str
+    branch: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """KIS answered no: nothing happened."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class NeverLeft:
+    """No byte of the request left this machine: nothing happened."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The request may have arrived and the answer did not: read before anything else."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """Exactly one new row of the broker's list is this order."""
+
+    report: OrderReport
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """Looked for long enough, in enough clean lists, and it is not there."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A person looked and says: this row of the broker's list is the order."""
+
+    order_no: str
+    branch: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Disowned:
+    """A person looked and says: none of the rows is the order."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The broker's list has news of this order: quantities are cumulative."""
+
+    filled: int
+    filled_amount: int
+    cancelled: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class DayEnded:
+    """Its trading day is over and a clean list still shows a remainder, which can no longer fill."""
+
+
+@dataclass(frozen=True)
+class CancelStep:
+    """News of the request to cancel; the order itself changes only by what the list reports."""
+
+    to: CancelState
+    code: str = ""
+    message: str = ""
+
+
+Event = (
+    Confirmed
+    | Requoted
+    | TimedOut
+    | Discarded
+    | Blocked
+    | Submitting
+    | Accepted
+    | Refused
+    | NeverLeft
+    | Lost
+    | Found
+    | NotFound
+    | Claimed
+    | Disowned
+    | Reported
+    | DayEnded
+    | CancelStep
+)

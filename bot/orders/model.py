@@ -1,0 +1,300 @@
+"""An order, the events that may befall it, and the one table that says what each event makes of it.
+
+    PROPOSED ─tap─> CONFIRMED ─attempt on disk─> SUBMITTING ─┬─ order number ──> OPEN ──> PARTIAL ──> FILLED
+       │  └─ EXPIRED / DISCARDED   └─ BLOCKED / EXPIRED      ├─ refused ───────> REJECTED   │  (or CANCELLED,
+       └─ requoted: PROPOSED again                           ├─ never left ────> NOT_SENT   └─  LAPSED, REJECTED)
+                                                             └─ anything else ─> UNKNOWN ─┬─ found ──> OPEN ...
+                                                                                          └─ ABSENT ─ late ─> OPEN
+
+A send has three outcomes: placed, not placed, not known. UNKNOWN is never sent again; it is looked up.
+A cancel is not a state of the order: the order lives until the broker's own list says otherwise, so what is known of
+the request stands beside the state, in `cancel`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from bot.orders.events import (
+    Accepted,
+    Blocked,
+    CancelState,
+    CancelStep,
+    Claimed,
+    Confirmed,
+    DayEnded,
+    Discarded,
+    Disowned,
+    Event,
+    Found,
+    Lost,
+    NeverLeft,
+    NotFound,
+    Refused,
+    Reported,
+    Requoted,
+    Submitting,
+    TimedOut,
+)
+from bot.orders.people import Role
+from kis.models import OrderKind, Side
+
+
+class State(StrEnum):
+    """Where an order stands. The five words a user reads are made from these in one place, `chat/cards.py`."""
+
+    PROPOSED = "proposed"
+    CONFIRMED = "confirmed"
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    PARTIAL = "partial"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    LAPSED = "lapsed"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    ABSENT = "absent"
+    NEVER_BOOKED = "never_booked"
+    BLOCKED = "blocked"
+    EXPIRED = "expired"
+    DISCARDED = "discarded"
+
+
+WORKING = frozenset({State.OPEN, State.PARTIAL})
+"""At the broker and able to fill: may be cancelled."""
+IN_DOUBT = frozenset({State.SUBMITTING, State.UNKNOWN})
+"""May or may not be at the broker: its symbol takes no further order until that is known."""
+WATCHED = WORKING | IN_DOUBT | {State.ABSENT}
+"""Every order whose next news can only come from the broker's list. ABSENT is watched until its day is over."""
+AT_BROKER = WORKING | {State.FILLED, State.CANCELLED, State.LAPSED}
+"""Known to have reached the broker."""
+NEVER_SENT = frozenset({State.NOT_SENT, State.BLOCKED, State.EXPIRED, State.DISCARDED})
+
+
+class Link(StrEnum):
+    """How an order came by its number at the broker."""
+
+    NONE = ""
+    DIRECT = "direct"
+    MATCHED = "matched"
+    LATE = "late"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True)
+class Who:
+    """A person as the guard let them in: authority is `user_id` and `role`, the name is only for reading."""
+
+    user_id: int
+    chat_id: int
+    name: str = ""
+    role: Role = Role.VIEWER
+
+
+@dataclass(frozen=True)
+class OrderRequest:
+    """What a person asked for. `price` is None for a market order, won otherwise."""
+
+    side: Side
+    code: str
+    name: str
+    etf: bool
+    quantity: int
+    kind: OrderKind
+    price: int | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One intent and all that is known of it. Frozen: only `apply` makes the next one.
+
+    Won unless said otherwise; times are aware and in KST.
+    """
+
+    id: int
+    version: int
+    state: State
+    side: Side
+    code: str
+    name: str
+    etf: bool
+    quantity: int
+    kind: OrderKind
+    price: int | None
+    user_id: int
+    chat_id: int
+    user_name: str
+    origin: int
+    created_at: datetime
+    expires_at: datetime
+
+    quote: int
+    """Market price the person was shown last."""
+    quote_at: datetime
+    quote_change: Decimal
+    """Percent against the previous close, as shown."""
+    unit: int
+    """Won per share used for `amount`: the limit, or the expected price of a market order."""
+    reserve_unit: int
+    """Won per share that KIS sets aside: the limit, or the upper limit price of a market buy."""
+    fee: int
+    tax: int
+    cash_after: int | None
+    """Buying power left after a buy, as estimated on the ticket."""
+    sellable_after: int | None
+    """Shares left to sell after a sell."""
+    was_quote: int | None = None
+    """The price shown before, when a move made the ticket ask again."""
+
+    attempt: int = 0
+    sent_at: datetime | None = None
+    day: date | None = None
+    order_no: str = ""
+    branch: str = ""
+    accepted_time: str = ""
+    link: Link = Link.NONE
+    filled: int = 0
+    filled_amount: int = 0
+    cancelled: int = 0
+    cancel: CancelState = CancelState.NONE
+    code_word: str = ""
+    """Stable code of the refusal or doubt: ours or KIS's."""
+    message: str = ""
+    """KIS's own words for it, unescaped."""
+    finished_at: datetime | None = None
+
+    @property
+    def amount(self) -> int:
+        """Quantity times unit price, won."""
+        return self.quantity * self.unit
+
+    @property
+    def remaining(self) -> int:
+        """Shares that may still fill."""
+        return max(0, self.quantity - self.filled - self.cancelled)
+
+    @property
+    def average(self) -> Decimal | None:
+        """Average fill price in won, or None before the first fill."""
+        return Decimal(self.filled_amount) / self.filled if self.filled else None
+
+    @property
+    def key(self) -> tuple[date | None, str, str]:
+        """What names the order at the broker: numbers start again every day and in every branch."""
+        return self.day, self.branch, self.order_no
+
+
+class ImpossibleEvent(Exception):
+    """An event met an order that cannot suffer it: a fault in this program, or a list that contradicts itself."""
+
+
+def _after_report(order: Order, event: Reported) -> State:
+    if event.rejected >= order.quantity:
+        return State.REJECTED
+    if event.filled >= order.quantity:
+        return State.FILLED
+    if event.cancelled and event.filled + event.cancelled >= order.quantity:
+        return State.CANCELLED
+    return State.PARTIAL if event.filled else State.OPEN
+
+
+_S = State
+TRANSITIONS: dict[type[Event], dict[State, State | Callable[..., State]]] = {
+    Confirmed: {_S.PROPOSED: _S.CONFIRMED},
+    Requoted: {_S.CONFIRMED: _S.PROPOSED},
+    TimedOut: {_S.PROPOSED: _S.EXPIRED, _S.CONFIRMED: _S.EXPIRED},
+    Discarded: {_S.PROPOSED: _S.DISCARDED},
+    Blocked: {_S.CONFIRMED: _S.BLOCKED},
+    Submitting: {_S.CONFIRMED: _S.SUBMITTING},
+    Accepted: {_S.SUBMITTING: _S.OPEN},
+    Refused: {_S.SUBMITTING: _S.REJECTED},
+    NeverLeft: {_S.SUBMITTING: _S.NOT_SENT},
+    Lost: {_S.SUBMITTING: _S.UNKNOWN},
+    Found: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
+    NotFound: {_S.UNKNOWN: _S.ABSENT},
+    Claimed: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
+    Disowned: {_S.UNKNOWN: _S.NEVER_BOOKED, _S.ABSENT: _S.NEVER_BOOKED},
+    Reported: {_S.OPEN: _after_report, _S.PARTIAL: _after_report},
+    DayEnded: {_S.OPEN: _S.LAPSED, _S.PARTIAL: _S.LAPSED, _S.ABSENT: _S.NEVER_BOOKED},
+    CancelStep: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
+}
+"""Who may become what. Anything not in here raises."""
+
+FINAL = frozenset(
+    {
+        _S.FILLED,
+        _S.CANCELLED,
+        _S.LAPSED,
+        _S.REJECTED,
+        _S.NEVER_BOOKED,
+        _S.NOT_SENT,
+        _S.BLOCKED,
+        _S.EXPIRED,
+        _S.DISCARDED,
+    }
+)
+
+
+def apply(order: Order, event: Event, at: datetime) -> Order:
+    """What the order is once the event has happened.
+
+    Raises:
+        ImpossibleEvent: the table has no such step, or a fill shrank, or more filled than was ordered.
+    """
+    step = TRANSITIONS[type(event)].get(order.state)
+    if step is None:
+        raise ImpossibleEvent(f"{type(event).__name__} cannot happen to an order that is {order.state}")
+    changed = _details(order, event)
+    to = step(order, event) if callable(step) else step
+    return replace(changed, state=to, version=order.version + 1, finished_at=at if to in FINAL else changed.finished_at)
+
+
+def _details(order: Order, event: Event) -> Order:  # noqa: PLR0911  # one answer per event
+    match event:
+        case Requoted():
+            return replace(order, was_quote=order.quote, **vars(event))
+        case Submitting():
+            return replace(order, attempt=event.attempt, sent_at=event.at, day=event.at.date())
+        case Accepted() | Claimed():
+            return replace(
+                order,
+                order_no=event.order_no,
+                branch=event.branch,
+                accepted_time=event.time,
+                link=Link.DIRECT if isinstance(event, Accepted) else Link.HUMAN,
+                code_word="",
+            )
+        case Found():
+            late = order.state is State.ABSENT
+            row = event.report
+            return replace(
+                order,
+                order_no=row.order_no,
+                branch=row.branch,
+                accepted_time=row.time,
+                day=row.day,
+                link=Link.LATE if late else Link.MATCHED,
+                code_word="",
+                message="",
+            )
+        case Blocked() | Refused():
+            return replace(order, code_word=event.code, message=event.message)
+        case NeverLeft() | Lost():
+            return replace(order, code_word=event.code)
+        case Reported():
+            return _grown(order, event)
+        case CancelStep():
+            return replace(order, cancel=event.to, code_word=event.code, message=event.message)
+        case _:
+            return order
+
+
+def _grown(order: Order, event: Reported) -> Order:
+    if event.filled < order.filled:
+        raise ImpossibleEvent(f"the broker's list shrank from {order.filled} to {event.filled} filled shares")
+    if event.filled > order.quantity:
+        raise ImpossibleEvent(f"the broker's list fills {event.filled} of {order.quantity} ordered shares")
+    return replace(order, filled=event.filled, filled_amount=event.filled_amount, cancelled=event.cancelled)

@@ -1,0 +1,28 @@
+"""Who may ask for what: the roles, and a person of the whitelist."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person may do; each role may do all that the ones before it may."""
+
+    VIEWER = "viewer"
+    TRADER = "trader"
+    OWNER = "owner"
+
+    def covers(self, needed: "Role") -> bool:
+        """Whether somebody of this role may do what `needed` is asked for."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody on the whitelist. Authority is the numeric Telegram id; the name is only for reading."""
+
+    user_id: int
+    name: str
+    role: Role
+    added_at: datetime

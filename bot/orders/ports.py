@@ -1,0 +1,122 @@
+"""What the desk asks of the world: a broker, a journal, and the things it hands to people.
+
+`kis.KisClient` is a `Broker` and `bot.store.journal.SqliteJournal` a `Journal` as they are; the domain knows neither.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+from bot.orders.events import Event
+from bot.orders.model import Order, State, Who
+from bot.orders.reconcile import Attempt
+from kis.models import Balance, BuyingPower, OrderKind, OrderReport, PlacedOrder, Quote, Side
+
+
+class Broker(Protocol):
+    """What the desk asks of the broker; `kis.KisClient` fits as it is."""
+
+    async def price(self, code: str) -> Quote: ...
+    async def balance(self) -> Balance: ...
+    async def buying_power(self, code: str, *, price: int | None, kind: OrderKind) -> BuyingPower: ...
+    async def executions(self, day: date | None = None, *, code: str = "") -> tuple[OrderReport, ...]: ...
+    async def place(
+        self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind
+    ) -> PlacedOrder: ...
+    async def cancel(self, order_no: str, *, branch: str = "", kind: OrderKind = OrderKind.LIMIT) -> PlacedOrder: ...
+
+
+@dataclass(frozen=True)
+class Button:
+    """A single-use key to one act on one order, for one person. Only the hash of the token is ever stored."""
+
+    token: str
+    action: str
+    user_id: int
+    expires_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """What the journal keeps of the token."""
+        return digest(self.token)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a chat is to be told, in facts; the words are made when it is sent.
+
+    `key` makes it happen once; `card` means: bring the order's living message up to date, or begin it.
+    """
+
+    kind: str
+    chat_id: int
+    data: dict[str, object] = field(default_factory=dict)
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownButton:
+    """A button as the journal knows it."""
+
+    id: int
+    action: str
+    order_id: int
+    user_id: int
+    expires_at: datetime
+    used: bool
+
+
+class Stale(Exception):
+    """Somebody else changed the order first: nothing was written."""
+
+
+class Journal(Protocol):
+    """Where orders are written down; every method is one transaction and is durable when it returns."""
+
+    def add(self, order: Order, buttons: Sequence[Button], notices: Sequence[Notice]) -> Order: ...
+    def get(self, order_id: int) -> Order | None: ...
+    def of_origin(self, origin: int) -> Order | None: ...
+    def of_number(self, order_no: str) -> Order | None: ...
+    def in_state(self, states: Collection[State]) -> list[Order]: ...
+    def save(
+        self,
+        order: Order,
+        event: Event,
+        *,
+        who: Who | None = None,
+        uses: int | None = None,
+        attempt: Attempt | None = None,
+        buttons: Sequence[Button] = (),
+        notices: Sequence[Notice] = (),
+    ) -> None: ...
+    def button(self, digest: str) -> KnownButton | None: ...
+    def add_buttons(self, order_id: int, buttons: Sequence[Button]) -> None: ...
+    def attempt(self, order_id: int) -> Attempt | None: ...
+    def linked(self, day: date) -> frozenset[str]:
+        """Order numbers of that day that already belong to one of our orders."""
+        ...
+
+    def external_mark(self, row: OrderReport) -> int:
+        """Shares of an order made elsewhere that were filled when it was last looked at; 0 if it is new."""
+        ...
+
+    def mark_external(self, row: OrderReport, notices: Sequence[Notice]) -> None: ...
+    def tell(self, notices: Sequence[Notice]) -> None: ...
+
+
+def new_token() -> str:
+    """128 bits of chance, short enough for a button."""
+    return secrets.token_urlsafe(16)
+
+
+def digest(token: str) -> str:
+    """The hash under which a button's token is stored."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def card(order: Order, **data: object) -> Notice:
+    """Bring the order's living message up to date."""
+    return Notice("card", order.chat_id, {"order": order.id, **data})

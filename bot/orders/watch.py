@@ -1,0 +1,223 @@
+"""The watch: holds every reading of the broker's list against the journal and tells what is new, once.
+
+Quantities in the list are cumulative, so a reading that comes twice, late or after a restart changes nothing. Orders
+whose answer was lost are looked for here; orders made elsewhere (HTS, MTS) are seen here too.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import structlog
+
+from bot.orders.events import DayEnded, Event, Found, NotFound, Reported
+from bot.orders.model import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, State, apply
+from bot.orders.ports import Button, Journal, Notice, Stale, card, new_token
+from bot.orders.reconcile import Ambiguous, Search, look, news
+from kis.models import OrderReport
+
+log = structlog.get_logger(__name__)
+
+
+ENDINGS = frozenset({State.CANCELLED, State.REJECTED, State.LAPSED, State.NEVER_BOOKED})
+"""Ends that ring the phone; a full fill has rung already."""
+ASKED_FOR = timedelta(hours=24)
+"""How long the buttons of a question to a person live."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The whole list of one trading day, read to its end."""
+
+    day: date
+    rows: tuple[OrderReport, ...]
+
+
+class Watch:
+    """Turns readings of the broker's list into events and notices."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        clock: Callable[[], datetime],
+        day_over: Callable[[date, datetime], bool],
+        overseers: Callable[[], Sequence[int]],
+        token: Callable[[], str] = new_token,
+    ) -> None:
+        """`day_over(day, now)`: no order of that day can fill any more. `overseers`: chats told of every fill."""
+        self._journal = journal
+        self._clock = clock
+        self._day_over = day_over
+        self._overseers = overseers
+        self._token = token
+        self._searches: dict[int, Search] = {}
+        self._seen_first: set[date] = set()
+
+    def days(self) -> list[date]:
+        """The trading days whose lists can still bring news: today, and any on which something is unsettled."""
+        today = self._clock().date()
+        open_days = {order.day for order in self._journal.in_state(WATCHED) if order.day is not None}
+        return sorted(open_days | {today})
+
+    def busy(self) -> bool:
+        """Whether something is open or in doubt, so that the list should be read often."""
+        return bool(self._journal.in_state(WORKING | IN_DOUBT))
+
+    def note(self, reading: Reading) -> None:
+        """Take in one clean reading. Everything new is written and queued to be told before this returns."""
+        rows = reading.rows
+        for order, event in news(self._journal.in_state(WORKING), rows):
+            self._note_one(order, event)
+        self._search(reading)
+        self._close_day(reading)
+        self._note_external(reading)
+
+    def _note_one(self, order: Order, event: Reported) -> None:
+        now = self._clock()
+        try:
+            after = apply(order, event, now)
+        except ImpossibleEvent as error:
+            log.error("the list contradicts the journal", order=order.id, why=str(error))  # noqa: TRY400
+            self._tell(
+                Notice("contradiction", chat, {"order": order.id}, f"odd:{order.id}:{event.filled}:{chat}")
+                for chat in self._chats(order)
+            )
+            return
+        self._save(after, event, [card(after), *self._told(order, after)])
+
+    def _told(self, before: Order, after: Order) -> list[Notice]:
+        """One push per growth, numbered by the cumulative quantity, and one when the order ends otherwise."""
+        told: list[Notice] = []
+        for chat in self._chats(after):
+            if after.filled > before.filled:
+                told.append(
+                    Notice(
+                        "fill",
+                        chat,
+                        {
+                            "order": after.id,
+                            "filled": after.filled,
+                            "amount": after.filled_amount,
+                            "step": after.filled - before.filled,
+                            "step_amount": after.filled_amount - before.filled_amount,
+                        },
+                        f"fill:{after.day}:{after.branch}:{after.order_no}:{after.filled}:{chat}",
+                    )
+                )
+            if after.state in ENDINGS:
+                told.append(Notice("ended", chat, {"order": after.id}, f"end:{after.id}:{after.state}:{chat}"))
+        return told
+
+    def _chats(self, order: Order) -> list[int]:
+        return list(dict.fromkeys([order.chat_id, *self._overseers()]))
+
+    # --- orders in doubt ----------------------------------------------------------------------------------------------
+
+    def _search(self, reading: Reading) -> None:
+        doubtful = [
+            order for order in self._journal.in_state({State.UNKNOWN, State.ABSENT}) if order.day == reading.day
+        ]
+        for order in doubtful:
+            attempt = self._journal.attempt(order.id)
+            if attempt is None:
+                continue
+            search, found = look(
+                order,
+                attempt,
+                self._searches.get(order.id, Search()),
+                reading.rows,
+                self._journal.linked(reading.day),
+                self._clock(),
+            )
+            self._searches[order.id] = search
+            if isinstance(found, Ambiguous):
+                self._ask_which(order, found.reports)
+            elif found is not None:
+                self._resolve(order, found, reading.rows)
+
+    def _ask_which(self, order: Order, rows: Sequence[OrderReport]) -> None:
+        """Let the person who ordered, or an overseer, say which row it is; each gets keys of their own."""
+        expires = self._clock() + ASKED_FOR
+        notices, buttons = [], []
+        for chat in self._chats(order):
+            acts = [f"claim:{row.order_no}:{row.branch}:{row.time}" for row in rows] + ["claim:none"]
+            made = [Button(self._token(), act, chat, expires) for act in acts]
+            buttons += made
+            data: dict[str, object] = {
+                "order": order.id,
+                "claims": [
+                    [row.order_no, row.time, row.channel, one.token] for row, one in zip(rows, made, strict=False)
+                ],
+                "none": made[-1].token,
+            }
+            numbers = "-".join(row.order_no for row in rows)
+            notices.append(Notice("ambiguous", chat, data, f"which:{order.id}:{numbers}:{chat}"))
+        self._journal.add_buttons(order.id, buttons)
+        self._tell(notices)
+
+    def _resolve(self, order: Order, event: Event, rows: Sequence[OrderReport]) -> None:
+        after = apply(order, event, self._clock())
+        kind = {Found: "found", NotFound: "absent"}[type(event)]
+        if isinstance(event, Found) and order.state is State.ABSENT:
+            kind = "late"
+        told = [Notice(kind, chat, {"order": order.id}, f"{kind}:{order.id}:{chat}") for chat in self._chats(order)]
+        if self._save(after, event, [card(after), *told]):
+            self._searches.pop(order.id, None)
+            for linked, grown in news([after], rows):
+                self._note_one(linked, grown)
+
+    def _close_day(self, reading: Reading) -> None:
+        if not self._day_over(reading.day, self._clock()):
+            return
+        for order in self._journal.in_state(WORKING | {State.ABSENT}):
+            if order.day == reading.day:
+                after = apply(order, DayEnded(), self._clock())
+                self._save(after, DayEnded(), [card(after), *self._told(order, after)])
+
+    # --- orders made elsewhere ----------------------------------------------------------------------------------------
+
+    def _note_external(self, reading: Reading) -> None:
+        """Growth of orders that are not ours, told to the overseers; what stood there at the start is not news.
+
+        While one of ours is on its way or in doubt, a new row for its symbol may be it, and is left for later.
+        """
+        quiet = reading.day not in self._seen_first
+        self._seen_first.add(reading.day)
+        ours = self._journal.linked(reading.day)
+        doubtful = {order.code for order in self._journal.in_state(IN_DOUBT)}
+        for row in reading.rows:
+            if row.is_revision or row.order_no in ours or row.code in doubtful:
+                continue
+            before = self._journal.external_mark(row)
+            if row.filled <= before:
+                continue
+            data: dict[str, object] = {
+                "side": row.side.value,
+                "code": row.code,
+                "name": row.name,
+                "quantity": row.quantity,
+                "filled": row.filled,
+                "amount": row.filled_amount,
+                "order_no": row.order_no,
+            }
+            notices = [
+                Notice(
+                    "external_fill",
+                    chat,
+                    data,
+                    f"ext:{row.day}:{row.branch}:{row.order_no}:{row.filled}:{chat}",
+                )
+                for chat in ([] if quiet else self._overseers())
+            ]
+            self._journal.mark_external(row, notices)
+
+    def _tell(self, notices: Iterable[Notice]) -> None:
+        self._journal.tell(list(notices))
+
+    def _save(self, after: Order, event: Event, notices: Sequence[Notice]) -> bool:
+        try:
+            self._journal.save(after, event, notices=notices)
+        except Stale:
+            return False  # the next reading brings the same news to the order as it then is
+        return True

@@ -1,0 +1,239 @@
+"""The journal of orders: what the desk's `Journal` asks for, over SQLite. Each method is one transaction."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlite_utils import Database
+
+from bot.orders.events import Event
+from bot.orders.model import Order, State, Who
+from bot.orders.ports import Button, KnownButton, Notice, Stale
+from bot.orders.reconcile import Attempt
+from bot.store.audit import AuditLog
+from bot.store.outbox import Outbox
+from kis.models import OrderReport
+
+_ORDER = TypeAdapter(Order)
+_EVENT: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class SqliteJournal:
+    """Orders, attempts, buttons; with every change its audit row and its notices."""
+
+    def __init__(
+        self,
+        db: Database,
+        audit: AuditLog,
+        outbox: Outbox,
+        *,
+        clock: Callable[[], datetime],
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`wake` is called after notices were committed, so that they leave at once."""
+        self._db = db
+        self._audit = audit
+        self._outbox = outbox
+        self._clock = clock
+        self._wake = wake
+
+    def add(self, order: Order, buttons: Sequence[Button], notices: Sequence[Notice]) -> Order:
+        """Write a new order with its ticket; the id is given here."""
+        row = _ORDER.dump_python(order, mode="json")
+        del row["id"]
+        with self._db.atomic():
+            names = ", ".join(row)
+            marks = ", ".join("?" * len(row))
+            made = self._db.execute(
+                f"INSERT INTO orders ({names}) VALUES ({marks})",  # noqa: S608  # names of our own fields
+                list(row.values()),
+            )
+            order_id = made.lastrowid
+            assert order_id is not None  # noqa: S101  # an insert has one
+            self._add_buttons(order_id, buttons)
+            self._put(order_id, notices)
+            self._audit.add(
+                "order.proposed",
+                user_id=order.user_id,
+                name=order.user_name,
+                order_id=order_id,
+                **{name: row[name] for name in ("side", "code", "quantity", "kind", "price", "quote")},
+            )
+        self._wake()
+        found = self.get(order_id)
+        assert found is not None  # noqa: S101  # written a line ago
+        return found
+
+    def get(self, order_id: int) -> Order | None:
+        """The order of this id."""
+        return self._one("SELECT * FROM orders WHERE id = ?", [order_id])
+
+    def of_origin(self, origin: int) -> Order | None:
+        """The order that this update proposed, if it did."""
+        return self._one("SELECT * FROM orders WHERE origin = ?", [origin])
+
+    def of_number(self, order_no: str) -> Order | None:
+        """The newest order of this number at the broker."""
+        return self._one("SELECT * FROM orders WHERE order_no = ? ORDER BY id DESC LIMIT 1", [order_no])
+
+    def in_state(self, states: Collection[State]) -> list[Order]:
+        """Every order in one of these states, oldest first."""
+        marks = ",".join("?" * len(states))
+        rows = self._db.query(
+            f"SELECT * FROM orders WHERE state IN ({marks}) ORDER BY id",  # noqa: S608  # only marks
+            [state.value for state in states],
+        )
+        return [_ORDER.validate_python(row) for row in rows]
+
+    def save(
+        self,
+        order: Order,
+        event: Event,
+        *,
+        who: Who | None = None,
+        uses: int | None = None,
+        attempt: Attempt | None = None,
+        buttons: Sequence[Button] = (),
+        notices: Sequence[Notice] = (),
+    ) -> None:
+        """Replace the version before this one, use up a button, and queue what is to be told: all or nothing.
+
+        Raises:
+            Stale: somebody else changed the order, or the button was used already; nothing was written.
+        """
+        row = _ORDER.dump_python(order, mode="json")
+        fields = [name for name in row if name not in {"id", "origin"}]
+        with self._db.atomic():
+            sets = ", ".join(f"{name} = ?" for name in fields)
+            changed = self._db.execute(
+                f"UPDATE orders SET {sets} WHERE id = ? AND version = ?",  # noqa: S608  # names of our own fields
+                [*(row[name] for name in fields), order.id, order.version - 1],
+            )
+            if changed.rowcount != 1:
+                raise Stale(f"order {order.id}")
+            if uses is not None:
+                self._use(uses)
+            if attempt is not None:
+                self._db.execute(
+                    "INSERT INTO attempts (order_id, n, started_at, baseline) VALUES (?, ?, ?, ?)",
+                    [
+                        attempt.order_id,
+                        attempt.n,
+                        attempt.started_at.isoformat(),
+                        json.dumps(sorted(attempt.baseline)),
+                    ],
+                )
+            self._add_buttons(order.id, buttons)
+            self._put(order.id, notices)
+            self._audit.add(
+                f"order.{_snake(type(event).__name__)}",
+                user_id=who.user_id if who else None,
+                name=who.name if who else None,
+                order_id=order.id,
+                state=order.state.value,
+                **{f"event_{name}": value for name, value in _plain(event).items()},
+            )
+        self._wake()
+
+    def _use(self, button_id: int) -> None:
+        used = self._db.execute(
+            "UPDATE buttons SET used_at = ? WHERE id = ? AND used_at IS NULL", [self._now(), button_id]
+        )
+        if used.rowcount != 1:
+            raise Stale(f"button {button_id}")
+
+    def button(self, digest: str) -> KnownButton | None:
+        """The button of this hash, used or not."""
+        row = next(self._db.query("SELECT * FROM buttons WHERE digest = ?", [digest]), None)
+        if row is None:
+            return None
+        return KnownButton(
+            id=row["id"],
+            action=row["action"],
+            order_id=row["order_id"],
+            user_id=row["user_id"],
+            expires_at=datetime.fromisoformat(row["expires_at"]),
+            used=row["used_at"] is not None,
+        )
+
+    def add_buttons(self, order_id: int, buttons: Sequence[Button]) -> None:
+        """Give an order further buttons."""
+        with self._db.atomic():
+            self._add_buttons(order_id, buttons)
+
+    def _add_buttons(self, order_id: int, buttons: Sequence[Button]) -> None:
+        for one in buttons:
+            self._db.execute(
+                "INSERT INTO buttons (digest, order_id, action, user_id, expires_at) VALUES (?, ?, ?, ?, ?)",
+                [one.digest, order_id, one.action, one.user_id, one.expires_at.isoformat()],
+            )
+
+    def attempt(self, order_id: int) -> Attempt | None:
+        """The newest attempt of an order."""
+        row = next(
+            self._db.query("SELECT * FROM attempts WHERE order_id = ? ORDER BY n DESC LIMIT 1", [order_id]),
+            None,
+        )
+        if row is None:
+            return None
+        return Attempt(
+            order_id,
+            row["n"],
+            datetime.fromisoformat(row["started_at"]),
+            frozenset(json.loads(row["baseline"])),
+        )
+
+    def linked(self, day: date) -> frozenset[str]:
+        """Order numbers of that day which belong to our orders."""
+        rows = self._db.execute("SELECT order_no FROM orders WHERE day = ? AND order_no != ''", [day.isoformat()])
+        return frozenset(number for (number,) in rows.fetchall())
+
+    def external_mark(self, row: OrderReport) -> int:
+        """How far an order made elsewhere was seen to fill."""
+        found = self._db.execute(
+            "SELECT filled FROM external WHERE day = ? AND branch = ? AND order_no = ?",
+            [row.day.isoformat(), row.branch, row.order_no],
+        ).fetchone()
+        return found[0] if found else 0
+
+    def mark_external(self, row: OrderReport, notices: Sequence[Notice]) -> None:
+        """Remember how far it is filled, with what is told of it."""
+        with self._db.atomic():
+            self._db.execute(
+                "INSERT INTO external (day, branch, order_no, filled) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET filled = excluded.filled",
+                [row.day.isoformat(), row.branch, row.order_no, row.filled],
+            )
+            self._put(None, notices)
+            self._audit.add("external.filled", order_no=row.order_no, code=row.code, filled=row.filled)
+        self._wake()
+
+    def tell(self, notices: Sequence[Notice]) -> None:
+        """Queue notices that go with no change."""
+        with self._db.atomic():
+            self._put(None, notices)
+        self._wake()
+
+    def _put(self, order_id: int | None, notices: Sequence[Notice]) -> None:
+        for one in notices:
+            data = {**one.data, "order": order_id} if order_id is not None else one.data
+            self._outbox.put(one.kind, one.chat_id, data, one.key)
+
+    def _one(self, sql: str, values: list[object]) -> Order | None:
+        row = next(self._db.query(sql, values), None)
+        return _ORDER.validate_python(row) if row else None
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    found: dict[str, Any] = _EVENT.dump_python(asdict(event), mode="json")
+    return found
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
