@@ -1,0 +1,329 @@
+"""The messages about orders: the ticket and living card of one order, and the pushes that follow it. Pure.
+
+Five words for what became of an order, never mixed: 접수, 일부체결, 체결, 거부, 확인중(불명). The first line carries
+side and name, because a phone's notification shows little more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from bot.chat.keyboards import after_fill, of_working_order, ticket_keys
+from bot.chat.talk import TICKET, Key, Reply
+from bot.chat.text import Lang, Mode, arrow, badge, clock_time, percent, reason, safe, say, shares, won
+from bot.orders.events import CancelState
+from bot.orders.model import Link, Order, State
+from kis.models import OrderKind, Side
+
+SQUARE = {Side.BUY: "🟥", Side.SELL: "🟦"}
+SIDE = {Side.BUY: ("매수", "BUY"), Side.SELL: ("매도", "SELL")}
+_HEAD = {
+    State.PROPOSED: ("확인", "confirm"),
+    State.CONFIRMED: ("📤 전송 중", "📤 sending"),
+    State.SUBMITTING: ("📤 전송 중", "📤 sending"),
+    State.UNKNOWN: ("❓ 확인중(불명)", "❓ checking (unknown)"),
+    State.OPEN: ("📨 접수", "📨 accepted"),
+    State.PARTIAL: ("◐ 일부체결", "◐ partly filled"),
+    State.FILLED: ("✅ 체결", "✅ filled"),
+    State.CANCELLED: ("↩️ 취소 완료", "↩️ cancelled"),
+    State.LAPSED: ("🌙 장 마감 미체결", "🌙 unfilled at the close"),
+    State.REJECTED: ("⛔ 거부", "⛔ refused"),
+    State.NOT_SENT: ("🚫 보내지 않음", "🚫 not sent"),
+    State.NEVER_BOOKED: ("🚫 접수되지 않음", "🚫 never booked"),
+    State.ABSENT: ("🔎 접수 기록 없음", "🔎 no trace at the broker"),
+    State.BLOCKED: ("🚫 보내지 않음", "🚫 not sent"),
+    State.EXPIRED: ("⌛ 만료", "⌛ expired"),
+    State.DISCARDED: ("✖ 취소 (보내지 않음)", "✖ discarded (not sent)"),
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every message bears: the language, which money it is about, and the masked account."""
+
+    lang: Lang
+    mode: Mode
+    account: str
+
+    @property
+    def badge(self) -> str:
+        """[연습], [모의] or [실전]."""
+        return badge(self.mode, self.lang)
+
+    def pick(self, ko: str, en: str) -> str:
+        """The wording of the reader's language; nothing in it is escaped."""
+        return ko if self.lang == "ko" else en
+
+
+def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
+    """The order's living message as it stands now. `data` holds a ticket's tokens and fresh reasons."""
+    lines = [_head(order, frame), _terms(order, frame)]
+    if order.state is State.PROPOSED:
+        lines += _ticket(order, frame)
+        if "confirm" not in data:
+            return Reply("\n".join(lines))
+        return Reply("\n".join(lines), ticket_keys(order, str(data["confirm"]), str(data["discard"]), frame.lang))
+    lines += _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
+    if order.state in {State.OPEN, State.PARTIAL}:
+        return Reply("\n".join(lines), of_working_order(order, frame.lang))
+    if order.state is State.FILLED:
+        return Reply("\n".join(lines), after_fill(order.code, frame.lang))
+    return Reply("\n".join(lines), _again(order, frame))
+
+
+def _again(order: Order, frame: Frame) -> tuple[tuple[Key, ...], ...]:
+    if order.state not in {State.EXPIRED, State.BLOCKED, State.NOT_SENT, State.ABSENT, State.REJECTED}:
+        return ()
+    price = "시장가" if order.price is None else str(order.price)
+    return (
+        (
+            Key(
+                frame.pick("🔁 새로 주문하기", "🔁 order anew"),
+                f"/{order.side} {order.code} {order.quantity} {price}",
+            ),
+        ),
+    )
+
+
+def stock_line(side: Side, word: str, name: str, code: str, frame: Frame) -> str:
+    """The first line of everything about an order."""
+    return f"{SQUARE[side]} {frame.pick(*SIDE[side])} {word}  <b>{safe(name, 20)}</b> <code>{safe(code, 12)}</code> {frame.badge}"
+
+
+def _head(order: Order, frame: Frame) -> str:
+    return stock_line(order.side, frame.pick(*_HEAD[order.state]), order.name, order.code, frame)
+
+
+def _terms(order: Order, frame: Frame) -> str:
+    lang = frame.lang
+    if order.kind is OrderKind.MARKET:
+        about = frame.pick("약 ", "about ")
+        return (
+            f"<b>{shares(order.quantity, lang)} × {frame.pick('시장가', 'market')}</b> "
+            f"({about}{won(order.unit, lang)}) = {about}<b>{won(order.amount, lang)}</b>"
+        )
+    return (
+        f"<b>{shares(order.quantity, lang)} × {won(order.unit, lang)}</b> {frame.pick('지정가', 'limit')} = "
+        f"<b>{won(order.amount, lang)}</b>"
+    )
+
+
+def _ticket(order: Order, frame: Frame) -> list[str]:
+    lang = frame.lang
+    lines = []
+    if order.was_quote is not None:
+        lines.append(
+            frame.pick(
+                f"⚠️ 확인하는 사이 가격이 {won(order.was_quote)} → <b>{won(order.quote)}</b>으로 바뀌었습니다. 다시 확인해 주세요.",
+                f"⚠️ The price moved {won(order.was_quote, lang)} → <b>{won(order.quote, lang)}</b>. Please confirm again.",
+            )
+        )
+    lines.append(
+        f"{frame.pick('현재', 'now')} {won(order.quote, lang)} {arrow(order.quote_change)} "
+        f"({percent(order.quote_change)}) · {clock_time(order.quote_at)} {frame.pick('기준', 'KST')}"
+    )
+    lines.append(f"{frame.pick('수수료 약', 'fee about')} {won(order.fee, lang)}{_tax(order, frame)}")
+    if order.cash_after is not None:
+        lines.append(f"{frame.pick('주문 후 주문가능금액', 'cash left to order with')} {won(order.cash_after, lang)}")
+    if order.sellable_after is not None:
+        lines.append(f"{frame.pick('주문 후 매도가능', 'left to sell')} {shares(order.sellable_after, lang)}")
+    if order.reserve_unit != order.unit:
+        lines.append(
+            frame.pick(
+                f"<i>시장가 매수는 상한가 {won(order.reserve_unit)} 기준으로 증거금이 잡힙니다.</i>",
+                f"<i>KIS sets cash aside at the upper limit, {won(order.reserve_unit, lang)}.</i>",
+            )
+        )
+    lines.append(f"{frame.pick('계좌', 'account')} {frame.account} · {frame.pick('접수번호', 'ticket')} #{order.id}")
+    seconds = int((order.expires_at - order.created_at).total_seconds()) if order.was_quote is None else 0
+    within = f"{seconds}{frame.pick('초', ' s')} · " if seconds else ""
+    lines.append(
+        f"⏳ {within}{clock_time(order.expires_at)}{frame.pick('까지, 한 번만 누를 수 있습니다', ' at the latest, single use')}"
+    )
+    return lines
+
+
+def _tax(order: Order, frame: Frame) -> str:
+    if order.side is Side.BUY:
+        return ""
+    return f" · {frame.pick('거래세 약', 'tax about')} {won(order.tax, frame.lang)}"
+
+
+def _progress(order: Order, frame: Frame) -> list[str]:
+    lang = frame.lang
+    lines = []
+    if order.order_no:
+        when = f" · {_hms(order.accepted_time)}" if order.accepted_time else ""
+        lines.append(
+            f"{frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code>{when} · #{order.id}"
+        )
+    if order.filled:
+        lines.append(
+            f"{frame.pick('체결', 'filled')} <b>{order.filled:,}/{order.quantity:,}{frame.pick('주', '')}</b> · "
+            f"{frame.pick('평균', 'average')} {_average(order.filled_amount, order.filled)} · {won(order.filled_amount, lang)}"
+        )
+    if order.cancelled:
+        lines.append(f"{frame.pick('취소', 'cancelled')} {shares(order.cancelled, lang)}")
+    if order.link is Link.MATCHED:
+        lines.append(
+            frame.pick(
+                "응답을 못 받아 증권사 주문내역에서 찾았습니다.",
+                "The answer was lost; found in the broker's list.",
+            )
+        )
+    if order.link is Link.HUMAN:
+        lines.append(frame.pick("사람이 주문내역에서 확인해 연결했습니다.", "A person found it in the broker's list."))
+    if order.link is Link.LATE:
+        lines.append(frame.pick("🚨 늦게 접수된 것을 발견했습니다.", "🚨 It turned out to have been booked late."))
+    return lines
+
+
+def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> list[str]:
+    lang = frame.lang
+    if reasons:
+        return [f"• {reason(str(one['code']), one['values'], lang)}" for one in reasons]
+    match order.state:
+        case State.UNKNOWN:
+            return [
+                frame.pick(
+                    "⏳ 주문 결과를 확인하고 있습니다. 증권사에 접수되었을 수도 있습니다.\n다시 보내지 않았습니다. 같은 주문을 다시 내지 마세요.",
+                    "⏳ The outcome is being looked up; the broker may have it.\nIt was not sent again. Please do not place it a second time.",
+                )
+            ]
+        case State.ABSENT:
+            return [
+                frame.pick(
+                    "증권사 주문내역을 3분 동안 확인했으나 접수 기록이 없습니다. 장 마감까지 계속 지켜봅니다.",
+                    "The broker's list was read for three minutes and has no trace of it. It is watched until the close.",
+                )
+            ]
+        case State.NEVER_BOOKED:
+            return [
+                frame.pick(
+                    "장 마감까지 접수 기록이 없었거나, 사람이 그렇게 확인했습니다.",
+                    "No trace of it until the close, or a person has said so.",
+                )
+            ]
+        case State.REJECTED:
+            return [_kis_words(order, frame)]
+        case State.NOT_SENT:
+            return [
+                frame.pick(
+                    "증권사에 연결하지 못해 주문이 나가지 않았습니다.",
+                    "The broker could not be reached, so nothing was sent.",
+                )
+            ]
+        case State.BLOCKED:
+            return [f"• {reason(order.code_word, {'name': order.name}, lang)}"]
+        case State.EXPIRED:
+            return [frame.pick("시간이 지나 보내지 않았습니다.", "Its time ran out; nothing was sent.")]
+        case State.OPEN | State.PARTIAL:
+            return _cancelling(order, frame)
+        case _:
+            return []
+
+
+def _cancelling(order: Order, frame: Frame) -> list[str]:
+    match order.cancel:
+        case CancelState.SUBMITTING | CancelState.ASKED:
+            return [frame.pick("↩️ 취소 요청 중입니다.", "↩️ Cancel requested.")]
+        case CancelState.UNKNOWN:
+            return [
+                frame.pick(
+                    "❓ 취소 요청의 응답을 받지 못했습니다. 주문내역으로 확인 중이며, 다시 취소해도 안전합니다.",
+                    "❓ The answer to the cancel was lost; the list will tell. Cancelling again is safe.",
+                )
+            ]
+        case CancelState.REFUSED:
+            return [f"{frame.pick('취소 거부', 'cancel refused')}: {_kis_words(order, frame)}"]
+        case CancelState.NONE if order.code_word:
+            return [
+                frame.pick(
+                    "취소 요청이 나가지 않았습니다. 다시 눌러 주세요.",
+                    "The cancel was not sent; please try again.",
+                )
+            ]
+        case _:
+            return []
+
+
+def _kis_words(order: Order, frame: Frame) -> str:
+    return say(
+        frame.lang,
+        "{text} ({code})",
+        "{text} ({code})",
+        text=order.message or "-",
+        code=order.code_word or "-",
+    )
+
+
+def _average(amount: int, quantity: int) -> str:
+    average = Decimal(amount) / quantity
+    return f"{average:,.0f}" if average == int(average) else f"{average:,.2f}"
+
+
+def _hms(text: str) -> str:
+    return f"{text[:2]}:{text[2:4]}:{text[4:6]}" if len(text) >= 6 and text.isdigit() else safe(text, 8)  # noqa: PLR2004
+
+
+# --- pushes -------------------------------------------------------------------------------------------------------------
+
+
+def fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
+    """One growth of an order's fills, in figures that a repeat cannot falsify: cumulative, and this step."""
+    filled, amount = int(data["filled"]), int(data["amount"])
+    step, step_amount = int(data["step"]), int(data["step_amount"])
+    word = frame.pick(*_HEAD[State.FILLED if filled >= order.quantity else State.PARTIAL])
+    return Reply(
+        f"{stock_line(order.side, word, order.name, order.code, frame)}\n"
+        f"{frame.pick('이번', 'now')} <b>{shares(step, frame.lang)}</b> @{_average(step_amount, step)} · "
+        f"{frame.pick('누적', 'total')} <b>{filled:,}/{order.quantity:,}{frame.pick('주', '')}</b> "
+        f"({frame.pick('평균', 'average')} {_average(amount, filled)})\n"
+        f"{frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code> · #{order.id} · {safe(order.user_name, 20)}",
+        after_fill(order.code, frame.lang),
+    )
+
+
+def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """A fill of an order that was made elsewhere: HTS, MTS or another program."""
+    filled, side = int(data["filled"]), Side(str(data["side"]))
+    return Reply(
+        f"{stock_line(side, frame.pick('체결 (외부 주문)', 'filled (made elsewhere)'), str(data['name']), str(data['code']), frame)}\n"
+        f"{frame.pick('누적', 'total')} <b>{filled:,}/{int(data['quantity']):,}{frame.pick('주', '')}</b> "
+        f"@{_average(int(data['amount']), filled)} · {frame.pick('주문번호', 'order no.')} <code>{safe(data['order_no'], 12)}</code>\n"
+        f"<i>{frame.pick('봇이 낸 주문이 아닙니다 (HTS·MTS 등).', 'Not placed by this bot (HTS, MTS or another program).')}</i>"
+    )
+
+
+def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
+    """The order's end or the end of a doubt about it: the same figures as its card, sent so that the phone rings."""
+    head = {
+        "ambiguous": ("⚠️ 같은 조건의 주문이 여러 건 보입니다", "⚠️ more than one order fits"),
+        "contradiction": ("⚠️ 증권사 내역이 기록과 다릅니다", "⚠️ the broker's list contradicts our record"),
+    }.get(kind)
+    if head is None:
+        return order_card(order, {}, frame)
+    if kind == "contradiction":
+        advice = frame.pick("HTS·MTS에서 체결 내역을 확인해 주세요.", "Please check the fills in HTS or MTS.")
+        return Reply(
+            f"{stock_line(order.side, frame.pick(*head), order.name, order.code, frame)}\n#{order.id}\n{advice}"
+        )
+    return _which_row(order, frame.pick(*head), data, frame)
+
+
+def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -> Reply:
+    lines = [stock_line(order.side, head, order.name, order.code, frame), _terms(order, frame)]
+    keys = []
+    for number, time, channel, token in data.get("claims", ()):
+        lines.append(f"• <code>{safe(number, 12)}</code> {_hms(str(time))} {safe(channel, 12)}")
+        keys.append((Key(frame.pick(f"{number} 이 주문입니다", f"it is {number}"), TICKET + str(token)),))
+    if "none" in data:
+        keys.append((Key(frame.pick("둘 다 아님", "neither"), TICKET + str(data["none"])),))
+    lines.append(
+        frame.pick(
+            "HTS·MTS에서 확인하고 눌러 주세요. 그때까지 이 종목의 새 주문은 받지 않습니다.",
+            "Please look in HTS or MTS and press. Until then this stock takes no new orders.",
+        )
+    )
+    return Reply("\n".join(lines), tuple(keys))

@@ -1,0 +1,143 @@
+"""Every command, once: the table makes the handlers, Telegram's menu, /help and the usage lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.chat.account import AccountView
+from bot.chat.cards import Frame
+from bot.chat.market import Market
+from bot.chat.talk import Ask, Handler, Key, Reply
+from bot.chat.text import Lang, safe, say
+from bot.chat.trading import Trading
+from bot.orders.people import Role
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: `trades` marks those that are not carried out when they arrive late."""
+
+    name: str
+    korean: str
+    """The same in Korean, typed after a slash; Telegram's own menu knows only Latin letters."""
+    role: Role
+    help_ko: str
+    help_en: str
+    args_ko: str = ""
+    args_en: str = ""
+    example: str = ""
+    needs_words: bool = False
+    trades: bool = False
+
+    def usage(self, lang: Lang) -> str:
+        """How it is written."""
+        args = self.args_ko if lang == "ko" else self.args_en
+        return f"/{self.name} {args}".rstrip()
+
+    def help(self, lang: Lang) -> str:
+        """What it does, in a few words."""
+        return self.help_ko if lang == "ko" else self.help_en
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("price", "현재가", Role.VIEWER, "현재가", "price of a stock", "종목", "stock", "/price 삼성전자", needs_words=True),
+    Command("book", "호가", Role.VIEWER, "호가창", "order book", "종목", "stock", "/book 005930", needs_words=True),
+    Command(
+        "buy", "매수", Role.TRADER, "매수 주문", "buy", "종목 [수량] [가격|시장가]", "stock [quantity] [price|market]",
+        "/buy 005930 10 71000", needs_words=True, trades=True,
+    ),
+    Command(
+        "sell", "매도", Role.TRADER, "매도 주문", "sell", "종목 [수량|전량] [가격|시장가]",
+        "stock [quantity|all] [price|market]", "/sell 005930 10 시장가", needs_words=True, trades=True,
+    ),
+    Command(
+        "cancel", "취소", Role.TRADER, "주문 취소", "cancel an order", "[주문번호]", "[order number]", "/cancel", trades=True
+    ),
+    Command("orders", "미체결", Role.VIEWER, "미체결과 오늘 체결", "open orders and today's fills"),
+    Command("balance", "잔고", Role.VIEWER, "잔고와 예수금", "holdings and cash"),
+    Command("top", "거래량", Role.VIEWER, "거래량 상위", "most traded", "[개수]", "[count]", "/top 20"),
+    Command("index", "지수", Role.VIEWER, "코스피·코스닥 지수", "market indices"),
+    Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
+    Command("start", "시작", Role.VIEWER, "시작", "begin"),
+)  # fmt: skip
+
+BY_WORD = {word: one for one in COMMANDS for word in (one.name, one.korean)}
+
+
+class Handlers:
+    """Which handler answers which command."""
+
+    def __init__(self, market: Market, account: AccountView, trading: Trading, frame: Frame) -> None:
+        self._frame = frame
+        self._trading = trading
+        self._by_name: dict[str, Handler] = {
+            "price": market.price,
+            "book": market.book,
+            "top": market.top,
+            "index": market.index,
+            "balance": account.balance,
+            "orders": account.orders,
+            "buy": trading.buy,
+            "sell": trading.sell,
+            "cancel": trading.cancel,
+        }
+
+    async def answer(self, command: Command, ask: Ask) -> Reply | None:
+        """Carry a command out for somebody whose role was found to be enough."""
+        if command.needs_words and not ask.words:
+            return self._trading.usage(command.usage(self._frame.lang), command.example)
+        if command.name in {"help", "start"}:
+            show = welcome if command.name == "start" else help_card
+            return show(ask.who.role, self._frame)
+        return await self._by_name[command.name](ask)
+
+
+def allowed(role: Role) -> Sequence[Command]:
+    """The commands this role may use, in the order of the menu."""
+    return [one for one in COMMANDS if role.covers(one.role)]
+
+
+def help_card(role: Role, frame: Frame) -> Reply:
+    """/help: only what this person may use."""
+    lang = frame.lang
+    lines = [f"📖 <b>{say(lang, '명령 안내', 'Commands')}</b> {frame.badge}"]
+    for one in allowed(role):
+        if one.name == "start":
+            continue
+        korean = f" · /{one.korean}" if lang == "ko" else ""
+        lines.append(f"<code>{safe(one.usage(lang))}</code>{korean}\n   {safe(one.help(lang))}")
+    lines.append(
+        say(
+            lang,
+            "종목은 6자리 코드나 정확한 이름으로 적습니다. 이름만 보내면 현재가를 보여 드립니다.",
+            "A stock is its 6-character code or exact name; send just that for its price.",
+        )
+    )
+    return Reply("\n".join(lines), _first_steps(lang))
+
+
+def welcome(role: Role, frame: Frame) -> Reply:
+    """/start."""
+    lang = frame.lang
+    money = {
+        "practice": say(lang, "연습용 증권사에 연결되어 있습니다. 실제 돈이 움직이지 않습니다.", "Connected to a simulated broker: no real money moves."),
+        "paper": say(lang, "모의투자 계좌에 연결되어 있습니다.", "Connected to a paper account."),
+        "real": say(lang, "⚠️ 실전 계좌에 연결되어 있습니다. 주문은 실제로 체결됩니다.", "⚠️ Connected to a real account: orders are real."),
+    }[frame.mode]  # fmt: skip
+    roles = {
+        Role.OWNER: ("소유자", "owner"),
+        Role.TRADER: ("매매자", "trader"),
+        Role.VIEWER: ("조회 전용", "viewer"),
+    }[role]
+    text = (
+        f"👋 <b>kisbot</b> {frame.badge}\n{money}\n"
+        f"{say(lang, '계좌', 'account')} {frame.account} · {say(lang, '권한', 'role')}: {roles[0 if lang == 'ko' else 1]}\n"
+        f"{say(lang, '종목 이름을 보내 보세요. 명령은 /help 에 있습니다.', 'Send the name of a stock, or see /help.')}"
+    )
+    return Reply(text, _first_steps(lang))
+
+
+def _first_steps(lang: Lang) -> tuple[tuple[Key, ...], ...]:
+    return (
+        (Key("📈 삼성전자", "/price 005930"), Key(say(lang, "💼 잔고", "💼 balance"), "/balance")),
+        (Key(say(lang, "🏆 거래량", "🏆 volume"), "/top"), Key(say(lang, "📉 지수", "📉 indices"), "/index")),
+    )

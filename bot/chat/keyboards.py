@@ -1,0 +1,126 @@
+"""Buttons: where a message leads next. Pure."""
+
+from collections.abc import Sequence
+
+from bot.chat.talk import REFRESH, TICKET, Key, Keys
+from bot.chat.text import Lang, shares, won
+from bot.orders.model import Order
+from kis.models import OrderBook, Quote, Side
+from kis.symbols import Stock
+
+QUANTITIES = (1, 5, 10, 50, 100)
+
+
+def _pick(lang: Lang, ko: str, en: str) -> str:
+    return ko if lang == "ko" else en
+
+
+def refresh(command: str, lang: Lang) -> Key:
+    """Ask the same again, in place."""
+    return Key(_pick(lang, "🔄 새로고침", "🔄 refresh"), REFRESH + command)
+
+
+def ticket_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Keys:
+    """The two single-use buttons of a ticket; the first says again what it does."""
+    word = {Side.BUY: _pick(lang, "매수", "buy"), Side.SELL: _pick(lang, "매도", "sell")}[order.side]
+    return (
+        (
+            Key(f"✅ {word} {shares(order.quantity, lang)} {_pick(lang, '확인', 'confirm')}", TICKET + confirm),
+            Key(_pick(lang, "✖ 취소", "✖ discard"), TICKET + discard),
+        ),
+    )
+
+
+def of_working_order(order: Order, lang: Lang) -> Keys:
+    """Under an order that can still fill."""
+    return (
+        (
+            Key(_pick(lang, "↩️ 주문 취소", "↩️ cancel order"), f"/cancel {order.order_no}"),
+            Key(_pick(lang, "📋 미체결", "📋 open orders"), "/orders"),
+        ),
+    )
+
+
+def after_fill(code: str, lang: Lang) -> Keys:
+    """Under a fill."""
+    return (
+        (
+            Key(_pick(lang, "💼 잔고", "💼 balance"), "/balance"),
+            Key(_pick(lang, "📈 현재가", "📈 price"), f"/price {code}"),
+            Key(_pick(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+        ),
+    )
+
+
+def of_quote(code: str, lang: Lang) -> Keys:
+    """Under a price."""
+    return (
+        (
+            Key(_pick(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
+            Key(_pick(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Key(_pick(lang, "📊 호가", "📊 book"), f"/book {code}"),
+        ),
+        (refresh(f"/price {code}", lang),),
+    )
+
+
+def of_book(code: str, lang: Lang) -> Keys:
+    """Under an order book."""
+    return (
+        (
+            Key(_pick(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
+            Key(_pick(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            refresh(f"/book {code}", lang),
+        ),
+    )
+
+
+def of_balance(lang: Lang) -> Keys:
+    """Under the balance."""
+    return (
+        (
+            Key(_pick(lang, "📋 미체결", "📋 open orders"), "/orders"),
+            Key(_pick(lang, "🏆 거래량", "🏆 volume"), "/top"),
+            refresh("/balance", lang),
+        ),
+    )
+
+
+def stocks(found: Sequence[Stock], command: str, rest: str, lang: Lang) -> Keys:  # noqa: ARG001  # one shape for all
+    """One button for each stock that the name could mean."""
+    tail = f" {rest}" if rest else ""
+    return tuple((Key(f"{one.name} {one.code}", f"{command} {one.code}{tail}"),) for one in found)
+
+
+def quantities(side: Side, code: str, tail: str, most: int | None, lang: Lang) -> Keys:
+    """Ask how many: `most` is what the person could sell."""
+    fits = [one for one in QUANTITIES if most is None or one < most]
+    row = tuple(Key(shares(one, lang), f"/{side} {code} {one}{tail}") for one in fits)
+    if most is None:
+        return (row[:3], row[3:])
+    everything = Key(f"{_pick(lang, '전량', 'all')} {shares(most, lang)}", f"/{side} {code} {most}{tail}")
+    return (row, (everything,)) if row else ((everything,),)
+
+
+def prices(side: Side, quote: Quote, book: OrderBook, quantity: int, lang: Lang) -> Keys:
+    """Ask at what price: at the market, at the last price, or at the best price of the other side."""
+    head = f"/{side} {quote.code} {quantity}"
+    best = book.asks if side is Side.BUY else book.bids
+    name = _pick(lang, "매도1호가", "best ask") if side is Side.BUY else _pick(lang, "매수1호가", "best bid")
+    rows = [
+        (Key(_pick(lang, "시장가", "market"), f"{head} 시장가"),),
+        (
+            Key(
+                f"{_pick(lang, '현재가 지정가', 'limit at last')} {won(quote.price, lang)}",
+                f"{head} {quote.price}",
+            ),
+        ),
+    ]
+    if best:
+        rows.append((Key(f"{name} {won(best[0].price, lang)}", f"{head} {best[0].price}"),))
+    return tuple(rows)
+
+
+def ticks(side: Side, code: str, quantity: int, below: int, above: int, lang: Lang) -> Keys:
+    """The two prices beside one that is off the tick."""
+    return (tuple(Key(won(one, lang), f"/{side} {code} {quantity} {one}") for one in (below, above) if one > 0),)

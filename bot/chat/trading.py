@@ -1,0 +1,185 @@
+"""Asking for orders: /buy, /sell, /cancel and the taps that decide. Parse, ask the desk once, answer."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bot.chat import keyboards
+from bot.chat.account import AccountView
+from bot.chat.cards import Frame
+from bot.chat.market import Market
+from bot.chat.talk import Ask, Reply, Toast
+from bot.chat.text import kis_error, reason, safe, say, shares, toast
+from bot.chat.words import BadWords, OrderWords, order_words
+from bot.orders.desk import Press, Pressed
+from bot.orders.model import Order, OrderRequest, Who
+from bot.orders.rules import Reason
+from kis.errors import KisError
+from kis.models import Balance, OrderBook, OrderKind, Quote, Side
+from kis.symbols import Stock
+
+ALERTS = frozenset({Press.NOT_YOURS, Press.LATE, Press.GONE})
+
+
+class Desk(Protocol):
+    """The part of the desk that conversations use."""
+
+    async def propose(self, ask: OrderRequest, who: Who, origin: int) -> Order | list[Reason]: ...
+    def press(self, token: str, who: Who) -> Pressed: ...
+    def cancel_number(self, order_no: str, who: Who) -> Pressed: ...
+    async def carry_out(self, pressed: Pressed) -> None: ...
+
+
+class Reads(Protocol):
+    """What a question back needs to know."""
+
+    async def price(self, code: str) -> Quote: ...
+    async def order_book(self, code: str) -> OrderBook: ...
+    async def balance(self) -> Balance: ...
+
+
+class Trading:
+    """Handlers that lead to orders."""
+
+    def __init__(self, desk: Desk, reads: Reads, market: Market, account: AccountView, frame: Frame) -> None:
+        self._desk = desk
+        self._reads = reads
+        self._market = market
+        self._account = account
+        self._frame = frame
+
+    async def buy(self, ask: Ask) -> Reply | None:
+        """/buy 종목 수량 가격|시장가: a ticket, or the question that is still open."""
+        return await self._order(ask, Side.BUY)
+
+    async def sell(self, ask: Ask) -> Reply | None:
+        """/sell 종목 수량|전량 가격|시장가: a ticket, or the question that is still open."""
+        return await self._order(ask, Side.SELL)
+
+    async def _order(self, ask: Ask, side: Side) -> Reply | None:
+        stock, rest, question = self._market.which(ask.words, f"/{side}")
+        if stock is None:
+            return question
+        try:
+            words = order_words(rest, side)
+        except BadWords as bad:
+            return self._no([bad.reason])
+        if words.everything or words.quantity is None:
+            return await self._how_many(ask, side, stock, words)
+        if words.price is None and not words.market:
+            return await self._at_what(side, stock, words.quantity)
+        return await self._propose(ask, side, stock, words.quantity, words.price)
+
+    async def _how_many(self, ask: Ask, side: Side, stock: Stock, words: OrderWords) -> Reply | None:
+        lang = self._frame.lang
+        most = None
+        if side is Side.SELL:
+            most = sum(one.sellable for one in (await self._reads.balance()).holdings if one.code == stock.code)
+            if not most:
+                return self._no([Reason("NOTHING_TO_SELL", {"name": stock.name})])
+            if words.everything and words.market:
+                return await self._propose(ask, side, stock, most, None)
+            if words.everything and words.price is not None:
+                return await self._propose(ask, side, stock, most, words.price)
+            if words.everything:
+                return await self._at_what(side, stock, most)
+        text = say(
+            lang,
+            "{name} — 몇 주 {word}할까요? 직접 적으려면: /{side} {code} 수량 가격",
+            "{name} — how many shares? Or type: /{side} {code} quantity price",
+            name=stock.name,
+            word="매수" if side is Side.BUY else "매도",
+            side=side.value,
+            code=stock.code,
+        )
+        return Reply(text, keyboards.quantities(side, stock.code, "", most, lang))
+
+    async def _at_what(self, side: Side, stock: Stock, quantity: int) -> Reply:
+        lang = self._frame.lang
+        quote = await self._reads.price(stock.code)
+        book = await self._reads.order_book(stock.code)
+        text = say(
+            lang,
+            "{name} {quantity} — 어떤 가격으로 할까요? 직접 적으려면: /{side} {code} {bare} 가격",
+            "{name} {quantity} — at what price? Or type: /{side} {code} {bare} price",
+            name=stock.name,
+            quantity=shares(quantity, lang),
+            side=side.value,
+            code=stock.code,
+            bare=quantity,
+        )
+        return Reply(text, keyboards.prices(side, quote, book, quantity, lang))
+
+    async def _propose(self, ask: Ask, side: Side, stock: Stock, quantity: int, price: int | None) -> Reply | None:
+        request = OrderRequest(
+            side=side,
+            code=stock.code,
+            name=stock.name,
+            etf=stock.etf,
+            quantity=quantity,
+            kind=OrderKind.MARKET if price is None else OrderKind.LIMIT,
+            price=price,
+        )
+        answer = await self._desk.propose(request, ask.who, ask.update_id)
+        if isinstance(answer, Order):
+            return None  # its ticket left with the journal's own transaction
+        return self._no(answer, request)
+
+    def _no(self, reasons: Sequence[Reason], request: OrderRequest | None = None) -> Reply:
+        lang = self._frame.lang
+        text = "\n".join(f"🚫 {reason(one.code, one.values, lang)}" for one in reasons)
+        tick = next((one for one in reasons if one.code == "TICK"), None)
+        if request is None or tick is None:
+            return Reply(text)
+        below, above = int(str(tick.values["below"])), int(str(tick.values["above"]))
+        return Reply(text, keyboards.ticks(request.side, request.code, request.quantity, below, above, lang))
+
+    async def cancel(self, ask: Ask) -> Reply | None:
+        """/cancel [주문번호]: the open orders with a button each, or the one of that number at once."""
+        lang = self._frame.lang
+        number = ask.words.replace(" ", "")
+        if not number:
+            return self._account.list_orders(ask, (), only_open=True)
+        if not (number.isascii() and number.isdigit()):
+            return Reply(
+                say(
+                    lang,
+                    "주문번호는 숫자입니다: {word}",
+                    "An order number has only digits: {word}",
+                    word=number,
+                )
+            )
+        pressed = self._desk.cancel_number(number.zfill(10), ask.who)
+        if pressed.verdict is Press.CANCELLING:
+            await self._desk.carry_out(pressed)
+            return None  # the order's own card tells what became of it
+        ko, en = {
+            Press.GONE: (
+                "이 봇이 낸 주문 중에 {number}번이 없습니다. HTS·MTS 주문은 그곳에서 취소해 주세요.",
+                "No order {number} was placed by this bot. Orders made in HTS or MTS are cancelled there.",
+            ),
+            Press.NOT_YOURS: ("다른 사람의 주문입니다: {number}", "Somebody else's order: {number}"),
+        }.get(
+            pressed.verdict,
+            (
+                "{number}번은 취소할 수량이 없거나 이미 취소를 요청했습니다.",
+                "{number} has nothing left to cancel, or a cancel is under way.",
+            ),
+        )
+        return Reply(say(lang, ko, en, number=number))
+
+    def tap(self, token: str, who: Who) -> tuple[Toast, Pressed]:
+        """Judge a tap on a single-use button at once; `carry_out` follows."""
+        pressed = self._desk.press(token, who)
+        return Toast(toast(pressed.verdict.value, self._frame.lang), pressed.verdict in ALERTS), pressed
+
+    async def carry_out(self, pressed: Pressed) -> None:
+        """Do what the tap asked for; the order's card tells the rest."""
+        await self._desk.carry_out(pressed)
+
+    def failed(self, error: KisError) -> Reply:
+        """The broker could not answer a question."""
+        return Reply(kis_error(error, self._frame.lang))
+
+    def usage(self, line: str, example: str) -> Reply:
+        """One line of how the command is written."""
+        return Reply(f"{safe(line)}\n{say(self._frame.lang, '예', 'e.g.')}: <code>{safe(example)}</code>")

@@ -1,0 +1,98 @@
+"""No secret reaches a log, a message, the database or an error's text, in a whole day of things going wrong."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from bot.demo.run import OWNER, TOKEN, stage
+from bot.logs import HIDDEN, Redactor, set_up_logs
+from bot.settings import BadSettings, load_settings
+from tests.support.talk import FAST, bought, say, spoken
+
+
+@pytest.fixture
+def quiet_root():
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before, level
+
+
+async def test_a_day_of_trouble_spills_no_secret(tmp_path: Path, capfd, quiet_root):
+    async with stage(**FAST, data_dir=tmp_path / "home") as on:
+        environ = on.broker.environ("")
+        account = environ["KIS_ACCOUNT"]
+        planted = {
+            "bot token": TOKEN,
+            "app key": environ["KIS_APP_KEY"],
+            "app secret": environ["KIS_APP_SECRET"],
+            "account": account.replace("-", ""),
+            "account with a dash": account,
+        }
+        set_up_logs(planted.values(), level=logging.DEBUG)
+        await bought(on, "005930 1 시장가")
+        await on.telegram.wait(OWNER.id, "누적 1/1주")
+        on.broker.faults.plant(
+            "refuse", path="order-cash", message=f"거부 {account} {environ['KIS_APP_KEY']}", code="APBK1943", status=200
+        )
+        await bought_and_refused(on)
+        on.broker.faults.plant("lose_reply", path="order-cash")
+        await bought_and_refused(on)
+        on.telegram.faults.plant("error", method="sendMessage", status=500, description="down")
+        await say(on, "/price 005930", "호가단위", within=10)
+        await say(on, "/balance", "총평가")
+        logging.getLogger("some.library").error("GET https://api.telegram.org/bot%s/getMe", TOKEN)
+        logging.getLogger("some.library").warning("headers", exc_info=ValueError(environ["KIS_APP_SECRET"]))
+        token_file = next(iter((tmp_path / "home").glob("*token*.json")), None)
+        access = _access_token(token_file)
+        chats = "\n".join(spoken(on))
+    log = capfd.readouterr()
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "home").glob("kisbot.db*"))
+
+    assert access
+    planted["access token"] = access
+    assert HIDDEN in log.err, "the filter had something to do"
+    for name, secret in planted.items():
+        for place, text in {"log": log.err + log.out, "chat": chats}.items():
+            assert secret not in text, f"the {name} stands in the {place}"
+        assert secret.encode() not in kept, f"the {name} stands in the database"
+
+
+async def bought_and_refused(on) -> None:
+    ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
+    before = on.telegram.revision
+    await on.telegram.tap(OWNER.id, ticket.message_id, "확인")
+    await on.telegram.wait(OWNER.id, lambda m: "거부" in m.text or "불명" in m.text, after=before, timeout=10)
+
+
+def _access_token(path: Path | None) -> str:
+    assert path is not None, "the token is kept between runs"
+    found: str = json.loads(path.read_text())["token"]
+    return found
+
+
+def test_the_filter_knows_credentials_by_their_shape():
+    redact = Redactor()
+    for text in (
+        "Authorization: Bearer abc.def.ghi",
+        "token eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJ0b2tlbiJ9.x",
+        "https://api.telegram.org/bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe",
+    ):
+        assert HIDDEN in redact.text(text)
+    assert redact.text("주문번호 0000012345 삼성전자 005930 10주") == "주문번호 0000012345 삼성전자 005930 10주"
+
+
+def test_settings_that_are_wrong_are_named_and_not_quoted(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("TELEGRAM_BOT_TOKEN", "KIS_APP_SECRET", "KIS_ACCOUNT", "KISBOT_OWNER_ID"):
+        monkeypatch.setenv(name, "s3cret-and-wrong")
+    monkeypatch.delenv("KIS_APP_KEY", raising=False)
+
+    with pytest.raises(BadSettings) as caught:
+        load_settings()
+
+    assert "s3cret" not in str(caught.value)
+    for name in ("TELEGRAM_BOT_TOKEN", "KIS_ACCOUNT", "KISBOT_OWNER_ID", "KIS_APP_KEY"):
+        assert name in str(caught.value)
