@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.demo.run import OWNER, TRADER, Stage, stage
+from bot.demo.run import OWNER, TRADER, stage
 from bot.orders.model import State, Who
 from bot.orders.people import Role
 from kis.config import kst_now
-from tests.support.talk import FAST, posts, press, say, spoken
+from tests.support.talk import FAST, confirmed, posts, press, say, spoken
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
@@ -45,8 +45,8 @@ async def test_every_slip_of_the_keyboard_has_its_sentence(lang):
         "/없는명령": ("무슨 뜻인지", "did not understand"),
     }
     async with stage(**FAST, lang=lang) as on:
-        for words, (ko, en) in slips.items():
-            await say(on, words, ko if lang == "ko" else en)
+        for n, (words, (ko, en)) in enumerate(slips.items()):
+            await say(on, words, ko if lang == "ko" else en, (OWNER, TRADER)[n % 2].id)  # two chats, one burst each
 
         assert posts(on) == 0
         assert on.app.journal.in_state({State.PROPOSED}) == []
@@ -185,70 +185,16 @@ async def test_hostile_words_in_every_place_are_answered_as_words(words):
 # --- the broker misbehaves ------------------------------------------------------------------------------------------------
 
 
-async def order_that(on: Stage, expect: str, within: float = 8.0) -> str:
-    ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
-    before = on.telegram.revision
-    await on.telegram.tap(OWNER.id, ticket.message_id, "확인")
-    return (await on.telegram.wait(OWNER.id, expect, after=before, timeout=within)).text
-
-
 async def test_a_refusal_shows_the_brokers_own_words():
     async with stage(**FAST) as on:
         on.broker.faults.plant(
             "refuse", path="order-cash", code="APBK1943", message="<b>시장가</b> 불가", status=200, rt_cd="7"
         )
 
-        text = await order_that(on, "⛔ 거부")
+        text = await confirmed(on, "⛔ 거부")
 
         assert "<b>시장가</b> 불가 (APBK1943)" in text
         assert posts(on) == 1
-
-
-@pytest.mark.parametrize(
-    ("fault", "how"),
-    [("lose_reply", {}), ("html", {"acts": True}), ("garbage", {}), ("no_order_no", {}), ("empty", {})],
-)
-async def test_a_lost_answer_is_looked_up_and_never_sent_again(fault, how):
-    """The broker has the order; the bot was not told. It reads until it knows, and one order is all there is."""
-    async with stage(**FAST) as on:
-        on.broker.faults.plant(fault, path="order-cash", **how)
-        text = await order_that(on, "확인중(불명)")
-        assert "실패" not in text
-        await say(on, "/buy 005930 1 시장가", "결과를 확인 중인 주문")
-        await say(on, "/buy 000660 1 시장가", "매수 확인")
-
-        await hurry(on)
-        found = await on.telegram.wait(OWNER.id, "주문내역에서 찾았습니다", timeout=8)
-        await on.telegram.wait(OWNER.id, "누적 1/1주", timeout=8)
-
-        assert "삼성전자" in found.text
-        assert posts(on) == 1
-
-
-async def hurry(on: Stage) -> None:
-    """Let the ten seconds pass that a lone candidate must stand: move our attempt and the search into the past."""
-    for _ in range(3):
-        on.app.poll.wake()
-        await asyncio.sleep(0.25)
-    for order_id, search in list(on.app.watch._searches.items()):
-        if search.since is not None:
-            on.app.watch._searches[order_id] = type(search)(
-                search.scans, search.candidates, search.since - timedelta(seconds=11), search.told
-            )
-    on.app.poll.wake()
-
-
-async def test_an_order_the_broker_never_got_is_not_sent_again_by_itself():
-    async with stage(**FAST) as on:
-        on.broker.faults.plant("lose_request", path="order-cash")
-        await order_that(on, "확인중(불명)")
-        on.app.poll.wake()
-        await asyncio.sleep(0.5)
-
-        assert len(on.broker.exchange.orders) == 0
-        assert posts(on) == 1
-        (order,) = on.app.desk.in_doubt()
-        assert order.name == "삼성전자"
 
 
 async def test_a_dead_broker_is_a_sentence_not_a_trace():

@@ -204,3 +204,20 @@ def test_the_running_bot_loads_no_data_science():
     loaded = set(done.stdout.split())
     assert not loaded & {"pandas", "matplotlib", "numpy", "playwright", "hypothesis", "pytest"}
     assert "telegram" in loaded
+
+
+@POSIX
+async def test_the_doctor_reads_everything_and_changes_nothing(tmp_path):
+    broker = Simulator(profile="real")
+    telegram = LocalTelegram(token=TOKEN, people=[Person(OWNER.id, OWNER.name, "관리자")])
+    async with broker.serve() as kis_url, telegram.serve() as page:
+        environ = environ_of(broker, kis_url, page, tmp_path)
+        well = await asyncio.to_thread(kisbot, tmp_path, "doctor", **environ)
+        ill = await asyncio.to_thread(kisbot, tmp_path, "doctor", **environ | {"KIS_ACCOUNT": "99999999-01"})
+
+    assert well.returncode == 0, well.stdout + well.stderr
+    assert well.stdout.count("✔") == 5
+    assert ill.returncode == 1
+    assert "✘ KIS_ACCOUNT" in ill.stdout
+    assert not [one for one in broker.requests if one.method == "POST" and "trading" in one.path]
+    assert not (tmp_path / "data" / "kisbot.db").exists()

@@ -39,25 +39,34 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("price", "현재가", Role.VIEWER, "현재가", "price of a stock", "종목", "stock", "/price 삼성전자", needs_words=True),
-    Command("book", "호가", Role.VIEWER, "호가창", "order book", "종목", "stock", "/book 005930", needs_words=True),
     Command(
-        "buy", "매수", Role.TRADER, "매수 주문", "buy", "종목 [수량] [가격|시장가]", "stock [quantity] [price|market]",
-        "/buy 005930 10 71000", needs_words=True, trades=True,
+        "price", "현재가", Role.VIEWER, "현재가·등락·상하한가", "price, change and limits", "종목", "stock",
+        "/price 삼성전자", needs_words=True,
     ),
     Command(
-        "sell", "매도", Role.TRADER, "매도 주문", "sell", "종목 [수량|전량] [가격|시장가]",
-        "stock [quantity|all] [price|market]", "/sell 005930 10 시장가", needs_words=True, trades=True,
+        "book", "호가", Role.VIEWER, "매도·매수 5호가와 잔량", "five best prices on either side", "종목", "stock",
+        "/book 005930", needs_words=True,
     ),
     Command(
-        "cancel", "취소", Role.TRADER, "주문 취소", "cancel an order", "[주문번호]", "[order number]", "/cancel", trades=True
+        "buy", "매수", Role.TRADER, "매수 주문표 (확인을 눌러야 나갑니다)", "a buy ticket, sent when you confirm",
+        "종목 [수량] [가격|시장가]", "stock [quantity] [price|market]", "/buy 005930 10 71000",
+        needs_words=True, trades=True,
+    ),
+    Command(
+        "sell", "매도", Role.TRADER, "매도 주문표 (확인을 눌러야 나갑니다)", "a sell ticket, sent when you confirm",
+        "종목 [수량|전량] [가격|시장가]", "stock [quantity|all] [price|market]", "/sell 005930 10 시장가",
+        needs_words=True, trades=True,
+    ),
+    Command(
+        "cancel", "취소", Role.TRADER, "미체결 목록에서 골라 취소", "open orders, with a button to cancel each",
+        "[주문번호]", "[order number]", "/cancel", trades=True,
     ),
     Command("orders", "미체결", Role.VIEWER, "미체결과 오늘 체결", "open orders and today's fills"),
-    Command("balance", "잔고", Role.VIEWER, "잔고와 예수금", "holdings and cash"),
-    Command("top", "거래량", Role.VIEWER, "거래량 상위", "most traded", "[개수]", "[count]", "/top 20"),
-    Command("index", "지수", Role.VIEWER, "코스피·코스닥 지수", "market indices"),
+    Command("balance", "잔고", Role.VIEWER, "보유 종목·평가손익·예수금", "holdings, profit and cash"),
+    Command("top", "거래량", Role.VIEWER, "거래량 상위 종목", "most traded stocks", "[개수]", "[count]", "/top 20"),
+    Command("index", "지수", Role.VIEWER, "코스피·코스닥·코스피200", "KOSPI, KOSDAQ and KOSPI 200"),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
-    Command("start", "시작", Role.VIEWER, "시작", "begin"),
+    Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip
 
 BY_WORD = {word: one for one in COMMANDS for word in (one.name, one.korean)}
@@ -104,7 +113,7 @@ def help_card(role: Role, frame: Frame) -> Reply:
         if one.name == "start":
             continue
         korean = f" · /{one.korean}" if lang == "ko" else ""
-        lines.append(f"<code>{safe(one.usage(lang))}</code>{korean}\n   {safe(one.help(lang))}")
+        lines.append(f"<b>{safe(one.usage(lang))}</b>{korean}\n   {safe(one.help(lang))}")
     lines.append(
         say(
             lang,

@@ -5,12 +5,12 @@ whose answer was lost are looked for here; orders made elsewhere (HTS, MTS) are 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import structlog
 
-from bot.orders.events import DayEnded, Event, Found, NotFound, Reported
+from bot.orders.events import CancelState, DayEnded, Event, Found, NotFound, Reported
 from bot.orders.model import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, State, apply
 from bot.orders.ports import Button, Journal, Notice, Stale, card, new_token
 from bot.orders.reconcile import Ambiguous, Search, look, news
@@ -66,11 +66,14 @@ class Watch:
 
     def note(self, reading: Reading) -> None:
         """Take in one clean reading. Everything new is written and queued to be told before this returns."""
-        rows = reading.rows
-        for order, event in news(self._journal.in_state(WORKING), rows):
-            self._note_one(order, event)
+        over = self._day_over(reading.day, self._clock())
+        for order, event in news(self._journal.in_state(WORKING), reading.rows):
+            # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
+            unasked = over and order.day == reading.day and order.cancel is CancelState.NONE
+            self._note_one(order, replace(event, cancelled=order.cancelled) if unasked else event)
         self._search(reading)
-        self._close_day(reading)
+        if over:
+            self._close_day(reading)
         self._note_external(reading)
 
     def _note_one(self, order: Order, event: Reported) -> None:
@@ -168,8 +171,6 @@ class Watch:
                 self._note_one(linked, grown)
 
     def _close_day(self, reading: Reading) -> None:
-        if not self._day_over(reading.day, self._clock()):
-            return
         for order in self._journal.in_state(WORKING | {State.ABSENT}):
             if order.day == reading.day:
                 after = apply(order, DayEnded(), self._clock())

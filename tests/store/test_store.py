@@ -252,7 +252,16 @@ def test_tidying_keeps_the_offset_and_what_is_open(db, clock):
 # --- people ---------------------------------------------------------------------------------------------------------------
 
 
-def test_the_owners_of_the_settings_are_let_in_only_when_nobody_is(db, clock):
+def test_a_trader_added_before_the_first_start_does_not_lock_the_owner_out(db, clock):
+    people = People(db, AuditLog(db, clock), clock)
+    people.put(7, "셋째", Role.TRADER)
+
+    people.welcome_owners([5])
+
+    assert people.owners() == [5]
+
+
+def test_the_owners_of_the_settings_are_let_in_only_when_nobody_is_in_charge(db, clock):
     people = People(db, AuditLog(db, clock), clock)
     people.welcome_owners([5, 6])
     people.put(7, "셋째", Role.TRADER, by=5)

@@ -1,9 +1,36 @@
 """How a test talks to the bot: send, press, wait, and count what reached the broker."""
 
+import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.demo.run import OWNER, Stage
 from bot.demo.telegram import ChatMessage
+from kis.config import kst_now
+
+
+class Ahead:
+    """Real time, moved forward by hand: broker, Telegram and bot are given the same one."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return kst_now() + self._ahead
+
+    def jump(self, **by: float) -> None:
+        """Let time pass at once."""
+        self._ahead += timedelta(**by)
+
+
+async def reread(on: Stage, times: int = 1) -> None:
+    """Have the broker's list read so many times, and wait for that."""
+    for _ in range(times):
+        before = on.app.readings
+        on.app.poll.wake()
+        while on.app.readings == before:  # noqa: ASYNC110  # the bot has no such event, and needs none
+            await asyncio.sleep(0.01)
+
 
 FAST: dict[str, Any] = {"kis_min_interval": 0.06}
 """Just under the simulated broker's 18 calls a second."""
@@ -27,6 +54,14 @@ async def bought(on: Stage, words: str = "005930 10 시장가", person: int = OW
     """Buy, as far as the broker's order number."""
     ticket = await say(on, f"/buy {words}", "매수 확인", person)
     return await press(on, ticket, "확인", "주문번호", person)
+
+
+async def confirmed(on: Stage, expect: str, words: str = "005930 1 시장가", within: float = 8.0) -> str:
+    """Buy, and wait for the card that tells what became of it."""
+    ticket = await say(on, f"/buy {words}", "매수 확인")
+    before = on.telegram.revision
+    await on.telegram.tap(OWNER.id, ticket.message_id, "확인")
+    return (await on.telegram.wait(OWNER.id, expect, after=before, timeout=within)).text
 
 
 def posts(on: Stage, path: str = "order-cash") -> int:
