@@ -29,7 +29,7 @@ from bot.orders.rules import Limits
 from bot.orders.watch import Reading, Watch
 from bot.settings import BadSettings, Settings
 from bot.store.audit import AuditLog
-from bot.store.database import open_database
+from bot.store.database import claim, open_database
 from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
@@ -64,7 +64,7 @@ class App:
         """Builds everything; opens the database and nothing else.
 
         Raises:
-            BadDatabase: the database cannot be trusted.
+            BadDatabase: the database cannot be trusted, or is another account's.
             AlreadyRunning: another copy holds the data directory.
             kis.errors.Misconfigured: the KIS settings contradict each other.
         """
@@ -79,6 +79,7 @@ class App:
 
         self.client = KisClient(kis_config(settings), clock=clock)
         self.db = open_database(settings.database)
+        claim(self.db, mode=settings.mode, account=self.client.account_masked, now=clock())
         self.audit = AuditLog(self.db, clock)
         self.people = People(self.db, self.audit, clock)
         self.inbox = Inbox(self.db, clock)

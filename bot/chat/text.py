@@ -152,7 +152,7 @@ def toast(verdict: str, lang: Lang) -> str:
             "이 버튼은 요청한 사람만 누를 수 있습니다.",
             "Only the person who asked may press this.",
         ),
-        "late": ("만료된 버튼입니다. 다시 주문해 주세요.", "This button has expired; please order again."),
+        "late": ("만료된 버튼입니다. 다시 시도해 주세요.", "This button has expired; please start again."),
         "used": ("이미 처리된 버튼입니다.", "Already handled."),
         "gone": ("만료된 버튼입니다.", "This button has expired."),
     }[verdict]

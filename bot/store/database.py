@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -28,22 +30,54 @@ def open_database(path: Path) -> Database:
     path.touch(mode=PRIVATE)
     if os.name == "posix":
         path.chmod(PRIVATE)
+    connection = sqlite3.connect(path, isolation_level=None)
     try:
-        db = Database(sqlite3.connect(path, isolation_level=None), execute_plugins=False)
+        db = Database(connection, execute_plugins=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
             db.execute(f"PRAGMA {pragma}").fetchall()
-        (verdict,) = db.execute("PRAGMA quick_check").fetchone()
-        if verdict != "ok":
-            raise BadDatabase(f"데이터베이스가 손상되었습니다 · the database is damaged: {path}")
-        ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - _known())
-        if ahead:
-            raise BadDatabase(
-                f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}"
-            )
+        _check(db, path)
         MIGRATIONS.apply(db)
-    except sqlite3.DatabaseError as error:
-        raise BadDatabase(f"데이터베이스를 열 수 없습니다 · cannot open the database: {path} ({error})") from error
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise BadDatabase(f"데이터베이스를 열 수 없습니다 · cannot open the database: {path} ({error})") from error
+        raise
     return db
+
+
+def claim(db: Database, *, mode: str, account: str, now: datetime) -> None:
+    """Bind the database to one account at its first use.
+
+    Args:
+        db: the database.
+        mode: practice, paper or real.
+        account: the account as it may be shown.
+        now: the time of binding.
+
+    Raises:
+        BadDatabase: it holds the orders of another account, among which ours would be mistaken for others.
+    """
+    db.execute(
+        "INSERT OR IGNORE INTO identity (id, mode, account, since) VALUES (1, ?, ?, ?)",
+        [mode, account, now.isoformat(timespec="seconds")],
+    )
+    known = db.execute("SELECT mode, account FROM identity").fetchone()
+    if known != (mode, account):
+        raise BadDatabase(
+            f"이 데이터 폴더는 다른 계좌의 것입니다 ({known[0]} {known[1]}, 지금은 {mode} {account}). "
+            "KISBOT_DATA_DIR을 따로 정하세요 · this data directory belongs to another account; set KISBOT_DATA_DIR"
+        )
+
+
+def _check(db: Database, path: Path) -> None:
+    (verdict,) = db.execute("PRAGMA quick_check").fetchone()
+    if verdict != "ok":
+        raise BadDatabase(f"데이터베이스가 손상되었습니다 · the database is damaged: {path}")
+    ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - _known())
+    if ahead:
+        raise BadDatabase(
+            f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}"
+        )
 
 
 def _known() -> set[str]:
@@ -63,7 +97,5 @@ def backup(source: Path, target: Path) -> None:
     if target.exists():
         raise FileExistsError(target)
     target.touch(mode=PRIVATE)
-    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as live, sqlite3.connect(target) as copy:
+    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live, closing(sqlite3.connect(target)) as copy:
         live.backup(copy)
-    live.close()
-    copy.close()

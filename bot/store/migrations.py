@@ -107,3 +107,14 @@ def m005_orders(db: Database) -> None:
         not_null={"filled"},
         strict=True,
     )
+
+
+@MIGRATIONS()
+def m006_identity(db: Database) -> None:
+    """Whose orders these are: one row. The same order numbers mean other orders in another account."""
+    db.table("identity").create(
+        {"id": int, "mode": str, "account": str, "since": str},
+        pk="id",
+        not_null={"mode", "account", "since"},
+        strict=True,
+    )

@@ -10,9 +10,9 @@ from sqlite_utils import Database
 
 URGENCY = {
     "found": 0, "absent": 0, "late": 0, "ambiguous": 0, "contradiction": 0, "trouble": 0,
-    "fill": 1, "external_fill": 1, "ended": 1, "card": 2, "reply": 2, "edit": 2,
+    "fill": 1, "external_fill": 1, "ended": 1, "card": 1, "reply": 2, "edit": 2,
 }  # fmt: skip
-"""Lower goes first within a chat: doubt, then fills, then the rest."""
+"""Lower goes first within a chat: doubt, then what becomes of orders in the order it happened, then the rest."""
 KEEP = timedelta(days=30)
 
 

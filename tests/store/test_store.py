@@ -16,7 +16,7 @@ from bot.orders.people import Role
 from bot.orders.ports import Button, Notice, Stale
 from bot.orders.reconcile import Attempt
 from bot.store.audit import AuditLog
-from bot.store.database import BadDatabase, backup, open_database
+from bot.store.database import BadDatabase, backup, claim, open_database
 from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
@@ -105,6 +105,16 @@ def test_audit_rows_are_only_ever_added(db, clock):
             db.execute(change)
     (row,) = AuditLog(db, clock).rows()
     assert row["at"] == "2026-11-23T10:00:00.000+09:00"
+
+
+def test_a_database_serves_one_account(db, clock):
+    """The same order number is another order in another account: paper and real never share a folder."""
+    claim(db, mode="paper", account="…78-01", now=clock())
+    claim(db, mode="paper", account="…78-01", now=clock())
+
+    for mode, account in (("real", "…78-01"), ("paper", "…99-01")):
+        with pytest.raises(BadDatabase, match="다른 계좌"):
+            claim(db, mode=mode, account=account, now=clock())
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------------
