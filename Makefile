@@ -8,7 +8,7 @@ endif
 READY := .venv/.ready
 ARGS ?=
 
-.PHONY: demo test check bench chaos fmt lock clean help
+.PHONY: demo test check bench chaos guests fmt lock clean help
 
 help: ## what can be asked
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -30,6 +30,9 @@ bench: $(READY) ## speed, as ratios taken in one run
 chaos: $(READY) ## faults by the hundred, and what became of the orders
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+guests: $(READY) ## other KIS clients against the simulator, in an environment of their own
+	@$(BIN)/python -m tests.guests $(ARGS)
+
 fmt: $(READY) ## put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -41,7 +44,7 @@ lock: $(READY) ## renew requirements.lock: exact versions with hashes, without t
 	@rm -f uv.lock
 
 clean: ## forget the environment and every cache
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	rm -rf .venv .venv-guests .mypy_cache .ruff_cache .hypothesis .pytest_cache
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kisbot needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'

@@ -129,6 +129,10 @@ def sim(
     always_open: Annotated[
         bool, typer.Option("--always-open", help="장 시간을 따지지 않음 · ignore market hours")
     ] = False,
+    scenario: Annotated[
+        str,
+        typer.Option(help="시장 각본 이름[:종목][@초]: gap_up, halt, vi, limit_up, limit_down, crash · market scripts"),
+    ] = "",
     control: Annotated[bool, typer.Option("--control", help="/__sim__ 제어 호출 허용 · allow control calls")] = False,
 ) -> None:
     """모의 KIS 서버를 실제 소켓에 띄웁니다 · serve the simulated KIS on a real socket."""
@@ -140,7 +144,12 @@ def sim(
     set_up_logs()
 
     async def go(stop: asyncio.Event) -> None:
-        broker = Simulator(profile=profile, seed=seed, always_open=always_open, moving=True, control=control)
+        try:
+            broker = Simulator(
+                profile=profile, seed=seed, always_open=always_open, moving=True, control=control, scenario=scenario
+            )
+        except ValueError as error:
+            _stop_with(f"--scenario: {error}")
         async with broker.serve(host, port) as base_url:
             typer.echo(env_lines(broker.environ(base_url)))
             sys.stdout.flush()

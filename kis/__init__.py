@@ -1,8 +1,14 @@
-"""An asyncio client of the KIS (한국투자증권) REST API for Korean stocks; it knows nothing of chats."""
+"""A client of the KIS (한국투자증권) REST API for Korean stocks; it knows nothing of chats.
 
+`KisClient` is for asyncio, `KisApi` for scripts that wait.
+"""
+
+from kis.blocking import KisApi, OrderType
+from kis.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
 from kis.client import KisClient
 from kis.config import KisConfig, kst_now
 from kis.endpoints import Env, Generation
+from kis.environ import config_from_env
 from kis.errors import (
     Advice,
     BadAnswer,
@@ -18,6 +24,7 @@ from kis.errors import (
     Unsupported,
 )
 from kis.executions import ExecutionsPoll
+from kis.listings import MarketDay, Mover, StockInfo
 from kis.models import (
     Balance,
     Bar,
@@ -37,6 +44,8 @@ from kis.models import (
     Side,
     StockStatus,
 )
+from kis.profits import DayProfit, PeriodProfit, Sellable
+from kis.records import to_records
 from kis.symbols import Stock, Symbols
 
 __all__ = [
@@ -47,28 +56,40 @@ __all__ = [
     "Bar",
     "BuyingPower",
     "DailyBars",
+    "DayProfit",
     "Env",
     "ExecutionsPoll",
     "Generation",
     "Holding",
+    "IndexBar",
+    "IndexBars",
     "IndexQuote",
+    "KisApi",
     "KisClient",
     "KisConfig",
     "KisError",
     "Level",
+    "MarketDay",
     "MarketWarning",
+    "MinuteBar",
+    "MinuteBars",
     "Misconfigured",
+    "Mover",
     "NotSent",
     "OpenOrder",
     "OrderBook",
     "OrderKind",
     "OrderReport",
+    "OrderType",
+    "PeriodProfit",
     "PlacedOrder",
     "Quote",
     "RankedStock",
     "Refused",
+    "Sellable",
     "Side",
     "Stock",
+    "StockInfo",
     "StockStatus",
     "Symbols",
     "Throttled",
@@ -76,5 +97,7 @@ __all__ = [
     "Unavailable",
     "Unknown",
     "Unsupported",
+    "config_from_env",
     "kst_now",
+    "to_records",
 ]

@@ -1,146 +1,42 @@
-"""One method per question to KIS; what the answers mean is in the models, what can go wrong in the errors."""
+"""Questions about the account, and orders; what the answers mean is in the models, what can go wrong in the errors."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
 from calendar import monthrange
 from contextlib import suppress
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from kis import endpoints as api
-from kis.codes import order_no_of
+from kis.caller import all_of
+from kis.codes import NO_ROWS, code_of, order_no_of
 from kis.config import KisConfig, kst_now
-from kis.errors import BadAnswer, Unknown
-from kis.models import (
-    Balance,
-    BuyingPower,
-    DailyBars,
-    IndexQuote,
-    OpenOrder,
-    OrderBook,
-    OrderKind,
-    OrderReport,
-    PlacedOrder,
-    Quote,
-    RankedStock,
-    Side,
-)
-from kis.requests import Params, Requests
-from kis.session import Session
+from kis.errors import Unknown
+from kis.models import Balance, BuyingPower, OpenOrder, OrderKind, OrderReport, PlacedOrder, Side
+from kis.profits import PeriodProfit, Sellable
+from kis.quotations import Quotations
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from types import TracebackType
+    from collections.abc import Mapping
 
-    from kis.endpoints import Endpoint, Env
-    from kis.session import Transport
+    from kis.endpoints import Endpoint
+    from kis.requests import Params
 
 __all__ = ["KisClient", "KisConfig", "kst_now"]
 
-_T = TypeVar("_T")
-_M = TypeVar("_M", bound=BaseModel)
 _RECENT_MONTHS = 3
 
 
-class KisClient:
+class KisClient(Quotations):
     """An account at KIS. Use it as `async with KisClient(config) as kis`, or close it.
 
     Every method raises `Refused` (or one of its kinds) where KIS said no. Reads raise `Unavailable` or
     `BadAnswer` where there is no answer to trust; orders raise `NotSent` where nothing left this machine, and
     `Unknown` where the order may be in.
     """
-
-    def __init__(
-        self,
-        config: KisConfig,
-        *,
-        clock: Callable[[], datetime] = kst_now,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        rng: random.Random | None = None,
-        transport: Transport | None = None,
-    ) -> None:
-        """Connects to nothing yet.
-
-        Args:
-            config: whose account, and where.
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: the chance in those waits.
-            transport: stands in for the network.
-        """
-        chance = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._config = config
-        self._clock = clock
-        self._requests = Requests(config)
-        self._session = Session(config, clock=clock, sleep=sleep, rng=chance, transport=transport)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Waits for an order under way, then closes the connections."""
-        await self._session.close()
-
-    @property
-    def env(self) -> Env:
-        """The environment spoken to."""
-        return self._config.env
-
-    @property
-    def account_masked(self) -> str:
-        """The account number as it may be shown: "…78-01"."""
-        return self._config.account_masked
-
-    @property
-    def clock_offset(self) -> float:
-        """Seconds KIS's clock is ahead of ours: median of 20 answers, whose times are whole seconds; 0 before any."""
-        return self._session.clock_offset
-
-    async def price(self, code: str) -> Quote:
-        """The price of a stock, in won."""
-        answer = await self._session.read(api.PRICE, self._requests.stock(api.PRICE, code))
-        return self._parsed(api.PRICE, Quote.read, code, answer.body, answer.at)
-
-    async def order_book(self, code: str) -> OrderBook:
-        """The ten best prices of either side, in won and shares."""
-        answer = await self._session.read(api.ORDER_BOOK, self._requests.stock(api.ORDER_BOOK, code))
-        return self._parsed(api.ORDER_BOOK, OrderBook.read, code, answer.body, answer.at)
-
-    async def daily_bars(
-        self, code: str, start: date, end: date, *, period: str = "D", adjusted: bool = True
-    ) -> DailyBars:
-        """A stock's bars between two days, both included, newest first; KIS gives the newest 100 at most.
-
-        Args:
-            code: the stock.
-            start: first day.
-            end: last day.
-            period: "D", "W", "M" or "Y".
-            adjusted: whether splits and the like are reckoned into older prices.
-        """
-        params = self._requests.daily_bars(code, start, end, period, adjusted=adjusted)
-        answer = await self._session.read(api.DAILY_BARS, params)
-        return self._parsed(api.DAILY_BARS, DailyBars.read, code, answer.body)
-
-    async def volume_rank(self, count: int = 30) -> tuple[RankedStock, ...]:
-        """The stocks traded most today; KIS ranks 30. Not offered on paper."""
-        answer = await self._session.read(api.VOLUME_RANK, self._requests.volume_rank())
-        return self._parsed(api.VOLUME_RANK, _all, RankedStock, answer.body, "output")[:count]
-
-    async def index(self, code: str = "0001") -> IndexQuote:
-        """The level of an index: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200. Not offered on paper."""
-        answer = await self._session.read(api.INDEX, self._requests.index(code))
-        return self._parsed(api.INDEX, IndexQuote.read, code, answer.body, answer.at)
 
     async def balance(self) -> Balance:
         """Cash and holdings, in won; after a trade KIS takes a while to show it."""
@@ -152,6 +48,37 @@ class KisClient:
         params = self._requests.buying_power(code, price, kind)
         answer = await self._session.read(api.BUYING_POWER, params)
         return self._parsed(api.BUYING_POWER, BuyingPower.read, code, answer.body)
+
+    async def available_cash(self) -> int:
+        """Won in cash that can be ordered with (주문가능현금).
+
+        Proceeds of today's sales are not in it, though they can buy too: `BuyingPower.amount` counts them.
+        """
+        answer = await self._session.read(api.BUYING_POWER, self._requests.available_cash())
+        return self._parsed(api.BUYING_POWER, BuyingPower.read, "-", answer.body).cash
+
+    async def sellable(self, code: str) -> Sellable:
+        """How many shares of a stock can be sold, 0 of one not held. Not offered on paper."""
+        answer = await self._session.read(api.SELLABLE, self._requests.sellable(code))
+        if code_of(answer.body) == NO_ROWS:
+            return Sellable.nothing(code)
+        return self._parsed(api.SELLABLE, Sellable.read, code, answer.body)
+
+    async def period_profit(self, start: date, end: date, *, code: str = "") -> PeriodProfit:
+        """Profit taken between two days, both included, in won. Not offered on paper.
+
+        Args:
+            start: first day.
+            end: last day.
+            code: one stock only.
+        """
+        self._must_have_begun(api.PERIOD_PROFIT, start)
+        params = self._requests.period_profit(start, end, code)
+        pages = await self._session.pages(api.PERIOD_PROFIT, params, "output1")
+        found = self._parsed(api.PERIOD_PROFIT, PeriodProfit.read, pages.rows, pages.last)
+        if not all(start <= one.day <= end for one in found.days):
+            raise self._bad(api.PERIOD_PROFIT, "the list holds days not asked for")
+        return found
 
     async def executions(
         self,
@@ -190,15 +117,15 @@ class KisClient:
 
     async def _reports(self, endpoint: Endpoint, params: Params, first: date, last: date) -> tuple[OrderReport, ...]:
         pages = await self._session.pages(endpoint, params, "output1")
-        reports = self._parsed(endpoint, _all, OrderReport, {"output1": pages.rows}, "output1")
+        reports = self._parsed(endpoint, all_of, OrderReport, {"output1": pages.rows}, "output1")
         if not all(first <= report.day <= last for report in reports):
-            raise BadAnswer("the list holds days not asked for", endpoint=endpoint.name, env=self.env.value)
+            raise self._bad(endpoint, "the list holds days not asked for")
         return reports
 
     async def open_orders(self) -> tuple[OpenOrder, ...]:
         """The orders that can still be changed. Not offered on paper, where `executions` must do."""
         pages = await self._session.pages(api.OPEN_ORDERS, self._requests.open_orders(), "output")
-        return self._parsed(api.OPEN_ORDERS, _all, OpenOrder, {"output": pages.rows}, "output")
+        return self._parsed(api.OPEN_ORDERS, all_of, OpenOrder, {"output": pages.rows}, "output")
 
     async def place(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> PlacedOrder:
         """Sends one order to the exchange (KRX), once.
@@ -280,24 +207,6 @@ class KisClient:
     async def hashkey(self, body: Mapping[str, str]) -> str:
         """KIS's hash of an order's body; KIS no longer asks for it."""
         return await self._session.hash(json.dumps(body, ensure_ascii=False).encode())
-
-    def _parsed(self, endpoint: Endpoint, build: Callable[..., _T], *args: Any) -> _T:
-        try:
-            return build(*args)
-        except ValidationError as failure:
-            what = failure.errors(include_input=False, include_url=False)[0]
-            words = f"{what['loc'][0] if what['loc'] else 'answer'}: {what['msg']}"
-        except (LookupError, TypeError, ValueError, AttributeError) as failure:
-            words = f"{type(failure).__name__}: {failure}"
-        raise BadAnswer(words, endpoint=endpoint.name, env=self.env.value)
-
-
-def _all(model: type[_M], body: Mapping[str, Any], name: str) -> tuple[_M, ...]:
-    rows = body[name]
-    if not isinstance(rows, list):
-        msg = f"{name} is no list"
-        raise TypeError(msg)
-    return tuple(model.model_validate(row) for row in rows)
 
 
 def _months_before(day: date, months: int) -> date:

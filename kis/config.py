@@ -101,7 +101,7 @@ class KisConfig:
             raise self._wrong("is no address", setting) from None
         if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
             raise self._wrong("is no address", setting)
-        if parts.scheme == "http" and not _is_loopback(host):
+        if parts.scheme == "http" and not is_loopback(host):
             raise self._wrong("must be https: plain http is accepted on this machine only", setting)
 
     def _wrong(self, what: str, setting: str) -> Misconfigured:
@@ -137,7 +137,8 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     if host == "localhost":
         return True
     try:

@@ -48,7 +48,10 @@ class TrIds:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How long a page is (rows, real and paper) and how wide its cursor (characters, padded with blanks)."""
+    """How long a page is (rows, real and paper) and how wide its cursor (characters, padded with blanks).
+
+    A length of 0 means that KIS does not say.
+    """
 
     real: int
     paper: int
@@ -106,10 +109,14 @@ def _real_only(tr_id: str, legacy: str | None = None) -> TrIds:
 
 _TRADING = "/uapi/domestic-stock/v1/trading/"
 _QUOTATIONS = "/uapi/domestic-stock/v1/quotations/"
+_RANKING = "/uapi/domestic-stock/v1/ranking/"
 
 TOKEN = Endpoint("token", "POST", "/oauth2/tokenP", _everywhere(""), Lane.ORDER, source="KIS portal, 접근토큰발급(P)")
 REVOKE = Endpoint(
     "revoke", "POST", "/oauth2/revokeP", _everywhere(""), Lane.REPORT, source="KIS portal, 접근토큰폐기(P)"
+)
+APPROVAL = Endpoint(
+    "approval", "POST", "/oauth2/Approval", _everywhere(""), Lane.QUOTE, source="KIS portal, 실시간 접속키 발급"
 )
 HASHKEY = Endpoint("hashkey", "POST", "/uapi/hashkey", _everywhere(""), Lane.ORDER, source="KIS portal, Hashkey")
 
@@ -191,6 +198,27 @@ OPEN_ORDERS = Endpoint(
     source="KIS portal, 주식정정취소가능주문조회",
     alternative="executions()",
 )
+SELLABLE = Endpoint(
+    "sellable",
+    "GET",
+    _TRADING + "inquire-psbl-sell",
+    _real_only("TTTC8408R"),
+    Lane.QUOTE,
+    ledger=True,
+    source="KIS portal, 매도가능수량조회",
+    alternative="balance(), whose holdings bear `sellable`",
+)
+PERIOD_PROFIT = Endpoint(
+    "period_profit",
+    "GET",
+    _TRADING + "inquire-period-profit",
+    _real_only("TTTC8708R"),
+    Lane.REPORT,
+    Paging(0, 0),
+    ledger=True,
+    source="KIS portal, 기간별손익일별합산조회",
+    alternative="executions() of the days, and balance() for what is held",
+)
 PRICE = Endpoint(
     "price",
     "GET",
@@ -215,6 +243,14 @@ DAILY_BARS = Endpoint(
     Lane.REPORT,
     source="KIS portal, 국내주식기간별시세",
 )
+MINUTE_BARS = Endpoint(
+    "minute_bars",
+    "GET",
+    _QUOTATIONS + "inquire-time-itemchartprice",
+    _everywhere("FHKST03010200"),
+    Lane.REPORT,
+    source="KIS portal, 주식당일분봉조회",
+)
 VOLUME_RANK = Endpoint(
     "volume_rank",
     "GET",
@@ -222,6 +258,15 @@ VOLUME_RANK = Endpoint(
     _real_only("FHPST01710000"),
     Lane.REPORT,
     source="KIS portal, 거래량순위",
+    alternative="price() of each symbol you watch",
+)
+FLUCTUATION_RANK = Endpoint(
+    "fluctuation_rank",
+    "GET",
+    _RANKING + "fluctuation",
+    _real_only("FHPST01700000"),
+    Lane.REPORT,
+    source="KIS portal, 국내주식 등락률 순위",
     alternative="price() of each symbol you watch",
 )
 # FHKUP03500100, seen beside this path in circulating documents, belongs to inquire-daily-indexchartprice.
@@ -232,12 +277,39 @@ INDEX = Endpoint(
     _real_only("FHPUP02100000"),
     Lane.QUOTE,
     source="KIS portal, 국내업종 현재지수",
-    alternative='price("069500"), an ETF that follows the KOSPI 200',
+    alternative='index_bars(), whose last bar is today, or price("069500"), an ETF that follows the KOSPI 200',
+)
+INDEX_BARS = Endpoint(
+    "index_bars",
+    "GET",
+    _QUOTATIONS + "inquire-daily-indexchartprice",
+    _everywhere("FHKUP03500100"),
+    Lane.QUOTE,
+    source="KIS portal, 국내주식업종기간별시세",
+)
+HOLIDAYS = Endpoint(
+    "holidays",
+    "GET",
+    _QUOTATIONS + "chk-holiday",
+    _real_only("CTCA0903R"),
+    Lane.REPORT,
+    source="KIS portal, 국내휴장일조회",
+    alternative="kis.krx.is_trading_day(), from a calendar that comes with this package",
+)
+STOCK_INFO = Endpoint(
+    "stock_info",
+    "GET",
+    _QUOTATIONS + "search-stock-info",
+    _real_only("CTPF1002R"),
+    Lane.REPORT,
+    source="KIS portal, 주식기본조회",
+    alternative="kis.symbols, made from KIS's master files",
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     TOKEN,
     REVOKE,
+    APPROVAL,
     HASHKEY,
     BUY,
     SELL,
@@ -247,9 +319,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     EXECUTIONS,
     EXECUTIONS_OLDER,
     OPEN_ORDERS,
+    SELLABLE,
+    PERIOD_PROFIT,
     PRICE,
     ORDER_BOOK,
     DAILY_BARS,
+    MINUTE_BARS,
     VOLUME_RANK,
+    FLUCTUATION_RANK,
     INDEX,
+    INDEX_BARS,
+    HOLIDAYS,
+    STOCK_INFO,
 )

@@ -6,7 +6,7 @@ import json
 import statistics
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kis.codes import Verdict, code_of, message_of, order_no_of, setting_of, verdict
 from kis.errors import (
@@ -42,6 +42,23 @@ _BY_VERDICT: dict[Verdict, type[KisError]] = {
     Verdict.MALFORMED: BadRequest,
     Verdict.BUSINESS: Refused,
 }
+
+
+class Answer(NamedTuple):
+    """KIS's yes: the body, whether more pages follow, when it was received, and under which HTTP status."""
+
+    body: dict[str, Any]
+    more: bool
+    at: datetime
+    status: int = 200
+
+
+class Pages(NamedTuple):
+    """All rows of a list, and the last page's body."""
+
+    rows: list[dict[str, Any]]
+    last: dict[str, Any]
+    at: datetime
 
 
 class Headers:

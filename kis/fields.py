@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 _told: set[tuple[str, str]] = set()
 _TOLD_AT_MOST = 1_000
+_MOST_DIGITS = 30
 _E = TypeVar("_E", bound=StrEnum)
 
 
@@ -114,7 +115,8 @@ def decimal(value: object) -> Decimal:
     except InvalidOperation:
         msg = "a number was expected"
         raise ValueError(msg) from None
-    if not number.is_finite():
+    # An exponent of nine digits is a number too, and takes minutes to write out.
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
         msg = "a finite number was expected"
         raise ValueError(msg)
     return number

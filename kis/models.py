@@ -30,6 +30,7 @@ from kis.fields import (
     WarningCode,
     Won,
     Yes,
+    decimal,
     whole,
     wire,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "IndexQuote",
     "Level",
     "MarketWarning",
+    "Model",
     "OpenOrder",
     "OrderBook",
     "OrderKind",
@@ -55,17 +57,19 @@ __all__ = [
 ]
 
 _Row = Mapping[str, Any]
-_INDEX_NAMES = {"0001": "KOSPI", "1001": "KOSDAQ", "2001": "KOSPI200"}
+INDEX_NAMES = {"0001": "KOSPI", "1001": "KOSDAQ", "2001": "KOSPI200"}
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """A value that does not change, read from KIS's names or built with ours."""
+
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
 
 # --- market -----------------------------------------------------------------------------------------------
 
 
-class Quote(_Model):
+class Quote(Model):
     """The price of one stock (KIS portal, 주식현재가 시세).
 
     Prices in won, `volume` in shares and `value` in won since the open, `change_rate` in percent. The call
@@ -114,7 +118,7 @@ class Level(NamedTuple):
     quantity: int
 
 
-class OrderBook(_Model):
+class OrderBook(Model):
     """The best prices of either side (KIS portal, 주식현재가 호가/예상체결), lines without a price left out.
 
     `time` is the exchange's HHMMSS and `at` when we received it. The expected match is news during auctions;
@@ -161,7 +165,7 @@ def _count(value: object) -> int:
     return number
 
 
-class Bar(_Model):
+class Bar(Model):
     """One day (week, month, year) of trading: prices in won, volume in shares, value in won."""
 
     day: Day = wire("stck_bsop_date")
@@ -173,7 +177,7 @@ class Bar(_Model):
     value: Count = wire("acml_tr_pbmn")
 
 
-class DailyBars(_Model):
+class DailyBars(Model):
     """A stock's bars, newest first (KIS portal, 국내주식기간별시세; at most 100 in one answer)."""
 
     code: Code
@@ -184,12 +188,15 @@ class DailyBars(_Model):
     def read(cls, code: str, body: _Row) -> Self:
         """Reads `output1`, the stock, and `output2`, its rows, of which KIS leaves some blank."""
         rows = body["output2"]
+        if not isinstance(rows, list):
+            msg = "output2 is no list"
+            raise TypeError(msg)
         bars = [Bar.model_validate(row) for row in rows if row and str(row["stck_bsop_date"]).strip()]
         bars.sort(key=lambda bar: bar.day, reverse=True)
         return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
 
 
-class RankedStock(_Model):
+class RankedStock(Model):
     """A line of the volume ranking (KIS portal, 거래량순위)."""
 
     rank: Count = wire("data_rank")
@@ -202,10 +209,11 @@ class RankedStock(_Model):
     value: Count = wire("acml_tr_pbmn")
 
 
-class IndexQuote(_Model):
+class IndexQuote(Model):
     """The level of an index (KIS portal, 국내업종 현재지수).
 
-    `volume` is in thousand shares, as inferred from captured answers; the counts are numbers of stocks.
+    `volume` is in thousand shares, as inferred from captured answers; the counts are numbers of stocks, all
+    three 0 where they are not known, as on paper.
     """
 
     code: Code
@@ -222,14 +230,26 @@ class IndexQuote(_Model):
     @classmethod
     def read(cls, code: str, body: _Row, at: datetime) -> Self:
         """Reads the answer to a question after one index; KIS does not repeat which."""
-        name = _INDEX_NAMES.get(code, code)
+        name = INDEX_NAMES.get(code, code)
         return cls.model_validate({**body["output"], "code": code, "name": name, "at": at})
+
+    @classmethod
+    def from_chart(cls, code: str, body: _Row, at: datetime) -> Self:
+        """Reads the level that stands above an index's chart: paper has no other, and counts no stocks there.
+
+        The change is not among the fields documented for it, the last close is.
+        """
+        now = body["output1"]
+        change = now.get("bstp_nmix_prdy_vrss") or decimal(now["bstp_nmix_prpr"]) - decimal(now["prdy_nmix"])
+        counts = dict.fromkeys(("advancing", "declining", "unchanged"), 0)
+        head = {"code": code, "name": INDEX_NAMES.get(code, code), "at": at}
+        return cls.model_validate({**now, "bstp_nmix_prdy_vrss": change, **counts, **head})
 
 
 # --- account ----------------------------------------------------------------------------------------------
 
 
-class Holding(_Model):
+class Holding(Model):
     """A stock in the account; money in won, `profit_rate` in percent."""
 
     code: Code = wire("pdno")
@@ -244,7 +264,7 @@ class Holding(_Model):
     profit_rate: Ratio = wire("evlu_pfls_rt")
 
 
-class Balance(_Model):
+class Balance(Model):
     """What the account holds (KIS portal, 주식잔고조회), in won.
 
     `deposit` ignores today's purchases: what can be spent is `BuyingPower`, and `d2_cash` is what remains
@@ -270,7 +290,7 @@ class Balance(_Model):
         return cls.model_validate({**totals, "holdings": held, "at": at})
 
 
-class BuyingPower(_Model):
+class BuyingPower(Model):
     """What can be bought without debt (KIS portal, 매수가능조회: the 미수없는 figures).
 
     `quantity` is reckoned at `unit_price`, which for a market order is the upper price limit.
@@ -291,7 +311,7 @@ class BuyingPower(_Model):
 # --- orders -----------------------------------------------------------------------------------------------
 
 
-class OrderReport(_Model):
+class OrderReport(Model):
     """A row of the order list (KIS portal, 주식일별주문체결조회): an order, or a request to change one.
 
     `price` is 0 for a market order. `filled` and `filled_amount` are cumulative, in shares and won.
@@ -333,7 +353,7 @@ class OrderReport(_Model):
         return (self.day, self.branch, self.order_no)
 
 
-class PlacedOrder(_Model):
+class PlacedOrder(Model):
     """KIS took the order and passed it on: not filled yet, nor even accepted by the exchange.
 
     `time` is KIS's HHMMSS (KST). After a revision the order lives on under the new `order_no`.
@@ -344,7 +364,7 @@ class PlacedOrder(_Model):
     time: Text = wire("ORD_TMD", "ord_tmd", default="")
 
 
-class OpenOrder(_Model):
+class OpenOrder(Model):
     """An order that can still be changed (KIS portal, 주식정정취소가능주문조회)."""
 
     order_no: OrderNo = wire("odno")

@@ -1,7 +1,8 @@
 """Who may call next: one scheduler per app key, to keep KIS's rate limit without a cancel standing in line.
 
 Calls wait in lanes (cancel, order, fills, quote, report), first come first served within each. A limiter lets
-one call through per interval; which one is decided when the moment has come, not when a call arrived.
+one call through per interval; which one is decided when the moment has come, not when a call arrived. So the next
+moment is always a cancel's, however many wait, and no second holds more calls than fit at that distance.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +25,7 @@ _HOLD = 30.0  # seconds for which a doubled interval stays
 _RECOVERY = 60.0  # seconds it then takes to come back, in steps
 _STEPS = 10
 _MOST = 8  # times the usual interval, at most
+_SAME_MOMENT = 1e-6  # seconds: what sums of floats may miss
 _ONE_BURST = 1.0  # refusals within so many seconds count as one: calls under way do not know of each other
 _LEDGER_FLOOR = 1.0  # seconds: measured 2026-09, the order ledger takes about one call a second per account
 
@@ -39,18 +42,31 @@ class Pace:
         """
         self._calls = _Line("calls", interval)
         self._ledger = _Line("ledger", ledger_interval, floor=_LEDGER_FLOOR)
+        self._ledger_left = -inf
 
     async def turn(self, lane: Lane, *, ledger: bool = False) -> None:
         """Returns when this call may go out."""
         if ledger and self._ledger.interval():
+            await self._ledger_turn(lane)
+        else:
+            await self._calls.turn(lane)
+
+    async def _ledger_turn(self, lane: Lane) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
             await self._ledger.turn(lane)
             try:
                 await self._calls.turn(lane)
             except asyncio.CancelledError:
                 self._ledger.give_back()
                 raise
-        else:
-            await self._calls.turn(lane)
+            early = self._ledger_left + self._ledger.interval() - now()
+            if early <= _SAME_MOMENT:
+                self._ledger_left = now()
+                return
+            # Those who had the ledger's turns one after the other have waited here, and would go out together.
+            self._calls.give_back()
+            await asyncio.sleep(early)
 
     def throttled(self, *, ledger: bool = False) -> None:
         """KIS refused a call for its rate (EGW00201, or EGW00215 for the ledger): go slower for a while."""
@@ -155,12 +171,13 @@ class _Line:
         return self._usual + (self._slowed - self._usual) * (_STEPS - step) / _STEPS
 
     def slow_down(self) -> None:
-        """Doubles the interval; refusals that arrive together count once."""
+        """Doubles the interval; refusals that arrive together count once, and one line tells of them until recovery."""
         now = asyncio.get_running_loop().time()
         present = self.interval()
+        told = self._slow_since is not None
         if self._slow_since is None or now - self._slow_since > _ONE_BURST:
             self._slowed = min(max(present * 2, self._floor), max(self._usual, self._floor) * _MOST)
-            if self._slowed:
+            if self._slowed and not told:
                 _log.warning("pace_slowed", line=self._name, interval=round(self._slowed, 3))
         if self._slowed:
             self._slow_since = now

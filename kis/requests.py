@@ -15,16 +15,16 @@ from kis.errors import BadRequest
 from kis.fields import OrderKind, Side, padded
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, time
 
     from kis.config import KisConfig
 
 Params = dict[str, str]
 
 _CODE = re.compile(r"[0-9A-Z]{6,7}")
-_INDEX = re.compile(r"\d{4}")
-_ORDER_NO = re.compile(r"\d{1,10}")
-_BRANCH = re.compile(r"\d{0,5}")
+_INDEX = re.compile(r"[0-9]{4}")
+_ORDER_NO = re.compile(r"[0-9]{1,10}")
+_BRANCH = re.compile(r"[0-9]{0,5}")
 _VENUE = re.compile(r"[A-Z]{3}")
 _PERIODS = frozenset("DWMY")
 # The exchange's own codes: "00" is limit and "01" market, whatever older documents say.
@@ -47,6 +47,7 @@ _EXECUTIONS = {
     "INQR_DVSN_1": "",
     "INQR_DVSN_3": "00",
 }
+_PERIOD_PROFIT = {"SORT_DVSN": "01", "INQR_DVSN": "00", "CBLC_DVSN": "00"}  # oldest first
 _VOLUME_RANK = {
     "FID_COND_MRKT_DIV_CODE": "J",
     "FID_COND_SCR_DIV_CODE": "20171",
@@ -60,6 +61,25 @@ _VOLUME_RANK = {
     "FID_VOL_CNT": "",
     "FID_INPUT_DATE_1": "",
 }
+# This call alone takes its names in lower case. Changes are measured from the last close ("1").
+_FLUCTUATION_RANK = {
+    "fid_cond_mrkt_div_code": "J",
+    "fid_cond_scr_div_code": "20170",
+    "fid_input_iscd": "0000",
+    "fid_input_cnt_1": "0",
+    "fid_prc_cls_code": "1",
+    "fid_input_price_1": "",
+    "fid_input_price_2": "",
+    "fid_vol_cnt": "",
+    "fid_trgt_cls_code": "0",
+    "fid_trgt_exls_cls_code": "0",
+    "fid_div_cls_code": "0",
+    "fid_rsfl_rate1": "",
+    "fid_rsfl_rate2": "",
+}
+_MOST_RANKED = 30
+_MOST_BARS = 10_000
+_STOCK = "300"  # KIS's product type of all that the exchange lists: stocks, ETFs, ETNs, ELWs
 
 
 class Requests:
@@ -85,14 +105,56 @@ class Requests:
             "FID_ORG_ADJ_PRC": "0" if adjusted else "1",
         }
 
+    def bar_count(self, count: int) -> int:
+        """How many bars may be asked for at a time."""
+        words = f"the count is not between 1 and {_MOST_BARS:,}"
+        return self._number(api.DAILY_BARS, count, range(1, _MOST_BARS + 1), words)
+
+    def minute_bars(self, code: str, until: time) -> Params:
+        """Bars of today at and before a time; KIS wants the blank key as well."""
+        return {
+            "FID_ETC_CLS_CODE": "",
+            **self.stock(api.MINUTE_BARS, code),
+            "FID_INPUT_HOUR_1": f"{until:%H%M%S}",
+            "FID_PW_DATA_INCU_YN": "N",
+        }
+
     def volume_rank(self) -> Params:
         """The ranking of all stocks by shares traded."""
         return _VOLUME_RANK
 
-    def index(self, code: str) -> Params:
-        """The level of one index."""
-        self._require(api.INDEX, _INDEX.fullmatch(code) is not None, "an index code is four digits")
+    def fluctuation_rank(self, *, falling: bool) -> Params:
+        """The ranking of all stocks by how far they rose, or fell."""
+        return _FLUCTUATION_RANK | {"fid_rank_sort_cls_code": "1" if falling else "0"}
+
+    def rank_count(self, endpoint: Endpoint, count: int) -> int:
+        """How many lines of a ranking may be asked for."""
+        words = f"the count is not between 0 and {_MOST_RANKED}, which is all that KIS ranks"
+        return self._number(endpoint, count, range(_MOST_RANKED + 1), words)
+
+    def index(self, code: str, endpoint: Endpoint = api.INDEX) -> Params:
+        """A question about one index."""
+        known = isinstance(code, str) and _INDEX.fullmatch(code) is not None
+        self._require(endpoint, known, "an index code is four digits")
         return {"FID_COND_MRKT_DIV_CODE": "U", "FID_INPUT_ISCD": code}
+
+    def index_bars(self, code: str, start: date, end: date, period: str) -> Params:
+        """Bars of an index between two days."""
+        self._require(api.INDEX_BARS, start <= end, "the first day is after the last")
+        self._require(api.INDEX_BARS, period in _PERIODS, "the period is none of D, W, M, Y")
+        return self.index(code, api.INDEX_BARS) | {
+            "FID_INPUT_DATE_1": _yyyymmdd(start),
+            "FID_INPUT_DATE_2": _yyyymmdd(end),
+            "FID_PERIOD_DIV_CODE": period,
+        }
+
+    def holidays(self, start: date) -> Params:
+        """The calendar from a day on; KIS's cursor is of no use there, a later day is."""
+        return {"BASS_DT": _yyyymmdd(start), "CTX_AREA_NK": "", "CTX_AREA_FK": ""}
+
+    def stock_info(self, code: str) -> Params:
+        """The particulars of one stock."""
+        return {"PRDT_TYPE_CD": _STOCK, "PDNO": self._code(api.STOCK_INFO, code)}
 
     def balance(self) -> Params:
         """All holdings, one row per stock."""
@@ -108,6 +170,26 @@ class Requests:
             "CMA_EVLU_AMT_ICLD_YN": "N",
             "OVRS_ICLD_YN": "N",
         }
+
+    def available_cash(self) -> Params:
+        """Without a stock and a price KIS answers with amounts alone."""
+        flags = {"CMA_EVLU_AMT_ICLD_YN": "N", "OVRS_ICLD_YN": "N"}
+        return self._account | {"PDNO": "", "ORD_UNPR": "", "ORD_DVSN": _ORDER_TYPES[OrderKind.MARKET]} | flags
+
+    def sellable(self, code: str) -> Params:
+        """What can be sold of one stock."""
+        return self._account | {"PDNO": self._code(api.SELLABLE, code)}
+
+    def period_profit(self, first: date, last: date, code: str) -> Params:
+        """Profits taken, day by day."""
+        endpoint = api.PERIOD_PROFIT
+        self._require(endpoint, first <= last, "the first day is after the last")
+        return (
+            self._account
+            | {"INQR_STRT_DT": _yyyymmdd(first), "INQR_END_DT": _yyyymmdd(last)}
+            | {"PDNO": self._code(endpoint, code) if code else ""}
+            | _PERIOD_PROFIT
+        )
 
     def executions(self, first: date, last: date, code: str, order_no: str, side: Side | None) -> Params:
         """The order list of some days, on the widest venue the environment knows."""
@@ -183,13 +265,19 @@ class Requests:
         return {"EXCG_ID_DVSN_CD": venue} if self._bears_venue else {}
 
     def _code(self, endpoint: Endpoint, code: str) -> str:
-        self._require(endpoint, _CODE.fullmatch(code) is not None, "that is no stock code")
+        known = isinstance(code, str) and _CODE.fullmatch(code) is not None
+        self._require(endpoint, known, "that is no stock code")
         return code
 
     def _quantity(self, endpoint: Endpoint, quantity: int) -> str:
         whole = isinstance(quantity, int) and not isinstance(quantity, bool) and quantity > 0
         self._require(endpoint, whole, "the quantity is no number of shares")
         return str(quantity)
+
+    def _number(self, endpoint: Endpoint, count: int, within: range, words: str) -> int:
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        self._require(endpoint, whole and count in within, words)
+        return count
 
     def _unit_price(self, endpoint: Endpoint, kind: OrderKind, price: int | None) -> str:
         self._require(endpoint, kind in _ORDER_TYPES, "the order is neither limit nor market")
@@ -206,7 +294,7 @@ class Requests:
 
 
 def _is_order_no(text: str) -> bool:
-    return _ORDER_NO.fullmatch(text) is not None and bool(padded(text))
+    return isinstance(text, str) and _ORDER_NO.fullmatch(text) is not None and bool(padded(text))
 
 
 def _yyyymmdd(day: date) -> str:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import ssl
 from collections import deque
-from functools import cache, lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -20,10 +19,23 @@ import httpx
 import structlog
 
 from kis.codes import NO_ROWS, code_of, said_yes
-from kis.endpoints import EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
-from kis.envelope import HeaderList, Headers, Judge, Trace, clock_offset, decoded
+from kis.connections import (
+    NEVER_SENT,
+    Reader,
+    Transport,
+    download,
+    for_reads,
+    for_writes,
+    get,
+    post,
+    proves_not_sent,
+    trust,
+)
+from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
+from kis.envelope import Answer, HeaderList, Headers, Judge, Pages, Trace, clock_offset, decoded
 from kis.errors import (
     BadAnswer,
+    BadRequest,
     KisError,
     NotSent,
     Throttled,
@@ -32,6 +44,7 @@ from kis.errors import (
     Unknown,
     Unsupported,
 )
+from kis.flight import LONGEST_AGE, Flights, Recent
 from kis.pace import Pace
 from kis.token import TokenKeeper
 
@@ -41,39 +54,31 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kis.config import KisConfig
+    from kis.endpoints import Lane
+
+__all__ = ["Session", "Transport", "download"]
 
 _log = structlog.get_logger(__name__)
+_Reply = tuple[int, dict[str, Any] | None]  # HTTP status, and the JSON object if there is one
 # httpx writes each URL at INFO, and KIS's URLs hold the account number.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-Transport = httpx.AsyncBaseTransport
-
-_TIMEOUT = {"timeout": {"connect": 3.0, "read": 10.0, "write": 3.0, "pool": 10.0}}
 _WHOLE_CALL = 16.0  # seconds: an answer that drips never trips the read timeout
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _BACK_OFF = (0.5, 1.0, 2.0)
 _BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
-_DOWNLOAD = 20.0
 _MOST_PAGES = 20
 _NO_CURSOR = frozenset({"", "^^"})
 _MORE = frozenset({"F", "M"})
 _ORDER_LISTS = frozenset({EXECUTIONS, EXECUTIONS_OLDER, OPEN_ORDERS})
 
 
-class Answer(NamedTuple):
-    """KIS's yes: the body, whether more pages follow, and when it was received."""
+class _Question(NamedTuple):
+    """What makes one read differ from another."""
 
-    body: dict[str, Any]
-    more: bool
-    at: datetime
-
-
-class Pages(NamedTuple):
-    """All rows of a list, and the last page's body."""
-
-    rows: list[dict[str, Any]]
-    last: dict[str, Any]
-    at: datetime
+    name: str
+    tr_id: str
+    query: str
+    follow: bool
 
 
 class Session:
@@ -106,11 +111,10 @@ class Session:
         self._token = TokenKeeper(config, self._issue_token, clock=clock, sleep=sleep)
         self._headers = Headers(config.app_key, config.app_secret)
         self._judge = Judge(config, self._pace)
-        trust = _trust(config.rest)
-        self._reads = httpx.AsyncClient(verify=trust, trust_env=False, transport=transport)
-        # A kept connection the server has just closed would make an order's fate unknown for nothing.
-        fresh = httpx.Limits(max_keepalive_connections=0)
-        self._writes = httpx.AsyncClient(verify=trust, trust_env=False, limits=fresh, transport=transport)
+        self._reads = for_reads(trust(config.rest), transport)
+        self._writes = for_writes(trust(config.rest), transport)
+        self._flights: Flights[_Question, Answer] = Flights()
+        self._recent: Recent[_Question, Answer] = Recent(clock)
         self._url = lru_cache(maxsize=512)(httpx.URL)
         self._dates: deque[tuple[str, datetime, datetime]] = deque(maxlen=20)
         self._under_way: set[asyncio.Task[Answer]] = set()
@@ -121,6 +125,7 @@ class Session:
         self._closed = True
         if self._under_way:
             await asyncio.wait(self._under_way)
+        await self._flights.close(lambda key: Unavailable("the session is closed", endpoint=key.name, env=self._env))
         await self._token.close()
         await self._reads.aclose()
         await self._writes.aclose()
@@ -130,29 +135,45 @@ class Session:
         """Seconds KIS's clock is ahead of ours: median of 20 answers, whose times are whole seconds; 0 before any."""
         return clock_offset(self._dates)
 
-    async def read(self, endpoint: Endpoint, params: Mapping[str, str], *, follow: bool = False) -> Answer:
+    async def read(
+        self, endpoint: Endpoint, params: Mapping[str, str], *, follow: bool = False, max_age: float = 0.0
+    ) -> Answer:
         """Asks once, and up to three times more where KIS stumbled, over ten seconds at most.
+
+        Whoever asks the same while that goes on gets the same answer. Of the account it is shared only until the
+        call leaves: what KIS answers is then never older than the question.
 
         Args:
             endpoint: what to ask.
             params: the query.
             follow: whether the query asks for a following page.
+            max_age: seconds, one at most, for which an answer already received will do; its `at` tells when that
+                was. An account is always asked anew.
 
         Raises:
             Refused: KIS said no, or it is not offered here, or the rate or the token stayed refused.
             Unavailable: there was no answer to use.
         """
         tr_id = self._offered(endpoint)
-        url = self._url(f"{self._config.rest}{endpoint.path}?{urlencode(params)}")
+        if not 0 <= max_age <= (0 if endpoint.ledger else LONGEST_AGE):
+            raise self._failed(BadRequest, endpoint, f"an answer {max_age} s old will not do")
+        question = _Question(endpoint.name, tr_id, f"{endpoint.path}?{urlencode(params)}", follow)
+        known = self._recent.get(question, max_age) if max_age else None
+        return known or await self._flights.ask(question, partial(self._ask, question, endpoint))
+
+    async def _ask(self, question: _Question, endpoint: Endpoint) -> Answer:
+        url = self._url(self._config.rest + question.query)
         started = self._clock()
         renewed = False
         retries = 0
         while True:
             token = await self._token.get()
             await self._pace.turn(endpoint.lane, ledger=endpoint.ledger)
-            request = _get(url, self._headers.full(token, tr_id, follow=follow))
+            if endpoint.ledger:
+                self._flights.seal(question)
+            request = get(url, self._headers.full(token, question.tr_id, follow=question.follow))
             try:
-                return await self._read_once(endpoint, request)
+                answer = await self._read_once(endpoint, request)
             except TokenRejected:
                 if renewed:
                     raise
@@ -161,6 +182,10 @@ class Session:
             except (Throttled, Unavailable) as failure:
                 await self._pause(failure, retries, started)
                 retries += 1
+            else:
+                if not endpoint.ledger:
+                    self._recent.keep(question, answer)
+                return answer
 
     async def _read_once(self, endpoint: Endpoint, request: httpx.Request) -> Answer:
         try:
@@ -170,9 +195,9 @@ class Session:
             raise self._failed(Unavailable, endpoint, words) from None
         body = decoded(response.content)
         if body is not None and said_yes(body):
-            return Answer(body, response.headers.get("tr_cont", "").strip() in _MORE, at)
+            return Answer(body, response.headers.get("tr_cont", "").strip() in _MORE, at, response.status_code)
         if body is not None and code_of(body) == NO_ROWS and endpoint not in _ORDER_LISTS:
-            return Answer(body, more=False, at=at)
+            return Answer(body, more=False, at=at, status=response.status_code)
         raise self._judge.read(endpoint, response.status_code, body)
 
     async def pages(self, endpoint: Endpoint, params: Mapping[str, str], rows: str) -> Pages:
@@ -196,12 +221,12 @@ class Session:
         seen = {cursor}
         for number in range(_MOST_PAGES):
             query = {**params, search: cursor[0], position: cursor[1]}
-            body, more, at = await self.read(endpoint, query, follow=number > 0)
+            body, more, at, status = await self.read(endpoint, query, follow=number > 0)
             page = body.get(rows)
             if page is None and code_of(body) == NO_ROWS:
                 page = []
             if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
-                raise self._failed(BadAnswer, endpoint, f"page {number + 1} holds no list")
+                raise self._failed(BadAnswer, endpoint, f"page {number + 1} holds no list", status)
             found += page
             if not more:
                 return Pages(found, body, at)
@@ -209,11 +234,12 @@ class Session:
             if cursor[1].strip() in _NO_CURSOR:
                 if len(page) < (endpoint.page_size(self._config.env) or 0):
                     return Pages(found, body, at)
-                raise self._failed(BadAnswer, endpoint, f"page {number + 1} is full and does not say where to go on")
+                words = f"page {number + 1} is full and does not say where to go on"
+                raise self._failed(BadAnswer, endpoint, words, status)
             if cursor in seen:
-                raise self._failed(BadAnswer, endpoint, f"page {number + 1} points at a page already read")
+                raise self._failed(BadAnswer, endpoint, f"page {number + 1} points at a page already read", status)
             seen.add(cursor)
-        raise self._failed(BadAnswer, endpoint, f"there are more than {_MOST_PAGES} pages")
+        raise self._failed(BadAnswer, endpoint, f"there are more than {_MOST_PAGES} pages", status)
 
     async def write(self, endpoint: Endpoint, body: Mapping[str, str]) -> Answer:
         """Sends an order once, on a connection of its own.
@@ -234,7 +260,7 @@ class Session:
             token, hashed = await self._ready(endpoint, content)
             trace = Trace()
             headers = self._headers.full(token, tr_id, hashed=hashed)
-            request = _post(self._url(self._config.rest + endpoint.path), headers, content, trace)
+            request = post(self._url(self._config.rest + endpoint.path), headers, content, trace)
             try:
                 return await self._to_its_end(endpoint, request, trace)
             except TokenRejected:
@@ -250,8 +276,8 @@ class Session:
         """Token, hash if wanted, and our turn: without them nothing is sent."""
         try:
             token = await self._token.get()
-            hashed = await self.hash(content) if self._config.hashkey else ""
-        except Unavailable as failure:
+            hashed = await self.hash(content, endpoint.lane) if self._config.hashkey else ""
+        except (Throttled, Unavailable) as failure:
             raise self._failed(NotSent, endpoint, failure.message) from failure
         await self._pace.turn(endpoint.lane)
         if self._closed:
@@ -261,7 +287,7 @@ class Session:
     async def _forget(self, endpoint: Endpoint, token: str) -> None:
         try:
             await self._token.drop(token)
-        except Unavailable as failure:
+        except (Throttled, Unavailable) as failure:
             raise self._failed(NotSent, endpoint, failure.message) from failure
 
     async def _to_its_end(self, endpoint: Endpoint, request: httpx.Request, trace: Trace) -> Answer:
@@ -283,11 +309,11 @@ class Session:
             response, at = await self._exchange(self._writes, request)
         except Exception as failure:  # noqa: BLE001 - whatever broke, the order may be in
             words = f"no answer ({type(failure).__name__})"
-            kind = NotSent if _proves_not_sent(trace, failure) else Unknown
+            kind = NotSent if proves_not_sent(trace, failure) else Unknown
             raise self._failed(kind, endpoint, words) from None
         body = decoded(response.content)
         if body is not None and said_yes(body):
-            return Answer(body, more=False, at=at)
+            return Answer(body, more=False, at=at, status=response.status_code)
         raise self._judge.write(endpoint, response.status_code, body)
 
     def _offered(self, endpoint: Endpoint) -> str:
@@ -299,8 +325,8 @@ class Session:
             raise Unsupported(words, alternative=endpoint.alternative, endpoint=endpoint.name, env=self._env)
         return tr_id
 
-    def _failed(self, kind: type[KisError], endpoint: Endpoint, words: str) -> KisError:
-        return kind(words, endpoint=endpoint.name, env=self._env)
+    def _failed(self, kind: type[KisError], endpoint: Endpoint, words: str, status: int | None = None) -> KisError:
+        return kind(words, status=status, endpoint=endpoint.name, env=self._env)
 
     async def _pause(self, failure: KisError, retries: int, started: datetime) -> None:
         """Waits before another attempt, or raises the failure where there is to be none."""
@@ -312,7 +338,9 @@ class Session:
         _log.info("asking_again", endpoint=failure.endpoint, after=round(delay, 2), reason=str(failure))
         await self._sleep(delay)
 
-    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, datetime]:
+    async def _exchange(
+        self, client: Reader | httpx.AsyncClient, request: httpx.Request
+    ) -> tuple[httpx.Response, datetime]:
         before = self._clock()
         async with asyncio.timeout(_WHOLE_CALL):
             response = await client.send(request)
@@ -323,77 +351,49 @@ class Session:
         return response, after
 
     async def _issue_token(self) -> dict[str, Any]:
-        body = {
-            "grant_type": "client_credentials",
-            "appkey": self._config.app_key,
-            "appsecret": self._config.app_secret,
-        }
-        status, answer = await self._oauth(TOKEN, self._headers.bare, json.dumps(body).encode())
+        keys = {"appkey": self._config.app_key, "appsecret": self._config.app_secret}
+        content = json.dumps({"grant_type": "client_credentials", **keys}).encode()
+        status, answer = await self._oauth(TOKEN, self._headers.bare, content)
         if answer is not None and "access_token" in answer:
             return answer
         raise self._judge.token(TOKEN, status, answer)
 
-    async def hash(self, content: bytes) -> str:
-        """KIS's hash of an order's body (KIS portal, Hashkey).
+    async def approval(self) -> str:
+        """A key that opens the websocket for a day (KIS portal, 실시간 접속키 발급); raises as `hash`."""
+        keys = {"appkey": self._config.app_key, "secretkey": self._config.app_secret}
+        content = json.dumps({"grant_type": "client_credentials", **keys}).encode()
+        status, answer = await self._asked(APPROVAL, self._headers.bare, content, APPROVAL.lane)
+        key = answer.get("approval_key") if answer is not None else None
+        if isinstance(key, str) and key:
+            return key
+        raise self._judge.token(APPROVAL, status, answer)
+
+    async def hash(self, content: bytes, lane: Lane = HASHKEY.lane) -> str:
+        """KIS's hash of an order's body (KIS portal, Hashkey); `lane` is the order's, lest a cancel wait here.
 
         Raises:
             Refused: KIS would not.
             Unavailable: there was no answer to use.
         """
-        await self._pace.turn(HASHKEY.lane)
-        try:
-            status, answer = await self._oauth(HASHKEY, self._headers.keyed, content)
-        except NotSent as failure:
-            raise self._failed(Unavailable, HASHKEY, failure.message) from None
+        status, answer = await self._asked(HASHKEY, self._headers.keyed, content, lane)
         hashed = answer.get("HASH") if answer is not None else None
         if isinstance(hashed, str) and hashed.isalnum() and hashed.isascii():
             return hashed
         raise self._judge.read(HASHKEY, status, answer)
 
-    async def _oauth(
-        self, endpoint: Endpoint, headers: HeaderList, content: bytes
-    ) -> tuple[int, dict[str, Any] | None]:
-        request = _post(self._url(self._config.rest + endpoint.path), headers, content)
+    async def _asked(self, endpoint: Endpoint, headers: HeaderList, content: bytes, lane: Lane) -> _Reply:
+        await self._pace.turn(lane)
+        try:
+            return await self._oauth(endpoint, headers, content)
+        except NotSent as failure:
+            raise self._failed(Unavailable, endpoint, failure.message) from None
+
+    async def _oauth(self, endpoint: Endpoint, headers: HeaderList, content: bytes) -> _Reply:
+        request = post(self._url(self._config.rest + endpoint.path), headers, content)
         try:
             response, _ = await self._exchange(self._reads, request)
         except (httpx.HTTPError, TimeoutError) as failure:
-            kind = NotSent if isinstance(failure, _NEVER_SENT) else Unavailable
+            kind = NotSent if isinstance(failure, NEVER_SENT) else Unavailable
             words = f"no answer ({type(failure).__name__})"
             raise self._failed(kind, endpoint, words) from None
         return response.status_code, decoded(response.content)
-
-
-def _get(url: httpx.URL, headers: HeaderList) -> httpx.Request:
-    return httpx.Request("GET", url, headers=headers, extensions=_TIMEOUT)
-
-
-def _post(url: httpx.URL, headers: HeaderList, content: bytes, trace: Trace | None = None) -> httpx.Request:
-    extensions = _TIMEOUT if trace is None else {**_TIMEOUT, "trace": trace}
-    return httpx.Request("POST", url, headers=headers, content=content, extensions=extensions)
-
-
-def _proves_not_sent(trace: Trace, failure: Exception) -> bool:
-    return not trace.sent and (trace.begun or isinstance(failure, _NEVER_SENT))
-
-
-@cache
-def _trust(url: str) -> ssl.SSLContext:
-    """One context for all connections of a host: loading the certificates is the dearest part of a client."""
-    if url.startswith("http:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, as nobody is asked
-    return httpx.create_ssl_context(trust_env=False)
-
-
-async def download(url: str) -> bytes:
-    """Fetches a public file.
-
-    Raises:
-        Unavailable: it could not be had.
-    """
-    try:
-        async with httpx.AsyncClient(verify=_trust(url), trust_env=False, timeout=_DOWNLOAD) as client:
-            response = await client.get(url)
-            response.raise_for_status()
-            return response.content
-    except httpx.HTTPError as failure:
-        raise Unavailable(f"no file ({type(failure).__name__})", endpoint="download") from None

@@ -136,26 +136,16 @@ class Market:
         """/index: KOSPI, KOSDAQ and KOSPI 200."""
         frame = self._frame
         lines = [f"📉 <b>{frame.pick('지수', 'Indices')}</b> {frame.badge}"]
-        try:
-            for code, names in INDICES.items():
-                now = await self._prices.index(code)
-                lines.append(
-                    f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})"
-                )
-                if now.advancing or now.declining:
-                    lines.append(
-                        f"   {frame.pick('상승', 'up')} {now.advancing:,} · {frame.pick('보합', 'flat')} {now.unchanged:,} · "
-                        f"{frame.pick('하락', 'down')} {now.declining:,}"
-                    )
-        except Unsupported:
-            return Reply(
-                say(
-                    frame.lang,
-                    "KIS는 모의투자에서 현재 지수를 제공하지 않습니다. KODEX 200(069500) 같은 ETF 가격을 참고하세요.",
-                    "KIS offers no index level on paper accounts. An ETF such as KODEX 200 (069500) follows it.",
-                ),
-                ((Key("KODEX 200", "/price 069500"),),),
+        for code, names in INDICES.items():
+            now = await self._prices.index(code)
+            lines.append(
+                f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})"
             )
+            if now.advancing or now.declining:  # paper accounts are not told
+                lines.append(
+                    f"   {frame.pick('상승', 'up')} {now.advancing:,} · {frame.pick('보합', 'flat')} {now.unchanged:,} · "
+                    f"{frame.pick('하락', 'down')} {now.declining:,}"
+                )
         lines.append(f"🕘 {clock_time(now.at)} {frame.pick('기준', 'KST')}")
         return Reply("\n".join(lines), ((keyboards.refresh("/index", frame.lang),),))
 

@@ -173,7 +173,7 @@ def buying_power(broker: Broker, call: Call) -> Answer:
 
 
 def _unit(issue: Issue, asked: str, kind: str) -> int:
-    if kind == Kind.MARKET or not asked or asked == "0":
+    if kind in {Kind.MARKET, Kind.IOC_MARKET, Kind.FOK_MARKET} or not asked or asked == "0":
         return issue.upper
     if not (asked.isascii() and asked.isdigit()) or len(asked) > _LONGEST_NUMBER:
         raise business("OPSQ2002", "ERROR : INPUT INVALID FIELD [ORD_UNPR]", "2")

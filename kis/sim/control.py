@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from kis.krx import KST
+from kis.sim.clock import SimClock
 from kis.sim.gateway import Answer
 from kis.sim.orders import HTS_CHANNEL, TurnedAway
+from kis.sim.scenario import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kis.sim.exchange import Exchange
-    from kis.sim.faults import Faults
+    from kis.sim.simulator import Simulator
 
 PREFIX = "/__sim__/"
 
 
 class Control:
-    """The calls: trade, price, step, order, fault, clear, state. All are POST with a JSON object."""
+    """The calls. All are POST with a JSON object.
 
-    def __init__(self, exchange: Exchange, faults: Faults) -> None:
-        self._exchange = exchange
-        self._faults = faults
+    trade     somebody else trades: code, price, quantity
+    price     the market moves: code, price
+    step      random steps of the market: times
+    order     an order of the account from the broker's own program: side, code, quantity, price, kind
+    fault     plant one: name, times, path and its options; `clear` takes back faults and scripts in waiting
+    scenario  play market scripts: play, a text; without it, what there is and what is under way
+    halt      suspend trading in an issue, or resume it: code, on
+    clock     freeze (true or a later moment), step (seconds), speed; answers what the clock shows
+    snapshot  the whole state; `restore` takes such an answer back
+    tokens    drop: true forgets every token, as KIS does in its weekend maintenance
+    state     the account, its orders, and which faults went off
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._exchange = simulator.exchange
+        self._faults = simulator.faults
         self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "trade": self._trade,
             "price": self._price,
@@ -29,8 +46,19 @@ class Control:
             "order": self._order,
             "fault": self._fault,
             "clear": self._clear,
+            "scenario": self._scenario,
+            "halt": self._halt,
+            "clock": self._clock,
+            "snapshot": self._snapshot,
+            "restore": self._restore,
+            "tokens": self._tokens,
             "state": self._state,
         }
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The names of all calls."""
+        return tuple(self._calls)
 
     def answer(self, name: str, body: dict[str, Any]) -> Answer:
         """Do what is asked; a 400 tells what was wrong with it."""
@@ -69,7 +97,49 @@ class Control:
     def _clear(self, body: dict[str, Any]) -> dict[str, Any]:
         del body
         self._faults.clear()
+        self._exchange.stage.clear()
         return {}
+
+    def _scenario(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._exchange.play(str(body.get("play", "")))
+        cues = self._exchange.stage.waiting
+        return {
+            "scenarios": {name: script.told for name, script in SCRIPTS.items()},
+            "waiting": [{"at": cue.at.isoformat(), "code": cue.code, "act": cue.act.value} for cue in cues],
+        }
+
+    def _halt(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._exchange.quote(body["code"]).halted = bool(body.get("on", True))
+        return {}
+
+    def _clock(self, body: dict[str, Any]) -> dict[str, Any]:
+        clock = self._simulator.clock
+        if not isinstance(clock, SimClock):
+            raise ValueError("this simulator was given a clock that is not a SimClock")  # noqa: TRY004  of a value
+        unknown = body.keys() - {"freeze", "step", "speed"}
+        if unknown:
+            raise ValueError(f"the clock takes freeze, step and speed, not {', '.join(sorted(unknown))}")
+        if "speed" in body:
+            clock.run(float(body["speed"]))
+        if body.get("freeze"):
+            clock.freeze(None if body["freeze"] is True else _moment(body["freeze"]))
+        if "step" in body:
+            clock.step(float(body["step"]))
+        self._exchange.roll()
+        return {"now": clock().isoformat(), "frozen": clock.frozen, "speed": clock.speed}
+
+    def _snapshot(self, body: dict[str, Any]) -> dict[str, Any]:
+        del body
+        return self._simulator.snapshot()
+
+    def _restore(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._simulator.restore(body)
+        return {}
+
+    def _tokens(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("drop") is True:
+            self._simulator.oauth.drop_tokens()
+        return {"live": len(self._simulator.oauth.live)}
 
     def _state(self, body: dict[str, Any]) -> dict[str, Any]:
         del body
@@ -96,3 +166,9 @@ class Control:
             ],
             "fired": dict(self._faults.fired),
         }
+
+
+def _moment(text: str) -> datetime:
+    """A moment as people write it; KST where it bears no time zone."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=KST)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from kis import krx
+from kis.sim.events import News, Told
 from kis.sim.floor import Floor
 from kis.sim.ledger import Ledger, Position
 from kis.sim.orders import API_CHANNEL, Action, Fill, Kind, Order, Reason, Side, TurnedAway
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import date, datetime
 
+    from kis.sim.events import Watcher
     from kis.sim.prices import Issue, Listing
 
 _REMEMBERED_FILLS = 10_000
@@ -71,6 +73,13 @@ class Exchange(Floor):
         self.fills: deque[Fill] = deque(maxlen=_REMEMBERED_FILLS)
         self._waiting: list[Order] = []
         self._last_number = 0
+        self._watcher: Watcher | None = None
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have somebody told of every trade and of everything that becomes of the account's orders."""
+        self._watcher = watcher
+        for issue in self.issues.values():
+            issue.heard = watcher.printed
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -146,6 +155,7 @@ class Exchange(Floor):
         order = self._enter(side, kind, issue, quantity, price, channel=channel, delay=delay)
         order.ceiling = ceiling
         self.ledger.promise(order)
+        self._tell(order, News.RECEIVED)
         self._work(order)
         return order
 
@@ -179,7 +189,9 @@ class Exchange(Floor):
             original=original.number,
         )
         request.venue = original.venue
+        self._tell(request, News.RECEIVED)
         self._close(original, quantity)
+        self._tell(request, News.CONFIRMED)
         return request
 
     def revise(
@@ -210,6 +222,8 @@ class Exchange(Floor):
         """
         original, quantity = self._about(number, quantity)
         issue = self.issues[original.code]
+        if issue.halted:
+            raise TurnedAway(Reason.HALTED)
         kind = self._kind(kind)
         price = self._price(issue, original.side, kind, price)
         ceiling = price or issue.upper
@@ -230,8 +244,10 @@ class Exchange(Floor):
         )
         order.ceiling = ceiling
         order.venue = original.venue
+        self._tell(order, News.RECEIVED)
         self._close(original, quantity, moved=True)
         self.ledger.promise(order)
+        self._tell(order, News.CONFIRMED)
         self._work(order)
         return order
 
@@ -240,7 +256,9 @@ class Exchange(Floor):
     def _opened(self) -> None:
         waiting, self._waiting = self._waiting, []
         for order in waiting:
-            if order.open:
+            if self.issues[order.code].still:
+                self._waiting.append(order)
+            elif order.open:
                 self._match(order)
 
     def _lapse(self, today: date) -> None:
@@ -261,11 +279,11 @@ class Exchange(Floor):
     def _price(self, issue: Issue, side: Side, kind: Kind, price: int) -> int:
         """The price an order stands at; 0 for a market order."""
         book = self.books[issue.listing.code]
-        if kind is Kind.MARKET:
+        if kind.market:
             return 0
         if not kind.priced:
             buying = side is Side.BUY
-            return book.ask if buying is (kind is Kind.BEST) else book.bid
+            return book.ask if buying is kind.best else book.bid
         if price > issue.upper:
             raise TurnedAway(Reason.ABOVE_LIMIT)
         if price < 1 or not krx.on_tick(price, etf=issue.listing.etf):
@@ -321,26 +339,43 @@ class Exchange(Floor):
         return order
 
     def _work(self, order: Order) -> None:
-        if self._continuous():
+        if self._continuous() and not self.issues[order.code].still:
             self._match(order)
         else:
             self._waiting.append(order)
 
     def _match(self, order: Order) -> None:
         book, issue = self.books[order.code], self.issues[order.code]
+        if order.kind.condition == "FOK":
+            there = sum(level.quantity for level in book.available(order.side, order.price or None))
+            if there < order.open:
+                self._lapsed(order)
+                return
         for match in book.sweep(order.side, order.open, order.price or None):
             issue.printed(match.price, match.quantity)
             self._fill(order, match.quantity, match.price)
             if match.order is not None:
                 self._fill(match.order, match.quantity, match.price)
-        if order.open and order.price:
+        if order.open and order.price and not order.kind.condition:
             book.rest(order, order.open)
         elif order.open:
-            self._close(order, order.open)
+            self._lapsed(order)
 
     def _fill(self, order: Order, quantity: int, price: int) -> None:
+        held = self.ledger.positions.get(order.code)
+        cost = round(held.average * quantity) if held and order.side is Side.SELL else 0
         fee, tax = self.ledger.book(order, quantity, price, etf=self.issues[order.code].listing.etf)
-        self.fills.append(Fill(self.now(), order, quantity, price, fee, tax))
+        self.fills.append(Fill(self.now(), order, quantity, price, fee, tax, cost))
+        self._tell(order, News.FILLED, quantity, price)
+
+    def _lapsed(self, order: Order) -> None:
+        self._tell(order, News.LAPSED, order.open)
+        self._close(order, order.open)
+
+    def _tell(self, order: Order, news: News, quantity: int | None = None, price: int | None = None) -> None:
+        if self._watcher is not None:
+            quantity = order.quantity if quantity is None else quantity
+            self._watcher.told(Told(self.now(), order, news, quantity, order.price if price is None else price))
 
     def _close(self, order: Order, quantity: int, *, moved: bool = False) -> None:
         if order.price and order not in self._waiting:

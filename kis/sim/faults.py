@@ -20,11 +20,13 @@ class Kind:
     Attributes:
         acts: whether the broker does what was asked before the fault shows; a plant may say otherwise.
         joins: whether it goes together with another fault on the same request.
+        socket: whether it befalls a frame of the websocket, not a request.
         how: the options it takes, with their defaults.
     """
 
     acts: bool
     joins: bool = False
+    socket: bool = False
     how: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -42,6 +44,9 @@ KINDS: dict[str, Kind] = {
     "same_cursor": Kind(acts=True),
     "slow": Kind(acts=True, joins=True, how={"seconds": 5.0}),
     "late_booking": Kind(acts=True, joins=True, how={"seconds": 5.0}),
+    "stall_socket": Kind(acts=False, socket=True),
+    "drop_socket": Kind(acts=False, socket=True),
+    "bad_cipher": Kind(acts=True, socket=True),
 }
 """The faults by name.
 
@@ -58,9 +63,15 @@ no_order_no   an accepted order whose answer lacks ODNO
 same_cursor   a page that says more follow and hands out the cursor it was asked with
 slow          the answer takes `seconds` longer
 late_booking  an order that the lists show only `seconds` later
+stall_socket  the websocket says nothing more, and stays open
+drop_socket   it is gone without a close frame
+bad_cipher    a fill notice is encrypted with another key than was told
 
 `slow` and `late_booking` go together with any other; of the rest a request takes one. Every fault but the
 cursor's takes `acts`: whether the broker does what was asked first, which a client cannot see.
+
+The three of the websocket befall the next frame that would go out; `path` is how its TR id ends, "PINGPONG" for
+a heartbeat's.
 """
 
 
@@ -121,14 +132,25 @@ class Faults:
         joining: list[Fault] = []
         alone: list[Fault] = []
         for fault in list(self._planted):
-            if fault.path is not None and not path.endswith(fault.path):
+            if KINDS[fault.name].socket or (fault.path is not None and not path.endswith(fault.path)):
                 continue
             joins = KINDS[fault.name].joins
             if not joins and alone:
                 continue
             (joining if joins else alone).append(fault)
-            self.fired[fault.name] += 1
-            fault.left -= 1
-            if fault.left <= 0:
-                self._planted.remove(fault)
+            self._fire(fault)
         return joining + alone
+
+    def strikes(self, tr_id: str, *names: str) -> str:
+        """Which of some faults of the websocket befalls a frame now, "" for none."""
+        for fault in self._planted:
+            if fault.name in names and (fault.path is None or tr_id.endswith(fault.path)):
+                self._fire(fault)
+                return fault.name
+        return ""
+
+    def _fire(self, fault: Fault) -> None:
+        self.fired[fault.name] += 1
+        fault.left -= 1
+        if fault.left <= 0:
+            self._planted.remove(fault)

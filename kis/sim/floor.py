@@ -9,6 +9,7 @@ from kis import krx
 from kis.sim.book import Book, Level
 from kis.sim.orders import Reason, Side, TurnedAway
 from kis.sim.prices import Issue, market
+from kis.sim.scenario import Stage, scripted
 
 if TYPE_CHECKING:
     import random
@@ -33,6 +34,7 @@ class Floor(ABC):
     Attributes:
         issues: every listed issue by code.
         books: their order books.
+        stage: market scripts that are under way.
     """
 
     def __init__(
@@ -49,6 +51,9 @@ class Floor(ABC):
         self._today = self.now().date()
         self.issues = market(listings, self._today, rng)
         self.books = {code: Book(issue, rng) for code, issue in self.issues.items()}
+        self.stage = Stage()
+        for issue in self.issues.values():
+            issue.clock = self.now
 
     @abstractmethod
     def _fill(self, order: Order, quantity: int, price: int) -> None:
@@ -114,13 +119,22 @@ class Floor(ABC):
         self._settle(issue, self.books[code].jump(price))
         issue.printed(price, max(1, issue.usual_volume // 1_000))
 
+    def play(self, scenario: str) -> None:
+        """Stage one of the market scripts: `name[:code][@seconds]`, several with commas.
+
+        Raises:
+            ValueError: there is no such script or code.
+        """
+        self.stage.put(scripted(scenario, self.now(), self.issues))
+        self.roll()
+
     def step(self) -> None:
         """One random step of the whole market: about a second of trading."""
         self.roll()
         if not self._continuous():
             return
         for code, issue in self.issues.items():
-            if not issue.halted:
+            if not issue.still:
                 self._step(issue, self.books[code])
 
     def _step(self, issue: Issue, book: Book) -> None:
@@ -150,6 +164,7 @@ class Floor(ABC):
         now = self.now()
         if now.date() != self._today:
             self._turn(now.date())
+        self.stage.run(self, now)
         if self._continuous():
             self._opened()
 

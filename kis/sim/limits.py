@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,27 @@ _WINDOW = 0.98  # a second less what two calls sent a second apart may lose of t
 
 
 class Window:
-    """A sliding window of a second. A call that is turned away does not count."""
+    """A sliding window of a second. A call that is turned away does not count.
 
-    def __init__(self, per_second: int, clock: Callable[[], datetime]) -> None:
+    Attributes:
+        whim: share of the calls that are refused although they would fit: KIS's limiter stands on several
+            machines that do not know of each other, and its notice tells clients to call again.
+    """
+
+    def __init__(
+        self,
+        per_second: int,
+        clock: Callable[[], datetime],
+        *,
+        whim: float = 0.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        if not 0 <= whim < 1:
+            raise ValueError(f"the share of refusals is from 0 to less than 1, not {whim}")
         self.per_second = per_second
+        self.whim = whim
         self._clock = clock
+        self._rng = rng or random.Random(0)  # noqa: S311  a limiter's moods, not secrets
         self._let_through: deque[float] = deque()
 
     def admit(self) -> bool:
@@ -30,7 +47,7 @@ class Window:
         now = self._clock().timestamp()
         while self._let_through and now - self._let_through[0] >= _WINDOW:
             self._let_through.popleft()
-        if len(self._let_through) >= self.per_second:
+        if len(self._let_through) >= self.per_second or (self.whim and self._rng.random() < self.whim):
             return False
         self._let_through.append(now)
         return True

@@ -63,6 +63,7 @@ class Oauth:
         customer: whose calls are let through.
         rules: False hands out tokens without the minute's wait.
         live: tokens handed out and neither expired nor revoked.
+        approvals: approval keys handed out, and when each expires.
     """
 
     def __init__(self, env: Env, clock: Callable[[], datetime], *, rules: bool = True) -> None:
@@ -70,6 +71,7 @@ class Oauth:
         self.customer = made_up(env)
         self.rules = rules
         self.live: dict[str, Token] = {}
+        self.approvals: dict[str, datetime] = {}
         self._clock = clock
         self._current: Token | None = None
         self._issued: datetime | None = None
@@ -119,7 +121,13 @@ class Oauth:
         self._count += 1
         digest = hashlib.sha256(f"{self.env} approval {self._count}".encode()).hexdigest()
         parts = (digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32])
-        return Answer({"approval_key": "-".join(parts)})
+        key = "-".join(parts)
+        self.approvals[key] = self._clock() + LIFE
+        return Answer({"approval_key": key})
+
+    def approved(self, key: str) -> bool:
+        """Whether a websocket may be opened with an approval key: it is the customer's, and not a day old."""
+        return key in self.approvals and self._clock() < self.approvals[key]
 
     def hashkey(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
         """`POST /uapi/hashkey`: keys in the headers, no token."""

@@ -35,6 +35,12 @@ class Kind(StrEnum):
     CONDITIONAL = "02"
     BEST = "03"
     PRIORITY = "04"
+    IOC_LIMIT = "11"
+    FOK_LIMIT = "12"
+    IOC_MARKET = "13"
+    FOK_MARKET = "14"
+    IOC_BEST = "15"
+    FOK_BEST = "16"
 
     @classmethod
     def _missing_(cls, value: object) -> Kind | None:
@@ -44,7 +50,22 @@ class Kind(StrEnum):
     @property
     def priced(self) -> bool:
         """Whether the order names its own price."""
-        return self in {Kind.LIMIT, Kind.CONDITIONAL}
+        return self in {Kind.LIMIT, Kind.CONDITIONAL, Kind.IOC_LIMIT, Kind.FOK_LIMIT}
+
+    @property
+    def market(self) -> bool:
+        """Whether it takes any price."""
+        return self in {Kind.MARKET, Kind.IOC_MARKET, Kind.FOK_MARKET}
+
+    @property
+    def best(self) -> bool:
+        """Whether it is a limit at the opposite best quote."""
+        return self in {Kind.BEST, Kind.IOC_BEST, Kind.FOK_BEST}
+
+    @property
+    def condition(self) -> str:
+        """IOC: what does not trade at once is cancelled. FOK: all at once or nothing. "" for orders that rest."""
+        return self.name.partition("_")[0] if self.name.startswith(("IOC_", "FOK_")) else ""
 
 
 class Action(StrEnum):
@@ -140,7 +161,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution: shares and price in won, and what it cost."""
+    """One execution: shares and price in won, and what it cost.
+
+    Attributes:
+        cost: won that shares sold by it had been bought for, commission left out; 0 for a buy.
+    """
 
     at: datetime
     order: Order
@@ -148,3 +173,4 @@ class Fill:
     price: int
     fee: int
     tax: int
+    cost: int = 0

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import random
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from kis import krx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date
+    from collections.abc import Callable, Iterable
+    from datetime import date, datetime
 
 HISTORY = 300
 _BIGGEST_TURNOVER = 8e11  # won a day of the first issue of the table; the later ones trade less
@@ -67,6 +67,17 @@ class Listing:
         return 20 if self.market == "KOSPI" else 40
 
 
+class Minute(NamedTuple):
+    """One minute of one issue; prices in won, `value` won traded since the day began."""
+
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    value: int
+
+
 class Bar(NamedTuple):
     """One day of one issue; prices in won, value in won."""
 
@@ -94,6 +105,11 @@ class Issue:
         usual_volume: shares on an ordinary day.
         since: the days of the simulation before today, oldest first.
         halted: True while trading is suspended (거래정지).
+        vi: True while a VI holds it in a call auction (변동성완화장치): orders are taken and wait.
+        early: shares of today's volume that were traded before the simulation began.
+        minutes: what traded since, by HHMM.
+        clock: tells the minute of a trade; without it none is kept.
+        heard: hears of every price made.
     """
 
     listing: Listing
@@ -109,12 +125,16 @@ class Issue:
     value: int = 0
     halted: bool = False
     since: list[Bar] = field(default_factory=list)
+    vi: bool = False
+    early: int = 0
+    minutes: dict[str, Minute] = field(default_factory=dict)
+    clock: Callable[[], datetime] | None = None
+    heard: Callable[[Issue, int, int], None] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def past(self) -> list[Bar]:
         """The days before the simulation began, drawn when first asked for."""
-        rng = random.Random(self.past_seed)  # noqa: S311  prices, not secrets
-        return _past(self.listing, self.usual_volume, self.first_day, rng)
+        return _past(self.listing, self.usual_volume, self.first_day, self.past_seed)
 
     @property
     def bars(self) -> list[Bar]:
@@ -158,6 +178,23 @@ class Issue:
         self.low = min(self.low or price, price)
         self.volume += quantity
         self.value += price * quantity
+        if self.clock is not None:
+            name = self.clock().strftime("%H%M")
+            now = self.minutes.get(name) or Minute(price, price, price, price, 0, 0)
+            high, low = max(now.high, price), min(now.low, price)
+            self.minutes[name] = Minute(now.open, high, low, price, now.volume + quantity, self.value)
+        if self.heard is not None:
+            self.heard(self, price, quantity)
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing is matched continuously: it is halted, or a VI holds it."""
+        return self.halted or self.vi
+
+    def reopen(self) -> None:
+        """Forget the day so far, as if its first trade were still to come."""
+        self.open = self.high = self.low = self.volume = self.value = self.early = 0
+        self.minutes = {}
 
     def close_day(self, day: date) -> None:
         """File the day away as a bar and start the next one from its close."""
@@ -165,7 +202,8 @@ class Issue:
         opened, high, low = self.open or last, self.high or last, self.low or last
         self.since.append(Bar(day, opened, high, low, last, self.volume, self.value))
         self.base = self.last
-        self.open = self.high = self.low = self.volume = self.value = 0
+        self.vi = False
+        self.reopen()
 
     def today(self, day: date) -> Bar | None:
         """The bar of the day under way, or None before its first trade."""
@@ -200,12 +238,15 @@ def market(listings: Iterable[Listing], day: date, rng: random.Random) -> dict[s
         usual = max(1_000, int(turnover / listing.price))
         issue = Issue(listing, listing.price, usual, listing.price, day, rng.getrandbits(64))
         issue.printed(listing.price, int(usual * rng.uniform(0.1, 0.4)))
+        issue.early = issue.volume
         issues[listing.code] = issue
     return issues
 
 
-def _past(listing: Listing, usual: int, day: date, rng: random.Random) -> list[Bar]:
-    """Days before `day`, walked backwards so that the last close is the listing's price."""
+@lru_cache(maxsize=256)  # simulators of one seed share their past: an index asks for that of every issue
+def _past(listing: Listing, usual: int, day: date, seed: int) -> list[Bar]:
+    """Days before `day`, walked backwards so that the last close is the listing's price; not to be changed."""
+    rng = random.Random(seed)  # noqa: S311  prices, not secrets
     bars: list[Bar] = []
     close = listing.price
     for _ in range(HISTORY):

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kis.krx import KST
-from kis.sim.figures import decimals, percent, sign
+from kis.sim.figures import decimals, flag, percent, sign
 from kis.sim.gateway import QUOTED, Answer, Broker, Call, business, required
 from kis.sim.orders import Reason, Side
 from kis.sim.prices import Bar
@@ -64,7 +64,8 @@ def price(broker: Broker, call: Call) -> Answer:
     return Answer({"output": output, **QUOTED})
 
 
-def _change(issue: Issue) -> dict[str, str]:
+def change_of(issue: Issue) -> dict[str, str]:
+    """The change since the base price: signed won, its sign's code, and percent."""
     change = issue.last - issue.base
     at_limits = {"at_upper": issue.last == issue.upper, "at_lower": issue.last == issue.lower}
     return {
@@ -83,13 +84,13 @@ def _standing(issue: Issue) -> dict[str, str]:
         "rprs_mrkt_kor_name": market,
         "new_hgpr_lwpr_cls_code": "",
         "bstp_kor_isnm": "ETF" if listing.etf else "제조",
-        "temp_stop_yn": "Y" if issue.halted else "N",
+        "temp_stop_yn": flag(issue.halted),
         "oprc_rang_cont_yn": "N",
         "clpr_rang_cont_yn": "N",
         "crdt_able_yn": "N" if listing.etf else "Y",
         "grmn_rate_cls_code": "40",
         "elw_pblc_yn": "N",
-        "vi_cls_code": "N",
+        "vi_cls_code": flag(issue.vi),
         "ovtm_vi_cls_code": "N",
         "last_ssts_cntg_qty": "0",
         "invt_caful_yn": "N",
@@ -104,7 +105,7 @@ def _standing(issue: Issue) -> dict[str, str]:
 def _traded(issue: Issue) -> dict[str, str]:
     return {
         "stck_prpr": str(issue.last),
-        **_change(issue),
+        **change_of(issue),
         "acml_tr_pbmn": str(issue.value),
         "acml_vol": str(issue.volume),
         "prdy_vrss_vol_rate": percent(issue.volume, _volume_before(issue)),
@@ -220,7 +221,7 @@ def order_book(broker: Broker, call: Call) -> Answer:
         "antc_cntg_prdy_ctrt": "-100.00",
         "antc_vol": "0",
         "stck_shrn_iscd": code,
-        "vi_cls_code": "N",
+        "vi_cls_code": flag(issue.vi),
     }
     return Answer({"output1": output, "output2": expected, **QUOTED})
 
@@ -300,7 +301,7 @@ def _summary(broker: Broker, issue: Issue) -> dict[str, str]:
     book = broker.exchange.books[issue.listing.code]
     company = _company(issue)
     return {
-        **_change(issue),
+        **change_of(issue),
         "stck_prdy_clpr": str(issue.base),
         "acml_vol": str(issue.volume),
         "acml_tr_pbmn": str(issue.value),
@@ -348,7 +349,7 @@ def volume_rank(broker: Broker, call: Call) -> Answer:
 
 
 def _ranked(place: int, issue: Issue) -> dict[str, str]:
-    change = _change(issue)
+    change = change_of(issue)
     turnover = percent(issue.volume, issue.shares)
     value_turnover = percent(issue.value, issue.shares * issue.last)
     return {

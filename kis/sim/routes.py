@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kis import endpoints
 from kis.endpoints import Env
-from kis.sim import account, indices, quotations, reference, trading
+from kis.sim import account, indices, minutes, profit, quotations, rankings, reference, trading
 from kis.sim.gateway import gateway
 
 if TYPE_CHECKING:
@@ -46,9 +46,13 @@ _HANDLERS: tuple[tuple[Endpoint, Handler], ...] = (
 )
 _QUOTATIONS = "/uapi/domestic-stock/v1/quotations/"
 _TRADING = "/uapi/domestic-stock/v1/trading/"
+_RANKING = "/uapi/domestic-stock/v1/ranking/"
 # Calls that other clients make and ours does not: path, TR id, whether paper offers it, handler.
 _OTHERS: tuple[tuple[str, str, bool, Handler, bool], ...] = (
     (_TRADING + "inquire-psbl-sell", "TTTC8408R", False, account.sellable, True),
+    (_TRADING + "inquire-period-profit", "TTTC8708R", False, profit.period_profit, True),
+    (_QUOTATIONS + "inquire-time-itemchartprice", "FHKST03010200", True, minutes.minute_bars, False),
+    (_RANKING + "fluctuation", "FHPST01700000", False, rankings.fluctuation, False),
     (_QUOTATIONS + "inquire-daily-indexchartprice", "FHKUP03500100", True, indices.daily_index, False),
     (_QUOTATIONS + "chk-holiday", "CTCA0903R", False, reference.holidays, False),
     (_QUOTATIONS + "search-stock-info", "CTPF1002R", False, reference.stock_info, False),

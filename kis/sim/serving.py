@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from kis.sim.wire import ABORT
 
@@ -28,13 +29,23 @@ class _Protocol(H11Protocol):
         # asyncio does this itself only where the listening socket was made with its protocol spelt out; without
         # it the kernel holds back the second packet of every answer, for some 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        inner = self.app
+        self.app = _droppable(self.app, transport)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["extensions"] = {**scope.get("extensions", {}), ABORT: transport.abort}
-            await inner(scope, receive, send)
 
-        self.app = app
+class _SocketProtocol(WebSocketsSansIOProtocol):
+    """A websocket that the application may drop without a close frame."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app = _droppable(self.app, transport)
+
+
+def _droppable(inner: Any, transport: asyncio.Transport) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"] = {**scope.get("extensions", {}), ABORT: transport.abort}
+        await inner(scope, receive, send)
+
+    return app
 
 
 class _Server(uvicorn.Server):
@@ -46,6 +57,21 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.stop.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What uvicorn does, without its pauses of a tenth of a second: tests stop many a simulator."""
+        del sockets
+        state = self.server_state
+        for server in self.servers:
+            server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(_POLL)
+        for task in list(state.tasks):
+            task.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -70,7 +96,9 @@ async def serving(wire: Wire, host: str, port: int) -> AsyncIterator[str]:
     config = uvicorn.Config(
         wire,
         http=_Protocol,
-        ws="none",
+        ws=_SocketProtocol,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         log_level="warning",

@@ -5,30 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kis.endpoints import Env
-from kis.krx import KST
+from kis.sim import snapshot
+from kis.sim.clock import SimClock, now_in_korea
+from kis.sim.control import Control
 from kis.sim.exchange import Exchange
 from kis.sim.faults import Faults
 from kis.sim.gateway import Broker, Recorded
 from kis.sim.limits import PER_SECOND, Window
 from kis.sim.oauth import Credentials, Oauth
 from kis.sim.serving import serving
+from kis.sim.sockets import Layout, Sockets
 from kis.sim.wire import Wire
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from datetime import datetime
 
 _WARM_UP_STEPS = 40
 _BRANCHES = {Env.PAPER: "00950", Env.REAL: "03930"}
-
-
-def now_in_korea() -> datetime:
-    """The time, KST."""
-    return datetime.now(KST)
 
 
 class Simulator:
@@ -39,6 +37,7 @@ class Simulator:
         exchange: cash, shares, orders and prices, to look at and to move.
         faults: what shall go wrong.
         oauth: keys and tokens.
+        sockets: who is connected to the websocket, and what for.
     """
 
     def __init__(
@@ -59,13 +58,19 @@ class Simulator:
         ledger_lag: float = 0.0,
         strict: bool = True,
         control: bool = False,
+        scenario: str = "",
+        refuse_share: float = 0.0,
+        trade_fields: int = 47,
+        book_fields: int = 63,
+        notice_fields: int = 26,
+        heartbeat: float = 10.0,
     ) -> None:
         """Put the broker together; nothing runs until it is served.
 
         Args:
             profile: which environment it plays; codes, page sizes and what is offered depend on it.
             seed: of all chance: prices, book sizes, order numbers.
-            clock: tells the time; aware.
+            clock: tells the time; aware. A `SimClock` can be frozen, stepped and run fast, and the market with it.
             sleep: waits, for slow answers and between steps.
             always_open: take orders at any hour and tell clients so (`KISBOT_MARKET_HOURS`).
             moving: let prices move, a step a second, while it is served.
@@ -77,9 +82,20 @@ class Simulator:
             ledger_per_second: calls a second to the ledger, which KIS limits apart; None for no such limit.
             ledger_lag: seconds until an order shows in the order lists.
             strict: refuse order bodies that lack a key, as KIS has done since 2026-08.
-            control: open the control door, `POST /__sim__/...`.
+            control: open the control door, `POST /__sim__/...`; the default clock is a `SimClock` then.
+            scenario: market scripts that begin now: `name[:code][@seconds]`, several with commas.
+            refuse_share: of the calls under the limit, the share that is refused as over it nevertheless.
+            trade_fields: fields of a trade on the websocket, 46 as before 2026-09-14 or 47.
+            book_fields: fields of an order book there, 59 or 63.
+            notice_fields: fields of a fill notice there, 23 or 26.
+            heartbeat: seconds of the world's clock between the websocket's heartbeats; KIS tells no figure.
+
+        Raises:
+            ValueError: there is no such scenario or layout, or the share is not from 0 to less than 1.
         """
         env = Env(profile)
+        if control and clock is now_in_korea:
+            clock = SimClock()
         self._clock = clock
         self._sleep = sleep
         self._moving = moving
@@ -97,12 +113,33 @@ class Simulator:
         self.oauth = Oauth(env, clock, rules=token_rules)
         self.env = env
         broker = Broker(env, self.exchange, self.oauth, self.oauth.customer.account, strict)
-        window = Window(per_second or PER_SECOND[env], clock) if rate_limit else None
-        ledger_window = Window(ledger_per_second, clock) if ledger_per_second else None
-        self.app = Wire(broker, self.faults, window=window, ledger_window=ledger_window, control=control, sleep=sleep)
+        # Clients keep the pace of the world's clock, whatever the simulated one does.
+        pace = clock.real if isinstance(clock, SimClock) else clock
+        whims = random.Random(seed)  # noqa: S311  moods, not secrets
+        limit = per_second or PER_SECOND[env]
+        window = Window(limit, pace, whim=refuse_share, rng=whims) if rate_limit else None
+        ledger_window = Window(ledger_per_second, pace) if ledger_per_second else None
+        door = Control(self) if control else None
+        layout = Layout(trade_fields, book_fields, notice_fields)
+        self.sockets = Sockets(self.exchange, self.oauth, self.faults, layout=layout, beat=heartbeat, seed=seed)
+        self.app = Wire(
+            broker,
+            self.faults,
+            window=window,
+            ledger_window=ledger_window,
+            control=door,
+            sleep=sleep,
+            sockets=self.sockets,
+        )
         if moving:
             for _ in range(_WARM_UP_STEPS):
                 self.exchange.step()
+        self.exchange.play(scenario)
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """What tells the simulator its time."""
+        return self._clock
 
     @property
     def requests(self) -> deque[Recorded]:
@@ -128,12 +165,31 @@ class Simulator:
             "KIS_ACCOUNT": customer.account,
             "KIS_HTS_ID": customer.hts_id,
             "KIS_REST_URL": base_url,
+            "KIS_WS_URL": base_url.replace("http", "ws", 1),
             "KIS_MASTER_URL": f"{base_url}/common/master",
             "KISBOT_PRACTICE": "true",
         }
         if self._always_open:
             environ["KISBOT_MARKET_HOURS"] = "always"
         return environ
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state as JSON can hold it: orders, money, prices, books, tokens, chance."""
+        return snapshot.taken(self.exchange, self.oauth)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a snapshot of the same profile and listings; a `SimClock` shows its moment again.
+
+        Raises:
+            Unreadable: it is no such snapshot, or of a time this simulator's clock has not reached; nothing
+                was changed.
+        """
+        at = snapshot.moment_of(state)
+        if not isinstance(self._clock, SimClock) and at > self.exchange.now():
+            raise snapshot.Unreadable(f"the snapshot is of {at.isoformat()}, which only a SimClock can go to")
+        snapshot.restored(state, self.exchange, self.oauth)
+        if isinstance(self._clock, SimClock):
+            self._clock.put(at)
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
@@ -147,16 +203,25 @@ class Simulator:
             The base URL.
         """
         async with serving(self.app, host, port) as base_url:
-            mover = asyncio.create_task(self._move(), name="kis.sim market") if self._moving else None
+            alive = self._move() if self._moving else self._look()
+            mover = asyncio.create_task(alive, name="kis.sim market")
             try:
                 yield base_url
             finally:
-                if mover is not None:
-                    mover.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await mover
+                mover.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await mover
 
     async def _move(self) -> None:
+        clock, sleep = self._clock, self._sleep
+        if isinstance(clock, SimClock) and sleep is asyncio.sleep:
+            sleep = clock.sleep
         while True:
-            await self._sleep(1.0)
+            await sleep(1.0)
             self.exchange.step()
+
+    async def _look(self) -> None:
+        """Scripts happen when somebody looks, so somebody does."""
+        while True:
+            await asyncio.sleep(1.0)
+            self.exchange.roll()

@@ -37,6 +37,12 @@ _KIND_NAMES = {
     Kind.CONDITIONAL: "조건부지정가",
     Kind.BEST: "최유리지정가",
     Kind.PRIORITY: "최우선지정가",
+    Kind.IOC_LIMIT: "IOC지정가",
+    Kind.FOK_LIMIT: "FOK지정가",
+    Kind.IOC_MARKET: "IOC시장가",
+    Kind.FOK_MARKET: "FOK시장가",
+    Kind.IOC_BEST: "IOC최유리",
+    Kind.FOK_BEST: "FOK최유리",
 }
 _SIDE_CODES = {Side.SELL: "01", Side.BUY: "02"}
 _SIDE_WORDS = {Side.SELL: "매도", Side.BUY: "매수"}
@@ -123,7 +129,8 @@ def _legacy(call: Call) -> bool:
 
 
 def _kind(broker: Broker, text: str) -> str:
-    if not text.isdigit():
+    # Paper takes the five kinds that rest or take what is there; IOC and FOK are for real accounts.
+    if not text.isdigit() or (broker.paper and text > Kind.PRIORITY.value):
         raise refusal(broker, Reason.KIND)
     return text
 
@@ -222,7 +229,7 @@ def _row(broker: Broker, order: Order) -> dict[str, str]:
         "cncl_cfrm_qty": str(gone),
         "rmn_qty": str(order.open),
         "rjct_qty": "0",
-        "ccld_cndt_name": "없음",
+        "ccld_cndt_name": order.kind.condition or "없음",
         "inqr_ip_addr": broker.client_address,
         "cpbc_ordp_ord_rcit_dvsn_cd": "",
         "cpbc_ordp_infm_mthd_dvsn_cd": "",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from kis.sim import master
-from kis.sim.control import PREFIX, Control
+from kis.sim.control import PREFIX
 from kis.sim.faults import HTML, NOT_JSON, Fault, Faults
 from kis.sim.gateway import Answer, Broker, Call, Recorded, Refusal, gateway, malformed
 from kis.sim.limits import Window, ledger_throttled, throttled
@@ -24,6 +24,9 @@ from kis.sim.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from kis.sim.control import Control
+    from kis.sim.sockets import Sockets
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -58,22 +61,26 @@ class Wire:
         *,
         window: Window | None,
         ledger_window: Window | None = None,
-        control: bool = False,
+        control: Control | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sockets: Sockets | None = None,
     ) -> None:
         self.requests: deque[Recorded] = deque(maxlen=_REMEMBERED)
         self._broker = broker
         self._faults = faults
         self._window = window
         self._ledger_window = ledger_window
-        self._control = Control(broker.exchange, faults) if control else None
+        self._control = control
         self._sleep = sleep
+        self._sockets = sockets
         self._routes = Routes(broker.env)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's message, as ASGI asks."""
         if scope["type"] == "lifespan":
             await _live(receive, send)
+        elif scope["type"] == "websocket" and self._sockets is not None:
+            await self._sockets(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
@@ -87,7 +94,10 @@ class Wire:
         path = "/" + str(scope["path"]).lstrip("/")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
         if path.startswith(PREFIX) and self._control is not None and scope["method"] == "POST":
-            await self._reply(send, self._control.answer(path.removeprefix(PREFIX), _object(body)), "")
+            door = Answer({"error": "say it in application/json"}, 415)  # which no web page can send unasked
+            if headers.get("content-type", "").startswith("application/json"):
+                door = self._control.answer(path.removeprefix(PREFIX), _object(body))
+            await self._reply(send, door, "")
             return
         arrived = Recorded(scope["method"], path, headers, query, body, self._broker.exchange.now())
         self.requests.append(arrived)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import selectors
 from itertools import pairwise
+from math import ceil
 from random import Random
 
 import pytest
 import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kis.endpoints import Lane
 from kis.pace import Pace
@@ -128,6 +131,8 @@ async def test_a_turn_granted_to_one_who_gives_up_at_that_moment_passes_on():
     queue.call(Lane.QUOTE, "first")
     second = queue.call(Lane.QUOTE, "second")
     queue.call(Lane.QUOTE, "third")
+    queue.call(Lane.QUOTE, "fourth")
+    queue.call(Lane.QUOTE, "fifth")
     await asyncio.sleep(0)
     line = queue.pace._calls
     grant = line._next
@@ -139,8 +144,9 @@ async def test_a_turn_granted_to_one_who_gives_up_at_that_moment_passes_on():
         return granted
 
     line._next = grant_and_cancel
-    assert await queue.finish() == ["first", "third"]
+    assert await queue.finish() == ["first", "third", "fourth", "fifth"]
     assert queue.passed[1][1] == pytest.approx(0.2)
+    assert queue.gaps() == pytest.approx([0.2] * 3)
 
 
 @virtually
@@ -208,10 +214,14 @@ async def test_a_rate_refusal_doubles_the_interval_and_it_comes_back_slowly():
 @virtually
 async def test_refusals_again_and_again_stop_at_eight_times():
     pace = Pace(1.0)
-    for _ in range(10):
-        pace.throttled()
-        await asyncio.sleep(1.5)
-    assert pace.interval == 8.0
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(10):
+            pace.throttled()
+            await asyncio.sleep(1.5)
+        assert pace.interval == 8.0
+        await asyncio.sleep(100)
+        assert pace.interval == 1.0
+    assert [line["event"] for line in logs] == ["pace_slowed", "pace_recovered"]
 
 
 @virtually
@@ -276,3 +286,109 @@ async def test_giving_up_after_the_ledgers_turn_hands_it_back():
     queue.call(Lane.FILLS, "next", ledger=True)
     await queue.finish()
     assert queue.passed[1] == ("next", pytest.approx(0.5))
+
+
+@virtually
+async def test_a_cancel_behind_two_hundred_quotes_and_fifty_orders_waits_one_interval_at_most():
+    queue = Queue(Pace(1 / 18))
+    for number in range(250):
+        queue.call(Lane.ORDER if number % 5 == 0 else Lane.QUOTE)
+    for moment in (0.01, 1.3, 2.777):
+        await asyncio.sleep(moment - now())
+        queue.call(Lane.CANCEL, moment)
+    await queue.finish()
+    waited = [at - label for label, at in queue.passed if isinstance(label, float)]
+    assert len(waited) == 3
+    assert max(waited) <= 1 / 18 + 1e-6
+
+
+@virtually
+async def test_ledger_calls_in_line_keep_neither_a_cancel_nor_a_quote_waiting():
+    queue = Queue(Pace(0.2, ledger_interval=2.0))
+    for number in range(20):
+        queue.call(Lane.FILLS, f"ledger {number}", ledger=True)
+    await asyncio.sleep(0.5)
+    queue.call(Lane.QUOTE)
+    queue.call(Lane.CANCEL)
+    await asyncio.sleep(0.41)
+    assert [label for label, _ in queue.passed] == ["ledger 0", "QUOTE", "CANCEL"]
+    assert queue.passed[2][1] == pytest.approx(0.7)
+    for task in queue.tasks:
+        task.cancel()
+    await queue.finish()
+
+
+class Caller:
+    """One who comes at some moment, and perhaps gives up."""
+
+    def __init__(self, after, lane, ledger, patience):
+        self.after, self.lane, self.ledger, self.patience = after, lane, ledger, patience
+
+    def __repr__(self):
+        return f"Caller({self.after}, {self.lane!r}, ledger={self.ledger}, patience={self.patience})"
+
+
+moments = st.sampled_from([0.0, 0.0, 0.0, 0.001, 0.02, 1 / 18, 0.2, 0.5, 0.999, 1.0, 3.0])
+callers = st.builds(
+    Caller,
+    moments,
+    st.sampled_from(Lane),
+    st.booleans(),
+    st.none() | st.sampled_from([0.0, 0.01, 1 / 18, 0.2, 0.4, 1.0]),
+)
+
+
+async def besieged(interval, crowd, refused):
+    """When each of a crowd was let through, while KIS refuses now and then."""
+    pace = Pace(interval, ledger_interval=0.3)
+    passed, of_ledger = [], []
+
+    async def call(caller):
+        async with asyncio.timeout(caller.patience):
+            await pace.turn(caller.lane, ledger=caller.ledger)
+        passed.append(now())
+        if caller.ledger:
+            of_ledger.append(now())
+
+    tasks = []
+    for number, caller in enumerate(crowd):
+        await asyncio.sleep(caller.after)
+        tasks.append(asyncio.create_task(call(caller)))
+        if number in refused:
+            pace.throttled(ledger=caller.ledger)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return passed, of_ledger
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    interval=st.sampled_from([1 / 18, 0.06, 0.2, 1 / 3, 1.0]),
+    crowd=st.lists(callers, min_size=2, max_size=80),
+    refused=st.sets(st.integers(0, 80), max_size=3),
+)
+def test_no_second_holds_more_calls_than_the_limit_whatever_the_burst(interval, crowd, refused):
+    with structlog.testing.capture_logs(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        passed, of_ledger = runner.run(besieged(interval, crowd, refused))
+    limit = ceil(1 / interval - 1e-9)
+    assert passed == sorted(passed)
+    for first, after in zip(passed, passed[limit:], strict=False):
+        assert after - first >= 1 - 1e-6
+    assert all(later - earlier >= interval - 1e-6 for earlier, later in pairwise(passed))
+    assert all(later - earlier >= 0.3 - 1e-5 for earlier, later in pairwise(of_ledger))
+
+
+@virtually
+async def test_ledger_calls_held_up_by_a_backlog_do_not_go_out_together():
+    queue = Queue(Pace(0.2, ledger_interval=1.0))
+    for number in range(20):
+        queue.call(Lane.QUOTE, number)
+    for number in range(3):
+        queue.call(Lane.REPORT, f"ledger {number}", ledger=True)
+    await asyncio.sleep(2.5)
+    queue.call(Lane.REPORT, "other")
+    await queue.finish()
+    assert ("other", pytest.approx(4.2)) in queue.passed
+    times = [at for label, at in queue.passed if str(label).startswith("ledger")]
+    assert times[0] == pytest.approx(4.0)
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 1 - 1e-6
+    assert times[2] < 6.5

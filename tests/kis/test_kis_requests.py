@@ -32,6 +32,13 @@ TR = {
     "bars": ("FHKST03010100",) * 4,
     "rank": ("FHPST01710000", "FHPST01710000", None, None),
     "index": ("FHPUP02100000", "FHPUP02100000", None, None),
+    "sellable": ("TTTC8408R", "TTTC8408R", None, None),
+    "profit": ("TTTC8708R", "TTTC8708R", None, None),
+    "minutes": ("FHKST03010200",) * 4,
+    "moves": ("FHPST01700000", "FHPST01700000", None, None),
+    "index_bars": ("FHKUP03500100",) * 4,
+    "holidays": ("CTCA0903R", "CTCA0903R", None, None),
+    "info": ("CTPF1002R", "CTPF1002R", None, None),
 }
 ACCOUNT = {"CANO": "12345678", "ACNT_PRDT_CD": "01"}
 TRANSPORT = {"host", "content-length"}
@@ -241,9 +248,7 @@ async def test_open_orders(make, wire, env, generation):
 
 
 @pytest.mark.parametrize("generation", ["current", "legacy"])
-@pytest.mark.parametrize(
-    ("ask", "instead"), [("open_orders", "executions"), ("volume_rank", "price"), ("index", "069500")]
-)
+@pytest.mark.parametrize(("ask", "instead"), [("open_orders", "executions"), ("volume_rank", "price")])
 async def test_what_paper_does_not_offer_is_refused_before_anything_is_sent(make, wire, generation, ask, instead):
     with pytest.raises(Unsupported) as caught:
         await getattr(make(generation=generation), ask)()

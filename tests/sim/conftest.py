@@ -11,6 +11,7 @@ import pytest
 from kis.sim import Simulator
 from kis.sim.exchange import Exchange
 from tests.sim.customer import Clock, Customer
+from tests.sim.raw import Caller, House
 
 
 @pytest.fixture
@@ -49,3 +50,24 @@ def opened(clock):
 @pytest.fixture
 def exchange(opened):
     return opened()
+
+
+@pytest.fixture(scope="module")
+def house():
+    with House().open() as house:
+        yield house
+
+
+@pytest.fixture
+def served(house):
+    """Opens a simulator on a socket, at ten o'clock of 20 November 2026, a Friday."""
+
+    async def opened(profile="real", *, login=True, **options):
+        clock = Clock()
+        sim = Simulator(**{"profile": profile, "clock": clock, "rate_limit": False, **options})
+        keys, house.app = sim.credentials, sim.app
+        caller = Caller(house.address, keys.app_key, keys.app_secret, keys.account)
+        caller.sim, caller.clock, caller.real = sim, clock, profile == "real"
+        return await caller.log_in() if login else caller
+
+    return opened

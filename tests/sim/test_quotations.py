@@ -29,7 +29,7 @@ def like(got, sample):
     assert set(got) == set(sample)
     for key, seen in sample.items():
         assert isinstance(got[key], str), key
-        if _NUMBER.fullmatch(seen) and got[key]:
+        if _NUMBER.fullmatch(seen) and got[key] and not key.endswith("iscd"):  # codes may hold letters
             assert _NUMBER.fullmatch(got[key]), key
             assert len(got[key].partition(".")[2]) == len(seen.partition(".")[2]), key
 

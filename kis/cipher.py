@@ -1,0 +1,44 @@
+"""The cipher of fill notices: AES-256-CBC with PKCS#7 padding, in base64 (KIS portal, 국내주식 실시간체결통보)."""
+
+from __future__ import annotations
+
+import base64
+
+from cryptography.hazmat.primitives.ciphers import Cipher as Block
+from cryptography.hazmat.primitives.ciphers import algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from kis.errors import BadAnswer
+
+_KEY_LENGTH, _IV_LENGTH = 32, 16
+
+
+class Cipher:
+    """Opens what was sealed with one key; both come with the answer to a registration."""
+
+    __slots__ = ("_block",)
+
+    def __init__(self, key: str, iv: str) -> None:
+        """Takes the characters of key and iv as bytes, as KIS means them.
+
+        Raises:
+            BadAnswer: they are not 32 and 16 of them.
+        """
+        raw_key, raw_iv = key.encode(), iv.encode()
+        if len(raw_key) != _KEY_LENGTH or len(raw_iv) != _IV_LENGTH:
+            raise BadAnswer("a registration brought a key of the wrong length", endpoint="websocket")
+        self._block = Block(algorithms.AES(raw_key), modes.CBC(raw_iv))
+
+    def opened(self, sealed: str) -> str:
+        """The text of a payload.
+
+        Raises:
+            BadAnswer: it was not sealed with this key.
+        """
+        try:
+            decryptor = self._block.decryptor()
+            blocks = decryptor.update(base64.b64decode(sealed, validate=True)) + decryptor.finalize()
+            unpadder = PKCS7(algorithms.AES.block_size).unpadder()
+            return (unpadder.update(blocks) + unpadder.finalize()).decode()
+        except ValueError:
+            raise BadAnswer("a notice cannot be decrypted", endpoint="websocket") from None

@@ -1,0 +1,351 @@
+"""The websocket's frames: what each says, and the trades, order books and fill notices they hold.
+
+A system frame is JSON; a data frame is `flag|TR id|count|record^record^...`, with no sign between two records: how
+many fields a record has is what the count leaves. KIS appends fields without a warning (trades grew from 46 to 47
+and order books from 59 to 63 on 2026-09-14), so that only missing ones are an error.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at run time
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from kis.errors import BadAnswer
+from kis.fields import Code, Count, Day, KindCode, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, whole, wire
+from kis.models import Level
+
+TRADES = "H0STCNT0"
+BOOKS = "H0STASP0"
+NOTICES_REAL = "H0STCNI0"
+NOTICES_PAPER = "H0STCNI9"
+NOTICES = frozenset({NOTICES_REAL, NOTICES_PAPER})
+
+_HEARTBEAT = "PINGPONG"
+_DEPTH = 10
+_MOST_RECORDS = 10_000
+
+# Where the fields stand that are read (KIS portal, the tables of each TR); the rest of a record is left alone.
+_TRADE = {
+    "MKSC_SHRN_ISCD": 0,
+    "STCK_CNTG_HOUR": 1,
+    "STCK_PRPR": 2,
+    "PRDY_VRSS": 4,
+    "PRDY_CTRT": 5,
+    "STCK_OPRC": 7,
+    "STCK_HGPR": 8,
+    "STCK_LWPR": 9,
+    "ASKP1": 10,
+    "BIDP1": 11,
+    "CNTG_VOL": 12,
+    "ACML_VOL": 13,
+    "ACML_TR_PBMN": 14,
+    "CTTR": 18,
+    "CCLD_DVSN": 21,
+    "BSOP_DATE": 33,
+    "TRHT_YN": 35,
+    "MARKET_CLS_CODE": 46,
+}
+_LEAST_TRADE = 46
+_BOOK = {
+    "MKSC_SHRN_ISCD": 0,
+    "BSOP_HOUR": 1,
+    "TOTAL_ASKP_RSQN": 43,
+    "TOTAL_BIDP_RSQN": 44,
+    "ANTC_CNPR": 47,
+    "ANTC_CNQN": 48,
+    "MID_PRC": 59,
+    "MARKET_CLS_CODE": 62,
+}
+_LEAST_BOOK = 59
+_ASKS, _BIDS, _SIZES = 3, 13, 20
+_NOTICE = {
+    "ACNT_NO": 1,
+    "ODER_NO": 2,
+    "OODER_NO": 3,
+    "SELN_BYOV_CLS": 4,
+    "RCTF_CLS": 5,
+    "ODER_KIND": 6,
+    "STCK_SHRN_ISCD": 8,
+    "CNTG_QTY": 9,
+    "CNTG_UNPR": 10,
+    "STCK_CNTG_HOUR": 11,
+    "RFUS_YN": 12,
+    "CNTG_YN": 13,
+    "ACPT_YN": 14,
+    "BRNC_NO": 15,
+    "ODER_QTY": 16,
+}
+_LEAST_NOTICE = 18
+_SHORT_NOTICE = 23
+_LONG_NOTICE = 26
+# Paper's short notice glues venue and popup together. Of another length only the common part is sure.
+_NOTICE_TAILS = {
+    _SHORT_NOTICE: {"CNTG_ISNM40": 21, "ODER_PRC": 22},
+    _LONG_NOTICE: {"CNTG_ISNM40": 24, "ODER_PRC": 25},
+}
+
+
+# --- frames -----------------------------------------------------------------------------------------------
+
+
+class Heartbeat(NamedTuple):
+    """KIS asks whether we are there; the answer is the same text."""
+
+    text: str
+
+
+class Reply(NamedTuple):
+    """KIS's answer to a registration, or its word about the connection.
+
+    Attributes:
+        code: "OPSP0000" and its kin, "" where there is none.
+        key: the 32 characters that notices of this TR are encrypted with from now on, "" where none came.
+        iv: the 16 that belong to it.
+    """
+
+    tr_id: str
+    tr_key: str
+    code: str
+    message: str
+    key: str = ""
+    iv: str = ""
+
+
+class Data(NamedTuple):
+    """Records of one TR, still encrypted where it says so."""
+
+    tr_id: str
+    records: int
+    payload: str
+    encrypted: bool
+
+
+def subscription(approval_key: str, tr_id: str, tr_key: str, *, register: bool) -> str:
+    """The frame that registers for one TR and key, or ends it (KIS portal: `tr_type` 1 and 2)."""
+    header = {
+        "approval_key": approval_key,
+        "custtype": "P",
+        "tr_type": "1" if register else "2",
+        "content-type": "utf-8",
+    }
+    return json.dumps({"header": header, "body": {"input": {"tr_id": tr_id, "tr_key": tr_key}}})
+
+
+def read_frame(frame: str | bytes) -> Heartbeat | Reply | Data:
+    """What a frame is.
+
+    Raises:
+        BadAnswer: none that KIS documents.
+    """
+    try:
+        text = frame.decode() if isinstance(frame, bytes) else frame
+        return _data(text) if text[:2] in {"0|", "1|"} else _system(text)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as failure:
+        raise _unreadable("frame", type(failure).__name__) from None
+
+
+def _data(text: str) -> Data:
+    flag, tr_id, count, payload = text.split("|", 3)
+    number = int(count)
+    if not (0 < number <= _MOST_RECORDS and count.isdecimal()):
+        raise ValueError(count)
+    return Data(tr_id, number, payload, flag == "1")
+
+
+def _system(text: str) -> Heartbeat | Reply:
+    read = json.loads(text)
+    header = read["header"]
+    if header["tr_id"] == _HEARTBEAT:
+        return Heartbeat(text)
+    body = read["body"]
+    output = body.get("output") or {}
+    told = (header["tr_id"], header.get("tr_key"), body.get("msg_cd"), body.get("msg1"))
+    return Reply(*("" if one is None else str(one).strip() for one in (*told, output.get("key"), output.get("iv"))))
+
+
+# --- records ----------------------------------------------------------------------------------------------
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+
+def _taker(value: object) -> object:
+    return {"1": Side.BUY, "5": Side.SELL}.get(value.strip()) if isinstance(value, str) else value
+
+
+def _blank_is_none(value: object) -> object:
+    return (whole(value) or None) if isinstance(value, str) else value
+
+
+class Trade(_Record):
+    """One trade on KRX (KIS portal, 국내주식 실시간체결가).
+
+    Prices in won; `volume` and `value` are shares and won since the open. `taker` is the side that traded against a
+    waiting order, None where the exchange names none. `strength` is 체결강도 in percent. `phase` is MARKET_CLS_CODE
+    ("1" before, "2" regular, "3" after, "5" closed), "" from before 2026-09-14. `at` is when we received it.
+    """
+
+    code: Code = wire("MKSC_SHRN_ISCD")
+    day: Day = wire("BSOP_DATE")
+    time: Text = wire("STCK_CNTG_HOUR")
+    price: Count = wire("STCK_PRPR")
+    quantity: Count = wire("CNTG_VOL")
+    taker: Annotated[Side | None, BeforeValidator(_taker)] = wire("CCLD_DVSN")
+    change: Won = wire("PRDY_VRSS")
+    change_rate: Ratio = wire("PRDY_CTRT")
+    open: Count = wire("STCK_OPRC")
+    high: Count = wire("STCK_HGPR")
+    low: Count = wire("STCK_LWPR")
+    ask: Count = wire("ASKP1")
+    bid: Count = wire("BIDP1")
+    volume: Count = wire("ACML_VOL")
+    value: Count = wire("ACML_TR_PBMN")
+    strength: Ratio = wire("CTTR")
+    halted: Yes = wire("TRHT_YN")
+    phase: Text = wire("MARKET_CLS_CODE", default="")
+    at: datetime
+
+
+class BookUpdate(_Record):
+    """The best prices of either side on KRX (KIS portal, 국내주식 실시간호가), lines without a price left out.
+
+    The expected match is None outside auctions. `middle` is the mid price, None from before 2026-09-14.
+    """
+
+    code: Code = wire("MKSC_SHRN_ISCD")
+    time: Text = wire("BSOP_HOUR")
+    asks: tuple[Level, ...]
+    bids: tuple[Level, ...]
+    total_ask: Count = wire("TOTAL_ASKP_RSQN")
+    total_bid: Count = wire("TOTAL_BIDP_RSQN")
+    expected_price: Annotated[int | None, BeforeValidator(_blank_is_none)] = wire("ANTC_CNPR")
+    expected_quantity: Count = wire("ANTC_CNQN")
+    middle: Ratio | None = wire("MID_PRC", default=None)
+    phase: Text = wire("MARKET_CLS_CODE", default="")
+    at: datetime
+
+
+class NoticeKind(StrEnum):
+    """What became of an order."""
+
+    ACCEPTED = "accepted"
+    FILLED = "filled"
+    REJECTED = "rejected"
+    REVISED = "revised"
+    CANCELLED = "cancelled"
+    LAPSED = "lapsed"
+    """What an IOC or FOK order left over is cancelled."""
+
+
+class FillNotice(_Record):
+    """One event of an order of the account (KIS portal, 국내주식 실시간체결통보).
+
+    It bears no number of the fill and no cumulative quantity: a notice lost or doubled shows only in the order list.
+    `quantity` and `price` are those of the fill; of any other kind they are the order's, the price 0 for a market
+    order. `order_price` is None where the notice is too short to tell. Times are HHMMSS (KST).
+    """
+
+    kind: NoticeKind
+    account: Text = Field(validation_alias="ACNT_NO", repr=False)
+    order_no: OrderNo = wire("ODER_NO")
+    original_no: OrderNo = wire("OODER_NO", default="")
+    branch: Text = wire("BRNC_NO")
+    side: SideCode = wire("SELN_BYOV_CLS")
+    order_kind: KindCode = wire("ODER_KIND")
+    code: Code = wire("STCK_SHRN_ISCD")
+    name: Text = wire("CNTG_ISNM40", default="")
+    quantity: Count = wire("CNTG_QTY")
+    price: Count = wire("CNTG_UNPR")
+    order_quantity: Count = wire("ODER_QTY")
+    order_price: Count | None = wire("ODER_PRC", default=None)
+    time: Text = wire("STCK_CNTG_HOUR")
+    at: datetime
+
+
+Record = Trade | BookUpdate | FillNotice
+
+
+def read_records(tr_id: str, count: int, payload: str, at: datetime) -> tuple[Record, ...]:
+    """The records of a data frame, decrypted where it was encrypted.
+
+    Args:
+        tr_id: of which TR.
+        count: how many the frame says there are.
+        payload: their fields.
+        at: when the frame was received, KST.
+
+    Raises:
+        BadAnswer: the fields do not come out even, or are not what KIS documents. No text of it holds one.
+    """
+    try:
+        return tuple(_record(tr_id, fields, at) for fields in _split(payload, count))
+    except ValidationError as failure:
+        what = failure.errors(include_input=False, include_url=False)[0]
+        raise _unreadable(tr_id, f"{what['loc'][0] if what['loc'] else 'record'}: {what['type']}") from None
+    except (ValueError, LookupError, TypeError, ArithmeticError) as failure:
+        raise _unreadable(tr_id, type(failure).__name__) from None
+
+
+def _split(payload: str, count: int) -> list[list[str]]:
+    fields = payload.split("^")
+    width, left = divmod(len(fields), count)
+    if left:
+        raise ValueError(len(fields))
+    return [fields[start : start + width] for start in range(0, len(fields), width)] if width else []
+
+
+def _record(tr_id: str, fields: list[str], at: datetime) -> Record:
+    if tr_id == TRADES:
+        return Trade.model_validate(_named(_TRADE, fields, _LEAST_TRADE) | {"at": at})
+    if tr_id == BOOKS:
+        named = _named(_BOOK, fields, _LEAST_BOOK)
+        sides = {"asks": _levels(fields, _ASKS), "bids": _levels(fields, _BIDS)}
+        return BookUpdate.model_validate(named | sides | {"at": at})
+    if tr_id in NOTICES:
+        named = _named(_NOTICE | _NOTICE_TAILS.get(min(len(fields), _LONG_NOTICE), {}), fields, _LEAST_NOTICE)
+        return FillNotice.model_validate(named | {"kind": _kind(named), "at": at})
+    raise ValueError(tr_id)
+
+
+def _named(places: dict[str, int], fields: list[str], least: int) -> dict[str, Any]:
+    if len(fields) < least:
+        raise ValueError(len(fields))
+    return {name: fields[place] for name, place in places.items() if place < len(fields)}
+
+
+def _levels(fields: list[str], start: int) -> tuple[Level, ...]:
+    places = range(start, start + _DEPTH)
+    lines = (Level(_number(fields[place]), _number(fields[place + _SIZES])) for place in places)
+    return tuple(line for line in lines if line.price)
+
+
+def _number(text: str) -> int:
+    number = whole(text)
+    if not isinstance(number, int) or number < 0:
+        raise ValueError(len(text))
+    return number
+
+
+def _kind(named: dict[str, Any]) -> NoticeKind:
+    filled, refused, change, stage = (named[name].strip() for name in ("CNTG_YN", "RFUS_YN", "RCTF_CLS", "ACPT_YN"))
+    if filled == "2":
+        return NoticeKind.FILLED
+    if filled != "1" or refused not in {"0", "1", ""}:
+        raise ValueError(len(filled))
+    if refused == "1":
+        return NoticeKind.REJECTED
+    if stage == "3":
+        return NoticeKind.LAPSED
+    if stage == "2" and change in {"1", "2"}:
+        return NoticeKind.REVISED if change == "1" else NoticeKind.CANCELLED
+    return NoticeKind.ACCEPTED
+
+
+def _unreadable(what: str, why: str) -> BadAnswer:
+    known = what if what in {TRADES, BOOKS, *NOTICES} else "frame"
+    return BadAnswer(f"{known} cannot be read ({why})", endpoint="websocket")

@@ -1,0 +1,289 @@
+"""The whole state of a simulator as JSON, and back: orders, money, prices, books, tokens, chance itself.
+
+Left out: planted faults, recorded requests, the limiters' last second, open sockets.
+"""
+# ruff: noqa: SLF001  a snapshot is the one place that must see everything inside
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from kis.sim.book import Lot
+from kis.sim.ledger import Flow, Position
+from kis.sim.oauth import Token
+from kis.sim.orders import Action, Fill, Kind, Order, Side
+from kis.sim.prices import Bar, Minute
+from kis.sim.scenario import Act, Cue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kis.sim.book import Book
+    from kis.sim.exchange import Exchange
+    from kis.sim.ledger import Ledger
+    from kis.sim.oauth import Oauth
+    from kis.sim.prices import Issue
+
+VERSION = 1
+_ISSUE = (
+    "base",
+    "last",
+    "usual_volume",
+    "past_seed",
+    "open",
+    "high",
+    "low",
+    "volume",
+    "value",
+    "halted",
+    "vi",
+    "early",
+)
+
+
+class Unreadable(ValueError):
+    """A snapshot that cannot be restored; nothing was changed."""
+
+
+def taken(exchange: Exchange, oauth: Oauth) -> dict[str, Any]:
+    """The state now, as JSON can hold it."""
+    exchange.roll()
+    places = {order: place for place, order in enumerate(exchange.orders)}
+    version, internal, gauss = exchange._rng.getstate()
+    return {
+        "version": VERSION,
+        "profile": oauth.env.value,
+        "at": exchange.now().isoformat(),
+        "day": exchange._today.isoformat(),
+        "last_number": exchange._last_number,
+        "chance": [version, list(internal), gauss],
+        "orders": [_order(order) for order in exchange.orders],
+        "waiting": [places[order] for order in exchange._waiting],
+        "fills": [_fill(fill, places) for fill in exchange.fills],
+        "ledger": _ledger(exchange.ledger),
+        "issues": {code: _issue(issue) for code, issue in exchange.issues.items()},
+        "books": {code: _book(book, places) for code, book in exchange.books.items()},
+        "cues": [[cue.at.isoformat(), cue.code, cue.act.value, cue.percent] for cue in exchange.stage.waiting],
+        "tokens": _tokens(oauth),
+    }
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return asdict(order) | {"at": order.at.isoformat(), "visible_at": order.visible_at.isoformat()}
+
+
+def _fill(fill: Fill, places: Mapping[Order, int]) -> list[Any]:
+    return [fill.at.isoformat(), places[fill.order], fill.quantity, fill.price, fill.fee, fill.tax, fill.cost]
+
+
+def _ledger(ledger: Ledger) -> dict[str, Any]:
+    positions = []
+    for position in ledger.positions.values():
+        row = asdict(position)
+        row["average"] = [position.average.numerator, position.average.denominator]
+        row["settles"] = position.settles.isoformat() if position.settles else None
+        positions.append(row)
+    flows = [[f.traded.isoformat(), f.settles.isoformat(), f.side.value, f.amount] for f in ledger.flows]
+    return {"deposit": ledger.deposit, "today": ledger.today.isoformat(), "positions": positions, "flows": flows}
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    return {name: getattr(issue, name) for name in _ISSUE} | {
+        "first_day": issue.first_day.isoformat(),
+        "since": [[bar.day.isoformat(), *bar[1:]] for bar in issue.since],
+        "minutes": {name: list(minute) for name, minute in issue.minutes.items()},
+    }
+
+
+def _book(book: Book, places: Mapping[Order, int]) -> dict[str, Any]:
+    queues = {
+        side.value: [
+            [price, [[lot.quantity, None if lot.order is None else places[lot.order]] for lot in queue]]
+            for price, queue in prices.items()
+        ]
+        for side, prices in book._queues.items()
+    }
+    return {"bid": book.bid, "depth": book.depth, "salt": book._salt, "queues": queues}
+
+
+def _tokens(oauth: Oauth) -> dict[str, Any]:
+    live = [[token.text, token.issued.isoformat(), token.expires.isoformat()] for token in oauth.live.values()]
+    return {
+        "live": live,
+        "approvals": {key: expires.isoformat() for key, expires in oauth.approvals.items()},
+        "current": oauth._current.text if oauth._current else None,
+        "issued": oauth._issued.isoformat() if oauth._issued else None,
+        "count": oauth._count,
+    }
+
+
+# --- and back ---------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Read:
+    """What a snapshot says, read whole before anything is changed."""
+
+    orders: list[Order]
+    waiting: list[Order]
+    fills: list[Fill]
+    positions: dict[str, Position]
+    flows: list[Flow]
+    issues: dict[str, dict[str, Any]]
+    books: dict[str, tuple[int, int | None, int, dict[Side, dict[int, list[Lot]]]]]
+    cues: list[Cue]
+    tokens: list[Token]
+    approvals: dict[str, datetime]
+    chance: tuple[Any, ...]
+    day: date
+    ledger_day: date
+    deposit: int
+    last_number: int
+    current: str | None
+    issued: datetime | None
+    count: int
+
+
+def moment_of(state: Mapping[str, Any]) -> datetime:
+    """When a snapshot was taken.
+
+    Raises:
+        Unreadable: it does not say.
+    """
+    try:
+        return _moment(state["at"])
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise Unreadable(f"the snapshot does not say when it was taken: {wrong}") from None
+
+
+def restored(state: Mapping[str, Any], exchange: Exchange, oauth: Oauth) -> None:
+    """Put a state in place of the present one.
+
+    Args:
+        state: what `taken` gave, of a simulator with the same profile and the same listed issues.
+        exchange: to be changed.
+        oauth: to be changed.
+
+    Raises:
+        Unreadable: it is not such a state; nothing was changed.
+    """
+    if state.get("version") != VERSION:
+        raise Unreadable(f"a snapshot of version {state.get('version')}; this simulator reads {VERSION}")
+    if state.get("profile") != oauth.env.value:
+        raise Unreadable(f"a snapshot of profile {state.get('profile')}; this simulator plays {oauth.env.value}")
+    if set(state.get("issues", ())) != set(exchange.issues):
+        raise Unreadable("the snapshot lists other issues than this simulator")
+    try:
+        read = _read(state)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as wrong:
+        raise Unreadable(f"not a snapshot: {type(wrong).__name__}: {wrong}") from None
+    _put_exchange(read, exchange)
+    oauth.live.clear()
+    oauth.live.update({token.text: token for token in read.tokens})
+    oauth.approvals.clear()
+    oauth.approvals.update(read.approvals)
+    oauth._current = oauth.live.get(read.current) if read.current else None
+    oauth._issued, oauth._count = read.issued, read.count
+
+
+def _put_exchange(read: _Read, exchange: Exchange) -> None:
+    exchange._today, exchange._last_number = read.day, read.last_number
+    exchange._rng.setstate(read.chance)
+    exchange.orders[:], exchange._waiting[:] = read.orders, read.waiting
+    exchange.fills.clear()
+    exchange.fills.extend(read.fills)
+    for code, figures in read.issues.items():
+        issue = exchange.issues[code]
+        issue.__dict__.pop("past", None)  # drawn anew from the restored seed when asked for
+        for name, value in figures.items():
+            setattr(issue, name, value)
+    for code, (bid, depth, salt, queues) in read.books.items():
+        book = exchange.books[code]
+        book.bid, book.depth, book._salt, book._queues = bid, depth, salt, queues
+        lots = (lot for prices in queues.values() for queue in prices.values() for lot in queue)
+        book._own = sum(lot.order is not None for lot in lots)
+    ledger = exchange.ledger
+    ledger.deposit, ledger.today = read.deposit, read.ledger_day
+    ledger.positions, ledger.flows = read.positions, read.flows
+    ledger.reserved.clear()
+    ledger.promised.clear()
+    for order in read.orders:
+        ledger.promise(order)
+    exchange.stage.clear()
+    exchange.stage.put(read.cues)
+
+
+def _read(state: Mapping[str, Any]) -> _Read:
+    orders = [_order_read(row) for row in state["orders"]]
+    version, internal, gauss = state["chance"]
+    chance = (int(version), tuple(int(word) for word in internal), gauss)
+    random.Random().setstate(chance)  # noqa: S311  refuses what is no state, before anything is changed
+    ledger, tokens = state["ledger"], state["tokens"]
+    held = [_position(row) for row in ledger["positions"]]
+    return _Read(
+        orders=orders,
+        waiting=[orders[place] for place in state["waiting"]],
+        fills=[Fill(_moment(at), orders[place], *map(int, rest)) for at, place, *rest in state["fills"]],
+        positions={position.code: position for position in held},
+        flows=[Flow(_day(t), _day(s), Side(side), int(amount)) for t, s, side, amount in ledger["flows"]],
+        issues={code: _issue_read(row) for code, row in state["issues"].items()},
+        books={code: _book_read(row, orders) for code, row in state["books"].items()},
+        cues=[Cue(_moment(at), code, Act(act), float(percent)) for at, code, act, percent in state["cues"]],
+        tokens=[Token(text, _moment(issued), _moment(expires)) for text, issued, expires in tokens["live"]],
+        approvals={key: _moment(expires) for key, expires in tokens["approvals"].items()},
+        chance=chance,
+        day=_day(state["day"]),
+        ledger_day=_day(ledger["today"]),
+        deposit=int(ledger["deposit"]),
+        last_number=int(state["last_number"]),
+        current=tokens["current"],
+        issued=_moment(tokens["issued"]) if tokens["issued"] else None,
+        count=int(tokens["count"]),
+    )
+
+
+def _order_read(row: Mapping[str, Any]) -> Order:
+    kinds = {"side": Side(row["side"]), "kind": Kind(row["kind"]), "action": Action(row["action"])}
+    times = {name: _moment(row[name]) for name in ("at", "visible_at")}
+    return Order(**{**row, **kinds, **times})
+
+
+def _position(row: Mapping[str, Any]) -> Position:
+    settles = _day(row["settles"]) if row["settles"] else None
+    return Position(**{**row, "average": Fraction(*row["average"]), "settles": settles})
+
+
+def _issue_read(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in _ISSUE} | {
+        "first_day": _day(row["first_day"]),
+        "since": [Bar(_day(day), *map(int, rest)) for day, *rest in row["since"]],
+        "minutes": {name: Minute(*map(int, minute)) for name, minute in row["minutes"].items()},
+    }
+
+
+def _book_read(
+    row: Mapping[str, Any], orders: list[Order]
+) -> tuple[int, int | None, int, dict[Side, dict[int, list[Lot]]]]:
+    queues = {
+        side: {
+            int(price): [Lot(int(quantity), None if place is None else orders[place]) for quantity, place in lots]
+            for price, lots in row["queues"][side.value]
+        }
+        for side in Side
+    }
+    return int(row["bid"]), row["depth"], int(row["salt"]), queues
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} bears no time zone")
+    return moment
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)

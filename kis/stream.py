@@ -1,0 +1,212 @@
+"""Trades, order books and fill notices as KIS pushes them (KIS portal, 실시간시세), as async iterators.
+
+    async with KisStream(config) as stream:
+        async for trade in stream.trades(["005930"]):
+            ...
+
+The connection is made when somebody listens, and kept up. What was missed while it was down is never made up for:
+`events()` tells of a `Gap`, after which whatever matters has to be read by REST.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import weakref
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from kis import krx
+from kis.config import kst_now
+from kis.errors import BadRequest, KisError, Misconfigured
+from kis.frames import BOOKS, TRADES, BookUpdate, FillNotice, NoticeKind, Trade
+from kis.line import Line, notices
+from kis.listener import Event, Gap, Listener, Registrations, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from datetime import datetime
+    from types import TracebackType
+
+    from kis.config import KisConfig
+    from kis.frames import Record
+    from kis.session import Transport
+
+__all__ = ["BookUpdate", "Event", "FillNotice", "Gap", "KisStream", "Listener", "NoticeKind", "Trade"]
+
+_SILENCE = 90.0  # seconds; sockets that die without a word are reported by others
+_CODE = re.compile(r"[0-9A-Z]{6,7}")
+_E = TypeVar("_E", bound=Event)
+
+
+def _in_session(moment: datetime) -> bool:
+    return krx.session_at(moment) is not krx.Session.CLOSED
+
+
+class KisStream:
+    """The websocket of one app key, of which KIS allows one at a time.
+
+    Iterating raises `Misconfigured` where key and settings do not belong together, and `Refused` where KIS will not
+    register for what was asked. Whatever may pass by itself is waited out.
+    """
+
+    def __init__(
+        self,
+        config: KisConfig,
+        *,
+        clock: Callable[[], datetime] = kst_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+        transport: Transport | None = None,
+        silence: float = _SILENCE,
+        in_session: Callable[[datetime], bool] = _in_session,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            config: whose account, and where.
+            clock: the present moment in KST.
+            sleep: waits between attempts.
+            rng: the chance in those waits.
+            transport: stands in for the network of the one REST call, which asks for the approval key.
+            silence: seconds without a frame after which a connection counts as dead, in session.
+            in_session: whether frames are to be expected at a moment.
+
+        Raises:
+            Misconfigured: the websocket's address cannot be right.
+        """
+        self._config = config
+        self._clock = clock
+        self._registrations = Registrations()
+        self._listeners: weakref.WeakSet[Listener[Any]] = weakref.WeakSet()
+        self._failure: Exception | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._line = Line(
+            config,
+            self._registrations,
+            self._publish,
+            self._gap,
+            self._refuse,
+            clock=clock,
+            sleep=sleep,
+            rng=rng or random.Random(),  # noqa: S311 - spreads attempts, guards nothing
+            transport=transport,
+            silence=silence,
+            in_session=in_session,
+        )
+
+    async def __aenter__(self) -> Self:
+        self._running = asyncio.create_task(self._run(), name="kis-stream")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; whoever listens comes to an end."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        for listener in list(self._listeners):
+            listener.end()
+
+    @property
+    def blind_since(self) -> datetime | None:
+        """Since when nothing has been heard that could have been missed; None while everything is."""
+        return self._line.blind_since
+
+    def trades(self, codes: Iterable[str]) -> Listener[Trade]:
+        """Every trade of some stocks on KRX.
+
+        Raises:
+            Refused: with what is registered already there would be more than 41.
+            BadRequest: something is no stock code.
+        """
+        return self._listener((Trade,), self._stocks(TRADES, codes))
+
+    def order_books(self, codes: Iterable[str]) -> Listener[BookUpdate]:
+        """Every change of the ten best prices of some stocks on KRX; raises as `trades`."""
+        return self._listener((BookUpdate,), self._stocks(BOOKS, codes))
+
+    def fill_notices(self) -> Listener[FillNotice]:
+        """What becomes of the account's orders, whichever program gave them.
+
+        Raises:
+            Refused: as `trades`.
+            Misconfigured: the HTS login is not set, under which KIS pushes them.
+        """
+        return self._listener((FillNotice,), self._notices())
+
+    def events(
+        self, *, trades: Iterable[str] = (), order_books: Iterable[str] = (), fill_notices: bool = False
+    ) -> Listener[Event]:
+        """All of it in the order it came, and a `Gap` after every time that something may have been missed.
+
+        Args:
+            trades: codes of stocks.
+            order_books: codes of stocks.
+            fill_notices: whether to hear of the account's orders.
+
+        Raises:
+            Refused: as `trades`.
+            BadRequest: as `trades`, or nothing is asked for at all.
+            Misconfigured: as `fill_notices`.
+        """
+        topics = self._stocks(TRADES, trades) | self._stocks(BOOKS, order_books)
+        if fill_notices:
+            topics |= self._notices()
+        if not topics:
+            raise self._malformed("nothing to listen to")
+        kinds: tuple[type[Event], ...] = (Trade, BookUpdate, FillNotice, Gap)
+        return self._listener(kinds, topics)
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _listener(self, kinds: tuple[type[_E], ...], topics: set[Topic]) -> Listener[_E]:
+        if self._failure is not None:
+            raise self._failure
+        if self._running is None:
+            raise RuntimeError("the stream is not open: use it as `async with`")
+        listener = Listener(kinds, topics, self._registrations, self._clock())
+        self._listeners.add(listener)
+        return listener
+
+    def _stocks(self, tr_id: str, codes: Iterable[str]) -> set[Topic]:
+        given = [codes] if isinstance(codes, str) else list(codes)
+        if not all(_CODE.fullmatch(code) for code in given):
+            raise self._malformed("that is no stock code")
+        return {Topic(tr_id, code) for code in given}
+
+    def _notices(self) -> set[Topic]:
+        if not self._config.hts_id:
+            words = "fill notices need KIS_HTS_ID, the HTS login"
+            raise Misconfigured(words, setting="KIS_HTS_ID", endpoint="websocket", env=self._config.env.value)
+        return {Topic(notices(self._config.env), self._config.hts_id)}
+
+    def _malformed(self, words: str) -> BadRequest:
+        return BadRequest(words, endpoint="websocket", env=self._config.env.value)
+
+    async def _run(self) -> None:
+        try:
+            await self._line.run()
+        except Exception as failure:  # noqa: BLE001 - whatever ended it, nobody shall wait for ever
+            self._failure = failure
+            for listener in list(self._listeners):
+                listener.end(failure)
+
+    def _publish(self, topic: Topic, record: Record) -> None:
+        for listener in list(self._listeners):
+            if topic in listener.topics:
+                listener.put(record)
+
+    def _gap(self, gap: Gap) -> None:
+        for listener in list(self._listeners):
+            listener.put(gap)
+
+    def _refuse(self, topic: Topic, failure: KisError) -> None:
+        for listener in list(self._listeners):
+            if topic in listener.topics:
+                listener.end(failure)

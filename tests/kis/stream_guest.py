@@ -1,0 +1,101 @@
+"""A stream connected to a served simulator, whose long pauses end when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from random import Random
+
+from kis.config import KisConfig
+from kis.sim import Simulator
+from kis.stream import KisStream
+
+SAMSUNG, HYNIX = "005930", "000660"
+LONG = 0.1  # seconds; shorter pauses are spacing, not back-off
+
+
+class Naps:
+    """Sleeping that is written down, and lasts until it is let go; spacing takes no time."""
+
+    def __init__(self):
+        self.taken = []
+        self.resting = asyncio.Event()
+        self._wake = asyncio.Event()
+
+    async def __call__(self, seconds):
+        if seconds < LONG:
+            await asyncio.sleep(0)
+            return
+        self.taken.append(seconds)
+        self.resting.set()
+        await self._wake.wait()
+        self._wake.clear()
+
+    async def over(self):
+        """Lets a pause end once it has begun."""
+        await asyncio.wait_for(self.resting.wait(), 2)
+        self.resting.clear()
+        self._wake.set()
+
+
+def config_of(sim, url, tmp_path, **changes):
+    environ = sim.environ(url)
+    given = {
+        "env": environ["KIS_ENV"],
+        "app_key": environ["KIS_APP_KEY"],
+        "app_secret": environ["KIS_APP_SECRET"],
+        "account": environ["KIS_ACCOUNT"],
+        "hts_id": environ["KIS_HTS_ID"],
+        "rest_url": environ["KIS_REST_URL"],
+        "ws_url": environ["KIS_WS_URL"],
+        "min_interval": 0,
+        "token_dir": tmp_path,
+    }
+    return KisConfig(**(given | changes))
+
+
+class House:
+    """A simulator, its address, and a stream to it."""
+
+    def __init__(self, sim, url, stream, naps):
+        self.sim, self.url, self.stream, self.naps = sim, url, stream, naps
+
+    def trade(self, code=SAMSUNG, quantity=1):
+        self.sim.exchange.trade(code, self.sim.exchange.quote(code).last, quantity)
+
+    async def registered(self, count=1):
+        """Waits until the simulator has so many registrations of one connection, and has said so."""
+        sessions, told = self.sim.sockets.sessions, self.stream._registrations
+        await until(lambda: any(len(one.topics) == count for one in sessions) and told.complete)
+
+    async def heard(self, listener):
+        return await asyncio.wait_for(anext(listener), 2)
+
+
+async def until(happened):
+    async with asyncio.timeout(2):
+        while not happened():  # noqa: ASYNC110 - there is no event to wait for in somebody else's state
+            await asyncio.sleep(0.002)
+
+
+async def nothing_from(listener, seconds=0.05):
+    with contextlib.suppress(TimeoutError):
+        raise AssertionError(await asyncio.wait_for(anext(listener), seconds))
+
+
+@contextlib.asynccontextmanager
+async def house(tmp_path, clock, *, silence=5.0, in_session=lambda _: True, config=None, **options):
+    """The stream's clock and the simulator's are the one handed in."""
+    sim = Simulator(**({"clock": clock, "rate_limit": False} | options))
+    naps = Naps()
+    async with sim.serve() as url:
+        stream = KisStream(
+            config_of(sim, url, tmp_path, **(config or {})),
+            clock=clock,
+            sleep=naps,
+            rng=Random(7),
+            silence=silence,
+            in_session=in_session,
+        )
+        async with stream:
+            yield House(sim, url, stream, naps)
