@@ -155,3 +155,40 @@ async def test_a_cancel_that_comes_too_late_says_so_and_the_fill_is_told():
         await say(on, f"/cancel {number}", "누적 5/5주")
 
         assert on.app.desk.working() == []
+
+
+async def test_an_order_booked_twenty_seconds_late_is_asked_about_before_it_is_called_absent():
+    """The request hung on its way and was booked when we had given up: nobody is told to order again meanwhile."""
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
+        on.broker.faults.plant("lose_request", path="order-cash")
+        await confirmed(on, "확인중(불명)", "005930 1 60000")
+        clock.jump(seconds=20)
+        on.broker.exchange.submit(Side.BUY, "005930", "00", 1, 60_000, channel="OpnAPI")
+        await reread(on)
+        clock.jump(seconds=31)
+        await reread(on)
+
+        asked = await on.telegram.wait(OWNER.id, "늦게 접수된 것일 수 있는")
+        clock.jump(seconds=200)
+        await reread(on, 6)
+        assert not any("접수 기록 없음" in text for text in spoken(on))
+        (booked,) = on.broker.exchange.orders
+        await press(on, asked, booked.number, "사람이 주문내역에서 확인해")
+        assert [order.order_no for order in on.app.desk.working()] == [booked.number]
+
+
+async def test_an_identical_order_from_hts_is_not_taken_for_ours_once_our_channel_is_known():
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
+        for code in ("000660", "035720", "035420"):
+            await confirmed(on, "주문번호", f"{code} 1 시장가")
+        on.broker.faults.plant("lose_request", path="order-cash")
+        await confirmed(on, "확인중(불명)", "005930 1 60000")
+        on.broker.exchange.submit(Side.BUY, "005930", "00", 1, 60_000, channel="Nsmart")
+        await reread(on, 5)
+        clock.jump(seconds=181)
+        await reread(on)
+
+        await on.telegram.wait(OWNER.id, "접수 기록 없음")
+        assert [order.name for order in on.app.desk.working()] == []

@@ -309,6 +309,8 @@ def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -
         return Reply(
             f"{stock_line(order.side, frame.pick(*head), order.name, order.code, frame)}\n#{order.id}\n{advice}"
         )
+    if len(data.get("claims", ())) == 1:
+        head = ("⚠️ 늦게 접수된 것일 수 있는 주문이 보입니다", "⚠️ an order that may be this one came late")
     return _which_row(order, frame.pick(*head), data, frame)
 
 
@@ -319,7 +321,7 @@ def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -
         lines.append(f"• <code>{safe(number, 12)}</code> {_hms(str(time))} {safe(channel, 12)}")
         keys.append((Key(frame.pick(f"{number} 이 주문입니다", f"it is {number}"), TICKET + str(token)),))
     if "none" in data:
-        keys.append((Key(frame.pick("둘 다 아님", "neither"), TICKET + str(data["none"])),))
+        keys.append((Key(frame.pick("이 주문이 아님", "none of these"), TICKET + str(data["none"])),))
     lines.append(
         frame.pick(
             "HTS·MTS에서 확인하고 눌러 주세요. 그때까지 이 종목의 새 주문은 받지 않습니다.",

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from bot.demo.methods import Methods, conflict
@@ -52,6 +52,8 @@ class BotApi:
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
+        except ClientDisconnect:
+            return  # the bot died in the middle of its call
         except ConnectionResetError:
             await _hang_up(request)
             return

@@ -16,6 +16,10 @@ AFTER = timedelta(seconds=15)
 """How far the broker's one-second stamp may stand from our own time of sending."""
 SETTLE = timedelta(seconds=10)
 """A lone candidate is believed only after this long: a second, identical row may still appear."""
+STRAGGLER = timedelta(seconds=30)
+"""A row stamped later than AFTER is put to a person once it has stood this long unclaimed by a newer order of ours."""
+OWN_ORDERS = 3
+"""Orders of ours that must agree on a channel before it is taken for ours."""
 ABSENT_AFTER = timedelta(seconds=180)
 ABSENT_SCANS = 5
 """Not in the list for this long and in this many clean readings: then it is not there. Late bookings of up to a minute
@@ -39,14 +43,16 @@ class Search:
 
     scans: int = 0
     candidates: frozenset[str] = frozenset()
+    """Numbers of the rows that could be it, at the last reading."""
     since: datetime | None = None
+    """Since when exactly these stand there."""
     told: frozenset[str] = field(default_factory=frozenset)
-    """Candidates a person was already told of."""
+    """Rows a person was already asked about."""
 
 
 @dataclass(frozen=True)
 class Ambiguous:
-    """More than one new row fits: a person must say which."""
+    """Rows that fit, of which the machine must not choose: a person says which it is, or none."""
 
     reports: tuple[OrderReport, ...]
 
@@ -85,30 +91,45 @@ def _cancelled(order: Order, row: OrderReport) -> int:
     return order.quantity - row.filled if row.is_cancelled and row.remaining == 0 else 0
 
 
+def own_channel(rows: Sequence[OrderReport], direct: frozenset[str]) -> str:
+    """Where the broker says our orders are entered, learned from those whose number it gave us; "" until it is sure.
+
+    With it an order typed into HTS or MTS at the same moment cannot be taken for ours.
+    """
+    seen = [row.channel for row in rows if row.order_no in direct]
+    return seen[0] if len(seen) >= OWN_ORDERS and len(set(seen)) == 1 else ""
+
+
 def candidates(
-    order: Order, attempt: Attempt, rows: Sequence[OrderReport], linked: frozenset[str]
-) -> tuple[OrderReport, ...]:
-    """New rows that could be this order: same terms, right day, right second, not in the baseline, nobody else's."""
-    return tuple(
+    order: Order, attempt: Attempt, rows: Sequence[OrderReport], linked: frozenset[str], channel: str = ""
+) -> tuple[tuple[OrderReport, ...], tuple[OrderReport, ...]]:
+    """New rows on the order's terms that are nobody else's: those of the right second, and those stamped later."""
+    same = [
         row
         for row in rows
         if row.order_no not in attempt.baseline
         and row.order_no not in linked
-        and not row.original_no
         and not row.is_revision
         and row.day == order.day
         and (row.code, row.side, row.quantity, row.kind) == (order.code, order.side, order.quantity, order.kind)
         and (row.price == order.price if order.kind is OrderKind.LIMIT else True)
-        and _right_second(row, attempt)
-    )
-
-
-def _right_second(row: OrderReport, attempt: Attempt) -> bool:
-    stamp = datetime.strptime(row.time, "%H%M%S").replace(  # the zone is the attempt's own
-        year=row.day.year, month=row.day.month, day=row.day.day, tzinfo=attempt.started_at.tzinfo
-    )
+        and channel in {"", row.channel}
+    ]
     start = attempt.started_at.replace(microsecond=0)
-    return start - BEFORE <= stamp <= start + AFTER
+    stamped = [(row, _stamp(row, attempt)) for row in same]
+    return (
+        tuple(row for row, at in stamped if start - BEFORE <= at <= start + AFTER),
+        tuple(row for row, at in stamped if start + AFTER < at),
+    )
+
+
+def _stamp(row: OrderReport, attempt: Attempt) -> datetime:
+    """When the broker says it came; a stamp that cannot be read counts as late, for a person to look at."""
+    try:
+        clock = datetime.strptime(row.time, "%H%M%S").time()  # noqa: DTZ007  # the zone is the attempt's own
+    except ValueError:
+        return datetime.max.replace(tzinfo=attempt.started_at.tzinfo)
+    return datetime.combine(row.day, clock, attempt.started_at.tzinfo)
 
 
 def look(
@@ -118,19 +139,22 @@ def look(
     rows: Sequence[OrderReport],
     linked: frozenset[str],
     now: datetime,
+    channel: str = "",
 ) -> tuple[Search, Event | Ambiguous | None]:
     """One clean reading of the whole list for an order in doubt: what is known now, and what follows from it."""
-    fits = candidates(order, attempt, rows, linked)
-    numbers = frozenset(row.order_no for row in fits)
+    fits, late = candidates(order, attempt, rows, linked, channel)
+    shown = fits or late
+    numbers = frozenset(row.order_no for row in shown)
     since = search.since if numbers and numbers == search.candidates else (now if numbers else None)
     search = replace(search, scans=search.scans + 1, candidates=numbers, since=since)
-    if len(fits) > 1:
+    stood = now - since if since is not None else timedelta()
+    if len(fits) > 1 or (late and not fits and stood >= STRAGGLER):
         if numbers == search.told:
             return search, None
-        return replace(search, told=numbers), Ambiguous(fits)
-    if fits and since is not None and now - since >= SETTLE:
+        return replace(search, told=numbers), Ambiguous(shown)
+    if fits and stood >= SETTLE:
         return search, Found(fits[0])
     waited = now - attempt.started_at
-    if not fits and order.state is State.UNKNOWN and waited >= ABSENT_AFTER and search.scans >= ABSENT_SCANS:
+    if not shown and order.state is State.UNKNOWN and waited >= ABSENT_AFTER and search.scans >= ABSENT_SCANS:
         return search, NotFound()
     return search, None

@@ -13,7 +13,7 @@ import structlog
 from bot.orders.events import CancelState, DayEnded, Event, Found, NotFound, Reported
 from bot.orders.model import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, State, apply
 from bot.orders.ports import Button, Journal, Notice, Stale, card, new_token
-from bot.orders.reconcile import Ambiguous, Search, look, news
+from bot.orders.reconcile import Ambiguous, Search, look, news, own_channel
 from kis.models import OrderReport
 
 log = structlog.get_logger(__name__)
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 ENDINGS = frozenset({State.CANCELLED, State.REJECTED, State.LAPSED, State.NEVER_BOOKED})
 """Ends that ring the phone; a full fill has rung already."""
+LOOK_BACK = timedelta(days=7)
+"""How long an unsettled order's day is read again; a question left open longer is the person's to settle."""
 ASKED_FOR = timedelta(hours=24)
 """How long the buttons of a question to a person live."""
 
@@ -58,11 +60,12 @@ class Watch:
         """The trading days whose lists can still bring news: today, and any on which something is unsettled."""
         today = self._clock().date()
         open_days = {order.day for order in self._journal.in_state(WATCHED) if order.day is not None}
-        return sorted(open_days | {today})
+        return sorted({day for day in open_days if today - day <= LOOK_BACK} | {today})
 
     def busy(self) -> bool:
-        """Whether something is open or in doubt, so that the list should be read often."""
-        return bool(self._journal.in_state(WORKING | IN_DOUBT))
+        """Whether something of today is open or in doubt, so that the list should be read often."""
+        today = self._clock().date()
+        return any(order.day == today for order in self._journal.in_state(WORKING | IN_DOUBT))
 
     def note(self, reading: Reading) -> None:
         """Take in one clean reading. Everything new is written and queued to be told before this returns."""
@@ -118,9 +121,11 @@ class Watch:
     # --- orders in doubt ----------------------------------------------------------------------------------------------
 
     def _search(self, reading: Reading) -> None:
-        doubtful = [
-            order for order in self._journal.in_state({State.UNKNOWN, State.ABSENT}) if order.day == reading.day
-        ]
+        sought = self._journal.in_state({State.UNKNOWN, State.ABSENT})
+        self._searches = {order.id: self._searches.get(order.id, Search()) for order in sought}
+        doubtful = [order for order in sought if order.day == reading.day]
+        linked = self._journal.linked(reading.day)
+        channel = own_channel(reading.rows, self._journal.linked(reading.day, directly=True))
         for order in doubtful:
             attempt = self._journal.attempt(order.id)
             if attempt is None:
@@ -128,10 +133,11 @@ class Watch:
             search, found = look(
                 order,
                 attempt,
-                self._searches.get(order.id, Search()),
+                self._searches[order.id],
                 reading.rows,
-                self._journal.linked(reading.day),
+                linked,
                 self._clock(),
+                channel,
             )
             self._searches[order.id] = search
             if isinstance(found, Ambiguous):
@@ -181,14 +187,16 @@ class Watch:
     def _note_external(self, reading: Reading) -> None:
         """Growth of orders that are not ours, told to the overseers; what stood there at the start is not news.
 
-        While one of ours is on its way or in doubt, a new row for its symbol may be it, and is left for later.
+        While one of ours is on its way or in doubt, a new row for its symbol may be it, and is left for later; so is
+        any row that a lost order may be.
         """
         quiet = reading.day not in self._seen_first
         self._seen_first.add(reading.day)
         ours = self._journal.linked(reading.day)
         doubtful = {order.code for order in self._journal.in_state(IN_DOUBT)}
+        maybe_ours = {number for search in self._searches.values() for number in search.candidates}
         for row in reading.rows:
-            if row.is_revision or row.order_no in ours or row.code in doubtful:
+            if row.is_revision or row.order_no in ours or row.code in doubtful or row.order_no in maybe_ours:
                 continue
             before = self._journal.external_mark(row)
             if row.filled <= before:

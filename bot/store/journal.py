@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.events import Event
-from bot.orders.model import Order, State, Who
+from bot.orders.model import Link, Order, State, Who
 from bot.orders.ports import Button, KnownButton, Notice, Stale
 from bot.orders.reconcile import Attempt
 from bot.store.audit import AuditLog
@@ -186,9 +186,12 @@ class SqliteJournal:
             frozenset(json.loads(row["baseline"])),
         )
 
-    def linked(self, day: date) -> frozenset[str]:
-        """Order numbers of that day which belong to our orders."""
-        rows = self._db.execute("SELECT order_no FROM orders WHERE day = ? AND order_no != ''", [day.isoformat()])
+    def linked(self, day: date, *, directly: bool = False) -> frozenset[str]:
+        """Order numbers of that day which belong to our orders; `directly`: which the broker's answer gave us."""
+        rows = self._db.execute(
+            "SELECT order_no FROM orders WHERE day = ? AND order_no != '' AND (NOT ? OR link = ?)",
+            [day.isoformat(), directly, Link.DIRECT.value],
+        )
         return frozenset(number for (number,) in rows.fetchall())
 
     def external_mark(self, row: OrderReport) -> int:

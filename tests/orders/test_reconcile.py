@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.orders.events import Found, NotFound, Reported
 from bot.orders.model import State
-from bot.orders.reconcile import ABSENT_AFTER, Ambiguous, Attempt, Search, candidates, look, news
+from bot.orders.reconcile import ABSENT_AFTER, Ambiguous, Attempt, Search, candidates, look, news, own_channel
 from kis.krx import KST
 from tests.orders.events import report
 from tests.orders.test_model import order
@@ -61,7 +61,6 @@ def test_a_cancel_told_only_by_a_flag_counts_the_remainder():
         {"kind": "market", "price": 0},
         {"price": 71_100},
         {"time": "095957"},
-        {"time": "100016"},
     ],
     ids=str,
 )
@@ -71,8 +70,8 @@ def test_a_row_that_differs_in_anything_is_not_the_lost_order(changes):
     else:
         row = report().model_copy(update={**changes})
 
-    assert candidates(LOST, ATTEMPT, [row], frozenset({"0000000005"})) == ()
-    assert candidates(LOST, ATTEMPT, [report()], frozenset()) == (report(),)
+    assert candidates(LOST, ATTEMPT, [row], frozenset({"0000000005"})) == ((), ())
+    assert candidates(LOST, ATTEMPT, [report()], frozenset()) == ((report(),), ())
 
 
 def at(seconds: float) -> datetime:
@@ -116,3 +115,41 @@ def test_an_order_thought_absent_is_still_found_when_it_turns_up():
     _, found = look(absent, ATTEMPT, search, [row], frozenset(), at(311))
 
     assert found == Found(row)
+
+
+def test_a_row_stamped_too_late_is_never_linked_by_itself_but_put_to_a_person_once():
+    row = report(time="100020")
+
+    search, found = look(LOST, ATTEMPT, Search(), [row], frozenset(), at(21))
+    assert found is None
+    search, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(45))
+    assert found is None, "it may be a newer order of ours that is not written down yet"
+    search, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(52))
+    assert found == Ambiguous((row,))
+    for second in range(60, 600, 10):
+        search, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(second))
+        assert found is None, "neither asked again nor called absent"
+
+
+def test_a_row_whose_stamp_cannot_be_read_is_a_question_and_not_a_crash():
+    search, _ = look(LOST, ATTEMPT, Search(), [report(time="??")], frozenset(), at(2))
+    _, found = look(LOST, ATTEMPT, search, [report(time="??")], frozenset(), at(40))
+
+    assert isinstance(found, Ambiguous)
+
+
+def test_the_channel_of_our_orders_is_learned_from_three_that_agree():
+    ours = [report(order_no=f"000000001{n}", channel="OpnAPI") for n in range(3)]
+    numbers = frozenset(row.order_no for row in ours)
+    stranger = report(order_no="0000000099", channel="Nsmart")
+
+    assert own_channel([*ours, stranger], numbers) == "OpnAPI"
+    assert own_channel([*ours[:2], stranger], numbers) == "", "two are not enough"
+    assert own_channel([*ours[:2], report(order_no="0000000012", channel="x")], numbers) == "", "they must agree"
+
+
+def test_once_the_channel_is_known_an_order_from_elsewhere_is_never_taken_for_ours():
+    stranger, ours = report(channel="Nsmart"), report(order_no="0000000008", channel="OpnAPI")
+
+    assert candidates(LOST, ATTEMPT, [stranger, ours], frozenset(), "OpnAPI") == ((ours,), ())
+    assert candidates(LOST, ATTEMPT, [stranger, ours], frozenset(), "") == ((stranger, ours), ())
