@@ -1,0 +1,58 @@
+"""`make bench`: speed, as ratios taken side by side in one run on this machine. Nothing here passes or fails.
+
+`make bench ARGS="--markdown"` prints the README's table, `ARGS="--json FILE"` keeps every figure.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from bot.logs import set_up_logs
+from tests.bench import client_peers
+from tests.bench.price_cost import price_cost
+from tests.bench.report import Row, as_json, as_markdown, machine, on_screen
+from tests.bench.start_up import start_up
+from tests.bench.tap_to_wire import tap_to_wire
+
+PARTS: dict[str, Callable[[], Awaitable[tuple[list[Row], dict[str, Any]]]]] = {
+    "price": price_cost,
+    "peers": client_peers.run,
+    "tap": tap_to_wire,
+    "start": start_up,
+}
+
+
+async def bench(parts: list[str]) -> tuple[list[Row], dict[str, Any]]:
+    rows: list[Row] = []
+    figures: dict[str, Any] = {}
+    for name in parts:
+        began = time.monotonic()
+        found, figures[name] = await PARTS[name]()
+        rows += found
+        sys.stderr.write(f"[{name}] {time.monotonic() - began:.0f} s\n")
+    return rows, figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="one part, or several")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
+    parser.add_argument("--markdown", action="store_true", help="print the README's table")
+    args = parser.parse_args()
+    set_up_logs(level=logging.ERROR)
+    where = machine()
+    rows, figures = asyncio.run(bench(args.only or list(PARTS)))
+    sys.stdout.write((as_markdown if args.markdown else on_screen)(rows, where) + "\n")
+    if args.json:
+        text = json.dumps(as_json(rows, figures, where), ensure_ascii=False, indent=1)
+        args.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
