@@ -214,19 +214,22 @@ class TokenKeeper:
 
     def _read(self) -> _Kept:
         try:
-            shared = os.name == "posix" and stat.S_IMODE(self._path.stat().st_mode) & 0o077
+            if os.name == "posix" and stat.S_IMODE(self._path.stat().st_mode) & 0o077:
+                # Whoever could read it can trade with it; only a person knows whether somebody did.
+                raise Misconfigured(
+                    f"{self._path.name} can be read by others: run chmod 600 on it, or delete it if they may have",
+                    setting="KISBOT_DATA_DIR",
+                    endpoint="token",
+                    env=self._env,
+                )
             row = json.loads(self._path.read_text(encoding="utf-8"))
-            kept = _Kept(
+            return _Kept(
                 str(row["token"]),
                 datetime.fromisoformat(row["expires"]).astimezone(KST),
                 datetime.fromisoformat(row["attempted"]).astimezone(KST),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return _Kept()
-        if shared:
-            _log.warning("token_file_was_open_to_others", path=str(self._path))
-            self._write(kept)
-        return kept
 
     def _write(self, kept: _Kept) -> None:
         row = asdict(kept) | {"expires": kept.expires.isoformat(), "attempted": kept.attempted.isoformat()}

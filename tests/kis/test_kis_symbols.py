@@ -8,6 +8,8 @@ from datetime import date
 
 import pytest
 import structlog
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from kis import Unavailable
 from kis.symbols import Stock, Symbols, load, parse_master
@@ -162,3 +164,23 @@ async def test_two_copies_are_kept(folder, tmp_path):
         "kospi_code.mst-20261104.zip",
         "kospi_code.mst-20261105.zip",
     ]
+
+
+@given(st.binary(max_size=600), st.sampled_from(sorted(LAYOUT)))
+@example(line("KOSPI", "005930", "삼성전자")[:-1] + b"\xff\n", "KOSPI")
+@example(b"\n\n", "KOSDAQ")
+def test_no_bytes_raise_anything_but_a_value_error(content, market):
+    try:
+        stocks = parse_master(content, market)
+    except ValueError:
+        return
+    assert all(isinstance(stock, Stock) and stock.market == market for stock in stocks)
+
+
+@given(st.binary(max_size=300))
+async def test_no_download_raises_anything_but_unavailable(tmp_path_factory, content):
+    async def fetch(url):
+        return content
+
+    with pytest.raises(Unavailable):
+        await load(URL, tmp_path_factory.mktemp("copies"), TODAY, fetch=fetch)

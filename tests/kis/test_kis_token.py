@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 import httpx
 import pytest
-import structlog
 from filelock import FileLock
 
 from kis import BadAnswer, Misconfigured, OrderKind, Throttled, TokenRejected, Unavailable
@@ -88,13 +87,16 @@ async def test_the_file_is_private_and_holds_no_key(kis, tmp_path):
 
 
 @posix
-async def test_a_file_open_to_others_is_used_and_made_private(make, wire, tmp_path):
+async def test_a_file_open_to_others_is_refused_with_the_remedy(make, wire, tmp_path):
+    """Whoever could read the token can trade with it: a person must look before it serves again."""
     await make().price("005930")
     token_file(tmp_path).chmod(0o644)
-    with structlog.testing.capture_logs() as logs:
+    with pytest.raises(Misconfigured, match="chmod 600") as caught:
         await make().price("005930")
-    assert "token_file_was_open_to_others" in [line["event"] for line in logs]
-    assert stat.S_IMODE(token_file(tmp_path).stat().st_mode) == 0o600
+    assert caught.value.setting == "KISBOT_DATA_DIR"
+    assert str(tmp_path) not in str(caught.value)
+    token_file(tmp_path).chmod(0o600)
+    await make().price("005930")
     assert len(wire.sent(TOKEN_PATH)) == 1
 
 
