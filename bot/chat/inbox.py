@@ -49,8 +49,6 @@ class InboxPoll:
         self._hold = hold
         self._sleep = sleep
         self._answering: set[asyncio.Task[None]] = set()
-        self.polls = 0
-        """Answered polls so far; the first one means the bot is ready."""
 
     async def run(self) -> None:
         """Answer what an earlier run left open, then poll until cancelled.
@@ -75,7 +73,6 @@ class InboxPoll:
                 continue
             if faults.calm():
                 self._hold("")
-            self.polls += 1
             bodies = {update.update_id: update.to_dict() for update in updates}
             for update_id in self._store.keep(list(bodies.items())):
                 self._answer(update_id, bodies[update_id])

@@ -86,7 +86,7 @@ def of_balance(lang: Lang) -> Keys:
     )
 
 
-def stocks(found: Sequence[Stock], command: str, rest: str, lang: Lang) -> Keys:  # noqa: ARG001  # one shape for all
+def stocks(found: Sequence[Stock], command: str, rest: str) -> Keys:
     """One button for each stock that the name could mean."""
     tail = f" {rest}" if rest else ""
     return tuple((Key(f"{one.name} {one.code}", f"{command} {one.code}{tail}"),) for one in found)

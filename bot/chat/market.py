@@ -57,7 +57,7 @@ class Market:
         if not found:
             return Reply(reason("NO_STOCK", {"text": named[:20]}, lang))
         text = say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20])
-        return Reply(text, keyboards.stocks(found, command, " ".join(rest), lang))
+        return Reply(text, keyboards.stocks(found, command, " ".join(rest)))
 
     async def price(self, ask: Ask) -> Reply | None:
         """/price 종목: one stock now."""

@@ -8,12 +8,11 @@ from bot.chat.account import AccountView
 from bot.chat.cards import Frame
 from bot.chat.market import Market
 from bot.chat.talk import Ask, Reply, Toast
-from bot.chat.text import kis_error, reason, safe, say, shares, toast
+from bot.chat.text import reason, safe, say, shares, toast
 from bot.chat.words import BadWords, OrderWords, order_words
 from bot.orders.desk import Press, Pressed
 from bot.orders.model import Order, OrderRequest, Who
 from bot.orders.rules import Reason
-from kis.errors import KisError
 from kis.models import Balance, OrderBook, OrderKind, Quote, Side
 from kis.symbols import Stock
 
@@ -175,10 +174,6 @@ class Trading:
     async def carry_out(self, pressed: Pressed) -> None:
         """Do what the tap asked for; the order's card tells the rest."""
         await self._desk.carry_out(pressed)
-
-    def failed(self, error: KisError) -> Reply:
-        """The broker could not answer a question."""
-        return Reply(kis_error(error, self._frame.lang))
 
     def usage(self, line: str, example: str) -> Reply:
         """One line of how the command is written."""

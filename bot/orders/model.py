@@ -71,7 +71,6 @@ WATCHED = WORKING | IN_DOUBT | {State.ABSENT}
 """Every order whose next news can only come from the broker's list. ABSENT is watched until its day is over."""
 AT_BROKER = WORKING | {State.FILLED, State.CANCELLED, State.LAPSED}
 """Known to have reached the broker."""
-NEVER_SENT = frozenset({State.NOT_SENT, State.BLOCKED, State.EXPIRED, State.DISCARDED})
 
 
 class Link(StrEnum):
