@@ -298,7 +298,7 @@ def kis_config(settings: Settings) -> KisConfig:
         ws_url=settings.kis_ws_url,
         master_url=settings.kis_master_url or MASTER_URL,
         token_dir=settings.kisbot_data_dir,
-    )
+    ).within_limit()
 
 
 def limits(settings: Settings) -> Limits:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from kis.endpoints import Env, Generation
@@ -22,9 +23,11 @@ WS_URLS = {
     Env.PAPER: "ws://ops.koreainvestment.com:31000",
 }
 MASTER_URL = "https://new.real.download.dws.co.kr/common/master"
+SHORTEST_INTERVALS = {Env.REAL: 1 / 18, Env.PAPER: 1.0}
+"""Seconds between calls that KIS allows (notice of 2026-04-20: 18 a second real, 1 paper)."""
 MIN_INTERVALS = {Env.REAL: 0.2, Env.PAPER: 1.0}
 
-_ACCOUNT = re.compile(r"(\d{8})-?(\d{2})")
+_ACCOUNT = re.compile(r"[0-9]{8}-?[0-9]{2}")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -111,6 +114,17 @@ class KisConfig:
     def rest(self) -> str:
         """The REST host in use, without a closing slash."""
         return (self.rest_url or REST_URLS[self.env]).rstrip("/")
+
+    def within_limit(self) -> Self:
+        """This configuration, if its calls keep to what KIS allows; a simulator on this machine allows anything.
+
+        Raises:
+            Misconfigured: the interval is shorter than KIS's limit.
+        """
+        shortest = SHORTEST_INTERVALS[self.env]
+        if self.interval < shortest - 0.001 and not is_loopback(_host(self.rest)):
+            raise self._wrong(f"is shorter than KIS allows ({shortest:.3f} s)", "KIS_MIN_INTERVAL")
+        return self
 
     @property
     def interval(self) -> float:

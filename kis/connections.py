@@ -120,6 +120,18 @@ def post(url: httpx.URL, headers: HeaderList, content: bytes, trace: Trace | Non
     return httpx.Request("POST", url, headers=headers, content=content, extensions=extensions)
 
 
+def words_of(failure: Exception) -> str:
+    """What became of a request without an answer, in words fit for an error: no address, no secret."""
+    said = type(failure).__name__
+    behind: BaseException | None = failure
+    while behind is not None:
+        if isinstance(behind, ssl.SSLError):
+            reason = getattr(behind, "verify_message", "") or behind.reason or "no TLS"
+            return f"no answer ({said}: TLS, {reason})"
+        behind = behind.__cause__ or behind.__context__
+    return f"no answer ({said})"
+
+
 def proves_not_sent(trace: Trace, failure: Exception) -> bool:
     """Whether it is certain that no byte of a failed request left."""
     return not trace.sent and (trace.begun or isinstance(failure, NEVER_SENT))

@@ -110,7 +110,7 @@ def decoded(content: bytes) -> dict[str, Any] | None:
     """The JSON object of an answer, None where it is none."""
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

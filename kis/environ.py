@@ -54,7 +54,7 @@ def config_from_env(environ: Mapping[str, str] | None = None) -> KisConfig:
         ws_url=value("KIS_WS_URL") or None,
         master_url=value("KIS_MASTER_URL") or MASTER_URL,
         token_dir=Path(folder) if folder else Path.home() / ".kis",
-    )
+    ).within_limit()
 
 
 def _seconds(name: str, text: str) -> float | None:

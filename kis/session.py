@@ -30,6 +30,7 @@ from kis.connections import (
     post,
     proves_not_sent,
     trust,
+    words_of,
 )
 from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
 from kis.envelope import Answer, HeaderList, Headers, Judge, Pages, Trace, clock_offset, decoded
@@ -191,7 +192,7 @@ class Session:
         try:
             response, at = await self._exchange(self._reads, request)
         except (httpx.HTTPError, TimeoutError) as failure:
-            words = f"no answer ({type(failure).__name__})"
+            words = words_of(failure)
             raise self._failed(Unavailable, endpoint, words) from None
         body = decoded(response.content)
         if body is not None and said_yes(body):
@@ -308,7 +309,7 @@ class Session:
         try:
             response, at = await self._exchange(self._writes, request)
         except Exception as failure:  # noqa: BLE001 - whatever broke, the order may be in
-            words = f"no answer ({type(failure).__name__})"
+            words = words_of(failure)
             kind = NotSent if proves_not_sent(trace, failure) else Unknown
             raise self._failed(kind, endpoint, words) from None
         body = decoded(response.content)
@@ -394,6 +395,6 @@ class Session:
             response, _ = await self._exchange(self._reads, request)
         except (httpx.HTTPError, TimeoutError) as failure:
             kind = NotSent if isinstance(failure, NEVER_SENT) else Unavailable
-            words = f"no answer ({type(failure).__name__})"
+            words = words_of(failure)
             raise self._failed(kind, endpoint, words) from None
         return response.status_code, decoded(response.content)

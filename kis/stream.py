@@ -176,7 +176,7 @@ class KisStream:
 
     def _stocks(self, tr_id: str, codes: Iterable[str]) -> set[Topic]:
         given = [codes] if isinstance(codes, str) else list(codes)
-        if not all(_CODE.fullmatch(code) for code in given):
+        if not all(isinstance(code, str) and _CODE.fullmatch(code) for code in given):
             raise self._malformed("that is no stock code")
         return {Topic(tr_id, code) for code in given}
 

@@ -222,10 +222,11 @@ def _unpacked(packed: bytes, market: str) -> list[Stock]:
             entry = archive.getinfo(_FILES[market])
             if entry.file_size > _LARGEST:
                 msg = f"{entry.filename} is too large"
-                raise ValueError(msg)
-            stocks = parse_master(archive.read(entry), market)
-    except (zipfile.BadZipFile, KeyError) as failure:
-        raise ValueError(str(failure)) from None
+                raise ValueError(msg)  # noqa: TRY301 - told as all else is that makes an archive none
+            content = archive.read(entry)
+    except Exception as failure:  # noqa: BLE001 - of a damaged archive, whatever its decompressor raises
+        raise ValueError(str(failure) or type(failure).__name__) from None
+    stocks = parse_master(content, market)
     if not stocks:
         msg = f"{_FILES[market]} is empty"
         raise ValueError(msg)

@@ -222,7 +222,7 @@ def _object(body: bytes) -> dict[str, Any]:
     """A JSON object, or an empty one where the body is none."""
     try:
         read = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
 

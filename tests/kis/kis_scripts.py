@@ -22,10 +22,13 @@ def simulated(folder: Path, **options: Any) -> Iterator[tuple[Simulator, dict[st
     """Serves an account with some shares from a thread of its own, without pace; yields it and the variables."""
     given = {"rate_limit": False, "token_rules": False, "cash": 50_000_000, "holdings": HOLDINGS}
     sim = Simulator(**(given | options))
-    configured = structlog.is_configured()
+    # Whoever captured log lines before has left structlog set up, and a script's KisApi would leave it at that.
+    before = structlog.get_config() if structlog.is_configured() else None
+    structlog.reset_defaults()
     try:
         with start_blocking_portal() as portal, portal.wrap_async_context_manager(sim.serve()) as url:
             yield sim, sim.environ(url) | {"KIS_MIN_INTERVAL": "0", "KISBOT_DATA_DIR": str(folder)}
     finally:
-        if not configured:
-            structlog.reset_defaults()  # a KisApi sends the log lines of a program that says nothing to logging
+        structlog.reset_defaults()  # a KisApi sends the log lines of a program that says nothing to logging
+        if before is not None:
+            structlog.configure(**before)

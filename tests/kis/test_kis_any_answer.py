@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from contextlib import suppress
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kis import KisError, OrderKind
 from tests.kis.kis_answers import INDEX_CHART, INFO, MOVER, NO_CURSOR, PROFIT_DAY, PROFIT_TOTALS, YES
-from tests.kis.kis_wire import Clock, Wire, client, sample
+from tests.kis.kis_wire import TOKEN_PATH, Clock, Wire, client, sample
 
 
 def calls(kis):
@@ -37,6 +38,10 @@ def calls(kis):
         "inquire-psbl-rvsecncl": kis.open_orders,
         "inquire-daily-ccld": lambda: kis.executions(first, end=last),
         "order-cash": lambda: kis.buy("005930", 1, price=None, kind=OrderKind.MARKET),
+        "order-rvsecncl": lambda: kis.cancel("51378"),
+        TOKEN_PATH: kis._session._token.get,
+        "Approval": kis._session.approval,
+        "hashkey": lambda: kis.hashkey({}),
     }
 
 
@@ -59,6 +64,10 @@ WHOLE = {
     "inquire-psbl-rvsecncl": sample("open_orders"),
     "inquire-daily-ccld": sample("executions"),
     "order-cash": sample("order_real"),
+    "order-rvsecncl": sample("cancel_real"),
+    TOKEN_PATH: sample("token"),
+    "Approval": {"approval_key": "00000000-0000-0000-0000-000000000000"},
+    "hashkey": sample("hashkey"),
 }
 ODD = st.one_of(
     st.none(),
@@ -96,11 +105,28 @@ def test_no_answer_raises_anything_but_our_own_errors(path, data, tmp_path):
             inner = inner[step]
         inner[last] = data.draw(ODD)
 
-    async def ask():
-        wire, clock = Wire(), Clock()
-        wire.answer(path, body)
-        async with client(wire, clock, tmp_path, env="real") as kis:
-            with suppress(KisError):
-                await calls(kis)[path]()
+    asyncio.run(ask(path, body, tmp_path))
 
-    asyncio.run(ask())
+
+@pytest.mark.parametrize("path", WHOLE)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(content=b"[" * 99_999, cut=None)
+@example(content=b'{"rt_cd":' * 9_999, cut=None)
+@given(content=st.binary(max_size=60), cut=st.none() | st.integers(0, 99))
+def test_no_bytes_raise_anything_but_our_own_errors(path, content, cut, tmp_path):
+    if cut is not None:
+        whole = json.dumps(WHOLE[path]).encode()
+        content = whole[: len(whole) * cut // 100]
+    asyncio.run(ask(path, content, tmp_path))
+
+
+async def ask(path, body, tmp_path):
+    wire, clock = Wire(), Clock()
+    if path == TOKEN_PATH:
+        wire.forget(path)
+    wire.answer(path, body)
+    async with client(wire, clock, tmp_path, env="real") as kis:
+        with suppress(KisError):
+            await calls(kis)[path]()
+    for file in tmp_path.glob("**/kis-token-*.json"):
+        file.unlink()

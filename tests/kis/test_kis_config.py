@@ -20,6 +20,9 @@ from tests.kis.kis_wire import HOSTS, KEY, SECRET, config
         ({"account": "1234567-01"}, "KIS_ACCOUNT"),
         ({"account": "12345678"}, "KIS_ACCOUNT"),
         ({"account": "12345678-01-1"}, "KIS_ACCOUNT"),
+        ({"account": "１２３４５６７８-０１"}, "KIS_ACCOUNT"),
+        ({"account": "12345678\u201301"}, "KIS_ACCOUNT"),
+        ({"account": "1234567\u0668-01"}, "KIS_ACCOUNT"),
         ({"min_interval": -1}, "KIS_MIN_INTERVAL"),
         ({"min_interval": float("nan")}, "KIS_MIN_INTERVAL"),
         ({"rest_url": "http://openapi.example.com"}, "KIS_REST_URL"),
@@ -73,3 +76,14 @@ def test_what_is_printed_of_it_holds_no_secret(tmp_path):
 def test_it_is_built_with_few_words():
     made = KisConfig(env=Env.PAPER, app_key=KEY, app_secret=SECRET, account="12345678-01")
     assert made.hashkey is False
+
+
+@pytest.mark.parametrize(("env", "allowed", "too_fast"), [("real", 0.056, 0.05), ("paper", 1.0, 0.9)])
+def test_no_setting_makes_us_faster_than_kis_allows_except_at_home(env, allowed, too_fast):
+    given = {"env": Env(env), "app_key": "k", "app_secret": "s", "account": "12345678-01"}
+    assert KisConfig(**given).within_limit()
+    assert KisConfig(**given, min_interval=allowed).within_limit()
+    assert KisConfig(**given, min_interval=0, rest_url="http://127.0.0.1:1").within_limit()
+    with pytest.raises(Misconfigured) as caught:
+        KisConfig(**given, min_interval=too_fast).within_limit()
+    assert caught.value.setting == "KIS_MIN_INTERVAL"

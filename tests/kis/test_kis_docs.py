@@ -17,7 +17,7 @@ from tests.kis.kis_scripts import simulated
 
 DOCS = Path(__file__).parents[2] / "docs" / "kis"
 PAGES = sorted(DOCS.glob("*.md"))
-NAMED = {"quickstart", "quotes", "orders", "account", "errors", "pace", "simulator"}
+NAMED = {"quickstart", "quotes", "stocks", "stream", "orders", "account", "errors", "pace", "simulator"}
 
 
 def text(page):

@@ -18,7 +18,17 @@ def test_an_account_in_its_usual_spellings(account):
 
 
 @pytest.mark.parametrize(
-    "account", ["87654321", "876543210-01", "8765432-01", "8765432a-01", "87654321-1", "87654321_01", "계좌"]
+    "account",
+    [
+        "87654321",
+        "876543210-01",
+        "8765432-01",
+        "8765432a-01",
+        "87654321-1",
+        "87654321_01",
+        "계좌",
+        "８７６５４３２１-０１",
+    ],
 )
 def test_an_account_that_is_none_names_its_setting(account):
     with pytest.raises(Misconfigured, match="KIS_ACCOUNT") as caught:

@@ -324,6 +324,7 @@ async def test_a_yes_without_its_body_is_a_bad_answer(make, wire, broken):
         ("sellable", ("",)),
         ("volume_rank", (-1,)),
         ("volume_rank", (31,)),
+        ("volume_rank", (10_000,)),
         ("fluctuation_rank", (-1,)),
         ("fluctuation_rank", (True,)),
         ("recent_bars", ("005930", 0)),

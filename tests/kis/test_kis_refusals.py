@@ -81,13 +81,30 @@ async def test_a_code_that_settles_nothing_leaves_a_write_unknown(kis, wire, cod
 
 
 @pytest.mark.parametrize("status", [200, 401, 403, 404, 429, 500, 502, 503])
-@pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"[]", b"null", b"{}", b'{"rt_cd', b'{"note": "hello"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>502</html>",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"rt_cd',
+        b'{"note": "hello"}',
+        b"[" * 99_999,
+        b"\xff",
+        b"9" * 9_999,
+    ],
+    ids=lambda body: repr(body[:20]),
+)
 async def test_no_answer_of_kis_leaves_a_write_unknown(kis, wire, body, status):
     assert type(await refused_order(kis, wire, body, status)) is Unknown
     assert len(wire.sent("order-cash")) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"[]", b'{"rt_cd'])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>502</html>", b"[]", b'{"rt_cd', b"[" * 99_999], ids=lambda b: repr(b[:20])
+)
 async def test_no_answer_of_kis_is_asked_again_then_unavailable(kis, wire, body):
     error = await refused_price(kis, wire, body, 502)
     assert type(error) is Unavailable
@@ -110,6 +127,15 @@ async def test_a_no_that_bears_an_order_number_is_unknown(kis, wire):
 async def test_only_zero_is_a_yes_be_it_text_or_number(kis, wire):
     wire.answer("order-cash", sample("order_real") | {"rt_cd": 0})
     assert (await kis.buy("005930", 1, **BUY)).order_no == "0000085100"
+
+
+@pytest.mark.parametrize("rt_cd", ["1", "2", "7", "9", "", "00", "-0", None, False])
+async def test_nothing_but_zero_is_a_yes(kis, wire, rt_cd):
+    wire.answer("inquire-price", sample("price") | {"rt_cd": rt_cd})
+    with pytest.raises(KisError):
+        await kis.price("005930")
+    error = await refused_order(kis, wire, refusal("APBK0952") | {"rt_cd": rt_cd})
+    assert type(error) is (Unknown if rt_cd is None else Refused)
 
 
 SHAPES = {

@@ -99,6 +99,13 @@ async def test_order(make, wire, env, generation, side, kind, price, division, u
     assert (placed.order_no, placed.branch, placed.time) == ("0000085100", "03930", "094414")
 
 
+@pytest.mark.parametrize("code", ["0155E0", "Q500001"])
+async def test_an_order_bears_a_code_with_letters_as_it_is(kis, wire, code):
+    wire.answer("order-cash", sample("order_paper"))
+    await kis.sell(code, 1, price=75_700, kind=OrderKind.LIMIT)
+    assert json.loads(wire.sent("order-cash")[0].content)["PDNO"] == code
+
+
 @pytest.mark.parametrize(("env", "generation"), ALL)
 async def test_cancel_of_all_that_remains(make, wire, env, generation):
     wire.answer("order-rvsecncl", sample("cancel_real"))

@@ -252,7 +252,7 @@ async def test_what_cannot_be_listened_to(tmp_path, clock):
     async with house(tmp_path, clock, config={"hts_id": ""}) as at:
         with pytest.raises(Misconfigured, match="KIS_HTS_ID"):
             at.stream.fill_notices()
-        for wrong in ("5930", "삼성전자", "00593O1234"):
+        for wrong in ("5930", "삼성전자", "00593O1234", 5930, None):
             with pytest.raises(BadRequest):
                 at.stream.trades([wrong])
         with pytest.raises(BadRequest):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
 from datetime import date
 
 import pytest
 import structlog
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kis import Unavailable
@@ -41,9 +42,9 @@ KOSPI = [
 KOSDAQ = [line("KOSDAQ", "247540", "에코프로비엠", base=151_200), line("KOSDAQ", "086520", "에코프로", halted="Y")]
 
 
-def packed(market, lines):
+def packed(market, lines, how=zipfile.ZIP_STORED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w", how) as archive:
         archive.writestr(f"{market.lower()}_code.mst", b"\n".join(lines) + b"\n")
     return file.getvalue()
 
@@ -175,6 +176,22 @@ def test_no_bytes_raise_anything_but_a_value_error(content, market):
     except ValueError:
         return
     assert all(isinstance(stock, Stock) and stock.market == market for stock in stocks)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),
+)
+@example(zipfile.ZIP_DEFLATED, [(60, 255)])
+async def test_no_damage_to_a_file_raises_anything_but_unavailable(tmp_path_factory, how, damage):
+    folder = Folder()
+    content = bytearray(packed("KOSPI", KOSPI, how))
+    for place, byte in damage:
+        content[place % len(content)] = byte
+    folder.files["kospi_code.mst.zip"] = bytes(content)
+    with suppress(Unavailable):
+        assert len(await load(URL, tmp_path_factory.mktemp("copies"), TODAY, fetch=folder)) > 0
 
 
 @given(st.binary(max_size=300))

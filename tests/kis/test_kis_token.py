@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import stat
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -76,6 +76,23 @@ async def test_the_earlier_of_the_two_ends_kis_names_counts(kis, wire, clock):
     assert len(wire.sent(TOKEN_PATH)) == 2
 
 
+@pytest.mark.parametrize("hours", [-25, -1, 1, 23.95, 24, 25, 24 * 365])
+async def test_a_clock_that_is_wrong_by_hours_costs_no_token(kis, wire, clock, hours):
+    """Seen from a fast clock, the end KIS names in words is over when the token comes."""
+    wire.forget(TOKEN_PATH)
+    theirs = clock.now - timedelta(hours=hours)
+    ends = theirs + timedelta(hours=24)
+    day = f"{theirs.astimezone(UTC):%a, %d %b %Y %H:%M:%S} GMT"
+    body = sample("token") | {"access_token_token_expired": f"{ends:%Y-%m-%d %H:%M:%S}"}
+    wire.answer(TOKEN_PATH, body, Date=day)
+    await kis.price("005930")
+    for _ in range(3):
+        clock.now += timedelta(minutes=2)
+        await kis.price("005930")
+    assert len(wire.sent(TOKEN_PATH)) == 1
+    assert kis.clock_offset == -hours * 3600
+
+
 @posix
 async def test_the_file_is_private_and_holds_no_key(kis, tmp_path):
     await kis.price("005930")
@@ -100,7 +117,7 @@ async def test_a_file_open_to_others_is_refused_with_the_remedy(make, wire, tmp_
     assert len(wire.sent(TOKEN_PATH)) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"token": "x"}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b"[" * 99_999, b'{"token": "x"}'])
 async def test_a_broken_file_is_as_good_as_none(make, wire, tmp_path, content):
     await make().price("005930")
     token_file(tmp_path).write_bytes(content)

@@ -8,7 +8,9 @@ import zipfile
 import pytest
 
 from kis import krx
+from kis.sim import Simulator
 from kis.sim.prices import listed
+from kis.symbols import load
 
 TAILS = {"kospi": 227, "kosdaq": 221}
 
@@ -81,3 +83,12 @@ def test_the_table_of_listed_issues_is_sound():
 @pytest.mark.parametrize(("code", "isin"), [("005930", "KR7005930003"), ("000660", "KR7000660001")])
 def test_the_standard_code_has_its_check_digit(code, isin):
     assert next(listing.isin for listing in listed() if listing.code == code) == isin
+
+
+async def test_the_client_s_own_reader_has_the_files_from_the_simulator(tmp_path, clock):
+    sim = Simulator(clock=clock)
+    async with sim.serve() as url:
+        symbols = await load(sim.environ(url)["KIS_MASTER_URL"], tmp_path, clock().date())
+    assert len(symbols) == len(listed())
+    for listing in listed():
+        assert (symbols.get(listing.code).name, symbols.get(listing.code).group) == (listing.name, listing.group)

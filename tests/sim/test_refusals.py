@@ -152,6 +152,17 @@ async def test_a_body_that_cannot_be_built_is_refused(visit, profile, body):
     assert customer.sim.exchange.orders == []
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"[]", b"[" * 99_999, b'{"CANO":', b"\xff"], ids=lambda c: repr(c[:9])
+)
+async def test_a_body_that_is_no_object_is_refused(visit, content):
+    customer = await visit()
+    headers = {**customer.headers, "tr_id": customer.tr["buy"], "content-type": "application/json"}
+    answer = await customer.http.post(ORDER, content=content, headers=headers)
+    assert (answer.status_code, answer.json()["rt_cd"]) == (500, "1")
+    assert customer.sim.exchange.orders == []
+
+
 async def test_body_keys_in_lower_case_are_not_found(visit):
     customer = await visit()
     body = {key.lower(): value for key, value in customer.order_body().items()}
