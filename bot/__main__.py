@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -22,7 +21,7 @@ from bot.settings import BadSettings, Home, Settings, load_settings
 from bot.store.audit import AuditLog
 from bot.store.database import BadDatabase, backup, open_database
 from bot.store.people import LastOwner, People
-from kis.krx import KST
+from kis.config import kst_now
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -191,10 +190,6 @@ def version() -> None:
 # --- users --------------------------------------------------------------------------------------------------------------
 
 
-def _now() -> datetime:
-    return datetime.now(KST)
-
-
 def _database(*, make: bool = False) -> Database:
     """The bot's database; only `make` may begin a new one, and says where."""
     path = Home().database
@@ -210,7 +205,7 @@ def _database(*, make: bool = False) -> Database:
 
 def _people(*, make: bool = False) -> People:
     db = _database(make=make)
-    return People(db, AuditLog(db, _now), _now)
+    return People(db, AuditLog(db, kst_now), kst_now)
 
 
 @users_cli.command("add")
@@ -257,7 +252,7 @@ def audit_show(
     as_json: Annotated[bool, typer.Option("--json", help="한 줄에 JSON 하나 · one JSON object a line")] = False,
 ) -> None:
     """누가 언제 무엇을 했는지 봅니다 · who did what, when (KST)."""
-    for row in AuditLog(_database(), _now).rows(order_id=order, last=last):
+    for row in AuditLog(_database(), kst_now).rows(order_id=order, last=last):
         if as_json:
             typer.echo(json.dumps({**row, "detail": json.loads(row["detail"])}, ensure_ascii=False))
         else:

@@ -89,8 +89,10 @@ class Notifier:
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
-    def _free(self, chat_id: int, _done: asyncio.Task[None]) -> None:
+    def _free(self, chat_id: int, done: asyncio.Task[None]) -> None:
         self._busy.pop(chat_id, None)
+        if not done.cancelled() and done.exception() is not None:
+            log.error("a letter could not be handled; it goes again after the next start", exc_info=done.exception())
         self._news.set()
 
     async def _one(self, letter: Letter) -> None:

@@ -6,13 +6,14 @@ A value comes from the environment, else from `.env` in the working directory, e
 
 import os
 from decimal import Decimal
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from kis.config import is_loopback
 
 REAL_TELEGRAM = "https://api.telegram.org/bot"
 
@@ -21,15 +22,9 @@ class BadSettings(Exception):
     """A setting is missing or cannot be right; the text names it and says what to do, Korean first."""
 
 
-def is_loopback(url: str) -> bool:
+def _at_home(url: str) -> bool:
     """Whether an address can only be this machine: the one place where plain http is harmless."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 class Home(BaseSettings):
@@ -163,9 +158,9 @@ class Settings(Home):
     def _plain_http_stays_home(self) -> Self:
         for name in ("kis_rest_url", "kis_master_url", "telegram_api_base"):
             url = getattr(self, name)
-            if url is not None and not url.startswith("https://") and not is_loopback(url):
+            if url is not None and not url.startswith("https://") and not _at_home(url):
                 raise ValueError(f"{name.upper()}: https is required except on this machine")
-        if self.kisbot_practice and not (self.kis_rest_url and is_loopback(self.kis_rest_url)):
+        if self.kisbot_practice and not (self.kis_rest_url and _at_home(self.kis_rest_url)):
             raise ValueError("KISBOT_PRACTICE: needs KIS_REST_URL on this machine (`kisbot sim`)")
         if self.kisbot_market_hours == "always" and not self.kisbot_practice:
             raise ValueError("KISBOT_MARKET_HOURS: `always` needs KISBOT_PRACTICE")

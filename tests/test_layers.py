@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "kis/sim/frames.py": {"kis.sim", "cryptography"},
     "bot": {"bot", "kis"},
     "bot/__main__.py": {"bot", "kis", "typer", "sqlite_utils"},
-    "bot/settings.py": {"bot.settings", "pydantic_settings"},
+    "bot/settings.py": {"kis.config", "pydantic_settings"},
     "bot/logs.py": {"kis.krx"},
     "bot/app.py": {"bot", "kis", "telegram", "filelock"},
     "bot/doctor.py": {"bot", "kis", "telegram"},

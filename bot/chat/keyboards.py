@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.chat.talk import REFRESH, TICKET, Key, Keys
-from bot.chat.text import Lang, shares, won
+from bot.chat.text import Lang, say, shares, won
 from bot.orders.model import Order
 from kis.models import OrderBook, Quote, Side
 from kis.symbols import Stock
@@ -11,22 +11,18 @@ from kis.symbols import Stock
 QUANTITIES = (1, 5, 10, 50, 100)
 
 
-def _pick(lang: Lang, ko: str, en: str) -> str:
-    return ko if lang == "ko" else en
-
-
 def refresh(command: str, lang: Lang) -> Key:
     """Ask the same again, in place."""
-    return Key(_pick(lang, "🔄 새로고침", "🔄 refresh"), REFRESH + command)
+    return Key(say(lang, "🔄 새로고침", "🔄 refresh"), REFRESH + command)
 
 
 def ticket_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Keys:
     """The two single-use buttons of a ticket; the first says again what it does."""
-    word = {Side.BUY: _pick(lang, "매수", "buy"), Side.SELL: _pick(lang, "매도", "sell")}[order.side]
+    word = {Side.BUY: say(lang, "매수", "buy"), Side.SELL: say(lang, "매도", "sell")}[order.side]
     return (
         (
-            Key(f"✅ {word} {shares(order.quantity, lang)} {_pick(lang, '확인', 'confirm')}", TICKET + confirm),
-            Key(_pick(lang, "✖ 취소", "✖ discard"), TICKET + discard),
+            Key(f"✅ {word} {shares(order.quantity, lang)} {say(lang, '확인', 'confirm')}", TICKET + confirm),
+            Key(say(lang, "✖ 취소", "✖ discard"), TICKET + discard),
         ),
     )
 
@@ -35,8 +31,8 @@ def of_working_order(order: Order, lang: Lang) -> Keys:
     """Under an order that can still fill."""
     return (
         (
-            Key(_pick(lang, "↩️ 주문 취소", "↩️ cancel order"), f"/cancel {order.order_no}"),
-            Key(_pick(lang, "📋 미체결", "📋 open orders"), "/orders"),
+            Key(say(lang, "↩️ 주문 취소", "↩️ cancel order"), f"/cancel {order.order_no}"),
+            Key(say(lang, "📋 미체결", "📋 open orders"), "/orders"),
         ),
     )
 
@@ -45,9 +41,9 @@ def after_fill(code: str, lang: Lang) -> Keys:
     """Under a fill."""
     return (
         (
-            Key(_pick(lang, "💼 잔고", "💼 balance"), "/balance"),
-            Key(_pick(lang, "📈 현재가", "📈 price"), f"/price {code}"),
-            Key(_pick(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Key(say(lang, "💼 잔고", "💼 balance"), "/balance"),
+            Key(say(lang, "📈 현재가", "📈 price"), f"/price {code}"),
+            Key(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
         ),
     )
 
@@ -56,9 +52,9 @@ def of_quote(code: str, lang: Lang) -> Keys:
     """Under a price."""
     return (
         (
-            Key(_pick(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
-            Key(_pick(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
-            Key(_pick(lang, "📊 호가", "📊 book"), f"/book {code}"),
+            Key(say(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
+            Key(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Key(say(lang, "📊 호가", "📊 book"), f"/book {code}"),
         ),
         (refresh(f"/price {code}", lang),),
     )
@@ -68,8 +64,8 @@ def of_book(code: str, lang: Lang) -> Keys:
     """Under an order book."""
     return (
         (
-            Key(_pick(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
-            Key(_pick(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Key(say(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
+            Key(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
             refresh(f"/book {code}", lang),
         ),
     )
@@ -79,8 +75,8 @@ def of_balance(lang: Lang) -> Keys:
     """Under the balance."""
     return (
         (
-            Key(_pick(lang, "📋 미체결", "📋 open orders"), "/orders"),
-            Key(_pick(lang, "🏆 거래량", "🏆 volume"), "/top"),
+            Key(say(lang, "📋 미체결", "📋 open orders"), "/orders"),
+            Key(say(lang, "🏆 거래량", "🏆 volume"), "/top"),
             refresh("/balance", lang),
         ),
     )
@@ -98,7 +94,7 @@ def quantities(side: Side, code: str, tail: str, most: int | None, lang: Lang) -
     row = tuple(Key(shares(one, lang), f"/{side} {code} {one}{tail}") for one in fits)
     if most is None:
         return (row[:3], row[3:])
-    everything = Key(f"{_pick(lang, '전량', 'all')} {shares(most, lang)}", f"/{side} {code} {most}{tail}")
+    everything = Key(f"{say(lang, '전량', 'all')} {shares(most, lang)}", f"/{side} {code} {most}{tail}")
     return (row, (everything,)) if row else ((everything,),)
 
 
@@ -106,12 +102,12 @@ def prices(side: Side, quote: Quote, book: OrderBook, quantity: int, lang: Lang)
     """Ask at what price: at the market, at the last price, or at the best price of the other side."""
     head = f"/{side} {quote.code} {quantity}"
     best = book.asks if side is Side.BUY else book.bids
-    name = _pick(lang, "매도1호가", "best ask") if side is Side.BUY else _pick(lang, "매수1호가", "best bid")
+    name = say(lang, "매도1호가", "best ask") if side is Side.BUY else say(lang, "매수1호가", "best bid")
     rows = [
-        (Key(_pick(lang, "시장가", "market"), f"{head} 시장가"),),
+        (Key(say(lang, "시장가", "market"), f"{head} 시장가"),),
         (
             Key(
-                f"{_pick(lang, '현재가 지정가', 'limit at last')} {won(quote.price, lang)}",
+                f"{say(lang, '현재가 지정가', 'limit at last')} {won(quote.price, lang)}",
                 f"{head} {quote.price}",
             ),
         ),

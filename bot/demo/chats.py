@@ -7,22 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from bot.demo.feed import Feed
     from bot.demo.formatting import Formatted
 
-KST = ZoneInfo("Asia/Seoul")
 _KEPT = 2000  # messages a chat remembers; the oldest go first
 _JOURNAL = 5000  # past appearances of messages, for whoever waits for one that has since been edited
 
 Clock = Callable[[], datetime]
-
-
-def kst_now() -> datetime:
-    """Tell the time in KST."""
-    return datetime.now(KST)
 
 
 @dataclass(frozen=True)

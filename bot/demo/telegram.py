@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from bot.demo import formatting
-from bot.demo.chats import Button, ChatMessage, Chats, Clock, Person, kst_now
+from bot.demo.chats import Button, ChatMessage, Chats, Clock, Person
 from bot.demo.faults import Faults
 from bot.demo.feed import Feed
 from bot.demo.guard import Guard
@@ -25,6 +25,7 @@ from bot.demo.server import serving
 from bot.demo.site import Site
 from bot.demo.updates import CallbackResult, Taps, Updates
 from bot.demo.wire import BotApi, BotCall
+from kis.config import kst_now
 
 if TYPE_CHECKING:
     from collections import deque
