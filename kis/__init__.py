@@ -44,9 +44,11 @@ from kis.models import (
     Side,
     StockStatus,
 )
+from kis.outcome import Outcome
 from kis.profits import DayProfit, PeriodProfit, Sellable
 from kis.records import to_records
 from kis.symbols import Stock, Symbols
+from kis.writes import Receipt, Written
 
 __all__ = [
     "Advice",
@@ -81,10 +83,12 @@ __all__ = [
     "OrderKind",
     "OrderReport",
     "OrderType",
+    "Outcome",
     "PeriodProfit",
     "PlacedOrder",
     "Quote",
     "RankedStock",
+    "Receipt",
     "Refused",
     "Sellable",
     "Side",
@@ -97,6 +101,7 @@ __all__ = [
     "Unavailable",
     "Unknown",
     "Unsupported",
+    "Written",
     "config_from_env",
     "kst_now",
     "to_records",

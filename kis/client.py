@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from calendar import monthrange
-from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from kis import endpoints as api
 from kis.caller import all_of
-from kis.codes import NO_ROWS, code_of, order_no_of
+from kis.codes import NO_ROWS, code_of
 from kis.config import KisConfig, kst_now
-from kis.errors import Unknown
 from kis.models import Balance, BuyingPower, OpenOrder, OrderKind, OrderReport, PlacedOrder, Side
 from kis.profits import PeriodProfit, Sellable
 from kis.quotations import Quotations
@@ -24,6 +20,7 @@ if TYPE_CHECKING:
 
     from kis.endpoints import Endpoint
     from kis.requests import Params
+    from kis.writes import Receipt, Written
 
 __all__ = ["KisClient", "KisConfig", "kst_now"]
 
@@ -35,7 +32,7 @@ class KisClient(Quotations):
 
     Every method raises `Refused` (or one of its kinds) where KIS said no. Reads raise `Unavailable` or
     `BadAnswer` where there is no answer to trust; orders raise `NotSent` where nothing left this machine, and
-    `Unknown` where the order may be in.
+    `Unknown` where the order may be in. `send` alone raises nothing: its result is a receipt.
     """
 
     async def balance(self) -> Balance:
@@ -198,11 +195,57 @@ class KisClient(Quotations):
         return await self._order(api.REVISE_CANCEL, body)
 
     async def _order(self, endpoint: Endpoint, body: Params) -> PlacedOrder:
-        answer = await self._session.write(endpoint, body)
-        if order_no_of(answer.body):
-            with suppress(ValidationError):
-                return PlacedOrder.model_validate(answer.body["output"])
-        raise Unknown("taken, but without an order number", endpoint=endpoint.name, env=self.env.value)
+        receipt = await self._session.sending.write(endpoint, body)
+        return PlacedOrder(order_no=receipt.order_no, branch=receipt.branch, time=receipt.time)
+
+    def written(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> Written:
+        """An order as the bytes `send` will send; nothing is sent yet. Arguments are those of `place`.
+
+        Raises:
+            BadRequest: KIS could not take it.
+        """
+        endpoint = api.BUY if side is Side.BUY else api.SELL
+        return self._session.sending.written(endpoint, self._requests.order(endpoint, code, quantity, price, kind))
+
+    def written_cancel(
+        self,
+        order_no: str,
+        *,
+        branch: str = "",
+        quantity: int | None = None,
+        kind: OrderKind = OrderKind.LIMIT,
+        venue: str = "KRX",
+    ) -> Written:
+        """A cancel as the bytes `send` will send. Arguments are those of `cancel`, errors those of `written`."""
+        body = self._requests.cancellation(order_no, branch, quantity, kind, venue)
+        return self._session.sending.written(api.REVISE_CANCEL, body)
+
+    def written_revision(
+        self,
+        order_no: str,
+        *,
+        branch: str = "",
+        quantity: int | None = None,
+        price: int | None,
+        kind: OrderKind = OrderKind.LIMIT,
+        venue: str = "KRX",
+    ) -> Written:
+        """A revision as the bytes `send` will send. Arguments are those of `revise`, errors those of `written`."""
+        body = self._requests.revision(order_no, branch, quantity, price, kind, venue)
+        return self._session.sending.written(api.REVISE_CANCEL, body)
+
+    async def send(self, written: Written) -> Receipt:
+        """Sends what was written once, and tells what became of it; for a caller who decides on retries.
+
+        There is at most one post, on a connection of its own. What stands in its way (no token to be had, a closed
+        client, a body that another client wrote) is a receipt that says NOT_SENT. A token KIS refused is dropped, so
+        that the next call has a new one, and a refusal for the rate slows all calls down.
+
+        Raises:
+            asyncio.CancelledError: the caller was cancelled. A write under way is sent to its end all the same, and
+                its receipt is lost: what became of it is not known.
+        """
+        return await self._session.sending.send(written)
 
     async def hashkey(self, body: Mapping[str, str]) -> str:
         """KIS's hash of an order's body; KIS no longer asks for it."""

@@ -13,14 +13,57 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NO_ROWS = "KIOK0560"
+LEDGER_THROTTLE = "EGW00215"
+TOKEN_THROTTLE = "EGW00133"  # noqa: S105 - a code of KIS, no password
+TIMED_OUT = frozenset({"EGW00301", "EGW00302"})
+"""KIS's gateway heard nothing from behind it, and tells the customer to look whether the last order is in."""
+SEEN_REFUSALS = frozenset(
+    {
+        "APBK0344",
+        "APBK0400",
+        "APBK0406",
+        "APBK0506",
+        "APBK0656",
+        "APBK0918",
+        "APBK0919",
+        "APBK0927",
+        "APBK0952",
+        "APBK0963",
+        "APBK1234",
+        "APBK1359",
+        "APBK1497",
+        "APBK1744",
+        "APBK1943",
+        "APBK3013",
+        "40030000",
+        "40070000",
+        "40100000",
+        "40240000",
+        "40250000",
+        "40320000",
+        "40330000",
+        "40570000",
+        "40580000",
+    }
+)
+"""The ledger's refusals of orders that stand in captured answers: a no with one of these is believed as it is.
+
+Lists of codes in circulation contradict each other, so that a code enters here when it has been seen, not before.
+"""
 
 _CODE_LIKE = re.compile(r"[A-Z]{3,4}\d{4,5}")
 _GATEWAY = ("EGW", "OPSQ", "IGW")
 _AUTH_STATUS = frozenset({401, 403})
+_NUMBERS = frozenset({"ODNO", "SOR_ODNO"})
 
 
 class Verdict(Enum):
-    """What a refusal says about our request, and about whether it was carried out."""
+    """Refusals by the ledger or the exchange that are believed at once: nothing happened.
+
+Most stand in captured answers. APBK1234, APBK1497, APBK1744, 40240000 and 40250000 are known from other programs' tables
+only, APBK0344, APBK0406 and 40320000 from texts that agree; all of them speak of orders that cannot exist (no means, no
+such stock, not allowed). A code that is in doubt is left out here, and costs its reader two readings of the list.
+"""
 
     THROTTLED = auto()  # too fast: not processed
     TOKEN = auto()  # the access token: refused before processing
@@ -32,7 +75,7 @@ class Verdict(Enum):
     OPAQUE = auto()  # none of the above is certain
 
 
-_THROTTLE = ("EGW00133", "EGW00201", "EGW00215")
+_THROTTLE = (TOKEN_THROTTLE, "EGW00201", LEDGER_THROTTLE)
 _TOKEN = ("EGW00121", "EGW00122", "EGW00123")
 _TRANSIENT = (
     "EGW00001",
@@ -41,8 +84,7 @@ _TRANSIENT = (
     "EGW00203",
     "EGW00204",
     "EGW00300",
-    "EGW00301",
-    "EGW00302",
+    *TIMED_OUT,
     "EGW00316",
     "OPSQ0001",
     *(f"OPSQ{n:04}" for n in range(3, 12)),
@@ -53,7 +95,7 @@ _TRANSIENT = (
     "IGW00009",  # the answer could not be built, which tells nothing of the order
 )
 # Codes of success: beside an `rt_cd` that says no they contradict it.
-_DONE = ("APBK0013", "40590000", "40600000")
+_DONE = ("APBK0013", "APBK2938", "40590000", "40600000", "40620000", "40630000")
 _MALFORMED = (
     "EGW00101",
     *(f"EGW{n:05}" for n in range(106, 121)),
@@ -101,16 +143,35 @@ _VERDICTS = (
 
 def said_yes(body: Mapping[str, Any]) -> bool:
     """Whether an answer is a success: `rt_cd` "0", and nothing else is."""
-    return str(body.get("rt_cd")).strip() == "0"
+    said = body.get("rt_cd")
+    return said.strip() == "0" if isinstance(said, str) else type(said) is int and said == 0
+
+
+def enveloped(body: Mapping[str, Any]) -> bool:
+    """Whether an answer has KIS's whole envelope, `rt_cd` and `msg_cd`."""
+    code = body.get("msg_cd")
+    return isinstance(body.get("rt_cd"), str | int) and isinstance(code, str) and bool(code.strip())
 
 
 def order_no_of(body: Mapping[str, Any]) -> str:
-    """The order number an answer to an order bears, "" where it bears none."""
+    """The order number an answer to an order bears, without leading zeros; "" where it bears none."""
     output = body.get("output")
     if not isinstance(output, dict):
         return ""
     number = output.get("ODNO") or output.get("odno")
-    return number.strip().lstrip("0") if isinstance(number, str) else ""
+    bare = number.strip().lstrip("0") if isinstance(number, str) else ""
+    return bare if bare.isascii() and bare.isdigit() else ""
+
+
+def bears_order_no(body: Mapping[str, Any]) -> bool:
+    """Whether anything in an answer may be an order's number, be it written as none is: a no then settles nothing."""
+    output = body.get("output")
+    return any(
+        name.upper() in _NUMBERS and (value.strip(" 0") if isinstance(value, str) else value)
+        for row in (output if isinstance(output, list) else [output])
+        if isinstance(row, dict)
+        for name, value in row.items()
+    )
 
 
 def code_of(body: Mapping[str, Any]) -> str | None:
@@ -133,6 +194,11 @@ def message_of(body: Mapping[str, Any]) -> str:
         if isinstance(words, str) and words.strip():
             return words.strip()
     return ""
+
+
+def told_by(code: str) -> Verdict | None:
+    """What a code means by itself; None where it is not among those that mean the same beside every call."""
+    return _VERDICTS.get(code)
 
 
 def verdict(code: str | None, *, status: int, answered: bool) -> Verdict:

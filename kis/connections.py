@@ -102,11 +102,11 @@ def for_reads(context: ssl.SSLContext, stand_in: Transport | None) -> Reader:
     return Reader(stand_in or Connections(context))
 
 
-def for_writes(context: ssl.SSLContext, stand_in: Transport | None) -> httpx.AsyncClient:
-    """A client that opens a connection for each call; `stand_in` takes the place of the network."""
+def for_writes(context: ssl.SSLContext, stand_in: Transport | None) -> Reader:
+    """Opens a connection for each call; `stand_in` takes the place of the network."""
     # A kept connection the server has just closed would make an order's fate unknown for nothing.
     fresh = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(verify=context, trust_env=False, limits=fresh, transport=stand_in)
+    return Reader(stand_in or httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=fresh))
 
 
 def get(url: httpx.URL, headers: HeaderList) -> httpx.Request:

@@ -8,11 +8,24 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kis.codes import Verdict, code_of, message_of, order_no_of, setting_of, verdict
+from kis.codes import (
+    LEDGER_THROTTLE,
+    TOKEN_THROTTLE,
+    Verdict,
+    bears_order_no,
+    code_of,
+    message_of,
+    order_no_of,
+    said_yes,
+    setting_of,
+    verdict,
+)
+from kis.crash import at
 from kis.errors import (
     BadRequest,
     KisError,
     Misconfigured,
+    NotSent,
     Refused,
     Throttled,
     TokenRejected,
@@ -20,6 +33,9 @@ from kis.errors import (
     Unknown,
     Unsupported,
 )
+from kis.fields import padded
+from kis.outcome import Outcome, classify
+from kis.writes import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,9 +47,10 @@ if TYPE_CHECKING:
 
 HeaderList = list[tuple[bytes, bytes]]
 
-_LEDGER_THROTTLE = "EGW00215"
-_TOKEN_THROTTLE = "EGW00133"  # noqa: S105 - a code of KIS, no password
 _LONGEST_MESSAGE = 200
+_LONGEST_CODE = 16
+_LONGEST_ANSWER = 2_000
+_MASK = "…"
 # A status decides for reads only, and only where there is no word of KIS's.
 _BY_STATUS: dict[int, type[KisError]] = {401: TokenRejected, 403: TokenRejected, 429: Throttled}
 _BY_VERDICT: dict[Verdict, type[KisError]] = {
@@ -41,6 +58,16 @@ _BY_VERDICT: dict[Verdict, type[KisError]] = {
     Verdict.TOKEN: TokenRejected,
     Verdict.MALFORMED: BadRequest,
     Verdict.BUSINESS: Refused,
+}
+_BY_OUTCOME: dict[Outcome, type[KisError]] = {
+    Outcome.THROTTLED: Throttled,
+    Outcome.TOKEN: TokenRejected,
+    Outcome.NOT_SENT: NotSent,
+}
+# Where the process may be made to end (`kis.crash`) while a write is on its way.
+_CRASH_POINTS = {
+    "http11.send_request_headers.started": "socket_open",
+    "http11.send_request_body.complete": "all_sent",
 }
 
 
@@ -104,6 +131,8 @@ class Trace:
         self.begun = True
         if not event.startswith("connection."):
             self.sent = True
+            if event in _CRASH_POINTS:
+                at(_CRASH_POINTS[event])
 
 
 def decoded(content: bytes) -> dict[str, Any] | None:
@@ -140,25 +169,67 @@ class Judge:
             pace: learns of every rate refusal.
         """
         self._env = config.env.value
-        self._secrets = (config.app_key, config.app_secret, config.cano)
+        secrets = (config.app_key, config.app_secret, config.cano)
+        # In JSON a slash may stand behind a backslash.
+        self._secrets = tuple(dict.fromkeys([*secrets, *(secret.replace("/", "\\/") for secret in secrets)]))
         self._pace = pace
 
     def read(self, endpoint: Endpoint, status: int, body: dict[str, Any] | None) -> KisError:
         """The error of a read: what is not certain is `Unavailable`."""
         return self._error(endpoint, status, body, Unavailable)
 
-    def write(self, endpoint: Endpoint, status: int, body: dict[str, Any] | None) -> KisError:
-        """The error of a write: what KIS's code does not make certain is `Unknown`."""
-        error = self._error(endpoint, status, body, Unknown)
-        if body is None or not order_no_of(body):
-            return error
-        return Unknown(
-            f"refused, yet with an order number: {error.message}",
-            code=error.code,
+    def receipt(self, status: int, content: bytes, token: str, seconds: float) -> Receipt:
+        """What an answer to a write makes of it.
+
+        Args:
+            status: HTTP status.
+            content: the answer as it came.
+            token: the access token in use, which must not be told either.
+            seconds: how long the answer took.
+        """
+        body = decoded(content)
+        outcome = classify(sent=True, status=status, body=body)
+        answer = self._masked(content.decode(errors="replace"), token)[:_LONGEST_ANSWER]
+        if body is None:
+            return Receipt(
+                outcome, message=_no_answer(status), status=status, sent=True, answer=answer, seconds=seconds
+            )
+        return Receipt(
+            outcome,
+            *(_placed(body) if outcome is Outcome.PLACED else ("", "", "")),
+            code=self._masked(code_of(body) or "", token)[:_LONGEST_CODE],
+            message=self._words(outcome, status, body, token),
             status=status,
-            endpoint=endpoint.name,
-            env=self._env,
+            sent=True,
+            answer=answer,
+            seconds=seconds,
         )
+
+    def _words(self, outcome: Outcome, status: int, body: dict[str, Any], token: str) -> str:
+        words = self._clean(message_of(body), token)
+        if outcome is Outcome.PLACED:
+            return words
+        if said_yes(body):
+            return "taken, but without an order number"
+        if code_of(body) is None and body.get("rt_cd") is None:
+            return _no_answer(status)
+        words = words or _no_words(status)
+        return f"refused, yet with an order number: {words}"[:_LONGEST_MESSAGE] if bears_order_no(body) else words
+
+    def write(self, endpoint: Endpoint, receipt: Receipt) -> KisError:
+        """The error a receipt amounts to, for those who ask for exceptions; of a claim, the ledger's is believed."""
+        code = receipt.code or None
+        outcome = receipt.outcome
+        where: dict[str, Any] = {"code": code, "status": receipt.status, "endpoint": endpoint.name, "env": self._env}
+        meaning = verdict(code, status=0, answered=True)
+        if outcome is Outcome.MISCONFIGURED:
+            return Misconfigured(receipt.message, setting=setting_of(code), **where)
+        if meaning is Verdict.UNSUPPORTED and outcome is Outcome.REFUSED:
+            return Unsupported(receipt.message, alternative=endpoint.alternative, **where)
+        kind = _BY_OUTCOME.get(outcome, Unknown)
+        if outcome is Outcome.REFUSED or (outcome is Outcome.CLAIMED and meaning is Verdict.BUSINESS):
+            kind = _BY_VERDICT[meaning]
+        return kind(receipt.message, **where)
 
     def token(self, endpoint: Endpoint, status: int, body: dict[str, Any] | None) -> KisError:
         """The error of a token request: refused for reasons of access, it is the key."""
@@ -185,18 +256,40 @@ class Judge:
             kind = uncertain if uncertain is Unknown else _BY_STATUS.get(status, uncertain)
             if kind is Throttled:
                 self._pace.throttled()
-            return kind(f"HTTP {status} without an answer of KIS's", **where)
-        words = self._clean(message_of(body)) or f"refused without a word (HTTP {status})"
+            return kind(_no_answer(status), **where)
+        words = self._clean(message_of(body)) or _no_words(status)
         meaning = verdict(code, status=status, answered=answered)
         if meaning is Verdict.SETTING:
             return Misconfigured(words, setting=setting_of(code), **where)
         if meaning is Verdict.UNSUPPORTED:
             return Unsupported(words, alternative=endpoint.alternative, **where)
-        if meaning is Verdict.THROTTLED and code != _TOKEN_THROTTLE:
-            self._pace.throttled(ledger=code == _LEDGER_THROTTLE)
+        if meaning is Verdict.THROTTLED and code != TOKEN_THROTTLE:
+            self._pace.throttled(ledger=code == LEDGER_THROTTLE)
         return _BY_VERDICT.get(meaning, uncertain)(words, **where)
 
-    def _clean(self, words: str) -> str:
-        for secret in self._secrets:
-            words = words.replace(secret, "…")
-        return words[:_LONGEST_MESSAGE]
+    def _clean(self, words: str, *more: str) -> str:
+        return self._masked(words, *more)[:_LONGEST_MESSAGE]
+
+    def _masked(self, words: str, *more: str) -> str:
+        for secret in (*self._secrets, *more):
+            words = words.replace(secret, _MASK)
+        return words
+
+
+def _placed(body: dict[str, Any]) -> tuple[str, str, str]:
+    """Number, branch and time of an order taken; the portal prints the names in lower case, captures have upper."""
+    output = {name.upper(): value for name, value in body["output"].items()}
+    branch, time = output.get("KRX_FWDG_ORD_ORGNO"), output.get("ORD_TMD")
+    return (
+        padded(order_no_of(body)),
+        branch.strip() if isinstance(branch, str) else "",
+        time.strip() if isinstance(time, str) else "",
+    )
+
+
+def _no_answer(status: int) -> str:
+    return f"HTTP {status} without an answer of KIS's"
+
+
+def _no_words(status: int) -> str:
+    return f"refused without a word (HTTP {status})"

@@ -260,25 +260,52 @@ def _evening(local: datetime, begins: datetime) -> Session:
     return Session.CLOSED
 
 
-def takes_orders(session: Session) -> bool:
-    """Whether plain limit (00) and market (01) orders are taken; other sessions have types of their own."""
-    return session in _TAKING_ORDERS
+def takes_orders(session: Session, *, auctions: bool = True) -> bool:
+    """Whether plain limit (00) and market (01) orders are taken; other sessions have types of their own.
+
+    With `auctions` False only continuous trading counts: in an auction an order fills at one price nobody knows yet.
+    """
+    return session in _TAKING_ORDERS if auctions else session is Session.REGULAR
 
 
 _TAKING_ORDERS = frozenset({Session.OPENING_AUCTION, Session.REGULAR, Session.CLOSING_AUCTION})
+_MIDNIGHT = timedelta(seconds=10)
 
 
-def next_open(moment: datetime) -> datetime:
-    """When orders are next taken anew: the start, after `moment`, of an opening auction (KST).
+def at_edge(moment: datetime, seconds: float = 5) -> bool:
+    """Whether the exchange is about to change its session, or just has: an order sent now may land in either.
+
+    The edges are the open, the start of the closing auction and the close of that day, `seconds` each way and both
+    ends included, and on every day the ten seconds on either side of midnight, when order numbers begin anew.
 
     Raises:
         ValueError: the datetime is naive.
     """
     local = _local(moment)
+    since = local - datetime.combine(local.date(), time(), KST)
+    if since <= _MIDNIGHT or since >= _ONE_DAY - _MIDNIGHT:
+        return True
+    if not is_trading_day(local.date()):
+        return False
+    opens, closes = (datetime.combine(local.date(), at, KST) for at in hours(local.date()))
+    margin = timedelta(seconds=seconds)
+    return any(abs(local - edge) <= margin for edge in (opens, closes - _CLOSING_AUCTION, closes))
+
+
+def next_open(moment: datetime, *, auctions: bool = True) -> datetime:
+    """When orders are next taken anew: the start, after `moment`, of an opening auction (KST).
+
+    With `auctions` False it is the start of continuous trading.
+
+    Raises:
+        ValueError: the datetime is naive.
+    """
+    local = _local(moment)
+    lead = _AUCTION_LEAD if auctions else timedelta()
     day = local.date()
     while True:
         if is_trading_day(day):
-            starts = datetime.combine(day, hours(day).open, KST) - _AUCTION_LEAD
+            starts = datetime.combine(day, hours(day).open, KST) - lead
             if starts > local:
                 return starts
         day += _ONE_DAY

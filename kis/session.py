@@ -1,8 +1,7 @@
 """The only door to KIS's REST hosts: token, pace, timeouts, retries; answers become results or errors.
 
-Reads are asked again where that may help. Writes go out once: again only where it is proven that no byte
-left, or where KIS refused the token before processing. Whatever else befalls a write is `Unknown`, for the
-caller to resolve by reading.
+Reads are asked again here where that may help. What becomes of writes stands in `kis.sending`; they share the
+token and the pace with the reads, and no connection with anything.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx
-import structlog
 
+from kis.attempts import Attempts
 from kis.codes import NO_ROWS, code_of, said_yes
 from kis.connections import (
     NEVER_SENT,
@@ -28,12 +27,12 @@ from kis.connections import (
     for_writes,
     get,
     post,
-    proves_not_sent,
     trust,
     words_of,
 )
+from kis.crash import armed, at
 from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
-from kis.envelope import Answer, HeaderList, Headers, Judge, Pages, Trace, clock_offset, decoded
+from kis.envelope import Answer, HeaderList, Headers, Judge, Pages, clock_offset, decoded
 from kis.errors import (
     BadAnswer,
     BadRequest,
@@ -42,31 +41,29 @@ from kis.errors import (
     Throttled,
     TokenRejected,
     Unavailable,
-    Unknown,
     Unsupported,
 )
 from kis.flight import LONGEST_AGE, Flights, Recent
 from kis.pace import Pace
+from kis.sending import Sending
 from kis.token import TokenKeeper
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from datetime import datetime
 
     from kis.config import KisConfig
     from kis.endpoints import Lane
+    from kis.envelope import Trace
 
 __all__ = ["Session", "Transport", "download"]
 
-_log = structlog.get_logger(__name__)
 _Reply = tuple[int, dict[str, Any] | None]  # HTTP status, and the JSON object if there is one
 # httpx writes each URL at INFO, and KIS's URLs hold the account number.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _WHOLE_CALL = 16.0  # seconds: an answer that drips never trips the read timeout
-_BACK_OFF = (0.5, 1.0, 2.0)
-_BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
 _MOST_PAGES = 20
 _NO_CURSOR = frozenset({"", "^^"})
 _MORE = frozenset({"F", "M"})
@@ -82,8 +79,25 @@ class _Question(NamedTuple):
     follow: bool
 
 
+class _Halves(httpx.AsyncByteStream):
+    """A body that leaves in two parts, for fault runs that end the process between them."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        half = len(self._content) // 2
+        yield self._content[:half]
+        at("half_body")
+        yield self._content[half:]
+
+
 class Session:
-    """Speaks to one environment with one app key."""
+    """Speaks to one environment with one app key.
+
+    Attributes:
+        sending: the orders' way out.
+    """
 
     def __init__(
         self,
@@ -106,8 +120,7 @@ class Session:
         self._config = config
         self._env = config.env.value
         self._clock = clock
-        self._sleep = sleep
-        self._rng = rng
+        self._attempts = partial(Attempts, clock, sleep, rng)
         self._pace = Pace(config.interval, ledger_interval=config.ledger_interval)
         self._token = TokenKeeper(config, self._issue_token, clock=clock, sleep=sleep)
         self._headers = Headers(config.app_key, config.app_secret)
@@ -118,14 +131,22 @@ class Session:
         self._recent: Recent[_Question, Answer] = Recent(clock)
         self._url = lru_cache(maxsize=512)(httpx.URL)
         self._dates: deque[tuple[str, datetime, datetime]] = deque(maxlen=20)
-        self._under_way: set[asyncio.Task[Answer]] = set()
         self._closed = False
+        self.sending = Sending(
+            config,
+            post=self._post,
+            hashed=self.hash,
+            token=self._token,
+            pace=self._pace,
+            headers=self._headers,
+            judge=self._judge,
+            attempts=self._attempts,
+        )
 
     async def close(self) -> None:
         """Waits for writes under way, then closes the connections."""
         self._closed = True
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        await self.sending.close()
         await self._flights.close(lambda key: Unavailable("the session is closed", endpoint=key.name, env=self._env))
         await self._token.close()
         await self._reads.aclose()
@@ -164,9 +185,8 @@ class Session:
 
     async def _ask(self, question: _Question, endpoint: Endpoint) -> Answer:
         url = self._url(self._config.rest + question.query)
-        started = self._clock()
+        attempts = self._attempts()
         renewed = False
-        retries = 0
         while True:
             token = await self._token.get()
             await self._pace.turn(endpoint.lane, ledger=endpoint.ledger)
@@ -181,8 +201,7 @@ class Session:
                 renewed = True
                 await self._token.drop(token)
             except (Throttled, Unavailable) as failure:
-                await self._pause(failure, retries, started)
-                retries += 1
+                await attempts.pause(failure)
             else:
                 if not endpoint.ledger:
                     self._recent.keep(question, answer)
@@ -242,84 +261,9 @@ class Session:
             seen.add(cursor)
         raise self._failed(BadAnswer, endpoint, f"there are more than {_MOST_PAGES} pages", status)
 
-    async def write(self, endpoint: Endpoint, body: Mapping[str, str]) -> Answer:
-        """Sends an order once, on a connection of its own.
-
-        A caller that is cancelled leaves an order under way alone: it is sent to its end, unheard.
-
-        Raises:
-            Refused: KIS said no: nothing happened. A throttle is not tried again here.
-            NotSent: no byte left, in up to four attempts.
-            Unknown: it may have happened.
-        """
-        tr_id = self._offered(endpoint)
-        content = json.dumps(body, ensure_ascii=False).encode()
-        started = self._clock()
-        renewed = False
-        retries = 0
-        while True:
-            token, hashed = await self._ready(endpoint, content)
-            trace = Trace()
-            headers = self._headers.full(token, tr_id, hashed=hashed)
-            request = post(self._url(self._config.rest + endpoint.path), headers, content, trace)
-            try:
-                return await self._to_its_end(endpoint, request, trace)
-            except TokenRejected:
-                if renewed:
-                    raise
-                renewed = True
-                await self._forget(endpoint, token)
-            except NotSent as failure:
-                await self._pause(failure, retries, started)
-                retries += 1
-
-    async def _ready(self, endpoint: Endpoint, content: bytes) -> tuple[str, str]:
-        """Token, hash if wanted, and our turn: without them nothing is sent."""
-        try:
-            token = await self._token.get()
-            hashed = await self.hash(content, endpoint.lane) if self._config.hashkey else ""
-        except (Throttled, Unavailable) as failure:
-            raise self._failed(NotSent, endpoint, failure.message) from failure
-        await self._pace.turn(endpoint.lane)
-        if self._closed:
-            raise self._failed(NotSent, endpoint, "the session is closed")
-        return token, hashed
-
-    async def _forget(self, endpoint: Endpoint, token: str) -> None:
-        try:
-            await self._token.drop(token)
-        except (Throttled, Unavailable) as failure:
-            raise self._failed(NotSent, endpoint, failure.message) from failure
-
-    async def _to_its_end(self, endpoint: Endpoint, request: httpx.Request, trace: Trace) -> Answer:
-        sending = asyncio.create_task(self._write_once(endpoint, request, trace))
-        self._under_way.add(sending)
-        sending.add_done_callback(self._under_way.discard)
-        try:
-            return await asyncio.shield(sending)
-        except asyncio.CancelledError:
-            sending.add_done_callback(lambda task: self._unheard(endpoint, task))
-            raise
-
-    def _unheard(self, endpoint: Endpoint, sending: asyncio.Task[Answer]) -> None:
-        outcome = "cancelled" if sending.cancelled() else type(sending.exception()).__name__
-        _log.warning("write_answered_unheard", endpoint=endpoint.name, env=self._env, error=outcome)
-
-    async def _write_once(self, endpoint: Endpoint, request: httpx.Request, trace: Trace) -> Answer:
-        try:
-            response, at = await self._exchange(self._writes, request)
-        except Exception as failure:  # noqa: BLE001 - whatever broke, the order may be in
-            words = words_of(failure)
-            kind = NotSent if proves_not_sent(trace, failure) else Unknown
-            raise self._failed(kind, endpoint, words) from None
-        body = decoded(response.content)
-        if body is not None and said_yes(body):
-            return Answer(body, more=False, at=at, status=response.status_code)
-        raise self._judge.write(endpoint, response.status_code, body)
-
     def _offered(self, endpoint: Endpoint) -> str:
         if self._closed:
-            raise self._failed(NotSent if endpoint.writes else Unavailable, endpoint, "the session is closed")
+            raise self._failed(Unavailable, endpoint, "the session is closed")
         tr_id = endpoint.tr_id(self._config.env, self._config.generation)
         if tr_id is None:
             words = f"KIS does not offer this on {self._env}"
@@ -329,19 +273,7 @@ class Session:
     def _failed(self, kind: type[KisError], endpoint: Endpoint, words: str, status: int | None = None) -> KisError:
         return kind(words, status=status, endpoint=endpoint.name, env=self._env)
 
-    async def _pause(self, failure: KisError, retries: int, started: datetime) -> None:
-        """Waits before another attempt, or raises the failure where there is to be none."""
-        if retries >= len(_BACK_OFF):
-            raise failure
-        delay = _BACK_OFF[retries] * self._rng.uniform(0.8, 1.2)
-        if (self._clock() - started).total_seconds() + delay > _BUDGET:
-            raise failure
-        _log.info("asking_again", endpoint=failure.endpoint, after=round(delay, 2), reason=str(failure))
-        await self._sleep(delay)
-
-    async def _exchange(
-        self, client: Reader | httpx.AsyncClient, request: httpx.Request
-    ) -> tuple[httpx.Response, datetime]:
+    async def _exchange(self, client: Reader, request: httpx.Request) -> tuple[httpx.Response, datetime]:
         before = self._clock()
         async with asyncio.timeout(_WHOLE_CALL):
             response = await client.send(request)
@@ -350,6 +282,13 @@ class Session:
         if date is not None:
             self._dates.append((date, before, after))
         return response, after
+
+    async def _post(self, endpoint: Endpoint, headers: HeaderList, content: bytes, trace: Trace) -> tuple[int, bytes]:
+        request = post(self._url(self._config.rest + endpoint.path), headers, content, trace)
+        if armed():
+            request.stream = _Halves(content)
+        response, _ = await self._exchange(self._writes, request)
+        return response.status_code, response.content
 
     async def _issue_token(self) -> dict[str, Any]:
         keys = {"appkey": self._config.app_key, "appsecret": self._config.app_secret}

@@ -14,10 +14,13 @@ import httpx
 
 from kis.client import KisClient
 from kis.config import KisConfig
+from kis.fields import OrderKind, Side
 from kis.krx import KST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kis.writes import Written
 
 DATA = Path(__file__).parent / "data"
 KEY = "PSkey" + "k" * 31
@@ -116,6 +119,11 @@ def client(wire: Wire, clock: Clock, tmp_path: Path, **changes: Any) -> KisClien
         rng=Random(7),
         transport=httpx.MockTransport(wire),
     )
+
+
+def order(kis: KisClient) -> Written:
+    """One share, written by a client."""
+    return kis.written(Side.BUY, "005930", 1, price=75_700, kind=OrderKind.LIMIT)
 
 
 def refusal(code: str, *, rt_cd: str = "1", words: str = "거부") -> dict[str, str]:

@@ -68,6 +68,11 @@ def test_every_method_and_every_error_is_told_of_and_no_other():
     assert {name for name in errors if f"| `{name}` |" not in text(DOCS / "errors.md")} == set()
 
 
+def test_every_outcome_of_a_sending_is_told_of_and_no_other():
+    told = re.findall(r"^\| `([a-z_]+)` \|", text(DOCS / "orders.md"), re.MULTILINE)
+    assert told == [outcome.value for outcome in kis.Outcome]
+
+
 def test_every_setting_of_a_script_is_told_of():
     source = (DOCS.parents[1] / "kis" / "environ.py").read_text(encoding="utf-8")
     assert {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -174,6 +174,39 @@ def test_plain_orders_are_taken_from_the_opening_to_the_closing_auction():
     assert taking == {Session.OPENING_AUCTION, Session.REGULAR, Session.CLOSING_AUCTION}
 
 
+def test_without_the_auctions_only_continuous_trading_takes_orders():
+    assert {session for session in Session if krx.takes_orders(session, auctions=False)} == {Session.REGULAR}
+
+
+@pytest.mark.parametrize(
+    ("day", "at"),
+    [
+        ("2026-11-20", "09:00:00"), ("2026-11-20", "15:20:00"), ("2026-11-20", "15:30:00"),
+        ("2026-11-19", "10:00:00"), ("2026-11-19", "16:20:00"), ("2026-11-19", "16:30:00"),
+        ("2026-01-02", "10:00:00"), ("2026-01-02", "15:20:00"), ("2026-01-02", "15:30:00"),
+    ],
+)  # fmt: skip
+def test_five_seconds_around_a_change_of_session_are_its_edge(day, at):
+    edge = kst(day, at)
+    assert [krx.at_edge(edge + timedelta(seconds=away)) for away in (-5.1, -5, 0, 5, 5.1)] == [
+        False, True, True, True, False,
+    ]  # fmt: skip
+    assert krx.at_edge(edge - timedelta(seconds=5.1), 6)
+    assert krx.at_edge(edge.astimezone(UTC))
+
+
+@pytest.mark.parametrize(
+    ("day", "at", "edge"),
+    [
+        ("2026-11-20", "23:59:49", False), ("2026-11-20", "23:59:50", True), ("2026-11-21", "00:00:10", True),
+        ("2026-11-21", "00:00:11", False), ("2026-11-21", "09:00:00", False), ("2026-11-19", "09:00:00", False),
+        ("2026-11-19", "15:30:00", False), ("2026-11-20", "08:30:00", False), ("2026-11-20", "12:00:00", False),
+    ],
+)  # fmt: skip
+def test_midnight_is_an_edge_of_every_day_and_an_hour_without_a_change_of_none(day, at, edge):
+    assert krx.at_edge(kst(day, at)) is edge
+
+
 @pytest.mark.parametrize(
     ("at", "opens"),
     [
@@ -188,6 +221,11 @@ def test_when_orders_are_next_taken(at, opens):
     assert krx.next_open(kst(*at)) == kst(*opens)
 
 
+def test_without_the_auctions_orders_are_next_taken_when_trading_begins():
+    assert krx.next_open(kst("2026-11-20", "08:40"), auctions=False) == kst("2026-11-20", "09:00")
+    assert krx.next_open(kst("2026-11-18", "15:25"), auctions=False) == kst("2026-11-19", "10:00")
+
+
 @settings(deadline=None)
 @given(st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 1)))  # noqa: DTZ001 - hypothesis takes naive ends
 def test_the_next_opening_is_later_and_is_an_opening(moment):
@@ -197,9 +235,10 @@ def test_the_next_opening_is_later_and_is_an_opening(moment):
     assert krx.session_at(opens - timedelta(seconds=1)) is Session.CLOSED
 
 
-def test_a_naive_moment_is_refused():
+@pytest.mark.parametrize("asked", [krx.session_at, krx.next_open, krx.at_edge])
+def test_a_naive_moment_is_refused(asked):
     with pytest.raises(ValueError, match="time zone"):
-        krx.session_at(datetime(2026, 11, 20, 10))  # noqa: DTZ001 - the rule itself
+        asked(datetime(2026, 11, 20, 10))  # noqa: DTZ001 - the rule itself
 
 
 @pytest.mark.parametrize(

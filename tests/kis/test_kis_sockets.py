@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kis import KisClient, NotSent, OrderKind, Unavailable, Unknown
+from kis import KisClient, NotSent, OrderKind, Outcome, Side, Unavailable, Unknown
 from tests.kis.kis_wire import config, sample
 
 BUY = {"price": 75_700, "kind": OrderKind.LIMIT}
@@ -123,6 +123,15 @@ async def test_a_write_cut_short_after_its_headers_is_unknown_and_sent_once(tmp_
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+async def test_a_sending_cut_short_after_its_headers_is_a_receipt_that_says_so(tmp_path, fault):
+    async with at_gateway(fault, tmp_path) as (kis, gateway):
+        receipt = await kis.send(kis.written(Side.BUY, "005930", 1, **BUY))
+        assert (receipt.outcome, receipt.sent) == (Outcome.UNKNOWN, True)
+        assert receipt.message
+        assert [body for _, body in gateway.calls] == [kis.written(Side.BUY, "005930", 1, **BUY).body]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_a_read_cut_short_is_asked_again(tmp_path, fault):
     async with at_gateway(fault, tmp_path) as (kis, gateway):
         with pytest.raises(Unavailable):
@@ -143,6 +152,8 @@ async def test_a_write_nobody_listens_to_was_not_sent(tmp_path):
             kis._session._config = config(tmp_path, rest_url=f"http://127.0.0.1:{port}")
             with pytest.raises(NotSent):
                 await kis.buy("005930", 1, **BUY)
+            receipt = await kis.send(kis.written(Side.BUY, "005930", 1, **BUY))
+        assert (receipt.outcome, receipt.sent, receipt.message) == (Outcome.NOT_SENT, False, "no answer (ConnectError)")
         assert len(gateway.calls) == 1
 
 

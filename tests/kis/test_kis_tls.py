@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kis import KisClient, NotSent, OrderKind, Unavailable, kst_now
+from kis import KisClient, NotSent, OrderKind, Outcome, Side, Unavailable, kst_now
 from kis.connections import download
 from tests.kis.kis_wire import KEY, SECRET, config
 
@@ -101,6 +101,9 @@ async def test_a_read_is_unavailable_and_an_order_was_not_sent(tmp_path, context
             assert type(caught.value) is error
             assert (caught.value.code, caught.value.status) == (None, None)
             assert "연결" in caught.value.advice.ko or "응답하지" in caught.value.advice.ko
+        receipt = await kis.send(kis.written(Side.BUY, "005930", 1, price=75_700, kind=OrderKind.LIMIT))
+        assert (receipt.outcome, receipt.sent, receipt.status) == (Outcome.NOT_SENT, False, None)
+        assert "TLS" in receipt.message
         for secret in (KEY, SECRET, "token-1", "12345678"):
             assert secret.encode() not in heard
 

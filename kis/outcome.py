@@ -1,0 +1,96 @@
+"""What became of a write, told from what was seen of it: one pure function and its eight answers.
+
+KIS knows no order number of the client's, so that an order sent twice is two orders. Whether it may be sent again
+is therefore decided here, from KIS's code and from whether a byte left; the HTTP status proves nothing. Whatever is
+not listed is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from kis.codes import (
+    SEEN_REFUSALS,
+    TIMED_OUT,
+    TOKEN_THROTTLE,
+    Verdict,
+    bears_order_no,
+    code_of,
+    enveloped,
+    order_no_of,
+    said_yes,
+    told_by,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Outcome", "classify"]
+
+
+class Outcome(StrEnum):
+    """What became of a write.
+
+    Attributes:
+        PLACED: KIS took it and gave it a number. It is not filled, nor has the exchange accepted it yet.
+        REFUSED: KIS said no, for a reason seen often enough to be believed: nothing happened.
+        CLAIMED: KIS says no, with a code nobody has seen beside an order, or one of its own faults: believe it
+            once the order list bears it out.
+        THROTTLED: over the rate (EGW00201, or EGW00215 of the ledger), which KIS calls not processed: it may be
+            sent again after a look at the order list.
+        TOKEN: the access token was refused, before the order was looked at: it may be sent again once.
+        MISCONFIGURED: key, secret, account and environment do not belong together: nothing happened, and no
+            order will go through before a person has looked.
+        NOT_SENT: no byte of it left this machine: nothing happened.
+        UNKNOWN: it may have happened: read the order list, do not send it again.
+    """
+
+    PLACED = "placed"
+    REFUSED = "refused"
+    CLAIMED = "claimed"
+    THROTTLED = "throttled"
+    TOKEN = "token"  # noqa: S105 - no password
+    MISCONFIGURED = "misconfigured"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+_BY_VERDICT = {
+    Verdict.THROTTLED: Outcome.THROTTLED,
+    Verdict.TOKEN: Outcome.TOKEN,
+    Verdict.SETTING: Outcome.MISCONFIGURED,
+    Verdict.MALFORMED: Outcome.REFUSED,
+    Verdict.UNSUPPORTED: Outcome.REFUSED,
+}
+_GATEWAY = "EGW"
+
+
+def classify(*, sent: bool, status: int | None, body: Mapping[str, Any] | None) -> Outcome:
+    """What became of a write.
+
+    Args:
+        sent: whether a byte of it left, or may have.
+        status: the HTTP status of the answer, None where no whole answer came.
+        body: the answer's JSON object, None where it is none.
+    """
+    if status is None or body is None:
+        return Outcome.UNKNOWN if sent or status is not None or body is not None else Outcome.NOT_SENT
+    if said_yes(body):
+        return Outcome.PLACED if order_no_of(body) else Outcome.UNKNOWN
+    code = code_of(body)
+    if code is None or bears_order_no(body):
+        return Outcome.UNKNOWN
+    return _refused(code, enveloped=enveloped(body))
+
+
+def _refused(code: str, *, enveloped: bool) -> Outcome:
+    # The gateway's own codes come in several shapes; what stands behind it always has the whole envelope.
+    if code in TIMED_OUT or not (enveloped or code.startswith(_GATEWAY)):
+        return Outcome.UNKNOWN
+    verdict = told_by(code)
+    if verdict in _BY_VERDICT and code != TOKEN_THROTTLE:
+        return _BY_VERDICT[verdict]
+    if verdict is Verdict.OPAQUE or not enveloped:
+        return Outcome.UNKNOWN
+    return Outcome.REFUSED if code in SEEN_REFUSALS else Outcome.CLAIMED
