@@ -46,9 +46,11 @@ SEEN_REFUSALS = frozenset(
         "40580000",
     }
 )
-"""The ledger's refusals of orders that stand in captured answers: a no with one of these is believed as it is.
+"""Refusals by the ledger or the exchange that are believed at once: nothing happened.
 
-Lists of codes in circulation contradict each other, so that a code enters here when it has been seen, not before.
+Most stand in captured answers. APBK1234, APBK1497, APBK1744, 40240000 and 40250000 are known from other programs'
+tables only, APBK0344, APBK0406 and 40320000 from texts that agree; all of them speak of orders that cannot exist (no
+means, no such stock, not allowed). A code in doubt is left out, and costs its reader two readings of the list.
 """
 
 _CODE_LIKE = re.compile(r"[A-Z]{3,4}\d{4,5}")
@@ -58,12 +60,7 @@ _NUMBERS = frozenset({"ODNO", "SOR_ODNO"})
 
 
 class Verdict(Enum):
-    """Refusals by the ledger or the exchange that are believed at once: nothing happened.
-
-Most stand in captured answers. APBK1234, APBK1497, APBK1744, 40240000 and 40250000 are known from other programs' tables
-only, APBK0344, APBK0406 and 40320000 from texts that agree; all of them speak of orders that cannot exist (no means, no
-such stock, not allowed). A code that is in doubt is left out here, and costs its reader two readings of the list.
-"""
+    """What a refusal says about our request, and about whether it was carried out."""
 
     THROTTLED = auto()  # too fast: not processed
     TOKEN = auto()  # the access token: refused before processing

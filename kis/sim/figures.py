@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 
 _UP, _FLAT, _DOWN, _LIMIT_UP, _LIMIT_DOWN = "2", "3", "5", "1", "4"
 
 
+@lru_cache(maxsize=4096)
 def decimals(number: Fraction | Decimal | float, places: int = 2) -> str:
     """A number with a fixed count of decimals, halves away from zero."""
     exact = Fraction(number)
@@ -18,6 +20,7 @@ def decimals(number: Fraction | Decimal | float, places: int = 2) -> str:
         return format(value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) + 0, "f")
 
 
+@lru_cache(maxsize=4096)
 def percent(part: float, whole: float, places: int = 2) -> str:
     """`part` of `whole` in percent; 0 of nothing."""
     if not whole:

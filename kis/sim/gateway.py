@@ -41,6 +41,7 @@ class Call:
     Attributes:
         fields: query of a GET, names in upper case, or body of a POST as sent.
         late: seconds by which a planted fault delays the order lists.
+        lies: planted faults of an order list, by name, with their options.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Call:
     headers: Mapping[str, str]
     fields: dict[str, Any]
     late: float = 0.0
+    lies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

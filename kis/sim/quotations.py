@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from kis.krx import KST
@@ -52,15 +53,18 @@ def issue_of(broker: Broker, call: Call, markets: Iterable[str] = ("J", "NX", "U
 def price(broker: Broker, call: Call) -> Answer:
     """주식현재가 시세: every field, as typed clients break on the first missing one."""
     issue = issue_of(broker, call)
-    today = issue.today(broker.exchange.now().date())
+    this_day = broker.exchange.now().date()
+    today = issue.today(this_day)
     year = [*issue.bars[-_YEAR:], *([today] if today else [])]
     output = _standing(issue) | _traded(issue) | _pivots(issue) | _company(issue)
-    for name, bars, suffix in (
-        ("d250_", year, "rate"),
-        ("dryy_", [bar for bar in year if bar.day.year == broker.exchange.now().year], "rate"),
-        ("w52_", year, "ctrt"),
+    of_year = _summits(year)
+    since_january = _summits([bar for bar in year if bar.day.year == this_day.year])
+    for name, summits, suffix in (
+        ("d250_", of_year, "rate"),
+        ("dryy_", since_january, "rate"),
+        ("w52_", of_year, "ctrt"),
     ):
-        output |= _extremes(name, bars, issue.last, suffix)
+        output |= _extremes(name, summits, issue.last, suffix)
     return Answer({"output": output, **QUOTED})
 
 
@@ -168,12 +172,16 @@ def _company(issue: Issue) -> dict[str, str]:
     }
 
 
-def _extremes(name: str, bars: Sequence[Bar], last: int, suffix: str) -> dict[str, str]:
+def _summits(bars: Sequence[Bar]) -> tuple[Bar | None, Bar | None]:
+    """The bars with the highest and the lowest price of a time."""
+    return max(bars, key=attrgetter("high"), default=None), min(bars, key=attrgetter("low"), default=None)
+
+
+def _extremes(name: str, summits: tuple[Bar | None, Bar | None], last: int, suffix: str) -> dict[str, str]:
     """High and low of a time, with their days and how far the price stands from them."""
     stock = "stck_" if name == "dryy_" else ""
     found = {}
-    top = max(bars, key=lambda bar: bar.high, default=None)
-    bottom = min(bars, key=lambda bar: bar.low, default=None)
+    top, bottom = summits
     levels = (("hgpr", top, top.high if top else 0), ("lwpr", bottom, bottom.low if bottom else 0))
     for word, bar, level in levels:
         found[f"{stock}{name}{word}"] = str(level)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
     from kis.sim.wire import Receive, Scope, Send, Wire
 
 _POLL = 0.005
+# `struct linger`: on, for no time at all. Windows has it in shorts.
+_AT_ONCE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+
+
+def end(transport: asyncio.WriteTransport, *, reset: bool) -> None:
+    """Close a connection at once: by FIN, or by RST."""
+    if reset and not transport.is_closing():
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
 
 
 class _Protocol(H11Protocol):
@@ -41,8 +52,11 @@ class _SocketProtocol(WebSocketsSansIOProtocol):
 
 
 def _droppable(inner: Any, transport: asyncio.Transport) -> Any:
+    def abort(*, reset: bool = False) -> None:
+        end(transport, reset=reset)
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["extensions"] = {**scope.get("extensions", {}), ABORT: transport.abort}
+        scope["extensions"] = {**scope.get("extensions", {}), ABORT: abort}
         await inner(scope, receive, send)
 
     return app

@@ -18,12 +18,14 @@ from kis.sim.limits import PER_SECOND, Window
 from kis.sim.oauth import Credentials, Oauth
 from kis.sim.serving import serving
 from kis.sim.sockets import Layout, Sockets
-from kis.sim.wire import Wire
+from kis.sim.wire import Visit, Wire
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from datetime import datetime
+
+    from kis.sim.fates import Fate
 
 _WARM_UP_STEPS = 40
 _BRANCHES = {Env.PAPER: "00950", Env.REAL: "03930"}
@@ -150,6 +152,28 @@ class Simulator:
     def credentials(self) -> Credentials:
         """Keys and account of the simulator's one customer."""
         return self.oauth.customer
+
+    def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> Fate:
+        """Answer a request in this very call, without socket, event loop or waiting.
+
+        Nothing is slept through: `after` of what comes back tells the seconds that planted faults take, those
+        before the broker acts among them. `receive` keeps the two apart.
+
+        Args:
+            method: in capitals.
+            path: as sent.
+            query: as sent, without the question mark.
+            headers: names in lower case.
+            body: as sent.
+        """
+        visit = self.app.receive(method, path, query, headers, body)
+        fate = visit.act()
+        fate.after += visit.before
+        return fate
+
+    def receive(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> Visit:
+        """Take in a request as `answer` does, and leave it to the caller when the broker acts."""
+        return self.app.receive(method, path, query, headers, body)
 
     def environ(self, base_url: str) -> dict[str, str]:
         """The environment variables that point a client at this simulator.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_REGISTRATIONS = 41
 _MOST_IN_A_FRAME = 20
 _REMEMBERED = 10_000
+_OF_FRAMES = ("stall_socket", "drop_socket", "repeat_frame", "swap_frames")
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -148,19 +149,26 @@ class Sockets:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send(self, session: Session, send: Send, abort: Callable[[], None]) -> None:
+        held = ""
         while True:
             tr_id, text = await session.outgoing.get()
-            fault = "" if session.silent else self._faults.strikes(tr_id, "stall_socket", "drop_socket")
+            fault = "" if session.silent else self._faults.strikes(tr_id, *_OF_FRAMES)
             session.silent = session.silent or fault == "stall_socket"
             if session.silent:
                 continue
-            if fault:
+            if fault == "swap_frames" and text and not held:
+                held = text
+                continue
+            if fault == "drop_socket":
                 abort()
                 return
             if not text:
                 await send({"type": "websocket.close", "code": 1000})
                 return
-            await send({"type": "websocket.send", "text": text})
+            for frame in (text, held, text if fault == "repeat_frame" else ""):
+                if frame:
+                    await send({"type": "websocket.send", "text": frame})
+            held = ""
 
     async def _ask(self, session: Session) -> None:
         while True:

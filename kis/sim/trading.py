@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
-from datetime import timedelta
+from dataclasses import astuple, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kis import endpoints
+from kis import endpoints, krx
 from kis.sim import gateway
 from kis.sim.figures import decimals
 from kis.sim.gateway import Answer, Broker, Call, business, malformed, queried
@@ -164,6 +164,23 @@ def _accepted(broker: Broker, order: Order, done: tuple[str, str]) -> Answer:
 # --- lists ------------------------------------------------------------------------------------------------
 
 
+def _seen(broker: Broker, call: Call) -> list[Order]:
+    """What the lists show, oldest first: all there is, unless a planted fault has them lie."""
+    rows, lies = broker.exchange.visible(), call.lies
+    if "lag" in lies:
+        since = broker.exchange.now() - timedelta(seconds=lies["lag"]["seconds"])
+        rows = [order for order in rows if order.at <= since]
+    if "krx_only" in lies and str(call.fields.get("EXCG_ID_DVSN_CD", "")).strip() in {"", "KRX"}:
+        rows = [order for order in rows if order.venue == "KRX"]
+    if "old_rows" in lies:
+        rows = [*(_as_of_before(order) for order in rows), *rows]
+    return rows
+
+
+def _as_of_before(order: Order) -> Order:
+    return replace(order, at=order.at - (order.day - krx.previous_trading_day(order.day)))
+
+
 def executions(broker: Broker, call: Call) -> Answer:
     """주식일별주문체결조회: every order and request of the days asked, filled or not."""
     gateway.require_account(broker, call)
@@ -174,14 +191,18 @@ def executions(broker: Broker, call: Call) -> Answer:
     first, last = day_of(start, "INQR_STRT_DT"), day_of(end, "INQR_END_DT")
     if call.tr_id in astuple(endpoints.EXECUTIONS_OLDER.tr):
         last = min(last, broker.exchange.now().date() - _THREE_MONTHS)
+    if "old_rows" in call.lies:
+        first = date.min
+    either = side in {"", "00"}
     rows = [
         order
-        for order in broker.exchange.visible()
+        for order in _seen(broker, call)
         if first <= order.day <= last
-        and side in {"", "00", _SIDE_CODES[order.side]}
-        and code in {"", order.code}
-        and number in {"", order.number.lstrip("0")}
-        and {"01": order.filled > 0, "02": order.open > 0}.get(filled, True)
+        and (either or side == _SIDE_CODES[order.side])
+        and (not code or code == order.code)
+        and (not number or number == order.number.lstrip("0"))
+        and (filled != "01" or order.filled > 0)
+        and (filled != "02" or order.open > 0)
     ]
     if order_by != "01":
         rows.reverse()
@@ -274,7 +295,7 @@ def open_orders(broker: Broker, call: Call) -> Answer:
     gateway.require_account(broker, call)
     _, side = gateway.required(call, "INQR_DVSN_1", "INQR_DVSN_2")
     wanted = {"1": Side.SELL, "2": Side.BUY}.get(side)
-    rows = [order for order in broker.exchange.visible() if order.open and wanted in {None, order.side}]
+    rows = [order for order in _seen(broker, call) if order.open and wanted in {None, order.side}]
     size = endpoints.OPEN_ORDERS.page_size(broker.env) or len(rows)
     shown = page(call, rows, size, key=lambda order: order.number, searched=broker.account.split("-"))
     words = ("KIOK0510", "조회가 완료되었습니다") if rows else _NOTHING

@@ -8,18 +8,21 @@ attributes of every lower-case name), and frameworks change it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
-from datetime import UTC
-from email.utils import format_datetime
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from kis import endpoints
 from kis.sim import master
 from kis.sim.control import PREFIX
-from kis.sim.faults import HTML, NOT_JSON, Fault, Faults
+from kis.sim.fates import End, Fate, befallen, fate
+from kis.sim.faults import KINDS, Fault, Faults
 from kis.sim.gateway import Answer, Broker, Call, Recorded, Refusal, gateway, malformed
 from kis.sim.limits import Window, ledger_throttled, throttled
+from kis.sim.orders import HTS_CHANNEL, Side, TurnedAway
 from kis.sim.routes import Routes
 
 if TYPE_CHECKING:
@@ -34,12 +37,15 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 ABORT = "kis.sim.abort"
-"""The ASGI extension through which a server lets the application drop the connection."""
+"""The ASGI extension through which a server lets the application drop the connection, or reset it (`reset`)."""
 _MASTERS = {
     "/common/master/kospi_code.mst.zip": "KOSPI",
     "/common/master/kosdaq_code.mst.zip": "KOSDAQ",
 }
 _REMEMBERED = 10_000
+_LONGEST_DROP = 0.1  # seconds' worth of bytes that go out together, if that is more than one
+_SALES = frozenset(astuple(endpoints.SELL.tr))
+LIES = frozenset({"lag", "krx_only", "old_rows"})
 _OAUTH = "/oauth2/"
 
 
@@ -87,53 +93,111 @@ class Wire:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
 
+    def receive(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Visit:
+        """Take in a request, whole as it is; nothing is done about it yet.
+
+        Args:
+            method: in capitals.
+            path: as sent; the control door's are KIS's unknown ones here.
+            query: as sent, without the question mark.
+            headers: names in lower case.
+            body: as sent.
+        """
+        # A doubled slash in front comes of joining addresses carelessly, which KIS forgives.
+        path = "/" + path.lstrip("/")
+        asked = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
+        arrived = Recorded(method, path, dict(headers), asked, body, self._broker.exchange.now())
+        self.requests.append(arrived)
+        taken = self._faults.take(path, following=headers.get("tr_cont", "").strip() == "N")
+        return Visit(self, arrived, {fault.name: fault for fault in taken})
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
+        if body is None:
+            return  # it never was a request
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        # A doubled slash in front comes of joining addresses carelessly, which KIS forgives.
-        path = "/" + str(scope["path"]).lstrip("/")
-        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        if path.startswith(PREFIX) and self._control is not None and scope["method"] == "POST":
-            door = Answer({"error": "say it in application/json"}, 415)  # which no web page can send unasked
+        path, query = str(scope["path"]), scope.get("query_string", b"").decode("latin-1")
+        door = "/" + path.lstrip("/")
+        if door.startswith(PREFIX) and self._control is not None and scope["method"] == "POST":
+            answer = Answer({"error": "say it in application/json"}, 415)  # which no web page can send unasked
             if headers.get("content-type", "").startswith("application/json"):
-                door = self._control.answer(path.removeprefix(PREFIX), _object(body))
-            await self._reply(send, door, "")
+                answer = self._control.answer(door.removeprefix(PREFIX), _object(body))
+            now = self._broker.exchange.now()
+            await self._deliver(scope, receive, send, fate(answer, {}, tr_id="", now=now))
             return
-        arrived = Recorded(scope["method"], path, headers, query, body, self._broker.exchange.now())
-        self.requests.append(arrived)
-        faults = self._faults.take(path)
-        try:
-            answer = await self._suffer(arrived, faults)
-        except Dropped:
-            await _drop(scope, receive)
-            return
-        cut = next((fault.how["sent"] for fault in faults if fault.name == "cut_reply"), None)
-        await self._reply(send, answer, headers.get("tr_id", ""), cut)
-        if cut is not None:
-            await _drop(scope, receive)
+        visit = self.receive(scope["method"], path, query, headers, body)
+        if visit.before:
+            await self._sleep(visit.before)
+        await self._deliver(scope, receive, send, visit.act())
 
-    async def _suffer(self, arrived: Recorded, faults: list[Fault]) -> Answer:
-        """The answer to a request, with what the planted faults make of it."""
-        named = {fault.name: fault for fault in faults}
-        late = named["late_booking"].how["seconds"] if "late_booking" in named else 0.0
-        fault = faults[-1] if faults and faults[-1].name not in {"slow", "late_booking"} else None
+    async def _deliver(self, scope: Scope, receive: Receive, send: Send, due: Fate) -> None:
+        if due.after:
+            await self._sleep(due.after)
+        if due.answered:
+            start = [(name.encode(), value.encode("latin-1", "replace")) for name, value in due.headers]
+            await send({"type": "http.response.start", "status": due.status, "headers": start})
+            kept = due.end is End.KEPT
+            if due.rate:
+                await self._drip(receive, send, due)
+                if kept:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await send({"type": "http.response.body", "body": due.arrives, "more_body": not kept})
+        if due.end is not End.KEPT:
+            await _let_go(scope, receive, due.end)
+
+    async def _drip(self, receive: Receive, send: Send, due: Fate) -> None:
+        gone = asyncio.ensure_future(_gone(receive))
+        piece = max(1, int(due.rate * _LONGEST_DROP))
+        try:
+            for start in range(0, len(due.arrives), piece):
+                part = due.arrives[start : start + piece]
+                await self._sleep(len(part) / due.rate)
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        finally:
+            gone.cancel()
+
+    def act(self, arrived: Recorded, faults: Mapping[str, Fault]) -> Fate:
+        """Do what a request asks, and tell what becomes of it."""
+        lies = {name: fault.how for name, fault in faults.items() if name in LIES}
+        late = faults["late_booking"].how["seconds"] if "late_booking" in faults else 0.0
+        twin = faults["twin"].how["when"] if "twin" in faults else ""
+        alone = next((fault for name, fault in faults.items() if not KINDS[name].joins), None)
         answer = Answer()
-        slow = named.get("slow")
-        if slow is not None and not slow.acts:
-            await self._sleep(slow.how["seconds"])
-        if fault is None or fault.acts:
-            answer = self._answer(arrived, late)
-        if slow is not None and slow.acts:
-            await self._sleep(slow.how["seconds"])
-        return answer if fault is None else _befallen(answer, fault, arrived)
+        if twin == "before":
+            self._twin(arrived)
+        if alone is None or alone.acts:
+            answer = self._answer(arrived, late, lies)
+        if twin == "after":
+            self._twin(arrived)
+        if alone is not None:
+            answer = befallen(answer, alone, arrived)
+        tr_id = arrived.headers.get("tr_id", "")
+        return fate(answer, faults, tr_id=tr_id, now=self._broker.exchange.now())
 
-    def _answer(self, arrived: Recorded, late: float) -> Answer:
+    def _twin(self, arrived: Recorded) -> None:
+        """Key in at the broker's own program what a request asks for; a request that cannot be an order has no twin."""
+        body = _object(arrived.body)
+        side = Side.SELL if arrived.headers.get("tr_id", "") in _SALES else Side.BUY
+        with contextlib.suppress(TurnedAway, KeyError, TypeError, ValueError):
+            self._broker.exchange.submit(
+                side,
+                body["PDNO"],
+                body["ORD_DVSN"],
+                int(body["ORD_QTY"]),
+                int(body["ORD_UNPR"]),
+                channel=HTS_CHANNEL,
+            )
+
+    def _answer(self, arrived: Recorded, late: float, lies: Mapping[str, Mapping[str, Any]]) -> Answer:
         try:
-            return self._dispatch(arrived, late)
+            return self._dispatch(arrived, late, lies)
         except Refusal as refusal:
             return refusal.answer
 
-    def _dispatch(self, arrived: Recorded, late: float) -> Answer:
+    def _dispatch(self, arrived: Recorded, late: float, lies: Mapping[str, Mapping[str, Any]]) -> Answer:
         method, path, headers = arrived.method, arrived.path, arrived.headers
         if path in _MASTERS and method in {"GET", "HEAD"}:
             archive = master.archive(self._broker.exchange.issues.values(), _MASTERS[path])
@@ -166,56 +230,32 @@ class Wire:
                 raise malformed()
         else:
             fields = {name.upper(): value for name, value in arrived.query.items()}
-        call = Call(path, tr_id, headers.get("tr_cont", "").strip(), headers, fields, late)
+        call = Call(path, tr_id, headers.get("tr_cont", "").strip(), headers, fields, late, lies)
         return route.handler(self._broker, call)
 
-    async def _reply(self, send: Send, answer: Answer, tr_id: str, cut: int | None = None) -> None:
-        content = answer.raw
-        if content is None:
-            content = json.dumps(answer.body, ensure_ascii=False).encode()
-        now = self._broker.exchange.now().astimezone(UTC)
-        headers = (
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(content))),
-            ("Date", format_datetime(now, usegmt=True)),
-            ("tr_id", tr_id),
-            ("tr_cont", answer.tr_cont),
-        )
-        start = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": start})
-        part = content if cut is None else content[:cut]
-        await send({"type": "http.response.body", "body": part, "more_body": cut is not None})
 
+@dataclass(slots=True)
+class Visit:
+    """A request that has come in.
 
-def _befallen(answer: Answer, fault: Fault, arrived: Recorded) -> Answer:
-    """What is left of an answer once a fault has struck.
-
-    Raises:
-        Dropped: nothing; the connection is to be closed.
+    Attributes:
+        arrived: the request.
+        faults: those that befall it, by name.
     """
-    how = fault.how
-    if fault.name in {"lose_request", "lose_reply"}:
-        raise Dropped
-    if fault.name == "refuse":
-        body = {"rt_cd": how["rt_cd"], "msg_cd": how["code"], "msg1": how["message"]}
-        return Answer(body, how["status"])
-    if fault.name == "throttle":
-        return throttled().answer
-    if fault.name == "stale_token":
-        return gateway("EGW00123", "기간이 만료된 token 입니다.").answer
-    if fault.name in {"html", "empty", "garbage"}:
-        content = {"html": HTML, "empty": b"", "garbage": NOT_JSON}[fault.name]
-        kind = "text/plain" if fault.name == "garbage" else "text/html"
-        return Answer(status=how["status"], raw=content, content_type=kind)
-    if fault.name == "no_order_no":
-        output = {name: value for name, value in answer.body.get("output", {}).items() if name != "ODNO"}
-        answer.body = {**answer.body, "output": output}
-    elif fault.name == "same_cursor":
-        asked = {name.upper(): value for name, value in arrived.query.items()}
-        cursor = asked.get("CTX_AREA_NK100", "").strip() or "1"
-        answer.body = {**answer.body, "ctx_area_nk100": cursor.ljust(100)}
-        answer.tr_cont = "M"
-    return answer
+
+    wire: Wire
+    arrived: Recorded
+    faults: Mapping[str, Fault]
+
+    @property
+    def before(self) -> float:
+        """Seconds until the broker begins with it, of its own clock."""
+        slow = self.faults.get("slow")
+        return slow.how["seconds"] if slow is not None and not slow.acts else 0.0
+
+    def act(self) -> Fate:
+        """Let the broker do what is asked; once."""
+        return self.wire.act(self.arrived, self.faults)
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -227,22 +267,30 @@ def _object(body: bytes) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive) -> bytes | None:
+    """The body of a request; None where the client left in the middle of it."""
     parts = []
     while True:
         message = await receive()
+        if message["type"] != "http.request":
+            return None
         parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
+        if not message.get("more_body"):
             return b"".join(parts)
 
 
-async def _drop(scope: Scope, receive: Receive) -> None:
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _let_go(scope: Scope, receive: Receive, end: End) -> None:
     abort = scope.get("extensions", {}).get(ABORT)
     if abort is None:
         raise Dropped("the simulator dropped the connection")
-    abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    if end is not End.OPEN:
+        abort(reset=end is End.RESET)
+    await _gone(receive)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -13,6 +13,7 @@ import pytest
 from kis.sim import Simulator
 from kis.sim.control import Control
 from kis.sim.faults import KINDS
+from kis.sim.proxy import FAULTS
 from kis.sim.scenario import SCRIPTS
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ NAMED = set(re.findall(r"`(\w+)`", PAGE))
 OPTIONS = set(inspect.signature(Simulator.__init__).parameters) - {"self"}
 
 
-@pytest.mark.parametrize("names", [OPTIONS, set(KINDS), set(SCRIPTS), set(Control(Simulator()).calls)])
+@pytest.mark.parametrize("names", [OPTIONS, set(KINDS), set(FAULTS), set(SCRIPTS), set(Control(Simulator()).calls)])
 def test_the_page_names_every_option_fault_script_and_call(names):
     assert names - NAMED == set()
 

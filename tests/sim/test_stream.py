@@ -268,6 +268,22 @@ async def test_a_dropped_socket_is_gone_without_a_close_frame(make):
             assert await other.code(TRADES, SAMSUNG) == "OPSP0000"
 
 
+async def test_frames_come_twice_or_in_the_wrong_order(make):
+    sim = make()
+    async with sim.serve() as url, guest(sim, url) as one:
+        await one.answer(TRADES, SAMSUNG)
+        price = sim.exchange.quote(SAMSUNG).last
+        sim.faults.plant("repeat_frame", path=TRADES)
+        sim.faults.plant("swap_frames", path=TRADES)
+        for shares in (1, 2, 3):
+            sim.exchange.trade(SAMSUNG, price, shares)
+            await asyncio.sleep(0.01)
+        volumes = [(await one.records())[1][0][12] for _ in range(4)]
+        assert volumes == ["1", "1", "3", "2"]
+        assert await one.silence()
+    assert sim.faults.fired == {"repeat_frame": 1, "swap_frames": 1}
+
+
 async def test_a_bad_cipher_is_one_notice_in_another_key(make):
     sim = make()
     async with sim.serve() as url, guest(sim, url) as one:
