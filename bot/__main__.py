@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -15,11 +14,13 @@ import typer
 from sqlite_utils import Database
 
 from bot import __version__
+from bot.audit_cli import audit_cli
 from bot.logs import set_up_logs
 from bot.orders.people import Role
 from bot.settings import BadSettings, Home, Settings, load_settings
 from bot.store.audit import AuditLog
 from bot.store.database import BadDatabase, backup, open_database
+from bot.store.keys import DayKeys
 from bot.store.people import LastOwner, People
 from kis.config import kst_now
 
@@ -33,7 +34,6 @@ cli = typer.Typer(
     help="텔레그램에서 한국투자증권 계좌를 거래합니다 · trade a KIS account from Telegram",
 )
 users_cli = typer.Typer(no_args_is_help=True, help="사용자 목록 관리 · who may use the bot")
-audit_cli = typer.Typer(no_args_is_help=True, help="감사 기록 · the audit log")
 cli.add_typer(users_cli, name="users")
 cli.add_typer(audit_cli, name="audit")
 
@@ -205,7 +205,10 @@ def _database(*, make: bool = False) -> Database:
 
 def _people(*, make: bool = False) -> People:
     db = _database(make=make)
-    return People(db, AuditLog(db, kst_now), kst_now)
+    try:
+        return People(db, AuditLog(db, kst_now, DayKeys(Home().kisbot_data_dir)), kst_now)
+    except BadDatabase as error:  # a key file that others can read
+        _stop_with(str(error))
 
 
 @users_cli.command("add")
@@ -243,22 +246,6 @@ def users_remove(
     if not gone:
         _stop_with(f"목록에 없습니다 · not on the list: {user_id}", 1)
     typer.echo(f"{user_id} 제거했습니다 · removed")
-
-
-@audit_cli.command("show")
-def audit_show(
-    order: Annotated[int | None, typer.Option(help="접수번호(#) · our order id")] = None,
-    last: Annotated[int, typer.Option(help="최근 몇 줄 · how many of the newest rows")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="한 줄에 JSON 하나 · one JSON object a line")] = False,
-) -> None:
-    """누가 언제 무엇을 했는지 봅니다 · who did what, when (KST)."""
-    for row in AuditLog(_database(), kst_now).rows(order_id=order, last=last):
-        if as_json:
-            typer.echo(json.dumps({**row, "detail": json.loads(row["detail"])}, ensure_ascii=False))
-        else:
-            who = row["name"] or row["user_id"] or "-"
-            what = f"#{row['order_id']} " if row["order_id"] else ""
-            typer.echo(f"{row['seq']:>6} {row['at']} {who:<12} {row['action']:<18} {what}{row['detail']}")
 
 
 # --- common -------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -13,28 +13,35 @@ from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
+from bot import __version__
 from bot.chat.access import Guard
 from bot.chat.account import AccountView
 from bot.chat.cards import Frame
 from bot.chat.commands import Handlers
+from bot.chat.control import Control
 from bot.chat.dispatch import Dispatcher
 from bot.chat.inbox import InboxPoll
 from bot.chat.market import Market
 from bot.chat.messenger import Messenger
 from bot.chat.trading import Trading
+from bot.hours import Hours
 from bot.names import LiveSymbols
 from bot.notify import Notifier
+from bot.orders.brakes import Brake, Brakes
 from bot.orders.desk import Desk
-from bot.orders.rules import Limits
-from bot.orders.watch import Reading, Watch
+from bot.orders.lists import Lists, Reading
+from bot.orders.ports import Notice
+from bot.orders.watch import Watch
 from bot.settings import BadSettings, Settings
 from bot.store.audit import AuditLog
 from bot.store.database import claim, open_database
 from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
+from bot.store.keys import DayKeys
 from bot.store.outbox import Outbox
 from bot.store.people import People
-from kis import krx, symbols
+from bot.store.runs import Runs
+from kis import symbols
 from kis.client import KisClient
 from kis.config import MASTER_URL, KisConfig, kst_now
 from kis.endpoints import Env, Generation
@@ -49,8 +56,10 @@ FIRST_TABLE = 5.0
 """Seconds the start waits for the table of stocks; after that it arrives while the bot is at work."""
 SWEEP = 0.5
 """Seconds between looks for tickets whose time is up."""
-DAY_SETTLES = time(16, 40)
-"""By now no KRX day order can fill, not even on the days that end an hour late."""
+BLIND_FOR = timedelta(seconds=20)
+"""The list could not be read for longer than this while something was open: people are told when it ends."""
+CLOCK_STEP = 2.0
+"""Seconds the clock may be set back before everything new is stopped."""
 
 
 class AlreadyRunning(Exception):
@@ -80,23 +89,31 @@ class App:
         self.client = KisClient(kis_config(settings), clock=clock)
         self.db = open_database(settings.database)
         claim(self.db, mode=settings.mode, account=self.client.account_masked, now=clock())
-        self.audit = AuditLog(self.db, clock)
+        self.audit = AuditLog(self.db, clock, DayKeys(settings.kisbot_data_dir))
         self.people = People(self.db, self.audit, clock)
         self.inbox = Inbox(self.db, clock)
         self.outbox = Outbox(self.db, clock)
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock, wake=self._wake_notifier)
+        self.runs = Runs(self.db, self.audit, settings.kisbot_data_dir, clock)
 
         frame = Frame(settings.kisbot_lang, settings.mode, self.client.account_masked)
-        self.watch = Watch(self.journal, clock=clock, day_over=self._day_over, overseers=self.people.owners)
-        self.poll = ExecutionsPoll(self._read_lists, self._interval)
+        self.hours = Hours(always=settings.kisbot_market_hours == "always", auctions=settings.kisbot_auctions)
+        self.brakes = Brakes(self.journal, clock=clock, overseers=self.people.owners)
+        self.watch = Watch(
+            self.journal, self.brakes, clock=clock, day_over=self.hours.day_over, overseers=self.people.owners
+        )
+        self.lists = Lists(self.client, self.watch)
+        self.poll = ExecutionsPoll(self.lists.read, self._interval)
         self.desk = Desk(
             self.client,
             self.journal,
+            self.brakes,
+            self.hours,
             clock=clock,
-            market_open=self._market_open,
-            next_open=krx.next_open,
-            limits=limits(settings),
+            limits=settings.limits(),
             wake=self.poll.wake,
+            elsewhere=self.watch.elsewhere,
+            run=lambda: self.runs.number,
         )
 
         self.bot = telegram_bot(settings)
@@ -104,10 +121,11 @@ class App:
         market = Market(self.client, self.symbols, frame)
         account = AccountView(self.client, self.desk, frame, clock)
         trading = Trading(self.desk, self.client, market, account, frame)
+        control = Control(self.desk, frame, clock)
         self.dispatcher = Dispatcher(
             self.bot,
             Guard(self.people.get),
-            Handlers(market, account, trading, frame),
+            Handlers(market, account, trading, control, frame),
             trading,
             self.symbols,
             post=self._post,
@@ -124,6 +142,10 @@ class App:
         """Whether everything is at work."""
         self.readings = 0
         """Clean readings of the broker's list so far."""
+        self._seen_at = clock()
+        self.blind_since: datetime | None = None
+        self._recovered_from = 0
+        """How many orders were in doubt when this run began."""
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -143,8 +165,7 @@ class App:
             self.people.welcome_owners(self._settings.kisbot_owner_id)
             for person in self.people.all():
                 await self.dispatcher.offer_menu(person.user_id, person.role)
-            self.desk.recover()
-            self.audit.add("bot.started", mode=self._settings.mode)
+            await self._recover()
             intake = self._work(self.inbox_poll.run())
             work = [
                 self._work(self.notifier.run()),
@@ -183,7 +204,7 @@ class App:
         await self.notifier.drain(3)
         await self.notifier.cancel()
         await self.dispatcher.drain()
-        self.audit.add("bot.stopped")
+        self.runs.end()
 
     async def _close(self) -> None:
         with contextlib.suppress(TelegramError):
@@ -219,6 +240,42 @@ class App:
         except KisError as error:
             log.warning("KIS does not answer yet", code=error.code, why=type(error).__name__)
 
+    # --- after a start, and while things go wrong --------------------------------------------------------------------
+
+    async def _recover(self) -> None:
+        """Nothing is sent until it is known what became of all that was on its way; a bad end leaves the brakes on."""
+        start = self.runs.begin(__version__)
+        if start.restored or self.audit.begun in {"restored", "lost"}:
+            self.brakes.pull(Brake.NEW, "RESTORED")
+        elif start.unclean:
+            self.brakes.pull(Brake.BUYS, "UNCLEAN_STOP")
+        self.desk.recover()
+        left = self.watch.unresolved()
+        if left:
+            self._tell_owners("recovering", {"count": left, "run": self.runs.number})
+        try:
+            await self._note(await self.lists.read())
+        except KisError as error:
+            log.warning("KIS's list cannot be read yet", code=error.code, why=type(error).__name__)
+        self._recovered_from = left
+
+    def _see_recovery_end(self) -> None:
+        if self.desk.situation.recovering and not self.watch.unresolved():
+            self.desk.situation.recovering = False
+            if self._recovered_from:
+                self._tell_owners("recovered", {"count": self._recovered_from, "run": self.runs.number})
+
+    def _tell_owners(self, kind: str, data: dict[str, object]) -> None:
+        self.journal.tell([Notice(kind, chat, data) for chat in self.people.owners()])
+
+    def _tell_blind(self) -> None:
+        """The list is readable again after a while: people learn from when to when nothing could be seen."""
+        since, self.blind_since = self.blind_since, None
+        if since is not None and self._clock() - since > BLIND_FOR and self.desk.working():
+            data: dict[str, object] = {"since": since.isoformat(), "until": self._clock().isoformat()}
+            chats = dict.fromkeys([*self.people.owners(), *(order.chat_id for order in self.desk.working())])
+            self.journal.tell([Notice("blind", chat, data, f"blind:{since.isoformat()}:{chat}") for chat in chats])
+
     # --- the pieces' needs --------------------------------------------------------------------------------------------
 
     def _post(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
@@ -233,39 +290,28 @@ class App:
         self.notifier.wake()
 
     def _hold(self, why: str) -> None:
-        """Stop or resume new orders, and tell the owners of the change."""
-        if why == self.desk.held:
-            return
-        self.desk.held = why
-        self.audit.add("trading.held" if why else "trading.released", why=why)
-        for chat in self.people.owners():
-            self._post("trouble", chat, {"code": why or "RELEASED"})
-
-    def _market_open(self, now: datetime) -> bool:
-        return self._settings.kisbot_market_hours == "always" or krx.takes_orders(krx.session_at(now))
-
-    def _day_over(self, day: date, now: datetime) -> bool:
-        if self._settings.kisbot_market_hours == "always":
-            return day < now.date()
-        return day < now.date() or now.time() >= DAY_SETTLES
+        """Another program polls the same bot: nothing new goes out until a person has looked."""
+        if why:
+            self.brakes.pull(Brake.NEW, why)
 
     def _interval(self) -> float:
         if self.watch.busy():
             return BUSY
-        return IN_SESSION if self._market_open(self._clock()) else IDLE
-
-    async def _read_lists(self) -> list[Reading]:
-        return [Reading(day, await self.client.executions(day)) for day in self.watch.days()]
+        return IN_SESSION if self.hours.open(self._clock()) else IDLE
 
     async def _note(self, readings: list[Reading]) -> None:
+        self._tell_blind()
         for reading in readings:
             try:
                 self.watch.note(reading)
             except Exception:
                 log.exception("a reading of the list could not be taken in", day=reading.day.isoformat())
+        self._seen_at = self._clock()
+        self._see_recovery_end()
         self.readings += 1
 
     async def _lost_sight(self, error: KisError) -> None:
+        self.blind_since = self._seen_at
         self.audit.add("broker.lost", code=error.code)
 
     async def _sees_again(self) -> None:
@@ -273,14 +319,20 @@ class App:
 
     async def _housekeep(self) -> None:
         tidied = self._clock().date()
+        last, ticked = self._clock(), asyncio.get_running_loop().time()
         while True:
+            await asyncio.sleep(SWEEP)
+            now, tick = self._clock(), asyncio.get_running_loop().time()
+            if (now - last).total_seconds() - (tick - ticked) < -CLOCK_STEP:
+                self.brakes.pull(Brake.NEW, "CLOCK_STEP")
+            last, ticked = now, tick
             self.desk.expire()
-            today = self._clock().date()
-            if today != tidied:
-                tidied = today
+            self.watch.remind()
+            if now.date() != tidied:
+                tidied = now.date()
+                self.audit.new_day()
                 self.inbox.tidy()
                 self.outbox.tidy()
-            await asyncio.sleep(SWEEP)
 
 
 def kis_config(settings: Settings) -> KisConfig:
@@ -299,17 +351,6 @@ def kis_config(settings: Settings) -> KisConfig:
         master_url=settings.kis_master_url or MASTER_URL,
         token_dir=settings.kisbot_data_dir,
     ).within_limit()
-
-
-def limits(settings: Settings) -> Limits:
-    """The house's limits from the settings."""
-    return Limits(
-        max_quantity=settings.kisbot_max_order_quantity,
-        max_value=settings.kisbot_max_order_value,
-        requote_percent=settings.kisbot_requote_percent,
-        fee_percent=settings.kisbot_fee_percent,
-        ticket_seconds=settings.kisbot_ticket_seconds,
-    )
 
 
 def telegram_bot(settings: Settings) -> Bot:

@@ -1,23 +1,25 @@
-"""Outbox to chat: every letter at least once, in order within its chat, paced, and a possible repeat says so."""
+"""Outbox to chat: nothing lost, no third copy, in order within its chat, paced; a possible repeat says so."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 import structlog
-from aiolimiter import AsyncLimiter
 
-from bot.chat.messenger import Delivered, Held, Outcome, Undeliverable, Unsure
+from bot.chat.messenger import Blocked, Delivered, Held, Outcome, Undeliverable, Unsure
 from bot.store.outbox import Letter
 
 log = structlog.get_logger(__name__)
 
-OVERALL = (25, 1.0)
-"""Letters per second over all chats; Telegram's limit is about 30."""
-PER_CHAT = (20, 20.0)
+OVERALL = (5, 20.0)
+"""Letters at once, and a second after that, over all chats: never more than 25 in a second (Telegram bears 30)."""
+PER_CHAT = (20, 1.0)
 """A short burst, then one a second, which is what Telegram bears for one chat."""
+PER_GROUP = (5, 0.25)
+"""Never more than 20 in a minute, which is what Telegram bears for a group."""
 SLOWEST = 30.0
 LOOK_AGAIN = 1.0
 """Seconds between looks when nothing woke us: a letter written by another process is found too."""
@@ -26,13 +28,34 @@ LOOK_AGAIN = 1.0
 class Box(Protocol):
     """What is asked of the outbox table; `bot.store.outbox.Outbox` fits as it is."""
 
-    def waiting(self, chats_busy: Sequence[int] = ()) -> list[Letter]: ...
+    def ready(self, chats_busy: Sequence[int] = ()) -> list[int]: ...
+    def next(self, chat_id: int) -> Letter | None: ...
     def sending(self, letter: Letter) -> None: ...
     def sent(self, letter: Letter, message_id: int | None) -> None: ...
-    def again(self, letter: Letter, *, unsure: bool) -> None: ...
+    def again(self, letter: Letter) -> None: ...
+    def doubt(self, letter: Letter) -> None: ...
     def failed(self, letter: Letter, error: str) -> None: ...
+    def stopped(self, letter: Letter, error: str) -> None: ...
     def newer_card(self, letter: Letter) -> bool: ...
-    def recover(self) -> None: ...
+    def recover(self, chats_busy: Sequence[int] = ()) -> None: ...
+
+
+class Pace:
+    """A burst, then a steady rate: at most `burst` + `rate` x t turns in any t seconds."""
+
+    def __init__(self, burst: int, rate: float, clock: Callable[[], float]) -> None:
+        """`rate`: turns a second; `clock`: seconds that only ever grow."""
+        self._step = 1 / rate
+        self._slack = (burst - 1) * self._step
+        self._clock = clock
+        self._due = clock()
+
+    def turn(self) -> float:
+        """Take the next turn and return the seconds until it comes."""
+        now = self._clock()
+        due = max(self._due, now)
+        self._due = due + self._step
+        return max(0.0, due - self._slack - now)
 
 
 class Notifier:
@@ -44,16 +67,21 @@ class Notifier:
         deliver: Callable[[Letter], Awaitable[Outcome]],
         reachable: Callable[[], Awaitable[bool]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock`: the seconds by which `sleep` sleeps."""
         self._box = box
         self._deliver = deliver
         self._reachable = reachable
         self._sleep = sleep
+        self._clock = clock
         self._news = asyncio.Event()
-        self._overall = AsyncLimiter(*OVERALL)
-        self._per_chat: dict[int, AsyncLimiter] = {}
+        self._overall = Pace(*OVERALL, clock)
+        self._per_chat: dict[int, Pace] = {}
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._faults: dict[int, int] = {}
+        self._astray = False
+        """A fault of ours left a letter half handled."""
 
     def wake(self) -> None:
         """A letter was written: look at once."""
@@ -62,26 +90,25 @@ class Notifier:
     async def run(self) -> None:
         """Deliver until cancelled."""
         self._box.recover()
-        while True:
-            self._news.clear()
-            for letter in self._box.waiting(list(self._busy)):
-                task = asyncio.get_running_loop().create_task(self._one(letter))
-                self._busy[letter.chat_id] = task
-                task.add_done_callback(partial(self._free, letter.chat_id))
-            with contextlib.suppress(TimeoutError):
-                # wait_for of Python 3.11 can swallow a cancellation that comes together with the news
-                async with asyncio.timeout(LOOK_AGAIN):
-                    await self._news.wait()
+        ticking = asyncio.get_running_loop().create_task(self._tick())
+        try:
+            while True:
+                self._news.clear()
+                self._start()
+                await self._news.wait()
+        finally:
+            ticking.cancel()
 
     async def drain(self, seconds: float) -> None:
         """Deliver what is waiting, as long as a stop may take; the rest goes out after the next start."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while (letters := self._box.waiting(list(self._busy))) or self._busy:
-                    if letters:
-                        await self._one(letters[0])
-                    else:
-                        await asyncio.wait(self._busy.values())
+                while True:
+                    self._start()
+                    if not self._busy:
+                        return
+                    await asyncio.wait(self._busy.values(), return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.sleep(0)  # a task that is done leaves `_busy` in a callback of its own
 
     async def cancel(self) -> None:
         """Stop at once; what was leaving is marked and goes once more after the next start."""
@@ -89,20 +116,63 @@ class Notifier:
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
+    async def _tick(self) -> None:
+        while True:
+            await self._sleep(LOOK_AGAIN)
+            if self._astray:
+                self._find_again()
+            self._news.set()
+
+    def _start(self) -> None:
+        for chat_id in self._box.ready(list(self._busy)):
+            task = asyncio.get_running_loop().create_task(self._one(chat_id))
+            self._busy[chat_id] = task
+            task.add_done_callback(partial(self._free, chat_id))
+
     def _free(self, chat_id: int, done: asyncio.Task[None]) -> None:
         self._busy.pop(chat_id, None)
         if not done.cancelled() and done.exception() is not None:
-            log.error("a letter could not be handled; it goes again after the next start", exc_info=done.exception())
+            log.error("a letter could not be handled; it goes once more", exc_info=done.exception())
+            self._astray = True  # not at once: what broke, a full disk for one, must not be asked in a circle
+            return
         self._news.set()
 
-    async def _one(self, letter: Letter) -> None:
-        if letter.kind == "card" and self._box.newer_card(letter):
-            self._box.sent(letter, None)  # the newer one shows the same order, later
+    def _find_again(self) -> None:
+        try:
+            self._box.recover(list(self._busy))
+        except Exception:
+            log.exception("letters that were leaving cannot be looked after; again shortly")
+        else:
+            self._astray = False
+
+    async def _one(self, chat_id: int) -> None:
+        await self._turn(chat_id)
+        letter = self._pick(chat_id)
+        if letter is None:
             return
-        async with self._per_chat.setdefault(letter.chat_id, AsyncLimiter(*PER_CHAT)), self._overall:
-            self._box.sending(letter)
+        self._box.sending(letter)
+        try:
             outcome = await self._deliver(letter)
+        except Exception as error:
+            log.exception("a letter broke while it was made or sent", row=letter.id, kind=letter.kind)
+            outcome = Unsure(type(error).__name__)
         await self._settle(letter, outcome)
+
+    async def _turn(self, chat_id: int) -> None:
+        """Wait for this chat's turn, then for everybody's; what is most urgent is looked for only after that."""
+        pace = self._per_chat.get(chat_id)
+        if pace is None:
+            pace = self._per_chat[chat_id] = Pace(*(PER_GROUP if chat_id < 0 else PER_CHAT), self._clock)
+        for one in (pace, self._overall):
+            if (seconds := one.turn()) > 0:
+                await self._sleep(seconds)
+
+    def _pick(self, chat_id: int) -> Letter | None:
+        while (letter := self._box.next(chat_id)) is not None:
+            if letter.kind != "card" or not self._box.newer_card(letter):
+                return letter
+            self._box.sent(letter, None)  # the newer one shows the same order, later
+        return None
 
     async def _settle(self, letter: Letter, outcome: Outcome) -> None:
         faults = self._faults.pop(letter.chat_id, 0)
@@ -112,11 +182,14 @@ class Notifier:
             case Undeliverable(why):
                 log.warning("undeliverable", chat=letter.chat_id, kind=letter.kind, why=why)
                 self._box.failed(letter, why)
+            case Blocked(why):
+                log.warning("the chat refuses us", chat=letter.chat_id, why=why)
+                self._box.stopped(letter, why)
             case Unsure():
-                self._box.again(letter, unsure=True)
+                self._box.doubt(letter)
                 await self._until_reachable()
             case Held(seconds, _):
-                self._box.again(letter, unsure=False)
+                self._box.again(letter)
                 await self._wait(letter.chat_id, faults, seconds)
 
     async def _until_reachable(self) -> None:
@@ -131,4 +204,4 @@ class Notifier:
     async def _wait(self, chat_id: int, faults: int, seconds: float | None) -> None:
         """The chat stays busy meanwhile, so that its order is kept."""
         self._faults[chat_id] = faults + 1
-        await self._sleep(seconds if seconds is not None else min(0.5 * 2**faults, SLOWEST))
+        await self._sleep(seconds if seconds is not None else min(0.5 * 2 ** min(faults, 10), SLOWEST))

@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.orders.rules import Limits
 from kis.config import is_loopback
 
 REAL_TELEGRAM = "https://api.telegram.org/bot"
+PLAY_MONEY = 10
+"""How many times a real account's default limits in won a paper or practice account has."""
 
 
 class BadSettings(Exception):
@@ -72,11 +75,86 @@ class Settings(Home):
     kisbot_max_order_quantity: int = Field(
         1_000, ge=1, description="주문 1건의 최대 수량(주) · most shares in one order"
     )
-    kisbot_max_order_value: int = Field(
-        5_000_000,
+    kisbot_max_order_value: int | None = Field(
+        None,
         ge=1,
-        description="주문 1건의 최대 금액(원, 시장가는 상한가 기준) · most won in one order "
-        "(a market order counts at the upper limit price)",
+        description="주문 1건의 최대 금액(원, 시장가 매수는 상한가 기준). 비우면 실전 5,000,000, 모의·연습 50,000,000 · most won in one order "
+        "(a market buy counts at the upper limit price); empty: 5,000,000 real, 50,000,000 paper and practice",
+    )
+    kisbot_soft_order_value: int | None = Field(
+        None,
+        ge=1,
+        description="이 금액(원)을 넘는 주문은 두 번 확인. 비우면 실전 1,000,000, 모의·연습 10,000,000 (위 한도 이내) · an order above so many won "
+        "is confirmed twice; empty: 1,000,000 real, 10,000,000 paper and practice, never above the limit before",
+    )
+    kisbot_day_value_user: int | None = Field(
+        None,
+        ge=1,
+        description="한 사람이 하루에 내는 주문 합계(원, 매수·매도, 미체결 포함). 비우면 실전 10,000,000, 모의·연습 100,000,000 · most won one person orders "
+        "a day, buys and sells, open orders included; empty: 10,000,000 real, 100,000,000 paper and practice",
+    )
+    kisbot_day_value_account: int | None = Field(
+        None,
+        ge=1,
+        description="계좌 전체의 하루 주문 합계(원, HTS·MTS 주문 포함). 비우면 실전 30,000,000, 모의·연습 300,000,000 · most won ordered on the account "
+        "a day, HTS and MTS included; empty: 30,000,000 real, 300,000,000 paper and practice",
+    )
+    kisbot_day_orders_user: int = Field(
+        20, ge=0, description="한 사람의 하루 주문 건수, 0은 무제한 · orders of one person a day; 0: any number"
+    )
+    kisbot_orders_per_minute: int = Field(
+        5, ge=0, description="한 사람의 1분당 주문 건수, 0은 무제한 · orders of one person a minute; 0: any number"
+    )
+    kisbot_volume_percent: Decimal = Field(
+        Decimal(1),
+        gt=0,
+        description="주문 1건이 오늘 거래량에서 차지할 최대 비율(%), 두 번 확인할 금액을 넘는 주문만 · largest share of today's volume in one order (%), "
+        "asked of orders large enough to be confirmed twice",
+    )
+    kisbot_collar_note_percent: Decimal = Field(
+        Decimal(2),
+        gt=0,
+        description="현재가보다 이만큼(%) 불리한 가격이면 주문서에 표시 · a price so much worse than the market (%) is noted on the ticket",
+    )
+    kisbot_collar_confirm_percent: Decimal = Field(
+        Decimal(3),
+        gt=0,
+        description="현재가보다 이만큼(%) 불리한 가격이면 두 번 확인 · a price so much worse than the market (%) is confirmed twice",
+    )
+    kisbot_collar_deny_percent: Decimal = Field(
+        Decimal(5),
+        gt=0,
+        description="현재가보다 이만큼(%) 넘게 불리한 가격은 보내지 않음 · a price further beyond the market than this (%) is not sent",
+    )
+    kisbot_market_orders: bool = Field(default=True, description="시장가 주문 허용 · whether market orders are taken")
+    kisbot_restricted_stocks: bool = Field(
+        default=False,
+        description="관리·투자경고·투자위험 종목, 레버리지·인버스, ETN, ELW의 매수 허용 (매도는 늘 됨) · whether stocks under administration or warning, "
+        "leveraged and inverse funds, ETNs and ELWs may be bought; selling them is always allowed",
+    )
+    kisbot_auctions: bool = Field(
+        default=False,
+        description="장 시작·마감 동시호가에도 주문 · whether orders are sent during the opening and closing auctions",
+    )
+    kisbot_duplicate_minutes: int = Field(
+        10,
+        ge=0,
+        le=1_440,
+        description="똑같은 주문을 이 시간(분) 안에 또 내면 두 번 확인, 0은 끔 · the very same order again within so many minutes is confirmed twice; 0: off",
+    )
+    kisbot_cool_off_rejects: int = Field(
+        3,
+        ge=0,
+        description="증권사가 이만큼 잇달아 거절하면 잠시 쉼, 0은 끔 · after so many refusals by the broker in a row a person waits; 0: off",
+    )
+    kisbot_cool_off_minutes: int = Field(
+        5, ge=0, le=1_440, description="그때 쉬는 시간(분) · how long they wait then, minutes"
+    )
+    kisbot_clock_stop_seconds: float = Field(
+        10,
+        gt=0,
+        allow_inf_nan=False,
+        description="이 컴퓨터의 시계가 증권사와 이만큼(초) 넘게 어긋나면 주문하지 않음 · no orders while this computer's clock is further off the broker's than this, seconds",
     )
     kisbot_requote_percent: Decimal = Field(
         Decimal(1),
@@ -166,10 +244,55 @@ class Settings(Home):
             raise ValueError("KISBOT_MARKET_HOURS: `always` needs KISBOT_PRACTICE")
         return self
 
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> Self:
+        most = self.limits().max_value
+        if self.kisbot_soft_order_value is not None and self.kisbot_soft_order_value > most:
+            raise ValueError(f"KISBOT_SOFT_ORDER_VALUE: at most KISBOT_MAX_ORDER_VALUE, {most}")
+        note, confirm, deny = (
+            self.kisbot_collar_note_percent,
+            self.kisbot_collar_confirm_percent,
+            self.kisbot_collar_deny_percent,
+        )
+        if not note <= confirm <= deny:
+            raise ValueError(
+                f"KISBOT_COLLAR_NOTE_PERCENT {note}, _CONFIRM_ {confirm}, _DENY_ {deny}: each at most the next"
+            )
+        return self
+
     @property
     def mode(self) -> Literal["practice", "paper", "real"]:
         """Which of the three badges every message bears: [연습], [모의] or [실전]."""
         return "practice" if self.kisbot_practice else self.kis_env
+
+    def limits(self) -> Limits:
+        """The house's limits. A setting is taken as given; a limit in won left empty depends on whose money it is."""
+        house = Limits()
+        times = 1 if self.mode == "real" else PLAY_MONEY
+        most = self.kisbot_max_order_value or house.max_value * times
+        return Limits(
+            max_quantity=self.kisbot_max_order_quantity,
+            soft_value=self.kisbot_soft_order_value or min(house.soft_value * times, most),
+            max_value=most,
+            day_value_user=self.kisbot_day_value_user or house.day_value_user * times,
+            day_value_account=self.kisbot_day_value_account or house.day_value_account * times,
+            day_orders_user=self.kisbot_day_orders_user,
+            orders_per_minute=self.kisbot_orders_per_minute,
+            volume_percent=self.kisbot_volume_percent,
+            requote_percent=self.kisbot_requote_percent,
+            collar_note=self.kisbot_collar_note_percent,
+            collar_confirm=self.kisbot_collar_confirm_percent,
+            collar_deny=self.kisbot_collar_deny_percent,
+            market_orders=self.kisbot_market_orders,
+            restricted=self.kisbot_restricted_stocks,
+            auctions=self.kisbot_auctions,
+            duplicate_minutes=self.kisbot_duplicate_minutes,
+            cool_off_rejects=self.kisbot_cool_off_rejects,
+            cool_off_minutes=self.kisbot_cool_off_minutes,
+            clock_stop=self.kisbot_clock_stop_seconds,
+            fee_percent=self.kisbot_fee_percent,
+            ticket_seconds=self.kisbot_ticket_seconds,
+        )
 
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never be written anywhere: the log's filter hides these."""

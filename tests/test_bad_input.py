@@ -28,7 +28,7 @@ async def test_every_slip_of_the_keyboard_has_its_sentence(lang):
         "/buy 005930 열주 시장가": ("수량을 알아볼 수 없습니다", "Not a quantity"),
         "/buy 005930 99999999999 시장가": ("수량이 너무 큽니다", "far too large"),
         "/buy 005930 2000 50000": ("1회 최대 수량", "At most 1,000 shares"),
-        "/buy 005930 100 71000": ("1회 한도", "exceeds the limit"),
+        "/buy 005930 900 71000": ("1회 한도", "exceeds the limit"),
         "/buy 005930 10 0": ("0원일 수 없습니다", "cannot be 0"),
         "/buy 005930 10 -71000": ("가격은 음수", "price cannot be negative"),
         "/buy 005930 10 71000.5": ("원 단위", "whole won"),
@@ -90,7 +90,7 @@ async def test_a_closed_market_says_when_it_opens():
     async with stage(**FAST, clock=lambda: kst_now() + shift, kisbot_market_hours="krx") as on:
         answer = await say(on, "/buy 005930 1 71000", "주문할 수 없는 시간")
 
-        assert "11/23 08:30" in answer.text
+        assert "11/23 09:00" in answer.text
         assert "삼성전자" in (await say(on, "/price 005930", "삼성전자")).text
 
 
@@ -265,7 +265,7 @@ async def test_a_second_copy_of_the_bot_holds_new_orders():
         on.telegram.faults.plant("conflict")
         await on.telegram.send(TRADER.id, "/help")
         for _ in range(50):
-            if on.app.desk.held:
+            if on.app.brakes.now().level:
                 break
             await asyncio.sleep(0.05)
         order = on.app.journal.in_state({State.PROPOSED})[0]
@@ -274,6 +274,9 @@ async def test_a_second_copy_of_the_bot_holds_new_orders():
 
         assert on.app.journal.get(order.id).state is State.BLOCKED
         assert posts(on) == 0
+        await on.telegram.wait(OWNER.id, "신규중지")
+        on.telegram.faults.clear()
+        await say(on, "/resume", "정상", within=30)
 
 
 def who_of(order):

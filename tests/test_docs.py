@@ -11,6 +11,7 @@ from bot.__main__ import cli
 from bot.app import BUSY, IDLE, IN_SESSION
 from bot.chat.commands import COMMANDS
 from bot.orders.desk import DRAIN_SECONDS
+from bot.orders.rules import Limits
 from bot.settings import Settings, load_settings
 from kis import endpoints as api
 from scripts import settings_table
@@ -138,9 +139,7 @@ def test_ids_stand_in_the_readme_on_the_right_side():
 def test_figures_in_the_readme_are_the_codes_own():
     settings = {name: field.default for name, field in Settings.model_fields.items()}
     assert f"약 {BUSY:.0f}초, 장중 {IN_SESSION:.0f}초, 그 밖에는 {IDLE:.0f}초" in text("README.md")
-    assert f"{settings['kisbot_max_order_quantity']:,} and {settings['kisbot_max_order_value']:,} by default" in text(
-        "README.md"
-    )
+    assert f"{settings['kisbot_max_order_quantity']:,} and {Limits().max_value:,} by default" in text("README.md")
     assert f"{settings['kisbot_ticket_seconds']}초\n안에" in text("README.md")
     assert f"값이 {settings['kisbot_requote_percent']}% 넘게" in text("README.md")
 

@@ -56,7 +56,9 @@ async def test_an_order_the_broker_never_got_is_absent_only_after_time_and_readi
         assert on.app.desk.in_doubt() == [], "the stock takes orders again"
         assert posts(on) == 1
         again = await press(on, card, "새로 주문하기", "매수 확인")
-        await press(on, again, "확인", "누적 1/1주")
+        assert "똑같은 주문" in again.text, "it may yet turn up"
+        again = await press(on, again, "확인", "그래도 내시겠습니까")
+        await press(on, again, "그래도", "누적 1/1주")
         assert len(on.broker.exchange.orders) == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from bot.demo.run import OWNER, TOKEN, stage
 from bot.logs import HIDDEN, Redactor, set_up_logs
 from bot.settings import BadSettings, load_settings
-from tests.support.talk import FAST, bought, say, spoken
+from tests.support.talk import FAST, bought, press, say, spoken
 
 
 @pytest.fixture
@@ -62,8 +62,9 @@ async def test_a_day_of_trouble_spills_no_secret(tmp_path: Path, capfd, quiet_ro
 
 async def bought_and_refused(on) -> None:
     ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
+    ticket = await press(on, ticket, "확인", "그래도 내시겠습니까")
     before = on.telegram.revision
-    await on.telegram.tap(OWNER.id, ticket.message_id, "확인")
+    await on.telegram.tap(OWNER.id, ticket.message_id, "그래도")
     await on.telegram.wait(OWNER.id, lambda m: "거부" in m.text or "불명" in m.text, after=before, timeout=10)
 
 

@@ -1,8 +1,12 @@
 """The settings: where values come from, what is refused and how it is said, and that no secret is shown."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 from pydantic import SecretStr
 
+from bot.orders.rules import Limits
 from bot.settings import BadSettings, Settings, load_settings
 
 GOOD = {
@@ -73,6 +77,81 @@ def test_what_cannot_be_right_is_named_with_the_way_to_write_it(given, name, val
     said = refusal(given, **{name: value})
     assert f"{name}: " in said
     assert hint in said
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_real_account_has_the_houses_own_limits(given):
+    assert given(KIS_ENV="real").limits() == Limits()
+
+
+@pytest.mark.parametrize("also", [{}, {"KIS_ENV": "real", "KISBOT_PRACTICE": "true", "KIS_REST_URL": "http://[::1]:1"}])
+def test_play_money_has_ten_times_the_limits_in_won_and_no_other(given, also):
+    house = Limits()
+    assert given(**also).limits() == replace(
+        house,
+        soft_value=10 * house.soft_value,
+        max_value=10 * house.max_value,
+        day_value_user=10 * house.day_value_user,
+        day_value_account=10 * house.day_value_account,
+    )
+
+
+def test_a_limit_that_is_set_is_taken_as_given_whosever_money_it_is(given):
+    """Each setting reaches the limit it is for."""
+    values = {
+        "KISBOT_MAX_ORDER_QUANTITY": 7, "KISBOT_SOFT_ORDER_VALUE": 8, "KISBOT_MAX_ORDER_VALUE": 9,
+        "KISBOT_DAY_VALUE_USER": 10, "KISBOT_DAY_VALUE_ACCOUNT": 11, "KISBOT_DAY_ORDERS_USER": 12,
+        "KISBOT_ORDERS_PER_MINUTE": 13, "KISBOT_VOLUME_PERCENT": "0.5", "KISBOT_REQUOTE_PERCENT": "0.6",
+        "KISBOT_COLLAR_NOTE_PERCENT": "0.7", "KISBOT_COLLAR_CONFIRM_PERCENT": "0.8", "KISBOT_COLLAR_DENY_PERCENT": "0.9",
+        "KISBOT_MARKET_ORDERS": "false", "KISBOT_RESTRICTED_STOCKS": "true", "KISBOT_AUCTIONS": "true",
+        "KISBOT_DUPLICATE_MINUTES": 14, "KISBOT_COOL_OFF_REJECTS": 15, "KISBOT_COOL_OFF_MINUTES": 16,
+        "KISBOT_CLOCK_STOP_SECONDS": 17, "KISBOT_FEE_PERCENT": "0.1", "KISBOT_TICKET_SECONDS": 18,
+    }  # fmt: skip
+    wanted = Limits(
+        max_quantity=7, soft_value=8, max_value=9, day_value_user=10, day_value_account=11, day_orders_user=12,
+        orders_per_minute=13, volume_percent=Decimal("0.5"), requote_percent=Decimal("0.6"),
+        collar_note=Decimal("0.7"), collar_confirm=Decimal("0.8"), collar_deny=Decimal("0.9"), market_orders=False,
+        restricted=True, auctions=True, duplicate_minutes=14, cool_off_rejects=15, cool_off_minutes=16, clock_stop=17,
+        fee_percent=Decimal("0.1"), ticket_seconds=18,
+    )  # fmt: skip
+    written = {name: str(value) for name, value in values.items()}
+    assert given(**written).limits() == given(**written, KIS_ENV="real").limits() == wanted
+    assert {name.lower() for name in values} <= set(Settings.model_fields)
+
+
+def test_a_low_limit_alone_draws_the_second_tap_down_with_it(given):
+    limits = given(KISBOT_MAX_ORDER_VALUE="500000").limits()
+    assert (limits.soft_value, limits.max_value) == (500_000, 500_000)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"KISBOT_SOFT_ORDER_VALUE": "2", "KISBOT_MAX_ORDER_VALUE": "1"}, "KISBOT_SOFT_ORDER_VALUE"),
+        ({"KISBOT_SOFT_ORDER_VALUE": "5000001", "KIS_ENV": "real"}, "5000000"),
+        ({"KISBOT_COLLAR_NOTE_PERCENT": "3.1"}, "KISBOT_COLLAR_NOTE_PERCENT"),
+        ({"KISBOT_COLLAR_DENY_PERCENT": "2.9"}, "_DENY_"),
+        ({"KISBOT_VOLUME_PERCENT": "0"}, "KISBOT_VOLUME_PERCENT"),
+        ({"KISBOT_COLLAR_DENY_PERCENT": "NaN"}, "KISBOT_COLLAR_DENY_PERCENT"),
+        ({"KISBOT_CLOCK_STOP_SECONDS": "inf"}, "KISBOT_CLOCK_STOP_SECONDS"),
+        ({"KISBOT_CLOCK_STOP_SECONDS": "nan"}, "KISBOT_CLOCK_STOP_SECONDS"),
+        ({"KISBOT_DAY_ORDERS_USER": "-1"}, "KISBOT_DAY_ORDERS_USER"),
+        ({"KISBOT_DAY_VALUE_USER": "0"}, "KISBOT_DAY_VALUE_USER"),
+        ({"KISBOT_COOL_OFF_MINUTES": "1441"}, "KISBOT_COOL_OFF_MINUTES"),
+    ],
+)
+def test_limits_that_contradict_each_other_or_mean_nothing_are_named(given, values, named):
+    assert named in refusal(given, **values)
+
+
+def test_limits_on_the_edge_of_each_other_stand(given):
+    given(KISBOT_SOFT_ORDER_VALUE="5", KISBOT_MAX_ORDER_VALUE="5", KISBOT_COLLAR_NOTE_PERCENT="3")
+    given(KISBOT_COLLAR_NOTE_PERCENT="5", KISBOT_COLLAR_CONFIRM_PERCENT="5", KISBOT_DAY_ORDERS_USER="0")
+
+
+# --- secrets and addresses --------------------------------------------------------------------------------------------
 
 
 def test_a_name_in_the_place_of_an_owner_id_is_refused(given):

@@ -9,7 +9,7 @@ from bot.demo.run import OWNER, SMOKE, STRANGER, TRADER, stage
 from bot.demo.script import Script
 from bot.orders.model import State
 from kis.models import Side
-from tests.support.talk import FAST, bought, posts, press, say
+from tests.support.talk import FAST, Ahead, bought, posts, press, say
 
 
 async def test_a_market_buy_from_price_to_balance():
@@ -160,10 +160,12 @@ async def test_a_ticket_expires_visibly_and_its_button_is_dead():
 
 
 async def test_a_price_that_moved_while_the_ticket_stood_there_is_asked_again():
-    async with stage(**FAST) as on:
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
         quote = await on.app.client.price("005930")
         on.broker.exchange.set_price("005930", quote.price + 20 * quote.tick)
+        clock.jump(seconds=4)  # figures of up to three seconds ago would do
 
         again = await press(on, ticket, "확인", "가격이")
         assert posts(on) == 0

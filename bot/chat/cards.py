@@ -4,16 +4,17 @@ Five words for what became of an order, never mixed: 접수, 일부체결, 체�
 side and name, because a phone's notification shows little more.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bot.chat.keyboards import after_fill, of_working_order, ticket_keys
-from bot.chat.talk import TICKET, Key, Reply
+from bot.chat.keyboards import after_fill, of_working_order, ticket_keys, warned_keys
+from bot.chat.talk import Key, Reply
 from bot.chat.text import Lang, Mode, arrow, badge, clock_time, percent, reason, safe, say, shares, won
-from bot.orders.events import CancelState
-from bot.orders.model import Link, Order, State
+from bot.orders.events import CancelState, ReadBack
+from bot.orders.model import Act, Link, Order, State
 from kis.models import OrderKind, Side
 
 SQUARE = {Side.BUY: "🟥", Side.SELL: "🟦"}
@@ -22,11 +23,13 @@ _HEAD = {
     State.PROPOSED: ("확인", "confirm"),
     State.CONFIRMED: ("📤 전송 중", "📤 sending"),
     State.SUBMITTING: ("📤 전송 중", "📤 sending"),
+    State.WAITING: ("📤 다시 보낼 예정", "📤 to be sent again"),
     State.UNKNOWN: ("❓ 확인중(불명)", "❓ checking (unknown)"),
     State.OPEN: ("📨 접수", "📨 accepted"),
     State.PARTIAL: ("◐ 일부체결", "◐ partly filled"),
     State.FILLED: ("✅ 체결", "✅ filled"),
     State.CANCELLED: ("↩️ 취소 완료", "↩️ cancelled"),
+    State.REPLACED: ("✏️ 정정됨", "✏️ revised"),
     State.LAPSED: ("🌙 장 마감 미체결", "🌙 unfilled at the close"),
     State.REJECTED: ("⛔ 거부", "⛔ refused"),
     State.NOT_SENT: ("🚫 보내지 않음", "🚫 not sent"),
@@ -58,12 +61,13 @@ class Frame:
 
 def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
     """The order's living message as it stands now. `data` holds a ticket's tokens and fresh reasons."""
-    lines = [_head(order, frame), _terms(order, frame)]
+    lines = [_head(order, frame), terms_line(order, frame)]
     if order.state is State.PROPOSED:
         lines += _ticket(order, frame)
         if "confirm" not in data:
             return Reply("\n".join(lines))
-        return Reply("\n".join(lines), ticket_keys(order, str(data["confirm"]), str(data["discard"]), frame.lang))
+        keys = warned_keys if order.warned else ticket_keys
+        return Reply("\n".join(lines), keys(order, str(data["confirm"]), str(data["discard"]), frame.lang))
     lines += _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
     if order.state in {State.OPEN, State.PARTIAL}:
         return Reply("\n".join(lines), of_working_order(order, frame.lang))
@@ -75,6 +79,8 @@ def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
 def _again(order: Order, frame: Frame) -> tuple[tuple[Key, ...], ...]:
     if order.state not in {State.EXPIRED, State.BLOCKED, State.NOT_SENT, State.ABSENT, State.REJECTED}:
         return ()
+    if order.act is Act.REVISE:
+        return ((Key(frame.pick("📋 미체결", "📋 open orders"), "/orders"),),)
     price = "시장가" if order.price is None else str(order.price)
     return (
         (
@@ -91,11 +97,20 @@ def stock_line(side: Side, word: str, name: str, code: str, frame: Frame) -> str
     return f"{SQUARE[side]} {frame.pick(*SIDE[side])} {word}  <b>{safe(name, 20)}</b> <code>{safe(code, 12)}</code> {frame.badge}"
 
 
+def word_of(state: State, frame: Frame) -> str:
+    """The word for where an order stands."""
+    return frame.pick(*_HEAD[state])
+
+
 def _head(order: Order, frame: Frame) -> str:
-    return stock_line(order.side, frame.pick(*_HEAD[order.state]), order.name, order.code, frame)
+    word = word_of(order.state, frame)
+    if order.act is Act.REVISE:
+        word = f"{frame.pick('정정', 'revision:')} {word}"
+    return stock_line(order.side, word, order.name, order.code, frame)
 
 
-def _terms(order: Order, frame: Frame) -> str:
+def terms_line(order: Order, frame: Frame) -> str:
+    """Quantity, price and amount."""
     lang = frame.lang
     if order.kind is OrderKind.MARKET:
         about = frame.pick("약 ", "about ")
@@ -111,7 +126,7 @@ def _terms(order: Order, frame: Frame) -> str:
 
 def _ticket(order: Order, frame: Frame) -> list[str]:
     lang = frame.lang
-    lines = []
+    lines = _cautions(order, frame)
     if order.was_quote is not None:
         lines.append(
             frame.pick(
@@ -123,6 +138,7 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
         f"{frame.pick('현재', 'now')} {won(order.quote, lang)} {arrow(order.quote_change)} "
         f"({percent(order.quote_change)}) · {clock_time(order.quote_at)} {frame.pick('기준', 'KST')}"
     )
+    lines += [f"ℹ️ {line}" for line in _said(order.notes, frame)]
     lines.append(f"{frame.pick('수수료 약', 'fee about')} {won(order.fee, lang)}{_tax(order, frame)}")
     if order.cash_after is not None:
         lines.append(f"{frame.pick('주문 후 주문가능금액', 'cash left to order with')} {won(order.cash_after, lang)}")
@@ -136,12 +152,31 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
             )
         )
     lines.append(f"{frame.pick('계좌', 'account')} {frame.account} · {frame.pick('접수번호', 'ticket')} #{order.id}")
-    seconds = int((order.expires_at - order.created_at).total_seconds()) if order.was_quote is None else 0
+    fresh = order.was_quote is None and not order.warned
+    seconds = int((order.expires_at - order.created_at).total_seconds()) if fresh else 0
     within = f"{seconds}{frame.pick('초', ' s')} · " if seconds else ""
     lines.append(
         f"⏳ {within}{clock_time(order.expires_at)}{frame.pick('까지, 한 번만 누를 수 있습니다', ' at the latest, single use')}"
     )
     return lines
+
+
+def _said(text: str, frame: Frame) -> list[str]:
+    """Reasons that an order bears, in words."""
+    return [reason(str(one["code"]), one["values"], frame.lang) for one in json.loads(text or "[]")]
+
+
+def _cautions(order: Order, frame: Frame) -> list[str]:
+    """What is unusual: announced on the ticket, and asked about once more at the first tap."""
+    said = [f"⚠️ {line}" for line in _said(order.cautions, frame)]
+    if said and order.warned:
+        said.append(
+            frame.pick(
+                "<b>그래도 내시겠습니까? 아래 왼쪽 버튼은 취소입니다.</b>",
+                "<b>Send it all the same? The button on the left discards it.</b>",
+            )
+        )
+    return said
 
 
 def _tax(order: Order, frame: Frame) -> str:
@@ -154,14 +189,20 @@ def _progress(order: Order, frame: Frame) -> list[str]:
     lang = frame.lang
     lines = []
     if order.order_no:
-        when = f" · {_hms(order.accepted_time)}" if order.accepted_time else ""
+        when = f" · {hms(order.accepted_time)}" if order.accepted_time else ""
         lines.append(
             f"{frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code>{when} · #{order.id}"
+        )
+    if order.checked is ReadBack.SAME:
+        lines.append(frame.pick("✓ 증권사 내역과 일치", "✓ the broker's list agrees"))
+    if order.moved_to:
+        lines.append(
+            f"{frame.pick('정정 후 주문번호', 'goes on as order no.')} <code>{safe(order.moved_to, 12)}</code>"
         )
     if order.filled:
         lines.append(
             f"{frame.pick('체결', 'filled')} <b>{order.filled:,}/{order.quantity:,}{frame.pick('주', '')}</b> · "
-            f"{frame.pick('평균', 'average')} {_average(order.filled_amount, order.filled)} · {won(order.filled_amount, lang)}"
+            f"{frame.pick('평균', 'average')} {average(order.filled_amount, order.filled)} · {won(order.filled_amount, lang)}"
         )
     if order.cancelled:
         lines.append(f"{frame.pick('취소', 'cancelled')} {shares(order.cancelled, lang)}")
@@ -179,17 +220,40 @@ def _progress(order: Order, frame: Frame) -> list[str]:
     return lines
 
 
-def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> list[str]:
+def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> list[str]:  # noqa: C901, PLR0912  # one per state
     lang = frame.lang
     if reasons:
         return [f"• {reason(str(one['code']), one['values'], lang)}" for one in reasons]
     match order.state:
+        case State.UNKNOWN if order.claimed:
+            return [
+                _kis_words(order, frame),
+                frame.pick(
+                    "⏳ 처음 보는 거부 코드라 주문내역으로 확인하고 있습니다. 같은 주문을 다시 내지 마세요.",
+                    "⏳ That code is new to us, so the list is asked whether it means no. Please do not place it again.",
+                ),
+            ]
         case State.UNKNOWN:
             return [
                 frame.pick(
                     "⏳ 주문 결과를 확인하고 있습니다. 증권사에 접수되었을 수도 있습니다.\n다시 보내지 않았습니다. 같은 주문을 다시 내지 마세요.",
                     "⏳ The outcome is being looked up; the broker may have it.\nIt was not sent again. Please do not place it a second time.",
                 )
+            ]
+        case State.WAITING:
+            return [
+                frame.pick(
+                    "증권사가 처리하지 않았습니다. 주문내역을 다시 본 뒤 보냅니다.",
+                    "The broker did not process it; it goes out again after a look at the list.",
+                )
+            ]
+        case State.ABSENT if order.claimed:
+            return [
+                _kis_words(order, frame),
+                frame.pick(
+                    "증권사가 거부했고 주문내역에도 없습니다. 장 마감까지 계속 지켜봅니다.",
+                    "The broker said no and its list has no trace of it. It is watched until the close.",
+                ),
             ]
         case State.ABSENT:
             return [
@@ -258,74 +322,12 @@ def _kis_words(order: Order, frame: Frame) -> str:
     )
 
 
-def _average(amount: int, quantity: int) -> str:
-    average = Decimal(amount) / quantity
-    return f"{average:,.0f}" if average == int(average) else f"{average:,.2f}"
+def average(amount: int, quantity: int) -> str:
+    """Won per share, with decimals only where there are any."""
+    exact = Decimal(amount) / quantity
+    return f"{exact:,.0f}" if exact == int(exact) else f"{exact:,.2f}"
 
 
-def _hms(text: str) -> str:
+def hms(text: str) -> str:
+    """KIS's HHMMSS as people write it."""
     return f"{text[:2]}:{text[2:4]}:{text[4:6]}" if len(text) >= 6 and text.isdigit() else safe(text, 8)  # noqa: PLR2004
-
-
-# --- pushes -------------------------------------------------------------------------------------------------------------
-
-
-def fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """One growth of an order's fills, in figures that a repeat cannot falsify: cumulative, and this step."""
-    filled, amount = int(data["filled"]), int(data["amount"])
-    step, step_amount = int(data["step"]), int(data["step_amount"])
-    word = frame.pick(*_HEAD[State.FILLED if filled >= order.quantity else State.PARTIAL])
-    return Reply(
-        f"{stock_line(order.side, word, order.name, order.code, frame)}\n"
-        f"{frame.pick('이번', 'now')} <b>{shares(step, frame.lang)}</b> @{_average(step_amount, step)} · "
-        f"{frame.pick('누적', 'total')} <b>{filled:,}/{order.quantity:,}{frame.pick('주', '')}</b> "
-        f"({frame.pick('평균', 'average')} {_average(amount, filled)})\n"
-        f"{frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code> · #{order.id} · {safe(order.user_name, 20)}",
-        after_fill(order.code, frame.lang),
-    )
-
-
-def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """A fill of an order that was made elsewhere: HTS, MTS or another program."""
-    filled, side = int(data["filled"]), Side(str(data["side"]))
-    return Reply(
-        f"{stock_line(side, frame.pick('체결 (외부 주문)', 'filled (made elsewhere)'), str(data['name']), str(data['code']), frame)}\n"
-        f"{frame.pick('누적', 'total')} <b>{filled:,}/{int(data['quantity']):,}{frame.pick('주', '')}</b> "
-        f"@{_average(int(data['amount']), filled)} · {frame.pick('주문번호', 'order no.')} <code>{safe(data['order_no'], 12)}</code>\n"
-        f"<i>{frame.pick('봇이 낸 주문이 아닙니다 (HTS·MTS 등).', 'Not placed by this bot (HTS, MTS or another program).')}</i>"
-    )
-
-
-def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """The order's end or the end of a doubt about it: the same figures as its card, sent so that the phone rings."""
-    head = {
-        "ambiguous": ("⚠️ 같은 조건의 주문이 여러 건 보입니다", "⚠️ more than one order fits"),
-        "contradiction": ("⚠️ 증권사 내역이 기록과 다릅니다", "⚠️ the broker's list contradicts our record"),
-    }.get(kind)
-    if head is None:
-        return order_card(order, {}, frame)
-    if kind == "contradiction":
-        advice = frame.pick("HTS·MTS에서 체결 내역을 확인해 주세요.", "Please check the fills in HTS or MTS.")
-        return Reply(
-            f"{stock_line(order.side, frame.pick(*head), order.name, order.code, frame)}\n#{order.id}\n{advice}"
-        )
-    if len(data.get("claims", ())) == 1:
-        head = ("⚠️ 늦게 접수된 것일 수 있는 주문이 보입니다", "⚠️ an order that may be this one came late")
-    return _which_row(order, frame.pick(*head), data, frame)
-
-
-def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -> Reply:
-    lines = [stock_line(order.side, head, order.name, order.code, frame), _terms(order, frame)]
-    keys = []
-    for number, time, channel, token in data.get("claims", ()):
-        lines.append(f"• <code>{safe(number, 12)}</code> {_hms(str(time))} {safe(channel, 12)}")
-        keys.append((Key(frame.pick(f"{number} 이 주문입니다", f"it is {number}"), TICKET + str(token)),))
-    if "none" in data:
-        keys.append((Key(frame.pick("이 주문이 아님", "none of these"), TICKET + str(data["none"])),))
-    lines.append(
-        frame.pick(
-            "HTS·MTS에서 확인하고 눌러 주세요. 그때까지 이 종목의 새 주문은 받지 않습니다.",
-            "Please look in HTS or MTS and press. Until then this stock takes no new orders.",
-        )
-    )
-    return Reply("\n".join(lines), tuple(keys))

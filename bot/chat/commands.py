@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot.chat.account import AccountView
 from bot.chat.cards import Frame
+from bot.chat.control import Control
 from bot.chat.market import Market
 from bot.chat.talk import Ask, Handler, Key, Reply
 from bot.chat.text import Lang, safe, say
@@ -59,12 +60,22 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "cancel", "취소", Role.TRADER, "미체결 목록에서 골라 취소", "open orders, with a button to cancel each",
-        "[주문번호]", "[order number]", "/cancel", trades=True,
+        "[주문번호|전체]", "[order number|all]", "/cancel", trades=True,
+    ),
+    Command(
+        "revise", "정정", Role.TRADER, "미체결 주문의 가격 정정", "change the price of an open order",
+        "주문번호 [가격|시장가]", "order number [price|market]", "/revise 0000117057 71500", needs_words=True, trades=True,
     ),
     Command("orders", "미체결", Role.VIEWER, "미체결과 오늘 체결", "open orders and today's fills"),
     Command("balance", "잔고", Role.VIEWER, "보유 종목·평가손익·예수금", "holdings, profit and cash"),
     Command("top", "거래량", Role.VIEWER, "거래량 상위 종목", "most traded stocks", "[개수]", "[count]", "/top 20"),
     Command("index", "지수", Role.VIEWER, "코스피·코스닥·코스피200", "KOSPI, KOSDAQ and KOSPI 200"),
+    Command("status", "상태", Role.VIEWER, "주문 중지 여부와 진행 중인 주문", "whether orders go out, and what is under way"),
+    Command(
+        "halt", "중지", Role.VIEWER, "새 주문을 즉시 중지", "stop new orders at once",
+        "[매수|신규|전체취소|동결]", "[buys|new|all|freeze]", "/halt",
+    ),
+    Command("resume", "재개", Role.OWNER, "중지 해제", "let orders go out again"),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip
@@ -75,7 +86,7 @@ BY_WORD = {word: one for one in COMMANDS for word in (one.name, one.korean)}
 class Handlers:
     """Which handler answers which command."""
 
-    def __init__(self, market: Market, account: AccountView, trading: Trading, frame: Frame) -> None:
+    def __init__(self, market: Market, account: AccountView, trading: Trading, control: Control, frame: Frame) -> None:
         self._frame = frame
         self._trading = trading
         self._by_name: dict[str, Handler] = {
@@ -88,6 +99,10 @@ class Handlers:
             "buy": trading.buy,
             "sell": trading.sell,
             "cancel": trading.cancel,
+            "revise": trading.revise,
+            "halt": control.halt,
+            "resume": control.resume,
+            "status": control.status,
         }
 
     async def answer(self, command: Command, ask: Ask) -> Reply | None:

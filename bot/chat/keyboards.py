@@ -27,11 +27,23 @@ def ticket_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Keys:
     )
 
 
+def warned_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Keys:
+    """The second of two taps: the other way round and in other words, so that a hurried thumb finds the way out."""
+    word = {Side.BUY: say(lang, "매수", "buy"), Side.SELL: say(lang, "매도", "sell")}[order.side]
+    return (
+        (
+            Key(say(lang, "✖ 취소", "✖ discard"), TICKET + discard),
+            Key(f"⚠️ {say(lang, '그래도', 'still')} {word} {shares(order.quantity, lang)}", TICKET + confirm),
+        ),
+    )
+
+
 def of_working_order(order: Order, lang: Lang) -> Keys:
     """Under an order that can still fill."""
     return (
         (
             Key(say(lang, "↩️ 주문 취소", "↩️ cancel order"), f"/cancel {order.order_no}"),
+            Key(say(lang, "✏️ 정정", "✏️ revise"), f"/revise {order.order_no}"),
             Key(say(lang, "📋 미체결", "📋 open orders"), "/orders"),
         ),
     )
@@ -120,3 +132,15 @@ def prices(side: Side, quote: Quote, book: OrderBook, quantity: int, lang: Lang)
 def ticks(side: Side, code: str, quantity: int, below: int, above: int, lang: Lang) -> Keys:
     """The two prices beside one that is off the tick."""
     return (tuple(Key(won(one, lang), f"/{side} {code} {quantity} {one}") for one in (below, above) if one > 0),)
+
+
+def revised_prices(order: Order, quote: Quote, book: OrderBook, lang: Lang) -> Keys:
+    """Ask at what new price an open order should stand."""
+    head = f"/revise {order.order_no}"
+    best = book.asks if order.side is Side.BUY else book.bids
+    name = say(lang, "매도1호가", "best ask") if order.side is Side.BUY else say(lang, "매수1호가", "best bid")
+    rows = [(Key(f"{say(lang, '현재가', 'last price')} {won(quote.price, lang)}", f"{head} {quote.price}"),)]
+    if best and best[0].price != quote.price:
+        rows.append((Key(f"{name} {won(best[0].price, lang)}", f"{head} {best[0].price}"),))
+    rows.append((Key(say(lang, "시장가", "market"), f"{head} 시장가"),))
+    return tuple(rows)

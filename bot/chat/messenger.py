@@ -1,24 +1,27 @@
-"""A letter from the outbox becomes a Telegram message, and Telegram's answer one of four outcomes."""
+"""A letter from the outbox becomes a Telegram message, and Telegram's answer one of five outcomes."""
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
-from bot.chat.cards import Frame, external_push, fill_push, order_card, state_push
+from bot.chat.cards import Frame, order_card
+from bot.chat.digest import bundle_push, counted, notice_line, notices, stopped_push
+from bot.chat.news import news_push
+from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.talk import Key, Keys, Reply
 from bot.chat.text import reason, say
 from bot.orders.model import Order
 
 LONGEST = 4000
-"""Characters of text; Telegram takes 4,096 after its own reckoning."""
+"""UTF-16 units of text with its tags; Telegram takes 4,096 without them."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,19 @@ class Unsure:
 
 @dataclass(frozen=True)
 class Undeliverable:
-    """The chat will not have it, now or later."""
+    """The chat will not have this message, now or later."""
 
     why: str
 
 
-Outcome = Delivered | Held | Unsure | Undeliverable
+@dataclass(frozen=True)
+class Blocked:
+    """The chat will have nothing of ours until its person lets us in again; certainly not delivered."""
+
+    why: str
+
+
+Outcome = Delivered | Held | Unsure | Undeliverable | Blocked
 
 
 class Letter(Protocol):
@@ -66,6 +76,14 @@ class Letter(Protocol):
     def order_id(self) -> int | None: ...
     @property
     def resent(self) -> bool: ...
+    @property
+    def made_at(self) -> datetime: ...
+    @property
+    def repeats(self) -> int: ...
+    @property
+    def last_at(self) -> datetime | None: ...
+    @property
+    def parts(self) -> "Sequence[Letter]": ...
 
 
 class Messenger:
@@ -106,21 +124,36 @@ class Messenger:
         return True
 
     def _render(self, letter: Letter) -> Reply | None:
-        data = letter.data
+        data, frame = letter.data, self._frame
         if letter.kind in {"reply", "edit"}:
             return Reply(str(data["text"]), _keys(data.get("keys", ())))
-        if letter.kind == "trouble":
-            return Reply(f"⚠️ {reason(str(data['code']), {}, self._frame.lang)} {self._frame.badge}")
+        if letter.kind == "digest":
+            return notices(letter.parts, self._order, frame) if letter.parts else None
+        if letter.kind == "stopped":
+            return stopped_push(data, frame)
         if letter.kind == "external_fill":
-            return external_push(data, self._frame)
+            return external_push(data, frame)
         order = self._order(letter.order_id) if letter.order_id is not None else None
-        if order is None:
-            return None
         if letter.kind == "card":
-            return order_card(order, data, self._frame)
+            return None if order is None else order_card(order, data, frame)
+        if order is None or letter.kind == "trouble":
+            return self._without_order(letter)
         if letter.kind == "fill":
-            return fill_push(order, data, self._frame)
-        return state_push(letter.kind, order, data, self._frame)
+            if letter.parts:
+                return bundle_push(order, [one.data for one in letter.parts], frame)
+            return fill_push(order, data, frame)
+        return state_push(letter.kind, order, data, frame)
+
+    def _without_order(self, letter: Letter) -> Reply:
+        """News about the bot itself; of what nobody wrote words for, the bare facts."""
+        news = news_push(letter.kind, letter.data, self._frame)
+        if news is not None:
+            return news
+        if "code" in letter.data:
+            words = reason(str(letter.data["code"]), letter.data.get("values") or {}, self._frame.lang)
+        else:
+            words = notice_line(letter, None, self._frame)
+        return Reply(f"⚠️ {words}{counted(letter, self._frame)} {self._frame.badge}")
 
     def _edits(self, letter: Letter) -> int | None:
         """The message this letter brings up to date, or None when it is a message of its own."""
@@ -132,8 +165,9 @@ class Messenger:
 
     async def _send(self, letter: Letter, reply: Reply) -> Outcome:
         text = reply.text
-        if letter.resent:
-            text += "\n" + say(self._frame.lang, "<i>(재전송일 수 있음)</i>", "<i>(may be a repeat)</i>")
+        if letter.resent and letter.kind != "digest":  # a digest says what it is
+            label = say(self._frame.lang, "<i>(재전송일 수 있음)</i>", "<i>(may be a repeat)</i>")
+            text = f"{_fit(text, LONGEST - len(label) - 1)}\n{label}"
         sent = await self._with_fallback(
             lambda body, mode: self._bot.send_message(
                 letter.chat_id,
@@ -171,20 +205,44 @@ class Messenger:
         except BadRequest as error:
             if "parse entities" not in error.message.lower():
                 raise
-            return await send(html.unescape(re.sub(r"<[^>]*>", "", text))[:LONGEST], None)
+            return await send(_cut(_plain(text), LONGEST), None)
 
 
-def _fit(text: str) -> str:
-    """Whole lines up to Telegram's limit, so that no tag is cut in two."""
-    if len(text) <= LONGEST:
+def _fit(text: str, longest: int = LONGEST) -> str:
+    """Whole lines up to Telegram's limit, so that no tag is cut in two; a first line that is too long loses its tags."""
+    if _units(text) <= longest:
         return text
-    lines, used = [], 0
+    lines, used = [], 2
     for line in text.split("\n"):
-        used += len(line) + 1
-        if used > LONGEST:
+        used += _units(line) + 1
+        if used > longest:
             break
         lines.append(line)
+    if not lines:
+        return _short(_plain(text), longest)
     return "\n".join([*lines, "…"])
+
+
+def _short(words: str, longest: int) -> str:
+    """As much of the words as fits once they are escaped."""
+    words = _cut(words, longest)
+    while _units(escaped := f"{html.escape(words, quote=False)}…") > longest:
+        words = words[: len(words) * 9 // 10]
+    return escaped
+
+
+def _cut(words: str, longest: int) -> str:
+    """At most so many UTF-16 units, no character cut in two."""
+    return words.encode("utf-16-le", "replace")[: 2 * longest].decode("utf-16-le", "ignore")
+
+
+def _units(text: str) -> int:
+    """Telegram's measure of length: UTF-16 units."""
+    return len(text) + sum(one > "\uffff" for one in text)
+
+
+def _plain(text: str) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", "", text))
 
 
 def seconds_to_wait(error: RetryAfter) -> float:
@@ -197,7 +255,9 @@ def _outcome(error: TelegramError, *, edit: bool) -> Outcome:
     why = type(error).__name__
     if isinstance(error, RetryAfter):
         return Held(seconds_to_wait(error), why)
-    if isinstance(error, Forbidden | BadRequest):
+    if isinstance(error, Forbidden | ChatMigrated) or "chat not found" in error.message.lower():
+        return Blocked(f"{why}: {error.message}"[:120])
+    if isinstance(error, BadRequest):
         return Undeliverable(f"{why}: {error.message}"[:120])
     never_left = isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     if never_left or edit or not isinstance(error, NetworkError):

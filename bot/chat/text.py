@@ -92,43 +92,117 @@ _REASONS: dict[str, tuple[str, str]] = {
     "NOTHING_TO_SELL": ("{name}: 매도 가능한 수량이 없습니다.", "{name}: nothing to sell."),
     # rules
     "TRADING_HALTED": ("신규 주문이 중지된 상태입니다. 취소와 조회는 됩니다.", "New orders are on hold; cancels and reads work."),
-    "TELEGRAM_CONFLICT": ("같은 봇 토큰으로 다른 프로그램이 실행 중이라 신규 주문을 중지했습니다. 다른 실행을 끄거나, 토큰 유출이 의심되면 @BotFather에서 토큰을 바꾸세요.", "Another program uses this bot token, so new orders are on hold. Stop it, or if the token may have leaked, renew it with @BotFather."),
+    "BUYS_HALTED": ("매수가 중지된 상태입니다. 매도, 취소, 조회는 됩니다.", "Buys are on hold; sells, cancels and reads work."),
     "RELEASED": ("신규 주문 중지가 풀렸습니다.", "New orders are taken again."),
+    "CLOCK": ("이 컴퓨터의 시계가 증권사와 {offset}초 어긋나 주문을 보내지 않습니다 (허용 {max}초). 시각 동기화(NTP)를 확인해 주세요.", "This computer's clock is {offset} s off the broker's ({max} s allowed), so nothing is sent. Check its time synchronisation (NTP)."),
+    "CLOCK_WARN": ("이 컴퓨터의 시계가 증권사와 {offset}초 어긋나 있습니다.", "This computer's clock is {offset} s off the broker's."),
     "SESSION_CLOSED": ("지금은 주문할 수 없는 시간입니다. 다음 주문 가능 시각: {next_open}", "The market takes no orders now. Next: {next_open}"),
+    "SESSION_EDGE": ("장 구간이 바뀌는 순간이라 주문을 보내지 않습니다. 10초 뒤에 다시 시도해 주세요.", "The session is just changing, so nothing is sent. Try again in ten seconds."),
     "SYMBOL_HALTED": ("{name}: 거래가 정지된 종목입니다.", "{name} is halted."),
+    "SYMBOL_RESTRICTED": ("{name}: {what}이라 매수하지 않습니다. 보유분 매도는 됩니다 (KISBOT_RESTRICTED_STOCKS).", "{name} is {what}, so it is not bought; what you hold can be sold (KISBOT_RESTRICTED_STOCKS)."),
+    "VI_ACTIVE": ("{name}: 변동성완화장치(VI) 발동 중입니다. 시장가와 바로 체결될 가격은 받지 않습니다. 2~3분 뒤 단일가로 풀린 다음 다시 내 주세요.", "{name}: a volatility interruption (VI) is on. No market order and no price that would cross is taken; try again in two or three minutes, once it is over."),
     "UNKNOWN_OPEN": ("{name}: 결과를 확인 중인 주문이 있어 새 주문을 받지 않습니다. 취소와 다른 종목은 됩니다.", "{name}: an earlier order is still being checked, so no new one is taken. Cancels and other stocks work."),
+    "FACTS_MISSING": ("{what} 값을 읽지 못해 주문을 보내지 않습니다. 잠시 후 다시 시도해 주세요.", "{what} could not be read, so nothing is sent. Try again shortly."),
     "QTY_MAX": ("1회 최대 수량은 {max}주입니다 (KISBOT_MAX_ORDER_QUANTITY).", "At most {max} shares in one order (KISBOT_MAX_ORDER_QUANTITY)."),
+    "VOLUME_SHARE": ("{name}: 오늘 거래량의 {percent}%를 넘는 주문입니다. 지금은 {max}주까지 됩니다 (KISBOT_VOLUME_PERCENT).", "{name}: more than {percent} % of today's volume; at most {max} shares for now (KISBOT_VOLUME_PERCENT)."),
     "ORDER_VALUE_MAX": ("주문 금액 {value}원이 1회 한도 {max}원을 넘습니다. 이 가격이면 {fits}주까지 됩니다 (시장가 매수는 상한가로 계산).", "{value} won exceeds the limit of {max} won per order; {fits} shares would fit (a market buy counts at the upper limit price)."),
+    "DAY_VALUE_USER": ("오늘 낸 주문 {used}원에 이 주문 {value}원을 더하면 1인 하루 한도 {max}원을 넘습니다. 이 가격이면 {fits}주까지 됩니다 (매수·매도 합계, 미체결 포함).", "With {used} won ordered today, {value} more exceeds your daily limit of {max} won; {fits} shares would fit (buys and sells, open orders included)."),
+    "DAY_VALUE_ACCOUNT": ("이 계좌에서 오늘 나간 주문 {used}원에 이 주문 {value}원을 더하면 계좌 하루 한도 {max}원을 넘습니다. 이 가격이면 {fits}주까지 됩니다 (HTS·MTS 주문 포함).", "With {used} won ordered on this account today, {value} more exceeds its daily limit of {max} won; {fits} shares would fit (orders from HTS and MTS included)."),
+    "DAY_ORDERS_USER": ("하루 주문 {max}건을 모두 썼습니다. 취소는 됩니다 (KISBOT_DAY_ORDERS_USER).", "Today's {max} orders are used up; cancels work (KISBOT_DAY_ORDERS_USER)."),
+    "RATE_USER": ("주문은 1분에 {max}건까지입니다. 잠시 후 다시 시도해 주세요 (KISBOT_ORDERS_PER_MINUTE).", "At most {max} orders a minute; try again shortly (KISBOT_ORDERS_PER_MINUTE)."),
+    "COOL_OFF": ("증권사가 주문을 {rejects}번 잇달아 거절했습니다. 사유를 확인하고 {minutes}분 뒤에 다시 시도해 주세요.", "The broker refused {rejects} orders in a row. See why, and try again in {minutes} min."),
+    "MARKET_ORDER_OFF": ("시장가 주문은 꺼져 있습니다. 지정가로 내 주세요 (KISBOT_MARKET_ORDERS).", "Market orders are switched off; give a limit price (KISBOT_MARKET_ORDERS)."),
     "PRICE_LIMIT": ("가격이 오늘의 상·하한가를 벗어났습니다: {low}원 ~ {high}원", "Outside today's price limits: {low} to {high} won"),
     "TICK": ("호가단위에 맞지 않는 가격입니다. 가까운 가격: {below}원 / {above}원", "Off the tick. Nearest prices: {below} / {above} won"),
+    "COLLAR": ("{price}원은 현재가 {last}원보다 {percent}% 불리한 가격입니다. {max}%까지만 보냅니다. 가격의 자릿수를 확인해 주세요.", "{price} won is {percent} % worse than the market's {last}; at most {max} % is sent. Check the digits of the price."),
+    "COLLAR_CONFIRM": ("{price}원은 현재가 {last}원보다 {percent}% 불리한 가격입니다.", "{price} won is {percent} % worse than the market's {last}."),
+    "COLLAR_NOTE": ("{price}원은 현재가 {last}원과 {percent}% 차이 납니다.", "{price} won is {percent} % away from the market's {last}."),
+    "QUOTE_STALE": ("시세가 {age}초 전 것이라 보내지 않았습니다 (허용 {max}초). 다시 시도해 주세요.", "The quote is {age} s old ({max} s allowed), so nothing was sent. Please try again."),
     "CASH": ("주문가능금액이 부족합니다. 필요 {need}원, 가능 {have}원 (최대 {fits}주)", "Not enough cash: {need} won needed, {have} available (at most {fits} shares)"),
     "SELLABLE": ("{name}: 매도가능수량은 {have}주입니다.", "{name}: only {have} shares can be sold."),
+    "SOFT_VALUE": ("주문 금액 {value}원: {max}원이 넘는 큰 주문입니다 (시장가 매수는 상한가로 계산).", "{value} won: a large order, above {max} won (a market buy counts at the upper limit price)."),
+    "DUP_EXACT": ("{name}: 종목·방향·수량·가격이 똑같은 주문이 {at}에 이미 나갔습니다. 한 번 더 사고파는 것이 맞는지 확인해 주세요.", "{name}: the very same order already went out at {at}. Make sure you want it twice."),
+    "DUP_NEAR": ("{name}: 같은 방향의 주문이 {seconds}초 전에 나갔습니다.", "{name}: an order on this side went out {seconds} s ago."),
+    # why the brake is on
+    "UNCLEAN_STOP": ("봇이 갑자기 꺼졌다가 다시 켜졌습니다. /orders 와 /balance 가 맞는지 본 뒤 /resume 으로 풀어 주세요.", "The bot stopped without warning and was started again. Check /orders and /balance, then /resume."),
+    "RESTORED": ("데이터베이스가 예전 사본으로 되돌려진 것으로 보입니다. 그 사이의 주문은 HTS·MTS에서 확인한 뒤 /resume 으로 풀어 주세요.", "The database seems to have been restored from an older copy. Check in HTS or MTS what was ordered since, then /resume."),
+    "TWO_UNKNOWN": ("결과를 모르는 주문이 두 건이 되었습니다. 증권사 연결이 의심됩니다. 두 주문이 확인된 뒤 /resume 으로 풀어 주세요.", "The outcome of two orders is unknown; the line to the broker is suspect. Once both are settled, /resume."),
+    "MISMATCH": ("증권사에 접수된 주문이 승인한 주문과 다릅니다. HTS·MTS에서 그 주문을 바로 확인해 주세요. 확인 전에는 풀지 마세요.", "An order at the broker differs from the one that was approved. Look at it in HTS or MTS now, and do not /resume before."),
+    "CLOCK_STEP": ("이 컴퓨터의 시계가 갑자기 바뀌었습니다. 시각 동기화(NTP)를 확인한 뒤 /resume 으로 풀어 주세요.", "This computer's clock jumped. Check its time synchronisation (NTP), then /resume."),
+    "TELEGRAM_CONFLICT": ("같은 봇 토큰으로 다른 프로그램이 실행 중인 동안에는 새 주문을 보내지 않습니다. 다른 실행을 끄거나, 토큰 유출이 의심되면 @BotFather에서 토큰을 바꾸세요.", "While another program uses this bot token, no new order is sent. Stop it, or if the token may have leaked, renew it with @BotFather."),
+    "DISK": ("기록을 디스크에 남기지 못하고 있습니다. 기록 없이는 주문을 보내지 않습니다. 디스크 여유와 권한을 확인해 주세요.", "The journal cannot be written to disk, and nothing is sent unrecorded. Check the disk's space and permissions."),
+    "BY_PERSON": ("사람이 직접 중지했습니다. 소유자가 /resume 으로 풀 수 있습니다.", "A person stopped it. An owner may /resume."),
+    "LIST_STALE": ("증권사 주문내역을 1분 넘게 읽지 못하고 있어 새 주문을 보내지 않습니다. 다시 읽히면 저절로 풀립니다.", "The broker's order list has not been readable for over a minute, so nothing new is sent. This ends by itself once it is."),
+    "RECOVERING": ("복구 중입니다: 이전 주문을 증권사 주문내역과 맞춰 보고 있습니다. 끝나면 주문할 수 있습니다.", "Recovering: earlier orders are being checked against the broker's list. Orders are taken once that is done."),
+    "MISCONFIGURED": ("증권사가 앱키, 계좌 또는 접속 환경이 맞지 않는다고 합니다. 설정을 고친 뒤 /resume 으로 풀어 주세요.", "The broker says that key, account and environment do not belong together. Mend the settings, then /resume."),
+    # brakes and revisions
+    "NOT_ALLOWED": ("이 단계를 바꿀 권한이 없습니다.", "Your role does not allow this."),
+    "HALTED_ALREADY": ("이미 그 단계까지 중지되어 있습니다. 더 올리려면: /halt 전체취소", "Stopped that far already. To go further: /halt all"),
+    "NOT_HALTED": ("풀 것이 없습니다. 이미 그 상태입니다.", "There is nothing to release."),
+    "STILL_IN_DOUBT": ("결과를 모르는 주문이 {count}건 있어 아직 풀 수 없습니다. 확인이 끝나면 다시 해 주세요.", "{count} orders are still being checked; release the brakes once they are settled."),
+    "NO_SUCH_ORDER": ("정정·취소할 수 있는 주문 중에 {number}번이 없습니다.", "No open order {number} that you may change."),
+    "PARENT_GONE": ("정정할 주문이 이미 체결되었거나 취소 중이라 보내지 않았습니다.", "The order to be revised is filled, gone or being cancelled, so nothing was sent."),
+    "SAME_PRICE": ("지금과 같은 가격입니다.", "That is its present price."),
     # after the tap
     "BROKER_UNREADABLE": ("증권사 조회에 실패해 주문을 보내지 않았습니다.", "The broker could not be read, so nothing was sent."),
     "INTERNAL": ("내부 오류로 주문을 보내지 않았습니다. 로그를 확인해 주세요.", "An internal error stopped it before it was sent; see the log."),
+    "FINGERPRINT": ("보내려는 내용이 확인하신 주문과 달라 보내지 않았습니다. 누군가 기록을 고쳤을 수 있으니 소유자에게 알려 주세요.", "What was about to be sent is not what you confirmed, so it was not sent. The records may have been tampered with; tell the owner."),
+    "STALE_SEND": ("확인을 누른 뒤 너무 오래 걸려 보내지 않았습니다. 시세를 보고 다시 내 주세요.", "Too much time passed after the tap, so it was not sent. Look at the price and order again."),
 }  # fmt: skip
+_NOUNS: dict[str, tuple[str, str]] = {
+    "QUOTE": ("시세", "The quote"),
+    "BUYABLE": ("주문가능금액", "The cash available"),
+    "SELLABLE": ("매도가능수량", "The number of shares to sell"),
+    "MANAGED": ("관리종목", "under administration (관리종목)"),
+    "RISK": ("투자위험종목", "an investment risk stock"),
+    "WARNING": ("투자경고종목", "an investment warning stock"),
+    "GEARED": ("레버리지·인버스 상품", "a leveraged or inverse fund"),
+    "ETN": ("ETN 상품", "an ETN"),
+    "ELW": ("ELW 상품", "an ELW"),
+}
 
 
 def reason(code: str, values: Mapping[str, Any], lang: Lang) -> str:
-    """Why an order may not go out, in a sentence; an unknown code is shown as it is."""
+    """Why an order may not go out, or what is unusual about it, in a sentence or two.
+
+    An unknown code is shown as it is, and a value that was not handed over as a dash: a card may be drawn again long
+    after its reasons are forgotten. Where `why` is a code that has a sentence, that follows.
+    """
     ko, en = _REASONS.get(code, ("{code}", "{code}"))
-    shown = {name: _figure(value) for name, value in values.items()}
-    return say(lang, ko, en, **{"code": code, **shown})
+    shown = _Shown({name: safe(_figure(name, value, lang)) for name, value in values.items()}, code=safe(code))
+    sentence = (ko if lang == "ko" else en).format_map(shown)
+    why = str(values.get("why") or "")
+    return f"{sentence} {reason(why, {}, lang)}" if why in _REASONS and why != code else sentence
 
 
-def _figure(value: object) -> object:
-    if isinstance(value, bool) or value is None:
-        return "-" if value is None else value
-    if isinstance(value, int):
+class _Shown(dict[str, str]):
+    """The values of a sentence; one that is not known is a dash."""
+
+    def __missing__(self, name: str) -> str:
+        return "–"
+
+
+def _figure(name: str, value: object, lang: Lang) -> object:
+    if value is None:
+        return "–"
+    if name == "what" and value in _NOUNS:
+        return _NOUNS[str(value)][lang != "ko"]
+    if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    if isinstance(value, datetime):
-        return value.astimezone(KST).strftime("%m/%d %H:%M")
-    if isinstance(value, str):
+    moment = _moment(value)
+    if moment is None:
+        return value
+    return clock_time(moment) if name == "at" else moment.astimezone(KST).strftime("%m/%d %H:%M")
+
+
+def _moment(value: object) -> datetime | None:
+    """The moment a value is, also as the outbox keeps it."""
+    if isinstance(value, str) and "T" in value:
         try:
-            return datetime.fromisoformat(value).astimezone(KST).strftime("%m/%d %H:%M") if "T" in value else value
+            value = datetime.fromisoformat(value)
         except ValueError:
-            return value
-    return value
+            return None
+    return value if isinstance(value, datetime) else None
 
 
 def kis_error(error: errors.KisError, lang: Lang) -> str:
@@ -145,6 +219,7 @@ def toast(verdict: str, lang: Lang) -> str:
     """The short answer to a tap."""
     ko, en = {
         "sending": ("주문을 보냅니다…", "Sending the order…"),
+        "again": ("한 번 더 확인해 주세요.", "Please confirm once more."),
         "discarded": ("취소했습니다. 보내지 않았습니다.", "Discarded; nothing was sent."),
         "settled": ("알려 주신 대로 정리했습니다.", "Settled as you said."),
         "cancelling": ("취소를 요청합니다…", "Asking to cancel…"),

@@ -7,7 +7,7 @@ from bot.chat import keyboards
 from bot.chat.account import AccountView
 from bot.chat.cards import Frame
 from bot.chat.market import Market
-from bot.chat.talk import Ask, Reply, Toast
+from bot.chat.talk import TICKET, Ask, Key, Reply, Toast
 from bot.chat.text import reason, safe, say, shares, toast
 from bot.chat.words import BadWords, OrderWords, order_words
 from bot.orders.desk import Press, Pressed
@@ -16,6 +16,7 @@ from bot.orders.rules import Reason
 from kis.models import Balance, OrderBook, OrderKind, Quote, Side
 from kis.symbols import Stock
 
+EVERYTHING = frozenset({"all", "전체", "전부", "모두"})
 ALERTS = frozenset({Press.NOT_YOURS, Press.LATE, Press.GONE})
 
 
@@ -24,7 +25,12 @@ class Desk(Protocol):
 
     async def propose(self, ask: OrderRequest, who: Who, origin: int) -> Order | list[Reason]: ...
     def press(self, token: str, who: Who) -> Pressed: ...
+    async def propose_revision(
+        self, order_no: str, price: int | None, who: Who, origin: int
+    ) -> Order | list[Reason]: ...
     def cancel_number(self, order_no: str, who: Who) -> Pressed: ...
+    def cancel_all_key(self, who: Who) -> tuple[str, int]: ...
+    def working(self) -> list[Order]: ...
     async def carry_out(self, pressed: Pressed) -> None: ...
 
 
@@ -138,6 +144,8 @@ class Trading:
         number = ask.words.replace(" ", "")
         if not number:
             return self._account.list_orders(ask, (), only_open=True)
+        if number.lower() in EVERYTHING:
+            return self._cancel_all(ask)
         if not (number.isascii() and number.isdigit()):
             return Reply(
                 say(
@@ -165,6 +173,43 @@ class Trading:
             ),
         )
         return Reply(say(lang, ko, en, number=number))
+
+    def _cancel_all(self, ask: Ask) -> Reply:
+        """/cancel all: how many, and one button that does it."""
+        lang = self._frame.lang
+        token, count = self._desk.cancel_all_key(ask.who)
+        if not count:
+            return Reply(say(lang, "취소할 미체결 주문이 없습니다.", "There is no open order to cancel."))
+        text = say(lang, "미체결 {count}건을 모두 취소할까요?", "Cancel all {count} open orders?", count=count)
+        label = say(lang, f"↩️ {count}건 전체 취소", f"↩️ cancel all {count}")
+        return Reply(text, ((Key(label, TICKET + token),),))
+
+    async def revise(self, ask: Ask) -> Reply | None:
+        """/revise 주문번호 [가격|시장가]: a ticket for the change, or the question at what price."""
+        lang = self._frame.lang
+        number, _, rest = ask.words.strip().partition(" ")
+        number = number.zfill(10)
+        parent = next((one for one in self._desk.working() if one.order_no == number), None)
+        if parent is None:
+            return self._no([Reason("NO_SUCH_ORDER", {"number": number})])
+        try:
+            words = order_words(f"1 {rest}".strip().split(), parent.side)
+        except BadWords as bad:
+            return self._no([bad.reason])
+        if words.price is None and not words.market:
+            quote = await self._reads.price(parent.code)
+            book = await self._reads.order_book(parent.code)
+            text = say(
+                lang,
+                "{name} 미체결 {left} — 새 가격은? 직접 적으려면: /revise {number} 가격",
+                "{name}, {left} open — at what new price? Or type: /revise {number} price",
+                name=parent.name,
+                left=shares(parent.remaining, lang),
+                number=number,
+            )
+            return Reply(text, keyboards.revised_prices(parent, quote, book, lang))
+        answer = await self._desk.propose_revision(number, words.price, ask.who, ask.update_id)
+        return None if isinstance(answer, Order) else self._no(answer)
 
     def tap(self, token: str, who: Who) -> tuple[Toast, Pressed]:
         """Judge a tap on a single-use button at once; `carry_out` follows."""

@@ -24,6 +24,13 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """The first of two taps: the person was shown what is unusual about the order and is asked once more."""
+
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class Requoted:
     """The price moved while the ticket stood there: the same order is asked again with the new figures."""
 
@@ -37,6 +44,7 @@ class Requoted:
     cash_after: int | None
     sellable_after: int | None
     expires_at: datetime
+    cautions: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,10 +98,25 @@ class NeverLeft:
 
 
 @dataclass(frozen=True)
+class Deferred:
+    """It is proven that nothing was carried out, and there is time for another try after a look at the list."""
+
+    code: str
+
+
+@dataclass(frozen=True)
 class Lost:
     """The request may have arrived and the answer did not: read before anything else."""
 
     code: str
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """KIS said no in a code that is not known to mean no: believed only once the list agrees."""
+
+    code: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +145,30 @@ class Disowned:
     """A person looked and says: none of the rows is the order."""
 
 
+class ReadBack(StrEnum):
+    """Whether the broker's own row was held against the ticket the person approved."""
+
+    NONE = "none"
+    SAME = "same"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The broker's row was held against the ticket. A revision's quantity is what was left when it was carried out."""
+
+    to: ReadBack
+    quantity: int
+    differs: str = ""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A revision was carried out: what was left of the order goes on under another number."""
+
+    to: str
+
+
 @dataclass(frozen=True)
 class Reported:
     """The broker's list has news of this order: quantities are cumulative."""
@@ -130,6 +177,7 @@ class Reported:
     filled_amount: int
     cancelled: int
     rejected: int
+    remaining: int
 
 
 @dataclass(frozen=True)
@@ -148,6 +196,7 @@ class CancelStep:
 
 Event = (
     Confirmed
+    | Warned
     | Requoted
     | TimedOut
     | Discarded
@@ -156,11 +205,15 @@ Event = (
     | Accepted
     | Refused
     | NeverLeft
+    | Deferred
     | Lost
+    | Doubted
     | Found
     | NotFound
     | Claimed
     | Disowned
+    | Checked
+    | Moved
     | Reported
     | DayEnded
     | CancelStep

@@ -1,16 +1,19 @@
 """An order, the events that may befall it, and the one table that says what each event makes of it.
 
     PROPOSED ─tap─> CONFIRMED ─attempt on disk─> SUBMITTING ─┬─ order number ──> OPEN ──> PARTIAL ──> FILLED
-       │  └─ EXPIRED / DISCARDED   └─ BLOCKED / EXPIRED      ├─ refused ───────> REJECTED   │  (or CANCELLED,
-       └─ requoted: PROPOSED again                           ├─ never left ────> NOT_SENT   └─  LAPSED, REJECTED)
+       │  └─ EXPIRED / DISCARDED   └─ BLOCKED / EXPIRED      ├─ refused ───────> REJECTED   │  (or CANCELLED, LAPSED,
+       └─ requoted, warned:                                  ├─ never left ────> NOT_SENT   └─  REPLACED, REJECTED)
+          PROPOSED again                                     ├─ not yet ───────> WAITING ──> SUBMITTING, NOT_SENT ...
                                                              └─ anything else ─> UNKNOWN ─┬─ found ──> OPEN ...
                                                                                           └─ ABSENT ─ late ─> OPEN
 
-A send has three outcomes: placed, not placed, not known. UNKNOWN is never sent again; it is looked up.
+A send has three outcomes: placed, not placed, not known. UNKNOWN is never sent again; it is looked up. WAITING is sent
+again only because nothing was carried out, and only after another look at the broker's list.
 A cancel is not a state of the order: the order lives until the broker's own list says otherwise, so what is known of
 the request stands beside the state, in `cancel`.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -22,21 +25,27 @@ from bot.orders.events import (
     Blocked,
     CancelState,
     CancelStep,
+    Checked,
     Claimed,
     Confirmed,
     DayEnded,
+    Deferred,
     Discarded,
     Disowned,
+    Doubted,
     Event,
     Found,
     Lost,
+    Moved,
     NeverLeft,
     NotFound,
+    ReadBack,
     Refused,
     Reported,
     Requoted,
     Submitting,
     TimedOut,
+    Warned,
 )
 from bot.orders.people import Role
 from kis.models import OrderKind, Side
@@ -48,11 +57,13 @@ class State(StrEnum):
     PROPOSED = "proposed"
     CONFIRMED = "confirmed"
     SUBMITTING = "submitting"
+    WAITING = "waiting"
     UNKNOWN = "unknown"
     OPEN = "open"
     PARTIAL = "partial"
     FILLED = "filled"
     CANCELLED = "cancelled"
+    REPLACED = "replaced"
     LAPSED = "lapsed"
     REJECTED = "rejected"
     NOT_SENT = "not_sent"
@@ -65,12 +76,22 @@ class State(StrEnum):
 
 WORKING = frozenset({State.OPEN, State.PARTIAL})
 """At the broker and able to fill: may be cancelled."""
+ON_ITS_WAY = frozenset({State.CONFIRMED, State.SUBMITTING, State.WAITING})
+"""Between the tap and the end of the sending."""
 IN_DOUBT = frozenset({State.SUBMITTING, State.UNKNOWN})
 """May or may not be at the broker: its symbol takes no further order until that is known."""
 WATCHED = WORKING | IN_DOUBT | {State.ABSENT}
 """Every order whose next news can only come from the broker's list. ABSENT is watched until its day is over."""
-AT_BROKER = WORKING | {State.FILLED, State.CANCELLED, State.LAPSED}
+AT_BROKER = WORKING | {State.FILLED, State.CANCELLED, State.REPLACED, State.LAPSED}
 """Known to have reached the broker."""
+
+
+class Act(StrEnum):
+    """What an order does at the broker."""
+
+    NEW = "new"
+    REVISE = "revise"
+    """Takes the place of an order that is there: what is left of that one goes on with this one's price."""
 
 
 class Link(StrEnum):
@@ -147,6 +168,17 @@ class Order:
     """Shares left to sell after a sell."""
     was_quote: int | None = None
     """The price shown before, when a move made the ticket ask again."""
+    cautions: str = ""
+    """What is unusual about it and needs a second, different tap: reasons as JSON."""
+    notes: str = ""
+    """What the ticket says beside its figures: reasons as JSON."""
+    warned: bool = False
+    """Whether the first of two taps was made."""
+    act: Act = Act.NEW
+    parent: int | None = None
+    """The order that a revision takes the place of."""
+    fingerprint: str = ""
+    """Of the terms a person approved; an order whose terms no longer give it is not sent."""
 
     attempt: int = 0
     sent_at: datetime | None = None
@@ -155,10 +187,17 @@ class Order:
     branch: str = ""
     accepted_time: str = ""
     link: Link = Link.NONE
+    checked: ReadBack = ReadBack.NONE
     filled: int = 0
     filled_amount: int = 0
+    growths: int = 0
+    """How often the filled quantity grew: the number of the push that tells it."""
     cancelled: int = 0
+    moved_to: str = ""
+    """The number under which a revision goes on with what was left."""
     cancel: CancelState = CancelState.NONE
+    claimed: bool = False
+    """KIS said no in a code not known to mean no."""
     code_word: str = ""
     """Stable code of the refusal or doubt: ours or KIS's."""
     message: str = ""
@@ -181,9 +220,14 @@ class Order:
         return Decimal(self.filled_amount) / self.filled if self.filled else None
 
     @property
-    def key(self) -> tuple[date | None, str, str]:
-        """What names the order at the broker: numbers start again every day and in every branch."""
-        return self.day, self.branch, self.order_no
+    def request(self) -> OrderRequest:
+        """What was asked for."""
+        return OrderRequest(self.side, self.code, self.name, self.etf, self.quantity, self.kind, self.price)
+
+    def terms(self) -> str:
+        """The hash of all that makes it this order and no other: who asked for what, on which terms."""
+        said = (self.act, self.parent, self.user_id, self.side, self.code, self.quantity, self.kind, self.price)
+        return hashlib.sha256("|".join(map(str, said)).encode()).hexdigest()[:32]
 
 
 class ImpossibleEvent(Exception):
@@ -197,25 +241,32 @@ def _after_report(order: Order, event: Reported) -> State:
         return State.FILLED
     if event.cancelled and event.filled + event.cancelled >= order.quantity:
         return State.CANCELLED
+    if order.moved_to and event.remaining == 0:
+        return State.REPLACED
     return State.PARTIAL if event.filled else State.OPEN
 
 
 _S = State
 TRANSITIONS: dict[type[Event], dict[State, State | Callable[..., State]]] = {
     Confirmed: {_S.PROPOSED: _S.CONFIRMED},
-    Requoted: {_S.CONFIRMED: _S.PROPOSED},
-    TimedOut: {_S.PROPOSED: _S.EXPIRED, _S.CONFIRMED: _S.EXPIRED},
+    Warned: {_S.PROPOSED: _S.PROPOSED},
+    Requoted: {_S.CONFIRMED: _S.PROPOSED, _S.WAITING: _S.PROPOSED},
+    TimedOut: {_S.PROPOSED: _S.EXPIRED, _S.CONFIRMED: _S.EXPIRED, _S.WAITING: _S.EXPIRED},
     Discarded: {_S.PROPOSED: _S.DISCARDED},
-    Blocked: {_S.CONFIRMED: _S.BLOCKED},
-    Submitting: {_S.CONFIRMED: _S.SUBMITTING},
+    Blocked: {_S.CONFIRMED: _S.BLOCKED, _S.WAITING: _S.BLOCKED},
+    Submitting: {_S.CONFIRMED: _S.SUBMITTING, _S.WAITING: _S.SUBMITTING},
     Accepted: {_S.SUBMITTING: _S.OPEN},
     Refused: {_S.SUBMITTING: _S.REJECTED},
-    NeverLeft: {_S.SUBMITTING: _S.NOT_SENT},
-    Lost: {_S.SUBMITTING: _S.UNKNOWN},
+    NeverLeft: {_S.SUBMITTING: _S.NOT_SENT, _S.WAITING: _S.NOT_SENT},
+    Deferred: {_S.SUBMITTING: _S.WAITING},
+    Lost: {_S.SUBMITTING: _S.UNKNOWN, _S.WAITING: _S.UNKNOWN},
+    Doubted: {_S.SUBMITTING: _S.UNKNOWN},
     Found: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
     NotFound: {_S.UNKNOWN: _S.ABSENT},
     Claimed: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
     Disowned: {_S.UNKNOWN: _S.NEVER_BOOKED, _S.ABSENT: _S.NEVER_BOOKED},
+    Checked: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
+    Moved: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
     Reported: {_S.OPEN: _after_report, _S.PARTIAL: _after_report},
     DayEnded: {_S.OPEN: _S.LAPSED, _S.PARTIAL: _S.LAPSED, _S.ABSENT: _S.NEVER_BOOKED},
     CancelStep: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
@@ -226,6 +277,7 @@ FINAL = frozenset(
     {
         _S.FILLED,
         _S.CANCELLED,
+        _S.REPLACED,
         _S.LAPSED,
         _S.REJECTED,
         _S.NEVER_BOOKED,
@@ -251,38 +303,31 @@ def apply(order: Order, event: Event, at: datetime) -> Order:
     return replace(changed, state=to, version=order.version + 1, finished_at=at if to in FINAL else changed.finished_at)
 
 
-def _details(order: Order, event: Event) -> Order:  # noqa: PLR0911  # one answer per event
+def _details(order: Order, event: Event) -> Order:  # noqa: C901, PLR0911, PLR0912  # one answer per event
     match event:
+        case Warned():
+            return replace(order, warned=True, expires_at=event.expires_at)
         case Requoted():
-            return replace(order, was_quote=order.quote, **vars(event))
+            return replace(order, was_quote=order.quote, warned=False, **vars(event))
         case Submitting():
-            return replace(order, attempt=event.attempt, sent_at=event.at, day=event.at.date())
+            return replace(order, attempt=event.attempt, sent_at=event.at, day=event.at.date(), code_word="")
         case Accepted() | Claimed():
-            return replace(
-                order,
-                order_no=event.order_no,
-                branch=event.branch,
-                accepted_time=event.time,
-                link=Link.DIRECT if isinstance(event, Accepted) else Link.HUMAN,
-                code_word="",
-            )
+            link = Link.DIRECT if isinstance(event, Accepted) else Link.HUMAN
+            return _linked(order, event.order_no, event.branch, event.time, link)
         case Found():
-            late = order.state is State.ABSENT
             row = event.report
-            return replace(
-                order,
-                order_no=row.order_no,
-                branch=row.branch,
-                accepted_time=row.time,
-                day=row.day,
-                link=Link.LATE if late else Link.MATCHED,
-                code_word="",
-                message="",
-            )
+            link = Link.LATE if order.state is State.ABSENT else Link.MATCHED
+            return replace(_linked(order, row.order_no, row.branch, row.time, link), day=row.day)
         case Blocked() | Refused():
             return replace(order, code_word=event.code, message=event.message)
-        case NeverLeft() | Lost():
+        case Doubted():
+            return replace(order, code_word=event.code, message=event.message, claimed=True)
+        case NeverLeft() | Deferred() | Lost():
             return replace(order, code_word=event.code)
+        case Checked():
+            return replace(order, checked=event.to, quantity=event.quantity)
+        case Moved():
+            return replace(order, moved_to=event.to)
         case Reported():
             return _grown(order, event)
         case CancelStep():
@@ -291,9 +336,15 @@ def _details(order: Order, event: Event) -> Order:  # noqa: PLR0911  # one answe
             return order
 
 
+def _linked(order: Order, order_no: str, branch: str, time: str, link: Link) -> Order:
+    found = replace(order, order_no=order_no, branch=branch, accepted_time=time, link=link)
+    return replace(found, code_word="", message="", claimed=False)
+
+
 def _grown(order: Order, event: Reported) -> Order:
     if event.filled < order.filled:
         raise ImpossibleEvent(f"the broker's list shrank from {order.filled} to {event.filled} filled shares")
     if event.filled > order.quantity:
         raise ImpossibleEvent(f"the broker's list fills {event.filled} of {order.quantity} ordered shares")
-    return replace(order, filled=event.filled, filled_amount=event.filled_amount, cancelled=event.cancelled)
+    grown = replace(order, filled=event.filled, filled_amount=event.filled_amount, cancelled=event.cancelled)
+    return replace(grown, growths=order.growths + (event.filled > order.filled))

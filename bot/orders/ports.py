@@ -1,4 +1,4 @@
-"""What the desk asks of the world: a broker, a journal, and the things it hands to people.
+"""What the desk asks of the world: a broker, a market, a journal, and the things it hands to people.
 
 `kis.KisClient` is a `Broker` and `bot.store.journal.SqliteJournal` a `Journal` as they are; the domain knows neither.
 """
@@ -12,31 +12,52 @@ from typing import Protocol
 
 from bot.orders.events import Event
 from bot.orders.model import Order, State, Who
-from bot.orders.reconcile import Attempt
-from kis.models import Balance, BuyingPower, OrderKind, OrderReport, PlacedOrder, Quote, Side
+from bot.orders.search import Attempt
+from kis.models import Balance, BuyingPower, OpenOrder, OrderBook, OrderKind, OrderReport, Quote, Side
+from kis.writes import Receipt, Written
 
 
 class Broker(Protocol):
     """What the desk asks of the broker; `kis.KisClient` fits as it is."""
 
+    @property
+    def clock_offset(self) -> float: ...
     async def price(self, code: str) -> Quote: ...
+    async def order_book(self, code: str) -> OrderBook: ...
     async def balance(self) -> Balance: ...
     async def buying_power(self, code: str, *, price: int | None, kind: OrderKind) -> BuyingPower: ...
     async def executions(self, day: date | None = None, *, code: str = "") -> tuple[OrderReport, ...]: ...
-    async def place(
-        self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind
-    ) -> PlacedOrder: ...
-    async def cancel(self, order_no: str, *, branch: str = "", kind: OrderKind = OrderKind.LIMIT) -> PlacedOrder: ...
+    async def open_orders(self) -> tuple[OpenOrder, ...]: ...
+    def written(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> Written: ...
+    def written_cancel(self, order_no: str, *, branch: str = "", kind: OrderKind = OrderKind.LIMIT) -> Written: ...
+    def written_revision(
+        self, order_no: str, *, branch: str = "", price: int | None, kind: OrderKind = OrderKind.LIMIT
+    ) -> Written: ...
+    async def send(self, written: Written) -> Receipt: ...
+
+
+class Market(Protocol):
+    """When orders are taken."""
+
+    def open(self, now: datetime) -> bool: ...
+    def next_open(self, now: datetime) -> datetime: ...
+    def at_edge(self, now: datetime) -> bool:
+        """Whether a phase of the day is ending or beginning: an order may arrive in another one than it left in."""
+        ...
 
 
 @dataclass(frozen=True)
 class Button:
-    """A single-use key to one act on one order, for one person. Only the hash of the token is ever stored."""
+    """A single-use key to one act, for one person. Only the hash of the token is ever stored.
+
+    `terms` are those of the order as the person sees it: the key opens no other.
+    """
 
     token: str
     action: str
     user_id: int
     expires_at: datetime
+    terms: str = ""
 
     @property
     def digest(self) -> str:
@@ -63,10 +84,11 @@ class KnownButton:
 
     id: int
     action: str
-    order_id: int
+    order_id: int | None
     user_id: int
     expires_at: datetime
     used: bool
+    terms: str = ""
 
 
 class Stale(Exception):
@@ -81,6 +103,10 @@ class Journal(Protocol):
     def of_origin(self, origin: int) -> Order | None: ...
     def of_number(self, order_no: str) -> Order | None: ...
     def in_state(self, states: Collection[State]) -> list[Order]: ...
+    def tried_on(self, day: date) -> list[Order]:
+        """Every order of that day that was sent at least once, oldest first."""
+        ...
+
     def save(
         self,
         order: Order,
@@ -89,12 +115,28 @@ class Journal(Protocol):
         who: Who | None = None,
         uses: int | None = None,
         attempt: Attempt | None = None,
+        receipt: Receipt | None = None,
         buttons: Sequence[Button] = (),
         notices: Sequence[Notice] = (),
     ) -> None: ...
     def button(self, digest: str) -> KnownButton | None: ...
-    def add_buttons(self, order_id: int, buttons: Sequence[Button]) -> None: ...
-    def attempt(self, order_id: int) -> Attempt | None: ...
+    def add_buttons(self, order_id: int | None, buttons: Sequence[Button]) -> None: ...
+    def use(self, button_id: int, who: Who, action: str) -> None:
+        """Use up a button that belongs to no single order."""
+        ...
+
+    def attempt(self, order_id: int) -> Attempt | None:
+        """The newest try at the order itself, not at cancelling it."""
+        ...
+
+    def attempted(self, attempt: Attempt) -> None:
+        """Write down a try at cancelling, before it leaves."""
+        ...
+
+    def answered(self, order_id: int, receipt: Receipt) -> None:
+        """Write down what became of the newest try."""
+        ...
+
     def linked(self, day: date, *, directly: bool = False) -> frozenset[str]:
         """Order numbers of that day that belong to our orders; `directly`: only those the broker itself gave us."""
         ...

@@ -5,34 +5,29 @@ whose answer was lost are looked for here; orders made elsewhere (HTS, MTS) are 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import structlog
 
-from bot.orders.events import CancelState, DayEnded, Event, Found, NotFound, Reported
+from bot.orders.brakes import Brake, Brakes
+from bot.orders.events import CancelState, Checked, DayEnded, Event, Found, NotFound, ReadBack, Reported
+from bot.orders.lists import Reading
 from bot.orders.model import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, State, apply
 from bot.orders.ports import Button, Journal, Notice, Stale, card, new_token
-from bot.orders.reconcile import Ambiguous, Search, look, news, own_channel
+from bot.orders.reconcile import is_cancel, news, own_channel
+from bot.orders.search import Ambiguous, Attempt, Search, look, overdue, wants_witness
 from kis.models import OrderReport
 
 log = structlog.get_logger(__name__)
 
 
-ENDINGS = frozenset({State.CANCELLED, State.REJECTED, State.LAPSED, State.NEVER_BOOKED})
+ENDINGS = frozenset({State.CANCELLED, State.REPLACED, State.REJECTED, State.LAPSED, State.NEVER_BOOKED})
 """Ends that ring the phone; a full fill has rung already."""
 LOOK_BACK = timedelta(days=7)
 """How long an unsettled order's day is read again; a question left open longer is the person's to settle."""
 ASKED_FOR = timedelta(hours=24)
 """How long the buttons of a question to a person live."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The whole list of one trading day, read to its end."""
-
-    day: date
-    rows: tuple[OrderReport, ...]
 
 
 class Watch:
@@ -41,6 +36,7 @@ class Watch:
     def __init__(
         self,
         journal: Journal,
+        brakes: Brakes,
         *,
         clock: Callable[[], datetime],
         day_over: Callable[[date, datetime], bool],
@@ -49,12 +45,14 @@ class Watch:
     ) -> None:
         """`day_over(day, now)`: no order of that day can fill any more. `overseers`: chats told of every fill."""
         self._journal = journal
+        self._brakes = brakes
         self._clock = clock
         self._day_over = day_over
         self._overseers = overseers
         self._token = token
         self._searches: dict[int, Search] = {}
         self._seen_first: set[date] = set()
+        self._elsewhere: tuple[OrderReport, ...] = ()
 
     def days(self) -> list[date]:
         """The trading days whose lists can still bring news: today, and any on which something is unsettled."""
@@ -67,30 +65,68 @@ class Watch:
         today = self._clock().date()
         return any(order.day == today for order in self._journal.in_state(WORKING | IN_DOUBT))
 
+    def elsewhere(self) -> tuple[OrderReport, ...]:
+        """Rows of today's list that are not ours, as last read."""
+        return self._elsewhere
+
+    def wants_witness(self) -> list[Order]:
+        """Orders about to be called absent, for which more than the list is to be asked."""
+        now = self._clock()
+        return [
+            order
+            for order in self._journal.in_state({State.UNKNOWN})
+            if (attempt := self._journal.attempt(order.id)) is not None
+            and wants_witness(order, attempt, self._searches.get(order.id, Search()), now)
+        ]
+
+    def unresolved(self) -> int:
+        """Orders in doubt about which the list has not spoken and no person was asked."""
+        asked = {number for number, search in self._searches.items() if search.told or search.asked}
+        return sum(order.id not in asked for order in self._journal.in_state(IN_DOUBT))
+
     def note(self, reading: Reading) -> None:
         """Take in one clean reading. Everything new is written and queued to be told before this returns."""
         over = self._day_over(reading.day, self._clock())
-        for order, event in news(self._journal.in_state(WORKING), reading.rows):
+        for order, events in news(self._journal.in_state(WORKING), reading.rows):
             # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
             unasked = over and order.day == reading.day and order.cancel is CancelState.NONE
-            self._note_one(order, replace(event, cancelled=order.cancelled) if unasked else event)
+            self._note_one(order, events, unasked=unasked)
         self._search(reading)
         if over:
             self._close_day(reading)
         self._note_external(reading)
 
-    def _note_one(self, order: Order, event: Reported) -> None:
-        now = self._clock()
+    def _note_one(self, order: Order, events: Iterable[Event], *, unasked: bool = False) -> None:
+        for event in events:
+            told = replace(event, cancelled=order.cancelled) if unasked and isinstance(event, Reported) else event
+            after = self._note_event(order, told)
+            if after is None:
+                return
+            order = after
+
+    def _note_event(self, order: Order, event: Event) -> Order | None:
+        """The order after one event; None where it did not take, and the next reading brings the rest."""
         try:
-            after = apply(order, event, now)
+            after = apply(order, event, self._clock())
         except ImpossibleEvent as error:
-            log.error("the list contradicts the journal", order=order.id, why=str(error))  # noqa: TRY400
-            self._tell(
-                Notice("contradiction", chat, {"order": order.id}, f"odd:{order.id}:{event.filled}:{chat}")
-                for chat in self._chats(order)
-            )
-            return
-        self._save(after, event, [card(after), *self._told(order, after)])
+            self._alarm(order, "contradiction", str(error))
+            return None
+        notices = [card(after), *self._told(order, after)]
+        if isinstance(event, Checked) and event.to is ReadBack.DIFFERENT:
+            if not self._save(after, event, notices):
+                return None
+            self._alarm(after, "mismatch", event.differs)
+            self._brakes.pull(Brake.NEW, "MISMATCH")
+            return after
+        return after if self._save(after, event, notices) else None
+
+    def _alarm(self, order: Order, kind: str, why: str) -> None:
+        """The broker's list and our record cannot both be right: people are told, once."""
+        log.error("the list contradicts the journal", order=order.id, kind=kind, why=why)
+        self._tell(
+            Notice(kind, chat, {"order": order.id, "why": why}, f"{kind}:{order.id}:{why}:{chat}")
+            for chat in self._chats(order)
+        )
 
     def _told(self, before: Order, after: Order) -> list[Notice]:
         """One push per growth, numbered by the cumulative quantity, and one when the order ends otherwise."""
@@ -107,11 +143,20 @@ class Watch:
                             "amount": after.filled_amount,
                             "step": after.filled - before.filled,
                             "step_amount": after.filled_amount - before.filled_amount,
+                            "number": after.growths,
                         },
                         f"fill:{after.day}:{after.branch}:{after.order_no}:{after.filled}:{chat}",
                     )
                 )
-            if after.state in ENDINGS:
+            elif after.filled_amount != before.filled_amount:
+                data: dict[str, object] = {
+                    "order": after.id,
+                    "was": before.filled_amount,
+                    "amount": after.filled_amount,
+                }
+                key = f"corrected:{after.id}:{after.filled}:{after.filled_amount}:{chat}"
+                told.append(Notice("corrected", chat, data, key))
+            if after.state in ENDINGS and before.state is not after.state:
                 told.append(Notice("ended", chat, {"order": after.id}, f"end:{after.id}:{after.state}:{chat}"))
         return told
 
@@ -130,6 +175,7 @@ class Watch:
             attempt = self._journal.attempt(order.id)
             if attempt is None:
                 continue
+            parent = self._journal.get(order.parent) if order.parent is not None else None
             search, found = look(
                 order,
                 attempt,
@@ -137,13 +183,36 @@ class Watch:
                 reading.rows,
                 linked,
                 self._clock(),
-                channel,
+                channel=channel,
+                parent_no=parent.order_no if parent is not None else "",
+                witness=reading.witnesses.get(order.id),
             )
             self._searches[order.id] = search
             if isinstance(found, Ambiguous):
                 self._ask_which(order, found.reports)
             elif found is not None:
-                self._resolve(order, found, reading.rows)
+                self._resolve(order, found, reading)
+                linked = self._journal.linked(reading.day)
+
+    def remind(self) -> None:
+        """Ask a person about every order that could not be resolved for too long, readings or not."""
+        now = self._clock()
+        for order in self._journal.in_state({State.UNKNOWN}):
+            attempt = self._journal.attempt(order.id)
+            search = self._searches.get(order.id, Search())
+            if attempt is not None and overdue(order, attempt, search, now):
+                self._searches[order.id] = replace(search, asked=True)
+                self._ask_whether(order, attempt)
+
+    def _ask_whether(self, order: Order, attempt: Attempt) -> None:
+        """Nothing could be proven: a person looks in HTS and says that it is not there, or waits for it to show."""
+        expires = self._clock() + ASKED_FOR
+        keys = {chat: Button(self._token(), "claim:none", chat, expires, order.terms()) for chat in self._chats(order)}
+        self._journal.add_buttons(order.id, list(keys.values()))
+        self._tell(
+            Notice("manual", chat, {"order": order.id, "none": key.token}, f"manual:{order.id}:{attempt.n}:{chat}")
+            for chat, key in keys.items()
+        )
 
     def _ask_which(self, order: Order, rows: Sequence[OrderReport]) -> None:
         """Let the person who ordered, or an overseer, say which row it is; each gets keys of their own."""
@@ -151,7 +220,7 @@ class Watch:
         notices, buttons = [], []
         for chat in self._chats(order):
             acts = [f"claim:{row.order_no}:{row.branch}:{row.time}" for row in rows] + ["claim:none"]
-            made = [Button(self._token(), act, chat, expires) for act in acts]
+            made = [Button(self._token(), act, chat, expires, order.terms()) for act in acts]
             buttons += made
             data: dict[str, object] = {
                 "order": order.id,
@@ -165,7 +234,7 @@ class Watch:
         self._journal.add_buttons(order.id, buttons)
         self._tell(notices)
 
-    def _resolve(self, order: Order, event: Event, rows: Sequence[OrderReport]) -> None:
+    def _resolve(self, order: Order, event: Event, reading: Reading) -> None:
         after = apply(order, event, self._clock())
         kind = {Found: "found", NotFound: "absent"}[type(event)]
         if isinstance(event, Found) and order.state is State.ABSENT:
@@ -173,8 +242,8 @@ class Watch:
         told = [Notice(kind, chat, {"order": order.id}, f"{kind}:{order.id}:{chat}") for chat in self._chats(order)]
         if self._save(after, event, [card(after), *told]):
             self._searches.pop(order.id, None)
-            for linked, grown in news([after], rows):
-                self._note_one(linked, grown)
+            for linked, events in news([after], reading.rows):
+                self._note_one(linked, events)
 
     def _close_day(self, reading: Reading) -> None:
         for order in self._journal.in_state(WORKING | {State.ABSENT}):
@@ -195,8 +264,11 @@ class Watch:
         ours = self._journal.linked(reading.day)
         doubtful = {order.code for order in self._journal.in_state(IN_DOUBT)}
         maybe_ours = {number for search in self._searches.values() for number in search.candidates}
-        for row in reading.rows:
-            if row.is_revision or row.order_no in ours or row.code in doubtful or row.order_no in maybe_ours:
+        elsewhere = [row for row in reading.rows if row.order_no not in ours and not is_cancel(row)]
+        if reading.day == self._clock().date():
+            self._elsewhere = tuple(elsewhere)
+        for row in elsewhere:
+            if row.code in doubtful or row.order_no in maybe_ours:
                 continue
             before = self._journal.external_mark(row)
             if row.filled <= before:

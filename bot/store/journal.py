@@ -2,23 +2,26 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
+from bot.orders.brakes import Brake, BrakeNow
 from bot.orders.events import Event
 from bot.orders.model import Link, Order, State, Who
 from bot.orders.ports import Button, KnownButton, Notice, Stale
-from bot.orders.reconcile import Attempt
+from bot.orders.search import Attempt
 from bot.store.audit import AuditLog
 from bot.store.outbox import Outbox
 from kis.models import OrderReport
+from kis.writes import Receipt
 
 _ORDER = TypeAdapter(Order)
 _EVENT: TypeAdapter[Any] = TypeAdapter(Any)
+_ATTEMPT = TypeAdapter(Attempt)
 
 
 class SqliteJournal:
@@ -60,7 +63,7 @@ class SqliteJournal:
                 user_id=order.user_id,
                 name=order.user_name,
                 order_id=order_id,
-                **{name: row[name] for name in ("side", "code", "quantity", "kind", "price", "quote")},
+                **{name: row[name] for name in ("act", "parent", "side", "code", "quantity", "kind", "price", "quote")},
             )
         self._wake()
         found = self.get(order_id)
@@ -88,6 +91,11 @@ class SqliteJournal:
         )
         return [_ORDER.validate_python(row) for row in rows]
 
+    def tried_on(self, day: date) -> list[Order]:
+        """Every order of that day that was sent at least once, oldest first."""
+        rows = self._db.query("SELECT * FROM orders WHERE day = ? AND attempt > 0 ORDER BY id", [day.isoformat()])
+        return [_ORDER.validate_python(row) for row in rows]
+
     def save(
         self,
         order: Order,
@@ -96,10 +104,13 @@ class SqliteJournal:
         who: Who | None = None,
         uses: int | None = None,
         attempt: Attempt | None = None,
+        receipt: Receipt | None = None,
         buttons: Sequence[Button] = (),
         notices: Sequence[Notice] = (),
     ) -> None:
         """Replace the version before this one, use up a button, and queue what is to be told: all or nothing.
+
+        `attempt` is the try at the wire that begins with this, `receipt` what became of the newest one.
 
         Raises:
             Stale: somebody else changed the order, or the button was used already; nothing was written.
@@ -117,15 +128,9 @@ class SqliteJournal:
             if uses is not None:
                 self._use(uses)
             if attempt is not None:
-                self._db.execute(
-                    "INSERT INTO attempts (order_id, n, started_at, baseline) VALUES (?, ?, ?, ?)",
-                    [
-                        attempt.order_id,
-                        attempt.n,
-                        attempt.started_at.isoformat(),
-                        json.dumps(sorted(attempt.baseline)),
-                    ],
-                )
+                self._add_attempt(attempt)
+            if receipt is not None:
+                self._add_receipt(order.id, receipt)
             self._add_buttons(order.id, buttons)
             self._put(order.id, notices)
             self._audit.add(
@@ -157,34 +162,97 @@ class SqliteJournal:
             user_id=row["user_id"],
             expires_at=datetime.fromisoformat(row["expires_at"]),
             used=row["used_at"] is not None,
+            terms=row["terms"],
         )
 
-    def add_buttons(self, order_id: int, buttons: Sequence[Button]) -> None:
-        """Give an order further buttons."""
+    def add_buttons(self, order_id: int | None, buttons: Sequence[Button]) -> None:
+        """Make further buttons, for an order or for none in particular."""
         with self._db.atomic():
             self._add_buttons(order_id, buttons)
 
-    def _add_buttons(self, order_id: int, buttons: Sequence[Button]) -> None:
+    def use(self, button_id: int, who: Who, action: str) -> None:
+        """Use up a button that belongs to no single order.
+
+        Raises:
+            Stale: it was used already.
+        """
+        with self._db.atomic():
+            self._use(button_id)
+            self._audit.add(action, user_id=who.user_id, name=who.name)
+
+    def _add_buttons(self, order_id: int | None, buttons: Sequence[Button]) -> None:
         for one in buttons:
             self._db.execute(
-                "INSERT INTO buttons (digest, order_id, action, user_id, expires_at) VALUES (?, ?, ?, ?, ?)",
-                [one.digest, order_id, one.action, one.user_id, one.expires_at.isoformat()],
+                "INSERT INTO buttons (digest, order_id, action, user_id, expires_at, terms) VALUES (?, ?, ?, ?, ?, ?)",
+                [one.digest, order_id, one.action, one.user_id, one.expires_at.isoformat(), one.terms],
             )
 
     def attempt(self, order_id: int) -> Attempt | None:
-        """The newest attempt of an order."""
+        """The newest try at the order itself, not at cancelling it."""
         row = next(
-            self._db.query("SELECT * FROM attempts WHERE order_id = ? ORDER BY n DESC LIMIT 1", [order_id]),
+            self._db.query(
+                "SELECT * FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n DESC LIMIT 1", [order_id]
+            ),
             None,
         )
         if row is None:
             return None
-        return Attempt(
-            order_id,
-            row["n"],
-            datetime.fromisoformat(row["started_at"]),
-            frozenset(json.loads(row["baseline"])),
+        return _ATTEMPT.validate_python({**row, "baseline": json.loads(row["baseline"])})
+
+    def attempted(self, attempt: Attempt) -> None:
+        """Write down a try at cancelling, before it leaves."""
+        with self._db.atomic():
+            (last,) = self._db.execute(
+                "SELECT coalesce(max(n), 0) FROM attempts WHERE order_id = ?", [attempt.order_id]
+            ).fetchone()
+            self._add_attempt(replace(attempt, n=last + 1))
+
+    def answered(self, order_id: int, receipt: Receipt) -> None:
+        """Write down what became of the newest try."""
+        with self._db.atomic():
+            self._add_receipt(order_id, receipt)
+
+    def _add_attempt(self, attempt: Attempt) -> None:
+        row = _ATTEMPT.dump_python(attempt, mode="json")
+        row["baseline"] = json.dumps(sorted(attempt.baseline))
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        self._db.execute(f"INSERT INTO attempts ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608  # our own names
+
+    def _add_receipt(self, order_id: int, receipt: Receipt) -> None:
+        self._db.execute(
+            "UPDATE attempts SET outcome = ?, status = ?, code = ?, answer = ?, sent = ?, seconds = ?, answered_at = ? "
+            "WHERE order_id = ? AND n = (SELECT max(n) FROM attempts WHERE order_id = ?)",
+            [
+                receipt.outcome.value,
+                receipt.status,
+                receipt.code,
+                receipt.answer,
+                receipt.sent,
+                receipt.seconds,
+                self._now(),
+                order_id,
+                order_id,
+            ],
         )
+
+    def brake(self) -> BrakeNow | None:
+        """How far the brakes are pulled, None if they never were."""
+        row = next(self._db.query("SELECT * FROM brakes ORDER BY seq DESC LIMIT 1"), None)
+        if row is None:
+            return None
+        at = datetime.fromisoformat(row["at"])
+        return BrakeNow(Brake(row["level"]), row["why"], at, row["user_id"], row["name"])
+
+    def pull(self, now: BrakeNow, notices: Sequence[Notice]) -> None:
+        """Pull or release the brakes, with what is told of it."""
+        with self._db.atomic():
+            self._db.execute(
+                "INSERT INTO brakes (at, level, why, user_id, name) VALUES (?, ?, ?, ?, ?)",
+                [now.at.isoformat(timespec="milliseconds"), int(now.level), now.why, now.user_id, now.name],
+            )
+            self._put(None, notices)
+            self._audit.add("brake", user_id=now.user_id or None, name=now.name, level=now.level.name, why=now.why)
+        self._wake()
 
     def linked(self, day: date, *, directly: bool = False) -> frozenset[str]:
         """Order numbers of that day which belong to our orders; `directly`: which the broker's answer gave us."""

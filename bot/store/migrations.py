@@ -3,6 +3,8 @@
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from bot.store import chain
+
 MIGRATIONS = Migrations("kisbot")
 
 
@@ -117,4 +119,105 @@ def m006_identity(db: Database) -> None:
         pk="id",
         not_null={"mode", "account", "since"},
         strict=True,
+    )
+
+
+@MIGRATIONS()
+def m007_desk(db: Database) -> None:
+    """What a desk that halts, revises and sends again has to remember: brakes, runs, and more of every attempt."""
+    columns = {
+        "cautions": (str, ""), "notes": (str, ""), "warned": (int, 0), "act": (str, "new"), "parent": (int, None),
+        "fingerprint": (str, ""), "checked": (str, "none"), "growths": (int, 0), "moved_to": (str, ""),
+        "claimed": (int, 0),
+    }  # fmt: skip
+    for name, (kind, default) in columns.items():
+        db.table("orders").add_column(name, kind, not_null_default=default)
+    db.execute("CREATE INDEX orders_of_day ON orders (day) WHERE attempt > 0")
+    columns = {
+        "first_at": (str, None), "offset": (float, 0), "means": (int, None), "endpoint": (str, ""), "body": (str, ""),
+        "digest": (str, ""), "run": (int, 0), "outcome": (str, None), "status": (int, None), "code": (str, None),
+        "answer": (str, None), "sent": (int, None), "seconds": (float, None), "answered_at": (str, None),
+    }  # fmt: skip
+    for name, (kind, default) in columns.items():
+        db.table("attempts").add_column(name, kind, not_null_default=default)
+    db.table("buttons").transform(not_null={"order_id": False})
+    db.table("buttons").add_column("terms", str, not_null_default="")
+    db.table("brakes").create(
+        {"seq": int, "at": str, "level": int, "why": str, "user_id": int, "name": str},
+        pk="seq",
+        not_null={"at", "level", "why", "user_id", "name"},
+        strict=True,
+    )
+    db.table("runs").create(
+        {"id": int, "started_at": str, "stopped_at": str, "version": str},
+        pk="id",
+        not_null={"started_at", "version"},
+        strict=True,
+    )
+
+
+@MIGRATIONS()
+def m008_outbox(db: Database) -> None:
+    """Doubts are counted, the same trouble is counted, a letter may have to wait, and a chat may refuse us."""
+    for column in (
+        "doubts INTEGER NOT NULL DEFAULT 0",
+        "repeats INTEGER NOT NULL DEFAULT 1",
+        "last_at TEXT",
+        "not_before TEXT",
+    ):
+        db.execute(f"ALTER TABLE outbox ADD COLUMN {column}")
+    db.execute("UPDATE outbox SET doubts = 1 WHERE error = 'unsure'")
+    db.execute("CREATE INDEX outbox_chat ON outbox (chat_id, id) WHERE state = 'pending'")
+    db.execute("CREATE INDEX outbox_given_up ON outbox (chat_id, id) WHERE state = 'given_up'")
+    db.execute("CREATE INDEX outbox_trouble ON outbox (chat_id, done_at) WHERE kind = 'trouble'")
+    db.table("stopped_chats").create(
+        {"chat_id": int, "since": str, "retry_at": str, "why": str},
+        pk="chat_id",
+        not_null={"since", "retry_at", "why"},
+        strict=True,
+    )
+
+
+@MIGRATIONS()
+def m009_audit_chain(db: Database) -> None:
+    """Audit rows are chained, heads that were posted are remembered, and what was written until now is sealed.
+
+    The columns of an audit row are what its mac covers: no later migration may change one.
+    """
+    for column in ("key_day TEXT", "mac TEXT"):
+        db.execute(f"ALTER TABLE audit ADD COLUMN {column}")
+    db.execute("CREATE INDEX audit_user ON audit (user_id, seq)")
+    db.table("audit_anchors").create(
+        {"seq": int, "head": str, "at": str}, pk="seq", not_null={"head", "at"}, strict=True
+    )
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(
+            f"CREATE TRIGGER audit_anchors_no_{verb.lower()} BEFORE {verb} ON audit_anchors "
+            "BEGIN SELECT RAISE(ABORT, 'audit anchors are only ever added'); END"
+        )
+    # INSERT OR REPLACE deletes without asking a DELETE trigger, unless recursive triggers are on.
+    for table, unless in (
+        ("audit", "NEW.mac IS NULL OR EXISTS (SELECT 1 FROM audit WHERE seq >= NEW.seq)"),
+        ("audit_anchors", "EXISTS (SELECT 1 FROM audit_anchors WHERE seq = NEW.seq)"),
+    ):
+        db.execute(
+            f"CREATE TRIGGER {table}_at_the_end BEFORE INSERT ON {table} WHEN {unless} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} grows only at its end'); END"
+        )
+    rows = db.execute("SELECT seq, at, user_id, name, action, order_id, detail FROM audit ORDER BY seq")
+    (now,) = db.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f+09:00', 'now', '+9 hours')").fetchone()
+    seal = chain.sealing_row((chain.Row(*row) for row in rows), now)
+    if seal is not None:
+        db.execute(f"INSERT INTO audit ({chain.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(seal))  # noqa: S608  # names of our own fields
+    db.execute(
+        "CREATE VIEW audit_readable AS SELECT seq, datetime(at, '+9 hours') AS at_kst, "
+        "coalesce(nullif(name, ''), user_id, '') AS person, user_id, action, order_id, detail FROM audit"
+    )
+    db.execute(
+        "CREATE VIEW orders_readable AS SELECT id AS order_id, datetime(created_at, '+9 hours') AS created_kst, "
+        "coalesce(nullif(user_name, ''), user_id) AS person, user_id, side, code, name AS stock, quantity, "
+        "kind, price AS limit_price, state, filled, "
+        "CASE WHEN filled > 0 THEN round(1.0 * filled_amount / filled, 2) END AS average_price, "
+        "filled_amount, cancelled, day, order_no, code_word AS reason, message AS broker_message, "
+        "datetime(sent_at, '+9 hours') AS sent_kst, datetime(finished_at, '+9 hours') AS finished_kst FROM orders"
     )

@@ -1,19 +1,48 @@
-"""Messages on their way to chats. A row is written with what it tells, so a crash delays it and never loses it."""
+"""Messages on their way to chats. A row is written with what it tells, so a crash delays it and never loses it.
+
+The life of a row::
+
+    pending ──► sending ──► sent
+       ▲           │
+       ├── held ───┤  certainly not delivered: again, unchanged
+       └── doubt ──┤  perhaps delivered: once more, saying so
+                   └──► given_up ──► digested   after a second doubt, or refused by Telegram
+                   └──► failed                  the same for what was only an answer (`Second.DROP`)
+
+So a notice is shown twice at most, the second time labelled, and what is still in doubt then is listed in its chat's
+digest ("미확인 알림 모음"), which goes out until one copy of it has surely arrived.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
+import structlog
 from sqlite_utils import Database
 
-URGENCY = {
-    "found": 0, "absent": 0, "late": 0, "ambiguous": 0, "contradiction": 0, "trouble": 0,
-    "fill": 1, "external_fill": 1, "ended": 1, "card": 1, "reply": 2, "edit": 2,
-}  # fmt: skip
-"""Lower goes first within a chat: doubt, then what becomes of orders in the order it happened, then the rest."""
+from bot.store.kinds import KINDS, OTHER, Second
+
+log = structlog.get_logger(__name__)
+
+
+_IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
+_ANSWERS = "'reply', 'edit'"
+
 KEEP = timedelta(days=30)
+BUNDLE_OVER = 3
+"""More waiting fills of one order than this become one message."""
+DIGEST_LINES = 20
+"""Notices in one digest: so many fit into a message even with the longest names."""
+GATHER = timedelta(seconds=5)
+"""A digest waits so long for others to join; after each doubt about itself twice as long."""
+SLOWEST_DIGEST = timedelta(minutes=5)
+SAME_TROUBLE = timedelta(minutes=10)
+"""Within this time the same trouble is told once and then counted."""
+LOOK_AGAIN_AT_STOPPED = timedelta(hours=1)
+"""A chat that refused us is tried again so often, and at once when its person writes."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +56,18 @@ class Letter:
     order_id: int | None
     tries: int
     resent: bool
-    """The first try may have been delivered: say so."""
+    """An earlier copy may have been delivered: say so."""
+    made_at: datetime
+    repeats: int = 1
+    """How often the same was to be told; the last time at `last_at`."""
+    last_at: datetime | None = None
+    parts: "tuple[Letter, ...]" = ()
+    """The fills this one message stands for, oldest first and itself the last, or the notices a digest lists."""
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that are delivered when this letter is; what a digest lists is not among them."""
+        return [one.id for one in self.parts] if self.parts and self.kind != "digest" else [self.id]
 
 
 class Outbox:
@@ -37,61 +77,238 @@ class Outbox:
         self._db = db
         self._clock = clock
 
+    # --- in -----------------------------------------------------------------------------------------------------------
+
     def put(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
         """Queue a message; one whose key was ever queued before is dropped, however often it comes."""
-        order_id = data.get("order")
-        self._db.execute(
-            "INSERT OR IGNORE INTO outbox (chat_id, kind, data, order_id, key, urgency, state, tries, made_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, ?)",
-            [
-                chat_id,
-                kind,
-                json.dumps(dict(data), ensure_ascii=False, default=str),
-                order_id,
-                key,
-                URGENCY[kind],
-                self._now(),
-            ],
+        with self._db.atomic():
+            if kind in {"reply", "edit"}:  # its person is there: a chat that refused us may be tried again
+                self._db.execute("UPDATE stopped_chats SET retry_at = ? WHERE chat_id = ?", [self._now(), chat_id])
+            if kind == "trouble":
+                self._put_trouble(chat_id, data, key)
+            else:
+                self._insert(kind, chat_id, data, key)
+
+    def _insert(  # the columns of a row
+        self,
+        kind: str,
+        chat_id: int,
+        data: Mapping[str, Any],
+        key: str | None = None,
+        *,
+        state: str = "pending",
+        not_before: datetime | None = None,
+    ) -> bool:
+        now = self._now()
+        values: dict[str, Any] = {
+            "chat_id": chat_id,
+            "kind": kind,
+            "data": _json(data),
+            "order_id": data.get("order"),
+            "key": key,
+            "urgency": KINDS.get(kind, OTHER).urgency,
+            "state": state,
+            "tries": 0,
+            "made_at": now,
+            "done_at": now if state == "collapsed" else None,
+            "not_before": _iso(not_before) if not_before else None,
+        }
+        inserted = self._db.execute(
+            f"INSERT OR IGNORE INTO outbox ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608  # names and marks
+            list(values.values()),
         )
+        return bool(inserted.rowcount)
+
+    def _put_trouble(self, chat_id: int, data: Mapping[str, Any], key: str | None) -> None:
+        """The same trouble again is counted on the row that waits; one told just now is told again later, if at all."""
+        same = "chat_id = ? AND kind = 'trouble' AND json_extract(data, '$.code') IS json_extract(?, '$.code')"
+        which = [chat_id, _json(data)]
+        waits = self._db.execute(f"SELECT id FROM outbox WHERE {same} AND state = 'pending'", which).fetchone()  # noqa: S608  # our own words
+        now = self._clock()
+        if waits is not None:
+            if key is None or self._insert("trouble", chat_id, {}, key, state="collapsed"):
+                self._db.execute(
+                    "UPDATE outbox SET repeats = repeats + 1, last_at = ?, data = ? WHERE id = ?",
+                    [_iso(now), _json(data), waits[0]],
+                )
+            return
+        (told,) = self._db.execute(
+            f"SELECT max(coalesce(done_at, ?)) FROM outbox WHERE {same} "  # noqa: S608  # our own words
+            "AND (state = 'sending' OR state = 'sent' AND done_at > ?)",
+            [_iso(now), *which, _iso(now - SAME_TROUBLE)],
+        ).fetchone()
+        later = datetime.fromisoformat(told) + SAME_TROUBLE if told else None
+        if self._insert("trouble", chat_id, data, key, not_before=later) and later is not None:
+            self._db.execute("UPDATE outbox SET last_at = made_at WHERE id = last_insert_rowid()")
+
+    # --- out ----------------------------------------------------------------------------------------------------------
+
+    def ready(self, chats_busy: Sequence[int] = ()) -> list[int]:
+        """Chats that have something to be told now and are not busy."""
+        now = self._now()
+        rows = self._db.execute(
+            "SELECT chat_id FROM outbox WHERE state = 'pending' AND (not_before IS NULL OR not_before <= ?) "  # noqa: S608  # only marks
+            f"AND chat_id NOT IN ({_marks(chats_busy)}) "
+            "AND chat_id NOT IN (SELECT chat_id FROM stopped_chats WHERE retry_at > ?) "
+            "GROUP BY chat_id ORDER BY min(urgency), min(id)",
+            [now, *chats_busy, now],
+        )
+        return [chat_id for (chat_id,) in rows]
+
+    def next(self, chat_id: int) -> Letter | None:
+        """What a chat is told next: the most urgent, the oldest of those.
+
+        An order's running figures stay in step: an urgent one pulls those before it forward and never passes them.
+        """
+        row = next(
+            self._db.query(
+                "SELECT *, min(urgency) OVER ("  # noqa: S608  # our own words
+                f"PARTITION BY CASE WHEN kind IN ({_IN_STEP}) THEN coalesce(order_id, -id) ELSE -id END "
+                "ORDER BY id DESC) AS pressing FROM outbox "
+                "WHERE state = 'pending' AND chat_id = ? AND (not_before IS NULL OR not_before <= ?) "
+                "ORDER BY pressing, id LIMIT 1",
+                [chat_id, self._now()],
+            ),
+            None,
+        )
+        if row is None:
+            return None
+        letter = _letter(row)
+        if letter.kind == "digest":
+            return replace(letter, parts=tuple(self._unsettled(chat_id)))
+        if letter.kind == "fill" and letter.order_id is not None:
+            return self._bundled(letter)
+        return letter
 
     def waiting(self, chats_busy: Sequence[int] = ()) -> list[Letter]:
         """The next message of every chat that is not busy."""
-        marks = ",".join("?" * len(chats_busy))
+        return [letter for chat_id in self.ready(chats_busy) if (letter := self.next(chat_id)) is not None]
+
+    def _bundled(self, letter: Letter) -> Letter:
+        """The fill, or the newest of many that wait in a row with all of them as its parts."""
+        same = "state = 'pending' AND chat_id = ? AND order_id = ?"
+        which = [letter.chat_id, letter.order_id]
         rows = self._db.query(
-            f"SELECT * FROM outbox WHERE state = 'pending' AND chat_id NOT IN ({marks}) "  # noqa: S608  # only marks
-            "ORDER BY urgency, id",
-            list(chats_busy),
+            f"SELECT * FROM outbox WHERE {same} AND kind = 'fill' AND id < coalesce("  # noqa: S608  # our own words
+            f"(SELECT min(id) FROM outbox WHERE {same} AND kind IN ({_IN_STEP}) AND kind != 'fill'), id + 1) "
+            "ORDER BY id",
+            which * 2,
         )
-        first: dict[int, Letter] = {}
-        for row in rows:
-            first.setdefault(row["chat_id"], _letter(row))
-        return list(first.values())
+        run = [_letter(row) for row in rows]
+        if len(run) <= BUNDLE_OVER:
+            # what travelled together and may have arrived goes again together, lest older figures follow newer ones
+            run = list(takewhile(lambda one: one.resent, run))
+            if len(run) <= 1:
+                return letter
+        return replace(run[-1], parts=tuple(run), resent=any(one.resent for one in run))
+
+    def _unsettled(self, chat_id: int) -> Iterable[Letter]:
+        rows = self._db.query(
+            "SELECT * FROM outbox WHERE state = 'given_up' AND chat_id = ? ORDER BY id LIMIT ?", [chat_id, DIGEST_LINES]
+        )
+        return map(_letter, rows)
+
+    # --- what became of it --------------------------------------------------------------------------------------------
 
     def sending(self, letter: Letter) -> None:
         """About to leave: after a crash from here on it may have been delivered."""
-        self._db.execute("UPDATE outbox SET state = 'sending', tries = tries + 1 WHERE id = ?", [letter.id])
+        self._set(letter.rows, "state = 'sending', tries = tries + 1")
 
     def sent(self, letter: Letter, message_id: int | None) -> None:
-        """Delivered. What opened a button is forgotten here."""
-        self._end(letter, "sent", message_id, None)
+        """Delivered, with all that it stands for. What opened a button is forgotten here."""
+        with self._db.atomic():
+            self._end(letter.rows, "sent", message_id, None)
+            if message_id is not None:
+                self._db.execute("DELETE FROM stopped_chats WHERE chat_id = ?", [letter.chat_id])
+            if letter.kind == "digest":
+                self._end([one.id for one in letter.parts], "digested", message_id, None)
+                self._call_digest(letter.chat_id)
 
-    def again(self, letter: Letter, *, unsure: bool) -> None:
-        """Not delivered, or perhaps: back into the queue; `unsure` marks it as a possible repeat."""
-        self._db.execute(
-            "UPDATE outbox SET state = 'pending', error = CASE WHEN ? THEN 'unsure' ELSE error END WHERE id = ?",
-            [unsure, letter.id],
-        )
+    def again(self, letter: Letter) -> None:
+        """Certainly not delivered: back into the queue as it was."""
+        self._set(letter.rows, "state = 'pending'")
+
+    def doubt(self, letter: Letter) -> None:
+        """Perhaps delivered: once more, labelled; after the second time it is the digest's."""
+        with self._db.atomic():
+            self._doubt(letter.rows)
 
     def failed(self, letter: Letter, error: str) -> None:
-        """Cannot be delivered: the chat refused it for good."""
-        self._end(letter, "failed", None, error)
+        """Telegram will not have this letter in this form: news goes into the digest, the rest is over."""
+        with self._db.atomic():
+            for row in letter.rows:
+                self._give_up(row, letter.chat_id, letter.kind, error)
 
-    def _end(self, letter: Letter, state: str, message_id: int | None, error: str | None) -> None:
+    def stopped(self, letter: Letter, error: str) -> None:
+        """The chat refuses us. Its news is kept until it lets us in, its answers are not; the owners learn it once."""
+        now = self._clock()
+        with self._db.atomic():
+            self.again(letter)
+            known = self._db.execute("SELECT 1 FROM stopped_chats WHERE chat_id = ?", [letter.chat_id]).fetchone()
+            self._db.execute(
+                "INSERT INTO stopped_chats (chat_id, since, retry_at, why) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (chat_id) DO UPDATE SET retry_at = excluded.retry_at, why = excluded.why",
+                [letter.chat_id, _iso(now), _iso(now + LOOK_AGAIN_AT_STOPPED), error],
+            )
+            answers = self._db.execute(
+                f"SELECT id FROM outbox WHERE state = 'pending' AND chat_id = ? AND kind IN ({_ANSWERS})",  # noqa: S608  # our own words
+                [letter.chat_id],
+            )
+            self._end([row for (row,) in answers.fetchall()], "failed", None, error)
+            if known is None:
+                owners = self._db.execute("SELECT user_id FROM people WHERE role = 'owner'").fetchall()
+                for (owner,) in owners:
+                    if owner != letter.chat_id:
+                        self._insert("stopped", owner, {"chat": letter.chat_id, "why": error})
+
+    def _doubt(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            chat_id, kind, order_id, doubts = self._db.execute(
+                "SELECT chat_id, kind, order_id, doubts FROM outbox WHERE id = ?", [row]
+            ).fetchone()
+            if kind == "digest":
+                pause = min(GATHER * 2 ** min(doubts + 1, 10), SLOWEST_DIGEST)
+                self._db.execute(
+                    "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
+                    [_iso(self._clock() + pause), row],
+                )
+            elif kind == "edit" or (kind == "card" and self.card_message(order_id) is not None):
+                self._set([row], "state = 'pending'")  # the same words in the same message: nobody sees a repeat
+            elif doubts == 0:
+                self._set([row], "state = 'pending', doubts = 1, error = 'unsure'")
+            else:
+                self._give_up(row, chat_id, kind, "unsure")
+
+    def _give_up(self, row: int, chat_id: int, kind: str, error: str) -> None:
+        if kind == "digest":
+            self._doubt([row])  # there is no other way left: this one again, later
+        elif KINDS.get(kind, OTHER).second is Second.DROP:
+            log.warning("a letter may not have arrived and is dropped", row=row, chat=chat_id, kind=kind, why=error)
+            self._end([row], "failed", None, error)
+        else:
+            log.info("a notice may not have arrived and goes into the digest", row=row, chat=chat_id, kind=kind)
+            self._end([row], "given_up", None, error)
+            self._call_digest(chat_id)
+
+    def _call_digest(self, chat_id: int) -> None:
+        """See to it that a digest is queued for a chat that needs one."""
+        needed = "SELECT 1 FROM outbox WHERE state = 'given_up' AND chat_id = ?"
+        queued = "SELECT 1 FROM outbox WHERE kind = 'digest' AND state IN ('pending', 'sending') AND chat_id = ?"
+        if self._db.execute(needed, [chat_id]).fetchone() and not self._db.execute(queued, [chat_id]).fetchone():
+            self._insert("digest", chat_id, {}, not_before=self._clock() + GATHER)
+
+    def _set(self, rows: Sequence[int], change: str) -> None:
+        self._db.execute(f"UPDATE outbox SET {change} WHERE id IN ({_marks(rows)})", list(rows))  # noqa: S608  # our own words
+
+    def _end(self, rows: Sequence[int], state: str, message_id: int | None, error: str | None) -> None:
         self._db.execute(
-            "UPDATE outbox SET state = ?, message_id = ?, error = coalesce(?, error), done_at = ?, "
-            "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none') WHERE id = ?",
-            [state, message_id, error, self._now(), letter.id],
+            "UPDATE outbox SET state = ?, message_id = ?, error = coalesce(?, error), done_at = ?, "  # noqa: S608  # only marks
+            "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none') "
+            f"WHERE id IN ({_marks(rows)})",
+            [state, message_id, error, None if state == "given_up" else self._now(), *rows],
         )
+
+    # --- cards --------------------------------------------------------------------------------------------------------
 
     def card_message(self, order_id: int) -> int | None:
         """The message that is this order's living card, once it was delivered."""
@@ -110,17 +327,48 @@ class Outbox:
         ).fetchone()
         return row is not None
 
-    def recover(self) -> None:
-        """After a start: what was leaving when we stopped may have arrived; it goes once more, and says so."""
-        self._db.execute("UPDATE outbox SET state = 'pending', error = 'unsure' WHERE state = 'sending'")
+    # --- over time ----------------------------------------------------------------------------------------------------
+
+    def recover(self, chats_busy: Sequence[int] = ()) -> None:
+        """After a start, or a fault of ours: what was leaving, and nobody is busy with, may have arrived."""
+        with self._db.atomic():
+            rows = self._db.execute(
+                f"SELECT id FROM outbox WHERE state = 'sending' AND chat_id NOT IN ({_marks(chats_busy)})",  # noqa: S608  # only marks
+                list(chats_busy),
+            )
+            self._doubt([row for (row,) in rows.fetchall()])
+            chats = self._db.execute("SELECT DISTINCT chat_id FROM outbox WHERE state = 'given_up'").fetchall()
+            for (chat_id,) in chats:
+                self._call_digest(chat_id)
 
     def tidy(self) -> None:
         """Forget old messages; keys of fills are kept with the order's day, long past any repeat."""
-        before = (self._clock() - KEEP).isoformat(timespec="milliseconds")
-        self._db.execute("DELETE FROM outbox WHERE done_at < ?", [before])
+        before = _iso(self._clock() - KEEP)
+        with self._db.atomic():
+            stale = self._db.execute(
+                "SELECT id FROM outbox WHERE state IN ('pending', 'given_up') AND made_at < ? "
+                "AND chat_id IN (SELECT chat_id FROM stopped_chats)",
+                [before],
+            )
+            self._end([row for (row,) in stale.fetchall()], "failed", None, "stopped")
+            self._db.execute("DELETE FROM outbox WHERE done_at < ?", [before])
 
     def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
+        return _iso(self._clock())
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """The facts as text; half a character, which SQLite cannot store, becomes a question mark."""
+    text = json.dumps(dict(data), ensure_ascii=False, default=str)
+    return text.encode(errors="replace").decode()
 
 
 def _letter(row: Mapping[str, Any]) -> Letter:
@@ -131,5 +379,8 @@ def _letter(row: Mapping[str, Any]) -> Letter:
         data=json.loads(row["data"]),
         order_id=row["order_id"],
         tries=row["tries"],
-        resent=row["error"] == "unsure",
+        resent=row["doubts"] > 0,
+        made_at=datetime.fromisoformat(row["made_at"]),
+        repeats=row["repeats"],
+        last_at=datetime.fromisoformat(row["last_at"]) if row["last_at"] else None,
     )

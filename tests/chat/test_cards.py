@@ -6,7 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from bot.chat.cards import Frame, external_push, fill_push, order_card, state_push
+from bot.chat.cards import Frame, order_card
+from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.messenger import _fit
 from bot.chat.text import _REASONS, reason, safe, toast
 from bot.orders.desk import Press

@@ -1,4 +1,4 @@
-"""One sample of every event, for tests that walk the whole table."""
+"""One sample of every event, and rows of the broker's list, for tests that walk the whole table."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,24 +17,34 @@ def report(**changes: object) -> OrderReport:
     return OrderReport.model_validate({**values, **changes})
 
 
+def grown(filled: int, price: int = 71_000, **changes: object) -> OrderReport:
+    """The same row, filled so far."""
+    return report(filled=filled, filled_amount=filled * price, remaining=10 - filled, **changes)
+
+
 def sample(kind: type[events.Event], now: datetime) -> events.Event:
     """An event of this kind."""
     return {
         events.Confirmed: events.Confirmed(),
-        events.Requoted: events.Requoted(71_900, now, Decimal("1.2"), 71_000, 71_000, 100, 0, 0, None, now),
+        events.Warned: events.Warned(now),
+        events.Requoted: events.Requoted(71_900, now, Decimal("1.2"), 71_100, 92_300, 101, 7, 5, 3, now, "[]"),
         events.TimedOut: events.TimedOut(),
         events.Discarded: events.Discarded(),
-        events.Blocked: events.Blocked("CASH"),
-        events.Submitting: events.Submitting(1, now),
+        events.Blocked: events.Blocked("CASH", "모자랍니다"),
+        events.Submitting: events.Submitting(2, now),
         events.Accepted: events.Accepted("0000000007", "06010", "100001"),
         events.Refused: events.Refused("APBK0952", "주문가능금액을 초과 했습니다"),
         events.NeverLeft: events.NeverLeft("NOT_SENT"),
+        events.Deferred: events.Deferred("EGW00201"),
         events.Lost: events.Lost("NO_ANSWER"),
+        events.Doubted: events.Doubted("APBK9999", "처음 보는 말"),
         events.Found: events.Found(report()),
         events.NotFound: events.NotFound(),
         events.Claimed: events.Claimed("0000000007", "06010", "100001"),
         events.Disowned: events.Disowned(),
-        events.Reported: events.Reported(0, 0, 0, 0),
+        events.Checked: events.Checked(events.ReadBack.SAME, 9),
+        events.Moved: events.Moved("0000000009"),
+        events.Reported: events.Reported(0, 0, 0, 0, 10),
         events.DayEnded: events.DayEnded(),
-        events.CancelStep: events.CancelStep(events.CancelState.ASKED),
+        events.CancelStep: events.CancelStep(events.CancelState.ASKED, "OK", "됐습니다"),
     }[kind]

@@ -1,21 +1,37 @@
 """What an order may become: the table decides, and whatever is not in it raises."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.orders.events import Accepted, CancelState, CancelStep, Reported, Submitting
-from bot.orders.model import FINAL, TRANSITIONS, ImpossibleEvent, Order, State, apply
+from bot.orders import events
+from bot.orders.events import Accepted, CancelState, CancelStep, Checked, Claimed, Found, ReadBack, Reported, Submitting
+from bot.orders.model import (
+    AT_BROKER,
+    FINAL,
+    IN_DOUBT,
+    ON_ITS_WAY,
+    TRANSITIONS,
+    WATCHED,
+    WORKING,
+    Act,
+    ImpossibleEvent,
+    Link,
+    Order,
+    OrderRequest,
+    State,
+    apply,
+)
 from kis.krx import KST
 from kis.models import OrderKind, Side
-from tests.orders.events import sample
+from tests.orders.events import report, sample
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
+LATER = NOW + timedelta(seconds=5)
 
 
 def order(state: State = State.PROPOSED, **changes: object) -> Order:
@@ -28,76 +44,293 @@ def order(state: State = State.PROPOSED, **changes: object) -> Order:
     return replace(made, **changes)  # type: ignore[arg-type]  # a test names the fields it means
 
 
-@pytest.mark.parametrize(
-    ("state", "kind"), list(product(State, TRANSITIONS)), ids=lambda one: getattr(one, "__name__", str(one))
-)
-def test_an_order_moves_only_along_the_table(state, kind):
-    step = TRANSITIONS[kind].get(state)
-    if step is None:
-        with pytest.raises(ImpossibleEvent):
-            apply(order(state), sample(kind, NOW), NOW)
-    else:
-        after = apply(order(state), sample(kind, NOW), NOW)
-        assert after.version == 2
-        assert (after.finished_at is not None) == (after.state in FINAL)
+# --- the table --------------------------------------------------------------------------------------------------------
+
+MOVES = {
+    "Confirmed": {"proposed": "confirmed"},
+    "Warned": {"proposed": "proposed"},
+    "Requoted": {"confirmed": "proposed", "waiting": "proposed"},
+    "TimedOut": {"proposed": "expired", "confirmed": "expired", "waiting": "expired"},
+    "Discarded": {"proposed": "discarded"},
+    "Blocked": {"confirmed": "blocked", "waiting": "blocked"},
+    "Submitting": {"confirmed": "submitting", "waiting": "submitting"},
+    "Accepted": {"submitting": "open"},
+    "Refused": {"submitting": "rejected"},
+    "NeverLeft": {"submitting": "not_sent", "waiting": "not_sent"},
+    "Deferred": {"submitting": "waiting"},
+    "Lost": {"submitting": "unknown", "waiting": "unknown"},
+    "Doubted": {"submitting": "unknown"},
+    "Found": {"unknown": "open", "absent": "open"},
+    "NotFound": {"unknown": "absent"},
+    "Claimed": {"unknown": "open", "absent": "open"},
+    "Disowned": {"unknown": "never_booked", "absent": "never_booked"},
+    "Checked": {"open": "open", "partial": "partial"},
+    "Moved": {"open": "open", "partial": "partial"},
+    "Reported": {"open": "open", "partial": "open"},  # the sample's; by quantities below
+    "DayEnded": {"open": "lapsed", "partial": "lapsed", "absent": "never_booked"},
+    "CancelStep": {"open": "open", "partial": "partial"},
+}
+"""Said once more, in words: the table in the code must not change by a slip."""
 
 
-def test_every_state_can_be_reached_and_only_final_ones_are_dead_ends():
-    reached = {State.PROPOSED}
-    leaving = set()
-    for kind, steps in TRANSITIONS.items():
-        for state, to in steps.items():
-            leaving.add(state)
-            reached |= {apply(order(state), sample(kind, NOW), NOW).state} if callable(to) else {to}
-    reached |= {State.PARTIAL, State.FILLED, State.CANCELLED}  # by quantities: tested below
+def test_the_table_knows_every_event():
+    assert set(MOVES) == {kind.__name__ for kind in TRANSITIONS} == {kind.__name__ for kind in events.Event.__args__}
 
-    assert reached == set(State)
+
+@pytest.mark.parametrize("kind", TRANSITIONS, ids=lambda kind: kind.__name__)
+def test_an_order_moves_only_along_the_table(kind):
+    for state in State:
+        before, event = order(state), sample(kind, NOW)
+        if state in MOVES[kind.__name__]:
+            after = apply(before, event, LATER)
+            assert after.state == MOVES[kind.__name__][state]
+            assert after.version == before.version + 1
+            assert after.finished_at == (LATER if after.state in FINAL else None)
+        else:
+            with pytest.raises(ImpossibleEvent, match=f"{kind.__name__} .* {state}"):
+                apply(before, event, LATER)
+
+
+def test_only_final_states_are_dead_ends():
+    leaving = {state for steps in TRANSITIONS.values() for state in steps}
+
     assert set(State) - leaving == FINAL
 
 
-@pytest.mark.parametrize(
-    ("filled", "cancelled", "rejected", "state"),
-    [
-        (0, 0, 0, State.OPEN),
-        (3, 0, 0, State.PARTIAL),
-        (10, 0, 0, State.FILLED),
-        (0, 10, 0, State.CANCELLED),
-        (3, 7, 0, State.CANCELLED),
-        (3, 2, 0, State.PARTIAL),
-        (0, 2, 0, State.OPEN),
-        (0, 0, 10, State.REJECTED),
-    ],
-)
-def test_cumulative_quantities_say_what_an_order_is(filled, cancelled, rejected, state):
-    after = apply(order(State.OPEN), Reported(filled, filled * 71_000, cancelled, rejected), NOW)
+def test_an_order_that_may_have_arrived_is_never_sent_again():
+    """From UNKNOWN, ABSENT and everything at the broker no way leads back to the wire."""
+    reached, seen = {State.UNKNOWN, State.ABSENT, *AT_BROKER}, set()
+    while reached - seen:
+        state = next(iter(reached - seen))
+        seen.add(state)
+        reached |= {to for steps in TRANSITIONS.values() if not callable(to := steps.get(state)) and to is not None}
 
-    assert after.state is state
-    assert after.remaining == (0 if state in FINAL and state is not State.REJECTED else 10 - filled - cancelled)
+    assert not seen & {State.PROPOSED, *ON_ITS_WAY}
 
 
-@given(st.lists(st.integers(0, 12), max_size=8))
-def test_a_fill_never_shrinks_and_never_exceeds_the_order(cumulative):
-    now = order(State.OPEN)
-    for filled in cumulative:
-        before = now.filled
-        try:
-            now = apply(now, Reported(filled, filled * 71_000, 0, 0), NOW)
-        except ImpossibleEvent:
-            assert filled < before or filled > 10 or now.state is State.FILLED
-            continue
-        assert before <= now.filled <= now.quantity
+def test_what_the_sets_of_states_mean():
+    assert {State("open"), State("partial")} == WORKING
+    assert {State("confirmed"), State("submitting"), State("waiting")} == ON_ITS_WAY
+    assert {State("submitting"), State("unknown")} == IN_DOUBT
+    assert WORKING | IN_DOUBT | {State("absent")} == WATCHED
+    assert WORKING | {State("filled"), State("cancelled"), State("replaced"), State("lapsed")} == AT_BROKER
+    assert set(State) - WATCHED - ON_ITS_WAY - {State("proposed")} == FINAL
+
+
+# --- what each event leaves behind ------------------------------------------------------------------------------------
+
+NUMBER = {"order_no": "0000000007", "branch": "06010", "accepted_time": "100001", "code_word": "", "message": ""}
+LEAVES = {
+    "Confirmed": {},
+    "Warned": {"warned": True, "expires_at": NOW},
+    "Requoted": {
+        "was_quote": 71_000, "warned": False, "quote": 71_900, "quote_at": NOW, "quote_change": Decimal("1.2"),
+        "unit": 71_100, "reserve_unit": 92_300, "fee": 101, "tax": 7, "cash_after": 5, "sellable_after": 3,
+        "expires_at": NOW, "cautions": "[]",
+    },
+    "TimedOut": {},
+    "Discarded": {},
+    "Blocked": {"code_word": "CASH", "message": "모자랍니다"},
+    "Submitting": {"attempt": 2, "sent_at": NOW, "day": date(2026, 11, 23), "code_word": ""},
+    "Accepted": NUMBER | {"link": Link.DIRECT, "claimed": False},
+    "Refused": {"code_word": "APBK0952", "message": "주문가능금액을 초과 했습니다"},
+    "NeverLeft": {"code_word": "NOT_SENT"},
+    "Deferred": {"code_word": "EGW00201"},
+    "Lost": {"code_word": "NO_ANSWER"},
+    "Doubted": {"code_word": "APBK9999", "message": "처음 보는 말", "claimed": True},
+    "Found": NUMBER | {"link": Link.MATCHED, "claimed": False, "day": date(2026, 11, 23)},
+    "NotFound": {},
+    "Claimed": NUMBER | {"link": Link.HUMAN, "claimed": False},
+    "Disowned": {},
+    "Checked": {"checked": ReadBack.SAME, "quantity": 9},
+    "Moved": {"moved_to": "0000000009"},
+    "Reported": {"filled": 0, "filled_amount": 0, "cancelled": 0},
+    "DayEnded": {},
+    "CancelStep": {"cancel": CancelState.ASKED, "code_word": "OK", "message": "됐습니다"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TRANSITIONS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("claimed", [True, False])
+def test_an_event_leaves_its_own_facts_and_touches_nothing_else(kind, claimed):
+    """Also what an earlier event left: a number makes an old doubt void, a refusal keeps KIS's words."""
+    marks = {
+        "code_word": "OLD",
+        "message": "옛말",
+        "claimed": claimed,
+        "warned": not claimed,
+        "day": date(2026, 11, 20),
+    }
+    before = order(next(iter(TRANSITIONS[kind])), **marks)
+
+    after = apply(before, sample(kind, NOW), LATER)
+
+    expected = asdict(before) | LEAVES[kind.__name__]
+    aside = {"state", "version", "finished_at"}
+    assert {k: v for k, v in asdict(after).items() if k not in aside} == {
+        k: v for k, v in expected.items() if k not in aside
+    }
+
+
+def test_an_order_found_after_it_was_called_absent_is_linked_as_late():
+    assert apply(order(State.ABSENT), Found(report()), NOW).link is Link.LATE
+    assert apply(order(State.UNKNOWN), Found(report()), NOW).link is Link.MATCHED
+
+
+def test_an_order_lives_on_the_day_of_the_row_that_it_was_found_in():
+    """Sent in the last second of a day, booked in the first of the next."""
+    found = apply(order(State.UNKNOWN, day=date(2026, 11, 23)), Found(report(day=date(2026, 11, 24))), NOW)
+
+    assert found.day == date(2026, 11, 24)
+
+
+def test_a_direct_link_is_told_from_one_that_a_person_made():
+    accepted, claimed = Accepted("0000000007", "06010", "100001"), Claimed("0000000007", "06010", "100001")
+
+    assert apply(order(State.SUBMITTING), accepted, NOW).link is Link.DIRECT
+    assert apply(order(State.UNKNOWN), claimed, NOW).link is Link.HUMAN
 
 
 def test_the_day_of_an_order_is_the_day_it_was_sent():
     sent = apply(order(State.CONFIRMED), Submitting(1, NOW), NOW)
-
     placed = apply(sent, Accepted("0000000007", "06010", "100001"), NOW)
 
-    assert placed.key == (date(2026, 11, 23), "06010", "0000000007")
-    assert placed.state is State.OPEN
+    assert (placed.day, placed.state) == (date(2026, 11, 23), State.OPEN)
 
 
 def test_asking_to_cancel_does_not_cancel():
     asked = apply(order(State.PARTIAL, filled=3), CancelStep(CancelState.ASKED), NOW)
 
     assert (asked.state, asked.cancel, asked.remaining) == (State.PARTIAL, CancelState.ASKED, 7)
+
+
+def test_the_end_of_an_order_is_dated_once():
+    ended = apply(order(State.OPEN), Reported(10, 710_000, 0, 0, 0), NOW)
+
+    assert ended.finished_at == NOW
+    assert apply(order(State.OPEN, finished_at=NOW), CancelStep(CancelState.ASKED), LATER).finished_at == NOW
+
+
+# --- quantities -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filled", "cancelled", "rejected", "remaining", "state"),
+    [
+        (0, 0, 0, 10, State.OPEN),
+        (1, 0, 0, 9, State.PARTIAL),
+        (9, 0, 0, 1, State.PARTIAL),
+        (10, 0, 0, 0, State.FILLED),
+        (0, 10, 0, 0, State.CANCELLED),
+        (3, 7, 0, 0, State.CANCELLED),
+        (3, 2, 0, 5, State.PARTIAL),
+        (0, 2, 0, 8, State.OPEN),
+        (0, 0, 10, 0, State.REJECTED),
+        (0, 0, 9, 1, State.OPEN),
+    ],
+)
+def test_cumulative_quantities_say_what_an_order_is(filled, cancelled, rejected, remaining, state):
+    after = apply(order(State.OPEN), Reported(filled, filled * 71_000, cancelled, rejected, remaining), NOW)
+
+    assert after.state is state
+    assert (after.filled, after.filled_amount, after.cancelled) == (filled, filled * 71_000, cancelled)
+    assert after.remaining == 10 - filled - cancelled
+
+
+def test_more_than_all_of_it_is_all_of_it():
+    """A sum over the order is a list that contradicts itself in the order's favour: it can fill no more."""
+    assert apply(order(State.OPEN), Reported(0, 0, 0, 11, 0), NOW).state is State.REJECTED
+    over = apply(order(State.OPEN), Reported(4, 284_000, 7, 0, 0), NOW)
+    assert (over.state, over.remaining) == (State.CANCELLED, 0)
+
+
+@pytest.mark.parametrize(
+    ("moved_to", "filled", "remaining", "state"),
+    [
+        ("0000000009", 0, 0, State.REPLACED),
+        ("0000000009", 3, 0, State.REPLACED),
+        ("0000000009", 3, 1, State.PARTIAL),
+        ("0000000009", 0, 1, State.OPEN),
+        ("0000000009", 10, 0, State.FILLED),
+        ("", 0, 0, State.OPEN),
+        ("", 3, 0, State.PARTIAL),
+    ],
+)
+def test_what_was_left_goes_on_under_another_number_once_nothing_remains(moved_to, filled, remaining, state):
+    before = order(State.OPEN, moved_to=moved_to)
+
+    assert apply(before, Reported(filled, filled * 71_000, 0, 0, remaining), NOW).state is state
+
+
+@given(st.lists(st.integers(0, 12), max_size=8))
+def test_a_fill_never_shrinks_and_never_exceeds_the_order(cumulative):
+    now = order(State.OPEN)
+    for filled in cumulative:
+        before = now
+        try:
+            now = apply(now, Reported(filled, filled * 71_000, 0, 0, max(0, 10 - filled)), NOW)
+        except ImpossibleEvent:
+            assert filled < before.filled or filled > 10 or before.state is State.FILLED
+            continue
+        assert before.filled <= now.filled <= now.quantity
+        assert now.growths == before.growths + (now.filled > before.filled)
+
+
+def test_what_contradicts_is_said_with_both_figures():
+    """People are told the sentence, and each contradiction once: its figures tell one from another."""
+    with pytest.raises(ImpossibleEvent, match=r"shrank from 3 to 2\b"):
+        apply(order(State.PARTIAL, filled=3), Reported(2, 142_000, 0, 0, 8), NOW)
+    with pytest.raises(ImpossibleEvent, match=r"fills 11 of 10\b"):
+        apply(order(State.OPEN), Reported(11, 781_000, 0, 0, 0), NOW)
+
+
+def test_pushes_are_numbered_by_growth_not_by_news():
+    now = order(State.OPEN)
+    for filled, amount, number in [(3, 213_000, 1), (3, 213_300, 1), (5, 355_300, 2), (5, 355_300, 2)]:
+        now = apply(now, Reported(filled, amount, 0, 0, 10 - filled), NOW)
+        assert (now.growths, now.filled_amount) == (number, amount)
+
+
+def test_a_revision_is_as_large_as_what_the_broker_took():
+    taken = apply(order(State.OPEN, act=Act.REVISE), Checked(ReadBack.SAME, 6), NOW)
+
+    assert (taken.quantity, taken.remaining, taken.checked) == (6, 6, ReadBack.SAME)
+    assert apply(taken, Reported(6, 426_000, 0, 0, 0), NOW).state is State.FILLED
+
+
+# --- what is told of an order -----------------------------------------------------------------------------------------
+
+
+def test_figures_of_an_order():
+    one = order(filled=4, filled_amount=283_000, cancelled=1, unit=71_100)
+
+    assert (one.amount, one.remaining, one.average) == (711_000, 5, Decimal(70_750))
+    assert order().average is None
+    assert one.request == OrderRequest(Side.BUY, "005930", "삼성전자", False, 10, OrderKind.LIMIT, 71_000)
+
+
+TERMS = {
+    "act": Act.REVISE, "parent": 4, "user_id": 2, "side": Side.SELL, "code": "000660", "quantity": 1,
+    "kind": OrderKind.MARKET, "price": 71_100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_an_approval_is_for_these_terms_and_no_others(name):
+    assert replace(order(), **{name: TERMS[name]}).terms() != order().terms()
+
+
+def test_terms_do_not_run_into_one_another():
+    assert order(code="00593", quantity=10).terms() != order(code="0059310", quantity=0).terms()
+    assert order(user_id=1, parent=None).terms() != order(user_id=None, parent=1).terms()
+
+
+def test_what_happens_to_an_order_is_none_of_its_terms():
+    lived = order(State.PARTIAL, version=9, quote=1, fee=7, attempt=2, order_no="0000000007", filled=3, warned=True)
+
+    assert lived.terms() == order().terms()
+
+
+def test_an_approval_outlives_a_new_version_of_this_program():
+    """The fingerprint is stored: another way to make it would stop every order that waits at that moment."""
+    assert order().terms() == "0f8cc26bc8aad7823b7c93767f51ca40"

@@ -14,7 +14,7 @@ from bot.orders.events import Accepted, Confirmed, Submitting
 from bot.orders.model import State, apply
 from bot.orders.people import Role
 from bot.orders.ports import Button, Notice, Stale
-from bot.orders.reconcile import Attempt
+from bot.orders.search import Attempt
 from bot.store.audit import AuditLog
 from bot.store.database import BadDatabase, backup, claim, open_database
 from bot.store.inbox import Inbox

@@ -1,0 +1,104 @@
+"""The brakes and the state of the house: /halt, /resume, /status. Parse, ask the desk once, answer."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from bot.chat.cards import Frame
+from bot.chat.news import LEVELS, light
+from bot.chat.talk import Ask, Key, Reply
+from bot.chat.text import clock_time, reason, safe, say
+from bot.orders.brakes import Brake, BrakeNow
+from bot.orders.desk import Pressed
+from bot.orders.model import Order, Who
+from bot.orders.rules import Reason
+from kis.krx import KST
+
+_WORDS = {
+    "": Brake.NEW,
+    "매수": Brake.BUYS, "매수중지": Brake.BUYS, "buys": Brake.BUYS,
+    "신규": Brake.NEW, "신규중지": Brake.NEW, "new": Brake.NEW,
+    "전체취소": Brake.CANCEL_ALL, "cancel": Brake.CANCEL_ALL, "all": Brake.CANCEL_ALL,
+    "동결": Brake.FREEZE, "freeze": Brake.FREEZE,
+}  # fmt: skip
+
+
+class Desk(Protocol):
+    """The part of the desk that the brakes need."""
+
+    @property
+    def brakes(self) -> "Reads": ...
+    @property
+    def situation(self) -> "State": ...
+    def halt(self, level: Brake, who: Who) -> Pressed | Reason: ...
+    def resume(self, level: Brake, who: Who) -> Reason | None: ...
+    async def carry_out(self, pressed: Pressed) -> None: ...
+    def working(self) -> list[Order]: ...
+    def in_doubt(self) -> list[Order]: ...
+
+
+class Reads(Protocol):
+    """The brakes as they stand."""
+
+    def now(self) -> BrakeNow: ...
+
+
+class State(Protocol):
+    """What else keeps orders back."""
+
+    @property
+    def recovering(self) -> bool: ...
+    @property
+    def conflicts(self) -> Mapping[str, None]: ...
+
+
+class Control:
+    """Handlers of the brakes."""
+
+    def __init__(self, desk: Desk, frame: Frame, clock: Callable[[], datetime]) -> None:
+        self._desk = desk
+        self._frame = frame
+        self._clock = clock
+
+    async def halt(self, ask: Ask) -> Reply | None:
+        """/halt [매수|신규|전체취소|동결]: at once, without a question."""
+        level = _WORDS.get(ask.words.strip().lower())
+        if level is None:
+            return Reply(
+                say(self._frame.lang, "단계: 매수 · 신규 · 전체취소 · 동결", "Levels: buys · new · all · freeze")
+            )
+        pressed = self._desk.halt(level, ask.who)
+        if isinstance(pressed, Reason):
+            return Reply(f"🚫 {reason(pressed.code, pressed.values, self._frame.lang)}")
+        await self._desk.carry_out(pressed)
+        return None  # the brakes' own notice told everybody
+
+    async def resume(self, ask: Ask) -> Reply | None:
+        """/resume [매수]: take the brakes off, or back to 매수중지."""
+        level = Brake.BUYS if ask.words.strip() in {"매수", "매수중지", "buys"} else Brake.OFF
+        refused = self._desk.resume(level, ask.who)
+        return None if refused is None else Reply(f"🚫 {reason(refused.code, refused.values, self._frame.lang)}")
+
+    async def status(self, ask: Ask) -> Reply:
+        """/status: whether orders go out, and what is under way."""
+        del ask
+        frame, desk = self._frame, self._desk
+        now = desk.brakes.now()
+        lines = [f"🩺 <b>{frame.pick('상태', 'Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
+        lines.append(f"{light(now.level)} {frame.pick(*LEVELS[now.level])}")
+        if now.level is not Brake.OFF:
+            by = f" · {safe(now.name, 20)}" if now.name else ""
+            lines.append(f"{now.at.astimezone(KST):%m/%d %H:%M:%S}{by}")
+            lines.append(reason(now.why, {}, frame.lang))
+        if desk.situation.recovering:
+            lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
+        lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
+        lines.append(
+            f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
+            f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}"
+        )
+        keys = [
+            Key(frame.pick("📋 미체결", "📋 open orders"), "/orders"),
+            Key(frame.pick("🔄 새로고침", "🔄 refresh"), "~/status"),
+        ]
+        return Reply("\n".join(lines), (tuple(keys),))

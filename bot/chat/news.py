@@ -1,0 +1,80 @@
+"""What the bot tells of itself: brakes, recovery, times when nothing could be seen. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bot.chat.cards import Frame
+from bot.chat.talk import Key, Reply
+from bot.chat.text import clock_time, reason, safe, say
+from bot.orders.brakes import Brake
+
+LEVELS = {
+    Brake.OFF: ("정상", "running"),
+    Brake.BUYS: ("매수중지", "buys stopped"),
+    Brake.NEW: ("신규중지", "new orders stopped"),
+    Brake.CANCEL_ALL: ("전체취소", "all cancelled, new orders stopped"),
+    Brake.FREEZE: ("동결", "frozen"),
+}
+
+
+def light(level: Brake) -> str:
+    """Green, amber or red."""
+    return {Brake.OFF: "🟢", Brake.BUYS: "🟡"}.get(level, "🔴")
+
+
+def news_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply | None:
+    """What the bot tells of itself: brakes, recovery, times it could not see. None for other kinds."""
+    match kind:
+        case "brake":
+            return _brake_push(data, frame)
+        case "blind":
+            return _blind_push(data, frame)
+        case "recovering":
+            return Reply(
+                f"🔧 <b>{frame.pick('복구 중', 'Recovering')}</b> {frame.badge}\n"
+                + say(
+                    frame.lang,
+                    "봇이 다시 시작되었습니다. 전송 중이던 주문 {count}건을 증권사 내역에서 확인하고 있습니다. 그동안 새 주문은 나가지 않습니다.",
+                    "The bot was started again. {count} orders that were on their way are being looked up; nothing new goes out meanwhile.",
+                    count=data["count"],
+                )
+            )
+        case "recovered":
+            return Reply(
+                f"✅ <b>{frame.pick('복구 완료', 'Recovered')}</b> {frame.badge}\n"
+                + say(
+                    frame.lang,
+                    "주문 {count}건의 확인이 끝났습니다. 각 주문의 결과는 해당 메시지에 있습니다.",
+                    "All {count} orders are settled; each one's message says how.",
+                    count=data["count"],
+                )
+            )
+    return None
+
+
+def _brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    level, was = Brake(int(data["level"])), Brake(int(data["was"]))
+    head = f"{light(level)} <b>{frame.pick(*LEVELS[level])}</b> {frame.badge}"
+    change = f"{frame.pick(*LEVELS[was])} → {frame.pick(*LEVELS[level])}"
+    lines = [head, f"{change} · {safe(data['name'], 20)}" if data.get("name") else change]
+    if level > was:
+        lines.append(reason(str(data["why"]), {}, frame.lang))
+        lines.append(frame.pick("취소와 조회는 계속 됩니다.", "Cancels and reads still work."))
+        keys = (Key("🩺 /status", "/status"), Key(frame.pick("📋 미체결", "📋 open orders"), "/orders"))
+        return Reply("\n".join(lines), (keys,))
+    return Reply("\n".join(lines))
+
+
+def _blind_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    since, until = (datetime.fromisoformat(str(data[name])) for name in ("since", "until"))
+    return Reply(
+        f"👁️ <b>{frame.pick('체결을 볼 수 없던 시간', 'Nothing could be seen')}</b> {frame.badge}\n"
+        + say(
+            frame.lang,
+            "{since}부터 {until}까지 증권사 주문내역을 읽지 못했습니다. 그사이의 체결은 지금부터 알려 드립니다.",
+            "The broker's list could not be read from {since} to {until}. What filled meanwhile is told from now on.",
+            since=clock_time(since),
+            until=clock_time(until),
+        )
+    )

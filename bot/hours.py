@@ -1,0 +1,33 @@
+"""When the house sends orders: the exchange's calendar, or around the clock for a simulated broker."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from kis import krx
+
+DAY_SETTLES = time(16, 40)
+"""By now no KRX day order can fill, not even on the days that end an hour late."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """`always`: the simulated broker's hours. `auctions`: also during the opening and the closing auction."""
+
+    always: bool = False
+    auctions: bool = False
+
+    def open(self, now: datetime) -> bool:
+        """Whether orders go out now."""
+        return self.always or krx.takes_orders(krx.session_at(now), auctions=self.auctions)
+
+    def next_open(self, now: datetime) -> datetime:
+        """When they go out next."""
+        return krx.next_open(now, auctions=self.auctions)
+
+    def at_edge(self, now: datetime) -> bool:
+        """Whether a phase of the exchange's day is just ending or beginning."""
+        return not self.always and krx.at_edge(now)
+
+    def day_over(self, day: date, now: datetime) -> bool:
+        """Whether no order of that day can fill any more."""
+        return day < now.date() or (not self.always and now.time() >= DAY_SETTLES)

@@ -1,0 +1,47 @@
+"""The kinds of letters, how urgent each is, and what becomes of one that may not have arrived."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Second(Enum):
+    """What becomes of a letter of which even the second copy may not have arrived."""
+
+    DIGEST = "digest"
+    """It is news: the digest lists it."""
+    DROP = "drop"
+    """It was an answer, or a card that the next change brings up to date: a log line."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How letters of one kind are treated."""
+
+    urgency: int
+    """Lower goes first within a chat."""
+    second: Second = Second.DIGEST
+    in_step: bool = False
+    """Bears an order's running figures: told in the order in which they came about, whatever the urgency."""
+
+
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(
+        (
+            "found", "absent", "late", "ambiguous", "manual", "contradiction", "mismatch", "trouble", "brake", "blind",
+            "recovering", "recovered", "stopped",
+        ),
+        Kind(0),
+    ),
+    "corrected": Kind(1, in_step=True),
+    "ended": Kind(1, in_step=True),
+    "digest": Kind(1),
+    "fill": Kind(2, in_step=True),
+    "external_fill": Kind(2),
+    "card": Kind(3, Second.DROP),
+    "reply": Kind(4, Second.DROP),
+    "edit": Kind(4, Second.DROP),
+    "report": Kind(5),
+}  # fmt: skip
+"""Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports."""
+OTHER = Kind(2)
+"""A kind that is not in the table is news, as urgent as a fill."""

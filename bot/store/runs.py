@@ -1,0 +1,78 @@
+"""The runs of the program: whether the last one ended in order, and whether this database is the one it left behind."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from bot.store.audit import AuditLog
+
+COUNT_FILE = "kisbot.runs"
+"""Beside the database: how many runs there were. A database that knows of fewer was restored from a backup."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How this run begins."""
+
+    number: int
+    unclean: bool
+    """The run before it did not end in order: killed, crashed, or the power went."""
+    restored: bool
+    """The database is older than the last run: what was done since is not in it."""
+
+
+class Runs:
+    """The table of runs."""
+
+    def __init__(self, db: Database, audit: AuditLog, folder: Path, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._audit = audit
+        self._file = folder / COUNT_FILE
+        self._clock = clock
+        self.number = 0
+        """Of this run; 0 before it begins."""
+
+    def begin(self, version: str) -> Start:
+        """Write down that a run begins."""
+        last = next(self._db.query("SELECT id, stopped_at FROM runs ORDER BY id DESC LIMIT 1"), None)
+        known = last["id"] if last else 0
+        counted = self._counted()
+        start = Start(
+            number=max(known, counted) + 1,
+            unclean=last is not None and last["stopped_at"] is None,
+            restored=counted > known,
+        )
+        self.number = start.number
+        with self._db.atomic():
+            self._db.execute(
+                "INSERT INTO runs (id, started_at, version) VALUES (?, ?, ?)", [start.number, self._now(), version]
+            )
+            self._audit.add("bot.started", run=start.number, unclean=start.unclean, restored=start.restored)
+        self._count(start.number)
+        return start
+
+    def end(self) -> None:
+        """Write down that the run ends in order."""
+        with self._db.atomic():
+            self._db.execute("UPDATE runs SET stopped_at = ? WHERE id = ?", [self._now(), self.number])
+            self._audit.add("bot.stopped", run=self.number)
+
+    def _counted(self) -> int:
+        try:
+            return int(self._file.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0
+
+    def _count(self, number: int) -> None:
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(str(number), encoding="ascii")
+        fresh.replace(self._file)
+        if os.name == "posix":
+            self._file.chmod(0o600)
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")

@@ -1,0 +1,49 @@
+"""What the database keeps outlives a release: its words do not change, and what an old row lacks is nothing."""
+
+from datetime import datetime
+
+import pytest
+
+from bot.orders.events import CancelState, ReadBack
+from bot.orders.model import Act, Link, State, Who
+from bot.orders.people import Role
+from bot.orders.search import Attempt, Search, Witness
+from kis.krx import KST
+from kis.models import OrderKind, Side
+from kis.outcome import Outcome
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
+WORDS = {
+    State: (
+        "proposed confirmed submitting waiting unknown open partial filled cancelled replaced lapsed rejected not_sent "
+        "absent never_booked blocked expired discarded"
+    ),
+    Outcome: "placed refused claimed throttled token misconfigured not_sent unknown",
+    CancelState: "none submitting asked unknown refused",
+    ReadBack: "none same different",
+    Act: "new revise",
+    Side: "buy sell",
+    OrderKind: "limit market other",
+}
+
+
+@pytest.mark.parametrize("kind", WORDS, ids=lambda kind: kind.__name__)
+def test_words_that_are_stored_stay_as_they_are(kind):
+    assert [one.value for one in kind] == WORDS[kind].split()
+    assert [one.name.lower() for one in kind] == WORDS[kind].split()
+
+
+def test_a_link_that_is_not_there_is_an_empty_word():
+    assert [one.value for one in Link] == ["", "direct", "matched", "late", "human"]
+
+
+def test_what_an_attempt_does_not_say_is_nothing():
+    said = Attempt(1, 1, NOW, frozenset())
+
+    assert said == Attempt(1, 1, NOW, frozenset(), None, 0.0, None, "", "", "", 0)
+    assert Search() == Search(0, frozenset(), None, frozenset(), asked=False)
+    assert Witness() == Witness(None, frozenset())
+
+
+def test_a_person_of_whom_nothing_is_said_may_only_look():
+    assert (Who(1, 1).role, Who(1, 1).name) == (Role.VIEWER, "")

@@ -1,0 +1,60 @@
+"""How a test works an outbox by hand: time, an empty database, fills, and what becomes of them."""
+
+import sqlite3
+from datetime import datetime, timedelta
+
+from sqlite_utils import Database
+
+from bot.store.migrations import MIGRATIONS
+from bot.store.outbox import Outbox
+from kis.krx import KST
+
+OWNER, TRADER = 5, 7
+
+
+class Clock:
+    """Time that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, by: timedelta) -> None:
+        self.now += by
+
+
+def empty_database() -> Database:
+    """In memory, with one owner and one trader."""
+    opened = Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)
+    MIGRATIONS.apply(opened)
+    for person, role in ((OWNER, "owner"), (TRADER, "trader")):
+        opened.execute(
+            "INSERT INTO people (user_id, name, role, added_at) VALUES (?, '', ?, '2026-11-01')", [person, role]
+        )
+    return opened
+
+
+def fill(box: Outbox, number: int, order: int = 1, chat: int = TRADER) -> None:
+    data = {"order": order, "filled": number, "amount": number * 100, "step": 1, "step_amount": 100}
+    box.put("fill", chat, data, f"fill:{order}:{number}:{chat}")
+
+
+def doubted(box: Outbox, chat: int = TRADER) -> None:
+    """Send what is next and never learn whether it arrived."""
+    letter = box.next(chat)
+    box.sending(letter)
+    box.doubt(letter)
+
+
+def delivered(box: Outbox, chat: int = TRADER, message_id: int = 9) -> list[int]:
+    """Send what is next; the rows that this settled."""
+    letter = box.next(chat)
+    box.sending(letter)
+    box.sent(letter, message_id)
+    return letter.rows
+
+
+def states(db: Database, kind: str = "fill") -> list[str]:
+    return [state for (state,) in db.execute("SELECT state FROM outbox WHERE kind = ? ORDER BY id", [kind])]
