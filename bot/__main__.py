@@ -1,4 +1,4 @@
-"""The command line: `kisbot demo | run | sim | doctor | users | audit | backup`."""
+"""The command line: `kisbot demo | run | sim | doctor | users | limits | stepup | audit | why | backup`."""
 
 import asyncio
 import contextlib
@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
-from sqlite_utils import Database
 
 from bot import __version__
 from bot.audit_cli import audit_cli
+from bot.limits_cli import limits_cli
 from bot.logs import set_up_logs
-from bot.orders.people import Role
 from bot.settings import BadSettings, Home, Settings, load_settings
-from bot.store.audit import AuditLog
-from bot.store.database import BadDatabase, backup, open_database
-from bot.store.keys import DayKeys
-from bot.store.people import LastOwner, People
-from kis.config import kst_now
+from bot.stepup_cli import stepup_cli
+from bot.store.database import BadDatabase, backup
+from bot.users_cli import users_cli
+from bot.why_cli import why
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -33,9 +31,11 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="텔레그램에서 한국투자증권 계좌를 거래합니다 · trade a KIS account from Telegram",
 )
-users_cli = typer.Typer(no_args_is_help=True, help="사용자 목록 관리 · who may use the bot")
 cli.add_typer(users_cli, name="users")
 cli.add_typer(audit_cli, name="audit")
+cli.add_typer(limits_cli, name="limits")
+cli.add_typer(stepup_cli, name="stepup")
+cli.command("why")(why)
 
 
 def main() -> None:
@@ -60,7 +60,8 @@ def run() -> None:
 
 
 async def _run(settings: Settings, stop: asyncio.Event) -> None:
-    from bot.app import AlreadyRunning, App  # noqa: PLC0415  # `users` and `audit` need none of it
+    from bot.app import App  # noqa: PLC0415  # `users` and `audit` need none of it
+    from bot.parts import AlreadyRunning  # noqa: PLC0415
     from kis.errors import Misconfigured  # noqa: PLC0415
 
     try:
@@ -185,67 +186,6 @@ def backup_command(target: Annotated[Path, typer.Argument(help="새 파일 · a 
 def version() -> None:
     """버전 · the version."""
     typer.echo(f"kisbot {__version__}")
-
-
-# --- users --------------------------------------------------------------------------------------------------------------
-
-
-def _database(*, make: bool = False) -> Database:
-    """The bot's database; only `make` may begin a new one, and says where."""
-    path = Home().database
-    if not path.exists():
-        if not make:
-            _stop_with(f"데이터베이스가 없습니다. KISBOT_DATA_DIR을 확인하세요 · no database: {path}")
-        typer.echo(f"새 데이터베이스 · a new database: {path}", err=True)
-    try:
-        return open_database(path)
-    except BadDatabase as error:
-        _stop_with(str(error))
-
-
-def _people(*, make: bool = False) -> People:
-    db = _database(make=make)
-    try:
-        return People(db, AuditLog(db, kst_now, DayKeys(Home().kisbot_data_dir)), kst_now)
-    except BadDatabase as error:  # a key file that others can read
-        _stop_with(str(error))
-
-
-@users_cli.command("add")
-def users_add(
-    user_id: Annotated[int, typer.Argument(help="텔레그램 숫자 ID · numeric Telegram id")],
-    name: Annotated[str, typer.Option(help="표시 이름 · name to show")] = "",
-    role: Annotated[Role, typer.Option(help="owner | trader | viewer")] = Role.TRADER,
-) -> None:
-    """사용자를 추가하거나 권한을 바꿉니다 · let somebody in, or change their role."""
-    if user_id <= 0:
-        _stop_with("텔레그램 사용자 ID는 양수입니다 · a user's id is positive")
-    try:
-        person = _people(make=True).put(user_id, name or str(user_id), role)
-    except LastOwner:
-        _stop_with("마지막 소유자의 권한은 내릴 수 없습니다 · the last owner must stay one")
-    typer.echo(f"{person.user_id}\t{person.role}\t{person.name}")
-
-
-@users_cli.command("list")
-def users_list() -> None:
-    """사용자 목록 · everybody on the list."""
-    for person in _people().all():
-        typer.echo(f"{person.user_id}\t{person.role}\t{person.name}\t{person.added_at.date()}")
-
-
-@users_cli.command("remove")
-def users_remove(
-    user_id: Annotated[int, typer.Argument(help="텔레그램 숫자 ID · numeric Telegram id")],
-) -> None:
-    """사용자를 내보냅니다 · shut somebody out at once."""
-    try:
-        gone = _people().remove(user_id)
-    except LastOwner:
-        _stop_with("마지막 소유자는 내보낼 수 없습니다 · the last owner must stay")
-    if not gone:
-        _stop_with(f"목록에 없습니다 · not on the list: {user_id}", 1)
-    typer.echo(f"{user_id} 제거했습니다 · removed")
 
 
 # --- common -------------------------------------------------------------------------------------------------------------

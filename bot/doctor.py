@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from telegram.error import InvalidToken, TelegramError
 
-from bot.app import kis_config, telegram_bot
+from bot.parts import kis_config, telegram_bot
 from bot.settings import Settings
 from kis import KisClient, KisError
 from kis.errors import Misconfigured

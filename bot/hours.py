@@ -1,10 +1,11 @@
 """When the house sends orders: the exchange's calendar, or around the clock for a simulated broker."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 from kis import krx
 
+CLOSING_AUCTION = timedelta(minutes=10)
 DAY_SETTLES = time(16, 40)
 """By now no KRX day order can fill, not even on the days that end an hour late."""
 
@@ -23,6 +24,13 @@ class Hours:
     def next_open(self, now: datetime) -> datetime:
         """When they go out next."""
         return krx.next_open(now, auctions=self.auctions)
+
+    def closes(self, now: datetime) -> datetime:
+        """When today's continuous trading ends; with `always`, the end of the day, before numbers begin anew."""
+        if self.always:
+            return now.replace(hour=23, minute=59, second=0, microsecond=0)
+        end = datetime.combine(now.date(), krx.hours(now.date()).close, krx.KST)
+        return end if self.auctions else end - CLOSING_AUCTION
 
     def at_edge(self, now: datetime) -> bool:
         """Whether a phase of the exchange's day is just ending or beginning."""

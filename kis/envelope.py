@@ -6,6 +6,7 @@ import json
 import statistics
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kis.codes import (
@@ -146,16 +147,21 @@ def decoded(content: bytes) -> dict[str, Any] | None:
 
 def clock_offset(dates: Iterable[tuple[str, datetime, datetime]]) -> float:
     """Median of (KIS's `Date` header minus the middle of sending and receiving), in seconds; 0 for none."""
-    offsets = []
-    for text, sent, received in dates:
-        try:
-            theirs = parsedate_to_datetime(text)
-        except ValueError:
-            continue
-        if theirs.tzinfo is None:
-            theirs = theirs.replace(tzinfo=UTC)
-        offsets.append((theirs - (sent + (received - sent) / 2)).total_seconds())
+    offsets = [
+        (theirs - (sent + (received - sent) / 2)).total_seconds()
+        for text, sent, received in dates
+        if (theirs := _moment_of(text)) is not None
+    ]
     return statistics.median(offsets) if offsets else 0.0
+
+
+@lru_cache(maxsize=64)  # asked about the last twenty answers before every order
+def _moment_of(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 class Judge:

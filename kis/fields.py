@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import structlog
@@ -125,7 +126,12 @@ def decimal(value: object) -> Decimal:
 def _day(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return datetime.strptime(value.strip(), "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
+    return _calendar_day(value.strip())
+
+
+@lru_cache(maxsize=64)  # the rows of a list are of few days
+def _calendar_day(text: str) -> date:
+    return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
 
 
 def _yes(value: object) -> object:

@@ -34,6 +34,8 @@ def required(field: FieldInfo) -> bool:
 def default(field: FieldInfo) -> str:
     """The default as it would be written in the environment; empty for none."""
     value = field.default
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     if required(field) or value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,5 +1,7 @@
 """The brakes: anybody stops, an owner lets go on, and what the program stops by itself stays stopped until then."""
 
+import asyncio
+
 import pytest
 
 from bot.demo.run import OWNER, TRADER, stage
@@ -133,3 +135,49 @@ async def test_a_level_that_does_not_exist_is_answered_with_those_that_do(words)
     async with stage(**FAST) as on:
         await say(on, words, "전체취소 · 동결")
         assert on.app.brakes.now().level is Brake.OFF
+
+
+# --- what pulls them by itself ----------------------------------------------------------------------------------------
+
+
+async def test_refusals_in_a_row_stop_everything_new():
+    async with stage(**FAST, kisbot_cool_off_rejects=0, kisbot_duplicate_minutes=0, kisbot_orders_per_minute=0) as on:
+        for n in range(5):
+            on.broker.faults.plant("refuse", path="order-cash", code="APBK1943", message="불가", status=200)
+            await confirmed(on, "⛔ 거부", f"005930 {n + 1} 60000")
+
+        await on.telegram.wait(OWNER.id, "잇달아 거부")
+        assert on.app.brakes.now().level is Brake.NEW
+        await say(on, "/resume", "정상")
+        await confirmed(on, "📨 접수", "005930 9 60000")
+        assert on.app.brakes.now().level is Brake.OFF, "the count begins anew"
+
+
+async def test_a_clock_far_from_the_brokers_stops_everything_new():
+    async with stage(**FAST) as on:
+        on.broker.faults.plant("skew", seconds=40, times=-1)
+        for _ in range(25):
+            await on.app.client.price("005930")
+
+        await on.telegram.wait(OWNER.id, "크게 어긋났습니다")
+        assert on.app.brakes.now().why == "CLOCK_DRIFT"
+
+
+async def test_a_day_that_loses_too_much_stops_buys():
+    clock = Ahead()
+    async with stage(**FAST, clock=clock, kisbot_day_loss_percent=1) as on:
+        clock.jump(seconds=6)
+        for _ in range(100):
+            if on.app.runs.worth(clock().date()) is not None:
+                break
+            await asyncio.sleep(0.02)
+        worth = on.app.runs.worth(clock().date())
+        quote = await on.app.client.price("069500")
+        on.broker.exchange.set_price("069500", quote.lower_limit)
+        clock.jump(minutes=6)
+
+        await on.telegram.wait(OWNER.id, "오늘 손실이")
+        assert on.app.brakes.now().level is Brake.BUYS
+        assert worth > 0
+        ticket = await say(on, "/sell 000660 1 시장가", "매도 확인")
+        await press(on, ticket, "확인", "누적 1/1주")

@@ -8,10 +8,10 @@ import typer
 from pydantic import SecretStr
 
 from bot.__main__ import cli
-from bot.app import BUSY, IDLE, IN_SESSION
 from bot.chat.commands import COMMANDS
 from bot.orders.desk import DRAIN_SECONDS
 from bot.orders.rules import Limits
+from bot.parts import BUSY, IDLE, IN_SESSION
 from bot.settings import Settings, load_settings
 from kis import endpoints as api
 from scripts import settings_table

@@ -26,16 +26,26 @@ ALLOWED: dict[str, set[str]] = {
     "bot": {"bot", "kis"},
     "bot/__main__.py": {"bot", "kis", "typer", "sqlite_utils"},
     "bot/audit_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
-    "bot/settings.py": {"bot.orders.rules", "kis.config", "pydantic_settings"},
+    "bot/house.py": {"bot.orders", "pydantic_settings"},
+    "bot/limits_cli.py": {"bot", "kis", "typer"},
+    "bot/settings.py": {"bot.house", "kis.config", "pydantic_settings"},
+    "bot/stepup_cli.py": {"bot", "kis", "typer", "segno"},
+    "bot/users_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
+    "bot/why_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
     "bot/logs.py": {"kis.krx"},
-    "bot/app.py": {"bot", "kis", "telegram", "filelock"},
+    "bot/app.py": {"bot", "kis", "telegram"},
+    "bot/parts.py": {"bot", "kis", "telegram", "filelock"},
     "bot/doctor.py": {"bot", "kis", "telegram"},
     "bot/notify.py": {"bot.chat.messenger", "bot.store.outbox"},
     "bot/orders": {"bot.orders", "kis.models", "kis.errors", "kis.krx", "kis.outcome", "kis.writes", "kis.crash"},
-    "bot/store": {"bot.orders", "bot.store", "kis.models", "kis.writes", "sqlite_utils"},
-    "bot/chat": {"bot.orders", "bot.chat", "kis.models", "kis.errors", "kis.krx", "kis.symbols"},
+    "bot/store/limits.py": {"bot.orders", "bot.store", "kis.krx", "sqlite_utils"},
+    "bot/store/secrets.py": {"bot.orders", "bot.store", "sqlite_utils", "cryptography", "pyotp"},
+    "bot/alerts": {"bot.alerts", "bot.orders", "kis.models", "kis.errors", "kis.krx"},
+    "bot/store": {"bot.alerts", "bot.orders", "bot.store", "kis.models", "kis.writes", "sqlite_utils"},
+    "bot/chat": {"bot.alerts", "bot.orders", "bot.chat", "kis.models", "kis.errors", "kis.krx", "kis.symbols"},
     "bot/chat/access.py": {"bot.orders", "bot.chat", "telegram"},
     "bot/chat/dispatch.py": {"bot.orders", "bot.chat", "kis.errors", "kis.krx", "kis.symbols", "telegram"},
+    "bot/chat/stepup.py": {"bot.orders", "bot.chat", "telegram"},
     "bot/chat/inbox.py": {"bot.chat.messenger", "telegram"},
     "bot/chat/messenger.py": {"bot.orders", "bot.chat", "telegram", "httpx"},
     "bot/demo": {"bot", "kis.config", "kis.sim", "starlette", "uvicorn"},
@@ -47,7 +57,7 @@ NEVER = {
     "bot/store": {"telegram", "httpx", "bot.chat", "asyncio"},
     "bot/chat": {"sqlite3", "sqlite_utils", "kis.session", "kis.client", "bot.store", "bot.app"},
 }
-STARTERS = {"bot/__main__.py", "bot/doctor.py", "bot/demo/run.py"}
+STARTERS = {"bot/__main__.py", "bot/demo/run.py"}
 
 
 def sources() -> list[Path]:

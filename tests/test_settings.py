@@ -259,3 +259,29 @@ def test_the_environment_wins_over_dotenv_and_dotenv_over_a_file(nowhere, given,
     settings = given(KISBOT_TICKET_SECONDS="15")
     assert (settings.kisbot_ticket_seconds, settings.kisbot_max_order_quantity) == (15, 20)
     assert settings.kisbot_lang == "en"
+
+
+# --- second factors, and how much of one stock ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "percent"),
+    [({}, 0), ({"KIS_ENV": "real"}, 30), ({"KIS_ENV": "real", "KISBOT_POSITION_PERCENT": "0"}, 0),
+     ({"KISBOT_POSITION_PERCENT": "12.5"}, Decimal("12.5"))],
+)  # fmt: skip
+def test_a_real_account_puts_at_most_thirty_percent_into_one_stock_unless_told(given, values, percent):
+    assert given(**values).position_percent() == percent
+
+
+def test_an_empty_step_up_value_is_no_value_and_zero_is_one(given):
+    assert given(KISBOT_STEPUP_VALUE="").kisbot_stepup_value is None
+    assert given(KISBOT_STEPUP_VALUE="0").kisbot_stepup_value == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KISBOT_STEPUP_VALUE", "-1"), ("KISBOT_STEPUP_IDLE_HOURS", "-1"), ("KISBOT_STEPUP_IDLE_HOURS", "nan"),
+     ("KISBOT_POSITION_PERCENT", "101"), ("KISBOT_POSITION_PERCENT", "NaN")],
+)  # fmt: skip
+def test_second_factors_and_shares_have_bounds(given, name, value):
+    assert f"{name}: " in refusal(given, **{name: value})

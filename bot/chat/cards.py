@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bot.chat.keyboards import after_fill, of_working_order, ticket_keys, warned_keys
+from bot.chat.keyboards import after_fill, consent_keys, of_working_order, ticket_keys, warned_keys
 from bot.chat.talk import Key, Reply
 from bot.chat.text import Lang, Mode, arrow, badge, clock_time, percent, reason, safe, say, shares, won
 from bot.orders.events import CancelState, ReadBack
@@ -21,6 +21,8 @@ SQUARE = {Side.BUY: "🟥", Side.SELL: "🟦"}
 SIDE = {Side.BUY: ("매수", "BUY"), Side.SELL: ("매도", "SELL")}
 _HEAD = {
     State.PROPOSED: ("확인", "confirm"),
+    State.PENDING: ("🖐 승인 대기", "🖐 waiting for consent"),
+    State.DENIED: ("🙅 승인 거절", "🙅 refused by a second person"),
     State.CONFIRMED: ("📤 전송 중", "📤 sending"),
     State.SUBMITTING: ("📤 전송 중", "📤 sending"),
     State.WAITING: ("📤 다시 보낼 예정", "📤 to be sent again"),
@@ -68,7 +70,11 @@ def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
             return Reply("\n".join(lines))
         keys = warned_keys if order.warned else ticket_keys
         return Reply("\n".join(lines), keys(order, str(data["confirm"]), str(data["discard"]), frame.lang))
-    lines += _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
+    if order.state is State.PENDING:
+        return Reply(
+            "\n".join(lines + _ticket(order, frame) + _consent(order, frame)), consent_keys(order, data, frame.lang)
+        )
+    lines += _agreed(order, frame) + _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
     if order.state in {State.OPEN, State.PARTIAL}:
         return Reply("\n".join(lines), of_working_order(order, frame.lang))
     if order.state is State.FILLED:
@@ -77,7 +83,7 @@ def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
 
 
 def _again(order: Order, frame: Frame) -> tuple[tuple[Key, ...], ...]:
-    if order.state not in {State.EXPIRED, State.BLOCKED, State.NOT_SENT, State.ABSENT, State.REJECTED}:
+    if order.state not in {State.EXPIRED, State.DENIED, State.BLOCKED, State.NOT_SENT, State.ABSENT, State.REJECTED}:
         return ()
     if order.act is Act.REVISE:
         return ((Key(frame.pick("📋 미체결", "📋 open orders"), "/orders"),),)
@@ -159,6 +165,32 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
         f"⏳ {within}{clock_time(order.expires_at)}{frame.pick('까지, 한 번만 누를 수 있습니다', ' at the latest, single use')}"
     )
     return lines
+
+
+def _consent(order: Order, frame: Frame) -> list[str]:
+    """What those who must agree need to know beside the ticket, and who has agreed so far."""
+    lang = frame.lang
+    names = ", ".join(safe(name, 20) for name in json.loads(order.approvers or "[]"))
+    agreed = f"🖐 {frame.pick('승인', 'consent')} <b>{order.approvals}/{order.needed}</b>" + (
+        f" · {names}" if names else ""
+    )
+    lines = [f"{frame.pick('주문자', 'ordered by')} {safe(order.user_name, 20)}", agreed]
+    if order.held_after is not None:
+        lines.insert(1, f"{frame.pick('체결되면 보유', 'held once filled')} {shares(order.held_after, lang)}")
+    if order.day_after is not None:
+        lines.insert(
+            1, f"{frame.pick('오늘 주문 합계 (이 주문 포함)', 'ordered today, with this')} {won(order.day_after, lang)}"
+        )
+    return lines
+
+
+def _agreed(order: Order, frame: Frame) -> list[str]:
+    """Who agreed to it, or who did not."""
+    names = ", ".join(safe(name, 20) for name in json.loads(order.approvers or "[]"))
+    if not names:
+        return []
+    word = ("거절", "refused by") if order.state is State.DENIED else ("승인", "agreed")
+    return [f"🖐 {frame.pick(*word)}: {names}"]
 
 
 def _said(text: str, frame: Frame) -> list[str]:

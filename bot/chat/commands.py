@@ -1,15 +1,11 @@
 """Every command, once: the table makes the handlers, Telegram's menu, /help and the usage lines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.chat.account import AccountView
 from bot.chat.cards import Frame
-from bot.chat.control import Control
-from bot.chat.market import Market
 from bot.chat.talk import Ask, Handler, Key, Reply
 from bot.chat.text import Lang, safe, say
-from bot.chat.trading import Trading
 from bot.orders.people import Role
 
 
@@ -75,7 +71,25 @@ COMMANDS: tuple[Command, ...] = (
         "halt", "중지", Role.VIEWER, "새 주문을 즉시 중지", "stop new orders at once",
         "[매수|신규|전체취소|동결]", "[buys|new|all|freeze]", "/halt",
     ),
-    Command("resume", "재개", Role.OWNER, "중지 해제", "let orders go out again"),
+    Command("resume", "재개", Role.ADMIN, "중지 해제 (다른 관리자의 동의)", "let orders go out again, if another administrator agrees"),
+    Command("policy", "정책", Role.VIEWER, "누구의 승인이 필요한지", "whose consent orders need"),
+    Command(
+        "why", "전말", Role.TRADER, "주문 하나의 전말: 누가 보고, 승인하고, 무엇이 오갔나", "the story of one order",
+        "[주문번호|#접수번호]", "[order number|#ticket]", "/why #12",
+    ),
+    Command("audit", "기록", Role.ADMIN, "최근 감사 기록과 그 사슬", "the audit log's newest rows and its chain", "[줄 수]", "[rows]", "/audit 20"),
+    Command("pin", "핀", Role.VIEWER, "본인 확인 PIN 정하기·바꾸기", "choose or change your PIN"),
+    Command(
+        "limits", "한도", Role.VIEWER, "내 한도, 관리자는 다른 사람 것도", "your limits; admins: everybody's",
+        "[사람|계좌] [항목 값|기본]", "[person|account] [item value|default]",
+    ),
+    Command(
+        "users", "사용자", Role.ADMIN, "사용자 목록과 권한", "people and their roles", "[번호 [할 일]]", "[id [what]]", "/users",
+    ),
+    Command(
+        "invite", "초대", Role.ADMIN, "한 번 쓰는 초대 링크", "an invitation for one person",
+        "권한 [이름]", "role [name]", "/invite trader 홍길동", needs_words=True,
+    ),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip
@@ -83,33 +97,34 @@ COMMANDS: tuple[Command, ...] = (
 BY_WORD = {word: one for one in COMMANDS for word in (one.name, one.korean)}
 
 
+OF_THE_TABLE = frozenset({"help", "start"})
+
+
+def usage(command: Command, lang: Lang) -> Reply:
+    """One line of how the command is written."""
+    return Reply(f"{safe(command.usage(lang))}\n{say(lang, '예', 'e.g.')}: <code>{safe(command.example)}</code>")
+
+
 class Handlers:
     """Which handler answers which command."""
 
-    def __init__(self, market: Market, account: AccountView, trading: Trading, control: Control, frame: Frame) -> None:
+    def __init__(self, by_name: Mapping[str, Handler], frame: Frame) -> None:
+        """`by_name`: a handler for every command of the table but the two that answer from it.
+
+        Raises:
+            ValueError: a command has no handler, or a handler no command.
+        """
+        odd = {one.name for one in COMMANDS} ^ {*by_name, *OF_THE_TABLE}
+        if odd:
+            raise ValueError(f"commands and handlers do not agree: {', '.join(sorted(odd))}")
+        self._by_name = by_name
         self._frame = frame
-        self._trading = trading
-        self._by_name: dict[str, Handler] = {
-            "price": market.price,
-            "book": market.book,
-            "top": market.top,
-            "index": market.index,
-            "balance": account.balance,
-            "orders": account.orders,
-            "buy": trading.buy,
-            "sell": trading.sell,
-            "cancel": trading.cancel,
-            "revise": trading.revise,
-            "halt": control.halt,
-            "resume": control.resume,
-            "status": control.status,
-        }
 
     async def answer(self, command: Command, ask: Ask) -> Reply | None:
         """Carry a command out for somebody whose role was found to be enough."""
         if command.needs_words and not ask.words:
-            return self._trading.usage(command.usage(self._frame.lang), command.example)
-        if command.name in {"help", "start"}:
+            return usage(command, self._frame.lang)
+        if command.name in OF_THE_TABLE:
             show = welcome if command.name == "start" else help_card
             return show(ask.who.role, self._frame)
         return await self._by_name[command.name](ask)
@@ -149,6 +164,7 @@ def welcome(role: Role, frame: Frame) -> Reply:
     }[frame.mode]  # fmt: skip
     roles = {
         Role.OWNER: ("소유자", "owner"),
+        Role.ADMIN: ("관리자", "administrator"),
         Role.TRADER: ("매매자", "trader"),
         Role.VIEWER: ("조회 전용", "viewer"),
     }[role]

@@ -7,7 +7,9 @@ from typing import Protocol
 from bot.chat.cards import Frame
 from bot.chat.news import LEVELS, light
 from bot.chat.talk import Ask, Key, Reply
-from bot.chat.text import clock_time, reason, safe, say
+from bot.chat.text import clock_time, reason, safe, say, won
+from bot.chat.trading import Hold
+from bot.orders.approvals import Policy, Sells
 from bot.orders.brakes import Brake, BrakeNow
 from bot.orders.desk import Pressed
 from bot.orders.model import Order, Who
@@ -23,11 +25,19 @@ _WORDS = {
 }  # fmt: skip
 
 
+SINGLE = (
+    "1인 모드: 주문이 다른 사람의 승인 없이 나갑니다.",
+    "Single mode: orders go out without anybody else's consent.",
+)
+
+
 class Desk(Protocol):
     """The part of the desk that the brakes need."""
 
     @property
     def brakes(self) -> "Reads": ...
+    @property
+    def consent(self) -> "Agreed": ...
     @property
     def situation(self) -> "State": ...
     def halt(self, level: Brake, who: Who) -> Pressed | Reason: ...
@@ -43,6 +53,13 @@ class Reads(Protocol):
     def now(self) -> BrakeNow: ...
 
 
+class Agreed(Protocol):
+    """Whose consent orders need."""
+
+    @property
+    def policy(self) -> Policy: ...
+
+
 class State(Protocol):
     """What else keeps orders back."""
 
@@ -55,7 +72,16 @@ class State(Protocol):
 class Control:
     """Handlers of the brakes."""
 
-    def __init__(self, desk: Desk, frame: Frame, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        frame: Frame,
+        clock: Callable[[], datetime],
+        hold: Hold | None = None,
+        post: Callable[[int, Reply], None] = lambda *_: None,
+    ) -> None:
+        self._hold = hold
+        self._post = post
         self._desk = desk
         self._frame = frame
         self._clock = clock
@@ -76,8 +102,57 @@ class Control:
     async def resume(self, ask: Ask) -> Reply | None:
         """/resume [매수]: take the brakes off, or back to 매수중지."""
         level = Brake.BUYS if ask.words.strip() in {"매수", "매수중지", "buys"} else Brake.OFF
-        refused = self._desk.resume(level, ask.who)
+        subject = f"resume:{int(level)}:{self._desk.brakes.now().at.isoformat()}"
+        if self._hold is not None and self._hold(ask.who, "resume", subject, self._go_on, str(int(level))) is not None:
+            return None
+        return self._resumed(level, ask.who)
+
+    def _resumed(self, level: Brake, who: Who) -> Reply | None:
+        refused = self._desk.resume(level, who)
         return None if refused is None else Reply(f"🚫 {reason(refused.code, refused.values, self._frame.lang)}")
+
+    async def _go_on(self, who: Who, level: str) -> None:
+        reply = self._resumed(Brake(int(level)), who)
+        if reply is not None:
+            self._post(who.chat_id, reply)
+
+    async def show_policy(self, ask: Ask) -> Reply:
+        """/policy: whose consent orders need."""
+        del ask
+        frame, policy = self._frame, self._desk.consent.policy
+        head = f"🖐 <b>{frame.pick('승인 정책', 'Consent')}</b> {frame.badge}"
+        if policy.single:
+            return Reply(f"{head}\n{frame.pick(*SINGLE)}")
+        lines = [head]
+        for title, tiers in (
+            (("주문 1건", "one order"), policy.order_tiers),
+            (("하루 합계", "sum of the day"), policy.day_tiers),
+        ):
+            lines += [
+                f"{frame.pick(*title)} &gt; {won(above, frame.lang)}: {frame.pick(f'{count}명 승인', f'{count} to agree')}"
+                for above, count in tiers
+            ]
+        sells = {
+            Sells.SAME: ("같음", "the same"),
+            Sells.FEWER: ("한 명 적게", "one fewer"),
+            Sells.NONE: ("필요 없음", "none"),
+        }
+        lines.append(f"{frame.pick('보유분 매도', 'sales')}: {frame.pick(*sells[policy.sells])}")
+        if policy.deputies_after is not None:
+            minutes = int(policy.deputies_after.total_seconds() // 60)
+            lines.append(
+                frame.pick(
+                    f"{minutes}분이 지나면 다른 매매자도 승인할 수 있습니다.",
+                    f"After {minutes} min other traders may agree too.",
+                )
+            )
+        lines.append(
+            frame.pick(
+                "관리자와 소유자가 승인하고, 주문한 사람은 세지 않으며, 한 명이라도 거절하면 끝납니다. 장이 끝나면 요청도 끝납니다. 취소에는 승인이 필요 없습니다.",
+                "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody.",
+            )
+        )
+        return Reply("\n".join(lines))
 
     async def status(self, ask: Ask) -> Reply:
         """/status: whether orders go out, and what is under way."""
@@ -85,6 +160,8 @@ class Control:
         frame, desk = self._frame, self._desk
         now = desk.brakes.now()
         lines = [f"🩺 <b>{frame.pick('상태', 'Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
+        if desk.consent.policy.single:
+            lines.append(f"ℹ️ {frame.pick(*SINGLE)}")
         lines.append(f"{light(now.level)} {frame.pick(*LEVELS[now.level])}")
         if now.level is not Brake.OFF:
             by = f" · {safe(now.name, 20)}" if now.name else ""

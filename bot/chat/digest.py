@@ -25,6 +25,8 @@ _WORDS = {
     "recovering": ("복구 중", "recovering"),
     "recovered": ("복구 완료", "recovered"),
     "corrected": ("체결 정정", "fill corrected"),
+    "anchor": ("기록 머리값", "head of the log"),
+    "audit_key": ("감사 기록의 새 키", "the audit chain began again"),
     "stopped": ("막힌 채팅", "a chat refuses the bot"),
     "fill": ("체결", "filled"),
     "external_fill": ("체결 (외부 주문)", "filled (made elsewhere)"),

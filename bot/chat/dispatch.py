@@ -1,8 +1,14 @@
-"""From an update to its answer: guard, command or tap, reply into the outbox. No update is answered twice."""
+"""From an update to its answer: guard, command or tap, reply into the outbox. No update is answered twice.
+
+Who is not let in goes to the door; a group that is not in the settings is left; in one that is, members may ask for
+what `IN_GROUPS` names and nothing else.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -11,13 +17,16 @@ from telegram import Bot, BotCommand, BotCommandScopeChat, Update
 from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
-from bot.chat.access import Guard, Visitor
+from bot.chat.access import Guard, Stranger, Visitor, WrongChat, borrowed
 from bot.chat.cards import Frame
 from bot.chat.commands import BY_WORD, Command, Handlers, allowed
-from bot.chat.talk import REFRESH, TICKET, Ask, Key, Reply, Toast
+from bot.chat.people import PeopleView
+from bot.chat.people_words import PEOPLE, keyless
+from bot.chat.talk import REFRESH, TICKET, Ask, Reply, Toast, outgoing
 from bot.chat.text import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
 from bot.chat.trading import Trading
 from bot.chat.words import LONGEST, Names, clean, split_stock
+from bot.orders.membership import Member, Status
 from bot.orders.people import Role
 from kis.errors import KisError
 from kis.krx import KST
@@ -28,6 +37,13 @@ TOO_LATE = timedelta(seconds=120)
 """A trading command older than this was written for another market."""
 TYPING_AFTER = 0.4
 """Seconds of silence after which the chat shows that somebody is working on it."""
+IN_GROUPS = frozenset({"status", "price"})
+"""What members may ask for in a group of the settings."""
+LEAVE_EVERY = timedelta(minutes=10)
+"""How often the same group is left at most, if it does not let us go."""
+GROUPS_REMEMBERED = 100
+UNWRITTEN = frozenset({"start", "pin"})
+"""Commands whose words may be a secret: an invitation, a PIN that should not have been typed."""
 
 
 class Post(Protocol):
@@ -65,6 +81,7 @@ class Dispatcher:
         record: Record,
         clock: Callable[[], datetime],
         frame: Frame,
+        people: PeopleView | None = None,
     ) -> None:
         self._bot = bot
         self._guard = guard
@@ -76,13 +93,27 @@ class Dispatcher:
         self._clock = clock
         self._lang = frame.lang
         self._errands: set[asyncio.Task[None]] = set()
+        self._people = people
+        if people is not None:
+            people.changed = self._chart
+            people.whisper = self._whisper
+        self._left: OrderedDict[int, datetime] = OrderedDict()
+        self.gate: Callable[[Command, Ask], Reply | None] = lambda _command, _ask: None
+        """Asked before a command is carried out: an answer instead of it, if one is due."""
+        self.listen: Callable[[Ask], Awaitable[bool]] | None = None
+        """Asked first about typed words that are no command; True: they were meant for it, and are not written down."""
+        self.taps: dict[str, Callable[[str, Ask], Awaitable[Toast]]] = {}
+        """Further kinds of buttons, by the prefix of their data; what follows it is not written down."""
 
     async def handle(self, update: Update) -> None:
         """Answer one update. Nothing escapes: a fault of ours becomes a sentence, and its detail a log line."""
         visitor = self._guard.admit(update)
-        if visitor is None:
+        if not isinstance(visitor, Visitor):
+            self._outside(visitor, update)
             return
         try:
+            if self._people is not None:
+                self._people.came(visitor.who)
             if visitor.tap is not None:
                 await self._tapped(visitor, update.update_id)
             else:
@@ -99,16 +130,54 @@ class Dispatcher:
             log.exception("an update could not be answered", update=update.update_id)
             self._reply(visitor, update.update_id, Reply(trouble(self._lang)))
 
+    def keeps(self, update: Update) -> bool:
+        """Whether an update is worth a row on disk: those of people who are let in are."""
+        return isinstance(self._guard.admit(update), Visitor)
+
     async def offer_menu(self, chat_id: int, role: Role) -> None:
         """Put the commands of this role into the menu of this chat; other chats show none."""
         menu = [BotCommand(one.name, one.help(self._lang)) for one in allowed(role)]
         with contextlib.suppress(TelegramError):  # a chat that was never opened cannot have a menu yet
             await self._bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))
 
+    def _chart(self, person: Member) -> None:
+        """Bring somebody's menu of commands up to date with what they may do now."""
+        if person.status is Status.ACTIVE:
+            self._run_errand(self.offer_menu(person.user_id, person.role))
+        else:
+            self._run_errand(self._bot.delete_my_commands(scope=BotCommandScopeChat(person.user_id)))
+
     async def drain(self) -> None:
         """Let the small errands (toasts, typing) end."""
         if self._errands:
             await asyncio.wait(self._errands, timeout=2)
+
+    # --- who is not let in --------------------------------------------------------------------------------------------
+
+    def _outside(self, arrival: Stranger | WrongChat | None, update: Update) -> None:
+        try:
+            if isinstance(arrival, WrongChat):
+                self._leave(arrival.chat_id)
+            elif isinstance(arrival, Stranger) and self._people is not None:
+                self._people.knock(arrival)
+            elif update.callback_query is not None:
+                log.warning("tap outside a private chat", user=update.callback_query.from_user.id)
+        except Exception:
+            log.exception("an update of a stranger could not be handled", update=update.update_id)
+
+    def _whisper(self, chat_id: int, text: str) -> None:
+        self._run_errand(self._bot.send_message(chat_id, text))
+
+    def _leave(self, chat_id: int) -> None:
+        now = self._clock()
+        if chat_id in self._left and now - self._left[chat_id] < LEAVE_EVERY:
+            return
+        self._left[chat_id] = now
+        self._left.move_to_end(chat_id)
+        if len(self._left) > GROUPS_REMEMBERED:
+            self._left.popitem(last=False)
+        log.warning("leaving a chat that is not in the settings", chat=chat_id)
+        self._run_errand(self._bot.leave_chat(chat_id))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -116,22 +185,43 @@ class Dispatcher:
         message = visitor.message
         assert message is not None  # noqa: S101  # the guard says so
         at = message.date.astimezone(KST)
-        if message.forward_origin is not None:
-            self._reply(visitor, update_id, Reply(forwarded(self._lang)))
-            return
         line = clean(message.text or message.caption or "")
         command, words = _parse(line)
+        if visitor.in_group:
+            await self._wrote_in_group(visitor, update_id, line)
+            return
+        if message.forward_origin is not None or (borrowed(message) and (command is None or command.trades)):
+            self._reply(visitor, update_id, Reply(forwarded(self._lang)))
+            return
+        if command is None and self.listen is not None:
+            said = Ask(visitor.who, line, update_id, message.message_id, at)
+            if await self.listen(said):
+                return
         if command is None:
             command, words = self._as_price(line)
-        self._write_down(visitor, "command", text=line[:LONGEST])
+        hidden = command is not None and command.name in UNWRITTEN
+        self._write_down(visitor, "command", text=f"/{command.name}" if command and hidden else line[:LONGEST])
         if command is None:
             self._reply(visitor, update_id, Reply(unknown_words(self._lang)))
             return
         if command.name == "start":
             self._run_errand(self.offer_menu(visitor.who.chat_id, visitor.who.role))
         ask = Ask(visitor.who, words, update_id, message.message_id, at)
-        reply = await self._run(command, ask, visitor)
+        reply = await self._run(command, ask)
         self._reply(visitor, update_id, reply)
+
+    async def _wrote_in_group(self, visitor: Visitor, update_id: int, line: str) -> None:
+        """Somebody of the list asks in a group: a short answer for all to see, or silence."""
+        command, words = _parse(line)
+        to = line.partition(" ")[0].partition("@")[2]
+        if command is None or command.name not in IN_GROUPS or (to and to.lower() != self._bot.username.lower()):
+            return
+        message = visitor.message
+        assert message is not None  # noqa: S101  # the guard says so
+        self._write_down(visitor, "command", text=line[:LONGEST], group=visitor.who.chat_id)
+        ask = Ask(visitor.who, words, update_id, message.message_id, message.date.astimezone(KST))
+        reply = await self._run(command, ask)
+        self._reply(visitor, update_id, keyless(reply) if reply else None)
 
     def _as_price(self, line: str) -> tuple[Command | None, str]:
         """A bare name or code asks for its price; anything else is not a command."""
@@ -140,14 +230,17 @@ class Dispatcher:
             return BY_WORD["price"], stock.code
         return None, ""
 
-    async def _run(self, command: Command, ask: Ask, visitor: Visitor) -> Reply | None:
-        if not visitor.who.role.covers(command.role):
+    async def _run(self, command: Command, ask: Ask) -> Reply | None:
+        if not ask.who.role.covers(command.role):
             return Reply(not_allowed(self._lang))
         if len(ask.words) > LONGEST:
             return Reply(f"🚫 {reason('TOO_LONG', {}, self._lang)}")
         late = self._clock() - ask.at
         if command.trades and late > TOO_LATE:
             return Reply(late_command(int(late.total_seconds() // 60), self._lang))
+        instead = self.gate(command, ask)
+        if instead is not None:
+            return instead
         async with self._typing(ask.who.chat_id):
             return await self._handlers.answer(command, ask)
 
@@ -161,19 +254,35 @@ class Dispatcher:
         if data.startswith(TICKET):
             await self._ticket(visitor, data.removeprefix(TICKET))
             return
+        ask = Ask(visitor.who, "", update_id, tap.message.message_id, self._clock())
+        if data.startswith(PEOPLE) and self._people is not None:
+            self._about_people(visitor, data.removeprefix(PEOPLE), ask)
+            return
+        for prefix, answer in self.taps.items():
+            if data.startswith(prefix):
+                self._toast(tap.id, await answer(data.removeprefix(prefix), ask))
+                return
         in_place = data.startswith(REFRESH)
         command, words = _parse(clean(data.removeprefix(REFRESH)))
         self._write_down(visitor, "tap", text=data)
         self._toast(tap.id, Toast())
         if command is None:
             return
-        ask = Ask(visitor.who, words, update_id, tap.message.message_id, self._clock())
-        reply = await self._run(command, ask, visitor)
+        reply = await self._run(command, replace(ask, words=words))
         if reply is not None and in_place:
-            data_out = {**_outgoing(reply), "message_id": tap.message.message_id}
-            self._post("edit", visitor.who.chat_id, data_out, f"reply:{update_id}")
+            self._put_in_place(ask, reply)
         else:
             self._reply(visitor, update_id, reply)
+
+    def _about_people(self, visitor: Visitor, token: str, ask: Ask) -> None:
+        tap, people = visitor.tap, self._people
+        assert tap is not None  # noqa: S101  # the guard says so
+        assert people is not None  # noqa: S101  # asked a line ago
+        answer = people.tap(token, visitor.who)
+        self._write_down(visitor, "tap", verdict=answer.verdict)
+        self._toast(tap.id, answer.toast)
+        if answer.reply is not None:
+            self._put_in_place(ask, answer.reply)
 
     async def _ticket(self, visitor: Visitor, token: str) -> None:
         tap = visitor.tap
@@ -193,9 +302,13 @@ class Dispatcher:
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
+    def _put_in_place(self, ask: Ask, reply: Reply) -> None:
+        data = {**outgoing(reply), "message_id": ask.message_id}
+        self._post("edit", ask.who.chat_id, data, f"reply:{ask.update_id}")
+
     def _reply(self, visitor: Visitor, update_id: int, reply: Reply | None) -> None:
         if reply is not None:
-            self._post("reply", visitor.who.chat_id, _outgoing(reply), f"reply:{update_id}")
+            self._post("reply", visitor.who.chat_id, outgoing(reply), f"reply:{update_id}")
 
     def _write_down(self, visitor: Visitor, action: str, *, order_id: int | None = None, **detail: object) -> None:
         who = visitor.who
@@ -232,11 +345,3 @@ def _parse(line: str) -> tuple[Command | None, str]:
         return None, line
     head, _, words = line[1:].partition(" ")
     return BY_WORD.get(head.partition("@")[0].lower()), words
-
-
-def _outgoing(reply: Reply) -> dict[str, Any]:
-    return {"text": reply.text, "keys": [[_key(one) for one in row] for row in reply.keys if row]}
-
-
-def _key(one: Key) -> list[str]:
-    return [one.label, one.data]

@@ -14,7 +14,8 @@ from bot.chat.messenger import seconds_to_wait
 
 log = structlog.get_logger(__name__)
 
-WANTED = ("message", "callback_query")
+WANTED = ("message", "callback_query", "my_chat_member")
+"""All that is ever asked for: no edited messages, channel posts, inline queries or polls."""
 LONG_POLL = 25
 """Seconds Telegram may hold a request open while nothing happens."""
 CALM = 60.0
@@ -41,14 +42,20 @@ class InboxPoll:
         handle: Callable[[Update], Awaitable[None]],
         hold: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        keeps: Callable[[Update], bool] = lambda _: True,
     ) -> None:
-        """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on."""
+        """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on.
+
+        What `keeps` says no to is handled and never written down: strangers cannot fill the disk.
+        """
         self._bot = bot
         self._store = store
         self._handle = handle
         self._hold = hold
         self._sleep = sleep
-        self._answering: set[asyncio.Task[None]] = set()
+        self._keeps = keeps
+        self._next = 0
+        self._answering: set[asyncio.Future[None]] = set()
 
     async def run(self) -> None:
         """Answer what an earlier run left open, then poll until cancelled.
@@ -61,9 +68,7 @@ class InboxPoll:
         faults = _Faults()
         while True:
             try:
-                updates = await self._bot.get_updates(
-                    offset=self._store.next_offset(), timeout=LONG_POLL, allowed_updates=list(WANTED)
-                )
+                updates = await self._fetch()
             except InvalidToken:
                 raise
             except TelegramError as error:
@@ -73,9 +78,13 @@ class InboxPoll:
                 continue
             if faults.calm():
                 self._hold("")
-            bodies = {update.update_id: update.to_dict() for update in updates}
-            for update_id in self._store.keep(list(bodies.items())):
+            bodies = {update.update_id: update.to_dict() for update in updates if self._keeps(update)}
+            for update_id in self._store.keep(list(bodies.items())) if bodies else ():
                 self._answer(update_id, bodies[update_id])
+            for update in updates:
+                self._next = max(self._next, update.update_id + 1)
+                if update.update_id not in bodies:
+                    self._start(self._handle(update))
 
     async def drain(self) -> None:
         """Let the answers under way end; what does not end in time is answered after the next start."""
@@ -93,9 +102,42 @@ class InboxPoll:
                 await self._handle(update)
             self._store.done(update_id)
 
-        task = asyncio.get_running_loop().create_task(run())
+        self._start(run())
+
+    async def _fetch(self) -> Sequence[Update]:
+        try:
+            return await self._bot.get_updates(offset=self._offset(), timeout=LONG_POLL, allowed_updates=list(WANTED))
+        except TelegramError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever the library makes of what a stranger may have sent
+            log.warning("updates cannot be read together", why=type(error).__name__)
+            return await self._fetch_singly()
+
+    async def _fetch_singly(self) -> list[Update]:
+        """The same updates, each read by itself: what cannot be read is passed over, and keeps nobody else waiting."""
+        asked = {"offset": self._offset(), "timeout": 0, "allowed_updates": list(WANTED)}
+        # The capital letter is the library's only way to hand out what it would parse itself; Telegram takes either.
+        bodies: Any = await self._bot.do_api_request("GetUpdates", api_kwargs=asked)
+        readable = []
+        for body in bodies:
+            try:
+                update = Update.de_json(body, self._bot)
+            except Exception as error:  # noqa: BLE001  # as above
+                log.warning("an update cannot be read", update=body["update_id"], why=type(error).__name__)
+                self._next = max(self._next, body["update_id"] + 1)
+            else:
+                readable.append(update)
+        return readable
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
+
+    def _offset(self) -> int | None:
+        """What to ask for next: past all that is on disk, and past what was only looked at."""
+        kept = self._store.next_offset()
+        return max(kept or 0, self._next) or None
 
 
 class _Faults:

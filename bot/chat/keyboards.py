@@ -1,6 +1,6 @@
 """Buttons: where a message leads next. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot.chat.talk import REFRESH, TICKET, Key, Keys
 from bot.chat.text import Lang, say, shares, won
@@ -36,6 +36,24 @@ def warned_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Keys:
             Key(f"⚠️ {say(lang, '그래도', 'still')} {word} {shares(order.quantity, lang)}", TICKET + confirm),
         ),
     )
+
+
+def consent_keys(order: Order, data: Mapping[str, object], lang: Lang) -> Keys:
+    """Under a request for consent: to agree or refuse for those who may, to withdraw for the one who asked."""
+    if "approve" in data:
+        word = {Side.BUY: say(lang, "매수", "buy"), Side.SELL: say(lang, "매도", "sell")}[order.side]
+        return (
+            (
+                Key(
+                    f"✅ {word} {shares(order.quantity, lang)} {say(lang, '승인', 'agree')}",
+                    TICKET + str(data["approve"]),
+                ),
+                Key(say(lang, "🙅 거절", "🙅 refuse"), TICKET + str(data["deny"])),
+            ),
+        )
+    if "withdraw" in data:
+        return ((Key(say(lang, "✖ 요청 취소", "✖ withdraw"), TICKET + str(data["withdraw"])),),)
+    return ()
 
 
 def of_working_order(order: Order, lang: Lang) -> Keys:

@@ -15,6 +15,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, Re
 from bot.chat.cards import Frame, order_card
 from bot.chat.digest import bundle_push, counted, notice_line, notices, stopped_push
 from bot.chat.news import news_push
+from bot.chat.people_words import group_fill_push
 from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.talk import Key, Keys, Reply
 from bot.chat.text import reason, say
@@ -94,7 +95,7 @@ class Messenger:
         bot: Bot,
         *,
         order: Callable[[int], Order | None],
-        card_message: Callable[[int], int | None],
+        card_message: Callable[[int, int], int | None],
         frame: Frame,
     ) -> None:
         self._bot = bot
@@ -138,6 +139,8 @@ class Messenger:
             return None if order is None else order_card(order, data, frame)
         if order is None or letter.kind == "trouble":
             return self._without_order(letter)
+        if letter.kind == "group_fill":
+            return group_fill_push(order, data, frame)
         if letter.kind == "fill":
             if letter.parts:
                 return bundle_push(order, [one.data for one in letter.parts], frame)
@@ -160,7 +163,7 @@ class Messenger:
         if letter.kind == "edit":
             return int(letter.data["message_id"])
         if letter.kind == "card" and letter.order_id is not None:
-            return self._card_message(letter.order_id)
+            return self._card_message(letter.order_id, letter.chat_id)
         return None
 
     async def _send(self, letter: Letter, reply: Reply) -> Outcome:

@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from bot.chat.cards import Frame
-from bot.chat.talk import Key, Reply
+from bot.chat.heads import anchor_push, key_push
+from bot.chat.people_words import KINDS, people_push
+from bot.chat.talk import TICKET, Key, Reply
 from bot.chat.text import clock_time, reason, safe, say
 from bot.orders.brakes import Brake
 
@@ -25,9 +27,17 @@ def light(level: Brake) -> str:
 
 def news_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply | None:
     """What the bot tells of itself: brakes, recovery, times it could not see. None for other kinds."""
+    if kind in KINDS:
+        return people_push(kind, data, frame)
     match kind:
         case "brake":
             return _brake_push(data, frame)
+        case "release":
+            return _release_push(data, frame)
+        case "anchor":
+            return anchor_push(data, frame)
+        case "audit_key":
+            return key_push(data, frame)
         case "blind":
             return _blind_push(data, frame)
         case "recovering":
@@ -64,6 +74,16 @@ def _brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         keys = (Key("🩺 /status", "/status"), Key(frame.pick("📋 미체결", "📋 open orders"), "/orders"))
         return Reply("\n".join(lines), (keys,))
     return Reply("\n".join(lines))
+
+
+def _release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    level, was = Brake(int(data["level"])), Brake(int(data["was"]))
+    lines = [
+        f"🖐 <b>{frame.pick('중지 해제 동의', 'Release the brakes?')}</b> {frame.badge}",
+        f"{safe(data['name'], 20)}: {frame.pick(*LEVELS[was])} → {frame.pick(*LEVELS[level])}",
+        reason(str(data["why"]), {}, frame.lang),
+    ]
+    return Reply("\n".join(lines), ((Key(frame.pick("✅ 동의", "✅ agree"), TICKET + str(data["agree"])),),))
 
 
 def _blind_push(data: Mapping[str, Any], frame: Frame) -> Reply:

@@ -31,6 +31,11 @@ class Reply:
     keys: Keys = ()
 
 
+def outgoing(reply: Reply) -> dict[str, object]:
+    """A reply as the outbox keeps it."""
+    return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.keys if row]}
+
+
 @dataclass(frozen=True)
 class Ask:
     """What an admitted person wants: `words` is all that stood behind the command, cleaned but not parsed."""

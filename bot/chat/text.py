@@ -135,6 +135,16 @@ _REASONS: dict[str, tuple[str, str]] = {
     "LIST_STALE": ("증권사 주문내역을 1분 넘게 읽지 못하고 있어 새 주문을 보내지 않습니다. 다시 읽히면 저절로 풀립니다.", "The broker's order list has not been readable for over a minute, so nothing new is sent. This ends by itself once it is."),
     "RECOVERING": ("복구 중입니다: 이전 주문을 증권사 주문내역과 맞춰 보고 있습니다. 끝나면 주문할 수 있습니다.", "Recovering: earlier orders are being checked against the broker's list. Orders are taken once that is done."),
     "MISCONFIGURED": ("증권사가 앱키, 계좌 또는 접속 환경이 맞지 않는다고 합니다. 설정을 고친 뒤 /resume 으로 풀어 주세요.", "The broker says that key, account and environment do not belong together. Mend the settings, then /resume."),
+    # people and consent
+    "NO_APPROVERS": ("승인할 수 있는 사람이 모자라 보내지 않았습니다. /policy 와 /users 를 확인해 주세요.", "There are not enough people who could agree, so nothing was sent. See /policy and /users."),
+    "PERSON_GONE": ("주문한 사람의 권한이 없어져 보내지 않았습니다.", "Whoever ordered it may no longer trade, so nothing was sent."),
+    "PERSON_REMOVED": ("이 주문에 관련된 사람의 권한이 바뀌어 끝냈습니다. 보내지 않았습니다.", "Somebody it hangs on has left or lost their role, so it is over; nothing was sent."),
+    "QUORUM": ("승인이 모자라게 되어 보내지 않았습니다.", "The consent it needed no longer holds, so nothing was sent."),
+    "RELEASE_ASKED": ("다른 관리자 {count}명에게 해제 동의를 물었습니다. 한 명이 동의하면 풀립니다.", "Asked {count} other administrators; one of them has to agree."),
+    "RESUME_PAUSE": ("잠시 살펴본 뒤 {seconds}초 후에 다시 /resume 해 주세요.", "Have a look first, and /resume again in {seconds} s."),
+    "DAY_LOSS": ("오늘 손실이 정한 한도를 넘어 매수를 중지했습니다.", "Today's loss went past its limit, so buys were stopped."),
+    "REJECTS": ("증권사가 주문을 잇달아 거부했습니다. 사유를 확인한 뒤 /resume 으로 풀어 주세요.", "The broker refused one order after another. See why, then /resume."),
+    "CLOCK_DRIFT": ("이 컴퓨터의 시계가 증권사와 크게 어긋났습니다. 시각 동기화(NTP)를 확인한 뒤 /resume 으로 풀어 주세요.", "This computer's clock is far off the broker's. Check its time synchronisation (NTP), then /resume."),
     # brakes and revisions
     "NOT_ALLOWED": ("이 단계를 바꿀 권한이 없습니다.", "Your role does not allow this."),
     "HALTED_ALREADY": ("이미 그 단계까지 중지되어 있습니다. 더 올리려면: /halt 전체취소", "Stopped that far already. To go further: /halt all"),
@@ -143,6 +153,29 @@ _REASONS: dict[str, tuple[str, str]] = {
     "NO_SUCH_ORDER": ("정정·취소할 수 있는 주문 중에 {number}번이 없습니다.", "No open order {number} that you may change."),
     "PARENT_GONE": ("정정할 주문이 이미 체결되었거나 취소 중이라 보내지 않았습니다.", "The order to be revised is filled, gone or being cancelled, so nothing was sent."),
     "SAME_PRICE": ("지금과 같은 가격입니다.", "That is its present price."),
+    # second factors
+    "STEPUP_LOCKED": ("{name} 님의 본인 확인이 5번 틀려 {minutes}분 동안 잠겼습니다. 본인이 아니면 바로 /users 에서 정지해 주세요.", "{name}: five wrong codes, locked for {minutes} min. If it was not them, suspend them in /users now."),
+    "STEPUP_BARRED": ("{name} 님의 본인 확인이 계속 틀려 잠겼습니다. 본인을 확인한 뒤 소유자가 푸세요: kisbot stepup unlock {id}", "{name}: too many wrong codes, locked. Once you are sure it is them, an owner runs: kisbot stepup unlock {id}"),
+    "STEPUP_PIN_SET": ("{name} 님이 PIN을 새로 정했습니다. 본인이 한 일이 아니면 바로 /users 에서 정지해 주세요.", "{name} has set a new PIN. If it was not them, suspend them in /users now."),
+    "STEPUP_TOTP_SET": ("{name} 님의 인증 앱이 명령줄에서 등록되었습니다.", "An authenticator app was enrolled for {name} at the command line."),
+    "STEPUP_REMOVED": ("{name} 님의 본인 확인 수단이 명령줄에서 지워졌습니다.", "The second factor of {name} was removed at the command line."),
+    "STEPUP_UNREADABLE": ("{name} 님의 본인 확인 정보를 읽을 수 없습니다 (stepup-key.txt). 키 파일을 되돌리거나 다시 등록해 주세요.", "The second factor of {name} cannot be read (stepup-key.txt). Bring the key file back, or enrol anew."),
+    "STEPUP_LOCKED_YOU": ("여러 번 틀려 잠겼습니다. 소유자가 풀어 주어야 합니다.", "Locked after wrong answers, until an owner unlocks it."),
+    "STEPUP_ENROL": ("본인 확인 수단이 없어 할 수 없습니다. /pin 으로 PIN을 정하거나, 소유자에게 인증 앱 등록을 부탁하세요.", "This needs a second factor, and you have none. Choose one with /pin, or ask an owner to enrol an authenticator app."),
+    "STEPUP_BROKEN": ("등록된 본인 확인 정보를 읽을 수 없습니다. 소유자에게 알려 주세요.", "Your second factor cannot be read. Please tell an owner."),
+    "STEPUP_GONE": ("기다리는 질문이 없습니다. 다시 시도해 주세요.", "Nothing is asked any more; please start again."),
+    "PIN_FORM": ("PIN은 숫자 {digits}자리입니다.", "A PIN is {digits} digits."),
+    "PIN_TRIVIAL": ("너무 쉬운 PIN입니다 (이어지거나 되풀이되는 숫자, 생년월일). 다른 번호로 해 주세요.", "That PIN is too easy (a run, a repetition, a date). Please choose another."),
+    "PIN_UNPROVED": ("본인 확인이 지나갔습니다. /pin 부터 다시 해 주세요.", "The proof that it is you has expired. Start again with /pin."),
+    # limits of a person
+    "LIMIT_RAISED": ("한도 올림: {name} · {what} {was} → {now}, {day}부터 ({by})", "Limit raised: {name} · {what} {was} → {now}, from {day} ({by})"),
+    "LIMIT_LOWERED": ("한도 내림: {name} · {what} {was} → {now}, 지금부터 ({by})", "Limit lowered: {name} · {what} {was} → {now}, from now on ({by})"),
+    "LIMIT_SAME": ("이미 그 값입니다.", "That is its value already."),
+    "LIMIT_ITEM": ("그런 항목이 없습니다: {word}", "No such limit: {word}"),
+    "LIMIT_VALUE": ("값을 알아볼 수 없습니다: {word}", "Not a value for this limit: {word}"),
+    "LIMIT_PERSON": ("그런 사람이 없거나 이름이 겹칩니다: {word}. 숫자 ID로 적어 주세요.", "Nobody, or more than one person, is called {word}. Use the numeric id."),
+    "LIMIT_ROLE": ("자기보다 낮은 권한의 사람만 바꿀 수 있습니다. 계좌 한도는 소유자가 바꿉니다.", "You may change those below your role only; the account's limit is an owner's."),
+    "POSITION_MAX": ("체결되면 {name}이 계좌의 {percent}%가 됩니다. 한 종목은 {max}%까지입니다. 이 가격이면 {fits}주까지 됩니다 (KISBOT_POSITION_PERCENT).", "{name} would be {percent} % of the account; at most {max} % in one stock. At this price {fits} shares fit (KISBOT_POSITION_PERCENT)."),
     # after the tap
     "BROKER_UNREADABLE": ("증권사 조회에 실패해 주문을 보내지 않았습니다.", "The broker could not be read, so nothing was sent."),
     "INTERNAL": ("내부 오류로 주문을 보내지 않았습니다. 로그를 확인해 주세요.", "An internal error stopped it before it was sent; see the log."),
@@ -159,7 +192,24 @@ _NOUNS: dict[str, tuple[str, str]] = {
     "GEARED": ("레버리지·인버스 상품", "a leveraged or inverse fund"),
     "ETN": ("ETN 상품", "an ETN"),
     "ELW": ("ELW 상품", "an ELW"),
+    "BALANCE": ("계좌 잔고", "The balance"),
+    "MAX_QUANTITY": ("1회 수량", "shares in one order"),
+    "SOFT_VALUE": ("두 번 확인 금액", "value confirmed twice"),
+    "MAX_VALUE": ("1회 금액", "value of one order"),
+    "DAY_VALUE_USER": ("하루 금액", "value of a day"),
+    "DAY_VALUE_ACCOUNT": ("계좌 하루 금액", "the account's value of a day"),
+    "DAY_ORDERS_USER": ("하루 건수", "orders a day"),
+    "ORDERS_PER_MINUTE": ("분당 건수", "orders a minute"),
+    "COLLAR_DENY": ("불리한 가격 %", "% worse than the market"),
+    "MARKET_ORDERS": ("시장가 주문", "market orders"),
+    "ON": ("켬", "on"),
+    "OFF": ("끔", "off"),
+    "ANY_NUMBER": ("무제한", "any number"),
 }
+
+
+_NAMED = frozenset({"what", "was", "now"})
+"""Values that may be a word of the table above."""
 
 
 def reason(code: str, values: Mapping[str, Any], lang: Lang) -> str:
@@ -182,10 +232,15 @@ class _Shown(dict[str, str]):
         return "–"
 
 
+def limit_value(name: str, value: object, lang: Lang) -> str:
+    """A limit's name ("what") or value ("now") as the sentences about limits show it; not escaped."""
+    return str(_figure(name, value, lang))
+
+
 def _figure(name: str, value: object, lang: Lang) -> object:
     if value is None:
         return "–"
-    if name == "what" and value in _NOUNS:
+    if name in _NAMED and value in _NOUNS:
         return _NOUNS[str(value)][lang != "ko"]
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
@@ -219,13 +274,20 @@ def toast(verdict: str, lang: Lang) -> str:
     """The short answer to a tap."""
     ko, en = {
         "sending": ("주문을 보냅니다…", "Sending the order…"),
+        "pending": ("승인을 요청했습니다.", "Asked for consent."),
+        "voted": ("의견을 남겼습니다.", "Your word was taken."),
         "again": ("한 번 더 확인해 주세요.", "Please confirm once more."),
         "discarded": ("취소했습니다. 보내지 않았습니다.", "Discarded; nothing was sent."),
         "settled": ("알려 주신 대로 정리했습니다.", "Settled as you said."),
         "cancelling": ("취소를 요청합니다…", "Asking to cancel…"),
+        "step_up": ("본인 확인이 필요합니다.", "Please show that it is you."),
         "not_yours": (
             "이 버튼은 요청한 사람만 누를 수 있습니다.",
             "Only the person who asked may press this.",
+        ),
+        "busy": (
+            "주문이 밀려 있습니다. 잠시 후 같은 버튼을 다시 눌러 주세요.",
+            "Too many orders are waiting; press the same button again shortly.",
         ),
         "late": ("만료된 버튼입니다. 다시 시도해 주세요.", "This button has expired; please start again."),
         "used": ("이미 처리된 버튼입니다.", "Already handled."),

@@ -1,6 +1,6 @@
 """Asking for orders: /buy, /sell, /cancel and the taps that decide. Parse, ask the desk once, answer."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from bot.chat import keyboards
@@ -8,16 +8,17 @@ from bot.chat.account import AccountView
 from bot.chat.cards import Frame
 from bot.chat.market import Market
 from bot.chat.talk import TICKET, Ask, Key, Reply, Toast
-from bot.chat.text import reason, safe, say, shares, toast
+from bot.chat.text import reason, say, shares, toast
 from bot.chat.words import BadWords, OrderWords, order_words
 from bot.orders.desk import Press, Pressed
 from bot.orders.model import Order, OrderRequest, Who
+from bot.orders.press import Proof
 from bot.orders.rules import Reason
 from kis.models import Balance, OrderBook, OrderKind, Quote, Side
 from kis.symbols import Stock
 
 EVERYTHING = frozenset({"all", "전체", "전부", "모두"})
-ALERTS = frozenset({Press.NOT_YOURS, Press.LATE, Press.GONE})
+ALERTS = frozenset({Press.NOT_YOURS, Press.LATE, Press.GONE, Press.BUSY})
 
 
 class Desk(Protocol):
@@ -42,15 +43,40 @@ class Reads(Protocol):
     async def balance(self) -> Balance: ...
 
 
+class Hold(Protocol):
+    """Asks for a second factor where one is due; `bot.chat.stepup.StepUpChat.hold` fits as it is."""
+
+    def __call__(
+        self,
+        who: Who,
+        act: str,
+        subject: str,
+        resume: Callable[[Who, str], Awaitable[None]],
+        token: str = "",
+        *,
+        value: int = 0,
+        about: str = "",
+    ) -> Toast | None: ...
+
+
 class Trading:
     """Handlers that lead to orders."""
 
-    def __init__(self, desk: Desk, reads: Reads, market: Market, account: AccountView, frame: Frame) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        reads: Reads,
+        market: Market,
+        account: AccountView,
+        frame: Frame,
+        hold: Hold | None = None,
+    ) -> None:
         self._desk = desk
         self._reads = reads
         self._market = market
         self._account = account
         self._frame = frame
+        self._hold = hold
 
     async def buy(self, ask: Ask) -> Reply | None:
         """/buy 종목 수량 가격|시장가: a ticket, or the question that is still open."""
@@ -214,12 +240,23 @@ class Trading:
     def tap(self, token: str, who: Who) -> tuple[Toast, Pressed]:
         """Judge a tap on a single-use button at once; `carry_out` follows."""
         pressed = self._desk.press(token, who)
+        if pressed.proof is not None:
+            return self._prove(pressed.proof, token, who), pressed
         return Toast(toast(pressed.verdict.value, self._frame.lang), pressed.verdict in ALERTS), pressed
+
+    def _prove(self, proof: Proof, token: str, who: Who) -> Toast:
+        """A second factor is asked for; with it the same button is pressed once more."""
+        asked = (
+            self._hold(who, proof.act, proof.subject, self._press_again, token, value=proof.value)
+            if self._hold
+            else None
+        )
+        return asked or Toast(toast("step_up", self._frame.lang), alert=True)
+
+    async def _press_again(self, who: Who, token: str) -> None:
+        _, pressed = self.tap(token, who)
+        await self.carry_out(pressed)
 
     async def carry_out(self, pressed: Pressed) -> None:
         """Do what the tap asked for; the order's card tells the rest."""
         await self._desk.carry_out(pressed)
-
-    def usage(self, line: str, example: str) -> Reply:
-        """One line of how the command is written."""
-        return Reply(f"{safe(line)}\n{say(self._frame.lang, '예', 'e.g.')}: <code>{safe(example)}</code>")

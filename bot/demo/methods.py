@@ -53,6 +53,7 @@ class Methods:
             "editmessagecaption": self._edit_message_caption,
             "editmessagereplymarkup": self._edit_message_reply_markup,
             "deletemessage": self._delete_message,
+            "leavechat": self._leave_chat,
             "answercallbackquery": self._answer_callback_query,
             **profile.methods(),
         }
@@ -142,6 +143,13 @@ class Methods:
         if message is None:
             raise bad_request("message to delete not found")
         self._chats.delete(message)
+        return True
+
+    async def _leave_chat(self, call: Parameters) -> bool:
+        chat_id = self._chat(call)
+        if chat_id > 0:
+            raise bad_request("chat member status can't be changed in private chats")
+        del self._chats.known[chat_id]
         return True
 
     async def _answer_callback_query(self, call: Parameters) -> bool:

@@ -25,6 +25,8 @@ TRADER = Person(1002, "이매매", "매매자")
 STRANGER = Person(1003, "박손님", "낯선 사람")
 TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw-demo"  # noqa: S105  # opens nothing but the local Telegram
 SMOKE = Path(__file__).with_name("smoke.txt")
+CONSENT_ABOVE = "1000000=1"
+"""In the demo a second person agrees to an order of more than a million won."""
 HOLDINGS = {"000660": (3, 251_500), "035720": (20, 61_250), "069500": (50, 42_180)}
 """What the practice account owns at the start: code to shares and average price in won."""
 
@@ -99,7 +101,14 @@ async def run_demo(  # the command's own options
     began = time.monotonic()
     play = SMOKE if smoke else script
     try:
-        setting = stage(port=0 if play else port, seed=seed, moving=play is None, lang=lang, progress=say)
+        setting = stage(
+            port=0 if play else port,
+            seed=seed,
+            moving=play is None,
+            lang=lang,
+            progress=say,
+            kisbot_approval_order=CONSENT_ABOVE,
+        )
         async with setting as on:
             if play is not None:
                 lines = await Script.load(play).play(on.telegram, say)

@@ -6,7 +6,7 @@ that the program has forgiven itself. What passes by itself (a start, a disk tha
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Protocol
 
@@ -16,6 +16,9 @@ from bot.orders.model import Who
 from bot.orders.ports import Notice
 
 log = structlog.get_logger(__name__)
+
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Brake(IntEnum):
@@ -67,7 +70,7 @@ class Brakes:
 
     def now(self) -> BrakeNow:
         """How far they are pulled, read anew each time."""
-        return self._book.brake() or BrakeNow(Brake.OFF, "", self._clock())
+        return self._book.brake() or BrakeNow(Brake.OFF, "", NEVER)
 
     def pull(self, level: Brake, why: str, who: Who | None = None) -> bool:
         """Raise them; False where they are that far up already, and then nothing is told again."""

@@ -8,10 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import structlog
 
+from bot.orders.approvals import Policy, value_of
 from bot.orders.brakes import Brake, Brakes
+from bot.orders.consent import Consent
 from bot.orders.events import (
     CancelState,
     CancelStep,
@@ -22,18 +25,30 @@ from bot.orders.events import (
     Event,
     Lost,
     NeverLeft,
-    Requoted,
     TimedOut,
-    Warned,
 )
 from bot.orders.looks import Looks
-from bot.orders.model import IN_DOUBT, WORKING, Act, Order, OrderRequest, State, Who, apply
+from bot.orders.model import IN_DOUBT, WORKING, Order, OrderRequest, State, Who, apply
 from bot.orders.people import Role
-from bot.orders.ports import Broker, Button, Journal, KnownButton, Market, Notice, Stale, card, digest, new_token
-from bot.orders.press import Press, Pressed
-from bot.orders.rules import Limits, Reason, cautions, check, estimate, notes
-from bot.orders.sender import HALTING_DOUBTS, SEND_BUDGET, Sender, as_text
+from bot.orders.ports import (
+    Broker,
+    Button,
+    Journal,
+    KnownButton,
+    Market,
+    Notice,
+    Roster,
+    Stale,
+    cards,
+    digest,
+    new_token,
+)
+from bot.orders.press import Press, Pressed, Proof
+from bot.orders.release import Release
+from bot.orders.rules import Limits, Reason
+from bot.orders.sender import HALTING_DOUBTS, SEND_BUDGET, Sender
 from bot.orders.situation import Situation
+from bot.orders.tickets import Tickets
 from kis.models import OrderKind, OrderReport
 
 __all__ = ["Desk", "Press", "Pressed"]
@@ -42,6 +57,8 @@ log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 15.0
 """How long a stop waits for orders on their way."""
+MOST_UNDER_WAY = 30
+"""More orders than this cannot leave within their ten seconds at KIS's pace: the next tap is asked to come again."""
 CANCEL_KEY_LIVES = timedelta(hours=1)
 CANCEL_ALL_LIVES = timedelta(seconds=60)
 
@@ -58,6 +75,12 @@ class Desk:
         *,
         clock: Callable[[], datetime],
         limits: Limits,
+        policy: Policy | None = None,
+        resume_pause: float = 0,
+        limits_of: Callable[[int], Limits] | None = None,
+        needs_proof: Callable[[Who, Proof], bool] = lambda *_: False,
+        position_percent: Decimal = Decimal(0),
+        roster: Roster | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         wake: Callable[[], None] = lambda: None,
         elsewhere: Callable[[], Sequence[OrderReport]] = tuple,
@@ -66,26 +89,43 @@ class Desk:
     ) -> None:
         """`wake` has the broker's list read at once; `elsewhere` gives its rows that are not ours, as last read.
 
-        `run` tells the number of this run of the program, for the record.
+        `limits_of` gives a person's own limits in place of the house's; `needs_proof` says if a second factor is due.
+        `run` tells the number of this run of the program, for the record. Without a `roster` nobody's consent can be
+        asked for, and nobody's role is looked up again before an order leaves.
         """
         self._journal = journal
         self._clock = clock
-        self._limits = limits
+        self._needs_proof = needs_proof
         self._wake = wake
         self._token = token
         self.brakes = brakes
         self.looks = Looks(broker, clock=clock, sleep=sleep)
+        self.release = Release(journal, brakes, roster, clock=clock, token=token, pause=resume_pause)
+        self.consent = Consent(journal, roster, policy or Policy(), market, clock=clock, token=token)
         self.situation = Situation(broker, journal, brakes, market, clock=clock, elsewhere=elsewhere)
+        of = limits_of or (lambda _: limits)
+        self._tickets = Tickets(
+            journal,
+            self.looks,
+            self.situation,
+            brakes,
+            self.consent,
+            of,
+            clock=clock,
+            token=token,
+            percent=position_percent,
+        )
         self._sender = Sender(
             broker,
             journal,
             self.looks,
             self.situation,
             brakes,
-            limits,
+            of,
             clock=clock,
             sleep=sleep,
-            ask_again=self._ask_again,
+            ask_again=self._tickets.ask_again,
+            lacks=self.consent.lacks,
             run=run,
         )
         self._on_their_way: dict[asyncio.Task[None], int] = {}
@@ -98,7 +138,7 @@ class Desk:
         Raises:
             kis.errors.KisError: the market or the account could not be read; nothing was written.
         """
-        return await self._propose(ask, who, origin, None)
+        return await self._tickets.make(ask, who, origin)
 
     async def propose_revision(self, order_no: str, price: int | None, who: Who, origin: int) -> Order | list[Reason]:
         """A ticket that changes the price of an open order; None makes it a market order. Raises as `propose`."""
@@ -110,64 +150,8 @@ class Desk:
         kind = OrderKind.MARKET if price is None else OrderKind.LIMIT
         if (kind, price) == (parent.kind, parent.price):
             return [Reason("SAME_PRICE", {})]
-        return await self._propose(
-            replace(parent.request, quantity=parent.remaining, kind=kind, price=price), who, origin, parent
-        )
-
-    async def _propose(self, ask: OrderRequest, who: Who, origin: int, parent: Order | None) -> Order | list[Reason]:
-        known = self._journal.of_origin(origin)
-        if known is not None:
-            return known
-        brake = self.brakes.now()
-        if brake.level is Brake.FREEZE:
-            return [Reason("TRADING_HALTED", {"why": brake.why})]
-        look = await self.looks.for_ticket(ask)
-        now = self._clock()
-        order = Order(
-            id=0,
-            version=1,
-            state=State.PROPOSED,
-            **vars(ask),
-            user_id=who.user_id,
-            chat_id=who.chat_id,
-            user_name=who.name,
-            origin=origin,
-            created_at=now,
-            expires_at=now + timedelta(seconds=self._limits.ticket_seconds),
-            quote=look.quote.price,
-            quote_at=look.quote.at,
-            quote_change=look.quote.change_rate,
-            unit=0,
-            reserve_unit=0,
-            fee=0,
-            tax=0,
-            cash_after=None,
-            sellable_after=None,
-            act=Act.NEW if parent is None else Act.REVISE,
-            parent=parent.id if parent is not None else None,
-        )
-        facts = self.situation.facts(ask, look, who.user_id, but=order)
-        reasons = check(ask, facts, self._limits, now)
-        if reasons:
-            return reasons
-        figures = estimate(ask, facts, self._limits, now)
-        told = as_text(cautions(ask, facts, self._limits, now)), as_text(notes(ask, facts, self._limits, now))
-        order = replace(order, **vars(figures), cautions=told[0], notes=told[1], fingerprint=order.terms())
-        buttons, tokens = self._buttons(order)
-        made = self._journal.add(order, buttons, [Notice("card", who.chat_id, tokens)])
-        self.looks.keep(made.id, ask, made.expires_at)
-        return made
-
-    def _buttons(self, order: Order) -> tuple[list[Button], dict[str, object]]:
-        acts = ("confirm", "discard")
-        made = [Button(self._token(), act, order.user_id, order.expires_at, order.terms()) for act in acts]
-        return made, {button.action: button.token for button in made}
-
-    def _ask_again(self, order: Order, event: Requoted) -> None:
-        after = apply(order, event, self._clock())
-        buttons, tokens = self._buttons(after)
-        self._journal.save(after, event, buttons=buttons, notices=[card(after, **tokens)])
-        self.looks.keep(after.id, after.request, after.expires_at)
+        ask = replace(parent.request, quantity=parent.remaining, kind=kind, price=price)
+        return await self._tickets.make(ask, who, origin, parent)
 
     # --- a tap --------------------------------------------------------------------------------------------------------
 
@@ -184,39 +168,55 @@ class Desk:
         if self._clock() >= found.expires_at:
             self.expire()
             return Pressed(Press.LATE)
+        if found.action in {"confirm", "approve"} and len(self._on_their_way) >= MOST_UNDER_WAY:
+            return Pressed(Press.BUSY)
         try:
-            if found.action == "cancel_all":
-                self._journal.use(found.id, who, "order.cancel_all")
-                return self.request_cancel_all(who)
-            order = self._journal.get(found.order_id) if found.order_id is not None else None
-            if order is None or found.terms not in {"", order.terms()}:
-                return Pressed(Press.GONE)
-            if found.action.startswith("claim:"):
-                return self._claim(order, found, who)
-            if found.action == "cancel":
-                return self.request_cancel(order, who, uses=found.id)
-            return self._decide(order, found, who)
+            return self._act(found, who)
         except Stale:
             return Pressed(Press.USED)
 
+    def _act(self, button: KnownButton, who: Who) -> Pressed:  # noqa: PLR0911  # one act per kind of button
+        proof = self._proof(button)
+        if proof is not None and self._needs_proof(who, proof):
+            return Pressed(Press.STEP_UP, proof=proof)
+        if button.action == "cancel_all":
+            self._journal.use(button.id, who, "order.cancel_all")
+            return self.request_cancel_all(who)
+        if button.action.startswith("release:"):
+            return self.release.agree(button, who)
+        order = self._journal.get(button.order_id) if button.order_id is not None else None
+        if order is None or button.terms not in {"", order.terms()}:
+            return Pressed(Press.GONE)
+        if button.action.startswith("claim:"):
+            return self._claim(order, button, who)
+        if button.action in {"approve", "deny"}:
+            return self.consent.vote(order, button, who)
+        if button.action == "cancel":
+            return self.request_cancel(order, who, uses=button.id)
+        return self._decide(order, button, who)
+
+    def _proof(self, button: KnownButton) -> Proof | None:
+        """What a second factor would be given for, where this button could need one. Cancels and refusals never do."""
+        if button.action.startswith("release:"):
+            return Proof("resume", f"button:{button.id}")
+        order = self._journal.get(button.order_id) if button.order_id is not None else None
+        if order is None or button.action not in {"confirm", "approve"}:
+            return None
+        return Proof(button.action, f"order:{order.id}:{order.terms()[:16]}", value_of(order))
+
     def _decide(self, order: Order, button: KnownButton, who: Who) -> Pressed:
-        if order.state is not State.PROPOSED:
+        withdraws = order.state is State.PENDING and button.action == "discard"
+        if order.state is not State.PROPOSED and not withdraws:
             return Pressed(Press.USED)
         if button.action == "confirm" and order.cautions and not order.warned:
-            return self._warn(order, button, who)
+            return self._tickets.warn(order, button, who)
+        if button.action == "confirm" and (needed := self.consent.needed(order)):
+            self.looks.drop(order.id)
+            return self.consent.ask(order, needed, button, who)
         event = Confirmed() if button.action == "confirm" else Discarded()
-        after = self._save(order, event, who=who, uses=button.id, notices=[card(order)])
+        after = self._save(order, event, who=who, uses=button.id, notices=cards(order))
         self.looks.drop(order.id)
         return Pressed(Press.SENDING if button.action == "confirm" else Press.DISCARDED, after)
-
-    def _warn(self, order: Order, button: KnownButton, who: Who) -> Pressed:
-        """The first of two taps: what is unusual is shown, and another button is needed."""
-        event = Warned(self._clock() + timedelta(seconds=self._limits.ticket_seconds))
-        after = apply(order, event, self._clock())
-        buttons, tokens = self._buttons(after)
-        self._journal.save(after, event, who=who, uses=button.id, buttons=buttons, notices=[card(after, **tokens)])
-        self.looks.keep(after.id, after.request, after.expires_at)
-        return Pressed(Press.AGAIN, after)
 
     def _claim(self, order: Order, button: KnownButton, who: Who) -> Pressed:
         """A person has said which row of the broker's list the lost order is, or that it is none of them."""
@@ -224,7 +224,7 @@ class Desk:
             return Pressed(Press.USED)
         _, *row = button.action.split(":")
         event = Disowned() if row == ["none"] else Claimed(*row)
-        after = self._save(order, event, who=who, uses=button.id, notices=[card(order)])
+        after = self._save(order, event, who=who, uses=button.id, notices=cards(order))
         self._wake()
         return Pressed(Press.SETTLED, after)
 
@@ -241,14 +241,14 @@ class Desk:
         if order.state not in WORKING or order.cancel in {CancelState.SUBMITTING, CancelState.ASKED}:
             return Pressed(Press.USED, order)
         try:
-            after = self._save(order, CancelStep(CancelState.SUBMITTING), who=who, uses=uses, notices=[card(order)])
+            after = self._save(order, CancelStep(CancelState.SUBMITTING), who=who, uses=uses, notices=cards(order))
         except Stale:
             return Pressed(Press.USED, order)
         return Pressed(Press.CANCELLING, after)
 
     def may_cancel(self, order: Order, who: Who) -> bool:
-        """One's own orders, and an owner everybody's."""
-        return who.role.covers(Role.OWNER) or (order.user_id == who.user_id and who.role.covers(Role.TRADER))
+        """One's own orders, and an administrator everybody's."""
+        return who.role.covers(Role.ADMIN) or (order.user_id == who.user_id and who.role.covers(Role.TRADER))
 
     def cancel_number(self, order_no: str, who: Who) -> Pressed:
         """Ask to cancel the order of this number at the broker."""
@@ -299,12 +299,10 @@ class Desk:
         return Pressed(Press.CANCELLING if orders else Press.SETTLED, None, orders)
 
     def resume(self, level: Brake, who: Who) -> Reason | None:
-        """Lower the brakes; the reason why not, or None."""
-        if not who.role.covers(Role.OWNER):
-            return Reason("NOT_ALLOWED", {})
+        """Lower the brakes, or ask another administrator to agree; a reason that says what else is needed, or None."""
         if len(self.in_doubt()) >= HALTING_DOUBTS and level < Brake.NEW:
             return Reason("STILL_IN_DOUBT", {"count": len(self.in_doubt())})
-        return None if self.brakes.release(level, who) else Reason("NOT_HALTED", {})
+        return self.release.ask(level, who)
 
     # --- carrying out -------------------------------------------------------------------------------------------------
 
@@ -315,12 +313,12 @@ class Desk:
         if pressed.verdict is Press.CANCELLING:
             orders = [one for one in (pressed.order, *pressed.others) if one is not None]
             await asyncio.gather(*(self._shielded(one.id, self._sender.cancel(one)) for one in orders))
-        self._wake()
 
-    async def _shielded(self, order_id: int, act: Awaitable[None]) -> None:
+    async def _shielded(self, order_id: int, act: Awaitable[bool]) -> None:
         async def run() -> None:
             try:
-                await act
+                if await act:
+                    self._wake()
             except Stale:
                 log.info("an order was changed by somebody else meanwhile", order=order_id)
             except (
@@ -344,15 +342,15 @@ class Desk:
 
     def expire(self) -> None:
         """End every ticket whose time is up: its buttons die and its message says so."""
+        self.consent.deputise()
         now = self._clock()
         under_way = set(self._on_their_way.values())
-        for order in self._journal.in_state({State.PROPOSED, State.CONFIRMED, State.WAITING}):
-            stuck = order.state is not State.PROPOSED and order.id not in under_way
-            if now >= order.expires_at + (SEND_BUDGET if stuck else timedelta()) and (
-                stuck or order.state is State.PROPOSED
-            ):
+        for order in self._journal.due({State.PROPOSED, State.PENDING, State.CONFIRMED, State.WAITING}, now):
+            open_still = order.state in {State.PROPOSED, State.PENDING}
+            stuck = not open_still and order.id not in under_way
+            if (open_still or stuck) and now >= order.expires_at + (SEND_BUDGET if stuck else timedelta()):
                 try:
-                    self._save(order, TimedOut(), notices=[card(order)])
+                    self._save(order, TimedOut(), notices=cards(order))
                 except Stale:
                     continue
 
@@ -360,15 +358,15 @@ class Desk:
         """After a start: what was on its way is in doubt, what was not yet sent is over. Nothing is sent again."""
         self.situation.recovering = True
         for order in self._journal.in_state({State.CONFIRMED}):
-            self._save(order, TimedOut(), notices=[card(order)])
+            self._save(order, TimedOut(), notices=cards(order))
         for order in self._journal.in_state({State.WAITING}):
             event = NeverLeft("NOT_SENT") if order.code_word == "NOT_SENT" else Lost("RESTART")
-            self._save(order, event, notices=[card(order)])
+            self._save(order, event, notices=cards(order))
         for order in self._journal.in_state({State.SUBMITTING}):
-            self._save(order, Lost("RESTART"), notices=[card(order)])
+            self._save(order, Lost("RESTART"), notices=cards(order))
         for order in self._journal.in_state(WORKING):
             if order.cancel is CancelState.SUBMITTING:
-                self._save(order, CancelStep(CancelState.UNKNOWN, "RESTART"), notices=[card(order)])
+                self._save(order, CancelStep(CancelState.UNKNOWN, "RESTART"), notices=cards(order))
         self.expire()
 
     def _save(

@@ -31,6 +31,41 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Awaits:
+    """The person pressed the button, and so many others must agree before anything is sent."""
+
+    needed: int
+    expires_at: datetime
+    asked: str
+    """Chats that were asked, as JSON."""
+    held_after: int
+    day_after: int
+
+
+@dataclass(frozen=True)
+class Deputised:
+    """The request has stood for so long that other traders are asked as well."""
+
+    asked: str
+
+
+@dataclass(frozen=True)
+class Voted:
+    """Somebody agreed or refused; one refusal is enough."""
+
+    user_id: int
+    name: str
+    approve: bool
+
+
+@dataclass(frozen=True)
+class Voided:
+    """Somebody it hangs on has left or lost their role: it is over, and nothing was sent."""
+
+    code: str
+
+
+@dataclass(frozen=True)
 class Requoted:
     """The price moved while the ticket stood there: the same order is asked again with the new figures."""
 
@@ -197,6 +232,10 @@ class CancelStep:
 Event = (
     Confirmed
     | Warned
+    | Awaits
+    | Deputised
+    | Voted
+    | Voided
     | Requoted
     | TimedOut
     | Discarded

@@ -12,7 +12,18 @@ from bot.orders.model import AT_BROKER, Order, OrderRequest, State
 from kis.krx import KST
 from kis.models import OrderReport
 
-NEVER_WENT = frozenset({State.PROPOSED, State.CONFIRMED, State.BLOCKED, State.EXPIRED, State.DISCARDED, State.NOT_SENT})
+NEVER_WENT = frozenset(
+    {
+        State.PROPOSED,
+        State.PENDING,
+        State.CONFIRMED,
+        State.BLOCKED,
+        State.EXPIRED,
+        State.DENIED,
+        State.DISCARDED,
+        State.NOT_SENT,
+    }
+)
 """Where an attempt that the broker never took up can have ended, or be asked about anew."""
 NEVER_WERE = NEVER_WENT | {State.REJECTED, State.NEVER_BOOKED}
 """Surely not at the broker: the like of it may be sent without a second thought."""

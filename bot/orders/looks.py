@@ -27,6 +27,7 @@ MOST_TICKETS = 3
 """Tickets whose figures are kept fresh: the newest ones. The others are read at the tap."""
 FORGET = timedelta(seconds=30)
 IDLE = 0.25
+_OF_THE_ACCOUNT = frozenset({"power", "balance"})
 
 
 class _Key(NamedTuple):
@@ -81,27 +82,42 @@ class Looks:
         expected = None if ask.price is not None else expected_price(ask, values["book"])
         return Look(values["quote"], values.get("power"), _sellable(values, ask), expected=expected)
 
-    async def for_send(self, ask: OrderRequest) -> Look:
-        """What an order is sent upon: nothing of it left for KIS more than three seconds ago.
+    async def balance(self) -> Balance:
+        """The account; raises as `for_ticket`."""
+        values, _ = await self._all([_Key("balance")])
+        balance: Balance = values["balance"]
+        return balance
+
+    async def held(self, code: str) -> int:
+        """Shares of a stock in the account; raises as `for_ticket`."""
+        return sum(one.quantity for one in (await self.balance()).holdings if one.code == code)
+
+    async def for_send(self, ask: OrderRequest, after: datetime | None = None) -> Look:
+        """What an order is sent upon: nothing of it left for KIS more than three seconds ago, or before `after`.
 
         Raises:
             kis.errors.KisError: something could not be read.
         """
-        values, fresh = await self._all(_of_send(ask))
+        values, fresh = await self._all(_of_send(ask), after)
         return Look(values["quote"], values.get("power"), _sellable(values, ask), values["list"], fresh=fresh)
 
-    async def _all(self, keys: list[_Key]) -> tuple[dict[str, Any], bool]:
+    async def _all(self, keys: list[_Key], after: datetime | None = None) -> tuple[dict[str, Any], bool]:
         now = self._clock()
         self._known = {key: one for key, one in self._known.items() if now - one[0] < FORGET}
-        lacking = [key for key in keys if not self._good(key, now)]
-        await asyncio.gather(*(self._read(key) for key in lacking))
-        return {key.what: self._known[key][1] for key in keys}, not lacking
+        lacking = [key for key in keys if not self._good(key, now, after)]
+        values = {key.what: self._known[key][1] for key in keys if key not in lacking}
+        read = await asyncio.gather(*(self._read(key) for key in lacking))
+        values |= {key.what: value for key, value in zip(lacking, read, strict=True)}
+        quote = next((key for key in keys if key.what == "quote"), None)
+        if lacking and quote is not None and self._clock() - values["quote"].at > FRESH:
+            values["quote"] = await self._read(quote)  # it grew old while another answer was slow in coming
+        return values, not lacking
 
-    def _good(self, key: _Key, now: datetime) -> bool:
+    def _good(self, key: _Key, now: datetime, after: datetime | None = None) -> bool:
         known = self._known.get(key)
-        if known is None or now - known[0] > FRESH:
+        if known is None or now - known[0] > FRESH or (after is not None and known[0] <= after):
             return False
-        return self._spent_at is None or known[0] > self._spent_at
+        return key.what not in _OF_THE_ACCOUNT or self._spent_at is None or known[0] > self._spent_at
 
     def keep(self, order_id: int, ask: OrderRequest, until: datetime) -> None:
         """A ticket is on the screen: keep its figures fresh until then."""
@@ -114,7 +130,7 @@ class Looks:
         self._tickets.pop(order_id, None)
 
     def spent(self) -> None:
-        """An order was sent: whatever was asked before now is out of date."""
+        """An order was sent: what can be bought or sold is no longer what it was."""
         self._spent_at = self._clock()
 
     async def close(self) -> None:
@@ -147,12 +163,13 @@ class Looks:
         known = self._known.get(key)
         return timedelta.max if known is None else now - known[0]
 
-    async def _read(self, key: _Key) -> None:
+    async def _read(self, key: _Key) -> Any:
         asked_at = self._clock()
         value = await self._ask(key)
         known = self._known.get(key)
         if known is None or known[0] < asked_at:
             self._known[key] = (asked_at, value)
+        return value
 
     async def _ask(self, key: _Key) -> Any:
         match key.what:

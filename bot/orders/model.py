@@ -1,9 +1,9 @@
 """An order, the events that may befall it, and the one table that says what each event makes of it.
 
     PROPOSED ─tap─> CONFIRMED ─attempt on disk─> SUBMITTING ─┬─ order number ──> OPEN ──> PARTIAL ──> FILLED
-       │  └─ EXPIRED / DISCARDED   └─ BLOCKED / EXPIRED      ├─ refused ───────> REJECTED   │  (or CANCELLED, LAPSED,
-       └─ requoted, warned:                                  ├─ never left ────> NOT_SENT   └─  REPLACED, REJECTED)
-          PROPOSED again                                     ├─ not yet ───────> WAITING ──> SUBMITTING, NOT_SENT ...
+       │  │  (PENDING, DENIED)     └─ BLOCKED / EXPIRED      ├─ refused ───────> REJECTED   │  (or CANCELLED, LAPSED,
+       └─ EXPIRED / DISCARDED;                               ├─ never left ────> NOT_SENT   └─  REPLACED, REJECTED)
+          requoted: PROPOSED again                           ├─ not yet ───────> WAITING ──> SUBMITTING, NOT_SENT ...
                                                              └─ anything else ─> UNKNOWN ─┬─ found ──> OPEN ...
                                                                                           └─ ABSENT ─ late ─> OPEN
 
@@ -14,6 +14,7 @@ the request stands beside the state, in `cancel`.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -22,6 +23,7 @@ from enum import StrEnum
 
 from bot.orders.events import (
     Accepted,
+    Awaits,
     Blocked,
     CancelState,
     CancelStep,
@@ -30,6 +32,7 @@ from bot.orders.events import (
     Confirmed,
     DayEnded,
     Deferred,
+    Deputised,
     Discarded,
     Disowned,
     Doubted,
@@ -45,16 +48,24 @@ from bot.orders.events import (
     Requoted,
     Submitting,
     TimedOut,
+    Voided,
+    Voted,
     Warned,
 )
-from bot.orders.people import Role
+from bot.orders.terms import Act, Link, OrderRequest, Who
 from kis.models import OrderKind, Side
+
+__all__ = [
+    "AT_BROKER", "FINAL", "IN_DOUBT", "ON_ITS_WAY", "TRANSITIONS", "WATCHED", "WORKING",
+    "Act", "ImpossibleEvent", "Link", "Order", "OrderRequest", "State", "Who", "apply",
+]  # fmt: skip
 
 
 class State(StrEnum):
     """Where an order stands. The five words a user reads are made from these in one place, `chat/cards.py`."""
 
     PROPOSED = "proposed"
+    PENDING = "pending"
     CONFIRMED = "confirmed"
     SUBMITTING = "submitting"
     WAITING = "waiting"
@@ -71,6 +82,7 @@ class State(StrEnum):
     NEVER_BOOKED = "never_booked"
     BLOCKED = "blocked"
     EXPIRED = "expired"
+    DENIED = "denied"
     DISCARDED = "discarded"
 
 
@@ -84,47 +96,6 @@ WATCHED = WORKING | IN_DOUBT | {State.ABSENT}
 """Every order whose next news can only come from the broker's list. ABSENT is watched until its day is over."""
 AT_BROKER = WORKING | {State.FILLED, State.CANCELLED, State.REPLACED, State.LAPSED}
 """Known to have reached the broker."""
-
-
-class Act(StrEnum):
-    """What an order does at the broker."""
-
-    NEW = "new"
-    REVISE = "revise"
-    """Takes the place of an order that is there: what is left of that one goes on with this one's price."""
-
-
-class Link(StrEnum):
-    """How an order came by its number at the broker."""
-
-    NONE = ""
-    DIRECT = "direct"
-    MATCHED = "matched"
-    LATE = "late"
-    HUMAN = "human"
-
-
-@dataclass(frozen=True)
-class Who:
-    """A person as the guard let them in: authority is `user_id` and `role`, the name is only for reading."""
-
-    user_id: int
-    chat_id: int
-    name: str = ""
-    role: Role = Role.VIEWER
-
-
-@dataclass(frozen=True)
-class OrderRequest:
-    """What a person asked for. `price` is None for a market order, won otherwise."""
-
-    side: Side
-    code: str
-    name: str
-    etf: bool
-    quantity: int
-    kind: OrderKind
-    price: int | None
 
 
 @dataclass(frozen=True)
@@ -177,6 +148,20 @@ class Order:
     act: Act = Act.NEW
     parent: int | None = None
     """The order that a revision takes the place of."""
+    round: int = 1
+    """Counts how often it was put before people; votes of another round are void."""
+    needed: int = 0
+    """How many others must agree."""
+    approvals: int = 0
+    approvers: str = ""
+    """Who agreed, or who refused, by name, as JSON."""
+    asked: str = ""
+    """Chats beside the person's own that follow the order's card, as JSON."""
+    asked_at: datetime | None = None
+    held_after: int | None = None
+    """Shares of the stock held once the order has filled, as those who must agree are shown."""
+    day_after: int | None = None
+    """Won this person will have ordered today, with this order."""
     fingerprint: str = ""
     """Of the terms a person approved; an order whose terms no longer give it is not sent."""
 
@@ -193,6 +178,7 @@ class Order:
     growths: int = 0
     """How often the filled quantity grew: the number of the push that tells it."""
     cancelled: int = 0
+    rejected: int = 0
     moved_to: str = ""
     """The number under which a revision goes on with what was left."""
     cancel: CancelState = CancelState.NONE
@@ -212,7 +198,7 @@ class Order:
     @property
     def remaining(self) -> int:
         """Shares that may still fill."""
-        return max(0, self.quantity - self.filled - self.cancelled)
+        return max(0, self.quantity - self.filled - self.cancelled - self.rejected)
 
     @property
     def average(self) -> Decimal | None:
@@ -226,7 +212,17 @@ class Order:
 
     def terms(self) -> str:
         """The hash of all that makes it this order and no other: who asked for what, on which terms."""
-        said = (self.act, self.parent, self.user_id, self.side, self.code, self.quantity, self.kind, self.price)
+        said = (
+            self.act,
+            self.parent,
+            self.round,
+            self.user_id,
+            self.side,
+            self.code,
+            self.quantity,
+            self.kind,
+            self.price,
+        )
         return hashlib.sha256("|".join(map(str, said)).encode()).hexdigest()[:32]
 
 
@@ -239,20 +235,35 @@ def _after_report(order: Order, event: Reported) -> State:
         return State.REJECTED
     if event.filled >= order.quantity:
         return State.FILLED
-    if event.cancelled and event.filled + event.cancelled >= order.quantity:
+    if event.filled + event.cancelled + event.rejected >= order.quantity:
         return State.CANCELLED
     if order.moved_to and event.remaining == 0:
         return State.REPLACED
     return State.PARTIAL if event.filled else State.OPEN
 
 
+def _after_vote(order: Order, event: Voted) -> State:
+    if not event.approve:
+        return State.DENIED
+    return State.CONFIRMED if order.approvals + 1 >= order.needed else State.PENDING
+
+
 _S = State
 TRANSITIONS: dict[type[Event], dict[State, State | Callable[..., State]]] = {
     Confirmed: {_S.PROPOSED: _S.CONFIRMED},
     Warned: {_S.PROPOSED: _S.PROPOSED},
+    Awaits: {_S.PROPOSED: _S.PENDING},
+    Deputised: {_S.PENDING: _S.PENDING},
+    Voted: {_S.PENDING: _after_vote},
+    Voided: {_S.PROPOSED: _S.BLOCKED, _S.PENDING: _S.BLOCKED},
     Requoted: {_S.CONFIRMED: _S.PROPOSED, _S.WAITING: _S.PROPOSED},
-    TimedOut: {_S.PROPOSED: _S.EXPIRED, _S.CONFIRMED: _S.EXPIRED, _S.WAITING: _S.EXPIRED},
-    Discarded: {_S.PROPOSED: _S.DISCARDED},
+    TimedOut: {
+        _S.PROPOSED: _S.EXPIRED,
+        _S.PENDING: _S.EXPIRED,
+        _S.CONFIRMED: _S.EXPIRED,
+        _S.WAITING: _S.EXPIRED,
+    },
+    Discarded: {_S.PROPOSED: _S.DISCARDED, _S.PENDING: _S.DISCARDED},
     Blocked: {_S.CONFIRMED: _S.BLOCKED, _S.WAITING: _S.BLOCKED},
     Submitting: {_S.CONFIRMED: _S.SUBMITTING, _S.WAITING: _S.SUBMITTING},
     Accepted: {_S.SUBMITTING: _S.OPEN},
@@ -284,6 +295,7 @@ FINAL = frozenset(
         _S.NOT_SENT,
         _S.BLOCKED,
         _S.EXPIRED,
+        _S.DENIED,
         _S.DISCARDED,
     }
 )
@@ -298,17 +310,28 @@ def apply(order: Order, event: Event, at: datetime) -> Order:
     step = TRANSITIONS[type(event)].get(order.state)
     if step is None:
         raise ImpossibleEvent(f"{type(event).__name__} cannot happen to an order that is {order.state}")
-    changed = _details(order, event)
+    changed = _details(order, event, at)
     to = step(order, event) if callable(step) else step
     return replace(changed, state=to, version=order.version + 1, finished_at=at if to in FINAL else changed.finished_at)
 
 
-def _details(order: Order, event: Event) -> Order:  # noqa: C901, PLR0911, PLR0912  # one answer per event
+def _details(order: Order, event: Event, at: datetime) -> Order:  # noqa: C901, PLR0911, PLR0912  # one answer per event
     match event:
         case Warned():
             return replace(order, warned=True, expires_at=event.expires_at)
+        case Awaits():
+            return replace(order, **vars(event), asked_at=at)
+        case Deputised():
+            return replace(order, asked=event.asked)
+        case Voted():
+            names = [*json.loads(order.approvers or "[]"), event.name] if event.approve else [event.name]
+            return replace(
+                order, approvals=order.approvals + event.approve, approvers=json.dumps(names, ensure_ascii=False)
+            )
         case Requoted():
-            return replace(order, was_quote=order.quote, warned=False, **vars(event))
+            anew = replace(order, was_quote=order.quote, warned=False, round=order.round + 1, **vars(event))
+            anew = replace(anew, needed=0, approvals=0, approvers="")
+            return replace(anew, fingerprint=anew.terms())
         case Submitting():
             return replace(order, attempt=event.attempt, sent_at=event.at, day=event.at.date(), code_word="")
         case Accepted() | Claimed():
@@ -320,6 +343,8 @@ def _details(order: Order, event: Event) -> Order:  # noqa: C901, PLR0911, PLR09
             return replace(_linked(order, row.order_no, row.branch, row.time, link), day=row.day)
         case Blocked() | Refused():
             return replace(order, code_word=event.code, message=event.message)
+        case Voided():
+            return replace(order, code_word=event.code)
         case Doubted():
             return replace(order, code_word=event.code, message=event.message, claimed=True)
         case NeverLeft() | Deferred() | Lost():
@@ -347,4 +372,5 @@ def _grown(order: Order, event: Reported) -> Order:
     if event.filled > order.quantity:
         raise ImpossibleEvent(f"the broker's list fills {event.filled} of {order.quantity} ordered shares")
     grown = replace(order, filled=event.filled, filled_amount=event.filled_amount, cancelled=event.cancelled)
+    grown = replace(grown, rejected=event.rejected)
     return replace(grown, growths=order.growths + (event.filled > order.filled))

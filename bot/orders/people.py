@@ -10,6 +10,7 @@ class Role(StrEnum):
 
     VIEWER = "viewer"
     TRADER = "trader"
+    ADMIN = "admin"
     OWNER = "owner"
 
     def covers(self, needed: "Role") -> bool:
@@ -26,3 +27,8 @@ class Person:
     name: str
     role: Role
     added_at: datetime
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether their orders are sent."""
+        return self.role.covers(Role.TRADER)

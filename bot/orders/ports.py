@@ -4,14 +4,17 @@
 """
 
 import hashlib
+import json
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+from bot.orders.approvals import Vote
 from bot.orders.events import Event
 from bot.orders.model import Order, State, Who
+from bot.orders.people import Person
 from bot.orders.search import Attempt
 from kis.models import Balance, BuyingPower, OpenOrder, OrderBook, OrderKind, OrderReport, Quote, Side
 from kis.writes import Receipt, Written
@@ -36,8 +39,19 @@ class Broker(Protocol):
     async def send(self, written: Written) -> Receipt: ...
 
 
+class Roster(Protocol):
+    """Who is who now; those who are suspended or gone are not in it."""
+
+    def get(self, user_id: int) -> Person | None: ...
+    def all(self) -> Sequence[Person]: ...
+
+
 class Market(Protocol):
     """When orders are taken."""
+
+    def closes(self, now: datetime) -> datetime:
+        """When the session that is on, or comes next, ends: no request for consent outlives it."""
+        ...
 
     def open(self, now: datetime) -> bool: ...
     def next_open(self, now: datetime) -> datetime: ...
@@ -103,6 +117,10 @@ class Journal(Protocol):
     def of_origin(self, origin: int) -> Order | None: ...
     def of_number(self, order_no: str) -> Order | None: ...
     def in_state(self, states: Collection[State]) -> list[Order]: ...
+    def due(self, states: Collection[State], now: datetime) -> list[Order]:
+        """Orders in one of these states whose time is up."""
+        ...
+
     def tried_on(self, day: date) -> list[Order]:
         """Every order of that day that was sent at least once, oldest first."""
         ...
@@ -114,11 +132,13 @@ class Journal(Protocol):
         *,
         who: Who | None = None,
         uses: int | None = None,
+        vote: Vote | None = None,
         attempt: Attempt | None = None,
         receipt: Receipt | None = None,
         buttons: Sequence[Button] = (),
         notices: Sequence[Notice] = (),
     ) -> None: ...
+    def votes(self, order_id: int) -> list[Vote]: ...
     def button(self, digest: str) -> KnownButton | None: ...
     def add_buttons(self, order_id: int | None, buttons: Sequence[Button]) -> None: ...
     def use(self, button_id: int, who: Who, action: str) -> None:
@@ -141,6 +161,11 @@ class Journal(Protocol):
         """Order numbers of that day that belong to our orders; `directly`: only those the broker itself gave us."""
         ...
 
+    def channel(self) -> str:
+        """Where the broker said our orders are entered, when it was last sure; "" for never."""
+        ...
+
+    def keep_channel(self, channel: str) -> None: ...
     def external_mark(self, row: OrderReport) -> int:
         """Shares of an order made elsewhere that were filled when it was last looked at; 0 if it is new."""
         ...
@@ -160,5 +185,11 @@ def digest(token: str) -> str:
 
 
 def card(order: Order, **data: object) -> Notice:
-    """Bring the order's living message up to date."""
+    """Bring the living message of the person who ordered up to date."""
     return Notice("card", order.chat_id, {"order": order.id, **data})
+
+
+def cards(order: Order, **data: object) -> list[Notice]:
+    """Bring the order's living message up to date for everybody who follows it."""
+    asked = [chat for chat in json.loads(order.asked or "[]") if chat != order.chat_id]
+    return [card(order, **data), *(Notice("card", chat, {"order": order.id, **data}) for chat in asked)]

@@ -11,10 +11,14 @@ class Press(StrEnum):
 
     SENDING = "sending"
     AGAIN = "again"
+    STEP_UP = "step_up"
+    PENDING = "pending"
+    VOTED = "voted"
     DISCARDED = "discarded"
     CANCELLING = "cancelling"
     SETTLED = "settled"
     NOT_YOURS = "not_yours"
+    BUSY = "busy"
     LATE = "late"
     USED = "used"
     GONE = "gone"
@@ -27,3 +31,14 @@ class Pressed:
     verdict: Press
     order: Order | None = None
     others: tuple[Order, ...] = ()
+    proof: "Proof | None" = None
+    """What a second factor has to be given for first; nothing was done yet."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A deed that waits for a second factor: which, for what one thing, and how many won are at stake."""
+
+    act: str
+    subject: str
+    value: int = 0

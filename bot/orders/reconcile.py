@@ -22,14 +22,16 @@ def row_of(order: Order, rows: Iterable[OrderReport]) -> OrderReport | None:
     named = [row for row in rows if (row.day, row.order_no) == (order.day, order.order_no)]
     fits = [row for row in named if (row.code, row.side) == (order.code, order.side)]
     if fits:
-        return fits[0]
+        return next((row for row in fits if row.branch == order.branch), fits[0])
     strict = [row for row in named if row.branch == order.branch]
     return strict[0] if strict else named[0] if len(named) == 1 else None
 
 
 def is_cancel(row: OrderReport) -> bool:
     """Whether a row is a request to cancel another order, which never fills itself."""
-    return row.is_revision and ("취소" in row.side_name or (row.remaining == 0 and row.filled == 0))
+    if "정정" in row.side_name or "취소" in row.side_name:
+        return row.is_revision and "취소" in row.side_name
+    return row.is_revision and row.remaining == 0 and row.filled == 0
 
 
 def news(orders: Iterable[Order], rows: Sequence[OrderReport]) -> list[tuple[Order, Sequence[Event]]]:
@@ -42,7 +44,7 @@ def news(orders: Iterable[Order], rows: Sequence[OrderReport]) -> list[tuple[Ord
         events: list[Event] = []
         if order.checked is ReadBack.NONE:
             events.append(read_back(order, row))
-        if not order.moved_to and (moved_to := _moved_to(order, rows)):
+        if not order.moved_to and (moved_to := _moved_to(row, rows)):
             events.append(Moved(moved_to))
         if (row.code, row.side) == (order.code, order.side):
             events += _growth(order, row, moved=bool(order.moved_to) or any(isinstance(one, Moved) for one in events))
@@ -71,27 +73,26 @@ def read_back(order: Order, row: OrderReport) -> Checked:
     return Checked(ReadBack.SAME, row.quantity)
 
 
-def _moved_to(order: Order, rows: Iterable[OrderReport]) -> str:
+def _moved_to(row: OrderReport, rows: Iterable[OrderReport]) -> str:
     """The number a revision goes on under, made by us or by hand in HTS."""
-    children = (
-        row for row in rows if row.original_no == order.order_no and row.day == order.day and not is_cancel(row)
-    )
-    return next((row.order_no for row in children), "")
+    same = (row.day, row.branch, row.code, row.side, row.order_no)
+    children = (one for one in rows if (one.day, one.branch, one.code, one.side, one.original_no) == same)
+    return next((one.order_no for one in children if not is_cancel(one)), "")
 
 
 def _growth(order: Order, row: OrderReport, *, moved: bool) -> list[Event]:
-    gone = _cancelled(order, row, moved=moved)
+    gone = max(order.cancelled, _cancelled(order, row, moved=moved))
     event = Reported(row.filled, row.filled_amount, gone, row.rejected, row.remaining)
-    was = (order.filled, order.filled_amount, order.cancelled)
+    was = (order.filled, order.filled_amount, order.cancelled, order.rejected)
     ended = moved and row.remaining == 0
-    return [event] if (event.filled, event.filled_amount, gone) != was or event.rejected or ended else []
+    return [event] if (event.filled, event.filled_amount, gone, event.rejected) != was or ended else []
 
 
 def _cancelled(order: Order, row: OrderReport, *, moved: bool) -> int:
     """Shares that a cancel took away. Some rows say so only by a flag and an empty remainder."""
-    if row.cancelled and not moved:
-        return row.cancelled
-    return order.quantity - row.filled if row.is_cancelled and row.remaining == 0 and not moved else order.cancelled
+    if moved:
+        return 0
+    return row.cancelled or (order.quantity - row.filled if row.is_cancelled and row.remaining == 0 else 0)
 
 
 def own_channel(rows: Sequence[OrderReport], direct: frozenset[str]) -> str:

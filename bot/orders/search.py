@@ -75,6 +75,8 @@ class Search:
     """Since when exactly these stand there."""
     told: frozenset[str] = field(default_factory=frozenset)
     """Rows a person was already asked about."""
+    shown_at: datetime | None = None
+    """The last reading that showed one."""
     asked: bool = False
     """Whether a person was asked to decide because nothing could be proven."""
 
@@ -94,7 +96,7 @@ def candidates(
     channel: str = "",
     parent_no: str = "",
 ) -> tuple[tuple[OrderReport, ...], tuple[OrderReport, ...]]:
-    """New rows on the order's terms that are nobody else's: those of the right second, and those stamped later."""
+    """New rows on the order's terms that are nobody else's: those of the right second, and those stamped otherwise."""
     same = [
         row
         for row in rows
@@ -110,13 +112,15 @@ def candidates(
     stamped = [(row, _stamp(row, attempt)) for row in same]
     return (
         tuple(row for row, at in stamped if first <= at <= last),
-        tuple(row for row, at in stamped if last < at),
+        tuple(row for row, at in stamped if not first <= at <= last),
     )
 
 
 def _on_its_terms(order: Order, row: OrderReport, parent_no: str) -> bool:
     """The same order, or for a revision: what was left of its parent, on the new terms."""
     revision = order.act is Act.REVISE
+    if revision and not parent_no:
+        return False
     if row.original_no != (parent_no if revision else "") or is_cancel(row):
         return False
     if (row.code, row.side, row.kind) != (order.code, order.side, order.kind):
@@ -144,21 +148,34 @@ def look(
     now: datetime,
     *,
     channel: str = "",
+    used_to: str = "",
     parent_no: str = "",
     witness: Witness | None = None,
 ) -> tuple[Search, Event | Ambiguous | None]:
-    """One clean reading of the whole list for an order in doubt: what is known now, and what follows from it."""
+    """One clean reading of the whole list for an order in doubt: what is known now, and what follows from it.
+
+    `channel` is where today's orders of ours are entered, and rules out every other row; `used_to` is where they were
+    on earlier days, and only puts a row of another one to a person.
+    """
     fits, late = candidates(order, attempt, rows, linked, channel, parent_no)
     shown = fits or late
     numbers = frozenset(row.order_no for row in shown)
     since = search.since if numbers and numbers == search.candidates else (now if numbers else None)
-    search = replace(search, scans=search.scans + 1, candidates=numbers, since=since)
+    # a reading that shows something says nothing for its absence: the count begins anew
+    search = replace(search, scans=0 if numbers else search.scans + 1, candidates=numbers, since=since)
+    search = replace(search, shown_at=now) if numbers else search
     stood = now - since if since is not None else timedelta()
-    if len(fits) > 1 or (late and not fits and stood >= STRAGGLER):
+    if used_to and not channel:
+        likely = tuple(row for row in fits if row.channel == used_to)
+        odd = bool(fits) and not likely
+        fits = likely or fits
+    else:
+        odd = False
+    if len(fits) > 1 or ((odd or (late and not fits)) and stood >= STRAGGLER):
         if numbers == search.told:
             return search, None
         return replace(search, told=numbers), Ambiguous(shown)
-    if fits and stood >= SETTLE:
+    if fits and not odd and stood >= SETTLE:
         return search, Found(fits[0])
     if not shown and order.state is State.UNKNOWN and _proven(order, attempt, search, now, witness, rows):
         return search, NotFound()
@@ -185,7 +202,7 @@ def _proven(
 
 def _long_enough(order: Order, attempt: Attempt, search: Search, now: datetime, *, more: int = 0) -> bool:
     after, scans = (CLAIM_AFTER, CLAIM_SCANS) if order.claimed else (ABSENT_AFTER, ABSENT_SCANS)
-    return now - attempt.started_at >= after and search.scans + more >= scans
+    return now - (search.shown_at or attempt.started_at) >= after and search.scans + more >= scans
 
 
 def contradicts(order: Order, attempt: Attempt, witness: Witness, rows: Sequence[OrderReport]) -> bool:
@@ -198,16 +215,28 @@ def contradicts(order: Order, attempt: Attempt, witness: Witness, rows: Sequence
         return True
     if order.act is Act.REVISE or attempt.means is None or witness.means is None:
         return False
-    selling = order.side is Side.SELL
-    unit = 1 if selling else order.reserve_unit
-    since = (attempt.first_at or attempt.started_at) - BEFORE
-    newer = [row for row in rows if row.side is order.side and not row.is_revision and _stamp(row, attempt) >= since]
-    explained = sum(
-        row.quantity * (1 if selling else row.price or order.reserve_unit)
-        for row in newer
-        if not selling or row.code == order.code
-    )
-    return (attempt.means - witness.means - explained) * 100 >= order.quantity * unit * WITNESS_SHARE
+    since = (attempt.first_at or attempt.started_at) + timedelta(seconds=round(attempt.offset)) - BEFORE
+    newer = [
+        row
+        for row in rows
+        if row.side is order.side
+        and not row.is_revision
+        and row.order_no not in attempt.baseline
+        and _stamp(row, attempt) >= since
+    ]
+    if order.side is Side.SELL:
+        taken = sum(row.filled + row.remaining for row in newer if row.code == order.code)
+        size = order.quantity
+    else:
+        taken = sum(_set_aside(order, row) for row in newer)
+        size = order.quantity * order.reserve_unit
+    return (attempt.means - witness.means - taken) * 100 >= size * WITNESS_SHARE
+
+
+def _set_aside(order: Order, row: OrderReport) -> int:
+    """Won that another purchase has taken; what a market order of another stock holds back cannot be known."""
+    unit = row.price or (order.reserve_unit if row.code == order.code else 0)
+    return row.filled_amount + row.remaining * unit
 
 
 def overdue(order: Order, attempt: Attempt, search: Search, now: datetime) -> bool:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import structlog
 
@@ -30,7 +31,7 @@ from bot.orders.events import (
 )
 from bot.orders.looks import Look, Looks
 from bot.orders.model import IN_DOUBT, WORKING, Act, Order, State, apply
-from bot.orders.ports import Broker, Journal, Notice, Stale, card
+from bot.orders.ports import Broker, Journal, Notice, Stale, cards
 from bot.orders.rules import Facts, Limits, Reason, cautions, check, estimate, moved
 from bot.orders.search import Attempt, candidates
 from bot.orders.situation import Situation
@@ -42,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 SEND_BUDGET = timedelta(seconds=10)
 """From tap to wire. Later than this the person is asked again: the market they saw is gone."""
+READING = timedelta(seconds=2)
+"""What must be left of that for the last look."""
 MOST_ATTEMPTS = 4
 BACK_OFF = {Outcome.NOT_SENT: (0.5, 1.0, 2.0), Outcome.THROTTLED: (1.1, 1.5, 2.0), Outcome.TOKEN: (0.1,)}
 """Seconds before another try, for each try that is allowed. Anything not named here is not sent again."""
@@ -70,35 +73,42 @@ class Sender:
         looks: Looks,
         situation: Situation,
         brakes: Brakes,
-        limits: Limits,
+        limits_of: Callable[[int], Limits],
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         ask_again: Callable[[Order, Requoted], None],
+        lacks: Callable[[Order], str],
         run: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`ask_again` puts a ticket with new figures before the person; `run` tells the number of this run."""
+        """`ask_again` puts a ticket with new figures before the person; `lacks` says whose consent is missing.
+
+        `run` tells the number of this run.
+        """
         self._broker = broker
         self._journal = journal
         self._looks = looks
         self._situation = situation
         self._brakes = brakes
-        self._limits = limits
+        self._limits_of = limits_of
         self._clock = clock
         self._sleep = sleep
         self._ask_again = ask_again
+        self._lacks = lacks
         self._run = run
         self._one_at_a_time = asyncio.Lock()
         self.stopping = False
         """Whether the program is on its way out: nothing is tried again then."""
 
-    async def submit(self, order: Order, tapped: datetime) -> None:
-        """Send an order that was confirmed at `tapped`, and write down what became of it."""
+    async def submit(self, order: Order, tapped: datetime) -> bool:
+        """Send an order that was confirmed at `tapped`, and write down what became of it; whether anything left."""
+        left = False
         async with self._one_at_a_time:
             while (ready := await self._last_look(order, tapped)) is not None:
                 submitting = Submitting(ready.attempt.n, ready.attempt.started_at)
                 crash.at("before_attempt")
-                order = self._save(ready.order, submitting, attempt=ready.attempt, notices=[card(ready.order)])
+                order = self._save(ready.order, submitting, attempt=ready.attempt)
+                left = True
                 crash.at("after_attempt")
                 receipt = await self._send(ready.written)
                 event, pause = self._verdict(order, receipt, tapped)
@@ -107,8 +117,9 @@ class Sender:
                 crash.at("after_outcome")
                 self._brake_if_needed(receipt)
                 if pause is None:
-                    return
+                    break
                 await self._sleep(pause)
+        return left
 
     async def _send(self, written: Written) -> Receipt:
         try:
@@ -123,11 +134,14 @@ class Sender:
 
     async def _last_look(self, order: Order, tapped: datetime) -> _Ready | None:
         """Everything once more; None when the order stops here, and its card says why."""
+        if self.stopping or self._clock() - tapped > SEND_BUDGET - READING:
+            self._save(order, TimedOut(), notices=cards(order))  # before it costs the orders behind it their reads
+            return None
         try:
-            look = await self._looks.for_send(order.request)
             earlier = self._journal.attempt(order.id)
+            look = await self._looks.for_send(order.request, earlier.started_at if earlier is not None else None)
             if order.state is State.WAITING and earlier is not None and self._shows(order, earlier, look):
-                self._save(order, Lost("SEEN"), notices=[card(order)])
+                self._save(order, Lost("SEEN"), notices=cards(order))
                 return None
             parent = self._journal.get(order.parent) if order.parent is not None else None
             written = self._write(order, parent)
@@ -144,7 +158,8 @@ class Sender:
             if written is None:
                 self._stop(order, "PARENT_GONE")
             return None
-        first = earlier or Attempt(order.id, 0, now, frozenset(row.order_no for row in look.rows))
+        known = frozenset(row.order_no for row in look.rows) | self._journal.linked(now.date())
+        first = earlier or Attempt(order.id, 0, now, known)
         attempt = replace(
             first,
             n=order.attempt + 1,
@@ -187,30 +202,40 @@ class Sender:
             log.error("an order's terms are not those that were approved", order=order.id)
             self._stop(order, "FINGERPRINT")
             return False
+        if lacking := self._lacks(order):
+            self._stop(order, lacking)
+            return False
         facts = self._situation.facts(order.request, look, order.user_id, but=order)
-        reasons = check(order.request, facts, self._limits, now, quote_seconds=self._limits.quote_seconds_send)
+        limits = self._limits_of(order.user_id)
+        reasons = check(order.request, facts, limits, now, quote_seconds=limits.quote_seconds_send)
         if reasons:
             self._stop(order, reasons[0].code, reasons=reasons)
             return False
-        unseen = {one.code for one in cautions(order.request, facts, self._limits, now)} - _codes(order.cautions)
-        if unseen or moved(order.quote, facts.quote.price, self._limits.requote_percent):
+        unseen = {one.code for one in cautions(order.request, facts, limits, now)} - _codes(order.cautions)
+        if unseen or moved(order.quote, facts.quote.price, self._bears(order)):
             self._requote(order, facts, now)
             return False
         if now - tapped > SEND_BUDGET:
-            self._save(order, TimedOut(), notices=[card(order)])
+            self._save(order, TimedOut(), notices=cards(order))
             return False
         return True
 
+    def _bears(self, order: Order) -> Decimal:
+        """Percent the market may have moved since the ticket; more for one that had to wait for others to agree."""
+        limits = self._limits_of(order.user_id)
+        return max(limits.requote_percent, limits.collar_confirm) if order.needed else limits.requote_percent
+
     def _requote(self, order: Order, facts: Facts, now: datetime) -> None:
-        figures = estimate(order.request, facts, self._limits, now)
+        limits = self._limits_of(order.user_id)
+        figures = estimate(order.request, facts, limits, now)
         self._ask_again(
             order,
             Requoted(
                 quote=facts.quote.price,
                 quote_at=facts.quote.at,
                 quote_change=facts.quote.change_rate,
-                expires_at=now + timedelta(seconds=self._limits.ticket_seconds),
-                cautions=as_text(cautions(order.request, facts, self._limits, now)),
+                expires_at=now + timedelta(seconds=limits.ticket_seconds),
+                cautions=as_text(cautions(order.request, facts, limits, now)),
                 **vars(figures),
             ),
         )
@@ -218,7 +243,7 @@ class Sender:
     def _stop(self, order: Order, code: str, message: str = "", reasons: Sequence[Reason] = ()) -> None:
         """It goes no further; nothing was sent, or nothing that was carried out."""
         told = {"reasons": plain(reasons)} if reasons else {}
-        self._save(order, Blocked(code, message), notices=[card(order, **told)])
+        self._save(order, Blocked(code, message), notices=cards(order, **told))
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
@@ -260,7 +285,7 @@ class Sender:
         """Write the outcome down however long the disk refuses; meanwhile nothing else is sent."""
         while True:
             try:
-                after = self._save(order, event, receipt=receipt, notices=[card(order)])
+                after = self._save(order, event, receipt=receipt, notices=cards(order))
             except Stale:
                 raise
             except Exception:
@@ -274,7 +299,7 @@ class Sender:
 
     # --- cancels ------------------------------------------------------------------------------------------------------
 
-    async def cancel(self, order: Order) -> None:
+    async def cancel(self, order: Order) -> bool:
         """Ask the broker to cancel what is left of an order. A cancel waits for no order, and may be repeated."""
         for n in range(MOST_ATTEMPTS):
             written = self._broker.written_cancel(order.order_no, branch=order.branch, kind=order.kind)
@@ -287,6 +312,7 @@ class Sender:
                 break
             await self._sleep(pauses[n])
         self._settle_cancel(order.id, _step(receipt))
+        return True
 
     def _cancel_attempt(self, order: Order, written: Written) -> Attempt:
         now = self._clock()
@@ -299,7 +325,7 @@ class Sender:
         order = self._journal.get(order_id)
         while order is not None and order.state in WORKING:
             try:
-                self._save(order, step, notices=[card(order)])
+                self._save(order, step, notices=cards(order))
             except Stale:
                 order = self._journal.get(order_id)
             else:

@@ -14,8 +14,8 @@ from bot.orders.brakes import Brake, Brakes
 from bot.orders.events import CancelState, Checked, DayEnded, Event, Found, NotFound, ReadBack, Reported
 from bot.orders.lists import Reading
 from bot.orders.model import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, State, apply
-from bot.orders.ports import Button, Journal, Notice, Stale, card, new_token
-from bot.orders.reconcile import is_cancel, news, own_channel
+from bot.orders.ports import Button, Journal, Notice, Stale, cards, new_token
+from bot.orders.reconcile import is_cancel, news, own_channel, row_of
 from bot.orders.search import Ambiguous, Attempt, Search, look, overdue, wants_witness
 from kis.models import OrderReport
 
@@ -111,7 +111,7 @@ class Watch:
         except ImpossibleEvent as error:
             self._alarm(order, "contradiction", str(error))
             return None
-        notices = [card(after), *self._told(order, after)]
+        notices = [*cards(after), *self._told(order, after)]
         if isinstance(event, Checked) and event.to is ReadBack.DIFFERENT:
             if not self._save(after, event, notices):
                 return None
@@ -171,6 +171,9 @@ class Watch:
         doubtful = [order for order in sought if order.day == reading.day]
         linked = self._journal.linked(reading.day)
         channel = own_channel(reading.rows, self._journal.linked(reading.day, directly=True))
+        used_to = self._journal.channel() if doubtful and not channel else ""
+        if channel and doubtful:
+            self._journal.keep_channel(channel)
         for order in doubtful:
             attempt = self._journal.attempt(order.id)
             if attempt is None:
@@ -184,6 +187,7 @@ class Watch:
                 linked,
                 self._clock(),
                 channel=channel,
+                used_to=used_to,
                 parent_no=parent.order_no if parent is not None else "",
                 witness=reading.witnesses.get(order.id),
             )
@@ -240,16 +244,24 @@ class Watch:
         if isinstance(event, Found) and order.state is State.ABSENT:
             kind = "late"
         told = [Notice(kind, chat, {"order": order.id}, f"{kind}:{order.id}:{chat}") for chat in self._chats(order)]
-        if self._save(after, event, [card(after), *told]):
+        if self._save(after, event, [*cards(after), *told]):
             self._searches.pop(order.id, None)
             for linked, events in news([after], reading.rows):
                 self._note_one(linked, events)
 
     def _close_day(self, reading: Reading) -> None:
+        """End what the day has ended: only what this list shows, and nothing that a row of it may yet be."""
         for order in self._journal.in_state(WORKING | {State.ABSENT}):
-            if order.day == reading.day:
-                after = apply(order, DayEnded(), self._clock())
-                self._save(after, DayEnded(), [card(after), *self._told(order, after)])
+            if order.day != reading.day:
+                continue
+            if order.state is State.ABSENT:
+                if self._searches.get(order.id, Search()).candidates:
+                    continue
+            elif row_of(order, reading.rows) is None:
+                self._alarm(order, "contradiction", "the order is missing from the list of its day")
+                continue
+            after = apply(order, DayEnded(), self._clock())
+            self._save(after, DayEnded(), [*cards(after), *self._told(order, after)])
 
     # --- orders made elsewhere ----------------------------------------------------------------------------------------
 

@@ -26,11 +26,14 @@ def open_database(path: Path) -> Database:
     Raises:
         BadDatabase: unreadable, damaged, or written by a newer version of this program.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
-    path.touch(mode=PRIVATE)
-    if os.name == "posix":
-        path.chmod(PRIVATE)
-    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+        path.touch(mode=PRIVATE)
+        if os.name == "posix":
+            path.chmod(PRIVATE)
+        connection = sqlite3.connect(path, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise BadDatabase(f"데이터베이스를 열 수 없습니다 · cannot open the database: {path} ({error})") from error
     try:
         db = Database(connection, execute_plugins=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):

@@ -9,10 +9,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
+from bot.orders.approvals import Vote
 from bot.orders.brakes import Brake, BrakeNow
-from bot.orders.events import Event
-from bot.orders.model import Link, Order, State, Who
-from bot.orders.ports import Button, KnownButton, Notice, Stale
+from bot.orders.events import Event, Voided
+from bot.orders.membership import for_groups
+from bot.orders.model import Link, Order, State, Who, apply
+from bot.orders.ports import Button, KnownButton, Notice, Stale, cards
 from bot.orders.search import Attempt
 from bot.store.audit import AuditLog
 from bot.store.outbox import Outbox
@@ -22,6 +24,7 @@ from kis.writes import Receipt
 _ORDER = TypeAdapter(Order)
 _EVENT: TypeAdapter[Any] = TypeAdapter(Any)
 _ATTEMPT = TypeAdapter(Attempt)
+_VOTE = TypeAdapter(Vote)
 
 
 class SqliteJournal:
@@ -35,13 +38,17 @@ class SqliteJournal:
         *,
         clock: Callable[[], datetime],
         wake: Callable[[], None] = lambda: None,
+        groups: Collection[int] = (),
     ) -> None:
-        """`wake` is called after notices were committed, so that they leave at once."""
+        """`wake` is called after notices were committed, so that they leave at once; `groups` are told of fills."""
+        self._groups = groups
         self._db = db
         self._audit = audit
         self._outbox = outbox
         self._clock = clock
         self._wake = wake
+        self._tried: dict[int, Order] = {}
+        self._tried_day: date | None = None
 
     def add(self, order: Order, buttons: Sequence[Button], notices: Sequence[Notice]) -> Order:
         """Write a new order with its ticket; the id is given here."""
@@ -85,16 +92,32 @@ class SqliteJournal:
     def in_state(self, states: Collection[State]) -> list[Order]:
         """Every order in one of these states, oldest first."""
         marks = ",".join("?" * len(states))
-        rows = self._db.query(
-            f"SELECT * FROM orders WHERE state IN ({marks}) ORDER BY id",  # noqa: S608  # only marks
-            [state.value for state in states],
-        )
-        return [_ORDER.validate_python(row) for row in rows]
+        return self._orders(f"state IN ({marks})", [state.value for state in states])
+
+    def due(self, states: Collection[State], now: datetime) -> list[Order]:
+        """Orders in one of these states whose time is up, oldest first."""
+        marks = ",".join("?" * len(states))
+        values = [*(state.value for state in states), now.isoformat()]
+        return self._orders(f"state IN ({marks}) AND expires_at <= ?", values)
 
     def tried_on(self, day: date) -> list[Order]:
-        """Every order of that day that was sent at least once, oldest first."""
-        rows = self._db.query("SELECT * FROM orders WHERE day = ? AND attempt > 0 ORDER BY id", [day.isoformat()])
-        return [_ORDER.validate_python(row) for row in rows]
+        """Every order of that day that was sent at least once, oldest first.
+
+        Asked before every order, and a day's orders are many: kept in memory, and brought up to date with each write.
+        """
+        if self._tried_day != day:
+            self._tried = {one.id: one for one in self._orders("day = ? AND attempt > 0", [day.isoformat()])}
+            self._tried_day = day
+        return [self._tried[number] for number in sorted(self._tried)]
+
+    def _orders(self, where: str, values: Sequence[object]) -> list[Order]:
+        found = self._db.execute(f"SELECT * FROM orders WHERE {where} ORDER BY id", values)  # noqa: S608  # our own words
+        names = [column[0] for column in found.description]
+        return [_ORDER.validate_python(dict(zip(names, row, strict=True))) for row in found]
+
+    def _remember(self, order: Order) -> None:
+        if order.day == self._tried_day and order.attempt > 0:
+            self._tried[order.id] = order
 
     def save(
         self,
@@ -103,6 +126,7 @@ class SqliteJournal:
         *,
         who: Who | None = None,
         uses: int | None = None,
+        vote: Vote | None = None,
         attempt: Attempt | None = None,
         receipt: Receipt | None = None,
         buttons: Sequence[Button] = (),
@@ -115,32 +139,64 @@ class SqliteJournal:
         Raises:
             Stale: somebody else changed the order, or the button was used already; nothing was written.
         """
-        row = _ORDER.dump_python(order, mode="json")
-        fields = [name for name in row if name not in {"id", "origin"}]
         with self._db.atomic():
-            sets = ", ".join(f"{name} = ?" for name in fields)
-            changed = self._db.execute(
-                f"UPDATE orders SET {sets} WHERE id = ? AND version = ?",  # noqa: S608  # names of our own fields
-                [*(row[name] for name in fields), order.id, order.version - 1],
-            )
-            if changed.rowcount != 1:
-                raise Stale(f"order {order.id}")
             if uses is not None:
                 self._use(uses)
+            if vote is not None:
+                self._add_vote(vote)
             if attempt is not None:
                 self._add_attempt(attempt)
             if receipt is not None:
                 self._add_receipt(order.id, receipt)
             self._add_buttons(order.id, buttons)
-            self._put(order.id, notices)
-            self._audit.add(
-                f"order.{_snake(type(event).__name__)}",
-                user_id=who.user_id if who else None,
-                name=who.name if who else None,
-                order_id=order.id,
-                state=order.state.value,
-                **{f"event_{name}": value for name, value in _plain(event).items()},
-            )
+            self._write(order, event, who, notices)
+        self._remember(order)
+        self._wake()
+
+    def _write(self, order: Order, event: Event, who: Who | None, notices: Sequence[Notice]) -> None:
+        row = _ORDER.dump_python(order, mode="json")
+        fields = [name for name in row if name not in {"id", "origin"}]
+        sets = ", ".join(f"{name} = ?" for name in fields)
+        changed = self._db.execute(
+            f"UPDATE orders SET {sets} WHERE id = ? AND version = ?",  # noqa: S608  # names of our own fields
+            [*(row[name] for name in fields), order.id, order.version - 1],
+        )
+        if changed.rowcount != 1:
+            raise Stale(f"order {order.id}")
+        self._put(order.id, [*notices, *for_groups(notices, self._groups)])
+        self._audit.add(
+            f"order.{_snake(type(event).__name__)}",
+            user_id=who.user_id if who else None,
+            name=who.name if who else None,
+            order_id=order.id,
+            state=order.state.value,
+            **{f"event_{name}": value for name, value in _plain(event).items()},
+        )
+
+    def votes(self, order_id: int) -> list[Vote]:
+        """What was said to an order, in all its rounds."""
+        rows = self._db.query("SELECT * FROM votes WHERE order_id = ? ORDER BY at", [order_id])
+        return [_VOTE.validate_python(row) for row in rows]
+
+    def _add_vote(self, vote: Vote) -> None:
+        made = self._db.execute(
+            "INSERT OR IGNORE INTO votes (order_id, round, user_id, name, approve, at) VALUES (?, ?, ?, ?, ?, ?)",
+            [vote.order_id, vote.round, vote.user_id, vote.name, vote.approve, vote.at.isoformat()],
+        )
+        if made.rowcount != 1:
+            raise Stale(f"vote on order {vote.order_id}")
+
+    def void_person(self, user_id: int, code: str) -> None:
+        """Inside a transaction of the caller's: end what hangs on somebody who is shut out, and kill their buttons.
+
+        Their open tickets end; a request they had agreed to begins anew without them, which is: it ends too.
+        """
+        self._db.execute("UPDATE buttons SET used_at = ? WHERE user_id = ? AND used_at IS NULL", [self._now(), user_id])
+        voted = {row[0] for row in self._db.execute("SELECT order_id FROM votes WHERE user_id = ?", [user_id])}
+        for order in self.in_state({State.PROPOSED, State.PENDING}):
+            if order.user_id == user_id or (order.state is State.PENDING and order.id in voted):
+                event = Voided(code)
+                self._write(apply(order, event, self._clock()), event, None, cards(order))
         self._wake()
 
     def _use(self, button_id: int) -> None:
@@ -261,6 +317,15 @@ class SqliteJournal:
             [day.isoformat(), directly, Link.DIRECT.value],
         )
         return frozenset(number for (number,) in rows.fetchall())
+
+    def channel(self) -> str:
+        """Where the broker said our orders are entered, when it was last sure; "" for never."""
+        row = self._db.execute("SELECT name FROM channels ORDER BY at DESC LIMIT 1").fetchone()
+        return row[0] if row else ""
+
+    def keep_channel(self, channel: str) -> None:
+        """Remember it."""
+        self._db.execute("INSERT OR REPLACE INTO channels (name, at) VALUES (?, ?)", [channel, self._now()])
 
     def external_mark(self, row: OrderReport) -> int:
         """How far an order made elsewhere was seen to fill."""

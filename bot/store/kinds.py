@@ -28,7 +28,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(
         (
             "found", "absent", "late", "ambiguous", "manual", "contradiction", "mismatch", "trouble", "brake", "blind",
-            "recovering", "recovered", "stopped",
+            "release", "recovering", "recovered", "stopped", "audit_key", "stepup",
         ),
         Kind(0),
     ),
@@ -37,10 +37,15 @@ KINDS: dict[str, Kind] = {
     "digest": Kind(1),
     "fill": Kind(2, in_step=True),
     "external_fill": Kind(2),
+    "group_fill": Kind(2, Second.DROP, in_step=True),
+    **dict.fromkeys(("join", "joined", "people", "stranger"), Kind(3)),
+    "invite": Kind(3, Second.DROP),
     "card": Kind(3, Second.DROP),
     "reply": Kind(4, Second.DROP),
     "edit": Kind(4, Second.DROP),
     "report": Kind(5),
+    "anchor": Kind(5),
+    "limits": Kind(2),
 }  # fmt: skip
 """Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports."""
 OTHER = Kind(2)

@@ -221,3 +221,125 @@ def m009_audit_chain(db: Database) -> None:
         "filled_amount, cancelled, day, order_no, code_word AS reason, message AS broker_message, "
         "datetime(sent_at, '+9 hours') AS sent_kst, datetime(finished_at, '+9 hours') AS finished_kst FROM orders"
     )
+
+
+@MIGRATIONS()
+def m010_people(db: Database) -> None:
+    """People are suspended or removed and stay on record; invitations, requests to join, and buttons about people."""
+    for column in (
+        "status TEXT NOT NULL DEFAULT 'active'",
+        "version INTEGER NOT NULL DEFAULT 1",
+        "changed_at TEXT",
+        "seen_at TEXT",
+    ):
+        db.execute(f"ALTER TABLE people ADD COLUMN {column}")
+    db.table("invites").create(
+        {
+            "id": int, "digest": str, "role": str, "name": str, "made_by": int, "made_at": str, "expires_at": str,
+            "used_at": str, "used_by": int,
+        },
+        pk="id",
+        not_null={"digest", "role", "name", "made_at", "expires_at"},
+        strict=True,
+    )  # fmt: skip
+    db.table("invites").create_index(["digest"], unique=True)
+    db.table("join_requests").create(
+        {"id": int, "user_id": int, "name": str, "at": str, "state": str, "decided_by": int, "decided_at": str},
+        pk="id",
+        not_null={"user_id", "name", "at", "state"},
+        strict=True,
+    )
+    db.table("people_buttons").create(
+        {
+            "id": int, "digest": str, "act": str, "subject": int, "version": int, "request": int, "user_id": int,
+            "expires_at": str, "used_at": str,
+        },
+        pk="id",
+        not_null={"digest", "act", "subject", "version", "user_id", "expires_at"},
+        strict=True,
+    )  # fmt: skip
+    db.table("people_buttons").create_index(["digest"], unique=True)
+
+
+@MIGRATIONS()
+def m013_approvals(db: Database) -> None:
+    """Who agreed to an order, round by round; and what those who must agree are shown."""
+    columns = {
+        "round": (int, 1), "needed": (int, 0), "approvals": (int, 0), "approvers": (str, ""), "asked": (str, ""),
+        "asked_at": (str, None), "held_after": (int, None), "day_after": (int, None), "rejected": (int, 0),
+    }  # fmt: skip
+    for name, (kind, default) in columns.items():
+        db.table("orders").add_column(name, kind, not_null_default=default)
+    db.table("votes").create(
+        {"order_id": int, "round": int, "user_id": int, "name": str, "approve": int, "at": str},
+        pk=("order_id", "round", "user_id"),
+        not_null={"name", "approve", "at"},
+        foreign_keys=[("order_id", "orders", "id")],
+        strict=True,
+    )
+
+
+@MIGRATIONS()
+def m011_stepup(db: Database) -> None:
+    """The second factors, encrypted under a key that is not in here, and what each person made of them so far."""
+    db.table("second_factors").create(
+        {"user_id": int, "kind": str, "sealed": str, "made_at": str, "made_by": int},
+        pk="user_id",
+        not_null={"kind", "sealed", "made_at"},
+        strict=True,
+    )
+    db.table("stepup_people").create(
+        {"user_id": int, "wrong": int, "rounds": int, "locked_until": str, "barred": int, "active_at": str},
+        pk="user_id",
+        not_null={"wrong", "rounds", "barred"},
+        strict=True,
+    )
+    db.table("stepup_codes").create({"user_id": int, "step": int}, pk=("user_id", "step"), strict=True)
+
+
+@MIGRATIONS()
+def m012_limits(db: Database) -> None:
+    """Limits that differ from the settings, each from a day on; person 0 is the account. Rows are only ever added."""
+    db.table("limits").create(
+        {
+            "id": int, "user_id": int, "item": str, "value": str, "from_day": str, "set_at": str, "set_by": int,
+            "set_by_name": str,
+        },
+        pk="id",
+        not_null={"user_id", "item", "from_day", "set_at", "set_by_name"},
+        strict=True,
+    )  # fmt: skip
+    db.table("limits").create_index(["user_id"])
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(
+            f"CREATE TRIGGER limits_no_{verb.lower()} BEFORE {verb} ON limits "
+            "BEGIN SELECT RAISE(ABORT, 'limits are only ever added'); END"
+        )
+
+
+@MIGRATIONS()
+def m014_days(db: Database) -> None:
+    """What the account was worth when each day began, and where the broker says our orders are entered."""
+    db.table("channels").create({"name": str, "at": str}, pk="name", not_null={"at"}, strict=True)
+    db.table("days").create({"day": str, "worth": int}, pk="day", not_null={"worth"}, strict=True)
+
+
+@MIGRATIONS()
+def m015_alerts(db: Database) -> None:
+    """What people want to be told about prices, and what was last seen of each stock.
+
+    AUTOINCREMENT: a number is never given twice, for the outbox knows crossings by it.
+    """
+    db.execute(
+        "CREATE TABLE alerts (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL, "
+        "chat_id INTEGER NOT NULL, code TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, op TEXT NOT NULL, "
+        "line INTEGER NOT NULL, again TEXT NOT NULL, made_at TEXT NOT NULL, expires_at TEXT NOT NULL, "
+        "state TEXT NOT NULL, crossings INTEGER NOT NULL, percent TEXT, factor TEXT, start INTEGER NOT NULL, "
+        "day TEXT, etf INTEGER NOT NULL, parent INTEGER REFERENCES alerts (id) ON DELETE CASCADE, "
+        "asked INTEGER UNIQUE, ended_at TEXT) STRICT"
+    )
+    db.table("alerts").create_index(["user_id"])
+    db.table("alerts").create_index(["parent", "code", "kind", "op"], unique=True)
+    db.table("alert_looks").create(
+        {"code": str, "price": int, "volume": int, "at": str}, pk="code", not_null={"at"}, strict=True
+    )

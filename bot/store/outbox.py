@@ -272,7 +272,7 @@ class Outbox:
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
                     [_iso(self._clock() + pause), row],
                 )
-            elif kind == "edit" or (kind == "card" and self.card_message(order_id) is not None):
+            elif kind == "edit" or (kind == "card" and self.card_message(order_id, chat_id) is not None):
                 self._set([row], "state = 'pending'")  # the same words in the same message: nobody sees a repeat
             elif doubts == 0:
                 self._set([row], "state = 'pending', doubts = 1, error = 'unsure'")
@@ -310,20 +310,21 @@ class Outbox:
 
     # --- cards --------------------------------------------------------------------------------------------------------
 
-    def card_message(self, order_id: int) -> int | None:
-        """The message that is this order's living card, once it was delivered."""
+    def card_message(self, order_id: int, chat_id: int) -> int | None:
+        """The message that is this order's living card in a chat, once it was delivered."""
         row = self._db.execute(
-            "SELECT message_id FROM outbox WHERE order_id = ? AND kind = 'card' AND message_id IS NOT NULL "
-            "ORDER BY id LIMIT 1",
-            [order_id],
+            "SELECT message_id FROM outbox WHERE order_id = ? AND chat_id = ? AND kind = 'card' "
+            "AND message_id IS NOT NULL ORDER BY id LIMIT 1",
+            [order_id, chat_id],
         ).fetchone()
         return row[0] if row else None
 
     def newer_card(self, letter: Letter) -> bool:
         """Whether a later update of the same card is waiting, so that this one need not be sent."""
         row = self._db.execute(
-            "SELECT 1 FROM outbox WHERE order_id = ? AND kind = 'card' AND state = 'pending' AND id > ? LIMIT 1",
-            [letter.order_id, letter.id],
+            "SELECT 1 FROM outbox WHERE order_id = ? AND chat_id = ? AND kind = 'card' AND state = 'pending' "
+            "AND id > ? LIMIT 1",
+            [letter.order_id, letter.chat_id, letter.id],
         ).fetchone()
         return row is not None
 

@@ -1,88 +1,257 @@
-"""The whitelist: who may use the bot. Authority is the numeric Telegram id, never a name."""
+"""The whitelist: who may use the bot. Authority is the numeric Telegram id, never a name.
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+Rows are never deleted: who was shut out stays known as that, and comes back only when it is said in so many words.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot.orders.people import Person, Role
+from bot.orders.membership import (
+    LastOwner,
+    Member,
+    NoSuchPerson,
+    NotAllowed,
+    Status,
+    WasRemoved,
+    may_manage,
+)
+from bot.orders.people import Role
 from bot.store.audit import AuditLog
 
+__all__ = ["LastOwner", "NoSuchPerson", "NotAllowed", "People", "WasRemoved"]
 
-class LastOwner(Exception):
-    """The last owner cannot be removed or demoted: nobody could let anybody in again."""
+SEEN_EVERY = timedelta(minutes=1)
+"""How exact the time is at which somebody was last seen."""
+WHY = "PERSON_REMOVED"
+"""The reason that ends the tickets of somebody who is shut out or demoted."""
+_LOCK = "UPDATE people SET version = version WHERE 0"
+"""Changes nothing and takes the write lock: what is read next stays true until the commit."""
 
 
 class People:
     """The whitelist table."""
 
-    def __init__(self, db: Database, audit: AuditLog, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        audit: AuditLog,
+        clock: Callable[[], datetime],
+        void: Callable[[int, str], None] | None = None,
+    ) -> None:
+        """`void(user_id, why)` ends that person's open tickets and votes; it is called inside the transaction.
+
+        Their buttons and invitations are voided here, with or without it.
+        """
         self._db = db
         self._audit = audit
         self._clock = clock
+        self.void = void
+        self._seen: dict[int, datetime] = {}
 
-    def get(self, user_id: int) -> Person | None:
-        """The person of this id, or None for a stranger."""
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def get(self, user_id: int) -> Member | None:
+        """The active person of this id; None for strangers, suspended and removed people alike."""
+        found = self.find(user_id)
+        return found if found is not None and found.status is Status.ACTIVE else None
+
+    def find(self, user_id: int) -> Member | None:
+        """Whoever was ever let in under this id, wherever they stand now."""
         row = next(self._db.query("SELECT * FROM people WHERE user_id = ?", [user_id]), None)
-        return _person(row) if row else None
+        return _member(row) if row else None
 
-    def all(self) -> list[Person]:
-        """Everybody, owners first."""
-        found = [_person(row) for row in self._db.query("SELECT * FROM people ORDER BY added_at, user_id")]
-        return sorted(found, key=lambda one: -list(Role).index(one.role))
+    def all(self) -> list[Member]:
+        """Everybody who is let in, owners first."""
+        return [one for one in self.everybody() if one.status is Status.ACTIVE]
+
+    def everybody(self) -> list[Member]:
+        """Everybody on record: those let in first, of them owners first."""
+        found = [_member(row) for row in self._db.query("SELECT * FROM people ORDER BY added_at, user_id")]
+        return sorted(found, key=lambda one: (list(Status).index(one.status), -list(Role).index(one.role)))
 
     def owners(self) -> list[int]:
         """The owners' ids, which are their private chats' ids too."""
         return [one.user_id for one in self.all() if one.role is Role.OWNER]
 
-    def put(self, user_id: int, name: str, role: Role, *, by: int | None = None) -> Person:
-        """Let somebody in, or change their name or role.
+    def overseers(self) -> list[int]:
+        """The ids of owners and admins."""
+        return [one.user_id for one in self.all() if one.role.covers(Role.ADMIN)]
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    def put(self, user_id: int, name: str, role: Role, *, by: int | None = None, again: bool = False) -> Member:
+        """Let somebody in, or change their name or role. `by` None: whoever has this machine.
 
         Raises:
+            WasRemoved: they were shut out, and `again` does not say that they may come back.
+            NotAllowed: `by` may not do this.
             LastOwner: this would leave nobody in charge.
         """
-        with self._db.atomic():
-            self._keep_an_owner(user_id, role)
-            now = self._clock().isoformat(timespec="seconds")
+        with self._changing(by, user_id, role) as was:
+            if was is not None and was.status is Status.REMOVED and not again:
+                raise WasRemoved(str(user_id))
+            now = self._now()
+            status = Status.ACTIVE if was is None or again else was.status
             self._db.execute(
-                "INSERT INTO people (user_id, name, role, added_at, added_by) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, role = excluded.role",
-                [user_id, name, role.value, now, by],
+                "INSERT INTO people (user_id, name, role, added_at, added_by, status, changed_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, "
+                "role = excluded.role, status = excluded.status, version = version + 1, "
+                "changed_at = excluded.changed_at",
+                [user_id, name, role.value, now, by, status.value, now],
             )
-            self._audit.add("people.put", user_id=by, subject=user_id, name_given=name, role=role.value)
-        person = self.get(user_id)
-        assert person is not None  # noqa: S101  # written a line ago
-        return person
+            came_from = was.status.value if was is not None and was.status is not status else ""
+            self._audit.add(
+                "people.put", user_id=by, subject=user_id, name_given=name, role=role.value, came_from=came_from
+            )
+            if was is not None and not role.covers(was.role):
+                self._void(user_id)
+        return self._found(user_id)
+
+    def set_role(self, user_id: int, role: Role, *, by: int | None = None) -> Member:
+        """Give somebody who is not removed another role; a lower one voids what they have open.
+
+        Raises:
+            NoSuchPerson: not on the list.
+            NotAllowed: `by` may not do this.
+            LastOwner: this would leave nobody in charge.
+        """
+        with self._changing(by, user_id, role) as was:
+            if was is None or was.status is Status.REMOVED:
+                raise NoSuchPerson(str(user_id))
+            self._db.execute("UPDATE people SET role = ? WHERE user_id = ?", [role.value, user_id])
+            self._changed(user_id)
+            self._audit.add("people.role", user_id=by, subject=user_id, role=role.value, was=was.role.value)
+            if not role.covers(was.role):
+                self._void(user_id)
+        return self._found(user_id)
+
+    def suspend(self, user_id: int, *, by: int | None = None) -> Member:
+        """Shut somebody out for the time being.
+
+        Raises:
+            NoSuchPerson: not let in at present.
+            NotAllowed: `by` may not do this.
+            LastOwner: this would leave nobody in charge.
+        """
+        with self._changing(by, user_id, None, ends=True) as was:
+            if was is None or was.status is not Status.ACTIVE:
+                raise NoSuchPerson(str(user_id))
+            self._end(user_id, Status.SUSPENDED, by)
+        return self._found(user_id)
+
+    def resume(self, user_id: int, *, by: int | None = None) -> Member:
+        """Let somebody in again, also after a removal, with the role they had.
+
+        Raises:
+            NoSuchPerson: never let in, or let in already.
+            NotAllowed: `by` may not do this, or not give that role.
+        """
+        with self._changing(by, user_id, None) as was:
+            if was is None or was.status is Status.ACTIVE:
+                raise NoSuchPerson(str(user_id))
+            self._set_status(user_id, Status.ACTIVE)
+            self._audit.add("people.resume", user_id=by, subject=user_id, was=was.status.value, role=was.role.value)
+        return self._found(user_id)
 
     def remove(self, user_id: int, *, by: int | None = None) -> bool:
         """Shut somebody out: their next message and every button they hold meet silence. False if not there.
 
         Raises:
+            NotAllowed: `by` may not do this.
             LastOwner: this would leave nobody in charge.
         """
-        with self._db.atomic():
-            if self.get(user_id) is None:
+        with self._changing(by, user_id, None, ends=True) as was:
+            if was is None or was.status is Status.REMOVED:
                 return False
-            self._keep_an_owner(user_id, None)
-            self._db.execute("DELETE FROM people WHERE user_id = ?", [user_id])
-            self._audit.add("people.remove", user_id=by, subject=user_id)
+            self._end(user_id, Status.REMOVED, by)
         return True
 
     def welcome_owners(self, ids: Sequence[int]) -> None:
         """Whenever nobody is in charge, as at the first start, the owners named in the settings are."""
         if not self.owners():
             for user_id in ids:
-                self.put(user_id, "", Role.OWNER)
+                self.put(user_id, "", Role.OWNER, again=True)
 
-    def _keep_an_owner(self, user_id: int, role: Role | None) -> None:
-        if role is not Role.OWNER and self.owners() == [user_id]:
-            raise LastOwner(str(user_id))
+    def seen(self, user_id: int) -> None:
+        """Somebody wrote or tapped just now; written down once a minute at most."""
+        now = self._clock()
+        if user_id in self._seen and now - self._seen[user_id] < SEEN_EVERY:
+            return
+        self._seen[user_id] = now
+        self._db.execute("UPDATE people SET seen_at = ? WHERE user_id = ?", [self._now(), user_id])
+
+    # --- within a change ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _changing(
+        self, by: int | None, user_id: int, role: Role | None, *, ends: bool = False
+    ) -> Iterator[Member | None]:
+        """One transaction, begun by asking who this is and whether the change may be made at all."""
+        with self._db.atomic():
+            self._db.execute(_LOCK)
+            was = self.find(user_id)
+            self.allow(by, was, role)
+            demoted = role is not None and role is not Role.OWNER
+            if (ends or demoted) and self.owners() == [user_id]:
+                raise LastOwner(str(user_id))
+            yield was
+
+    def allow(self, by: int | None, subject: Member | None, role: Role | None = None) -> None:
+        """Refuse what this person may not do; None is whoever has this machine, and may all.
+
+        Raises:
+            NotAllowed: so it is.
+        """
+        if by is None:
+            return
+        actor = self.get(by)
+        if actor is None or not may_manage(actor, subject, role):
+            raise NotAllowed(str(by))
+
+    def _end(self, user_id: int, to: Status, by: int | None) -> None:
+        self._set_status(user_id, to)
+        what = "remove" if to is Status.REMOVED else "suspend"
+        self._audit.add(f"people.{what}", user_id=by, subject=user_id)
+        self._void(user_id)
+
+    def _set_status(self, user_id: int, to: Status) -> None:
+        self._db.execute("UPDATE people SET status = ? WHERE user_id = ?", [to.value, user_id])
+        self._changed(user_id)
+
+    def _changed(self, user_id: int) -> None:
+        self._db.execute(
+            "UPDATE people SET version = version + 1, changed_at = ? WHERE user_id = ?", [self._now(), user_id]
+        )
+
+    def _void(self, user_id: int) -> None:
+        """Every key this person holds is void from now on: a tap that is on its way finds nothing to open."""
+        now = self._now()
+        for table in ("buttons", "people_buttons"):
+            self._db.execute(f"UPDATE {table} SET used_at = ? WHERE user_id = ? AND used_at IS NULL", [now, user_id])  # noqa: S608  # our own names
+        self._db.execute("UPDATE invites SET used_at = ? WHERE made_by = ? AND used_at IS NULL", [now, user_id])
+        if self.void is not None:
+            self.void(user_id, WHY)
+
+    def _found(self, user_id: int) -> Member:
+        person = self.find(user_id)
+        assert person is not None  # noqa: S101  # written a line ago
+        return person
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="seconds")
 
 
-def _person(row: dict[str, object]) -> Person:
-    return Person(
+def _member(row: dict[str, object]) -> Member:
+    seen = row["seen_at"]
+    return Member(
         user_id=int(str(row["user_id"])),
         name=str(row["name"]),
         role=Role(str(row["role"])),
         added_at=datetime.fromisoformat(str(row["added_at"])),
+        status=Status(str(row["status"])),
+        version=int(str(row["version"])),
+        seen_at=datetime.fromisoformat(str(seen)) if seen else None,
     )

@@ -1,9 +1,9 @@
-"""The runs of the program: whether the last one ended in order, and whether this database is the one it left behind."""
+"""Runs and days: whether the last run ended in order, whether this is its database, what a day began with."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -26,7 +26,7 @@ class Start:
 
 
 class Runs:
-    """The table of runs."""
+    """The tables of runs and days."""
 
     def __init__(self, db: Database, audit: AuditLog, folder: Path, clock: Callable[[], datetime]) -> None:
         self._db = db
@@ -60,6 +60,15 @@ class Runs:
         with self._db.atomic():
             self._db.execute("UPDATE runs SET stopped_at = ? WHERE id = ?", [self._now(), self.number])
             self._audit.add("bot.stopped", run=self.number)
+
+    def worth(self, day: date) -> int | None:
+        """Won the account was worth when that day began, as far as it was looked at."""
+        row = self._db.execute("SELECT worth FROM days WHERE day = ?", [day.isoformat()]).fetchone()
+        return row[0] if row else None
+
+    def begin_day(self, day: date, worth: int) -> None:
+        """Remember it, once."""
+        self._db.execute("INSERT OR IGNORE INTO days (day, worth) VALUES (?, ?)", [day.isoformat(), worth])
 
     def _counted(self) -> int:
         try:

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import pytest
 
 from bot.chat.cards import Frame, order_card
-from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.messenger import _fit
+from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.text import _REASONS, reason, safe, toast
 from bot.orders.desk import Press
 from bot.orders.events import CancelState

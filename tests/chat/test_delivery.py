@@ -5,8 +5,8 @@ import re
 import pytest
 
 from bot.chat.cards import Frame
-from bot.chat.pushes import fill_push
 from bot.chat.digest import bundle_push
+from bot.chat.pushes import fill_push
 from bot.orders.model import State
 from tests.orders.test_model import order
 from tests.support.post import LABEL, ONE, post_office

@@ -27,6 +27,10 @@ def sample(kind: type[events.Event], now: datetime) -> events.Event:
     return {
         events.Confirmed: events.Confirmed(),
         events.Warned: events.Warned(now),
+        events.Awaits: events.Awaits(2, now, "[3]", 12, 900_000),
+        events.Deputised: events.Deputised("[3, 4]"),
+        events.Voted: events.Voted(3, "김", approve=True),
+        events.Voided: events.Voided("ROLE_LOST"),
         events.Requoted: events.Requoted(71_900, now, Decimal("1.2"), 71_100, 92_300, 101, 7, 5, 3, now, "[]"),
         events.TimedOut: events.TimedOut(),
         events.Discarded: events.Discarded(),

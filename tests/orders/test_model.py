@@ -49,9 +49,13 @@ def order(state: State = State.PROPOSED, **changes: object) -> Order:
 MOVES = {
     "Confirmed": {"proposed": "confirmed"},
     "Warned": {"proposed": "proposed"},
+    "Awaits": {"proposed": "pending"},
+    "Deputised": {"pending": "pending"},
+    "Voted": {"pending": "confirmed"},  # the sample's, which needs no other; by votes below
+    "Voided": {"proposed": "blocked", "pending": "blocked"},
     "Requoted": {"confirmed": "proposed", "waiting": "proposed"},
-    "TimedOut": {"proposed": "expired", "confirmed": "expired", "waiting": "expired"},
-    "Discarded": {"proposed": "discarded"},
+    "TimedOut": {"proposed": "expired", "pending": "expired", "confirmed": "expired", "waiting": "expired"},
+    "Discarded": {"proposed": "discarded", "pending": "discarded"},
     "Blocked": {"confirmed": "blocked", "waiting": "blocked"},
     "Submitting": {"confirmed": "submitting", "waiting": "submitting"},
     "Accepted": {"submitting": "open"},
@@ -114,7 +118,7 @@ def test_what_the_sets_of_states_mean():
     assert {State("submitting"), State("unknown")} == IN_DOUBT
     assert WORKING | IN_DOUBT | {State("absent")} == WATCHED
     assert WORKING | {State("filled"), State("cancelled"), State("replaced"), State("lapsed")} == AT_BROKER
-    assert set(State) - WATCHED - ON_ITS_WAY - {State("proposed")} == FINAL
+    assert set(State) - WATCHED - ON_ITS_WAY - {State("proposed"), State("pending")} == FINAL
 
 
 # --- what each event leaves behind ------------------------------------------------------------------------------------
@@ -123,8 +127,14 @@ NUMBER = {"order_no": "0000000007", "branch": "06010", "accepted_time": "100001"
 LEAVES = {
     "Confirmed": {},
     "Warned": {"warned": True, "expires_at": NOW},
+    "Awaits": {
+        "needed": 2, "expires_at": NOW, "asked": "[3]", "held_after": 12, "day_after": 900_000, "asked_at": LATER,
+    },
+    "Deputised": {"asked": "[3, 4]"},
+    "Voted": {"approvals": 1, "approvers": '["김"]'},
+    "Voided": {"code_word": "ROLE_LOST"},
     "Requoted": {
-        "was_quote": 71_000, "warned": False, "quote": 71_900, "quote_at": NOW, "quote_change": Decimal("1.2"),
+        "round": 2, "needed": 0, "approvals": 0, "approvers": "", "was_quote": 71_000, "warned": False, "quote": 71_900, "quote_at": NOW, "quote_change": Decimal("1.2"),
         "unit": 71_100, "reserve_unit": 92_300, "fee": 101, "tax": 7, "cash_after": 5, "sellable_after": 3,
         "expires_at": NOW, "cautions": "[]",
     },
@@ -166,7 +176,7 @@ def test_an_event_leaves_its_own_facts_and_touches_nothing_else(kind, claimed):
     after = apply(before, sample(kind, NOW), LATER)
 
     expected = asdict(before) | LEAVES[kind.__name__]
-    aside = {"state", "version", "finished_at"}
+    aside = {"state", "version", "finished_at"} | ({"fingerprint"} if kind is events.Requoted else set())
     assert {k: v for k, v in asdict(after).items() if k not in aside} == {
         k: v for k, v in expected.items() if k not in aside
     }
@@ -211,6 +221,29 @@ def test_the_end_of_an_order_is_dated_once():
     assert apply(order(State.OPEN, finished_at=NOW), CancelStep(CancelState.ASKED), LATER).finished_at == NOW
 
 
+# --- votes ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_goes_on_once_enough_have_agreed_and_ends_with_the_first_who_refuses():
+    pending = order(State.PENDING, needed=2)
+    one = apply(pending, events.Voted(3, "김", approve=True), NOW)
+    two = apply(one, events.Voted(4, "이", approve=True), NOW)
+    no = apply(one, events.Voted(4, "이", approve=False), LATER)
+
+    assert (one.state, one.approvals, one.approvers) == (State.PENDING, 1, '["김"]')
+    assert (two.state, two.approvals, two.approvers) == (State.CONFIRMED, 2, '["김", "이"]')
+    assert (no.state, no.approvals, no.approvers, no.finished_at) == (State.DENIED, 1, '["이"]', LATER)
+
+
+def test_new_figures_are_a_new_round_with_its_own_fingerprint_and_no_votes():
+    before = order(State.CONFIRMED, needed=2, approvals=2, approvers='["김", "이"]')
+
+    anew = apply(before, sample(events.Requoted, NOW), NOW)
+
+    assert (anew.round, anew.needed, anew.approvals, anew.approvers) == (2, 0, 0, "")
+    assert anew.fingerprint == anew.terms() != before.terms()
+
+
 # --- quantities -------------------------------------------------------------------------------------------------------
 
 
@@ -234,7 +267,7 @@ def test_cumulative_quantities_say_what_an_order_is(filled, cancelled, rejected,
 
     assert after.state is state
     assert (after.filled, after.filled_amount, after.cancelled) == (filled, filled * 71_000, cancelled)
-    assert after.remaining == 10 - filled - cancelled
+    assert after.remaining == 10 - filled - cancelled - rejected
 
 
 def test_more_than_all_of_it_is_all_of_it():
@@ -310,7 +343,7 @@ def test_figures_of_an_order():
 
 
 TERMS = {
-    "act": Act.REVISE, "parent": 4, "user_id": 2, "side": Side.SELL, "code": "000660", "quantity": 1,
+    "act": Act.REVISE, "parent": 4, "round": 2, "user_id": 2, "side": Side.SELL, "code": "000660", "quantity": 1,
     "kind": OrderKind.MARKET, "price": 71_100,
 }  # fmt: skip
 
@@ -333,4 +366,4 @@ def test_what_happens_to_an_order_is_none_of_its_terms():
 
 def test_an_approval_outlives_a_new_version_of_this_program():
     """The fingerprint is stored: another way to make it would stop every order that waits at that moment."""
-    assert order().terms() == "0f8cc26bc8aad7823b7c93767f51ca40"
+    assert order().terms() == "a83848335ff78f4afd94c6ec57fccaff"

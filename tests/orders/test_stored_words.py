@@ -11,12 +11,13 @@ from bot.orders.search import Attempt, Search, Witness
 from kis.krx import KST
 from kis.models import OrderKind, Side
 from kis.outcome import Outcome
+from tests.orders.test_model import order
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 WORDS = {
     State: (
-        "proposed confirmed submitting waiting unknown open partial filled cancelled replaced lapsed rejected not_sent "
-        "absent never_booked blocked expired discarded"
+        "proposed pending confirmed submitting waiting unknown open partial filled cancelled replaced lapsed rejected not_sent "
+        "absent never_booked blocked expired denied discarded"
     ),
     Outcome: "placed refused claimed throttled token misconfigured not_sent unknown",
     CancelState: "none submitting asked unknown refused",
@@ -47,3 +48,15 @@ def test_what_an_attempt_does_not_say_is_nothing():
 
 def test_a_person_of_whom_nothing_is_said_may_only_look():
     assert (Who(1, 1).role, Who(1, 1).name) == (Role.VIEWER, "")
+
+
+def test_a_ticket_knows_nothing_of_the_wire_and_nothing_unusual():
+    ticket = order()
+
+    assert not any(
+        (ticket.cautions, ticket.notes, ticket.warned, ticket.fingerprint, ticket.attempt, ticket.sent_at, ticket.day)
+    )
+    assert not any((ticket.order_no, ticket.branch, ticket.accepted_time, ticket.moved_to, ticket.claimed))
+    assert not any((ticket.filled, ticket.filled_amount, ticket.growths, ticket.cancelled, ticket.finished_at))
+    assert not any((ticket.parent, ticket.was_quote, ticket.code_word, ticket.message))
+    assert (ticket.act, ticket.link, ticket.checked, ticket.cancel) == ("new", "", "none", "none")

@@ -170,7 +170,7 @@ def test_tokens_of_buttons_are_not_kept(tmp_path, db, journal, clock):
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     assert BUTTON.token.encode() not in (tmp_path / "home" / "kisbot.db").read_bytes()
-    assert box.card_message(1) == 77
+    assert box.card_message(1, 1) == 77
 
 
 def test_the_attempt_is_written_with_the_state_that_speaks_of_it(journal):

@@ -1,0 +1,307 @@
+"""Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from filelock import FileLock, Timeout
+from telegram import Bot
+from telegram.request import HTTPXRequest
+
+from bot.anchors import Anchors
+from bot.chat.access import Guard
+from bot.chat.account import AccountView
+from bot.chat.audit import AuditView
+from bot.chat.cards import Frame
+from bot.chat.commands import Handlers
+from bot.chat.control import Control
+from bot.chat.dispatch import Dispatcher
+from bot.chat.inbox import InboxPoll
+from bot.chat.keypad import KEYPAD
+from bot.chat.limits import LimitsView
+from bot.chat.market import Market
+from bot.chat.messenger import Messenger
+from bot.chat.people import PeopleView
+from bot.chat.stepup import StepUpChat
+from bot.chat.story import StoryView
+from bot.chat.talk import Handler, Reply, Toast, outgoing
+from bot.chat.trading import Trading
+from bot.hours import Hours
+from bot.names import LiveSymbols
+from bot.notify import Notifier
+from bot.orders.brakes import Brake, Brakes
+from bot.orders.desk import Desk
+from bot.orders.lists import Lists
+from bot.orders.model import Who
+from bot.orders.press import Proof
+from bot.orders.sentry import Sentry
+from bot.orders.stepup import Deed, StepUp
+from bot.orders.watch import Watch
+from bot.settings import Settings
+from bot.store.audit import AuditLog
+from bot.store.database import claim, open_database
+from bot.store.inbox import Inbox
+from bot.store.invites import Invites
+from bot.store.journal import SqliteJournal
+from bot.store.keys import DayKeys
+from bot.store.limits import LimitBook
+from bot.store.outbox import Outbox
+from bot.store.people import People
+from bot.store.runs import Runs
+from bot.store.secrets import FactorKey, SecondFactors
+from bot.store.story import Stories
+from kis import symbols
+from kis.client import KisClient
+from kis.config import MASTER_URL, KisConfig, kst_now
+from kis.endpoints import Env, Generation
+from kis.executions import ExecutionsPoll
+
+BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0
+"""Seconds between readings of the broker's list: while something is open, in session, and otherwise."""
+
+
+class AlreadyRunning(Exception):
+    """Another copy works on the same data directory."""
+
+
+class Parts:
+    """The parts, and what they ask of one another."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = kst_now) -> None:
+        """Builds everything; opens the database and nothing else.
+
+        Raises:
+            BadDatabase: the database cannot be trusted, or is another account's.
+            AlreadyRunning: another copy holds the data directory.
+            kis.errors.Misconfigured: the KIS settings contradict each other.
+        """
+        self._settings = settings
+        self._clock = clock
+        settings.kisbot_data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = FileLock(settings.kisbot_data_dir / "kisbot.lock", timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
+        self._build_store(settings, clock)
+        self._build_desk(settings, clock)
+        self._build_chat(settings, clock)
+
+    # --- what is kept -------------------------------------------------------------------------------------------------
+
+    def _build_store(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.client = KisClient(kis_config(settings), clock=clock)
+        self.db = open_database(settings.database)
+        claim(self.db, mode=settings.mode, account=self.client.account_masked, now=clock())
+        keys = DayKeys(settings.kisbot_data_dir)
+        self.audit = AuditLog(self.db, clock, keys)
+        self.stories = Stories(self.db, key_here=keys.first_path.exists)
+        self.people = People(self.db, self.audit, clock)
+        self.inbox = Inbox(self.db, clock)
+        self.outbox = Outbox(self.db, clock)
+        groups = settings.kisbot_group_chats if settings.kisbot_group_fills else ()
+        self.journal = SqliteJournal(
+            self.db, self.audit, self.outbox, clock=clock, wake=self._wake_notifier, groups=groups
+        )
+        self.people.void = self.journal.void_person
+        self.invites = Invites(self.db, self.audit, self.people, clock)
+        self.anchors = Anchors(
+            self.db,
+            self.audit,
+            self.stories,
+            self.outbox.put,
+            clock=clock,
+            overseers=self.people.overseers,
+            wake=self._wake_notifier,
+        )
+        self.runs = Runs(self.db, self.audit, settings.kisbot_data_dir, clock)
+        self.limits = settings.limits()
+        self.limit_book = LimitBook(self.db, self.audit, self.outbox, self.limits, clock, wake=self._wake_notifier)
+        factors = SecondFactors(self.db, self.audit, FactorKey(settings.kisbot_data_dir), clock)
+        self.stepup = StepUp(factors, settings.proof_policy(), tell=self.journal.tell, overseers=self.people.overseers)
+
+    # --- what trades --------------------------------------------------------------------------------------------------
+
+    def _build_desk(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.hours = Hours(always=settings.kisbot_market_hours == "always", auctions=settings.kisbot_auctions)
+        self.brakes = Brakes(self.journal, clock=clock, overseers=self.people.overseers)
+        self.watch = Watch(
+            self.journal, self.brakes, clock=clock, day_over=self.hours.day_over, overseers=self.people.overseers
+        )
+        self.lists = Lists(self.client, self.watch)
+        self.poll = ExecutionsPoll(self.lists.read, self._interval)
+        self.desk = Desk(
+            self.client,
+            self.journal,
+            self.brakes,
+            self.hours,
+            roster=self.people,
+            resume_pause=settings.kisbot_resume_pause,
+            clock=clock,
+            limits=self.limits,
+            policy=settings.policy(),
+            limits_of=lambda user_id: self.limit_book.limits_of(user_id, clock().date()),
+            needs_proof=self._needs_proof,
+            position_percent=settings.position_percent(),
+            wake=self.poll.wake,
+            elsewhere=self.watch.elsewhere,
+            run=lambda: self.runs.number,
+        )
+
+        self.sentry = Sentry(
+            self.client,
+            self.journal,
+            self.runs,
+            self.brakes,
+            self.hours,
+            clock=clock,
+            clock_stop=self.limits.clock_stop,
+            loss_percent=settings.kisbot_day_loss_percent,
+        )
+
+    # --- what speaks --------------------------------------------------------------------------------------------------
+
+    def _build_chat(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        frame = Frame(settings.kisbot_lang, settings.mode, self.client.account_masked)
+        self.bot = telegram_bot(settings)
+        self.symbols = LiveSymbols(self._load_symbols, clock)
+        self.stepup_chat = StepUpChat(self.bot, self.stepup, frame, clock)
+        market = Market(self.client, self.symbols, frame)
+        account = AccountView(self.client, self.desk, frame, clock)
+        self.trading = Trading(self.desk, self.client, market, account, frame, self.stepup_chat.hold)
+        self.members = PeopleView(
+            self.people,
+            self.invites,
+            frame,
+            post=self._post,
+            together=self.db.atomic,
+            clock=clock,
+            username=lambda: self.bot.username,
+            requests=settings.kisbot_join_requests,
+        )
+        self.members.hold = self._hold_change
+        self.dispatcher = Dispatcher(
+            self.bot,
+            Guard(self.people.get, settings.kisbot_group_chats),
+            Handlers(self._handlers(frame, market, account), frame),
+            self.trading,
+            self.symbols,
+            post=self._post,
+            record=self.audit.add,
+            clock=clock,
+            frame=frame,
+            people=self.members,
+        )
+        self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
+        self.dispatcher.listen = self.stepup_chat.listen
+        self.inbox.for_disk = self.stepup_chat.for_disk
+        messenger = Messenger(self.bot, order=self.journal.get, card_message=self.outbox.card_message, frame=frame)
+        self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable)
+        self.inbox_poll = InboxPoll(
+            self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
+        )
+
+    def _handlers(self, frame: Frame, market: Market, account: AccountView) -> dict[str, Handler]:
+        """Who answers which command."""
+        control = Control(self.desk, frame, self._clock, self.stepup_chat.hold, self._answer)
+        limits = LimitsView(
+            self.limit_book, self.people.all, self.stepup, self.stepup_chat, self._answer, frame, self._clock
+        )
+        return {
+            "price": market.price,
+            "book": market.book,
+            "top": market.top,
+            "index": market.index,
+            "balance": account.balance,
+            "orders": account.orders,
+            "buy": self.trading.buy,
+            "sell": self.trading.sell,
+            "cancel": self.trading.cancel,
+            "revise": self.trading.revise,
+            "halt": control.halt,
+            "resume": control.resume,
+            "status": control.status,
+            "policy": control.show_policy,
+            "users": self.members.users,
+            "invite": self.members.invite,
+            "limits": limits.limits,
+            "pin": self.stepup_chat.pin,
+            "why": StoryView(self.stories, frame).why,
+            "audit": AuditView(self.stories, frame).audit,
+        }
+
+    # --- the pieces' needs --------------------------------------------------------------------------------------------
+
+    def _needs_proof(self, who: Who, proof: Proof) -> bool:
+        return self.stepup.needs(who, proof.act, proof.value, self._clock(), proof.subject)
+
+    def _hold_change(self, who: Who, act: str, token: str) -> Toast | None:
+        """A change of people may need a second factor; once it is given, the button is pressed again."""
+
+        async def again(now: Who, token: str) -> None:
+            self.members.tap(token, now)
+
+        return self.stepup_chat.hold(who, Deed.PEOPLE, token, again, token, about=act)
+
+    def _answer(self, chat_id: int, reply: Reply) -> None:
+        """Something that is no answer to an update of the moment."""
+        self._post("reply", chat_id, outgoing(reply))
+
+    def _post(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
+        self.outbox.put(kind, chat_id, data, key)
+        self.notifier.wake()
+
+    async def _load_symbols(self, day: date) -> symbols.Symbols:
+        url = self._settings.kis_master_url or MASTER_URL
+        return await symbols.load(url, self._settings.kisbot_data_dir / "master", day)
+
+    def _wake_notifier(self) -> None:
+        self.notifier.wake()
+
+    def _hold(self, why: str) -> None:
+        """Another program polls the same bot: nothing new goes out until a person has looked."""
+        if why:
+            self.brakes.pull(Brake.NEW, why)
+
+    def _interval(self) -> float:
+        if self.watch.busy():
+            return BUSY
+        return IN_SESSION if self.hours.open(self._clock()) else IDLE
+
+
+def kis_config(settings: Settings) -> KisConfig:
+    """The broker's part of the settings."""
+    return KisConfig(
+        env=Env(settings.kis_env),
+        app_key=settings.kis_app_key.get_secret_value(),
+        app_secret=settings.kis_app_secret.get_secret_value(),
+        account=settings.kis_account.get_secret_value(),
+        hts_id=settings.kis_hts_id,
+        generation=Generation(settings.kis_tr_generation),
+        min_interval=settings.kis_min_interval,
+        hashkey=settings.kis_hashkey,
+        rest_url=settings.kis_rest_url,
+        ws_url=settings.kis_ws_url,
+        master_url=settings.kis_master_url or MASTER_URL,
+        token_dir=settings.kisbot_data_dir,
+    ).within_limit()
+
+
+def telegram_bot(settings: Settings) -> Bot:
+    """The Bot API's client; no proxy variable of the environment redirects it.
+
+    Certificates are loaded only for an address that has one: a plain one on this machine does not.
+    """
+    os.environ.setdefault("PTB_TIMEDELTA", "1")  # else its RetryAfter warns each time it is raised
+    http = {"trust_env": False, "verify": settings.telegram_api_base.startswith("https:")}
+
+    def request(pool: int) -> HTTPXRequest:
+        return HTTPXRequest(connection_pool_size=pool, connect_timeout=5, read_timeout=15, httpx_kwargs=http)
+
+    return Bot(
+        settings.telegram_bot_token.get_secret_value(),
+        base_url=settings.telegram_api_base,
+        request=request(16),
+        get_updates_request=request(2),
+    )

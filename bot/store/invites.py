@@ -1,0 +1,245 @@
+"""How somebody new comes in, and how a change of the whitelist is confirmed: links, requests, single-use buttons.
+
+Of a link and of a button only the hash is kept. Strangers can make this grow by a few rows an hour and no more.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlite_utils import Database
+
+from bot.orders.membership import (
+    Change,
+    Invitation,
+    Joined,
+    LastOwner,
+    Member,
+    NotAllowed,
+    NotOurs,
+    Request,
+    Status,
+    Tapped,
+    TooMany,
+    new_invitation_token,
+)
+from bot.orders.people import Role
+from bot.orders.ports import digest, new_token
+from bot.store.audit import AuditLog
+from bot.store.people import People
+
+LASTS = timedelta(hours=24)
+"""The life of a link, and of the buttons under a request."""
+CONFIRM_WITHIN = timedelta(minutes=5)
+"""The life of the button that confirms a change."""
+ONE_STRANGER_EVERY = timedelta(days=1)
+REQUESTS_AN_HOUR = 5
+"""From all strangers together; after that there is silence."""
+OPEN_AT_MOST = 20
+"""Open invitations of one person."""
+KEEP = timedelta(days=30)
+"""What is over stays so long; the audit log has it for good."""
+
+
+class Invites:
+    """The tables of invitations, requests and buttons about people."""
+
+    def __init__(self, db: Database, audit: AuditLog, people: People, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._audit = audit
+        self._people = people
+        self._clock = clock
+
+    # --- links --------------------------------------------------------------------------------------------------------
+
+    def make(self, role: Role, name: str = "", *, by: int | None = None) -> Invitation:
+        """Make a link that lets one stranger in with this role, within a day. `by` None: whoever has this machine.
+
+        Raises:
+            NotAllowed: `by` may not let in somebody of this role.
+            TooMany: `by` has enough open ones.
+        """
+        now = self._clock()
+        made = Invitation(new_invitation_token(), role, name, now + LASTS)
+        with self._db.atomic():
+            self._tidy()
+            self._people.allow(by, None, role)
+            (open_ones,) = self._db.execute(
+                "SELECT count(*) FROM invites WHERE made_by IS ? AND used_at IS NULL AND expires_at > ?",
+                [by, _iso(now)],
+            ).fetchone()
+            if open_ones >= OPEN_AT_MOST:
+                raise TooMany(str(by))
+            self._db.execute(
+                "INSERT INTO invites (digest, role, name, made_by, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+                [digest(made.token), role.value, name, by, _iso(now), _iso(made.expires_at)],
+            )
+            self._audit.add("people.invite", user_id=by, role=role.value, name_given=name, until=_iso(made.expires_at))
+        return made
+
+    def join(self, token: str, user_id: int, name: str) -> Joined | None:
+        """Let in who brings this link; None if it is used, over or unknown, or this person was on the list before.
+
+        Whether the inviter may still let in somebody of that role is asked again now.
+        """
+        with self._db.atomic():
+            used = self._db.execute(
+                "UPDATE invites SET used_at = ?, used_by = ? WHERE digest = ? AND used_at IS NULL AND expires_at > ? "
+                "AND NOT EXISTS (SELECT 1 FROM people WHERE user_id = ?)",
+                [self._now(), user_id, digest(token), self._now(), user_id],
+            )
+            if used.rowcount != 1:
+                return None
+            row = next(self._db.query("SELECT * FROM invites WHERE digest = ?", [digest(token)]))
+            try:
+                person = self._people.put(user_id, row["name"] or name, Role(row["role"]), by=row["made_by"])
+            except NotAllowed:
+                return None
+            self._audit.add("people.join", user_id=user_id, name=person.name, role=person.role.value)
+            return Joined(person, row["made_by"] or 0)
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def request(self, user_id: int, name: str) -> Request | None:
+        """Write down that a stranger asks to be let in; None if they asked today, or too many do."""
+        now = self._clock()
+        with self._db.atomic():
+            self._tidy()
+            known = self._people.find(user_id)
+            if known is not None and known.status is not Status.REMOVED:
+                return None  # suspended: the admins know, and will say when that is over
+            (theirs,) = self._db.execute(
+                "SELECT count(*) FROM join_requests WHERE user_id = ? AND at > ?",
+                [user_id, _iso(now - ONE_STRANGER_EVERY)],
+            ).fetchone()
+            (all_of_them,) = self._db.execute(
+                "SELECT count(*) FROM join_requests WHERE at > ?", [_iso(now - timedelta(hours=1))]
+            ).fetchone()
+            if theirs or all_of_them >= REQUESTS_AN_HOUR:
+                return None
+            made = self._db.execute(
+                "INSERT INTO join_requests (user_id, name, at, state) VALUES (?, ?, ?, 'open')",
+                [user_id, name, _iso(now)],
+            )
+            self._audit.add("people.request", user_id=user_id, name=name)
+            return Request(int(made.lastrowid or 0), user_id, name, known.status if known else None)
+
+    # --- buttons ------------------------------------------------------------------------------------------------------
+
+    def button(self, act: str, subject: int, *, by: int, request: Request | None = None) -> str:
+        """Make a single-use button for one act on one person, as that person now stands; returns its token."""
+        token = new_token()
+        known = self._people.find(subject)
+        until = self._clock() + (CONFIRM_WITHIN if request is None else LASTS)
+        with self._db.atomic():
+            self._tidy()
+            self._db.execute(
+                "INSERT INTO people_buttons (digest, act, subject, version, request, user_id, expires_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    digest(token),
+                    act,
+                    subject,
+                    known.version if known else 0,
+                    request.id if request else None,
+                    by,
+                    _iso(until),
+                ],
+            )
+        return token
+
+    def press(self, token: str, by: int) -> Change:
+        """Carry out what the button says, once: the change, its audit row and all it voids, or nothing."""
+        with self._db.atomic():
+            self._db.execute("UPDATE people_buttons SET used_at = used_at WHERE 0")  # the write lock first
+            row = next(self._db.query("SELECT * FROM people_buttons WHERE digest = ?", [digest(token)]), None)
+            verdict = self._stands(row, by)
+            if row is None or verdict is not None:
+                return Change(verdict or Tapped.GONE)
+            act, subject = str(row["act"]), int(row["subject"])
+            try:
+                with self._db.atomic():
+                    person = self._carry_out(act, subject, by)
+                    self._settle(row, act, by)
+            except LastOwner:
+                return Change(Tapped.LAST_OWNER, act, subject)
+            except NotOurs:
+                return Change(Tapped.REFUSED, act, subject)
+            return Change(Tapped.DONE, act, subject, person)
+
+    def stands(self, token: str, by: int) -> Change:
+        """What a tap would come to, with nothing changed: for whoever must be asked for more first."""
+        row = next(self._db.query("SELECT * FROM people_buttons WHERE digest = ?", [digest(token)]), None)
+        verdict = self._stands(row, by)
+        if row is None or verdict is not None:
+            return Change(verdict or Tapped.GONE)
+        return Change(Tapped.DONE, str(row["act"]), int(row["subject"]))
+
+    def _stands(self, row: dict[str, Any] | None, by: int) -> Tapped | None:
+        """Why the button may not be pressed, or None."""
+        if row is None:
+            return Tapped.GONE
+        if row["user_id"] != by:
+            return Tapped.NOT_YOURS
+        if row["used_at"] is not None:
+            return Tapped.USED
+        if datetime.fromisoformat(row["expires_at"]) <= self._clock():
+            return Tapped.LATE
+        if row["request"] is not None:
+            asked = self._db.execute("SELECT state FROM join_requests WHERE id = ?", [row["request"]]).fetchone()
+            if asked != ("open",):
+                return Tapped.USED
+        known = self._people.find(int(row["subject"]))
+        return Tapped.CHANGED if (known.version if known else 0) != row["version"] else None
+
+    def _carry_out(self, act: str, subject: int, by: int) -> Member | None:
+        what, _, role = act.partition(":")
+        match what:
+            case "role":
+                return self._people.set_role(subject, Role(role), by=by)
+            case "suspend":
+                return self._people.suspend(subject, by=by)
+            case "resume":
+                return self._people.resume(subject, by=by)
+            case "remove":
+                self._people.remove(subject, by=by)
+                return self._people.find(subject)
+            case "join":
+                name = self._asked_as(subject)
+                return self._people.put(subject, name, Role(role), by=by, again=True)
+        self._people.allow(by, None)
+        self._audit.add("people.refuse", user_id=by, subject=subject)
+        return None
+
+    def _asked_as(self, subject: int) -> str:
+        (name,) = self._db.execute(
+            "SELECT name FROM join_requests WHERE user_id = ? ORDER BY id DESC LIMIT 1", [subject]
+        ).fetchone()
+        return str(name)
+
+    def _settle(self, row: dict[str, Any], act: str, by: int) -> None:
+        """The button is used up, and with a request every other button under it."""
+        if row["request"] is None:
+            self._db.execute("UPDATE people_buttons SET used_at = ? WHERE id = ?", [self._now(), row["id"]])
+            return
+        state = "refused" if act == "refuse" else "accepted"
+        self._db.execute(
+            "UPDATE join_requests SET state = ?, decided_by = ?, decided_at = ? WHERE id = ?",
+            [state, by, self._now(), row["request"]],
+        )
+        self._db.execute("UPDATE people_buttons SET used_at = ? WHERE request = ?", [self._now(), row["request"]])
+
+    # --- growth -------------------------------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """Forget what has long been over."""
+        before = _iso(self._clock() - KEEP)
+        for table, column in (("invites", "expires_at"), ("people_buttons", "expires_at"), ("join_requests", "at")):
+            self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", [before])  # noqa: S608  # our own names
+
+    def _now(self) -> str:
+        return _iso(self._clock())
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

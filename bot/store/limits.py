@@ -1,0 +1,188 @@
+"""Limits of one person or of the account that differ from the settings, each from a day on. Rows are only ever added.
+
+In force on a day is, of each limit, the newest row whose day has come. So lowering takes back a raise that waits.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlite_utils import Database
+
+from bot.orders.allowance import ACCOUNT, ITEMS, Item, Value, with_overrides
+from bot.orders.model import Who
+from bot.orders.rules import Limits, Reason
+from bot.store.audit import AuditLog
+from bot.store.outbox import Outbox
+from kis.krx import next_trading_day
+
+
+@dataclass(frozen=True)
+class Change:
+    """A limit that was set: from what to what, and from which day on it counts."""
+
+    user_id: int
+    item: Item
+    was: Value
+    now: Value
+    day: date
+    raised: bool
+
+
+@dataclass(frozen=True)
+class Override:
+    """A row that is in force, or that waits for its day. `value` None: as the settings say."""
+
+    user_id: int
+    item: Item
+    value: Value | None
+    day: date
+    by: str
+
+
+class LimitBook:
+    """The table of limits."""
+
+    def __init__(
+        self,
+        db: Database,
+        audit: AuditLog,
+        outbox: Outbox,
+        house: Limits,
+        clock: Callable[[], datetime],
+        *,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`house` are the settings' limits; `wake` is called after notices were committed."""
+        self._db = db
+        self._audit = audit
+        self._outbox = outbox
+        self._house = house
+        self._clock = clock
+        self._wake = wake
+
+    def limits_of(self, user_id: int, day: date) -> Limits:
+        """What holds for this person on that day: the settings, with the person's and the account's own."""
+        return with_overrides(self._house, {**self._in_force(ACCOUNT, day), **self._in_force(user_id, day)})
+
+    def _in_force(self, user_id: int, day: date) -> Mapping[str, Value]:
+        rows = self._db.execute(
+            "SELECT item, value, max(id) FROM limits WHERE user_id = ? AND from_day <= ? GROUP BY item",
+            [user_id, day.isoformat()],
+        )
+        found = {item: _read(item, value) for item, value, _ in rows.fetchall() if item in ITEMS}
+        return {item: value for item, value in found.items() if value is not None}
+
+    def overrides(self, user_id: int | None = None) -> list[Override]:
+        """What is in force today and what waits; of one person (0: the account), or all."""
+        today = self._clock().date().isoformat()
+        rows = self._db.query(
+            "SELECT * FROM limits AS one WHERE (? IS NULL OR user_id = ?) AND NOT EXISTS ("
+            "SELECT 1 FROM limits AS later WHERE later.user_id = one.user_id AND later.item = one.item "
+            "AND later.id > one.id AND later.from_day <= max(one.from_day, ?)) ORDER BY user_id, id",
+            [user_id, user_id, today],
+        )
+        found = [
+            Override(
+                row["user_id"],
+                ITEMS[row["item"]],
+                _read(row["item"], row["value"]),
+                date.fromisoformat(row["from_day"]),
+                row["set_by_name"],
+            )
+            for row in rows
+            if row["item"] in ITEMS
+        ]
+        return [one for one in found if one.value is not None or one.day.isoformat() > today]
+
+    def raises(self, user_id: int, item: Item, value: Value | None) -> bool:
+        """Whether this would let more through than what is in force today."""
+        return item.looser(self._meant(item, value), self._today(user_id, item))
+
+    def set(
+        self, user_id: int, name: str, item: Item, value: Value | None, *, by: Who | None, everybody: Sequence[int]
+    ) -> Change | Reason:
+        """Set a limit, or with None go back to the settings; written, told and audited at one stroke.
+
+        A raise counts from the next trading day and is told to everybody; a lower limit counts at once and is told to
+        whom it concerns. Whether `by` may is for the caller to say.
+
+        Args:
+            user_id: whose; 0 for the account.
+            name: theirs, for reading.
+            item: which limit.
+            value: the new one.
+            by: who sets it; None at the command line.
+            everybody: the chats of all who use the bot.
+        """
+        now = self._clock()
+        with self._db.atomic():
+            was = self._today(user_id, item)
+            meant = self._meant(item, value)
+            if meant == was and not self._waits(user_id, item, now.date()):
+                return Reason("LIMIT_SAME", {})
+            raised = item.looser(meant, was)
+            day = next_trading_day(now.date()) if raised else now.date()
+            change = Change(user_id, item, was, meant, day, raised)
+            written = self._db.execute(
+                "INSERT INTO limits (user_id, item, value, from_day, set_at, set_by, set_by_name) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    user_id,
+                    item.name,
+                    None if value is None else str(value),
+                    day.isoformat(),
+                    now.isoformat(timespec="milliseconds"),
+                    by.user_id if by else None,
+                    by.name if by else "CLI",
+                ],
+            )
+            self._audit.add(
+                "limits.raised" if raised else "limits.lowered",
+                user_id=by.user_id if by else None,
+                name=by.name if by else None,
+                subject=user_id,
+                item=item.name,
+                was=str(was),
+                now=str(meant),
+                day=day.isoformat(),
+            )
+            self._tell(change, name, by, everybody, written.lastrowid)
+        self._wake()
+        return change
+
+    def _tell(self, change: Change, name: str, by: Who | None, everybody: Sequence[int], row: int | None) -> None:
+        all_of_them = change.raised or change.user_id == ACCOUNT
+        concerned = everybody if all_of_them else [change.user_id, *([by.chat_id] if by else [])]
+        values = {
+            "name": name,
+            "what": change.item.name.upper(),
+            "was": change.item.shown(change.was),
+            "now": change.item.shown(change.now),
+            "day": change.day.isoformat(),
+            "by": by.name if by else "CLI",
+        }
+        code = "LIMIT_RAISED" if change.raised else "LIMIT_LOWERED"
+        for chat in dict.fromkeys(concerned):
+            self._outbox.put("limits", chat, {"code": code, "values": values}, f"limits:{row}:{chat}")
+
+    def _waits(self, user_id: int, item: Item, today: date) -> bool:
+        return any(one.item is item and one.day > today for one in self.overrides(user_id))
+
+    def _today(self, user_id: int, item: Item) -> Value:
+        """The value as set, before it is drawn down to fit its neighbours."""
+        return self._meant(item, self._in_force(user_id, self._clock().date()).get(item.name))
+
+    def _meant(self, item: Item, value: Value | None) -> Value:
+        house: Value = getattr(self._house, item.name)
+        return house if value is None else value
+
+
+def _read(item: str, value: str | None) -> Value | None:
+    """A value as this file wrote it."""
+    if value is None:
+        return None
+    if item == "market_orders":
+        return value == "True"
+    return Decimal(value) if item == "collar_deny" else int(value)

@@ -1,0 +1,68 @@
+"""Ears of their own beside an app that has none, so that a test can hand them what they are made of."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from bot.demo.run import Stage
+from bot.ears import Ears, Hearing
+from bot.orders.ports import Notice
+from bot.parts import kis_config
+from tests.bench.waiting import until
+
+DEAF: dict[str, Any] = {"kis_hts_id": ""}
+"""For `stage`: the app itself does not listen."""
+
+
+class Listening:
+    """The ears, and what they made happen."""
+
+    def __init__(self, on: Stage, ears: Ears, wakes: list[int], told: list[Notice]) -> None:
+        self.on, self.ears, self.wakes, self.told = on, ears, wakes, told
+
+    async def comes(self, state: Hearing, within: float = 3.0) -> None:
+        """Wait until they are in a state."""
+        assert await until(lambda: self.ears.state is state, within=within), self.ears.state
+
+
+@contextlib.asynccontextmanager
+async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | None = None, **options: Any):
+    """Ears at work for the app on the stage, whose readings they get; `options` are theirs."""
+    given = {"kis_hts_id": on.broker.credentials.hts_id, **(settings or {})}
+    wakes: list[int] = []
+    told: list[Notice] = []
+
+    def wake() -> None:
+        wakes.append(on.app.readings)
+        on.app.poll.wake()
+
+    def tell(notices: Any) -> None:
+        told.extend(notices)
+        on.app.journal.tell(notices)
+
+    ears = Ears(
+        kis_config(on.app._settings.model_copy(update=given)),
+        wake=wake,
+        tell=tell,
+        overseers=on.app.people.owners,
+        in_session=lambda _: True,
+        **{"clock": on.app._clock, **options},
+    )
+    note = on.app.watch.note
+
+    def noted(reading: Any) -> None:
+        note(reading)
+        ears.read(reading)
+
+    on.app.watch.note = noted  # type: ignore[method-assign]  # listened to, and passed on unchanged
+    work = asyncio.get_running_loop().create_task(ears.run())
+    at = Listening(on, ears, wakes, told)
+    try:
+        if wait:
+            await at.comes(Hearing.LISTENING)
+        yield at
+        assert not work.done() or (not work.cancelled() and work.exception() is None)
+    finally:
+        on.app.watch.note = note  # type: ignore[method-assign]
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
