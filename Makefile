@@ -8,7 +8,7 @@ endif
 READY := .venv/.ready
 ARGS ?=
 
-.PHONY: demo test check bench chaos guests fmt lock clean help
+.PHONY: demo test check bench chaos mutants guests fmt lock clean help
 
 help: ## what can be asked
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -30,6 +30,9 @@ bench: $(READY) ## speed, as ratios taken in one run
 chaos: $(READY) ## faults by the hundred, and what became of the orders
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+mutants: $(READY) ## small changes to what decides about orders, each of which the tests must notice
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 guests: $(READY) ## other KIS clients against the simulator, in an environment of their own
 	@$(BIN)/python -m tests.guests $(ARGS)
 
@@ -44,7 +47,7 @@ lock: $(READY) ## renew requirements.lock: exact versions with hashes, without t
 	@rm -f uv.lock
 
 clean: ## forget the environment and every cache
-	rm -rf .venv .venv-guests .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	rm -rf .venv .venv-guests .venv-mutants .mypy_cache .ruff_cache .hypothesis .pytest_cache
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kisbot needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'

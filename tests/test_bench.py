@@ -17,12 +17,13 @@ from tests.bench.tap_to_wire import WAYS, world
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 
 
-def _seen(states: dict[int, str], taps: dict[int, Tap], booked: Counter[int]) -> Seen:
+def _seen(states: dict[int, str], taps: dict[int, Tap], booked: Counter[int], waiting: frozenset[int] = frozenset()):
     return Seen(
         taps=taps,
         states=states,
         fresh=dict.fromkeys(taps, False),
         booked=booked,
+        waiting=waiting,
         queues=[{"orders": 1}, {"orders": 3}],
         drained={"orders": 2.0},
         shares={"bot": 0.4},
@@ -86,6 +87,12 @@ def test_a_tap_of_which_nobody_was_told_or_that_never_ended_is_lost(tap, state):
 
 def test_a_tap_that_ended_and_was_told_is_not_lost():
     assert figures_of(_seen({7: "expired"}, {7: _tap()}, Counter()))["lost"] == 0
+
+
+def test_a_tap_whose_card_still_waits_to_leave_is_not_lost_but_not_told_yet():
+    figures = figures_of(_seen({7: "expired"}, {7: _tap(told=False)}, Counter(), frozenset({7})))
+
+    assert (figures["lost"], figures["not_told_yet"]) == (0, 1)
 
 
 @pytest.mark.parametrize(("posts", "booked"), [(2, 1), (1, 2)])

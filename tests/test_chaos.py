@@ -91,7 +91,7 @@ def test_a_desk_that_sends_again_without_looking_is_caught(monkeypatch):
     monkeypatch.setattr(KisClient, "send", send)
     monkeypatch.setattr(Sender, "_shows", lambda *_: False)
 
-    found = one_world("a", 0.4, OURS, 25)
+    found = one_world("f", 0.4, OURS, 25)
 
     assert found.counts["duplicates"] > 0
     assert found.counts["second_posts"] > 0
@@ -116,11 +116,12 @@ def test_the_judge_knows_a_duplicate_a_ghost_and_a_wrong_number():
 
 
 def test_a_broken_promise_is_named_with_its_seed():
-    found = Found(counts=Counter(intents=10, duplicates=1), notes=["1:7: order 3 twice"])
+    found = Found(counts=Counter(intents=10, left=10, duplicates=1), notes=["1:7: order 3 twice"])
 
     said = faults({(OURS, 0.4): found, (RETRY, 0.4): found})
 
     assert said == [f"at 40%: 1 {MUST['duplicates']}", "    1:7: order 3 twice"]
+    assert faults({(OURS, 0.4): Found()}) == ["at 40%: no order left, and nothing was shown"]
     assert bound(Found(counts=Counter(left=3000)), "duplicates").startswith("0 in 3,000: fewer than 1.000 in 1,000")
     assert per_thousand(found, "duplicates") == 100
 

@@ -65,7 +65,7 @@ async def floor(tmp_path, monkeypatch, **config):
             overseers=tuple,
             clock=clock,
             sleep=soon,
-            in_session=lambda _: True,
+            always=True,
         )
         work = asyncio.create_task(ears.run())
         try:

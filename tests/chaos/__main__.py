@@ -1,77 +1,145 @@
-"""`make chaos`: orders under planted faults and `kill -9`, judged by the simulated broker's own ledger.
+"""`make chaos`: everything that can go wrong on the way of an order, judged by the simulated broker's own ledger.
 
-Every way for an order to go astray is played on the real desk over real sockets, beside the policy "send again up to
-three times" on the same faults. Meanwhile a bot in a process of its own is killed around taps and started again.
-The seed fixes what is asked and what goes wrong; sockets keep a timing of their own. Ends with 1 if a promise broke.
+matrix    every fault by itself, every fault of an order with every fault of the list, every death with every broker
+virtual   worlds in virtual time, a seed each, with faults at 2, 10 and 40 %; beside it two policies of the ordinary script
+kill      a bot in a process of its own, ended by `kill -9` at every point of an order's way
+stateful  stories told by Hypothesis, invariants checked after every step
+
+Ends with 1 if a promise broke.
 """
 
 import argparse
-import asyncio
 import json
 import multiprocessing
+import os
 import sys
 import time
-from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from tests.bench.report import footing, machine
-from tests.chaos.cases import CASES, Case
-from tests.chaos.desk_run import desk_run
-from tests.chaos.kill_run import MOST_KILLS, kill_apart
-from tests.chaos.naive import naive_run
-from tests.chaos.report import Played, as_json, desk_table, faults, kill_table, quiet, summary
+from tests.chaos import kill_judge, matrix, stateful
+from tests.chaos.chart import chart
+from tests.chaos.listening import listen
+from tests.chaos.report import Results, as_json, commit, details, fault_table, faults, per_thousand, table
+from tests.chaos.virtual_run import LOOK, OURS, POLICIES, RETRY, Found, Job, play, quick
 
-ROUNDS, KILLS = 8, 50
-QUICK_ROUNDS, QUICK_KILLS = 1, 8
+PARTS = ("matrix", "virtual", "kill", "stateful")
+WORLDS = {0.02: 1_000, 0.10: 500, 0.40: 180}
+"""Worlds by the share of requests that meet a fault: 100,800 wishes in all."""
+QUICK_WORLDS = 12
+STORIES, QUICK_STORIES = 400, 40
+BATCH = 4
+PUBLISHED = Path(__file__).parents[2] / "docs"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="a few orders of each kind, in less than a minute")
-    parser.add_argument("--rounds", type=int, help=f"rounds of three orders for each fault (usually {ROUNDS})")
-    parser.add_argument(
-        "--kills", type=int, help=f"how often to kill, {MOST_KILLS} at most (usually {KILLS}; 0: not at all)"
-    )
-    parser.add_argument("--only", metavar="TEXT", help="faults whose name holds this")
+    parser.add_argument("--quick", action="store_true", help="a few worlds at each rate, in about a minute")
+    parser.add_argument("--worlds", type=int, help=f"worlds at each rate (usually {WORLDS})")
+    parser.add_argument("--world", type=int, help="only the world of this number")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part")
+    parser.add_argument("--policy", metavar="TEXT", help="virtual: policies whose name holds this")
+    parser.add_argument("--rate", type=float, action="append", help="share of requests that meet a fault")
+    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every count here")
+    parser.add_argument("--publish", action="store_true", help="renew docs/chaos.json and docs/chaos.svg")
     args = parser.parse_args()
-    rounds = args.rounds or (QUICK_ROUNDS if args.quick else ROUNDS)
-    kills = min((QUICK_KILLS if args.quick else KILLS) if args.kills is None else args.kills, MOST_KILLS)
-    cases = [case for case in CASES if args.only is None or args.only in case.name]
-    quiet()
     began, where = time.monotonic(), machine()
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as beside:
-        killing = beside.submit(kill_apart, kills, args.seed) if kills else None
-        played = asyncio.run(_play(cases, rounds, args.seed))
-        killed = killing.result() if killing else None
-    sys.stdout.write(_text(played, killed, args.seed, f"{time.monotonic() - began:.0f} s, {footing(where)}"))
+    said, wrong, written = [], [], {"seed": args.seed, "commit": commit(), "machine": where}
+    for part in args.only or PARTS:
+        text, broken, found = {"matrix": _matrix, "virtual": _virtual, "kill": _kill, "stateful": _stateful}[part](args)
+        said.append(text)
+        wrong += [f"{part}: {one}" for one in broken]
+        written[part] = found
+    verdict = "\n".join(f"BROKEN  {one}" for one in wrong) or "every promise was kept"
+    foot = f"seed {args.seed}, {time.monotonic() - began:.0f} s, {footing(where)}"
+    sys.stdout.write("\n\n".join([*said, f"{verdict}\n{foot}\n"]))
+    text = json.dumps(written, ensure_ascii=False, indent=1) + "\n"
     if args.json:
-        text = json.dumps(as_json(args.seed, where, played, killed), ensure_ascii=False, indent=1)
-        args.json.write_text(text + "\n", encoding="utf-8")
-    sys.exit(bool(faults(played, killed)))
+        args.json.write_text(text, encoding="utf-8")
+    if args.publish:
+        (PUBLISHED / "chaos.json").write_text(text, encoding="utf-8")
+        (PUBLISHED / "chaos.svg").write_text(
+            drawn(written["virtual"]["duplicates per 1000"], f"{written['commit']}, {foot}"), encoding="utf-8"
+        )
+    sys.exit(bool(wrong))
 
 
-async def _play(cases: list[Case], rounds: int, seed: int) -> list[Played]:
-    played = []
-    for n, case in enumerate(cases, 1):
-        sys.stderr.write(f"[{n}/{len(cases)}] {case.name}\n")
-        played.append(Played(case, await desk_run(case, rounds, seed), await naive_run(case, rounds, seed)))
-    return played
+Part = tuple[str, list[str], dict[str, Any]]
+"""What a part says, what it found broken, and its figures."""
 
 
-def _text(played: list[Played], killed: Counter[str] | None, seed: int, footer: str) -> str:
-    parts = [desk_table(played)] if played else []
-    if killed is not None:
-        parts.append(kill_table(killed))
-    wrong = faults(played, killed)
-    judged = killed is not None or any(not one.case.known_limit for one in played)
-    verdict = "\n".join(f"BROKEN  {one}" for one in wrong) or (
-        "every promise was kept" if judged else "nothing was judged"
+def _matrix(_: argparse.Namespace) -> Part:
+    listen()
+    counts, broken = matrix.run()
+    return f"matrix: {counts['cases']} cases, {counts['broken']} broken", broken, dict(counts)
+
+
+def _virtual(args: argparse.Namespace) -> Part:
+    policies = [name for name in POLICIES if args.policy is None or args.policy in name]
+    results: dict[tuple[str, float], Found] = {}
+    for rate in args.rate or WORLDS:
+        count = args.worlds or (QUICK_WORLDS if args.quick else WORLDS.get(rate, QUICK_WORLDS))
+        numbers = range(count) if args.world is None else range(args.world, args.world + 1)
+        results |= played(policies, (rate,), [f"{args.seed}:{n}" for n in numbers], args.processes)
+    found = as_json(results, seed=args.seed, worlds=sum(one.counts["worlds"] for one in results.values()), machine={})
+    found["duplicates per 1000"] = {
+        f"{rate:.0%} of requests fail": {name: per_thousand(results[name, rate], "duplicates") for name in policies}
+        for rate in sorted({rate for _, rate in results})
+    }
+    return "\n\n".join([table(results), details(results), fault_table(results)]), faults(results), found
+
+
+def _kill(args: argparse.Namespace) -> Part:
+    counts = kill_judge.run(
+        kill_judge.QUICK_KILLS if args.quick else kill_judge.KILLS, args.seed, processes=args.processes
     )
-    parts.append(f"seed {seed}: {summary(played, killed)}\n{verdict}\n{footer}")
-    return "\n\n".join(parts) + "\n"
+    broken = [f"{counts[name]} {name}" for name in kill_judge.MUST if counts[name]]
+    shown = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return f"kill -9: {shown}", broken, dict(counts)
+
+
+def _stateful(args: argparse.Namespace) -> Part:
+    stories = QUICK_STORIES if args.quick else STORIES
+    listen()
+    try:
+        stateful.run(stories, 50)
+    except AssertionError as error:
+        return f"stateful: {stories} stories", [str(error)], {"stories": stories}
+    return f"stateful: {stories} stories of up to 50 steps, nothing broken", [], {"stories": stories}
+
+
+def played(policies: list[str], rates: tuple[float, ...], seeds: list[str], processes: int) -> Results:
+    """Every world under every policy, in so many processes."""
+    results = {(policy, rate): Found() for rate in rates for policy in policies}
+    jobs = [(policy, rate, seeds[n : n + BATCH]) for n in range(0, len(seeds), BATCH) for policy, rate in results]
+    if processes == 1:
+        quick()
+        finished: Iterator[Found] = map(play, jobs)
+        _gather(results, jobs, finished)
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=quick) as pool:
+            _gather(results, jobs, pool.map(play, jobs))
+    return results
+
+
+def _gather(results: Results, jobs: list[Job], finished: Iterator[Found]) -> None:
+    for n, ((policy, rate, _), found) in enumerate(zip(jobs, finished, strict=True), 1):
+        results[policy, rate].add(found)
+        if sys.stderr.isatty() or n % 100 == 0:
+            sys.stderr.write(f"\r[{n}/{len(jobs)}] ")
+
+
+def drawn(figures: dict[str, dict[str, float]], footer: str) -> str:
+    """The chart of duplicates."""
+    names = (OURS, LOOK, RETRY)
+    groups = {title: [by_name[name] for name in names] for title, by_name in figures.items()}
+    return chart("Orders bought or sold twice, per 1,000", groups, names, footer)
 
 
 if __name__ == "__main__":

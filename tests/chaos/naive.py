@@ -1,90 +1,115 @@
-"""The policy of the ordinary script, for comparison: on a network or server error send again, three times at most."""
+"""Two policies of the ordinary script, for comparison, upon the same client, wire and wishes.
+
+Both are never killed and ask before every order for nothing, which flatters them.
+"""
 
 import asyncio
-import tempfile
-from collections import Counter
-from pathlib import Path
 
-from kis.client import KisClient
-from kis.config import KisConfig
-from kis.endpoints import Env
-from kis.errors import KisError, Throttled, TokenRejected, Unavailable, Unknown
-from kis.models import OrderKind
-from kis.models import Side as OurSide
-from kis.sim import Simulator
-from kis.sim.orders import HTS_CHANNEL, Kind
-from tests.chaos.cases import Case, Intent, limit_price, plan
-from tests.chaos.clock import HandClock
-from tests.chaos.desk_run import patience, world
-from tests.chaos.verdict import Outcome, Told, judged, orders_between
+from kis.errors import KisError, NotSent, Refused, Throttled, TokenRejected, Unavailable, Unknown
+from kis.models import OrderKind, OrderReport, Side
+from kis.sim.orders import Kind
+from tests.chaos.verdict import End, Told
+from tests.chaos.wishes import Wish
+from tests.chaos.world import World
 
 RETRIES = 3
-TRIED_AGAIN = (Unknown, Unavailable, Throttled, TokenRejected)
+PAUSE = 1.0
+TRIED_AGAIN = (Unknown, Unavailable, Throttled, TokenRejected, NotSent)
+"""Network and server errors, and what KIS itself says will pass."""
 
 
-async def naive_run(case: Case, rounds: int, seed: int) -> Counter[str]:
-    """The same case, the same orders and the same broker, with the other policy."""
-    clock = HandClock()
-    broker, pool = world(clock)
-    sent: list[tuple[Outcome, int]] = []
-    with tempfile.TemporaryDirectory(prefix="kisbot-chaos-") as home, patience(case.read_timeout):
-        async with broker.serve() as url, KisClient(_config(broker, url, Path(home)), clock=clock) as kis:
-            for intents in plan(case, rounds, pool, f"{seed}:{case.name}"):
-                for intent in intents:
-                    clock.push(62)
-                    await kis.price(intent.code)
-                    clock.push(62)  # a token is issued once a minute, and the one in use is older than that
-                    sent.append(await _one(kis, broker, case, intent))
-                await asyncio.sleep(case.settles)
-    for n, (outcome, first) in enumerate(sent):
-        later = [other for one, other in sent[n + 1 :] if one.code == outcome.code]
-        last = later[0] if later else len(broker.exchange.orders)
-        outcome.ours = orders_between(broker.exchange, outcome.code, first, last)
-    return judged(outcome for outcome, _ in sent)
+class RetryThree:
+    """On a network or server error send again, three times at most."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._kis = world.client()
+        self._ends: dict[int, End] = {}
+
+    async def begin(self) -> None:
+        """Nothing to get ready."""
+
+    async def order(self, wish: Wish) -> None:
+        await asyncio.sleep(wish.think)
+        for _ in range(1 + RETRIES):
+            try:
+                placed = await self._kis.place(
+                    Side(wish.side.value), wish.code, wish.quantity, price=wish.price or None, kind=kind_of(wish)
+                )
+            except TRIED_AGAIN:
+                await asyncio.sleep(PAUSE)
+                if (seen := await self._seen(wish)) is not None:
+                    self._ends[wish.number] = End(Told.PLACED, seen, "seen")
+                    return
+                continue
+            except Refused:
+                self._ends[wish.number] = End(Told.NOT_PLACED, "", "refused")
+                return
+            self._ends[wish.number] = End(Told.PLACED, placed.order_no, "direct")
+            return
+        self._ends[wish.number] = End(Told.NOT_PLACED, "", "gave up")
+
+    async def _seen(self, wish: Wish) -> str | None:
+        """The number of an order that is there already; this policy does not look."""
+        return None
+
+    async def cancel(self, wish: Wish) -> None:
+        end = self._ends.get(wish.number)
+        if end is None or end.told is not Told.PLACED:
+            return
+        for _ in range(1 + RETRIES):
+            try:
+                await self._kis.cancel(end.order_no, kind=kind_of(wish))
+            except TRIED_AGAIN:
+                await asyncio.sleep(PAUSE)
+            except KisError:
+                return
+            else:
+                return
+
+    async def revise(self, wish: Wish) -> None:
+        end = self._ends.get(wish.number)
+        if end is None or end.told is not Told.PLACED:
+            return
+        for _ in range(1 + RETRIES):
+            try:
+                await self._kis.revise(end.order_no, price=wish.revised, kind=kind_of(wish))
+            except TRIED_AGAIN:
+                await asyncio.sleep(PAUSE)
+            except KisError:
+                return
+            else:
+                return
+
+    async def kill(self) -> None:
+        """It has no memory to start again with: it is spared."""
+
+    async def settle(self) -> None:
+        """It believes what it was told at once."""
+
+    def end(self, wish: Wish) -> End | None:
+        return self._ends.get(wish.number)
 
 
-def _config(broker: Simulator, url: str, home: Path) -> KisConfig:
-    customer = broker.credentials
-    return KisConfig(
-        env=Env.REAL,
-        app_key=customer.app_key,
-        app_secret=customer.app_secret,
-        account=customer.account,
-        min_interval=0,
-        rest_url=url,
-        token_dir=home,
-    )
+class LookOnce(RetryThree):
+    """On such an error look into the list once; what is not seen there is sent again."""
 
-
-async def _one(kis: KisClient, broker: Simulator, case: Case, intent: Intent) -> tuple[Outcome, int]:
-    price = limit_price(broker.exchange, intent)
-    first = len(broker.exchange.orders)
-    if intent.strike:
-        case.plant(broker.faults, intent.options, times=intent.strike)
-    told, number = await _send(kis, intent, price)
-    broker.faults.clear()
-    if intent.stranger > 0:
-        broker.exchange.submit(intent.side, intent.code, intent.kind, intent.quantity, price, channel=HTS_CHANNEL)
-    outcome = Outcome(
-        code=intent.code,
-        side=intent.side,
-        kind=intent.kind,
-        quantity=intent.quantity,
-        price=price,
-        told=told,
-        order_no=number,
-    )
-    return outcome, first
-
-
-async def _send(kis: KisClient, intent: Intent, price: int) -> tuple[Told, str]:
-    kind = OrderKind.MARKET if intent.kind is Kind.MARKET else OrderKind.LIMIT
-    for _ in range(1 + RETRIES):
+    async def _seen(self, wish: Wish) -> str | None:
         try:
-            placed = await kis.place(OurSide(intent.side), intent.code, intent.quantity, price=price or None, kind=kind)
-        except TRIED_AGAIN:
-            continue
+            rows = await self._kis.executions(code=wish.code)
         except KisError:
-            break
-        return Told.PLACED, placed.order_no
-    return Told.NOT_PLACED, ""
+            return None
+        known = {end.order_no for end in self._ends.values()}
+        found = [row.order_no for row in rows if row.order_no not in known and _same(row, wish)]
+        return found[-1] if found else None
+
+
+def kind_of(wish: Wish) -> OrderKind:
+    """The client's word for the kind."""
+    return OrderKind.MARKET if wish.kind is Kind.MARKET else OrderKind.LIMIT
+
+
+def _same(row: OrderReport, wish: Wish) -> bool:
+    terms = (row.code, row.side.value, row.quantity, row.kind)
+    wanted = (wish.code, wish.side.value, wish.quantity, kind_of(wish))
+    return not row.is_revision and terms == wanted and (not wish.price or row.price == wish.price)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from kis.sim.exchange import Exchange
-from kis.sim.orders import API_CHANNEL, Action, Kind, Order, Side
+from kis.sim.orders import Order
 
 
 class Told(StrEnum):
@@ -21,67 +20,74 @@ class Told(StrEnum):
 MUST = {
     "duplicates": "intents with more than one order at the broker",
     "ghosts": "told not placed, yet the broker has it",
-    "wrong": "told placed, yet the broker has no such order of ours",
-    "hasty": "told that the broker has no trace of it, though it was booked while there was still time",
+    "wrong": "told placed, yet the order named is not the one that was sent",
     "untold": "shares filled at the broker and not told, or told twice",
-    "unmarked_repeats": "fills told twice without saying that it may be a repeat",
-    "let_through": "second orders taken for a stock still in doubt",
-    "adrift": "taps that ended in no known state",
+    "lost_notices": "orders with fills of which no notice was queued",
+    "repeated_notices": "growths of an order told more than once",
+    "adrift": "taps that ended in no known state, and nobody was asked",
+    "second_posts": "orders sent again although the first try may have been carried out",
+    "too_many_posts": "orders sent more than four times",
+    "unwritten_posts": "orders that left without being written down first",
+    "faults": "faults of the program itself",
+    "broken": "invariants broken at the end of a world",
 }
 """What must be 0."""
 
 
 @dataclass
-class Outcome:
-    """One intent at its end."""
+class End:
+    """What the policy says became of a wish.
 
-    code: str
-    side: Side
-    kind: Kind
-    quantity: int
-    price: int
+    Attributes:
+        how: the way the end was come to: direct, matched, late, absent, refused ...
+        told_shares: shares of it the person was told were filled; None where nobody is told of fills.
+        asked: whether a person was asked to decide.
+        unsure: seconds it took to make sure, where the answer had not settled it.
+    """
+
     told: Told
     order_no: str = ""
     how: str = ""
-    """How the end was come to: direct, matched, late, absent, refused ..."""
     told_shares: int | None = None
+    asked: bool = False
+    unsure: float | None = None
+
+
+@dataclass
+class Outcome:
+    """One wish at its end.
+
+    Attributes:
+        ours: what the broker booked for it.
+    """
+
+    end: End
     ours: list[Order] = field(default_factory=list)
-    """What the broker holds of it."""
-
-
-def orders_between(exchange: Exchange, code: str, first: int, last: int) -> list[Order]:
-    """New orders of a stock that came over the API while nobody but one intent could have sent any."""
-    return [
-        order
-        for order in exchange.orders[first:last]
-        if order.code == code and order.channel == API_CHANNEL and order.action is Action.NEW
-    ]
 
 
 def judged(outcomes: Iterable[Outcome]) -> Counter[str]:
     """Counts of what was broken, by the names of MUST, beside what was had."""
     found: Counter[str] = Counter()
     for one in outcomes:
+        end, ours = one.end, one.ours
         found["intents"] += 1
-        found["at_broker"] += len(one.ours)
-        found["duplicates"] += len(one.ours) > 1
-        found["ghosts"] += one.told is Told.NOT_PLACED and bool(one.ours)
-        found["wrong"] += one.told is Told.PLACED and not any(_is_it(one, order) for order in one.ours)
-        found["in_doubt"] += one.told is Told.IN_DOUBT
-        found[one.how] += 1
-        if one.told_shares is not None and one.told is Told.PLACED:
-            found["untold"] += one.told_shares != sum(order.filled for order in one.ours)
+        found["at_broker"] += len(ours)
+        found["duplicates"] += len(ours) > 1
+        found["surplus"] += max(0, len(ours) - 1)
+        found["ghosts"] += end.told is Told.NOT_PLACED and bool(ours)
+        found["wrong"] += end.told is Told.PLACED and end.order_no not in {order.number for order in ours}
+        found["in_doubt"] += end.told is Told.IN_DOUBT
+        found["asked"] += end.asked
+        found[f"end: {end.how}"] += 1
+        if end.told_shares is not None and end.told is Told.PLACED:
+            filled = sum(order.filled for order in ours if order.number == end.order_no)
+            found["untold"] += abs(end.told_shares - filled)
     return found
 
 
 def broken(found: Counter[str]) -> list[str]:
     """The promises that were not kept."""
     return [f"{found[name]} {words}" for name, words in MUST.items() if found[name]]
-
-
-def _is_it(one: Outcome, order: Order) -> bool:
-    same = (order.side, order.kind, order.quantity) == (one.side, one.kind, one.quantity)
-    return same and order.number == one.order_no and (one.kind is Kind.MARKET or order.price == one.price)
 
 
 def as_plain(found: Counter[str]) -> dict[str, Any]:

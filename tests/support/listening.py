@@ -45,7 +45,7 @@ async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | 
         wake=wake,
         tell=tell,
         overseers=on.app.people.owners,
-        in_session=lambda _: True,
+        always=True,
         **{"clock": on.app._clock, **options},
     )
     note = on.app.watch.note

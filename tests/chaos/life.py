@@ -1,0 +1,193 @@
+"""One life of the bot in virtual time: the real desk, watch, poll, journal and client, put together as `bot.app` does.
+
+Telegram alone is left out: what people are told is read off the outbox. A life can end at any moment, as by `kill -9`:
+everything it was doing stops where it stands, and what it tries to write after that reaches nothing.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import sqlite3
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from sqlite_utils import Database
+
+from bot.hours import Hours
+from bot.orders.brakes import Brake, Brakes
+from bot.orders.desk import Desk
+from bot.orders.lists import Lists, Reading
+from bot.orders.rules import Limits
+from bot.orders.watch import Watch
+from bot.store.audit import AuditLog
+from bot.store.journal import SqliteJournal
+from bot.store.migrations import MIGRATIONS
+from bot.store.outbox import Outbox
+from bot.store.runs import Runs
+from kis.errors import KisError
+from kis.executions import ExecutionsPoll
+from tests.chaos.listening import HEARD
+from tests.chaos.world import RICH, World
+
+OWNER_CHAT = 1001
+BUSY, IN_SESSION = 3.0, 15.0
+SWEEP = 2.0
+NO_LIMIT = 10**18
+LIMITS = Limits(
+    max_quantity=10**6,
+    soft_value=NO_LIMIT,
+    max_value=RICH,
+    day_value_user=NO_LIMIT,
+    day_value_account=NO_LIMIT,
+    day_orders_user=0,
+    orders_per_minute=0,
+    cool_off_rejects=0,
+)
+"""What is under test is what becomes of orders: the house's money limits are out of the way."""
+
+T = TypeVar("T")
+_LIFE: contextvars.ContextVar["Life | None"] = contextvars.ContextVar("life", default=None)
+
+
+class Died(Exception):
+    """The bot is gone before it answered."""
+
+
+class _Grave:
+    """What a dead bot has in place of its database."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Died(name)
+
+
+def belonging(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], **how: Any) -> asyncio.Task[T]:
+    """A task factory: whatever a life starts is a part of it, and dies with it."""
+    task = asyncio.Task(coro, loop=loop, **how)
+    life = _LIFE.get()
+    if life is not None:
+        life.tasks.add(task)
+        task.add_done_callback(life.tasks.discard)
+    return task
+
+
+def outside() -> contextvars.Context:
+    """The present context, for tasks that belong to no life."""
+    context = contextvars.copy_context()
+    context.run(_LIFE.set, None)
+    return context
+
+
+_SCHEMA: list[sqlite3.Connection] = []
+
+
+def database() -> sqlite3.Connection:
+    """A new database in memory, of the newest schema."""
+    if not _SCHEMA:
+        blank = sqlite3.connect(":memory:", isolation_level=None)
+        MIGRATIONS.apply(Database(blank, execute_plugins=False))
+        _SCHEMA.append(blank)
+    made = sqlite3.connect(":memory:", isolation_level=None)
+    _SCHEMA[0].backup(made)
+    made.execute("PRAGMA foreign_keys=ON")
+    return made
+
+
+class Life:
+    """From a start to a death."""
+
+    def __init__(self, world: World, connection: sqlite3.Connection) -> None:
+        clock = world.clock
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.dead = False
+        self.db = Database(connection, execute_plugins=False)
+        self.audit = AuditLog(self.db, clock)
+        self.outbox = Outbox(self.db, clock)
+        self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock)
+        self.runs = Runs(self.db, self.audit, world.home, clock)
+        self.brakes = Brakes(self.journal, clock=clock, overseers=lambda: [OWNER_CHAT])
+        hours = Hours(always=True)
+        self.watch = Watch(
+            self.journal, self.brakes, clock=clock, day_over=hours.day_over, overseers=lambda: [OWNER_CHAT]
+        )
+        self.client = world.client()
+        self.lists = Lists(self.client, self.watch)
+        self.poll: ExecutionsPoll[list[Reading]] = ExecutionsPoll(self.lists.read, self._interval)
+        self.desk = Desk(
+            self.client,
+            self.journal,
+            self.brakes,
+            hours,
+            clock=clock,
+            limits=LIMITS,
+            wake=self.poll.wake,
+            elsewhere=self.watch.elsewhere,
+            run=lambda: self.runs.number,
+        )
+        self.readings = 0
+
+    def begin(self) -> None:
+        """Recover, then work, as `App` does."""
+        self.start(self._run())
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Have the bot do something; it stops when the bot dies."""
+        context = contextvars.copy_context()
+        context.run(_LIFE.set, self)
+        return context.run(asyncio.get_running_loop().create_task, work)
+
+    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have it done and wait for the answer.
+
+        Raises:
+            Died: there is none.
+        """
+        if self.dead:
+            work.close()
+            raise Died
+        task = self.start(work)
+        await asyncio.wait([task])
+        if task.cancelled() or self.dead:
+            raise Died
+        return task.result()
+
+    async def end(self) -> None:
+        """Die at once."""
+        self.dead = True
+        self.db.conn = _Grave()  # type: ignore[assignment]
+        left = list(self.tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _run(self) -> None:
+        start = self.runs.begin("chaos")
+        if start.restored:
+            self.brakes.pull(Brake.NEW, "RESTORED")
+        elif start.unclean:
+            self.brakes.pull(Brake.BUYS, "UNCLEAN_STOP")
+        self.desk.recover()
+        with contextlib.suppress(KisError):
+            await self._note(await self.lists.read())
+        await asyncio.gather(self.poll.run(self._note, self._nothing, self._nothing), self._sweep())
+
+    async def _note(self, readings: list[Reading]) -> None:
+        for reading in readings:
+            try:
+                self.watch.note(reading)
+            except Exception as fault:  # noqa: BLE001  # as in the bot, where it must not end the watch
+                HEARD.append(f"a reading could not be taken in ({type(fault).__name__}: {fault})")
+        self.readings += 1
+        if self.desk.situation.recovering and not self.watch.unresolved():
+            self.desk.situation.recovering = False
+
+    async def _nothing(self, *_: object) -> None:
+        """What `App` writes to its log here is not of interest."""
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            self.desk.expire()
+            self.watch.remind()
+
+    def _interval(self) -> float:
+        return BUSY if self.watch.busy() else IN_SESSION
