@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -17,9 +17,10 @@ from bot.heard import Counts, Heard, Unseen
 from bot.orders.lists import Reading
 from bot.orders.ports import Notice
 from bot.tape import LiveStream, OnGap, OnHeard, OnTrade, Tape, Watching
-from kis.config import KisConfig, kst_now
-from kis.errors import KisError
-from kis.stream import FillNotice, Gap
+from kis import krx
+from kis.config import KisConfig, is_loopback, kst_now
+from kis.errors import KisError, Misconfigured
+from kis.stream import Event, FillNotice, Gap
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,8 @@ class Ears:
         overseers: Callable[[], Iterable[int]],
         clock: Callable[[], datetime] = kst_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        **stream: Any,
+        silence: float = 90.0,
+        always: bool = False,
     ) -> None:
         """Connects to nothing yet.
 
@@ -61,7 +63,8 @@ class Ears:
             overseers: chats told of a fill that the list does not show.
             clock: the present moment in KST.
             sleep: waits between attempts to connect.
-            stream: more for `KisStream`: `silence`, `in_session`, `rng`.
+            silence: seconds without a frame after which a connection counts as dead, in session.
+            always: the broker has no hours, as a simulated one.
         """
         self._config = config
         self._wake = wake
@@ -69,7 +72,8 @@ class Ears:
         self._overseers = overseers
         self._clock = clock
         self._sleep = sleep
-        self._options = stream
+        self._silence = silence
+        self._always = always
         self._stream: LiveStream | None = None
         self._since: datetime | None = None
         self._away_since: datetime | None = clock()
@@ -155,7 +159,7 @@ class Ears:
     async def _listen(self) -> None:
         """One stream to its end, which comes only where waiting does not help."""
         try:
-            async with LiveStream(self._config, clock=self._clock, sleep=self._sleep, **self._options) as stream:
+            async with self._opened() as stream:
                 events = stream.events(fill_notices=True)  # first of all, so that there is always room for it
                 self._stream = stream
                 self._tape.open(stream)
@@ -170,7 +174,19 @@ class Ears:
             self._stream = None
             self._mark()
 
-    def _take(self, event: object) -> None:
+    def _opened(self) -> LiveStream:
+        at_home = is_loopback(urlsplit(self._config.rest).hostname or "")
+        if at_home and not self._config.ws_url:  # a simulated account has no business at KIS's own websocket
+            raise Misconfigured("KIS_WS_URL is not set, and KIS_REST_URL is this machine", setting="KIS_WS_URL")
+        return LiveStream(
+            self._config,
+            clock=self._clock,
+            sleep=self._sleep,
+            silence=self._silence,
+            in_session=lambda now: self._always or krx.session_at(now) is not krx.Session.CLOSED,
+        )
+
+    def _take(self, event: Event) -> None:
         self._rouse()
         with self._harmless():
             if isinstance(event, FillNotice):

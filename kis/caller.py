@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kis.endpoints import Endpoint, Env
+    from kis.models import OrderReport
     from kis.session import Transport
 
 _T = TypeVar("_T")
@@ -48,6 +49,7 @@ class Caller:
         """
         chance = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._config = config
+        self._read_rows: dict[tuple[Any, ...], OrderReport] = {}
         self._clock = clock
         self._requests = Requests(config)
         self._session = Session(config, clock=clock, sleep=sleep, rng=chance, transport=transport)

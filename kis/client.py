@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from calendar import monthrange
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kis import endpoints as api
 from kis.caller import all_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["KisClient", "KisConfig", "kst_now"]
 
 _RECENT_MONTHS = 3
+_MOST_ROWS = 4_000  # remembered as values, some 8 MB at worst
 
 
 class KisClient(Quotations):
@@ -114,10 +115,23 @@ class KisClient(Quotations):
 
     async def _reports(self, endpoint: Endpoint, params: Params, first: date, last: date) -> tuple[OrderReport, ...]:
         pages = await self._session.pages(endpoint, params, "output1")
-        reports = self._parsed(endpoint, all_of, OrderReport, {"output1": pages.rows}, "output1")
+        reports = self._parsed(endpoint, self._known_or_new, pages.rows)
         if not all(first <= report.day <= last for report in reports):
             raise self._bad(endpoint, "the list holds days not asked for")
         return reports
+
+    def _known_or_new(self, rows: list[dict[str, Any]]) -> tuple[OrderReport, ...]:
+        """Rows as values: a list that is read every few seconds is the same but for a row or two."""
+        if len(self._read_rows) > _MOST_ROWS:
+            self._read_rows.clear()
+        found = []
+        for row in rows:
+            key = tuple(row.items())
+            report = self._read_rows.get(key)
+            if report is None:
+                report = self._read_rows[key] = OrderReport.model_validate(row)
+            found.append(report)
+        return tuple(found)
 
     async def open_orders(self) -> tuple[OpenOrder, ...]:
         """The orders that can still be changed. Not offered on paper, where `executions` must do."""

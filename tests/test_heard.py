@@ -196,7 +196,7 @@ def test_a_fill_that_clean_readings_do_not_show_is_told_once_and_corrected_once(
     assert (day.missed, day.found) == ((0, 1), [])
     day.passes(60, 5)
     assert [(one.told, one.shown) for one in day.found] == [(5, 5)]
-    assert len(day.missing) == 1
+    assert (len(day.missing), day.missed) == (1, (0, 1))
 
 
 def test_more_fills_of_an_order_in_doubt_are_counted_and_not_told_again(day):

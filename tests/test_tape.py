@@ -214,9 +214,12 @@ async def test_where_kis_has_room_for_fewer_no_more_are_tried(tmp_path, monkeypa
         watching = at.ears.watch_trades(at.codes[:20], lambda _: None)
         await at.comes(lambda: len(watching.heard) == 5)
         await asyncio.sleep(0.2)
-        received = len(at.sim.sockets.sessions[0].received)
-        await asyncio.sleep(0.2)
-        assert (len(at.registered), len(at.sim.sockets.sessions[0].received)) == (5, received)
+        received = at.sim.sockets.sessions[0].received
+        before = len(received)
+        watching.want(at.codes[20:40])
+        await at.comes(lambda: watching.heard == set(at.codes[20:25]))
+        await asyncio.sleep(0.1)
+        assert len(received) - before == 10  # five ended, five begun
         assert at.ears.state is Hearing.LISTENING
 
 
@@ -250,5 +253,6 @@ async def test_where_nobody_listens_no_trades_come_in(tmp_path, monkeypatch, log
         await asyncio.sleep(0.2)
         assert watching.heard == frozenset()
         assert ears.state is (Hearing.AWAY if login else Hearing.OFF)
+        assert work.done() is not bool(login)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

@@ -15,6 +15,11 @@ class Missed(Protocol):
     """A day's figures."""
 
     @property
+    def fills(self) -> int:
+        """Fills that notices told of."""
+        ...
+
+    @property
     def missed_by_stream(self) -> int:
         """Growths of which no notice told."""
         ...
@@ -71,13 +76,11 @@ def hearing_line(ears: Ears, frame: Frame) -> str:
 def _missed(counts: Missed, frame: Frame) -> str:
     pieces = []
     if counts.missed_by_stream:
-        pieces.append(
-            say(frame.lang, "통보 없던 체결 {n}", "{n} without a notice", n=counts.missed_by_stream),
-        )
+        pieces.append(say(frame.lang, "통보 없던 체결 {n}", "{n} without a notice", n=counts.missed_by_stream))
+        if not counts.fills:  # not one came: the login may be another's
+            pieces.append(frame.pick("KIS_HTS_ID를 확인하세요", "check KIS_HTS_ID"))
     if counts.missed_by_poll:
-        pieces.append(
-            say(frame.lang, "내역에 늦은 체결 {n}", "{n} late in the list", n=counts.missed_by_poll),
-        )
+        pieces.append(say(frame.lang, "내역에 늦은 체결 {n}", "{n} late in the list", n=counts.missed_by_poll))
     return f" · {frame.pick('오늘', 'today')} {', '.join(pieces)}" if pieces else ""
 
 

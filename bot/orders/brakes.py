@@ -44,6 +44,8 @@ class BrakeNow:
     at: datetime
     user_id: int = 0
     name: str = ""
+    seq: int = 0
+    """Counts the changes: what was agreed to for one is not agreed to for the next."""
 
 
 class BrakeBook(Protocol):

@@ -13,7 +13,7 @@ import structlog
 
 from bot.orders.approvals import Policy, Vote, value_of
 from bot.orders.events import Awaits, Deputised, Voided, Voted
-from bot.orders.history import past
+from bot.orders.history import UNCOUNTED, past
 from bot.orders.model import ON_ITS_WAY, Order, State, Who, apply
 from bot.orders.people import Person
 from bot.orders.ports import Button, Journal, KnownButton, Market, Notice, Roster, Stale, card
@@ -54,10 +54,10 @@ class Consent:
     def day_value(self, order: Order) -> int:
         """Won this person will have ordered today once this order is out; what is on its way counts already."""
         now = self._clock()
-        tried = [one for one in self._journal.tried_on(now.date()) if not one.moved_to]
-        known = {one.id for one in tried}
-        waiting = [one for one in self._journal.in_state(OUTSTANDING) if one.id not in known and one.id != order.id]
-        done = past(order.request, order.user_id, [one for one in tried if one.id != order.id], (), now).user_value
+        tried = [one for one in self._journal.tried_on(now.date()) if one.id != order.id]
+        counted = {one.id for one in tried if one.state not in UNCOUNTED}
+        waiting = [one for one in self._journal.in_state(OUTSTANDING) if one.id not in counted and one.id != order.id]
+        done = past(order.request, order.user_id, tried, (), now).user_value
         return done + sum(value_of(one) for one in waiting if one.user_id == order.user_id) + value_of(order)
 
     def needed(self, order: Order) -> int:
@@ -143,6 +143,8 @@ class Consent:
         now = self._clock()
         for order in self._journal.in_state({State.PENDING}):
             chats = _chats(self._voters(order))
+            if order.terms() != order.fingerprint:
+                continue  # somebody has edited it: it goes nowhere, and nobody is asked about it
             if not self._policy.deputies(order, now) or set(json.loads(chats)) <= set(json.loads(order.asked)):
                 continue
             event = Deputised(chats)
@@ -164,6 +166,8 @@ class Consent:
         if not needed:
             return ""
         votes = self._journal.votes(order.id)
+        if any(vote.round == order.round and not vote.approve for vote in votes):
+            return "QUORUM"
         return "" if self._policy.standing(votes, self._roster.all(), order, self._clock()) >= needed else "QUORUM"
 
 

@@ -26,6 +26,7 @@ from bot.orders.events import (
     Lost,
     NeverLeft,
     TimedOut,
+    Voided,
 )
 from bot.orders.looks import Looks
 from bot.orders.model import IN_DOUBT, WORKING, Order, OrderRequest, State, Who, apply
@@ -183,10 +184,14 @@ class Desk:
             self._journal.use(button.id, who, "order.cancel_all")
             return self.request_cancel_all(who)
         if button.action.startswith("release:"):
-            return self.release.agree(button, who)
+            doubts = len(self.in_doubt()) >= HALTING_DOUBTS
+            return Pressed(Press.LATE) if doubts else self.release.agree(button, who)
         order = self._journal.get(button.order_id) if button.order_id is not None else None
         if order is None or button.terms not in {"", order.terms()}:
             return Pressed(Press.GONE)
+        if order.state in {State.PROPOSED, State.PENDING} and order.terms() != order.fingerprint:
+            log.error("an order's terms are not those that were shown", order=order.id)
+            return Pressed(Press.GONE, self._save(order, Voided("FINGERPRINT"), who=who, notices=cards(order)))
         if button.action.startswith("claim:"):
             return self._claim(order, button, who)
         if button.action in {"approve", "deny"}:

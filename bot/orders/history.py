@@ -4,7 +4,7 @@ Pure. Our own orders come from the journal, everybody else's from the broker's l
 broker counts, an order of unknown outcome too: a limit that forgets those is no limit.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -75,9 +75,10 @@ def past(
         if row.day == now.astimezone(KST).date() and not row.is_revision and row.rejected < row.quantity
     ]
     rejects = _rejects([order for order in tried if order.user_id == user_id])
+    moved = _moved(made)
     return Past(
-        user_value=sum(map(_value, own)),
-        account_value=sum(map(_value, made)) + sum(map(_row_value, others)),
+        user_value=sum(_value(order, moved) for order in own),
+        account_value=sum(_value(order, moved) for order in made) + sum(map(_row_value, others)),
         user_orders=len(own),
         identical_at=max(_like(ask, tried, others, now, exactly=True), default=None),
         near_at=max(_like(ask, tried, others, now, exactly=False), default=None),
@@ -90,8 +91,15 @@ def past(
     )
 
 
-def _value(order: Order) -> int:
-    return order.quantity * order.reserve_unit
+def _moved(orders: Iterable[Order]) -> dict[int, int]:
+    """Shares that revisions of ours took over, by the order they took them from: they count with the revision."""
+    return {order.parent: order.quantity for order in orders if order.parent is not None}
+
+
+def _value(order: Order, moved: Mapping[int, int]) -> int:
+    """As submitted; of an order that was revised, what did not move on."""
+    quantity = order.quantity - moved.get(order.id, 0) if order.moved_to else order.quantity
+    return max(0, quantity) * order.reserve_unit
 
 
 def _row_value(row: OrderReport) -> int:
@@ -117,6 +125,8 @@ def _like(
     ask: OrderRequest, tried: Iterable[Order], others: Iterable[OrderReport], now: datetime, *, exactly: bool
 ) -> Iterator[datetime]:
     for order in tried:
+        if order.moved_to:
+            continue  # its revision stands for it
         same = (order.code, order.side) == (ask.code, ask.side) and order.state not in NEVER_WERE
         if same and (not exactly or (order.quantity, order.price) == (ask.quantity, ask.price)):
             yield _sent(order)

@@ -222,6 +222,7 @@ class Order:
             self.quantity,
             self.kind,
             self.price,
+            self.reserve_unit,
         )
         return hashlib.sha256("|".join(map(str, said)).encode()).hexdigest()[:32]
 

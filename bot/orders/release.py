@@ -49,14 +49,14 @@ class Release:
             self._brakes.release(level, who)
             return None
         # bound to the brakes as they are: raised once more, they have to be asked about once more
-        made = {chat: self._button(level, who, now.at, chat) for chat in others}
+        made = {chat: self._button(level, who, now.seq, chat) for chat in others}
         self._journal.add_buttons(None, list(made.values()))
         data: dict[str, object] = {"level": int(level), "was": int(now.level), "why": now.why, "name": who.name}
         self._journal.tell([Notice("release", chat, {**data, "agree": key.token}) for chat, key in made.items()])
         return Reason("RELEASE_ASKED", {"count": len(others)})
 
-    def _button(self, level: Brake, who: Who, since: datetime, chat: int) -> Button:
-        action = f"release:{int(level)}:{who.user_id}:{since.isoformat()}"
+    def _button(self, level: Brake, who: Who, seq: int, chat: int) -> Button:
+        action = f"release:{int(level)}:{who.user_id}:{seq}"
         return Button(self._token(), action, chat, self._clock() + ASKED_FOR)
 
     def _in_charge(self) -> list[int]:
@@ -69,12 +69,10 @@ class Release:
         Raises:
             Stale: the button was used already.
         """
-        _, level, asker, since = button.action.split(":", 3)
-        asked_by = self._roster.get(int(asker)) if self._roster is not None else None
-        lost = asked_by is None or not asked_by.role.covers(Role.ADMIN)
-        if lost or not who.role.covers(Role.ADMIN) or who.user_id == int(asker):
+        _, level, asker, seq = button.action.split(":")
+        if who.user_id == int(asker) or not {who.user_id, int(asker)} <= set(self._in_charge()):
             return Pressed(Press.NOT_YOURS)
-        if self._brakes.now().at != datetime.fromisoformat(since):
+        if self._brakes.now().seq != int(seq):
             return Pressed(Press.LATE)
         self._journal.use(button.id, who, "brake.agreed")
         return Pressed(Press.SETTLED if self._brakes.release(Brake(int(level)), who) else Press.USED)

@@ -42,7 +42,7 @@ class Situation:
         now = self._clock()
         left_out = {but.id, but.parent} if but is not None else set()
         doubts = [one for one in self._journal.in_state(IN_DOUBT) if one.id not in left_out]
-        tried = [one for one in self._journal.tried_on(now.date()) if one.id not in left_out and not one.moved_to]
+        tried = [one for one in self._journal.tried_on(now.date()) if one.id not in left_out]
         parent = self._journal.get(but.parent) if but is not None and but.parent is not None else None
         brake = self._brakes.now()
         open_now = self._market.open(now)

@@ -90,7 +90,8 @@ class Tickets:
             return reasons
         figures = estimate(ask, facts, limits, now)
         told = as_text(cautions(ask, facts, limits, now)), as_text(notes(ask, facts, limits, now))
-        order = replace(order, **vars(figures), cautions=told[0], notes=told[1], fingerprint=order.terms())
+        order = replace(order, **vars(figures), cautions=told[0], notes=told[1])
+        order = replace(order, fingerprint=order.terms())
         if ask.side is Side.BUY and self._consent.needed(order):
             order = replace(order, held_after=await self._looks.held(ask.code) + ask.quantity)
         buttons, tokens = self._buttons(order)

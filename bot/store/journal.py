@@ -297,7 +297,7 @@ class SqliteJournal:
         if row is None:
             return None
         at = datetime.fromisoformat(row["at"])
-        return BrakeNow(Brake(row["level"]), row["why"], at, row["user_id"], row["name"])
+        return BrakeNow(Brake(row["level"]), row["why"], at, row["user_id"], row["name"], row["seq"])
 
     def pull(self, now: BrakeNow, notices: Sequence[Notice]) -> None:
         """Pull or release the brakes, with what is told of it."""

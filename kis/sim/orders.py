@@ -108,7 +108,7 @@ class TurnedAway(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Order:
     """One row of the broker's order list: an order, or a request to revise or cancel one.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from kis import endpoints, krx
 from kis.sim import gateway
@@ -225,6 +226,27 @@ def executions(broker: Broker, call: Call) -> Answer:
 
 
 def _row(broker: Broker, order: Order) -> dict[str, str]:
+    """A row of the list; an order that has not changed since is not written out anew."""
+    state = (
+        order.quantity,
+        order.price,
+        order.filled,
+        order.filled_amount,
+        order.cancelled,
+        order.moved,
+        order.venue,
+        order.channel,
+    )
+    known = _ROWS.get(order)
+    if known is None or known[0] != state:
+        known = _ROWS[order] = (state, _written(broker, order))
+    return dict(known[1])
+
+
+_ROWS: WeakKeyDictionary[Order, tuple[tuple[object, ...], dict[str, str]]] = WeakKeyDictionary()
+
+
+def _written(broker: Broker, order: Order) -> dict[str, str]:
     average = order.filled_amount / order.filled if order.filled else 0
     gone = order.cancelled if order.action is not Action.CANCEL else order.quantity
     return {

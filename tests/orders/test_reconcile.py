@@ -336,3 +336,11 @@ def test_the_channel_of_our_orders_is_learned_from_three_that_agree():
     assert own_channel([*ours[:2], report(order_no="0000000012", channel="x")], numbers) == "", "they must agree"
     assert own_channel([*ours, report(order_no="0000000013", channel="x")], numbers | {"0000000013"}) == ""
     assert own_channel([], numbers) == ""
+
+
+def test_a_revision_that_was_emptied_again_is_no_cancel():
+    emptied = report(original_no="0000000007", side_name="매수정정*", remaining=0, cancelled=10)
+
+    assert not is_cancel(emptied)
+    assert is_cancel(emptied.model_copy(update={"side_name": "매수취소*"}))
+    assert is_cancel(emptied.model_copy(update={"side_name": ""}))

@@ -361,3 +361,32 @@ def test_the_channel_of_earlier_days_prefers_its_own_rows_and_puts_others_to_a_p
     assert found == Ambiguous((stranger,))
     _, found = look(LOST, ATTEMPT, search, [stranger], frozenset(), at(400), used_to="OpnAPI")
     assert found is None, "neither linked nor called absent"
+
+
+def test_a_row_that_was_there_and_went_starts_the_count_anew_in_readings_and_in_time():
+    row = report(order_no="0000000008", time="100001")
+    search = Search()
+    for second in (2, 4, 6, 8, 100):
+        search, _ = look(LOST, ATTEMPT, search, [row, report()], frozenset(), at(second))
+    for second in (181, 200, 240, 275):
+        search, found = look(LOST, ATTEMPT, search, [], frozenset(), at(second), witness=Witness())
+        assert found is None, "a hundred and eighty seconds since it was seen last"
+    early = search
+    _, found = look(LOST, ATTEMPT, search, [], frozenset(), at(281), witness=Witness())
+    assert found == NotFound()
+
+    _, found = look(LOST, ATTEMPT, replace(early, scans=3), [], frozenset(), at(400), witness=Witness())
+    assert found is None, "the fourth reading without it"
+    shown, _ = look(LOST, ATTEMPT, replace(early, scans=40), [row], frozenset(), at(300))
+    assert (shown.scans, shown.shown_at) == (0, at(300))
+
+
+def test_where_the_channel_of_today_is_known_that_of_earlier_days_says_nothing():
+    row = report(channel="OpnAPI")
+
+    search, _ = look(LOST, ATTEMPT, Search(), [row], frozenset(), at(2), channel="OpnAPI", used_to="Other")
+    _, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(12), channel="OpnAPI", used_to="Other")
+    assert found == Found(row)
+    search, _ = look(LOST, ATTEMPT, Search(), [row], frozenset(), at(2))
+    _, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(12))
+    assert found == Found(row)

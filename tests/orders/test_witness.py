@@ -84,7 +84,9 @@ def test_shares_that_another_sell_of_the_stock_has_taken_speak_for_none_of_ours(
 
     assert unexplained(other, gone=13, one=SELL)
     assert not unexplained(other, gone=12, one=SELL)
-    assert unexplained(elsewhere(side=Side.SELL, quantity=4, remaining=4, code="000660"), gone=9, one=SELL), "of another stock"
+    assert unexplained(elsewhere(side=Side.SELL, quantity=4, remaining=4, code="000660"), gone=9, one=SELL), (
+        "of another stock"
+    )
 
 
 @pytest.mark.parametrize("changes", [{"side": Side.SELL}, {"original_no": "0000000003"}, {"time": "095957"}], ids=str)
@@ -134,3 +136,9 @@ def test_a_market_order_of_a_cheap_stock_explains_no_more_than_it_cost():
     cheap = elsewhere(code="000660", kind=OrderKind.MARKET, price=0, filled=10, filled_amount=10_000, remaining=0)
 
     assert unexplained(cheap, gone=720_000)
+
+
+def test_what_a_market_order_of_another_stock_holds_back_is_not_guessed():
+    other = elsewhere(code="000660", price=0, kind="market", remaining=10)
+
+    assert unexplained(other, gone=639_000)
