@@ -73,6 +73,8 @@ class App(Parts):
                 self._work(self.poll.run(self._note, self._lost_sight, self._sees_again)),
                 self._work(self._housekeep()),
                 self._work(self.sentry.run()),
+                self._work(self.ears.run()),
+                self._work(self.alert_watch.run()),
                 self._work(self.symbols.run()),
             ]
             self.ready = True
@@ -186,6 +188,7 @@ class App(Parts):
                 self.watch.note(reading)
             except Exception:
                 log.exception("a reading of the list could not be taken in", day=reading.day.isoformat())
+            self.ears.read(reading)
         self._seen_at = self._clock()
         self._see_recovery_end()
         self.readings += 1

@@ -147,6 +147,15 @@ class HouseSettings(Home):
         description="체결 뒤 한 종목이 계좌에서 차지할 최대 비율(%), 0은 끔. 비우면 실전 30, 모의·연습 0 · largest share of the account in one stock after a buy "
         "(%), 0: off; empty: 30 real, 0 paper and practice",
     )
+    kisbot_alert_calls_per_minute: int | None = Field(
+        None,
+        ge=1,
+        le=300,
+        description="가격 알림을 위해 1분에 조회할 횟수. 비우면 실전·연습 20, 모의 6 · calls a minute that price alerts may make; empty: 20 real and practice, 6 paper",
+    )
+    kisbot_alerts_per_person: int = Field(
+        30, ge=1, le=40, description="한 사람이 걸어 둘 수 있는 알림 수 · alerts one person may have"
+    )
     kisbot_stepup_value: int | None = Field(
         None,
         ge=0,
@@ -280,6 +289,11 @@ class HouseSettings(Home):
         return ProofPolicy(
             self.kisbot_stepup_value, self.limits().soft_value, timedelta(hours=hours) if hours else None
         )
+
+    def alert_calls_per_minute(self) -> int:
+        """What price alerts may ask of KIS."""
+        usual = 6 if self.mode == "paper" else 20
+        return self.kisbot_alert_calls_per_minute or usual
 
     def position_percent(self) -> Decimal:
         """Most of the account in one stock, in percent; 0 for any share."""

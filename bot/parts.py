@@ -9,9 +9,11 @@ from filelock import FileLock, Timeout
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
+from bot.alert_watch import AlertWatch
 from bot.anchors import Anchors
 from bot.chat.access import Guard
 from bot.chat.account import AccountView
+from bot.chat.alerts import AlertsView
 from bot.chat.audit import AuditView
 from bot.chat.cards import Frame
 from bot.chat.commands import Handlers
@@ -27,6 +29,7 @@ from bot.chat.stepup import StepUpChat
 from bot.chat.story import StoryView
 from bot.chat.talk import Handler, Reply, Toast, outgoing
 from bot.chat.trading import Trading
+from bot.ears import Ears
 from bot.hours import Hours
 from bot.names import LiveSymbols
 from bot.notify import Notifier
@@ -39,6 +42,7 @@ from bot.orders.sentry import Sentry
 from bot.orders.stepup import Deed, StepUp
 from bot.orders.watch import Watch
 from bot.settings import Settings
+from bot.store.alerts import AlertBook
 from bot.store.audit import AuditLog
 from bot.store.database import claim, open_database
 from bot.store.inbox import Inbox
@@ -160,6 +164,24 @@ class Parts:
             loss_percent=settings.kisbot_day_loss_percent,
         )
 
+        self.ears = Ears(
+            kis_config(settings),
+            wake=self.poll.wake,
+            tell=self.journal.tell,
+            overseers=self.people.overseers,
+            clock=clock,
+            always=self.hours.always,
+        )
+        self.alert_watch = AlertWatch(
+            AlertBook(self.db, self.outbox, clock),
+            self.client,
+            self.hours,
+            clock=clock,
+            per_minute=settings.alert_calls_per_minute(),
+            wake=self._wake_notifier,
+        )
+        self.alert_watch.attach(self.ears.watch_trades)
+
     # --- what speaks --------------------------------------------------------------------------------------------------
 
     def _build_chat(self, settings: Settings, clock: Callable[[], datetime]) -> None:
@@ -204,7 +226,16 @@ class Parts:
 
     def _handlers(self, frame: Frame, market: Market, account: AccountView) -> dict[str, Handler]:
         """Who answers which command."""
-        control = Control(self.desk, frame, self._clock, self.stepup_chat.hold, self._answer)
+        control = Control(self.desk, self.ears, frame, self._clock, self.stepup_chat.hold, self._answer)
+        alerts = AlertsView(
+            self.alert_watch,
+            self.client,
+            self.symbols,
+            self.hours,
+            frame,
+            self._clock,
+            self._settings.kisbot_alerts_per_person,
+        )
         limits = LimitsView(
             self.limit_book, self.people.all, self.stepup, self.stepup_chat, self._answer, frame, self._clock
         )
@@ -227,6 +258,8 @@ class Parts:
             "invite": self.members.invite,
             "limits": limits.limits,
             "pin": self.stepup_chat.pin,
+            "alert": alerts.alert,
+            "alerts": alerts.alerts,
             "why": StoryView(self.stories, frame).why,
             "audit": AuditView(self.stories, frame).audit,
         }

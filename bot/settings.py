@@ -64,7 +64,9 @@ class Settings(HouseSettings):
     kis_app_secret: SecretStr = Field(description="KIS Developers 앱시크릿 · app secret")
     kis_account: SecretStr = Field(description="계좌번호 `12345678-01` · account number")
     kis_hts_id: str = Field(
-        "", repr=False, description="HTS ID. 아직 쓰이지 않음 (체결 통보용) · HTS id, not used yet (for fill notices)"
+        "",
+        repr=False,
+        description="HTS ID. 있으면 체결 통보를 실시간으로 받음, 없으면 조회만 · HTS id: with it fills are heard by websocket, without it only polled",
     )
     kis_tr_generation: Literal["current", "legacy"] = Field(
         "current", description="TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids"
@@ -80,7 +82,9 @@ class Settings(HouseSettings):
         description="주문에 해시키 첨부 (KIS는 이제 요구하지 않음) · send a hash key with orders",
     )
     kis_rest_url: str | None = Field(None, description="REST 주소. 비우면 KIS 공식 · REST address; empty: KIS's own")
-    kis_ws_url: str | None = Field(None, description="웹소켓 주소. 아직 쓰이지 않음 · websocket address, not used yet")
+    kis_ws_url: str | None = Field(
+        None, description="웹소켓 주소. 비우면 KIS 공식 · websocket address; empty: KIS's own"
+    )
     kis_master_url: str | None = Field(
         None,
         description="종목 마스터 파일 주소. 비우면 KIS 공식 · address of the master files; empty: KIS's own",

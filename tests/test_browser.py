@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, async_playwright, expect
 
-from bot.demo.run import OWNER, STRANGER, TRADER, Stage, stage
+from bot.demo.run import CONSENT_ABOVE, OWNER, STRANGER, TRADER, Stage, stage
 from tests.support.browser import CHROMIUM, QUIET, need_chromium
 from tests.support.talk import FAST
 
@@ -73,6 +73,38 @@ async def test_trading_from_the_chat_page(tmp_path: Path):
         assert faults == []
         await browser.close()
     assert picture.stat().st_size > 50_000
+
+
+async def test_the_trader_asks_and_the_administrator_agrees_on_the_same_page(tmp_path: Path):
+    """`SCREENSHOT=docs/consent.png pytest tests/test_browser.py -k agrees` renews the picture in the README."""
+    picture = screenshot_to(tmp_path)
+    async with stage(**FAST, kisbot_approval_order=CONSENT_ABOVE) as on, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        context = await browser.new_context(
+            viewport={"width": 460, "height": 640},
+            device_scale_factor=2,
+            reduced_motion="reduce",
+            color_scheme="light",
+        )
+        page = await context.new_page()
+        await page.goto(f"{on.page}/#{TRADER.id}")
+        await page.wait_for_selector("[data-ready]")
+
+        await send(page, "/buy 005930 20 65000")
+        await bubble(page, "매수 확인").get_by_role("button", name="확인").click()
+        await expect(bubble(page, "승인 대기")).to_be_visible()
+        await page.locator(f"[data-person='{OWNER.id}']").click()
+        await expect(bubble(page, "승인 0/1")).to_contain_text("이매매")
+        await page.screenshot(path=picture)
+        await bubble(page, "승인 0/1").get_by_role("button", name="승인").click()
+
+        await expect(bubble(page, "📨 접수")).to_contain_text("승인: 김관리")
+        await page.locator(f"[data-person='{TRADER.id}']").click()
+        await expect(bubble(page, "📨 접수")).to_contain_text("승인: 김관리")
+        await send(page, "/why")
+        await expect(bubble(page, "의 기록")).to_be_visible()
+        await browser.close()
+    assert picture.stat().st_size > 30_000
 
 
 async def only_silence(page: Page, on: Stage) -> None:

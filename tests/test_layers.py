@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot/demo": {"bot", "kis.config", "kis.sim", "starlette", "uvicorn"},
 }
 NEVER = {
+    "bot/alerts": {"telegram", "httpx", "sqlite3", "sqlite_utils", "asyncio", "bot.chat", "bot.store"},
     "kis": {"bot", "telegram", "sqlite3", "sqlite_utils", "kis.sim"},
     "kis/sim": {"bot", "telegram", "httpx", "sqlite3", "kis.client", "kis.session"},
     "bot/orders": {"telegram", "httpx", "sqlite3", "sqlite_utils", "bot.chat", "bot.store"},

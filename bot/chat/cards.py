@@ -158,7 +158,7 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
             )
         )
     lines.append(f"{frame.pick('계좌', 'account')} {frame.account} · {frame.pick('접수번호', 'ticket')} #{order.id}")
-    fresh = order.was_quote is None and not order.warned
+    fresh = order.was_quote is None and not order.warned and order.state is State.PROPOSED
     seconds = int((order.expires_at - order.created_at).total_seconds()) if fresh else 0
     within = f"{seconds}{frame.pick('초', ' s')} · " if seconds else ""
     lines.append(

@@ -90,6 +90,12 @@ COMMANDS: tuple[Command, ...] = (
         "invite", "초대", Role.ADMIN, "한 번 쓰는 초대 링크", "an invitation for one person",
         "권한 [이름]", "role [name]", "/invite trader 홍길동", needs_words=True,
     ),
+    Command(
+        "alert", "알림", Role.VIEWER, "가격·등락·거래량·보유 종목 알림", "be told of a price, a move, volume or your holdings",
+        "[종목 조건 [반복] [오늘|7일] | 보유 비율]", "[stock condition [repeat] [today|7d] | holdings percent]",
+        "/alert 005930 > 72000",
+    ),
+    Command("alerts", "알림목록", Role.VIEWER, "내 알림과 삭제 버튼", "your alerts, with a button to delete each"),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.chat.cards import Frame
+from bot.chat.hearing import Ears, hearing_line
 from bot.chat.news import LEVELS, light
 from bot.chat.talk import Ask, Key, Reply
 from bot.chat.text import clock_time, reason, safe, say, won
@@ -75,6 +76,7 @@ class Control:
     def __init__(
         self,
         desk: Desk,
+        ears: Ears,
         frame: Frame,
         clock: Callable[[], datetime],
         hold: Hold | None = None,
@@ -83,6 +85,7 @@ class Control:
         self._hold = hold
         self._post = post
         self._desk = desk
+        self._ears = ears
         self._frame = frame
         self._clock = clock
 
@@ -170,6 +173,7 @@ class Control:
         if desk.situation.recovering:
             lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
         lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
+        lines.append(hearing_line(self._ears, frame))
         lines.append(
             f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
             f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}"

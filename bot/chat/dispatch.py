@@ -28,6 +28,7 @@ from bot.chat.trading import Trading
 from bot.chat.words import LONGEST, Names, clean, split_stock
 from bot.orders.membership import Member, Status
 from bot.orders.people import Role
+from bot.orders.press import Press
 from kis.errors import KisError
 from kis.krx import KST
 
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 TOO_LATE = timedelta(seconds=120)
 """A trading command older than this was written for another market."""
+WITHOUT_EFFECT = frozenset({Press.NOT_YOURS, Press.BUSY, Press.LATE, Press.USED, Press.GONE, Press.STEP_UP})
 TYPING_AFTER = 0.4
 """Seconds of silence after which the chat shows that somebody is working on it."""
 IN_GROUPS = frozenset({"status", "price"})
@@ -291,12 +293,9 @@ class Dispatcher:
             self._toast(tap.id, Toast(not_allowed(self._lang), alert=True))
             return
         answer, pressed = self._trading.tap(token, visitor.who)
-        self._write_down(
-            visitor,
-            "tap",
-            verdict=pressed.verdict.value,
-            order_id=pressed.order.id if pressed.order else None,
-        )
+        if pressed.verdict in WITHOUT_EFFECT:  # any other has written who pressed with what it did, in one commit
+            order_id = pressed.order.id if pressed.order else None
+            self._write_down(visitor, "tap", verdict=pressed.verdict.value, order_id=order_id)
         self._toast(tap.id, answer)
         await self._trading.carry_out(pressed)
 

@@ -73,7 +73,10 @@ def after_fill(code: str, lang: Lang) -> Keys:
         (
             Key(say(lang, "💼 잔고", "💼 balance"), "/balance"),
             Key(say(lang, "📈 현재가", "📈 price"), f"/price {code}"),
+        ),
+        (
             Key(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Key(say(lang, "🔔 알림", "🔔 alert"), f"/alert {code}"),
         ),
     )
 

@@ -64,7 +64,13 @@ class Asker(Protocol):
     """Asks for it; `bot.chat.stepup.StepUpChat` fits as it is."""
 
     async def begin(
-        self, who: Who, act: str, subject: str, resume: Callable[[Who, str], Awaitable[object]], token: str = "", about: str = ""
+        self,
+        who: Who,
+        act: str,
+        subject: str,
+        resume: Callable[[Who, str], Awaitable[object]],
+        token: str = "",
+        about: str = "",
     ) -> object: ...
 
 

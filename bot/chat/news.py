@@ -1,11 +1,13 @@
 """What the bot tells of itself: brakes, recovery, times when nothing could be seen. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from bot.chat.alert_cards import alert_push
 from bot.chat.cards import Frame
 from bot.chat.heads import anchor_push, key_push
+from bot.chat.hearing import heard_push
 from bot.chat.people_words import KINDS, people_push
 from bot.chat.talk import TICKET, Key, Reply
 from bot.chat.text import clock_time, reason, safe, say
@@ -26,41 +28,37 @@ def light(level: Brake) -> str:
 
 
 def news_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply | None:
-    """What the bot tells of itself: brakes, recovery, times it could not see. None for other kinds."""
+    """What the bot tells of itself, and of what no order stands behind. None for other kinds."""
     if kind in KINDS:
         return people_push(kind, data, frame)
-    match kind:
-        case "brake":
-            return _brake_push(data, frame)
-        case "release":
-            return _release_push(data, frame)
-        case "anchor":
-            return anchor_push(data, frame)
-        case "audit_key":
-            return key_push(data, frame)
-        case "blind":
-            return _blind_push(data, frame)
-        case "recovering":
-            return Reply(
-                f"🔧 <b>{frame.pick('복구 중', 'Recovering')}</b> {frame.badge}\n"
-                + say(
-                    frame.lang,
-                    "봇이 다시 시작되었습니다. 전송 중이던 주문 {count}건을 증권사 내역에서 확인하고 있습니다. 그동안 새 주문은 나가지 않습니다.",
-                    "The bot was started again. {count} orders that were on their way are being looked up; nothing new goes out meanwhile.",
-                    count=data["count"],
-                )
-            )
-        case "recovered":
-            return Reply(
-                f"✅ <b>{frame.pick('복구 완료', 'Recovered')}</b> {frame.badge}\n"
-                + say(
-                    frame.lang,
-                    "주문 {count}건의 확인이 끝났습니다. 각 주문의 결과는 해당 메시지에 있습니다.",
-                    "All {count} orders are settled; each one's message says how.",
-                    count=data["count"],
-                )
-            )
-    return None
+    if kind in {"heard", "heard_shown"}:
+        return heard_push(kind, data, frame)
+    push = _PUSHES.get(kind)
+    return push(data, frame) if push is not None else None
+
+
+def _recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    return Reply(
+        f"🔧 <b>{frame.pick('복구 중', 'Recovering')}</b> {frame.badge}\n"
+        + say(
+            frame.lang,
+            "봇이 다시 시작되었습니다. 전송 중이던 주문 {count}건을 증권사 내역에서 확인하고 있습니다. 그동안 새 주문은 나가지 않습니다.",
+            "The bot was started again. {count} orders that were on their way are being looked up; nothing new goes out meanwhile.",
+            count=data["count"],
+        )
+    )
+
+
+def _recovered_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    return Reply(
+        f"✅ <b>{frame.pick('복구 완료', 'Recovered')}</b> {frame.badge}\n"
+        + say(
+            frame.lang,
+            "주문 {count}건의 확인이 끝났습니다. 각 주문의 결과는 해당 메시지에 있습니다.",
+            "All {count} orders are settled; each one's message says how.",
+            count=data["count"],
+        )
+    )
 
 
 def _brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
@@ -98,3 +96,15 @@ def _blind_push(data: Mapping[str, Any], frame: Frame) -> Reply:
             until=clock_time(until),
         )
     )
+
+
+_PUSHES: dict[str, Callable[[Mapping[str, Any], Frame], Reply]] = {
+    "brake": _brake_push,
+    "release": _release_push,
+    "recovering": _recovering_push,
+    "recovered": _recovered_push,
+    "blind": _blind_push,
+    "alert": alert_push,
+    "anchor": anchor_push,
+    "audit_key": key_push,
+}

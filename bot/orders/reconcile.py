@@ -95,10 +95,10 @@ def _cancelled(order: Order, row: OrderReport, *, moved: bool) -> int:
     return row.cancelled or (order.quantity - row.filled if row.is_cancelled and row.remaining == 0 else 0)
 
 
-def own_channel(rows: Sequence[OrderReport], direct: frozenset[str]) -> str:
+def own_channel(rows: Sequence[OrderReport], direct: frozenset[str], *, enough: int = OWN_ORDERS) -> str:
     """Where the broker says our orders are entered, learned from those whose number it gave us; "" until it is sure.
 
     With it an order typed into HTS or MTS at the same moment cannot be taken for ours.
     """
     seen = [row.channel for row in rows if row.order_no in direct]
-    return seen[0] if len(seen) >= OWN_ORDERS and len(set(seen)) == 1 else ""
+    return seen[0] if len(seen) >= enough and len(set(seen)) == 1 else ""

@@ -154,8 +154,8 @@ def look(
 ) -> tuple[Search, Event | Ambiguous | None]:
     """One clean reading of the whole list for an order in doubt: what is known now, and what follows from it.
 
-    `channel` is where today's orders of ours are entered, and rules out every other row; `used_to` is where they were
-    on earlier days, and only puts a row of another one to a person.
+    `channel` is where today's orders of ours are entered, and rules out every other row; `used_to` is where the first
+    of them or those of earlier days were, and only puts a row of another one to a person.
     """
     fits, late = candidates(order, attempt, rows, linked, channel, parent_no)
     shown = fits or late

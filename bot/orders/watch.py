@@ -170,8 +170,9 @@ class Watch:
         self._searches = {order.id: self._searches.get(order.id, Search()) for order in sought}
         doubtful = [order for order in sought if order.day == reading.day]
         linked = self._journal.linked(reading.day)
-        channel = own_channel(reading.rows, self._journal.linked(reading.day, directly=True))
-        used_to = self._journal.channel() if doubtful and not channel else ""
+        direct = self._journal.linked(reading.day, directly=True)
+        channel = own_channel(reading.rows, direct)
+        used_to = "" if channel else own_channel(reading.rows, direct, enough=1) or self._journal.channel()
         if channel and doubtful:
             self._journal.keep_channel(channel)
         for order in doubtful:

@@ -28,7 +28,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(
         (
             "found", "absent", "late", "ambiguous", "manual", "contradiction", "mismatch", "trouble", "brake", "blind",
-            "release", "recovering", "recovered", "stopped", "audit_key", "stepup",
+            "release", "heard", "heard_shown", "recovering", "recovered", "stopped", "audit_key", "stepup",
         ),
         Kind(0),
     ),
@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
     "report": Kind(5),
     "anchor": Kind(5),
     "limits": Kind(2),
+    "alert": Kind(3),
 }  # fmt: skip
 """Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports."""
 OTHER = Kind(2)

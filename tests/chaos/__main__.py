@@ -30,7 +30,7 @@ PARTS = ("matrix", "virtual", "kill", "stateful")
 WORLDS = {0.02: 1_240, 0.10: 340, 0.40: 100}
 """Worlds by the share of requests that meet a fault: 100,800 wishes in all."""
 QUICK_WORLDS = 12
-STORIES, QUICK_STORIES = 250, 40
+STORIES, QUICK_STORIES = 100, 40
 BATCH = 4
 PUBLISHED = Path(__file__).parents[2] / "docs"
 

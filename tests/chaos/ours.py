@@ -93,7 +93,7 @@ class Ours:
         order = self._order(wish)
         if order is None or not order.order_no:
             return
-        who, origin = _who(wish), REVISIONS + wish.number
+        who, origin = _who(wish), REVISIONS + wish.number + 1
         ticket = await self._ticket(
             wish, lambda: self.life.desk.propose_revision(order.order_no, wish.revised, who, origin), patience=60
         )
@@ -217,7 +217,7 @@ class Ours:
         return str(data["none"]) if not mine and waited >= SURE_BY else ""
 
     def _name(self, order: Order) -> str:
-        return f"order {order.origin - 1}" if order.origin <= REVISIONS else f"revise {order.origin - REVISIONS}"
+        return f"order {order.origin - 1}" if order.origin <= REVISIONS else f"revise {order.origin - REVISIONS - 1}"
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

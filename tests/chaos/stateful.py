@@ -288,10 +288,14 @@ class Desk(RuleBasedStateMachine):
             return
         order = self.stand.now(rows[0])
         at = datetime.fromisoformat(rows[2]).isoformat(timespec="milliseconds")
-        brake = self.stand.connection.execute(
-            "SELECT level FROM brakes WHERE at < ? ORDER BY seq DESC LIMIT 1", [at]
-        ).fetchone()
-        level = Brake(brake[0]) if brake else Brake.OFF
+        # what was pulled or released within the same millisecond may have come before it or after it
+        found = [
+            self.stand.connection.execute(
+                f"SELECT level FROM brakes WHERE at {sign} ? ORDER BY seq DESC LIMIT 1", [at]
+            ).fetchone()
+            for sign in ("<", "<=")
+        ]
+        level = min(Brake(row[0]) if row else Brake.OFF for row in found)
         if level >= Brake.NEW or (level is Brake.BUYS and order.side is Side.BUY):
             self.broken.append(f"I7: order {order.id} left although {level.name}")
         if order.terms() != order.fingerprint:

@@ -32,7 +32,7 @@ async def reread(on: Stage, times: int = 1) -> None:
             await asyncio.sleep(0.01)
 
 
-FAST: dict[str, Any] = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0}
+FAST: dict[str, Any] = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0, "kis_hts_id": ""}
 """Just under the simulated broker's 18 calls a second."""
 
 

@@ -1,0 +1,298 @@
+"""One alert and its state machine. Pure.
+
+The states::
+
+    ARMED ──crosses its line──► fires ──► DONE      once
+      ▲ ▲                         └─────► RESTING   repeating
+      │ └── back by the hysteresis ──────────┘
+      └──── back on the near side ──── BEYOND       made while the value was past the line already
+
+An alert of a kind that counts by the day (`DAILY_KINDS`) is armed anew on every trading day, with that day's line.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from kis import krx
+
+HYSTERESIS = 5
+"""Thousandths of the line by which the price must come back before a repeating alert is armed again ..."""
+HYSTERESIS_TICKS = 2
+"""... and so many ticks at least."""
+NEAR_LIMIT = Decimal("0.01")
+"""How close to the day's price limit counts as near, as a fraction of the limit."""
+VOLUME_DAYS = 20
+"""Trading days whose average a volume alert is measured against."""
+
+
+class Kind(StrEnum):
+    """What is watched."""
+
+    PRICE = "price"
+    """A price in won, also one that was said in percent from the price at the time."""
+    MOVE = "move"
+    """Percent since the previous close; the line is another one every day."""
+    VOLUME = "volume"
+    """Shares traded today against the daily average when the alert was made."""
+    HOLDINGS = "holdings"
+    """All that is held: never fires itself, but is the parent of those that follow and of moves."""
+    UPPER = "upper"
+    LOWER = "lower"
+    HALT = "halt"
+    VI = "vi"
+
+
+DAILY_KINDS = frozenset({Kind.MOVE, Kind.VOLUME, Kind.UPPER, Kind.LOWER})
+BASED_KINDS = DAILY_KINDS - {Kind.VOLUME}
+"""Those whose line of the day is known only once the day's base price is."""
+
+
+class Op(StrEnum):
+    """On which side of its line an alert fires."""
+
+    ABOVE = ">"
+    AT_LEAST = ">="
+    BELOW = "<"
+    AT_MOST = "<="
+
+    @property
+    def up(self) -> bool:
+        """Whether it fires on the way up."""
+        return self in {Op.ABOVE, Op.AT_LEAST}
+
+
+class Again(StrEnum):
+    """What follows when it has fired."""
+
+    ONCE = "once"
+    REPEAT = "repeat"
+    DAILY = "daily"
+    """Once a day."""
+
+
+class State(StrEnum):
+    """Where an alert stands."""
+
+    ARMED = "armed"
+    BEYOND = "beyond"
+    RESTING = "resting"
+    DONE = "done"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+
+LIVE = frozenset({State.ARMED, State.BEYOND, State.RESTING})
+
+
+class Measure(StrEnum):
+    """Which figure of a tick an alert looks at."""
+
+    PRICE = "price"
+    VOLUME = "volume"
+    HALTED = "halted"
+    VI = "vi"
+
+
+class Tick(NamedTuple):
+    """What was seen of one stock at a moment (KST); None is what was not."""
+
+    code: str
+    at: datetime
+    price: int | None = None
+    volume: int | None = None
+    """Shares traded since the open."""
+    halted: bool | None = None
+    vi: bool | None = None
+    base: int | None = None
+    """Today's base price, in won; with it come the price limits."""
+    upper: int = 0
+    lower: int = 0
+    unseen: bool = False
+    """Something may have happened since the last look of which nobody knows."""
+    since: datetime | None = None
+    """That last look, and the price it found."""
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What somebody wants to be told. `line` is won, shares, or 1 for what is either so or not."""
+
+    id: int
+    user_id: int
+    chat_id: int
+    code: str
+    name: str
+    kind: Kind
+    op: Op
+    line: int
+    again: Again
+    made_at: datetime
+    expires_at: datetime
+    state: State = State.ARMED
+    crossings: int = 0
+    percent: Decimal | None = None
+    factor: Decimal | None = None
+    start: int = 0
+    """What percent and factor are counted from: won or shares."""
+    day: date | None = None
+    """The day whose line this is; None: the next trading day brings it. Only of kinds that count by the day."""
+    etf: bool = False
+    parent: int | None = None
+    """The alert on holdings that this one belongs to."""
+    asked: int | None = None
+    """The Telegram update that asked for it, so that it is made once."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it may still fire."""
+        return self.state in LIVE
+
+    @property
+    def measure(self) -> Measure:
+        """Which figure it looks at."""
+        return _MEASURES.get(self.kind, Measure.PRICE)
+
+    @property
+    def bound(self) -> int:
+        """The first value at which it fires; values are whole."""
+        return self.line + {Op.ABOVE: 1, Op.BELOW: -1}.get(self.op, 0)
+
+    def past(self, value: int) -> bool:
+        """Whether a value is on the far side of the line."""
+        return value >= self.bound if self.op.up else value <= self.bound
+
+    @property
+    def trigger(self) -> tuple[bool, int] | None:
+        """The value that changes its state next, as (from there upward, value); None: only a new day does."""
+        up = self.op.up
+        if self.state is State.ARMED:
+            return up, self.bound
+        if self.state is State.BEYOND:
+            return not up, self.bound - 1 if up else self.bound + 1
+        back = self._back()
+        return None if back is None or not self.live else (not up, back)
+
+    def is_back(self, value: int) -> bool:
+        """Whether a value arms it again."""
+        trigger = self.trigger
+        return trigger is not None and (value >= trigger[1] if trigger[0] else value <= trigger[1])
+
+    def _back(self) -> int | None:
+        """How far the value must come back after it fired."""
+        if self.again is Again.DAILY or self.kind is Kind.VOLUME:
+            return None
+        if self.measure is not Measure.PRICE:
+            return self.line - 1
+        ticks = krx.step(self.line, -HYSTERESIS_TICKS if self.op.up else HYSTERESIS_TICKS, etf=self.etf)
+        if self.op.up:
+            return min(self.line * (1000 - HYSTERESIS) // 1000, ticks)
+        return max(-(-self.line * (1000 + HYSTERESIS) // 1000), ticks)
+
+    def value(self, tick: Tick) -> int | None:
+        """The figure of a tick that it looks at."""
+        if self.measure is Measure.VOLUME:
+            return tick.volume
+        if self.measure is Measure.PRICE:
+            return tick.price
+        flag = tick.halted if self.measure is Measure.HALTED else tick.vi
+        return None if flag is None else int(flag)
+
+
+_MEASURES = {Kind.VOLUME: Measure.VOLUME, Kind.HALT: Measure.HALTED, Kind.VI: Measure.VI}
+
+
+class Fired(NamedTuple):
+    """An alert fired: its `crossings` is the number of this crossing."""
+
+    alert: Alert
+    tick: Tick
+
+    @property
+    def key(self) -> str:
+        """By which this crossing is told once, whatever happens."""
+        return f"alert:{self.alert.id}:{self.alert.crossings}"
+
+    def data(self) -> dict[str, Any]:
+        """The facts of the message, as JSON holds them."""
+        alert, tick = self.alert, self.tick
+        return {
+            **facts(alert),
+            "number": alert.crossings,
+            "price": tick.price,
+            "volume": tick.volume,
+            "at": tick.at.isoformat(timespec="seconds"),
+            "unseen": tick.unseen,
+            "since": tick.since.isoformat(timespec="seconds") if tick.since else None,
+            "last": tick.last,
+        }
+
+
+def facts(alert: Alert) -> dict[str, Any]:
+    """What an alert is about, as JSON holds it."""
+    return {
+        "alert": alert.parent or alert.id,
+        "code": alert.code,
+        "name": alert.name,
+        "kind": alert.kind.value,
+        "op": alert.op.value,
+        "line": alert.line,
+        "again": alert.again.value,
+        "percent": None if alert.percent is None else str(alert.percent),
+        "factor": None if alert.factor is None else str(alert.factor),
+        "start": alert.start,
+        "held": alert.parent is not None,
+    }
+
+
+def step(alert: Alert, tick: Tick) -> tuple[Alert, Fired | None]:
+    """What a tick makes of an alert; the same alert, if nothing. Applied twice it changes nothing the second time."""
+    if not alert.live or alert.kind is Kind.HOLDINGS:
+        return alert, None
+    if tick.at >= alert.expires_at:
+        return replace(alert, state=State.EXPIRED), None
+    now = renewed(alert, tick)
+    value = None if now is None else now.value(tick)
+    if now is None or value is None:
+        return now or alert, None
+    if now.state is State.ARMED and now.past(value):
+        state = State.DONE if now.again is Again.ONCE else State.RESTING
+        now = replace(now, state=state, crossings=now.crossings + 1)
+        return now, Fired(now, tick)
+    if now.state is not State.ARMED and now.is_back(value):
+        now = replace(now, state=State.ARMED)
+    return now, None
+
+
+def renewed(alert: Alert, tick: Tick) -> Alert | None:
+    """The alert as it stands on the tick's day; None where that day's line is not known yet."""
+    if alert.kind not in DAILY_KINDS or alert.day == tick.at.date():
+        return alert
+    if alert.kind is Kind.VOLUME:
+        return None if tick.volume is None else replace(alert, day=tick.at.date(), state=State.ARMED)
+    limit = {Kind.UPPER: tick.upper, Kind.LOWER: tick.lower}.get(alert.kind, tick.base)
+    if tick.base is None or not limit:
+        return None
+    line, start = alert.line, tick.base
+    if alert.kind is Kind.MOVE and alert.percent is not None:
+        line = moved(tick.base, alert.percent)
+    elif alert.kind is Kind.UPPER:
+        line = near(limit, up=True)
+    elif alert.kind is Kind.LOWER:
+        line = near(limit, up=False)
+    return replace(alert, day=tick.at.date(), state=State.ARMED, line=line, start=start)
+
+
+def moved(base: int, percent: Decimal) -> int:
+    """The first whole won at which a price has moved by so many percent from a base."""
+    exact = base * (100 + percent) / 100
+    return max(1, int(exact.to_integral_value(ROUND_CEILING if percent > 0 else ROUND_FLOOR)))
+
+
+def near(limit: int, *, up: bool) -> int:
+    """Where the last percent before a price limit begins."""
+    exact = limit * (1 - NEAR_LIMIT if up else 1 + NEAR_LIMIT)
+    return max(1, int(exact.to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)))

@@ -1,0 +1,169 @@
+"""Alerts on disk. A crossing and its notice are written together, so that a crash neither loses nor repeats one."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
+from sqlite_utils import Database
+
+from bot.alerts.engine import Change
+from bot.alerts.model import LIVE, Alert, State
+from bot.store.outbox import Outbox
+
+KEEP = timedelta(days=30)
+"""So long an alert that is over stays on record."""
+
+_ALERT = TypeAdapter(Alert)
+_LIVE = ", ".join(f"'{one.value}'" for one in sorted(LIVE))
+_OURS = "(user_id = ? AND id = ? AND parent IS NULL OR parent = (SELECT id FROM alerts WHERE user_id = ? AND id = ?))"
+
+
+class Seen(NamedTuple):
+    """What was last seen of a stock, and when (KST)."""
+
+    price: int | None
+    volume: int | None
+    at: datetime
+
+
+class AlertBook:
+    """The table of alerts."""
+
+    def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._clock = clock
+
+    # --- what people want ---------------------------------------------------------------------------------------------
+
+    def add(self, alert: Alert, most: int | None = None) -> Alert | None:
+        """Write a new alert; the id is given here. One that the same update asked for is returned as it is.
+
+        Returns:
+            None where this person has `most` already, or it is a part of an alert on holdings that is over.
+        """
+        with self._db.atomic():
+            if alert.asked is not None:
+                known = self._read("asked = ?", [alert.asked])
+                if known:
+                    return known[0]
+            if most is not None and len(self.of(alert.user_id)) >= most:
+                return None
+            row = _ALERT.dump_python(alert, mode="json")
+            del row["id"]
+            made = self._db.execute(
+                f"INSERT OR IGNORE INTO alerts ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608  # names of our own fields
+                list(row.values()),
+            )
+            return replace(alert, id=int(made.lastrowid or 0)) if made.rowcount else None
+
+    def of(self, user_id: int) -> list[Alert]:
+        """A person's live alerts, oldest first."""
+        return self._read(f"user_id = ? AND parent IS NULL AND state IN ({_LIVE})", [user_id])
+
+    def live(self) -> list[Alert]:
+        """Everybody's live alerts, without what belongs to an alert on holdings."""
+        return self._read(f"parent IS NULL AND state IN ({_LIVE})", [])
+
+    def children(self, parent: int) -> list[Alert]:
+        """What belongs to an alert on holdings."""
+        return self._read(f"parent = ? AND state IN ({_LIVE})", [parent])
+
+    def delete(self, user_id: int, alert_id: int) -> list[int]:
+        """End a person's alert and what belongs to it; what was ended. Nobody ends another's."""
+        ours = [user_id, alert_id, user_id, alert_id]
+        with self._db.atomic():
+            found = [one.id for one in self._read(f"{_OURS} AND state IN ({_LIVE})", ours)]
+            self._end(found, State.DELETED)
+        return found
+
+    # --- what becomes of them -----------------------------------------------------------------------------------------
+
+    def commit(self, changes: Sequence[Change]) -> bool:
+        """Write what a tick changed, and put the notices of what fired into the outbox; all of it or nothing.
+
+        An alert that was ended meanwhile is left alone, and who may not use the bot now is not told.
+
+        Returns:
+            Whether somebody is to be told.
+        """
+        told = False
+        with self._db.atomic():
+            for _, after, fired in changes:
+                written = self._db.execute(
+                    "UPDATE alerts SET state = ?, crossings = ?, line = ?, start = ?, day = ?, ended_at = ? "  # noqa: S608  # our own words
+                    f"WHERE id = ? AND state IN ({_LIVE})",
+                    [
+                        after.state.value,
+                        after.crossings,
+                        after.line,
+                        after.start,
+                        after.day.isoformat() if after.day else None,
+                        None if after.live else self._now(),
+                        after.id,
+                    ],
+                )
+                if fired is not None and written.rowcount and self._belongs(after.user_id):
+                    self._outbox.put("alert", after.chat_id, fired.data(), fired.key)
+                    told = True
+        return told
+
+    def _belongs(self, user_id: int) -> bool:
+        found = self._db.execute("SELECT 1 FROM people WHERE user_id = ? AND status = 'active'", [user_id])
+        return found.fetchone() is not None
+
+    def expire(self) -> list[int]:
+        """End what is past its time, or belongs to somebody who was removed; what was ended."""
+        now = self._clock()
+        with self._db.atomic():
+            rows = self._read(f"state IN ({_LIVE})", [])
+            gone = {user for (user,) in self._db.execute("SELECT user_id FROM people WHERE status = 'removed'")}
+            late = [one.id for one in rows if one.expires_at <= now]
+            theirs = [one.id for one in rows if one.expires_at > now and one.user_id in gone]
+            self._end(late, State.EXPIRED)
+            self._end(theirs, State.DELETED)
+        return [*late, *theirs]
+
+    def _end(self, alerts: Iterable[int], state: State) -> None:
+        for alert_id in alerts:
+            self._db.execute(
+                "UPDATE alerts SET state = ?, ended_at = ? WHERE id = ?", [state.value, self._now(), alert_id]
+            )
+
+    def tidy(self) -> None:
+        """Forget what has long been over; numbers are never given twice."""
+        self._db.execute("DELETE FROM alerts WHERE ended_at < ?", [_iso(self._clock() - KEEP)])
+
+    # --- what was last seen -------------------------------------------------------------------------------------------
+
+    def remember(self, seen: Mapping[str, Seen]) -> None:
+        """Write what was last seen of some stocks."""
+        with self._db.atomic():
+            for code, (price, volume, at) in seen.items():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO alert_looks (code, price, volume, at) VALUES (?, ?, ?, ?)",
+                    [code, price, volume, _iso(at)],
+                )
+
+    def seen(self) -> dict[str, Seen]:
+        """What was last seen, before this start."""
+        rows = self._db.execute("SELECT code, price, volume, at FROM alert_looks")
+        return {code: Seen(price, volume, datetime.fromisoformat(at)) for code, price, volume, at in rows.fetchall()}
+
+    def _read(self, where: str, values: Sequence[object]) -> list[Alert]:
+        rows = self._db.query(f"SELECT * FROM alerts WHERE {where} ORDER BY id", list(values))  # noqa: S608  # our own words
+        return [_alert(row) for row in rows]
+
+    def _now(self) -> str:
+        return _iso(self._clock())
+
+
+def _alert(row: dict[str, Any]) -> Alert:
+    row.pop("ended_at")
+    return _ALERT.validate_python(row)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
