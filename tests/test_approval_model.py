@@ -27,7 +27,7 @@ MANY = 25
 TRADER = 3
 EVENTS = (
     *("left with 0", "left with 1", "left with 2", "edited"),
-    *("denied", "discarded", "expired", "blocked", "released by two", "somebody lost a role"),
+    *("denied", "expired", "blocked", "released by two", "somebody lost a role"),
 )
 
 
