@@ -56,7 +56,7 @@ def other_cases() -> Iterator[Case]:
 
 
 def known_limits() -> Iterator[Case]:
-    """What the desk does not withstand, and is counted apart."""
+    """What the desk does not settle by itself, and is counted apart: K1 stays unknown until a person has answered."""
     yield Case(
         "K1", "KIS's Date alone +5 s: the ledger's clock is behind", partial(_in_time, partial(_skewed, 0.0, 5.0))
     )
