@@ -35,6 +35,7 @@ _WORDS = {
     "joined": ("참여", "somebody joined"),
     "people": ("사용자 변경", "a person changed"),
     "stranger": ("낯선 사람", "a stranger"),
+    "report": ("마감 보고", "report at the close"),
     "anchor": ("기록 머리값", "head of the log"),
     "audit_key": ("감사 기록의 새 키", "the audit chain began again"),
     "stopped": ("막힌 채팅", "a chat refuses the bot"),
