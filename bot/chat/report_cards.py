@@ -81,7 +81,7 @@ def _stocks(fills: Sequence[StockFills], frame: Frame) -> list[str]:
         count = len({one.code for one in rest})
         more = frame.pick(f"외 {count}종목", f"and {count} more stocks")
         lines.append(f"{more}: {_amounts(_sum(rest, Side.BUY), _sum(rest, Side.SELL), frame)}")
-    return lines
+    return [*lines, _amounts(_sum(fills, Side.BUY), _sum(fills, Side.SELL), frame)]
 
 
 def _stock(one: StockFills, frame: Frame) -> str:
