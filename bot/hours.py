@@ -8,6 +8,21 @@ from kis import krx
 CLOSING_AUCTION = timedelta(minutes=10)
 DAY_SETTLES = time(16, 40)
 """By now no KRX day order can fill, not even on the days that end an hour late."""
+TO_REPORT = timedelta(minutes=10)
+"""So long after a session the broker's books are taken to be settled enough to be told."""
+
+
+def report_moments(day: date) -> tuple[datetime, ...]:
+    """When a day's reports are due (KST), earliest first: after the close, and after the after-market if there is one.
+
+    A closed day has none.
+    """
+    if not krx.is_trading_day(day):
+        return ()
+    close = datetime.combine(day, krx.hours(day).close, krx.KST)
+    evening = krx.after_market_end(day)
+    ends = (close,) if evening is None else (close, evening)
+    return tuple(end + TO_REPORT for end in ends)
 
 
 @dataclass(frozen=True)

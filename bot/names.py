@@ -38,6 +38,11 @@ class LiveSymbols:
         """Stocks whose name begins with the text, then those that hold it."""
         return self._now.search(text, limit)
 
+    def etf(self, code: str) -> bool:
+        """Whether a code is an ETF's or ETN's, also where KIS writes the latter without its Q; no for one not known."""
+        stock = self.get(code) or self.get(f"Q{code}")
+        return stock is not None and stock.etf
+
     def __len__(self) -> int:
         return len(self._now)
 

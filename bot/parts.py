@@ -25,13 +25,15 @@ from bot.chat.limits import LimitsView
 from bot.chat.market import Market
 from bot.chat.messenger import Messenger
 from bot.chat.people import PeopleView
+from bot.chat.reports import ReportsView
 from bot.chat.settings import SettingsView
 from bot.chat.stepup import StepUpChat
 from bot.chat.story import StoryView
 from bot.chat.talk import Handler, Reply, Toast, outgoing
 from bot.chat.trading import Trading
+from bot.closing import Closing
 from bot.ears import Ears
-from bot.hours import Hours
+from bot.hours import Hours, report_moments
 from bot.manners import Manners
 from bot.names import LiveSymbols
 from bot.notify import Notifier
@@ -44,6 +46,7 @@ from bot.orders.press import Proof
 from bot.orders.sentry import Sentry
 from bot.orders.stepup import Deed, StepUp
 from bot.orders.watch import Watch
+from bot.reports.bookkeeper import Bookkeeper
 from bot.settings import Settings
 from bot.store.alerts import AlertBook
 from bot.store.audit import AuditLog
@@ -56,6 +59,7 @@ from bot.store.limits import LimitBook
 from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.preferences import PreferenceBook
+from bot.store.reports import ReportBook
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
 from bot.store.story import Stories
@@ -94,6 +98,7 @@ class Parts:
             raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
         self._build_store(settings, clock)
         self._build_desk(settings, clock)
+        self._build_reports(settings, clock)
         self._build_chat(settings, clock)
 
     # --- what is kept -------------------------------------------------------------------------------------------------
@@ -187,12 +192,36 @@ class Parts:
         )
         self.alert_watch.attach(self.ears.watch_trades)
 
+    # --- what looks back ----------------------------------------------------------------------------------------------
+
+    def _build_reports(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.symbols = LiveSymbols(self._load_symbols, clock)
+        book = ReportBook(self.db, self.outbox, clock)
+        self.bookkeeper = Bookkeeper(
+            self.client,
+            book,
+            clock=clock,
+            ours=self.journal.linked,
+            began=self.runs.worth,
+            etf=self.symbols.etf,
+            fee_percent=settings.kisbot_fee_percent,
+            estimates=settings.kis_env == "paper",
+        )
+        self.closing = Closing(
+            self.bookkeeper,
+            book,
+            clock=clock,
+            moments=report_moments,
+            chats=lambda: [person.user_id for person in self.people.all()],
+            wake=self._wake_notifier,
+        )
+        self.closing.after = self._round_up
+
     # --- what speaks --------------------------------------------------------------------------------------------------
 
     def _build_chat(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         frame = Frame(settings.kisbot_lang, settings.mode, self.client.account_masked)
         self.bot = telegram_bot(settings)
-        self.symbols = LiveSymbols(self._load_symbols, clock)
         self.stepup_chat = StepUpChat(self.bot, self.stepup, frame, clock)
         market = Market(self.client, self.symbols, frame)
         account = AccountView(self.client, self.desk, frame, clock)
@@ -254,6 +283,7 @@ class Parts:
         limits = LimitsView(
             self.limit_book, self.people.all, self.stepup, self.stepup_chat, self._answer, frame, self._clock
         )
+        reports = ReportsView(self.bookkeeper, self.client, self.journal.linked, frame, self._clock)
         return {
             "price": market.price,
             "book": market.book,
@@ -261,6 +291,8 @@ class Parts:
             "index": market.index,
             "balance": account.balance,
             "orders": account.orders,
+            "pnl": reports.pnl,
+            "fills": reports.fills,
             "buy": self.trading.buy,
             "sell": self.trading.sell,
             "cancel": self.trading.cancel,
@@ -284,6 +316,12 @@ class Parts:
 
     def _lang_of(self, chat_id: int) -> Lang | None:
         return self.preferences.of(chat_id).lang
+
+    def _round_up(self, moment: datetime) -> None:
+        """At a close: whoever had silenced something learns what it was."""
+        for person in self.people.all():
+            if self.outbox.withheld(person.user_id):
+                self._post("roundup", person.user_id, {}, f"roundup:{moment.isoformat()}:{person.user_id}")
 
     def _needs_proof(self, who: Who, proof: Proof) -> bool:
         return self.stepup.needs(who, proof.act, proof.value, self._clock(), proof.subject)

@@ -251,13 +251,19 @@ def session_at(moment: datetime) -> Session:
     return _evening(local, closes + _AFTER_CLOSE)
 
 
+def after_market_end(day: date) -> datetime | None:
+    """When the after-market of a day ends (KST); None where there is none: on closed days, and before 2026-09-14."""
+    if day < _AFTER_MARKET_FIRST or not is_trading_day(day):
+        return None
+    return datetime.combine(day, _AFTER_MARKET_END, KST)
+
+
 def _evening(local: datetime, begins: datetime) -> Session:
     day = local.date()
     if day <= _SINGLE_PRICE_LAST and local < begins + _SINGLE_PRICE:
         return Session.SINGLE_PRICE
-    if day >= _AFTER_MARKET_FIRST and local < datetime.combine(day, _AFTER_MARKET_END, KST):
-        return Session.AFTER_MARKET
-    return Session.CLOSED
+    end = after_market_end(day)
+    return Session.AFTER_MARKET if end is not None and local < end else Session.CLOSED
 
 
 def takes_orders(session: Session, *, auctions: bool = True) -> bool:

@@ -41,8 +41,18 @@ ALLOWED: dict[str, set[str]] = {
     "bot/store/limits.py": {"bot.orders", "bot.store", "kis.krx", "sqlite_utils"},
     "bot/store/secrets.py": {"bot.orders", "bot.store", "sqlite_utils", "cryptography", "pyotp"},
     "bot/alerts": {"bot.alerts", "bot.orders", "kis.models", "kis.errors", "kis.krx"},
-    "bot/store": {"bot.alerts", "bot.orders", "bot.store", "kis.models", "kis.writes", "sqlite_utils"},
-    "bot/chat": {"bot.alerts", "bot.orders", "bot.chat", "kis.models", "kis.errors", "kis.krx", "kis.symbols"},
+    "bot/reports": {"bot.reports", "bot.orders", "kis.models", "kis.errors", "kis.krx", "kis.profits"},
+    "bot/store": {"bot.alerts", "bot.orders", "bot.reports", "bot.store", "kis.models", "kis.writes", "sqlite_utils"},
+    "bot/chat": {
+        "bot.alerts",
+        "bot.orders",
+        "bot.reports",
+        "bot.chat",
+        "kis.models",
+        "kis.errors",
+        "kis.krx",
+        "kis.symbols",
+    },
     "bot/chat/access.py": {"bot.orders", "bot.chat", "telegram"},
     "bot/chat/dispatch.py": {"bot.orders", "bot.chat", "kis.errors", "kis.krx", "kis.symbols", "telegram"},
     "bot/chat/stepup.py": {"bot.orders", "bot.chat", "telegram"},
@@ -52,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 NEVER = {
     "bot/alerts": {"telegram", "httpx", "sqlite3", "sqlite_utils", "asyncio", "bot.chat", "bot.store"},
+    "bot/reports": {"telegram", "httpx", "sqlite3", "sqlite_utils", "asyncio", "bot.chat", "bot.store"},
     "kis": {"bot", "telegram", "sqlite3", "sqlite_utils", "kis.sim"},
     "kis/sim": {"bot", "telegram", "httpx", "sqlite3", "kis.client", "kis.session"},
     "bot/orders": {"telegram", "httpx", "sqlite3", "sqlite_utils", "bot.chat", "bot.store"},

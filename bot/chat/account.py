@@ -9,6 +9,7 @@ from bot.chat.cards import SIDE, SQUARE, Frame
 from bot.chat.talk import TICKET, Ask, Key, Reply
 from bot.chat.text import arrow, clock_time, percent, safe, signed, won
 from bot.orders.model import Order, State, Who
+from bot.orders.reconcile import is_cancel
 from kis.models import Balance, Holding, OrderReport
 
 MOST_HOLDINGS = 30
@@ -132,7 +133,7 @@ class AccountView:
 
     def _done_lines(self, rows: Sequence[OrderReport]) -> list[str]:
         frame = self._frame
-        filled = [row for row in rows if row.filled and not row.is_revision]
+        filled = [row for row in rows if row.filled and not is_cancel(row)]
         if not filled:
             return []
         lines = ["", f"<b>{frame.pick('오늘 체결', 'Filled today')}</b>"]

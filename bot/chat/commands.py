@@ -65,6 +65,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("orders", "미체결", Role.VIEWER, "미체결과 오늘 체결", "open orders and today's fills"),
     Command("balance", "잔고", Role.VIEWER, "보유 종목·평가손익·예수금", "holdings, profit and cash"),
+    Command(
+        "pnl", "손익", Role.VIEWER, "실현손익·수수료·세금·평가손익", "realised and unrealised profit, fees and tax",
+        "[주|월|날짜]", "[week|month|date]", "/pnl 주",
+    ),
+    Command(
+        "fills", "체결", Role.VIEWER, "하루의 체결 내역 (HTS·MTS 주문 포함)", "a day's fills, HTS and MTS included",
+        "[날짜]", "[date]", "/fills 어제",
+    ),
     Command("top", "거래량", Role.VIEWER, "거래량 상위 종목", "most traded stocks", "[개수]", "[count]", "/top 20"),
     Command("index", "지수", Role.VIEWER, "코스피·코스닥·코스피200", "KOSPI, KOSDAQ and KOSPI 200"),
     Command("status", "상태", Role.VIEWER, "주문 중지 여부와 진행 중인 주문", "whether orders go out, and what is under way"),

@@ -9,6 +9,7 @@ from bot.chat.cards import Frame
 from bot.chat.heads import anchor_push, key_push
 from bot.chat.hearing import heard_push
 from bot.chat.people_words import KINDS, people_push
+from bot.chat.report_cards import report_push
 from bot.chat.talk import TICKET, Key, Reply
 from bot.chat.text import clock_time, reason, safe, say
 from bot.orders.brakes import Brake
@@ -107,4 +108,5 @@ _PUSHES: dict[str, Callable[[Mapping[str, Any], Frame], Reply]] = {
     "alert": alert_push,
     "anchor": anchor_push,
     "audit_key": key_push,
+    "report": report_push,
 }

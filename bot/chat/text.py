@@ -85,6 +85,8 @@ _REASONS: dict[str, tuple[str, str]] = {
     "PRICE_HUGE": ("가격이 너무 큽니다: {word}", "The price is far too large: {word}"),
     "PRICE_FORM": ("가격을 알아볼 수 없습니다: {word} (예: 71000, 71,000원, 시장가)", "Not a price: {word} (try 71000 or market)"),
     "MARKET_WITH_PRICE": ("시장가 주문에는 가격을 적지 않습니다. 지정가라면 '시장가'를 빼 주세요.", "A market order takes no price. For a limit order leave out 'market'."),
+    "DAY_FORM": ("날짜를 알아볼 수 없습니다: {word} (예: 오늘, 어제, 11-24, 2026-11-24)", "Not a date: {word} (try today, yesterday, 11-24 or 2026-11-24)"),
+    "DAY_FUTURE": ("아직 오지 않은 날입니다: {day}", "That day is still to come: {day}"),
     "TOO_MANY_WORDS": ("알 수 없는 말이 더 있습니다: {rest}", "More than I can read: {rest}"),
     "TOO_LONG": ("명령이 너무 깁니다. 종목, 수량, 가격만 적어 주세요.", "That is too long. Just the stock, quantity and price, please."),
     "NO_STOCK": ("'{text}' 종목을 찾지 못했습니다. 6자리 코드나 정확한 종목명을 적어 주세요.", "No stock called '{text}'. Use the 6-character code or the exact name."),

@@ -1,0 +1,103 @@
+"""What reports need to remember: the bases of cost, and which closings were told, with what they said."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlite_utils import Database
+
+from bot.reports.cost import Base, Lot
+from bot.reports.model import DayReport
+from bot.store.outbox import Outbox
+
+KEEP = timedelta(days=400)
+"""So long bases are kept: every month of the year can be worked out anew."""
+_REPORT = TypeAdapter(DayReport)
+
+
+class ReportBook:
+    """The tables of bases and closings."""
+
+    def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._clock = clock
+
+    def opened(self) -> datetime:
+        """Since when this database knows the account: what closed before is nobody's to report."""
+        (since,) = self._db.execute("SELECT since FROM identity").fetchone()
+        return datetime.fromisoformat(since)
+
+    # --- bases --------------------------------------------------------------------------------------------------------
+
+    def add_base(self, base: Base) -> None:
+        """Keep one more, and forget those that nobody will ask for."""
+        lots = {code: [lot.quantity, str(lot.average)] for code, lot in base.lots.items()}
+        with self._db.atomic():
+            self._db.execute("DELETE FROM cost_base WHERE day < ?", [(base.day - KEEP).isoformat()])
+            self._db.execute(
+                "INSERT OR REPLACE INTO cost_base (at, day, lots, seen) VALUES (?, ?, ?, ?)",
+                [base.at.isoformat(), base.day.isoformat(), json.dumps(lots), json.dumps(dict(base.seen))],
+            )
+
+    def bases(self, first: date, last: date) -> list[Base]:
+        """The last one taken before `first` (or the very first), all up to `last`, and the first after it; by time."""
+        before = "SELECT coalesce((SELECT max(at) FROM cost_base WHERE day < ?), (SELECT min(at) FROM cost_base))"
+        after = "SELECT coalesce((SELECT min(at) FROM cost_base WHERE day > ?), (SELECT max(at) FROM cost_base))"
+        return self._read(f"at >= ({before}) AND at <= ({after})", [first.isoformat(), last.isoformat()])
+
+    def newest_base(self) -> Base | None:
+        """The one taken last."""
+        return next(iter(self._read("at = (SELECT max(at) FROM cost_base)", [])), None)
+
+    def _read(self, where: str, values: list[object]) -> list[Base]:
+        rows = self._db.query(f"SELECT * FROM cost_base WHERE {where} ORDER BY at", values)  # noqa: S608  # our own words
+        return [_base(row) for row in rows]
+
+    # --- closings -----------------------------------------------------------------------------------------------------
+
+    def told(self, moment: datetime) -> bool:
+        """Whether the report due at a moment was written for everybody."""
+        found = self._db.execute("SELECT 1 FROM closings WHERE moment = ?", [moment.isoformat()])
+        return found.fetchone() is not None
+
+    def last_told(self, moment: datetime) -> DayReport | None:
+        """The newest report of the same day before a moment."""
+        row = self._db.execute(
+            "SELECT report FROM closings WHERE day = ? AND moment < ? ORDER BY moment DESC LIMIT 1",
+            [moment.date().isoformat(), moment.isoformat()],
+        ).fetchone()
+        return _REPORT.validate_json(row[0]) if row else None
+
+    def tell(self, moment: datetime, report: DayReport, chats: Iterable[int], *, quiet: bool) -> None:
+        """Queue a closing's report for every chat and remember it, once: all of it or nothing."""
+        facts = _REPORT.dump_python(report, mode="json")
+        data = {"moment": moment.isoformat(), "report": facts, **({"quiet": True} if quiet else {})}
+        with self._db.atomic():
+            self._db.execute("DELETE FROM closings WHERE day < ?", [(moment.date() - KEEP).isoformat()])
+            self._db.execute(
+                "INSERT OR IGNORE INTO closings (moment, day, report, told_at) VALUES (?, ?, ?, ?)",
+                [moment.isoformat(), moment.date().isoformat(), json.dumps(facts), self._clock().isoformat()],
+            )
+            for chat in chats:
+                self._outbox.put("report", chat, data, f"report:{moment:%Y-%m-%d:%H%M}:{chat}")
+
+    def unfinished(self, moment: datetime) -> bool:
+        """Whether what follows a closing's letters has yet to be done."""
+        found = self._db.execute("SELECT 1 FROM closings WHERE moment = ? AND after_at IS NULL", [moment.isoformat()])
+        return found.fetchone() is not None
+
+    def finish(self, moment: datetime) -> None:
+        """It is done."""
+        self._db.execute(
+            "UPDATE closings SET after_at = ? WHERE moment = ?", [self._clock().isoformat(), moment.isoformat()]
+        )
+
+
+def _base(row: dict[str, Any]) -> Base:
+    lots = {code: Lot(quantity, Fraction(average)) for code, (quantity, average) in json.loads(row["lots"]).items()}
+    seen = {key: (filled, amount) for key, (filled, amount) in json.loads(row["seen"]).items()}
+    return Base(datetime.fromisoformat(row["at"]), lots, seen)
