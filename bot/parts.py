@@ -27,8 +27,9 @@ from bot.chat.messenger import Messenger
 from bot.chat.people import PeopleView
 from bot.chat.stepup import StepUpChat
 from bot.chat.story import StoryView
-from bot.chat.talk import Handler, Reply, Toast, outgoing
+from bot.chat.talk import WATCH, Handler, Reply, Toast, outgoing
 from bot.chat.trading import Trading
+from bot.chat.watchlist import WatchView
 from bot.ears import Ears
 from bot.hours import Hours
 from bot.names import LiveSymbols
@@ -50,11 +51,15 @@ from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.keys import DayKeys
 from bot.store.limits import LimitBook
+from bot.store.looks import Looks
 from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
 from bot.store.story import Stories
+from bot.store.watchlist import WatchBook
+from bot.watch_prices import WatchPrices
+from bot.watchlist import WatchLists
 from kis import symbols
 from kis.client import KisClient
 from kis.config import MASTER_URL, KisConfig, kst_now
@@ -181,6 +186,18 @@ class Parts:
             wake=self._wake_notifier,
         )
         self.alert_watch.attach(self.ears.watch_trades)
+        watch_prices = WatchPrices(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
+        watch_prices.attach(self.ears.watch_trades)
+        self.watch_lists = WatchLists(
+            WatchBook(self.db),
+            Looks(self.db, self.outbox, clock),
+            watch_prices,
+            self.client,
+            self.hours,
+            self.people,
+            clock=clock,
+            wake=self._wake_notifier,
+        )
 
     # --- what speaks --------------------------------------------------------------------------------------------------
 
@@ -190,6 +207,7 @@ class Parts:
         self.symbols = LiveSymbols(self._load_symbols, clock)
         self.stepup_chat = StepUpChat(self.bot, self.stepup, frame, clock)
         market = Market(self.client, self.symbols, frame)
+        watch = WatchView(self.watch_lists, self.symbols, frame, self._post)
         account = AccountView(self.client, self.desk, frame, clock)
         self.trading = Trading(self.desk, self.client, market, account, frame, self.stepup_chat.hold)
         self.members = PeopleView(
@@ -206,7 +224,7 @@ class Parts:
         self.dispatcher = Dispatcher(
             self.bot,
             Guard(self.people.get, settings.kisbot_group_chats),
-            Handlers(self._handlers(frame, market, account), frame),
+            Handlers({**self._handlers(frame, market, account), "watch": watch.watch}, frame),
             self.trading,
             self.symbols,
             post=self._post,
@@ -216,6 +234,7 @@ class Parts:
             people=self.members,
         )
         self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
+        self.dispatcher.taps[WATCH] = watch.tap
         self.dispatcher.listen = self.stepup_chat.listen
         self.inbox.for_disk = self.stepup_chat.for_disk
         messenger = Messenger(self.bot, order=self.journal.get, card_message=self.outbox.card_message, frame=frame)

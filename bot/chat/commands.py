@@ -96,6 +96,10 @@ COMMANDS: tuple[Command, ...] = (
         "/alert 005930 > 72000",
     ),
     Command("alerts", "알림목록", Role.VIEWER, "내 알림과 삭제 버튼", "your alerts, with a button to delete each"),
+    Command(
+        "watch", "관심", Role.VIEWER, "관심 종목의 시세를 한 메시지에서", "your watch list's prices in one message",
+        "[종목, … | 삭제 종목 | 비우기]", "[stock, … | delete stock | clear]", "/watch 삼성전자, SK하이닉스",
+    ),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
-_ANSWERS = "'reply', 'edit'"
+_ANSWERS = "'reply', 'edit', 'look'"
 
 KEEP = timedelta(days=30)
 BUNDLE_OVER = 3
