@@ -141,7 +141,7 @@ class WatchPrices:
         """Ask for what living lists need next, if it is time for a call; they take turns."""
         now = self._clock()
         pause = min(self._interval * 2 ** min(self._failures, 10), max(SLOWEST, self._interval))
-        step, slack = timedelta(seconds=pause), timedelta(seconds=max(0.0, TICK - pause))
+        step, slack = timedelta(seconds=pause), timedelta(seconds=TICK if pause < TICK else 0)
         self._call_at = min(max(self._call_at, now - slack), now + step)
         while self._call_at <= now and len(self._asking) < AT_ONCE:
             code = self._next(lists, now)

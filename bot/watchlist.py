@@ -179,6 +179,7 @@ class WatchLists:
     async def refresh(self, user_id: int) -> None:
         """Draw the message anew, with prices of this moment as far as they come in time."""
         view = self._view(user_id)
+        view.put_at = self._clock()  # not drawn in between: its person waits for this
         await self._ask(view)
         self._answer(view)
 
