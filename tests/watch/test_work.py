@@ -268,7 +268,7 @@ def test_ten_people_with_twenty_stocks_each_keep_to_the_budget_and_share_it(per_
         await asyncio.sleep(30)
         began, skip = house.clock.seconds(), len(house.simulator.requests)
         async with house.at_work():
-            await asyncio.sleep(240)
+            await asyncio.sleep(130)
         calls = [one for one in list(house.simulator.requests)[skip:] if one.path.endswith("inquire-price")]
         at = [(one.at - house.clock._start).total_seconds() - began for one in calls]
         busiest = max(sum(start <= one < start + 60 for one in at) for start in at)
