@@ -58,7 +58,12 @@ class House:
         self.options = options
         always = options.get("always", True)
         self.simulator = simulator or Simulator(
-            clock=clock, profile="real", always_open=always, holdings=options.get("holdings", HELD), rate_limit=False, seed=1
+            clock=clock,
+            profile="real",
+            always_open=always,
+            holdings=options.get("holdings", HELD),
+            rate_limit=False,
+            seed=1,
         )
         self.exchange = self.simulator.exchange
         customer = self.simulator.credentials
@@ -82,7 +87,14 @@ class House:
         self.stream = Stream()
         self.prices.attach(self.stream.watch_trades)
         self.lists = WatchLists(
-            self.book, self.looks, self.prices, self.client, Hours(always=always), self.people, clock=clock, sleep=asyncio.sleep
+            self.book,
+            self.looks,
+            self.prices,
+            self.client,
+            Hours(always=always),
+            self.people,
+            clock=clock,
+            sleep=asyncio.sleep,
         )
         listed = [
             Stock(one.listing.code, one.listing.name, one.listing.market, one.listing.etf, one.listing.group, one.base, halted=False)
@@ -125,7 +137,11 @@ class House:
                 shown, message = Reply(letter.data["text"], _keys(letter)), self._messages
             else:
                 message = letter.data["message_id"]
-                shown = look_push(letter.data, self.frame) if letter.kind == "look" else Reply(letter.data["text"], _keys(letter))
+                shown = (
+                    look_push(letter.data, self.frame)
+                    if letter.kind == "look"
+                    else Reply(letter.data["text"], _keys(letter))
+                )
                 assert shown != self.chats[person][message], "Telegram is asked for no change that is none"
                 self.edits.append((self.clock.seconds(), person, message))
             self.chats[person][message] = shown

@@ -162,7 +162,11 @@ def test_nobody_sees_or_changes_anothers():
 def test_in_english_too():
     async def play(house):
         texts = [house.text(await house.say(one)) for one in ("", "005930", "005930", "nobody", "clear", "delete 1")]
-        for text, part in zip(texts, ("It is empty", "Added: ", "Already there", "No stock called", "Take all 1", "Not on your list"), strict=True):
+        for text, part in zip(
+            texts,
+            ("It is empty", "Added: ", "Already there", "No stock called", "Take all 1", "Not on your list"),
+            strict=True,
+        ):
             assert part in text
         assert "[PRACTICE]" in texts[1]
         assert "KST" in texts[1]
@@ -172,7 +176,9 @@ def test_in_english_too():
 
 def test_a_full_list_of_long_names_fits_into_one_message():
     seen = Seen(1_234_500, -12_500, "-12.34", 123_456_789, halted=True, vi=True, at=MONDAY_MORNING)
-    rows = tuple(Row(code=f"{n:06}", name="가나다라마바사아자차카타파하<&>" * 3, seen=seen, old=True) for n in range(MOST))
+    rows = tuple(
+        Row(code=f"{n:06}", name="가나다라마바사아자차카타파하<&>" * 3, seen=seen, old=True) for n in range(MOST)
+    )
     for mode in Mode:
         look = Look(at=MONDAY_MORNING, mode=mode, until=MONDAY_MORNING, rows=rows)
         card = look_card(look, Frame("ko", "real", "…34-01"))

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_looks_of_one_message_are_five_seconds_apart_however_much_trades():
                 await asyncio.sleep(0.2)
         times = [at for at, _, _ in house.edits if at > began]
         assert len(times) in range(9, 13)
-        assert min(after - before for before, after in zip(times, times[1:], strict=False)) > 4.5
+        assert min(after - before for before, after in pairwise(times)) > 4.5
 
     in_house(play)
 
@@ -313,7 +314,9 @@ def test_what_is_streamed_is_not_asked_for_until_it_falls_silent():
                 await asyncio.sleep(10)
             asked = Counter(house.asked)
             assert asked[SAMSUNG] == before[SAMSUNG]
-            assert asked[HYNIX] - before[HYNIX] == 2, "silent for a minute, and another: it may be halted, or the stream dumb"
+            assert asked[HYNIX] - before[HYNIX] == 2, (
+                "silent for a minute, and another: it may be halted, or the stream dumb"
+            )
             assert "72,000" in house.text(message)
             house.stream.on_gap(Gap(house.clock(), house.clock()))
             await asyncio.sleep(15)
