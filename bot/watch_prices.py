@@ -118,7 +118,7 @@ class WatchPrices:
     def _saw(self, code: str, seen: Seen) -> None:
         """A trade or an answer. An answer that a trade has overtaken is of no use."""
         known = self._seen.get(code)
-        if known is not None and timedelta() < known.at - seen.at < LATE:
+        if not seen.price or (known is not None and timedelta() < known.at - seen.at < LATE):
             return
         self._seen[code] = seen
         if self._hearing is not None and code in self._hearing.heard:

@@ -108,6 +108,11 @@ def _told(row: Row) -> tuple[object, ...]:
     return row.code, seen[:3], seen.volume >= ROUND, volume, seen.halted, seen.vi, seen.at if row.old else None
 
 
+def heading(frame: Frame, count: str = "") -> str:
+    """The first line of everything about a watch list."""
+    return f"⭐ <b>{frame.pick('관심 종목', 'Watch list')}</b>{count} {frame.badge}"
+
+
 def look_push(data: Mapping[str, Any], frame: Frame) -> Reply | None:
     """The living message from its facts; None where it is to be shown no more."""
     return look_card(Look.model_validate(data), frame) if data else None
@@ -115,10 +120,13 @@ def look_push(data: Mapping[str, Any], frame: Frame) -> Reply | None:
 
 def look_card(look: Look, frame: Frame, notes: tuple[str, ...] = ()) -> Reply:
     """The living message. `notes`, already escaped, stand above the list."""
-    head = f"⭐ <b>{frame.pick('관심 종목', 'Watch list')}</b> {len(look.rows)}/{MOST} {frame.badge}"
+    head = heading(frame, f" {len(look.rows)}/{MOST}")
     if not look.rows:
         return Reply("\n".join([head, *notes, *_how_to_add(frame)]), _offers(look))
-    lines = [head, *notes, *(_line(one, look.at, frame) for one in look.rows), _foot(look, frame)]
+    lines = [head, *notes, *(_line(one, look.at, frame) for one in look.rows)]
+    if any(one.seen is None and not one.waits for one in look.rows):
+        lines.append(frame.pick("<i>–: 증권사가 시세를 주지 않았습니다</i>", "<i>–: the broker gave no price</i>"))
+    lines.append(_foot(look, frame))
     return Reply("\n".join(lines), _keys(look, frame))
 
 
@@ -184,7 +192,7 @@ def _offers(look: Look) -> Keys:
 def moved_card(frame: Frame) -> Reply:
     """What an older message says once there is a newer one."""
     return Reply(
-        f"⭐ {frame.pick('관심 종목', 'Watch list')} {frame.badge}\n"
+        f"{heading(frame)}\n"
         f"{frame.pick('⤵️ 아래의 새 메시지로 옮겼습니다.', '⤵️ It has moved to a newer message below.')}"
     )
 

@@ -8,9 +8,9 @@ from bot.chat import keyboards
 from bot.chat.alert_words import DELETE
 from bot.chat.cards import Frame
 from bot.chat.dispatch import Post
-from bot.chat.talk import STAR, WATCH, Ask, Key, Reply, Toast, letter_of, outgoing
+from bot.chat.talk import STAR, WATCH, Ask, Key, Keys, Reply, Toast, letter_of, outgoing
 from bot.chat.text import reason, say
-from bot.chat.watch_cards import ADD, MOST, REMOVE, Look, Tap, clear_card, look_card, moved_card
+from bot.chat.watch_cards import ADD, MOST, REMOVE, Look, Tap, clear_card, heading, look_card, moved_card
 from bot.chat.words import Names, split_stock
 from kis.symbols import Stock
 
@@ -77,7 +77,7 @@ class WatchView:
 
     async def _add(self, ask: Ask) -> Reply:
         if not len(self._symbols):
-            return Reply(reason("NO_TABLE", {}, self._frame.lang))
+            return self._said([reason("NO_TABLE", {}, self._frame.lang)])
         found, unclear = stocks_in(ask.words, self._symbols)
         notes = self._put(ask.who.user_id, found)
         fits = {
@@ -85,8 +85,8 @@ class WatchView:
         }
         notes += [reason("NO_STOCK", {"text": text[:20]}, self._frame.lang) for text, some in fits.items() if not some]
         if any(fits.values()):
-            return self._ask_which({text: some for text, some in fits.items() if some}, "/watch", notes)
-        return await self._show(ask, notes) if found else Reply("\n".join([*notes, self._commas()]))
+            return self._ask_which({text: some for text, some in fits.items() if some}, notes)
+        return await self._show(ask, notes) if found else self._said([*notes, self._commas()])
 
     def _put(self, user_id: int, stocks: Sequence[Stock]) -> list[str]:
         """Add them, and say of each what became of it."""
@@ -102,13 +102,17 @@ class WatchView:
             told.setdefault(words, []).append(one.name)
         return [say(self._frame.lang, *words, names=", ".join(names)) for words, names in told.items()]
 
-    def _ask_which(self, fits: dict[str, list[Stock]], command: str, notes: Sequence[str]) -> Reply:
+    def _ask_which(self, fits: dict[str, list[Stock]], notes: Sequence[str]) -> Reply:
         ask = [
             say(self._frame.lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=text[:20])
             for text in fits
         ]
-        rows = [row for some in fits.values() for row in keyboards.stocks(some, command, "")]
-        return Reply("\n".join([*notes, *ask]), tuple(rows))
+        rows = [row for some in fits.values() for row in keyboards.stocks(some, "/watch", "")]
+        return self._said([*notes, *ask], tuple(rows))
+
+    def _said(self, lines: Sequence[str], keys: Keys = ()) -> Reply:
+        """An answer that does not show the list."""
+        return Reply("\n".join([heading(self._frame), *lines]), keys)
 
     def _commas(self) -> str:
         return self._frame.pick("여러 종목은 쉼표로 나눠 적어 주세요.", "Put commas between several stocks.")
@@ -128,7 +132,7 @@ class WatchView:
                 text=words[:20] or self._frame.pick("(종목을 적어 주세요)", "(which stock?)"),
             )
             keys = tuple((Key(f"🗑 {one.name} {one.code}", f"/watch 삭제 {one.code}"),) for one in near[:MOST_ASKED])
-            return Reply(note, keys)
+            return self._said([note], keys)
         self._lists.remove(user_id, [one.code for one in gone])
         names = ", ".join(one.name for one in gone)
         return await self._show(ask, [say(self._frame.lang, "🗑 뺐습니다: {names}", "🗑 Removed: {names}", names=names)])
