@@ -118,6 +118,22 @@ def test_the_newest_message_lives_and_the_older_one_says_where_it_went():
     in_house(play)
 
 
+def test_a_look_that_still_waited_is_not_shown_over_the_farewell_of_an_older_message():
+    async def play(house):
+        first = await house.say("005930")
+        await house.tap(first, LIVE)
+        house.move()
+        await house.prices.ask([SAMSUNG])
+        await asyncio.sleep(6)
+        await house.prices.ask([SAMSUNG])
+        house.lists.turn()
+        assert house.outbox.next(TRADER).kind == "look"
+        await house.say()
+        assert "새 메시지로 옮겼습니다" in house.text(first)
+
+    in_house(play)
+
+
 def test_a_message_that_was_deleted_lives_no_longer():
     async def play(house):
         message = await house.say("005930")
