@@ -76,6 +76,7 @@ class App(Parts):
                 self._work(self.ears.run()),
                 self._work(self.alert_watch.run()),
                 self._work(self.closing.run()),
+                self._work(self.watch_lists.run()),
                 self._work(self.symbols.run()),
             ]
             self.ready = True

@@ -1,13 +1,10 @@
 """Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from filelock import FileLock, Timeout
-from telegram import Bot
-from telegram.request import HTTPXRequest
 
 from bot.alert_watch import AlertWatch
 from bot.anchors import Anchors
@@ -29,8 +26,9 @@ from bot.chat.reports import ReportsView
 from bot.chat.settings import SettingsView
 from bot.chat.stepup import StepUpChat
 from bot.chat.story import StoryView
-from bot.chat.talk import Handler, Reply, Toast, outgoing
+from bot.chat.talk import WATCH, Handler, Reply, Toast, outgoing
 from bot.chat.trading import Trading
+from bot.chat.watchlist import WatchView
 from bot.closing import Closing
 from bot.ears import Ears
 from bot.hours import Hours, report_moments
@@ -56,6 +54,7 @@ from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.keys import DayKeys
 from bot.store.limits import LimitBook
+from bot.store.looks import Looks
 from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.preferences import PreferenceBook
@@ -63,10 +62,13 @@ from bot.store.reports import ReportBook
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
 from bot.store.story import Stories
+from bot.store.watchlist import WatchBook
+from bot.watch_prices import WatchPrices
+from bot.watchlist import WatchLists
+from bot.wires import kis_config, telegram_bot
 from kis import symbols
 from kis.client import KisClient
-from kis.config import MASTER_URL, KisConfig, kst_now
-from kis.endpoints import Env, Generation
+from kis.config import MASTER_URL, kst_now
 from kis.executions import ExecutionsPoll
 
 BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0
@@ -191,6 +193,18 @@ class Parts:
             wake=self._wake_notifier,
         )
         self.alert_watch.attach(self.ears.watch_trades)
+        watch_prices = WatchPrices(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
+        watch_prices.attach(self.ears.watch_trades)
+        self.watch_lists = WatchLists(
+            WatchBook(self.db),
+            Looks(self.db, self.outbox, clock),
+            watch_prices,
+            self.client,
+            self.hours,
+            self.people,
+            clock=clock,
+            wake=self._wake_notifier,
+        )
 
     # --- what looks back ----------------------------------------------------------------------------------------------
 
@@ -224,6 +238,7 @@ class Parts:
         self.bot = telegram_bot(settings)
         self.stepup_chat = StepUpChat(self.bot, self.stepup, frame, clock)
         market = Market(self.client, self.symbols, frame)
+        watch = WatchView(self.watch_lists, self.symbols, frame, self._post)
         account = AccountView(self.client, self.desk, frame, clock)
         self.trading = Trading(self.desk, self.client, market, account, frame, self.stepup_chat.hold)
         self.members = PeopleView(
@@ -241,7 +256,7 @@ class Parts:
         self.dispatcher = Dispatcher(
             self.bot,
             Guard(self.people.get, settings.kisbot_group_chats),
-            Handlers(self._handlers(frame, market, account), frame),
+            Handlers({**self._handlers(frame, market, account), "watch": watch.watch}, frame),
             self.trading,
             self.symbols,
             post=self._post,
@@ -253,6 +268,7 @@ class Parts:
         )
         self.settings_view.spoke = self.dispatcher.renew_menu
         self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
+        self.dispatcher.taps[WATCH] = watch.tap
         self.dispatcher.listen = self.stepup_chat.listen
         self.inbox.for_disk = self.stepup_chat.for_disk
         messenger = Messenger(
@@ -358,40 +374,3 @@ class Parts:
         if self.watch.busy():
             return BUSY
         return IN_SESSION if self.hours.open(self._clock()) else IDLE
-
-
-def kis_config(settings: Settings) -> KisConfig:
-    """The broker's part of the settings."""
-    return KisConfig(
-        env=Env(settings.kis_env),
-        app_key=settings.kis_app_key.get_secret_value(),
-        app_secret=settings.kis_app_secret.get_secret_value(),
-        account=settings.kis_account.get_secret_value(),
-        hts_id=settings.kis_hts_id,
-        generation=Generation(settings.kis_tr_generation),
-        min_interval=settings.kis_min_interval,
-        hashkey=settings.kis_hashkey,
-        rest_url=settings.kis_rest_url,
-        ws_url=settings.kis_ws_url,
-        master_url=settings.kis_master_url or MASTER_URL,
-        token_dir=settings.kisbot_data_dir,
-    ).within_limit()
-
-
-def telegram_bot(settings: Settings) -> Bot:
-    """The Bot API's client; no proxy variable of the environment redirects it.
-
-    Certificates are loaded only for an address that has one: a plain one on this machine does not.
-    """
-    os.environ.setdefault("PTB_TIMEDELTA", "1")  # else its RetryAfter warns each time it is raised
-    http = {"trust_env": False, "verify": settings.telegram_api_base.startswith("https:")}
-
-    def request(pool: int) -> HTTPXRequest:
-        return HTTPXRequest(connection_pool_size=pool, connect_timeout=5, read_timeout=15, httpx_kwargs=http)
-
-    return Bot(
-        settings.telegram_bot_token.get_secret_value(),
-        base_url=settings.telegram_api_base,
-        request=request(16),
-        get_updates_request=request(2),
-    )

@@ -109,6 +109,10 @@ COMMANDS: tuple[Command, ...] = (
         "settings", "설정", Role.VIEWER, "내 알림: 켬·무음·끔, 조용한 시간, 모음, 언어", "what rings, quiet hours, the round-up, your language",
         "[항목 값]", "[item value]", "/settings 체결 무음",
     ),
+    Command(
+        "watch", "관심", Role.VIEWER, "관심 종목의 시세를 한 메시지에서", "your watch list's prices in one message",
+        "[종목, … | 삭제 종목 | 비우기]", "[stock, … | delete stock | clear]", "/watch 삼성전자, SK하이닉스",
+    ),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip

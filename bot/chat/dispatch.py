@@ -22,7 +22,7 @@ from bot.chat.cards import Frame
 from bot.chat.commands import BY_WORD, Command, Handlers, allowed
 from bot.chat.people import PeopleView
 from bot.chat.people_words import PEOPLE, keyless
-from bot.chat.talk import REFRESH, TICKET, Ask, Reply, Toast, outgoing
+from bot.chat.talk import REFRESH, TICKET, Ask, Reply, Toast, letter_of, outgoing
 from bot.chat.text import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
 from bot.chat.tongue import Lang, speaking
 from bot.chat.trading import Trading
@@ -321,11 +321,11 @@ class Dispatcher:
 
     def _put_in_place(self, ask: Ask, reply: Reply) -> None:
         data = {**outgoing(reply), "message_id": ask.message_id}
-        self._post("edit", ask.who.chat_id, data, f"reply:{ask.update_id}")
+        self._post("edit", ask.who.chat_id, data, letter_of(ask.update_id))
 
     def _reply(self, visitor: Visitor, update_id: int, reply: Reply | None) -> None:
         if reply is not None:
-            self._post("reply", visitor.who.chat_id, outgoing(reply), f"reply:{update_id}")
+            self._post("reply", visitor.who.chat_id, outgoing(reply), letter_of(update_id))
 
     def _write_down(self, visitor: Visitor, action: str, *, order_id: int | None = None, **detail: object) -> None:
         who = visitor.who

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.chat.talk import REFRESH, TICKET, Key, Keys
+from bot.chat.talk import REFRESH, STAR, TICKET, Key, Keys
 from bot.chat.text import say, shares, won
 from bot.chat.tongue import Lang
 from bot.orders.model import Order
@@ -90,7 +90,7 @@ def of_quote(code: str, lang: Lang) -> Keys:
             Key(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
             Key(say(lang, "📊 호가", "📊 book"), f"/book {code}"),
         ),
-        (refresh(f"/price {code}", lang),),
+        (Key(say(lang, "⭐ 관심", "⭐ watch"), STAR + code), refresh(f"/price {code}", lang)),
     )
 
 

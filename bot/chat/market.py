@@ -126,7 +126,7 @@ class Market:
             )
         lines = [f"🏆 <b>{frame.pick('거래량 상위', 'Top volume')} {len(ranked)}</b> {frame.badge}"]
         lines += [
-            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {_man(row.volume, frame)}"
+            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {rough_shares(row.volume, frame)}"
             for row in ranked
         ]
         first = tuple(Key(f"{row.rank}. {row.name}", f"/price {row.code}") for row in ranked[:4])
@@ -180,7 +180,8 @@ def _eok(value: int, frame: Frame) -> str:
     return f"{value // 100_000_000:,}억" if frame.lang == "ko" else f"₩{value / 1_000_000:,.0f}M"
 
 
-def _man(volume: int, frame: Frame) -> str:
+def rough_shares(volume: int, frame: Frame) -> str:
+    """Many shares in few characters."""
     if frame.lang == "ko":
         return f"{volume // 10_000:,}만주" if volume >= 10_000 else f"{volume:,}주"  # noqa: PLR2004
-    return f"{volume / 1_000_000:,.1f}M sh"
+    return f"{volume / 1_000_000:,.1f}M sh" if volume >= 1_000_000 else f"{volume:,} sh"  # noqa: PLR2004

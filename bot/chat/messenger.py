@@ -20,8 +20,14 @@ from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.talk import Key, Keys, Reply
 from bot.chat.text import reason, say
 from bot.chat.tongue import Lang, speaking
+from bot.chat.watch_cards import look_push
 from bot.orders.model import Order
 
+_FROM_FACTS: dict[str, Callable[[Mapping[str, Any], Frame], Reply | None]] = {
+    "stopped": stopped_push,
+    "external_fill": external_push,
+    "look": look_push,
+}
 LONGEST = 4000
 """UTF-16 units of text with its tags; Telegram takes 4,096 without them."""
 
@@ -140,10 +146,8 @@ class Messenger:
             return Reply(str(data["text"]), _keys(data.get("keys", ())))
         if letter.kind in {"digest", "roundup"}:
             return self._list(letter) if letter.parts else None
-        if letter.kind == "stopped":
-            return stopped_push(data, frame)
-        if letter.kind == "external_fill":
-            return external_push(data, frame)
+        if letter.kind in _FROM_FACTS:
+            return _FROM_FACTS[letter.kind](data, frame)
         order = self._order(letter.order_id) if letter.order_id is not None else None
         if letter.kind == "card":
             return None if order is None else order_card(order, data, frame)
@@ -175,7 +179,7 @@ class Messenger:
 
     def _edits(self, letter: Letter) -> int | None:
         """The message this letter brings up to date, or None when it is a message of its own."""
-        if letter.kind == "edit":
+        if letter.kind in {"edit", "look"}:
             return int(letter.data["message_id"])
         if letter.kind == "card" and letter.order_id is not None:
             return self._card_message(letter.order_id, letter.chat_id)

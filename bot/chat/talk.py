@@ -11,6 +11,11 @@ REFRESH = "~"
 TICKET = "t:"
 """Before a single-use token in a button: it acts on an order."""
 
+WATCH = "w:"
+"""Before what a button does with its person's watch list."""
+STAR = f"{WATCH}*"
+"""Before a code: puts it on the list, and leaves the message that bears the button as it is."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -34,6 +39,11 @@ class Reply:
 def outgoing(reply: Reply) -> dict[str, object]:
     """A reply as the outbox keeps it."""
     return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.keys if row]}
+
+
+def letter_of(update_id: int) -> str:
+    """The key of the letter that answers an update."""
+    return f"reply:{update_id}"
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,9 @@ KINDS: dict[str, Kind] = {
     "anchor": Kind(5, sounds=False),
     "limits": Kind(2),
     "alert": Kind(3, topic=Topic.ALERTS),
+    "look": Kind(6, Second.DROP),
 }  # fmt: skip
-"""Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports."""
+"""Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports; looks."""
 OTHER = Kind(2)
 """A kind that is not in the table is news, as urgent as a fill."""
 CARDS = {

@@ -368,3 +368,21 @@ def m017_cost_base(db: Database) -> None:
         not_null={"day", "report", "told_at"},
         strict=True,
     )
+
+
+@MIGRATIONS()
+def m018_watch(db: Database) -> None:
+    """Everybody's watch list, and the one message that shows it: the letter or the message, and until when it lives."""
+    db.table("watch_list").create(
+        {"id": int, "user_id": int, "code": str, "name": str},
+        pk="id",
+        not_null={"user_id", "code", "name"},
+        strict=True,
+    )
+    db.table("watch_list").create_index(["user_id", "code"], unique=True)
+    db.table("watch_messages").create(
+        {"user_id": int, "letter": str, "message_id": int, "live_until": str, "editing": int},
+        pk="user_id",
+        not_null={"editing"},
+        strict=True,
+    )

@@ -25,7 +25,7 @@ import structlog
 from sqlite_utils import Database
 
 from bot.store.kinds import KINDS, OTHER, Second
-from bot.store.letters import LISTS, Letter, as_json, iso, letter_of, marks
+from bot.store.letters import LISTS, Letter, as_json, from_row, iso, marks
 
 __all__ = ["Letter", "Outbox"]
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
-_ANSWERS = "'reply', 'edit'"
+_ANSWERS = "'reply', 'edit', 'look'"
 
 KEEP = timedelta(days=30)
 BUNDLE_OVER = 3
@@ -158,7 +158,7 @@ class Outbox:
         )
         if row is None:
             return None
-        letter = letter_of(row)
+        letter = from_row(row)
         if letter.kind in LISTS:
             told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
             return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))
@@ -180,7 +180,7 @@ class Outbox:
             "ORDER BY id",
             which * 2,
         )
-        run = [letter_of(row) for row in rows]
+        run = [from_row(row) for row in rows]
         if len(run) <= BUNDLE_OVER:
             # what travelled together and may have arrived goes again together, lest older figures follow newer ones
             run = list(takewhile(lambda one: one.resent, run))
@@ -194,7 +194,7 @@ class Outbox:
             f"SELECT * FROM outbox WHERE state = ? AND chat_id = ? ORDER BY {order} LIMIT ?",  # noqa: S608  # our own words
             [state, chat_id, DIGEST_LINES],
         )
-        return sorted(map(letter_of, rows), key=lambda one: one.id)
+        return sorted(map(from_row, rows), key=lambda one: one.id)
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
