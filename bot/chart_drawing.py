@@ -26,12 +26,12 @@ PAPER, GRID, INK, FAINT = "#ffffff", "#e2e6ec", "#3d4654", "#6b7483"
 HELD = "#6d3fc0"
 AVERAGES = {5: "#e08a00", 20: "#1c9a6c"}
 """Bars of a moving average, and its colour."""
-LETTERS, SMALL = 42, 38
-LEFT, TOP, GAP = 28, 92, 16
-PRICES_END, VOLUMES_BEGIN, VOLUMES_END = 840, 908, 1108
+LETTERS, SMALL = 50, 47
+LEFT, TOP, GAP = 28, 106, 12
+PRICES_END, VOLUMES_BEGIN, VOLUMES_END = 836, 900, 1098
 FEWEST_PLACES = 24
 """Places for bars: a stock with a single day behind it is not drawn as one wall of colour."""
-MOST_PRICES, MOST_SIZES, MOST_DATES = 6, 3, 6
+MOST_PRICES, MOST_SIZES, MOST_DATES = 6, 3, 5
 """Round figures on the axes."""
 NEAR = 1.0
 """The purchase price widens the scale by as much as this many spans of the bars; from further off it is pointed at."""
@@ -131,7 +131,8 @@ def picture(facts: Mapping[str, Any]) -> bytes:
 
     `facts`: `code`; `period` ("day", "week", "month" or "minute"); `bars`, one at least, oldest first, each [when,
     open, high, low, close, volume]; `shown`, how many of the last are drawn (those before feed the moving averages);
-    `price`, the last one, in won; `average`, what the shares held cost on average, as text, or None.
+    `price`, the last one, and its `change` since yesterday, in won; `average`, what the shares held cost on average,
+    as text, or None.
     """
     every = [Bar(*one) for one in facts["bars"]]
     bars = every[-int(facts["shown"]) :]
@@ -151,7 +152,8 @@ def picture(facts: Mapping[str, Any]) -> bytes:
     centres = [LEFT + slot * (place + 0.5) for place in range(len(bars))]
 
     _grid(canvas, bars, centres, str(facts["period"]), right)
-    taken = _tags(canvas, prices, bars, price, average, right)
+    colour = colour_of(int(facts["change"]))
+    taken = _tags(canvas, prices, price, average, colour, right)
     for level in levels:
         y = prices.y(level)
         canvas.box(LEFT, y - 0.5, right, y + 0.5, GRID)
@@ -160,7 +162,7 @@ def picture(facts: Mapping[str, Any]) -> bytes:
     for size in sizes:
         canvas.box(LEFT, volumes.y(size) - 0.5, right, volumes.y(size) + 0.5, GRID)
         canvas.text(right + GAP + 10, volumes.y(size), in_short(size), FAINT, SMALL)
-    _lines(canvas, prices, price, average, colour_of_last(bars), right)
+    _lines(canvas, prices, price, average, colour, right)
     _bars(canvas, bars, centres, slot, prices, volumes)
     for of, values in means.items():
         points = [(x, prices.y(value)) for x, value in zip(centres, values, strict=True) if value is not None]
@@ -209,13 +211,13 @@ def colours(bars: Sequence[Bar]) -> Iterator[str]:
     before = None
     for bar in bars:
         change = bar.close - bar.open or (bar.close - before if before is not None else 0)
-        yield RED if change > 0 else BLUE if change < 0 else GREY
+        yield colour_of(change)
         before = bar.close
 
 
-def colour_of_last(bars: Sequence[Bar]) -> str:
-    """The colour of the newest bar."""
-    return list(colours(bars))[-1]
+def colour_of(change: int) -> str:
+    """Red is up, blue is down."""
+    return RED if change > 0 else BLUE if change < 0 else GREY
 
 
 def date_places(bars: Sequence[Bar], period: str) -> Iterator[tuple[int, str]]:
@@ -235,20 +237,22 @@ def date_places(bars: Sequence[Bar], period: str) -> Iterator[tuple[int, str]]:
 
 
 def _grid(canvas: Canvas, bars: Sequence[Bar], centres: Sequence[float], period: str, right: float) -> None:
+    taken = None
     for place, words in date_places(bars, period):
         x, half = centres[place], canvas.width_of(words, SMALL) / 2
+        if taken is not None and abs(x - taken) < 2 * half + 24:
+            continue
+        taken = x
         canvas.box(x - 0.5, TOP, x + 0.5, VOLUMES_END, GRID)
-        canvas.text(min(max(x, LEFT + half), right - half), VOLUMES_END + 46, words, FAINT, SMALL, "mm")
+        canvas.text(min(max(x, LEFT + half), right - half), VOLUMES_END + 50, words, FAINT, SMALL, "mm")
     canvas.box(LEFT, VOLUMES_END, right, VOLUMES_END + 1, FAINT)
     canvas.box(right, TOP, right + 1, VOLUMES_END, GRID)
 
 
-def _tags(
-    canvas: Canvas, prices: Scale, bars: Sequence[Bar], price: int, average: Decimal | None, right: float
-) -> list[float]:
+def _tags(canvas: Canvas, prices: Scale, price: int, average: Decimal | None, colour: str, right: float) -> list[float]:
     """The plates of the last price and the purchase price on the right; returns where they stand."""
     at = prices.y(price)
-    canvas.tag(right + GAP, at, f"{price:,}", colour_of_last(bars), SMALL)
+    canvas.tag(right + GAP, at, f"{price:,}", colour, SMALL)
     if average is None:
         return [at]
     held, apart = prices.y(float(average)), tag_height(SMALL) + 4
@@ -284,12 +288,14 @@ def _bars(
 
 
 def _legend(canvas: Canvas, code: str, means: Mapping[int, Sequence[float | None]]) -> None:
-    canvas.text(LEFT, 46, code, INK, LETTERS)
+    canvas.text(LEFT, 50, code, INK, LETTERS)
     x = LEFT + canvas.width_of(code, LETTERS) + 48
     for of, values in means.items():
         if values and values[-1] is not None:
             words = f"MA{of} {values[-1]:,.0f}"
-            canvas.text(x, 46, words, AVERAGES[of], LETTERS)
+            if x + canvas.width_of(words, LETTERS) > WIDTH:
+                return
+            canvas.text(x, 50, words, AVERAGES[of], LETTERS)
             x += canvas.width_of(words, LETTERS) + 40
 
 

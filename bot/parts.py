@@ -11,11 +11,13 @@ from telegram.request import HTTPXRequest
 
 from bot.alert_watch import AlertWatch
 from bot.anchors import Anchors
+from bot.charts import Charts
 from bot.chat.access import Guard
 from bot.chat.account import AccountView
 from bot.chat.alerts import AlertsView
 from bot.chat.audit import AuditView
 from bot.chat.cards import Frame
+from bot.chat.charts import ChartView
 from bot.chat.commands import Handlers
 from bot.chat.control import Control
 from bot.chat.dispatch import Dispatcher
@@ -218,7 +220,14 @@ class Parts:
         self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
         self.dispatcher.listen = self.stepup_chat.listen
         self.inbox.for_disk = self.stepup_chat.for_disk
-        messenger = Messenger(self.bot, order=self.journal.get, card_message=self.outbox.card_message, frame=frame)
+        self.charts = Charts()
+        messenger = Messenger(
+            self.bot,
+            order=self.journal.get,
+            card_message=self.outbox.card_message,
+            draw=self.charts.draw,
+            frame=frame,
+        )
         self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable)
         self.inbox_poll = InboxPoll(
             self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
@@ -242,6 +251,7 @@ class Parts:
         return {
             "price": market.price,
             "book": market.book,
+            "chart": ChartView(self.client, market, frame).chart,
             "top": market.top,
             "index": market.index,
             "balance": account.balance,

@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot/store": {"bot.alerts", "bot.orders", "bot.store", "kis.models", "kis.writes", "sqlite_utils"},
     "bot/chat": {"bot.alerts", "bot.orders", "bot.chat", "kis.models", "kis.errors", "kis.krx", "kis.symbols"},
     "bot/chat/access.py": {"bot.orders", "bot.chat", "telegram"},
+    "bot/chat/charts.py": {"bot.chat", "kis.charts", "kis.models", "kis.errors", "kis.symbols"},
     "bot/chat/dispatch.py": {"bot.orders", "bot.chat", "kis.errors", "kis.krx", "kis.symbols", "telegram"},
     "bot/chat/stepup.py": {"bot.orders", "bot.chat", "telegram"},
     "bot/chat/inbox.py": {"bot.chat.messenger", "telegram"},

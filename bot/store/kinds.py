@@ -43,11 +43,17 @@ KINDS: dict[str, Kind] = {
     "card": Kind(3, Second.DROP),
     "reply": Kind(4, Second.DROP),
     "edit": Kind(4, Second.DROP),
+    "chart": Kind(4, Second.DROP),
+    "chart_edit": Kind(4, Second.DROP),
     "report": Kind(5),
     "anchor": Kind(5),
     "limits": Kind(2),
     "alert": Kind(3),
 }  # fmt: skip
 """Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports."""
+ANSWERS = ("reply", "edit", "chart", "chart_edit")
+"""Kinds whose person has just written or tapped, and waits."""
+IN_PLACE = ("edit", "chart_edit")
+"""Of these, those that say the same again when they are sent again: nobody sees a repeat."""
 OTHER = Kind(2)
 """A kind that is not in the table is news, as urgent as a fill."""

@@ -23,13 +23,13 @@ from typing import Any
 import structlog
 from sqlite_utils import Database
 
-from bot.store.kinds import KINDS, OTHER, Second
+from bot.store.kinds import ANSWERS, IN_PLACE, KINDS, OTHER, Second
 
 log = structlog.get_logger(__name__)
 
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
-_ANSWERS = "'reply', 'edit'"
+_ANSWERS = ", ".join(f"'{name}'" for name in ANSWERS)
 
 KEEP = timedelta(days=30)
 BUNDLE_OVER = 3
@@ -82,7 +82,7 @@ class Outbox:
     def put(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
         """Queue a message; one whose key was ever queued before is dropped, however often it comes."""
         with self._db.atomic():
-            if kind in {"reply", "edit"}:  # its person is there: a chat that refused us may be tried again
+            if kind in ANSWERS:  # its person is there: a chat that refused us may be tried again
                 self._db.execute("UPDATE stopped_chats SET retry_at = ? WHERE chat_id = ?", [self._now(), chat_id])
             if kind == "trouble":
                 self._put_trouble(chat_id, data, key)
@@ -215,7 +215,7 @@ class Outbox:
         self._set(letter.rows, "state = 'sending', tries = tries + 1")
 
     def sent(self, letter: Letter, message_id: int | None) -> None:
-        """Delivered, with all that it stands for. What opened a button is forgotten here."""
+        """Delivered, with all that it stands for. What opened a button or made a picture is forgotten here."""
         with self._db.atomic():
             self._end(letter.rows, "sent", message_id, None)
             if message_id is not None:
@@ -272,7 +272,7 @@ class Outbox:
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
                     [_iso(self._clock() + pause), row],
                 )
-            elif kind == "edit" or (kind == "card" and self.card_message(order_id, chat_id) is not None):
+            elif kind in IN_PLACE or (kind == "card" and self.card_message(order_id, chat_id) is not None):
                 self._set([row], "state = 'pending'")  # the same words in the same message: nobody sees a repeat
             elif doubts == 0:
                 self._set([row], "state = 'pending', doubts = 1, error = 'unsure'")
@@ -303,7 +303,7 @@ class Outbox:
     def _end(self, rows: Sequence[int], state: str, message_id: int | None, error: str | None) -> None:
         self._db.execute(
             "UPDATE outbox SET state = ?, message_id = ?, error = coalesce(?, error), done_at = ?, "  # noqa: S608  # only marks
-            "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none') "
+            "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none', '$.bars') "
             f"WHERE id IN ({_marks(rows)})",
             [state, message_id, error, None if state == "given_up" else self._now(), *rows],
         )
