@@ -262,7 +262,7 @@ class Messenger:
             return await send(_cut(_plain(text), longest), None)
 
 
-def _fit(text: str, longest: int) -> str:
+def _fit(text: str, longest: int = LONGEST) -> str:
     """Whole lines up to Telegram's limit, so that no tag is cut in two; a first line that is too long loses its tags."""
     if _units(text) <= longest:
         return text
