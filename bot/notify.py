@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 import structlog
 
 from bot.chat.messenger import Blocked, Delivered, Held, Outcome, Undeliverable, Unsure
+from bot.orders.preferences import Ring
 from bot.store.outbox import Letter
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,27 @@ class Box(Protocol):
     def failed(self, letter: Letter, error: str) -> None: ...
     def stopped(self, letter: Letter, error: str) -> None: ...
     def newer_card(self, letter: Letter) -> bool: ...
+    def withhold(self, letter: Letter, *, listed: bool) -> None: ...
     def recover(self, chats_busy: Sequence[int] = ()) -> None: ...
+
+
+class Manners(Protocol):
+    """What readers want to hear; `bot.manners.Manners` fits as it is."""
+
+    def ring(self, letter: Letter) -> Ring: ...
+    def listed(self, chat_id: int) -> bool: ...
+
+
+class AlwaysRings:
+    """Nobody has silenced anything."""
+
+    def ring(self, letter: Letter) -> Ring:  # noqa: ARG002  # whatever it is
+        """Every letter rings."""
+        return Ring.ON
+
+    def listed(self, chat_id: int) -> bool:  # noqa: ARG002  # whoever it is
+        """There is nothing to list."""
+        return False
 
 
 class Pace:
@@ -68,8 +90,10 @@ class Notifier:
         reachable: Callable[[], Awaitable[bool]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
+        manners: Manners | None = None,
     ) -> None:
         """`clock`: the seconds by which `sleep` sleeps."""
+        self._manners = manners or AlwaysRings()
         self._box = box
         self._deliver = deliver
         self._reachable = reachable
@@ -169,9 +193,13 @@ class Notifier:
 
     def _pick(self, chat_id: int) -> Letter | None:
         while (letter := self._box.next(chat_id)) is not None:
-            if letter.kind != "card" or not self._box.newer_card(letter):
-                return letter
-            self._box.sent(letter, None)  # the newer one shows the same order, later
+            ring = self._manners.ring(letter)
+            if letter.kind == "card" and self._box.newer_card(letter):
+                self._box.sent(letter, None)  # the newer one shows the same order, later
+            elif ring is Ring.OFF:
+                self._box.withhold(letter, listed=self._manners.listed(chat_id))
+            else:
+                return replace(letter, silent=ring is Ring.SILENT)
         return None
 
     async def _settle(self, letter: Letter, outcome: Outcome) -> None:

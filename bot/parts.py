@@ -27,18 +27,21 @@ from bot.chat.limits import LimitsView
 from bot.chat.market import Market
 from bot.chat.messenger import Messenger
 from bot.chat.people import PeopleView
+from bot.chat.settings import SettingsView
 from bot.chat.stepup import StepUpChat
 from bot.chat.story import StoryView
 from bot.chat.talk import Handler, Reply, Toast, outgoing
 from bot.chat.trading import Trading
 from bot.ears import Ears
 from bot.hours import Hours
+from bot.manners import Manners
 from bot.names import LiveSymbols
 from bot.notify import Notifier
 from bot.orders.brakes import Brake, Brakes
 from bot.orders.desk import Desk
 from bot.orders.lists import Lists
 from bot.orders.model import Who
+from bot.orders.preferences import Lang
 from bot.orders.press import Proof
 from bot.orders.sentry import Sentry
 from bot.orders.stepup import Deed, StepUp
@@ -54,6 +57,7 @@ from bot.store.keys import DayKeys
 from bot.store.limits import LimitBook
 from bot.store.outbox import Outbox
 from bot.store.people import People
+from bot.store.preferences import PreferenceBook
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
 from bot.store.story import Stories
@@ -107,6 +111,7 @@ class Parts:
         self.inbox = Inbox(self.db, clock)
         self.outbox = Outbox(self.db, clock)
         groups = settings.kisbot_group_chats if settings.kisbot_group_fills else ()
+        self.preferences = PreferenceBook(self.db, self.audit, clock)
         self.journal = SqliteJournal(
             self.db, self.audit, self.outbox, clock=clock, wake=self._wake_notifier, groups=groups
         )
@@ -205,6 +210,7 @@ class Parts:
             requests=settings.kisbot_join_requests,
         )
         self.members.hold = self._hold_change
+        self.settings_view = SettingsView(self.preferences, frame)
         self.dispatcher = Dispatcher(
             self.bot,
             Guard(self.people.get, settings.kisbot_group_chats),
@@ -216,7 +222,9 @@ class Parts:
             clock=clock,
             frame=frame,
             people=self.members,
+            lang_of=self._lang_of,
         )
+        self.settings_view.spoke = self.dispatcher.renew_menu
         self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
         self.dispatcher.listen = self.stepup_chat.listen
         self.inbox.for_disk = self.stepup_chat.for_disk
@@ -227,8 +235,10 @@ class Parts:
             card_message=self.outbox.card_message,
             draw=self.charts.draw,
             frame=frame,
+            lang_of=self._lang_of,
         )
-        self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable)
+        manners = Manners(self.preferences, clock)
+        self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
         self.inbox_poll = InboxPoll(
             self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
         )
@@ -270,11 +280,15 @@ class Parts:
             "pin": self.stepup_chat.pin,
             "alert": alerts.alert,
             "alerts": alerts.alerts,
+            "settings": self.settings_view.settings,
             "why": StoryView(self.stories, frame).why,
             "audit": AuditView(self.stories, frame).audit,
         }
 
     # --- the pieces' needs --------------------------------------------------------------------------------------------
+
+    def _lang_of(self, chat_id: int) -> Lang | None:
+        return self.preferences.of(chat_id).lang
 
     def _needs_proof(self, who: Who, proof: Proof) -> bool:
         return self.stepup.needs(who, proof.act, proof.value, self._clock(), proof.subject)

@@ -19,6 +19,7 @@ from bot.orders.people import Role
 from bot.store.inbox import Inbox
 from kis.config import kst_now
 from kis.krx import KST
+from tests.support.post import until
 from tests.support.talk import FAST, bought, posts, say, spoken
 from tests.test_bad_input import raw_message
 
@@ -161,9 +162,11 @@ async def test_a_group_of_the_settings_is_told_of_fills_without_buttons_or_balan
     async with stage(**FAST, kisbot_group_chats=(GROUP,), kisbot_group_fills=True) as on:
         on.telegram.inject({"message": raw_message("/status", chat=CLUB, message_id=910_000)})
         await on.telegram.wait(GROUP, "상태")
-        await bought(on, "005930 1 시장가")
+        await bought(on, "005930 1 시장가", TRADER.id)
         told = await on.telegram.wait(GROUP, "삼성전자")
+        await until(lambda: not on.app.outbox.ready())
 
+        assert [one.sender for one in on.telegram.chat(GROUP)].count("bot") == 2, "the status, and the fill once"
         assert "✅ 체결" in told.text
         assert not told.buttons
         assert "예수금" not in told.text

@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot/app.py": {"bot", "kis", "telegram"},
     "bot/parts.py": {"bot", "kis", "telegram", "filelock"},
     "bot/doctor.py": {"bot", "kis", "telegram"},
-    "bot/notify.py": {"bot.chat.messenger", "bot.store.outbox"},
+    "bot/notify.py": {"bot.chat.messenger", "bot.orders.preferences", "bot.store.outbox"},
     "bot/orders": {"bot.orders", "kis.models", "kis.errors", "kis.krx", "kis.outcome", "kis.writes", "kis.crash"},
     "bot/store/limits.py": {"bot.orders", "bot.store", "kis.krx", "sqlite_utils"},
     "bot/store/secrets.py": {"bot.orders", "bot.store", "sqlite_utils", "cryptography", "pyotp"},

@@ -9,6 +9,7 @@ from bot.demo.run import OWNER, stage
 from bot.orders.brakes import Brake
 from bot.orders.events import ReadBack
 from bot.orders.model import Link, State
+from bot.store.kinds import KINDS
 from kis.models import Side
 from tests.support.talk import FAST, Ahead, confirmed, posts, press, reread, say, spoken
 
@@ -292,3 +293,27 @@ async def reread_failing(on) -> None:
 def attempts(on) -> list[dict]:
     """Every try at the wire, as the journal keeps it."""
     return list(on.app.db.query("SELECT * FROM attempts ORDER BY order_id, n"))
+
+
+# --- how pressing its card is ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "word", "urgency"),
+    [
+        ({"kind": "lose_reply"}, "확인중(불명)", 0),
+        ({"kind": "refuse", "code": "APBK1943", "message": "불가", "status": 200}, "⛔ 거부", 1),
+        ({}, "📨 접수", 3),
+    ],
+)
+async def test_a_card_that_tells_of_doubt_or_a_refusal_goes_before_fills_and_one_that_tells_of_acceptance_after(
+    fault, word, urgency
+):
+    async with stage(**FAST) as on:
+        if fault:
+            on.broker.faults.plant(fault.pop("kind"), path="order-cash", **fault)
+        await confirmed(on, word, "005930 1 60000")
+        row = on.app.db.execute("SELECT urgency FROM outbox WHERE kind = 'card' ORDER BY id DESC LIMIT 1").fetchone()
+
+        assert row[0] == urgency
+        assert KINDS["fill"].urgency == 2

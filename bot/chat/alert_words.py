@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from bot.alerts.model import Op
-from bot.chat.text import Lang, reason, say
+from bot.chat.text import reason, say
+from bot.chat.tongue import Lang
 from bot.chat.words import BadWords, clean, number
 
 LONGEST_DAYS = 365

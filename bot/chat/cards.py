@@ -12,7 +12,8 @@ from typing import Any
 
 from bot.chat.keyboards import after_fill, consent_keys, of_working_order, ticket_keys, warned_keys
 from bot.chat.talk import Key, Reply
-from bot.chat.text import Lang, Mode, arrow, badge, clock_time, percent, reason, safe, say, shares, won
+from bot.chat.text import Mode, arrow, badge, clock_time, percent, reason, safe, say, shares, won
+from bot.chat.tongue import Lang, spoken
 from bot.orders.events import CancelState, ReadBack
 from bot.orders.model import Act, Link, Order, State
 from kis.models import OrderKind, Side
@@ -47,9 +48,14 @@ _HEAD = {
 class Frame:
     """What every message bears: the language, which money it is about, and the masked account."""
 
-    lang: Lang
+    house: Lang
     mode: Mode
     account: str
+
+    @property
+    def lang(self) -> Lang:
+        """The language of whoever reads now (`tongue.speaking`), else the house's."""
+        return spoken(self.house)
 
     @property
     def badge(self) -> str:

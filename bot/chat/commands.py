@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bot.chat.cards import Frame
 from bot.chat.talk import Ask, Chart, Handler, Key, Reply
-from bot.chat.text import Lang, safe, say
+from bot.chat.text import safe, say
+from bot.chat.tongue import Lang
 from bot.orders.people import Role
 
 
@@ -100,6 +101,10 @@ COMMANDS: tuple[Command, ...] = (
         "/alert 005930 > 72000",
     ),
     Command("alerts", "알림목록", Role.VIEWER, "내 알림과 삭제 버튼", "your alerts, with a button to delete each"),
+    Command(
+        "settings", "설정", Role.VIEWER, "내 알림: 켬·무음·끔, 조용한 시간, 모음, 언어", "what rings, quiet hours, the round-up, your language",
+        "[항목 값]", "[item value]", "/settings 체결 무음",
+    ),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from bot.chat.cards import SIDE, Frame
 from bot.chat.pushes import fill_push
-from bot.chat.talk import Reply
+from bot.chat.talk import Key, Reply
 from bot.chat.text import clock_time, safe, say, shares
 from bot.orders.model import Order
 from kis.models import Side
@@ -28,6 +28,7 @@ _WORDS = {
     "heard": ("체결 통보, 확인 중", "fill told, being checked"),
     "heard_shown": ("체결 통보 확인됨", "told fill now shows"),
     "alert": ("가격 알림", "price alert"),
+    "report": ("마감 보고", "report"),
     "release": ("중지 해제 동의", "release asked"),
     "limits": ("한도 변경", "limits changed"),
     "stepup": ("본인 확인", "second factor"),
@@ -114,6 +115,23 @@ def notices(parts: Sequence[Told], order_of: Callable[[int], Order | None], fram
     lines += [f"• {notice_line(one, order_of(one.order_id) if one.order_id else None, frame)}" for one in parts]
     lines.append(frame.pick("지금 상태는 /orders 에서 볼 수 있습니다.", "See /orders for how things stand now."))
     return Reply("\n".join(lines))
+
+
+def roundup(parts: Sequence[Told], count: int, order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
+    """At the close: what its reader had silenced since the last one, the newest of it in a line each."""
+    lines = [
+        f"🗂 <b>{frame.pick('꺼 둔 알림 모음', 'What you had silenced')}</b> {count}{frame.pick('건', '')} {frame.badge}",
+    ]
+    if count > len(parts):
+        lines.append(
+            frame.pick(f"앞의 {count - len(parts)}건은 줄였습니다.", f"{count - len(parts)} earlier ones left out.")
+        )
+    lines += [f"• {notice_line(one, order_of(one.order_id) if one.order_id else None, frame)}" for one in parts]
+    keys = (
+        Key(frame.pick("⚙️ 알림 설정", "⚙️ settings"), "/settings"),
+        Key(frame.pick("📋 미체결", "📋 open orders"), "/orders"),
+    )
+    return Reply("\n".join(lines), (keys,))
 
 
 def notice_line(one: Told, order: Order | None, frame: Frame) -> str:

@@ -24,9 +24,11 @@ from bot.chat.people import PeopleView
 from bot.chat.people_words import PEOPLE, keyless
 from bot.chat.talk import REFRESH, TICKET, Ask, Chart, Reply, Toast, outgoing
 from bot.chat.text import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
+from bot.chat.tongue import Lang, speaking
 from bot.chat.trading import Trading
 from bot.chat.words import LONGEST, Names, clean, split_stock
 from bot.orders.membership import Member, Status
+from bot.orders.model import Who
 from bot.orders.people import Role
 from bot.orders.press import Press
 from kis.errors import KisError
@@ -84,7 +86,9 @@ class Dispatcher:
         clock: Callable[[], datetime],
         frame: Frame,
         people: PeopleView | None = None,
+        lang_of: Callable[[int], Lang | None] = lambda _: None,
     ) -> None:
+        """`lang_of`: the language somebody is spoken to in, None for the house's."""
         self._bot = bot
         self._guard = guard
         self._handlers = handlers
@@ -93,7 +97,8 @@ class Dispatcher:
         self._post = post
         self._record = record
         self._clock = clock
-        self._lang = frame.lang
+        self._frame = frame
+        self._lang_of = lang_of
         self._errands: set[asyncio.Task[None]] = set()
         self._people = people
         if people is not None:
@@ -113,6 +118,10 @@ class Dispatcher:
         if not isinstance(visitor, Visitor):
             self._outside(visitor, update)
             return
+        with speaking(None if visitor.in_group else self._lang_of(visitor.who.user_id)):
+            await self._inside(visitor, update)
+
+    async def _inside(self, visitor: Visitor, update: Update) -> None:
         try:
             if self._people is not None:
                 self._people.came(visitor.who)
@@ -132,15 +141,24 @@ class Dispatcher:
             log.exception("an update could not be answered", update=update.update_id)
             self._reply(visitor, update.update_id, Reply(trouble(self._lang)))
 
+    @property
+    def _lang(self) -> Lang:
+        return self._frame.lang
+
     def keeps(self, update: Update) -> bool:
         """Whether an update is worth a row on disk: those of people who are let in are."""
         return isinstance(self._guard.admit(update), Visitor)
 
     async def offer_menu(self, chat_id: int, role: Role) -> None:
         """Put the commands of this role into the menu of this chat; other chats show none."""
-        menu = [BotCommand(one.name, one.help(self._lang)) for one in allowed(role)]
+        with speaking(self._lang_of(chat_id)):
+            menu = [BotCommand(one.name, one.help(self._lang)) for one in allowed(role)]
         with contextlib.suppress(TelegramError):  # a chat that was never opened cannot have a menu yet
             await self._bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))
+
+    def renew_menu(self, who: Who) -> None:
+        """Somebody's menu of commands is to speak another language."""
+        self._run_errand(self.offer_menu(who.chat_id, who.role))
 
     def _chart(self, person: Member) -> None:
         """Bring somebody's menu of commands up to date with what they may do now."""
@@ -207,7 +225,7 @@ class Dispatcher:
             self._reply(visitor, update_id, Reply(unknown_words(self._lang)))
             return
         if command.name == "start":
-            self._run_errand(self.offer_menu(visitor.who.chat_id, visitor.who.role))
+            self.renew_menu(visitor.who)
         ask = Ask(visitor.who, words, update_id, message.message_id, at)
         reply = await self._run(command, ask)
         self._reply(visitor, update_id, reply)

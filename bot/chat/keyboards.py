@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from bot.chat.talk import REFRESH, TICKET, Key, Keys
-from bot.chat.text import Lang, say, shares, won
+from bot.chat.text import say, shares, won
+from bot.chat.tongue import Lang
 from bot.orders.model import Order
 from kis.models import OrderBook, Quote, Side
 from kis.symbols import Stock

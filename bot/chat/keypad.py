@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Any
 
 from bot.chat.talk import Key, Keys
-from bot.chat.text import Lang, say
+from bot.chat.text import say
+from bot.chat.tongue import Lang
 
 KEYPAD = "k:"
 """Before a single-use token in a button: it is a key of a keypad."""

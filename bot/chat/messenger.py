@@ -14,12 +14,13 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, Re
 
 from bot.chat.cards import Frame, order_card
 from bot.chat.chart_cards import chart_caption, chart_in_words
-from bot.chat.digest import bundle_push, counted, notice_line, notices, stopped_push
+from bot.chat.digest import bundle_push, counted, notice_line, notices, roundup, stopped_push
 from bot.chat.news import news_push
 from bot.chat.people_words import group_fill_push
 from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.talk import Key, Keys, Reply
 from bot.chat.text import reason, say
+from bot.chat.tongue import Lang, speaking
 from bot.orders.model import Order
 
 LONGEST = 4000
@@ -87,6 +88,8 @@ class Letter(Protocol):
     @property
     def last_at(self) -> datetime | None: ...
     @property
+    def silent(self) -> bool: ...
+    @property
     def parts(self) -> "Sequence[Letter]": ...
 
 
@@ -101,8 +104,13 @@ class Messenger:
         card_message: Callable[[int, int], int | None],
         draw: Callable[[Mapping[str, Any]], Awaitable[bytes | None]],
         frame: Frame,
+        lang_of: Callable[[int], Lang | None] = lambda _: None,
     ) -> None:
-        """`draw`: the picture of a chart's facts, or None where there can be none."""
+        """`draw`: the picture of a chart's facts, or None where there can be none.
+
+        `lang_of`: the language of whoever reads in a chat, None for the house's.
+        """
+        self._lang_of = lang_of
         self._bot = bot
         self._order = order
         self._card_message = card_message
@@ -111,6 +119,10 @@ class Messenger:
 
     async def deliver(self, letter: Letter) -> Outcome:
         """Send one letter and say what became of it; never raises for Telegram's faults."""
+        with speaking(self._lang_of(letter.chat_id)):
+            return await self._deliver(letter)
+
+    async def _deliver(self, letter: Letter) -> Outcome:
         edits = self._edits(letter)
         try:
             if letter.kind in {"chart", "chart_edit"}:
@@ -136,8 +148,8 @@ class Messenger:
         data, frame = letter.data, self._frame
         if letter.kind in {"reply", "edit"}:
             return Reply(str(data["text"]), _keys(data.get("keys", ())))
-        if letter.kind == "digest":
-            return notices(letter.parts, self._order, frame) if letter.parts else None
+        if letter.kind in {"digest", "roundup"}:
+            return self._list(letter) if letter.parts else None
         if letter.kind == "stopped":
             return stopped_push(data, frame)
         if letter.kind == "external_fill":
@@ -154,6 +166,11 @@ class Messenger:
                 return bundle_push(order, [one.data for one in letter.parts], frame)
             return fill_push(order, data, frame)
         return state_push(letter.kind, order, data, frame)
+
+    def _list(self, letter: Letter) -> Reply:
+        if letter.kind == "digest":
+            return notices(letter.parts, self._order, self._frame)
+        return roundup(letter.parts, int(letter.data["count"]), self._order, self._frame)
 
     def _without_order(self, letter: Letter) -> Reply:
         """News about the bot itself; of what nobody wrote words for, the bare facts."""
@@ -176,7 +193,7 @@ class Messenger:
 
     def _labelled(self, letter: Letter, text: str, longest: int = LONGEST) -> str:
         """The text, and below it that it may be a repeat, if it may."""
-        if not letter.resent or letter.kind == "digest":  # a digest says what it is
+        if not letter.resent or letter.kind in {"digest", "roundup"}:  # these say what they are
             return text
         label = say(self._frame.lang, "<i>(재전송일 수 있음)</i>", "<i>(may be a repeat)</i>")
         return f"{_fit(text, longest - len(label) - 1)}\n{label}"
@@ -189,6 +206,7 @@ class Messenger:
                 parse_mode=mode,
                 reply_markup=_markup(reply.keys),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
+                disable_notification=letter.silent or None,
             ),
             self._labelled(letter, reply.text),
         )
@@ -204,7 +222,12 @@ class Messenger:
         reply = chart_caption(letter.data, self._frame)
         sent = await self._with_fallback(
             lambda body, mode: self._bot.send_photo(
-                letter.chat_id, picture, caption=body, parse_mode=mode, reply_markup=_markup(reply.keys)
+                letter.chat_id,
+                picture,
+                caption=body,
+                parse_mode=mode,
+                reply_markup=_markup(reply.keys),
+                disable_notification=letter.silent or None,
             ),
             self._labelled(letter, reply.text, LONGEST_CAPTION),
             LONGEST_CAPTION,

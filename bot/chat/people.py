@@ -21,6 +21,7 @@ from bot.chat.people_words import (
 )
 from bot.chat.talk import Ask, Reply, Toast
 from bot.chat.text import not_allowed
+from bot.chat.tongue import speaking
 from bot.orders.membership import (
     Change,
     Invitation,
@@ -260,12 +261,15 @@ class PeopleView:
         for chat in dict.fromkeys([*self._people.overseers(), joined.by] if joined.by else self._people.overseers()):
             if chat != one.user_id:
                 self._post("joined", chat, data, f"joined:{one.user_id}:{one.version}:{chat}")
-        pick = self._frame.pick
-        words = pick(
+        with speaking(None):  # whoever lets them in may read another language
+            words = self._welcome(one)
+        self._post("reply", one.user_id, {"text": words, "keys": []}, f"welcome:{one.user_id}:{one.version}")
+
+    def _welcome(self, one: Member) -> str:
+        return self._frame.pick(
             f"👋 들어오셨습니다 · <b>{role_word(one.role, self._frame)}</b>\n{name_tag(one.name, self._frame)}\n시작: /start",
             f"👋 You are in · <b>{role_word(one.role, self._frame)}</b>\n{name_tag(one.name, self._frame)}\nBegin: /start",
         )
-        self._post("reply", one.user_id, {"text": words, "keys": []}, f"welcome:{one.user_id}:{one.version}")
 
     def _pass_on(self, stranger: Stranger) -> None:
         """Show the stranger to the admins, each with buttons of their own."""

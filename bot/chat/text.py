@@ -9,11 +9,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from bot.chat.tongue import Lang
 from bot.chat.words import clean
 from kis import errors
 from kis.krx import KST
 
-Lang = Literal["ko", "en"]
 Mode = Literal["practice", "paper", "real"]
 
 BADGES: dict[Mode, dict[Lang, str]] = {

@@ -123,10 +123,13 @@ def new_invitation_token() -> str:
 
 
 def for_groups(notices: Iterable[Notice], groups: Collection[int]) -> list[Notice]:
-    """What the groups are told besides: fills, and nothing else; each fill once to each group."""
+    """What the groups are told besides: fills, and nothing else; each fill once to each group.
+
+    A fill is told to whoever ordered and to those who oversee (`others`); the groups hear of it with the first.
+    """
     return [
         Notice("group_fill", chat, one.data, f"{one.key}:group:{chat}")
         for one in notices
-        if one.kind == "fill" and one.key is not None
+        if one.kind == "fill" and one.key is not None and not one.data.get("others")
         for chat in groups
     ]

@@ -132,13 +132,16 @@ class Watch:
         """One push per growth, numbered by the cumulative quantity, and one when the order ends otherwise."""
         told: list[Notice] = []
         for chat in self._chats(after):
+            whose: dict[str, object] = {"order": after.id}
+            if chat != after.chat_id:
+                whose["others"] = True
             if after.filled > before.filled:
                 told.append(
                     Notice(
                         "fill",
                         chat,
                         {
-                            "order": after.id,
+                            **whose,
                             "filled": after.filled,
                             "amount": after.filled_amount,
                             "step": after.filled - before.filled,
@@ -149,15 +152,11 @@ class Watch:
                     )
                 )
             elif after.filled_amount != before.filled_amount:
-                data: dict[str, object] = {
-                    "order": after.id,
-                    "was": before.filled_amount,
-                    "amount": after.filled_amount,
-                }
+                data: dict[str, object] = {**whose, "was": before.filled_amount, "amount": after.filled_amount}
                 key = f"corrected:{after.id}:{after.filled}:{after.filled_amount}:{chat}"
                 told.append(Notice("corrected", chat, data, key))
             if after.state in ENDINGS and before.state is not after.state:
-                told.append(Notice("ended", chat, {"order": after.id}, f"end:{after.id}:{after.state}:{chat}"))
+                told.append(Notice("ended", chat, whose, f"end:{after.id}:{after.state}:{chat}"))
         return told
 
     def _chats(self, order: Order) -> list[int]:

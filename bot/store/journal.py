@@ -17,6 +17,7 @@ from bot.orders.model import Link, Order, State, Who, apply
 from bot.orders.ports import Button, KnownButton, Notice, Stale, cards
 from bot.orders.search import Attempt
 from bot.store.audit import AuditLog
+from bot.store.kinds import CARDS
 from bot.store.outbox import Outbox
 from kis.models import OrderReport
 from kis.writes import Receipt
@@ -163,7 +164,7 @@ class SqliteJournal:
         )
         if changed.rowcount != 1:
             raise Stale(f"order {order.id}")
-        self._put(order.id, [*notices, *for_groups(notices, self._groups)])
+        self._put(order.id, [*notices, *for_groups(notices, self._groups)], CARDS.get(order.state))
         self._audit.add(
             f"order.{_snake(type(event).__name__)}",
             user_id=who.user_id if who else None,
@@ -353,10 +354,10 @@ class SqliteJournal:
             self._put(None, notices)
         self._wake()
 
-    def _put(self, order_id: int | None, notices: Sequence[Notice]) -> None:
+    def _put(self, order_id: int | None, notices: Sequence[Notice], of_cards: int | None = None) -> None:
         for one in notices:
             data = {**one.data, "order": order_id} if order_id is not None else one.data
-            self._outbox.put(one.kind, one.chat_id, data, one.key)
+            self._outbox.put(one.kind, one.chat_id, data, one.key, urgency=of_cards if one.kind == "card" else None)
 
     def _one(self, sql: str, values: list[object]) -> Order | None:
         row = next(self._db.query(sql, values), None)

@@ -1,7 +1,12 @@
 """The kinds of letters, how urgent each is, and what becomes of one that may not have arrived."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+from bot.orders.model import State
+from bot.orders.preferences import Topic
 
 
 class Second(Enum):
@@ -22,6 +27,10 @@ class Kind:
     second: Second = Second.DIGEST
     in_step: bool = False
     """Bears an order's running figures: told in the order in which they came about, whatever the urgency."""
+    topic: Topic | None = None
+    """Under what its reader may silence it; None: nobody can."""
+    sounds: bool = True
+    """Whether the phone may ring for it at all."""
 
 
 KINDS: dict[str, Kind] = {
@@ -32,11 +41,11 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(0),
     ),
-    "corrected": Kind(1, in_step=True),
-    "ended": Kind(1, in_step=True),
+    "corrected": Kind(1, in_step=True, topic=Topic.FILLS),
+    "ended": Kind(1, in_step=True, topic=Topic.ENDS),
     "digest": Kind(1),
-    "fill": Kind(2, in_step=True),
-    "external_fill": Kind(2),
+    "fill": Kind(2, in_step=True, topic=Topic.FILLS),
+    "external_fill": Kind(2, topic=Topic.OUTSIDE),
     "group_fill": Kind(2, Second.DROP, in_step=True),
     **dict.fromkeys(("join", "joined", "people", "stranger"), Kind(3)),
     "invite": Kind(3, Second.DROP),
@@ -45,10 +54,11 @@ KINDS: dict[str, Kind] = {
     "edit": Kind(4, Second.DROP),
     "chart": Kind(4, Second.DROP),
     "chart_edit": Kind(4, Second.DROP),
-    "report": Kind(5),
-    "anchor": Kind(5),
+    "report": Kind(5, topic=Topic.REPORTS),
+    "roundup": Kind(5, Second.DROP, sounds=False),
+    "anchor": Kind(5, sounds=False),
     "limits": Kind(2),
-    "alert": Kind(3),
+    "alert": Kind(3, topic=Topic.ALERTS),
 }  # fmt: skip
 """Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports."""
 ANSWERS = ("reply", "edit", "chart", "chart_edit")
@@ -57,3 +67,14 @@ IN_PLACE = ("edit", "chart_edit")
 """Of these, those that say the same again when they are sent again: nobody sees a repeat."""
 OTHER = Kind(2)
 """A kind that is not in the table is news, as urgent as a fill."""
+CARDS = {
+    State.UNKNOWN: 0,
+    **dict.fromkeys((State.REJECTED, State.NOT_SENT, State.BLOCKED, State.ABSENT, State.NEVER_BOOKED, State.DENIED), 1),
+}
+"""The urgency of an order's card where it tells more than that the broker took it."""
+
+
+def topic_of(kind: str, data: Mapping[str, Any]) -> Topic | None:
+    """Under what a letter may be silenced: news of somebody else's order is a topic of its own."""
+    topic = KINDS.get(kind, OTHER).topic
+    return Topic.OTHERS if topic in {Topic.FILLS, Topic.ENDS} and data.get("others") else topic

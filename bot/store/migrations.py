@@ -343,3 +343,14 @@ def m015_alerts(db: Database) -> None:
     db.table("alert_looks").create(
         {"code": str, "price": int, "volume": int, "at": str}, pk="code", not_null={"at"}, strict=True
     )
+
+
+@MIGRATIONS()
+def m016_preferences(db: Database) -> None:
+    """What each person wants to hear, when, and in which language; who has no row wants everything."""
+    db.table("preferences").create(
+        {"user_id": int, "lang": str, "rings": str, "quiet": str, "roundup": int, "changed_at": str},
+        pk="user_id",
+        not_null={"rings", "roundup", "changed_at"},
+        strict=True,
+    )

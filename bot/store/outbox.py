@@ -8,14 +8,15 @@ The life of a row::
        └── doubt ──┤  perhaps delivered: once more, saying so
                    └──► given_up ──► digested   after a second doubt, or refused by Telegram
                    └──► failed                  the same for what was only an answer (`Second.DROP`)
+    pending ──► withheld ──► digested           its reader silenced it; the round-up at the close lists it
+            └──► muted                          ... or wants no round-up
 
 So a notice is shown twice at most, the second time labelled, and what is still in doubt then is listed in its chat's
 digest ("미확인 알림 모음"), which goes out until one copy of it has surely arrived.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -24,6 +25,9 @@ import structlog
 from sqlite_utils import Database
 
 from bot.store.kinds import ANSWERS, IN_PLACE, KINDS, OTHER, Second
+from bot.store.letters import LISTS, Letter, as_json, iso, letter_of, marks
+
+__all__ = ["Letter", "Outbox"]
 
 log = structlog.get_logger(__name__)
 
@@ -45,31 +49,6 @@ LOOK_AGAIN_AT_STOPPED = timedelta(hours=1)
 """A chat that refused us is tried again so often, and at once when its person writes."""
 
 
-@dataclass(frozen=True)
-class Letter:
-    """One row: what is to be told to which chat, in facts."""
-
-    id: int
-    chat_id: int
-    kind: str
-    data: Mapping[str, Any]
-    order_id: int | None
-    tries: int
-    resent: bool
-    """An earlier copy may have been delivered: say so."""
-    made_at: datetime
-    repeats: int = 1
-    """How often the same was to be told; the last time at `last_at`."""
-    last_at: datetime | None = None
-    parts: "tuple[Letter, ...]" = ()
-    """The fills this one message stands for, oldest first and itself the last, or the notices a digest lists."""
-
-    @property
-    def rows(self) -> list[int]:
-        """The rows that are delivered when this letter is; what a digest lists is not among them."""
-        return [one.id for one in self.parts] if self.parts and self.kind != "digest" else [self.id]
-
-
 class Outbox:
     """The outbox table."""
 
@@ -79,15 +58,20 @@ class Outbox:
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
-    def put(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
-        """Queue a message; one whose key was ever queued before is dropped, however often it comes."""
+    def put(
+        self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None, *, urgency: int | None = None
+    ) -> None:
+        """Queue a message; one whose key was ever queued before is dropped, however often it comes.
+
+        `urgency` takes the place of its kind's.
+        """
         with self._db.atomic():
             if kind in ANSWERS:  # its person is there: a chat that refused us may be tried again
                 self._db.execute("UPDATE stopped_chats SET retry_at = ? WHERE chat_id = ?", [self._now(), chat_id])
             if kind == "trouble":
                 self._put_trouble(chat_id, data, key)
             else:
-                self._insert(kind, chat_id, data, key)
+                self._insert(kind, chat_id, data, key, urgency=urgency)
 
     def _insert(  # the columns of a row
         self,
@@ -98,20 +82,21 @@ class Outbox:
         *,
         state: str = "pending",
         not_before: datetime | None = None,
+        urgency: int | None = None,
     ) -> bool:
         now = self._now()
         values: dict[str, Any] = {
             "chat_id": chat_id,
             "kind": kind,
-            "data": _json(data),
+            "data": as_json(data),
             "order_id": data.get("order"),
             "key": key,
-            "urgency": KINDS.get(kind, OTHER).urgency,
+            "urgency": KINDS.get(kind, OTHER).urgency if urgency is None else urgency,
             "state": state,
             "tries": 0,
             "made_at": now,
             "done_at": now if state == "collapsed" else None,
-            "not_before": _iso(not_before) if not_before else None,
+            "not_before": iso(not_before) if not_before else None,
         }
         inserted = self._db.execute(
             f"INSERT OR IGNORE INTO outbox ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608  # names and marks
@@ -122,20 +107,20 @@ class Outbox:
     def _put_trouble(self, chat_id: int, data: Mapping[str, Any], key: str | None) -> None:
         """The same trouble again is counted on the row that waits; one told just now is told again later, if at all."""
         same = "chat_id = ? AND kind = 'trouble' AND json_extract(data, '$.code') IS json_extract(?, '$.code')"
-        which = [chat_id, _json(data)]
+        which = [chat_id, as_json(data)]
         waits = self._db.execute(f"SELECT id FROM outbox WHERE {same} AND state = 'pending'", which).fetchone()  # noqa: S608  # our own words
         now = self._clock()
         if waits is not None:
             if key is None or self._insert("trouble", chat_id, {}, key, state="collapsed"):
                 self._db.execute(
                     "UPDATE outbox SET repeats = repeats + 1, last_at = ?, data = ? WHERE id = ?",
-                    [_iso(now), _json(data), waits[0]],
+                    [iso(now), as_json(data), waits[0]],
                 )
             return
         (told,) = self._db.execute(
             f"SELECT max(coalesce(done_at, ?)) FROM outbox WHERE {same} "  # noqa: S608  # our own words
             "AND (state = 'sending' OR state = 'sent' AND done_at > ?)",
-            [_iso(now), *which, _iso(now - SAME_TROUBLE)],
+            [iso(now), *which, iso(now - SAME_TROUBLE)],
         ).fetchone()
         later = datetime.fromisoformat(told) + SAME_TROUBLE if told else None
         if self._insert("trouble", chat_id, data, key, not_before=later) and later is not None:
@@ -148,7 +133,7 @@ class Outbox:
         now = self._now()
         rows = self._db.execute(
             "SELECT chat_id FROM outbox WHERE state = 'pending' AND (not_before IS NULL OR not_before <= ?) "  # noqa: S608  # only marks
-            f"AND chat_id NOT IN ({_marks(chats_busy)}) "
+            f"AND chat_id NOT IN ({marks(chats_busy)}) "
             "AND chat_id NOT IN (SELECT chat_id FROM stopped_chats WHERE retry_at > ?) "
             "GROUP BY chat_id ORDER BY min(urgency), min(id)",
             [now, *chats_busy, now],
@@ -173,9 +158,10 @@ class Outbox:
         )
         if row is None:
             return None
-        letter = _letter(row)
-        if letter.kind == "digest":
-            return replace(letter, parts=tuple(self._unsettled(chat_id)))
+        letter = letter_of(row)
+        if letter.kind in LISTS:
+            told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
+            return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))
         if letter.kind == "fill" and letter.order_id is not None:
             return self._bundled(letter)
         return letter
@@ -194,7 +180,7 @@ class Outbox:
             "ORDER BY id",
             which * 2,
         )
-        run = [_letter(row) for row in rows]
+        run = [letter_of(row) for row in rows]
         if len(run) <= BUNDLE_OVER:
             # what travelled together and may have arrived goes again together, lest older figures follow newer ones
             run = list(takewhile(lambda one: one.resent, run))
@@ -202,11 +188,13 @@ class Outbox:
                 return letter
         return replace(run[-1], parts=tuple(run), resent=any(one.resent for one in run))
 
-    def _unsettled(self, chat_id: int) -> Iterable[Letter]:
+    def _listed(self, kind: str, chat_id: int) -> Iterable[Letter]:
+        state, order = ("given_up", "id") if kind == "digest" else ("withheld", "id DESC")
         rows = self._db.query(
-            "SELECT * FROM outbox WHERE state = 'given_up' AND chat_id = ? ORDER BY id LIMIT ?", [chat_id, DIGEST_LINES]
+            f"SELECT * FROM outbox WHERE state = ? AND chat_id = ? ORDER BY {order} LIMIT ?",  # noqa: S608  # our own words
+            [state, chat_id, DIGEST_LINES],
         )
-        return map(_letter, rows)
+        return sorted(map(letter_of, rows), key=lambda one: one.id)
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
@@ -220,9 +208,26 @@ class Outbox:
             self._end(letter.rows, "sent", message_id, None)
             if message_id is not None:
                 self._db.execute("DELETE FROM stopped_chats WHERE chat_id = ?", [letter.chat_id])
-            if letter.kind == "digest":
+            if letter.kind in LISTS:
                 self._end([one.id for one in letter.parts], "digested", message_id, None)
+            if letter.kind == "digest":
                 self._call_digest(letter.chat_id)
+            elif letter.kind == "roundup":
+                self._db.execute(
+                    "UPDATE outbox SET state = 'muted' WHERE state = 'withheld' AND chat_id = ? AND id < ?",
+                    [letter.chat_id, letter.id],
+                )
+
+    def withhold(self, letter: Letter, *, listed: bool) -> None:
+        """Its reader does not want to be told: kept on record, and named in the next round-up if `listed`."""
+        self._end(letter.rows, "withheld" if listed else "muted", None, None)
+
+    def withheld(self, chat_id: int) -> int:
+        """How many letters the next round-up of a chat has to name."""
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM outbox WHERE state = 'withheld' AND chat_id = ?", [chat_id]
+        ).fetchone()
+        return int(count)
 
     def again(self, letter: Letter) -> None:
         """Certainly not delivered: back into the queue as it was."""
@@ -248,7 +253,7 @@ class Outbox:
             self._db.execute(
                 "INSERT INTO stopped_chats (chat_id, since, retry_at, why) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (chat_id) DO UPDATE SET retry_at = excluded.retry_at, why = excluded.why",
-                [letter.chat_id, _iso(now), _iso(now + LOOK_AGAIN_AT_STOPPED), error],
+                [letter.chat_id, iso(now), iso(now + LOOK_AGAIN_AT_STOPPED), error],
             )
             answers = self._db.execute(
                 f"SELECT id FROM outbox WHERE state = 'pending' AND chat_id = ? AND kind IN ({_ANSWERS})",  # noqa: S608  # our own words
@@ -270,7 +275,7 @@ class Outbox:
                 pause = min(GATHER * 2 ** min(doubts + 1, 10), SLOWEST_DIGEST)
                 self._db.execute(
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
-                    [_iso(self._clock() + pause), row],
+                    [iso(self._clock() + pause), row],
                 )
             elif kind in IN_PLACE or (kind == "card" and self.card_message(order_id, chat_id) is not None):
                 self._set([row], "state = 'pending'")  # the same words in the same message: nobody sees a repeat
@@ -298,13 +303,13 @@ class Outbox:
             self._insert("digest", chat_id, {}, not_before=self._clock() + GATHER)
 
     def _set(self, rows: Sequence[int], change: str) -> None:
-        self._db.execute(f"UPDATE outbox SET {change} WHERE id IN ({_marks(rows)})", list(rows))  # noqa: S608  # our own words
+        self._db.execute(f"UPDATE outbox SET {change} WHERE id IN ({marks(rows)})", list(rows))  # noqa: S608  # our own words
 
     def _end(self, rows: Sequence[int], state: str, message_id: int | None, error: str | None) -> None:
         self._db.execute(
             "UPDATE outbox SET state = ?, message_id = ?, error = coalesce(?, error), done_at = ?, "  # noqa: S608  # only marks
             "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none', '$.bars') "
-            f"WHERE id IN ({_marks(rows)})",
+            f"WHERE id IN ({marks(rows)})",
             [state, message_id, error, None if state == "given_up" else self._now(), *rows],
         )
 
@@ -334,7 +339,7 @@ class Outbox:
         """After a start, or a fault of ours: what was leaving, and nobody is busy with, may have arrived."""
         with self._db.atomic():
             rows = self._db.execute(
-                f"SELECT id FROM outbox WHERE state = 'sending' AND chat_id NOT IN ({_marks(chats_busy)})",  # noqa: S608  # only marks
+                f"SELECT id FROM outbox WHERE state = 'sending' AND chat_id NOT IN ({marks(chats_busy)})",  # noqa: S608  # only marks
                 list(chats_busy),
             )
             self._doubt([row for (row,) in rows.fetchall()])
@@ -344,7 +349,7 @@ class Outbox:
 
     def tidy(self) -> None:
         """Forget old messages; keys of fills are kept with the order's day, long past any repeat."""
-        before = _iso(self._clock() - KEEP)
+        before = iso(self._clock() - KEEP)
         with self._db.atomic():
             stale = self._db.execute(
                 "SELECT id FROM outbox WHERE state IN ('pending', 'given_up') AND made_at < ? "
@@ -355,33 +360,4 @@ class Outbox:
             self._db.execute("DELETE FROM outbox WHERE done_at < ?", [before])
 
     def _now(self) -> str:
-        return _iso(self._clock())
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    """The facts as text; half a character, which SQLite cannot store, becomes a question mark."""
-    text = json.dumps(dict(data), ensure_ascii=False, default=str)
-    return text.encode(errors="replace").decode()
-
-
-def _letter(row: Mapping[str, Any]) -> Letter:
-    return Letter(
-        id=row["id"],
-        chat_id=row["chat_id"],
-        kind=row["kind"],
-        data=json.loads(row["data"]),
-        order_id=row["order_id"],
-        tries=row["tries"],
-        resent=row["doubts"] > 0,
-        made_at=datetime.fromisoformat(row["made_at"]),
-        repeats=row["repeats"],
-        last_at=datetime.fromisoformat(row["last_at"]) if row["last_at"] else None,
-    )
+        return iso(self._clock())

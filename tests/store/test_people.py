@@ -463,6 +463,8 @@ def test_a_status_or_hash_twice_is_refused_by_the_database_itself(house):
 def test_groups_are_told_of_fills_and_of_nothing_else():
     told = [Notice(kind, 1, {"filled": 1}, f"{kind}:1") for kind in ("fill", "card", "brake", "ended", "reply")]
 
+    told.append(Notice("fill", 2, {"filled": 1, "others": True}, "fill:2"))  # the same fill, to an administrator
+
     assert for_groups(told, ()) == []
     assert [(one.kind, one.chat_id, one.key) for one in for_groups(told, (-5, -6))] == [
         ("group_fill", -5, "fill:1:group:-5"),
