@@ -105,6 +105,17 @@ async def test_a_name_that_fits_several_is_asked_back_with_the_period_kept(clock
         assert "005930" in chart.text
 
 
+async def test_a_chart_speaks_its_readers_language_and_its_buttons_do_too(clock):
+    async with stage(**FAST, clock=clock) as on:
+        await say(on, "/settings language en", "My settings")
+
+        chart = await say(on, "/chart 035720", "your average")
+        week = await press(on, chart, "week", "weekly")
+
+        assert "[PRACTICE]" in week.text
+        assert "평단" in (await say(on, "/chart 035720", "일봉", TRADER.id)).text
+
+
 async def test_minutes_take_four_calls_at_most_and_are_the_last_two_hours(clock):
     async with stage(**FAST, clock=clock) as on:
         chart = await say(on, "/chart 005930 분", "분봉")
