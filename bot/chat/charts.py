@@ -90,11 +90,7 @@ class ChartView:
         found: list[MinuteBar] = []
         until: time | None = None
         for _ in range(MINUTE_CALLS):
-            page = [
-                bar
-                for bar in (await self._reads.minute_bars(code, until=until)).bars
-                if not found or (bar.day == found[0].day and bar.at < found[-1].at)
-            ]
+            page = older((await self._reads.minute_bars(code, until=until)).bars, found)
             found += page
             if len(page) < MINUTES_A_CALL:
                 break
@@ -132,6 +128,11 @@ class ChartView:
             ko = "{name}: 오늘은 아직 체결이 없어 분봉이 없습니다. 일봉은 /chart {code}"
             en = "{name}: not traded yet today, so there are no minutes. Its days: /chart {code}"
         return Reply(say(self._frame.lang, ko, en, name=stock.name, code=stock.code))
+
+
+def older(page: Sequence[MinuteBar], found: Sequence[MinuteBar]) -> list[MinuteBar]:
+    """What a page adds to the minutes found, newest first: KIS may answer a time before the open with what is newest."""
+    return [bar for bar in page if not found or (bar.day == found[-1].day and bar.at < found[-1].at)]
 
 
 def figures(bar: Bar | MinuteBar) -> tuple[int, int, int, int, int]:

@@ -8,8 +8,9 @@ import pytest
 
 from bot.chat.cards import Frame
 from bot.chat.chart_cards import chart_caption, chart_in_words
-from bot.chat.charts import figures
+from bot.chat.charts import figures, older
 from bot.demo.run import OWNER, TRADER, stage
+from kis.charts import MinuteBar
 from kis.config import kst_now
 from kis.models import Bar
 from tests.charts.facts import days, facts
@@ -298,6 +299,21 @@ def test_changes_in_figures_are_from_close_to_close():
         ["11/03", "110", "+10.00%"],
         ["11/04", "99", "−10.00%"],
     ]
+
+
+def minute(at, day="20261123"):
+    prices = dict.fromkeys(("stck_oprc", "stck_hgpr", "stck_lwpr", "stck_prpr"), "100")
+    row = {"stck_bsop_date": day, "stck_cntg_hour": at, "cntg_vol": "1", "acml_tr_pbmn": "100", **prices}
+    return MinuteBar.model_validate(row)
+
+
+def test_minutes_that_come_again_or_are_another_days_are_not_drawn():
+    page = [minute("100200"), minute("100100"), minute("100000")]
+
+    assert older(page, []) == page
+    assert older(page, [minute("100200"), minute("100100")]) == page[2:]
+    assert older(page, page) == []
+    assert older([minute("152900", day="20261120")], page) == []
 
 
 def test_a_day_on_which_nothing_traded_is_its_close():

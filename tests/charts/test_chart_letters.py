@@ -5,7 +5,9 @@ import json
 import pytest
 
 from bot.charts import Charts
+from bot.store.outbox import Outbox
 from tests.charts.facts import days, facts
+from tests.support.outbox import TRADER, Clock, empty_database
 from tests.support.post import LABEL, ONE, post_office
 
 CHART = facts(days((100, 210, 90, 200), (200, 220, 190, 195)))
@@ -83,6 +85,19 @@ async def test_a_chart_in_place_may_be_repeated_and_nobody_sees_it(post):
     assert "주봉" in shown.text
     assert LABEL not in shown.text
     assert (states(post), calls(post, "editMessageMedia")) == (["sent", "sent"], 3)
+
+
+def test_a_redrawing_that_a_kill_left_open_is_repeated_as_often_as_it_takes():
+    """The same picture in the same message: nobody would see a repeat, and no digest could make up for it."""
+    db = empty_database()
+    box = Outbox(db, Clock())
+    box.put("chart_edit", TRADER, {**OTHER, "message_id": 9})
+    for _ in range(3):
+        box.sending(box.next(TRADER))
+        box.recover()
+
+    assert not box.next(TRADER).resent
+    db.close()
 
 
 async def test_a_chart_whose_message_was_deleted_is_over(post):

@@ -90,6 +90,16 @@ def test_what_the_shares_cost_is_a_dashed_line_at_its_price():
     assert abs(y - mean(whole)[1]) < 40
 
 
+@pytest.mark.parametrize(("average", "below"), [("80", True), ("220", False)])
+def test_a_purchase_price_just_outside_the_bars_widens_the_scale_and_has_its_line_there(average, below):
+    picture = drawn(days((100, 200, 100, 200)), average=average)
+    rows = [y for x, y in places(picture, HELD) if x < WIDTH / 2]
+    bar = [y for _, y in places(picture, RED, bottom=PRICES_END)]
+
+    assert len(rows) > 300
+    assert min(rows) > max(bar) if below else max(rows) < min(bar)
+
+
 @pytest.mark.parametrize(("average", "top"), [("9000.00", True), ("1.00", False)])
 def test_a_purchase_price_far_off_does_not_flatten_the_bars_and_is_pointed_at(average, top):
     bars = days((1_000, 1_100, 1_000, 1_100), (1_100, 1_150, 1_050, 1_060))
