@@ -8,11 +8,13 @@ from filelock import FileLock, Timeout
 
 from bot.alert_watch import AlertWatch
 from bot.anchors import Anchors
+from bot.charts import Charts
 from bot.chat.access import Guard
 from bot.chat.account import AccountView
 from bot.chat.alerts import AlertsView
 from bot.chat.audit import AuditView
 from bot.chat.cards import Frame
+from bot.chat.charts import ChartView
 from bot.chat.commands import Handlers
 from bot.chat.control import Control
 from bot.chat.dispatch import Dispatcher
@@ -271,10 +273,12 @@ class Parts:
         self.dispatcher.taps[WATCH] = watch.tap
         self.dispatcher.listen = self.stepup_chat.listen
         self.inbox.for_disk = self.stepup_chat.for_disk
+        self.charts = Charts()
         messenger = Messenger(
             self.bot,
             order=self.journal.get,
             card_message=self.outbox.card_message,
+            draw=self.charts.draw,
             frame=frame,
             lang_of=self._lang_of,
         )
@@ -303,6 +307,7 @@ class Parts:
         return {
             "price": market.price,
             "book": market.book,
+            "chart": ChartView(self.client, market, frame).chart,
             "top": market.top,
             "index": market.index,
             "balance": account.balance,

@@ -1,7 +1,7 @@
 """Looking at the market: /price, /book, /top, /index."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Protocol
 
 from bot.chat import keyboards
@@ -39,9 +39,14 @@ class Market:
         self._symbols = symbols
         self._frame = frame
 
-    def which(self, words: str, command: str) -> tuple[Stock | None, list[str], Reply | None]:
-        """The stock that the words name, what follows it, and the question to ask back when it is not one stock."""
-        stock, named, rest = split_stock(words, self._symbols)
+    def which(
+        self, words: str, command: str, ends: Container[str] = ()
+    ) -> tuple[Stock | None, list[str], Reply | None]:
+        """The stock that the words name, what follows it, and the question to ask back when it is not one stock.
+
+        `ends`: words, in small letters, that may follow a stock's name in this command.
+        """
+        stock, named, rest = split_stock(words, self._symbols, ends)
         if stock is not None:
             return stock, rest, None
         return None, rest, self._ask_which(named, command, rest)
