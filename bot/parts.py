@@ -42,9 +42,11 @@ from bot.orders.sentry import Sentry
 from bot.orders.stepup import Deed, StepUp
 from bot.orders.watch import Watch
 from bot.settings import Settings
+from bot.sight import Sight, uptime
 from bot.store.alerts import AlertBook
 from bot.store.audit import AuditLog
 from bot.store.database import claim, open_database
+from bot.store.heard import HeardDays
 from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
@@ -54,6 +56,7 @@ from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
+from bot.store.sight import Sightings
 from bot.store.story import Stories
 from kis import symbols
 from kis.client import KisClient
@@ -72,8 +75,12 @@ class AlreadyRunning(Exception):
 class Parts:
     """The parts, and what they ask of one another."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = kst_now) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, ticks: Callable[[], float] = uptime
+    ) -> None:
         """Builds everything; opens the database and nothing else.
+
+        `clock` tells the time in KST and may be set; `ticks` are seconds that only go forward.
 
         Raises:
             BadDatabase: the database cannot be trusted, or is another account's.
@@ -89,6 +96,9 @@ class Parts:
         except Timeout:
             raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
         self._build_store(settings, clock)
+        self.sight = Sight(
+            Sightings(self.db), tell=self.journal.tell, overseers=self.people.overseers, clock=clock, ticks=ticks
+        )
         self._build_desk(settings, clock)
         self._build_chat(settings, clock)
 
@@ -171,6 +181,7 @@ class Parts:
             overseers=self.people.overseers,
             clock=clock,
             always=self.hours.always,
+            days=HeardDays(self.db),
         )
         self.alert_watch = AlertWatch(
             AlertBook(self.db, self.outbox, clock),

@@ -343,3 +343,16 @@ def m015_alerts(db: Database) -> None:
     db.table("alert_looks").create(
         {"code": str, "price": int, "volume": int, "at": str}, pk="code", not_null={"at"}, strict=True
     )
+
+
+@MIGRATIONS()
+def m019_sight(db: Database) -> None:
+    """When the broker's list was last seen, which days' lists were, and what each day's fill notices came to."""
+    db.table("sight").create(
+        {"id": int, "at": str, "letters": int, "open": str, "unread": int},
+        pk="id",
+        not_null={"at", "letters", "open", "unread"},
+        strict=True,
+    )
+    db.table("list_days").create({"day": str, "over": int}, pk="day", not_null={"over"}, strict=True)
+    db.table("heard_days").create({"day": str, "figures": str}, pk="day", not_null={"figures"}, strict=True)
