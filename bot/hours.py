@@ -8,6 +8,8 @@ from kis import krx
 CLOSING_AUCTION = timedelta(minutes=10)
 DAY_SETTLES = time(16, 40)
 """By now no KRX day order can fill, not even on the days that end an hour late."""
+CATCH_UP = timedelta(minutes=1)
+"""A list may lag: where trading goes on up to midnight, so long after it the day's last fills are all in."""
 
 
 @dataclass(frozen=True)
@@ -38,4 +40,6 @@ class Hours:
 
     def day_over(self, day: date, now: datetime) -> bool:
         """Whether no order of that day can fill any more."""
-        return day < now.date() or (not self.always and now.time() >= DAY_SETTLES)
+        if self.always:
+            return day < (now - CATCH_UP).date()
+        return day < now.date() or now.time() >= DAY_SETTLES

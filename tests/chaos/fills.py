@@ -1,0 +1,97 @@
+"""A hundred thousand fills heard and read over everything that goes wrong: none missed, none told twice, every gap told."""
+
+import gc
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.fills_account import PROMISES
+from tests.chaos.fills_world import BEGINS, FillsWorld
+from tests.chaos.world import home_of
+from tests.support.virtual_time import VirtualClock, run_virtual
+
+FILLS = 600
+"""Fills in a world."""
+WORLDS, QUICK_WORLDS = 175, 6
+
+Tamper = Callable[[FillsWorld], object]
+
+
+@dataclass
+class Night:
+    """What one world, or many, came to."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    fired: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    trails: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: "Night") -> None:
+        self.counts += other.counts
+        self.fired += other.fired
+        self.notes += other.notes
+        self.seconds += other.seconds
+        self.trails |= other.trails
+
+
+def one_night(seed: str, fills: int = FILLS, tamper: Tamper | None = None) -> Night:
+    """Play one seed and judge it; `tamper` spoils what was told first, to see that it is noticed."""
+    began = time.process_time()
+    with home_of(seed) as home:
+        night = run_virtual(lambda clock: _play(seed, fills, tamper, Path(home), clock), BEGINS)
+    gc.collect()
+    night.seconds = time.process_time() - began
+    return night
+
+
+async def _play(seed: str, fills: int, tamper: Tamper | None, home: Path, clock: VirtualClock) -> Night:
+    world = FillsWorld(seed, clock, home, fills)
+    await world.play()
+    if tamper is not None:
+        tamper(world)
+    counts, notes = world.account.verdict()
+    faults = world.all_faults()
+    counts["faults"] += len(faults)
+    counts["worlds"] = 1
+    counts["readings"] = len(world.account.readings)
+    counts["lives"] = world.account.life
+    _alarms(world, counts, notes)
+    _counters(world, counts, notes)
+    return Night(counts, world.all_fired(), [f"{seed}: {one}" for one in (*notes, *faults)])
+
+
+def _alarms(world: FillsWorld, counts: Counter[str], notes: list[str]) -> None:
+    """A list that shrinks is an alarm, and here a planted one; there is no other."""
+    for kind, text in world.connection.execute(
+        "SELECT kind, data FROM outbox WHERE kind IN ('contradiction', 'mismatch', 'ambiguous', 'manual', 'trouble')"
+    ).fetchall():
+        data: dict[str, Any] = json.loads(text)
+        if "shrank" in str(data.get("why")) and world.fired["list lags"] + world.wire.fired["list stale"]:
+            counts["alarms of a list that shrank"] += 1
+        else:
+            counts["alarms"] += 1
+            notes.append(f"{kind}: {data}")
+
+
+def _counters(world: FillsWorld, counts: Counter[str], notes: list[str]) -> None:
+    """Counters are kept over restarts, day by day: no more than came in, and no less than before the last second."""
+    days = dict(world.connection.execute("SELECT day, figures FROM heard_days").fetchall())
+    kept = [json.loads(figures) for figures in days.values()]
+    notices = sum(one["notices"] for one in kept)
+    counts["notices that came in"] = world.sockets.delivered
+    counts["notices kept"] = notices
+    counts["missed by stream"] = sum(one["missed_by_stream"] for one in kept)
+    counts["missed by poll"] = sum(one["missed_by_poll"] for one in kept)
+    if notices > world.sockets.delivered or len(days) > 2:
+        counts["counters"] += 1
+        notes.append(f"{notices} notices were counted, {world.sockets.delivered} came in")
+
+
+def broken(night: Night) -> list[str]:
+    """The promises that were not kept."""
+    return [f"{night.counts[name]} {words}" for name, words in PROMISES.items() if night.counts[name]]
