@@ -7,6 +7,7 @@ anything is heard or not. So a connection that fails, stalls or is held by anoth
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -101,8 +102,7 @@ class Ears:
         self._days = days
         self._open_stream = stream
         self._heard = Heard(clock(), days.last(KEPT_DAYS) if days is not None else None)
-        self._kept = self._heard.counts.figures
-        self._kept_day = self._heard.counts.day
+        self._kept = replace(self._heard.counts)
         self._tape = Tape(clock)
 
     # --- how it stands ------------------------------------------------------------------------------------------------
@@ -173,6 +173,8 @@ class Ears:
                 await self._sleep(TRY_AGAIN)
         finally:
             looking.cancel()
+            with self._harmless():
+                self._keep()
             if self._rousing is not None:
                 self._rousing.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -230,12 +232,16 @@ class Ears:
 
     def _keep(self) -> None:
         """Writes the figures down where they changed; those of a day that is over go into the log too."""
-        day, counts = self._kept_day, self._heard.counts
-        if counts.day != day:
-            log.info("a day's fill notices", day=day.isoformat(), **self._heard.days[day].figures)
-            self._kept_day, self._kept = counts.day, {}
-        if counts.figures != self._kept:
-            self._kept = counts.figures
+        counts = self._heard.counts
+        if counts.day != self._kept.day:
+            ended = self._heard.days[self._kept.day]
+            log.info("a day's fill notices", day=ended.day.isoformat(), **ended.figures)
+            self._write_down(ended)
+        self._write_down(counts)
+
+    def _write_down(self, counts: Counts) -> None:
+        if counts != self._kept:
+            self._kept = replace(counts)
             if self._days is not None:
                 self._days.keep(counts.day, counts.figures)
 

@@ -43,15 +43,19 @@ from tests.support.virtual_time import VirtualClock, VirtualLoop
 BEGINS = datetime(2026, 11, 23, 23, 44, tzinfo=KST)
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=KST)
 OWNER = Who(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
-PEOPLE = 3
-AT_ONCE = 5
+PEOPLE = 4
+AT_ONCE = 3
 """Orders a person has open at once."""
-STOCKS = 8
+STOCKS = 6
 PAPER = 0.3
-TRADES_EVERY = 2.2
+DEATHLESS = 0.15
+"""How many nights the bot lives through, so that what it counts can be held against what came in, one by one."""
+TRADES_EVERY = 1.1
 """Seconds between bursts of trades of others that reach orders of this account."""
-WEATHER_EVERY = 12.0
-ROUGH = Mood(failing=0.08, slow=0.06, stale=0.10, page=0.05, order=0.06)
+SMALL = 0.97
+"""The share of trades that take a share or a few, not all that is left of an order."""
+WEATHER_EVERY = 5.0
+ROUGH = Mood(failing=0.08, slow=0.06, stale=0.10, page=0.05, order=0.15)
 STORMY = Weather(lost=0.10, repeated=0.08, late=0.08, batched=0.10, spoilt=0.01)
 SETTLES = 900
 """Seconds within which everything is told once the faults are over."""
@@ -64,6 +68,7 @@ class FillsWorld:
         self.seed, self.clock, self.home, self.wanted = seed, clock, home, fills
         self.rng = random.Random(f"{seed}:fills")
         paper = self.rng.random() < PAPER
+        self.deaths = self.rng.random() >= DEATHLESS
         self.fields = self.rng.choice(FIELDS)
         self.pool = self.rng.sample(tradable(), STOCKS)
         self.simulator = Simulator(
@@ -102,6 +107,7 @@ class FillsWorld:
         self._fallen: FillsLife | None = None
         self._orders = 0
         self._work: set[asyncio.Task[None]] = set()
+        self._around: list[asyncio.Task[None]] = []
 
     def client(self) -> KisClient:
         """A client of the only customer, as a new process would make it."""
@@ -117,7 +123,7 @@ class FillsWorld:
             self._live()
             await asyncio.sleep(5)
             around = [self._trade(), self._strange(), self._storm(), *(self._person(n) for n in range(PEOPLE))]
-            tasks = [asyncio.create_task(one) for one in around]
+            self._around = [asyncio.create_task(one) for one in around]
             before, after = self.wanted // 2, self.wanted
             while self.clock() < MIDNIGHT - timedelta(minutes=1) and self._filled() < before:
                 await asyncio.sleep(1)
@@ -125,14 +131,16 @@ class FillsWorld:
                 self._skip((MIDNIGHT - self.clock()).total_seconds() - self.rng.uniform(5, 25))
             while self._filled() < after or self.clock() < MIDNIGHT + timedelta(minutes=2):
                 await asyncio.sleep(1)
-            for task in tasks:
+            for task in self._around:
                 task.cancel()
-            await asyncio.gather(*tasks, *self._work, return_exceptions=True)
+            ends = await asyncio.gather(*self._around, return_exceptions=True)
+            self.faults += [f"the world broke: {one!r}" for one in ends if isinstance(one, Exception)]
+            await asyncio.gather(*self._work)
             await self._settle()
             await self.life.end()
 
     def _filled(self) -> int:
-        return self.account.fills
+        return self.account.fills + self.account.elsewhere
 
     def _skip(self, seconds: float) -> None:
         """The whole world sleeps: nothing trades, nothing is read."""
@@ -179,11 +187,16 @@ class FillsWorld:
             return
         fault = task.exception()
         if isinstance(fault, Killed):
-            work = asyncio.get_running_loop().create_task(self._die(self.rng.choice((1.0, 4.0, 40.0))))
-            self._work.add(work)
-            work.add_done_callback(self._work.discard)
+            self._dies(self.rng.choice((1.0, 4.0, 40.0)))
         else:
             self.faults.append(f"the bot died: {type(fault).__name__}: {fault}")
+
+    def _dies(self, away: float, *, orderly: bool = False) -> asyncio.Task[None]:
+        """Die, and live again whatever becomes of who asked for it."""
+        work = asyncio.get_running_loop().create_task(self._die(away, orderly=orderly))
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        return work
 
     async def _die(self, away: float, *, orderly: bool = False) -> None:
         """The process is gone for some seconds; what a statement had begun is rolled back, as SQLite does."""
@@ -206,7 +219,7 @@ class FillsWorld:
         who = Who(3001 + number, 3001 + number, f"매매{number}", Role.TRADER)
         rng = random.Random(f"{self.seed}:person {number}")
         while True:
-            await asyncio.sleep(rng.expovariate(1 / 6))
+            await asyncio.sleep(rng.expovariate(1 / 12))
             if not self._up.is_set() or abs((self.clock() - MIDNIGHT).total_seconds()) < 15:
                 continue
             with contextlib.suppress(Died, KisError, Killed):
@@ -224,7 +237,7 @@ class FillsWorld:
         price = step(self.exchange.issues[code].last, away)
         self._orders += 1
         # all of an order's terms together are its own, so that a lost one is found without asking anybody
-        wish = OrderRequest(side, code, code, False, 8 + self._orders % 31, OrderKind.LIMIT, price)
+        wish = OrderRequest(side, code, code, False, 30 + self._orders % 61, OrderKind.LIMIT, price)
         ticket = await self.life.ask(self.life.desk.propose(wish, who, self._orders))
         for _ in range(3):
             if not isinstance(ticket, Order):
@@ -266,7 +279,7 @@ class FillsWorld:
         """Somebody orders at the broker's own program."""
         rng = random.Random(f"{self.seed}:stranger")
         while True:
-            await asyncio.sleep(rng.expovariate(1 / 25))
+            await asyncio.sleep(rng.expovariate(1 / 45))
             code, side = rng.choice(self.pool), rng.choice(("buy", "sell"))
             price = step(self.exchange.issues[code].last, rng.choice((0, 1, 2)) * (-1 if side == "buy" else 1))
             with contextlib.suppress(TurnedAway):
@@ -283,7 +296,7 @@ class FillsWorld:
             order = rng.choice(resting)
             for _ in range(rng.choice((1, 1, 2, 3, 5))):
                 if order.open:
-                    self.exchange.trade(order.code, order.price, rng.choice((1, 1, 1, 2, 3, order.open)))
+                    self.exchange.trade(order.code, order.price, rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < SMALL else order.open)
                     if rng.random() < 0.3:
                         await asyncio.sleep(rng.uniform(0.05, 1.5))
 
@@ -293,15 +306,22 @@ class FillsWorld:
         rng = random.Random(f"{self.seed}:weather")
         befalls = {
             self._list_away: 5, self._list_frozen: 5, self._killed: 4, self._killed_while_taking_in: 4, self._stopped: 2,
-            self._asleep: 2, self._socket_cut: 4, self._socket_stalled: 2, self._second_login: 1, self._sockets_down: 1,
+            self._asleep: 3, self._socket_cut: 4, self._socket_stalled: 4, self._second_login: 4, self._sockets_down: 4,
             self._calm: 4,
         }  # fmt: skip
+        if not self.deaths:
+            for death in (self._killed, self._killed_while_taking_in, self._stopped):
+                del befalls[death]
+        lasting = {self._socket_stalled, self._second_login, self._sockets_down}
         while True:
             rough = rng.random() < 0.7
             self.wire.mood, self.sockets.weather = (ROUGH, STORMY) if rough else (CALM_LIST, CALM_FRAMES)
             await asyncio.sleep(rng.expovariate(1 / WEATHER_EVERY))
             (what,) = rng.choices(list(befalls), list(befalls.values()))
-            await what(rng)
+            if what in lasting:
+                self._around.append(asyncio.create_task(what(rng)))
+            else:
+                await what(rng)
 
     async def _calm(self, rng: random.Random) -> None:
         self.wire.mood, self.sockets.weather = CALM_LIST, CALM_FRAMES
@@ -321,7 +341,7 @@ class FillsWorld:
 
     async def _killed(self, rng: random.Random) -> None:
         self.fired["killed"] += 1
-        await self._die(rng.choice((rng.uniform(0.5, 5), rng.uniform(14, 22), rng.uniform(22, 60))))
+        await asyncio.shield(self._dies(rng.choice((rng.uniform(0.5, 5), rng.uniform(14, 22), rng.uniform(22, 60)))))
 
     async def _killed_while_taking_in(self, rng: random.Random) -> None:
         """At some statement of the next reading that is taken in."""
@@ -332,7 +352,7 @@ class FillsWorld:
 
     async def _stopped(self, rng: random.Random) -> None:
         self.fired["stopped and started"] += 1
-        await self._die(rng.choice((2.0, rng.uniform(15, 40))), orderly=True)
+        await asyncio.shield(self._dies(rng.choice((2.0, rng.uniform(15, 40))), orderly=True))
 
     async def _asleep(self, rng: random.Random) -> None:
         self.fired["machine asleep"] += 1
@@ -365,10 +385,15 @@ class FillsWorld:
         answer = self.simulator.oauth.approval({"appkey": customer.app_key, "secretkey": customer.app_secret})
         for one in list(self.sockets.open):
             one.cut()
+        with contextlib.suppress(OSError):
+            await self._hold_session(str(answer.body["approval_key"]), rng.uniform(10, 90))
+
+    async def _hold_session(self, approval_key: str, seconds: float) -> None:
         async with self.sockets.connect() as guest:
+            guest.strange = True
             tr_id = NOTICES[self.config.env is Env.PAPER]
-            await guest.send(subscription(str(answer.body["approval_key"]), tr_id, customer.hts_id, register=True))
-            await asyncio.sleep(rng.uniform(10, 90))
+            await guest.send(subscription(approval_key, tr_id, self.config.hts_id, register=True))
+            await asyncio.sleep(seconds)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -379,7 +404,8 @@ class FillsWorld:
 
     def all_faults(self) -> list[str]:
         """Faults of the program itself."""
-        return self.faults + [one for one in heard() if not one.startswith("the list contradicts the journal")]
+        expected = ("the list contradicts the journal", "what was heard could not be taken in (Died")
+        return self.faults + [one for one in heard() if not one.startswith(expected)]
 
 
 def _same(booked: Booked, order: Order) -> bool:

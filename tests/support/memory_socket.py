@@ -80,7 +80,13 @@ class MemorySockets:
 
 
 class Connection:
-    """One connection: the client's `send` and `recv` on one side, the simulator on the other."""
+    """One connection: the client's `send` and `recv` on one side, the simulator on the other.
+
+    Attributes:
+        stalled: it stays up, and nothing gets through any more.
+        strange: it is another program's; what notices it gets is nobody's business.
+        gone: it is no more.
+    """
 
     def __init__(self, sockets: MemorySockets) -> None:
         self._sockets = sockets
@@ -90,6 +96,7 @@ class Connection:
         self._to_server.put_nowait({"type": "websocket.connect"})
         self._held: list[str] = []
         self.stalled = False
+        self.strange = False
         self.gone = False
         self._loop.call_soon(self._serve, context=sockets.outside())
 
@@ -136,15 +143,23 @@ class Connection:
             else:
                 self._give(text)
 
-    def _give(self, text: str, count: int = 0) -> None:
+    def _give(self, text: str) -> None:
         if not self.stalled and not self.gone:
             self._to_client.put_nowait(text)
-            self._sockets.delivered += count
+
+    def _give_notices(self, tr_id: str, records: list[str], key: Key) -> None:
+        if not self.stalled and not self.gone:
+            self._to_client.put_nowait(sealed(tr_id, records, key))
+            # whoever has registered anew meanwhile cannot open what was sealed before
+            self._sockets.delivered += len(records) * (key == self._key(tr_id))
 
     def _notices(self, text: str) -> None:
+        if self.strange:
+            return
         sockets, weather = self._sockets, self._sockets.weather
         _, tr_id, _, payload = text.split("|", 3)
         key = self._key(tr_id)
+        assert key is not None, "a notice was pushed to nobody"
         record = Cipher(*key).opened(payload) + sockets.more
         fault = self._drawn(weather)
         if fault:
@@ -154,16 +169,16 @@ class Connection:
         if fault == "batched" or self._held:
             self._hold(tr_id, record, key)
         elif fault == "late":
-            frame = sealed(tr_id, [record], key)
-            self._loop.call_later(sockets.rng.uniform(0.1, 6), self._give, frame, 1, context=sockets.outside())
+            self._later(sockets.rng.uniform(0.1, 6), tr_id, [record], key)
         elif fault == "spoilt":
             self._give(sealed(tr_id, [record], Key(key.iv * 2, key.iv)))
         else:
-            frame = sealed(tr_id, [record], key) if sockets.more else text
-            self._give(frame, 1)
+            self._give_notices(tr_id, [record], key)
             if fault == "repeated":
-                later = sockets.rng.choice((0.0, 0.0, sockets.rng.uniform(0.5, 30)))
-                self._loop.call_later(later, self._give, frame, 1, context=sockets.outside())
+                self._later(sockets.rng.choice((0.0, 0.0, sockets.rng.uniform(0.5, 30))), tr_id, [record], key)
+
+    def _later(self, seconds: float, *notices: Any) -> None:
+        self._loop.call_later(seconds, self._give_notices, *notices, context=self._sockets.outside())
 
     def _drawn(self, weather: Weather) -> str:
         names = list(vars(weather))
@@ -178,12 +193,9 @@ class Connection:
     def _let_go(self, tr_id: str, key: Key) -> None:
         held, self._held = self._held, []
         self._sockets.fired["frames of several notices"] += len(held) > 1
-        self._give(sealed(tr_id, held, key), len(held))
+        self._give_notices(tr_id, held, key)
 
-    def _key(self, tr_id: str) -> Key:
-        """The key this session's notices are sealed with: only one session at a time is registered."""
-        for session in self._sockets.simulator.sockets.sessions:
-            for topic, key in session.topics.items():
-                if topic.tr_id == tr_id:
-                    return key
-        raise AssertionError("a notice was pushed to nobody")
+    def _key(self, tr_id: str) -> Key | None:
+        """The key this session's notices are sealed with now: only one session at a time is registered."""
+        topics = [one for session in self._sockets.simulator.sockets.sessions for one in session.topics.items()]
+        return next((key for topic, key in topics if topic.tr_id == tr_id), None)
