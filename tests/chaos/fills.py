@@ -33,14 +33,12 @@ class Night:
     fired: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    trails: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: "Night") -> None:
         self.counts += other.counts
         self.fired += other.fired
         self.notes += other.notes
         self.seconds += other.seconds
-        self.trails |= other.trails
 
 
 def one_night(seed: str, fills: int = FILLS, tamper: Tamper | None = None) -> Night:
@@ -122,20 +120,20 @@ def _gather(total: Night, nights: Iterable[Night], count: int) -> None:
             sys.stderr.write(f"\r[{n}/{count}] ")
 
 
+_SUMMARY = (
+    "fills: {fills:,} of ours and {elsewhere_fills:,} of orders made elsewhere, in {worlds} nights",
+    "  {readings:,} clean readings, {lives:,} lives of the bot, {letters:,} pushes",
+    "  missed {missed}, told twice {doubled}, told too early {early}, out of step {numbers}; elsewhere {elsewhere} wrong",
+    "  {gaps due:,} gaps: notices due {notices due:,}, told {notices told:,}",
+    "  of them missing {notices missing}, extra {notices extra}, wrong {notices wrong}",
+    "  fill notices that came in {notices that came in:,}, counted {notices kept:,}",
+    "  missed by stream {missed by stream:,}, by poll {missed by poll:,}; lists that shrank {alarms of a list that shrank:,}",
+)
+
+
 def told(night: Night) -> str:
     """What a run came to, for the screen."""
-    counts = night.counts
-    lines = [
-        f"fills: {counts['fills']:,} of ours and {counts['elsewhere_fills']:,} of orders made elsewhere in {counts['worlds']} nights, "
-        f"{counts['readings']:,} clean readings, {counts['lives']:,} lives of the bot",
-        f"  missed {counts['missed']}, told twice {counts['doubled']}, told too early {counts['early']}; "
-        f"{counts['letters']:,} pushes, {counts['numbers']} out of step; elsewhere {counts['elsewhere']} wrong",
-        f"  gaps due {counts['gaps due']:,}: notices due {counts['notices due']:,}, told {counts['notices told']:,}, "
-        f"missing {counts['notices missing']}, extra {counts['notices extra']}, wrong {counts['notices wrong']}",
-        f"  fill notices that came in {counts['notices that came in']:,}, counted {counts['notices kept']:,}; "
-        f"missed by stream {counts['missed by stream']:,}, by poll {counts['missed by poll']:,}; "
-        f"lists that shrank {counts['alarms of a list that shrank']:,}",
-    ]
+    lines = [line.format_map(night.counts) for line in _SUMMARY]
     width = max(map(len, night.fired), default=0)
     lines += [f"  {name.ljust(width)}  {night.fired[name]:>8,}" for name in sorted(night.fired)]
     return "\n".join(lines)

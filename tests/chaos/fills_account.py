@@ -64,17 +64,23 @@ class Reading:
 
 @dataclass
 class Account:
-    """Watches one world."""
+    """Watches one world.
+
+    Attributes:
+        readings: the log of clean readings.
+        life: which life of the bot it is, counted from 1.
+        fills: executions of orders that came over the API; `elsewhere` of all others.
+        early: fills that were told before they were.
+    """
 
     simulator: Simulator
     connection: sqlite3.Connection
     readings: list[Reading] = field(default_factory=list)
-    began: dict[int, datetime] = field(default_factory=dict)
     early: int = 0
     fills: int = 0
     elsewhere: int = 0
-    _letter: int = 0
     life: int = 0
+    _letter: int = 0
 
     def __post_init__(self) -> None:
         self.simulator.exchange.watch(self)
@@ -93,11 +99,6 @@ class Account:
         """Prices are no news here."""
 
     # --- while it goes on -----------------------------------------------------------------------------------------
-
-    def begins(self, at: datetime) -> None:
-        """Another life of the bot."""
-        self.life += 1
-        self.began[self.life] = at
 
     def saw(self, at: datetime, tick: float) -> None:
         """A reading was taken in: nothing may have been told that the exchange does not have."""
@@ -205,7 +206,7 @@ class Account:
                 found["notices extra"] += max(0, len(letters) - 1)
                 if not letters:
                     notes.append(f"a gap was not told in {chat}: {wanted}")
-                elif (wrong := differs(wanted, letters[0])):
+                elif wrong := differs(wanted, letters[0]):
                     found["notices wrong"] += 1
                     notes.append(f"a gap was told wrongly in {chat}: {wrong}")
         for (until, chat), letters in told.items():
@@ -235,7 +236,9 @@ class Account:
             and (row.order_no or row.state in MAY_BE_THERE)
         }
         if not at_first:
-            first = min((row.sent_at for n, row in rows.items() if n in left and row.sent_at is not None), default=after.at)
+            first = min(
+                (row.sent_at for n, row in rows.items() if n in left and row.sent_at is not None), default=after.at
+            )
             apart = min(apart, after.at - first)
         if apart <= BLIND or not at_first | left:
             return None
@@ -269,9 +272,8 @@ def differs(wanted: dict[str, Any], told: dict[str, Any]) -> str:
     """What of a gap was told otherwise than it was; "" for nothing."""
     apart = abs(datetime.fromisoformat(wanted["since"]) - datetime.fromisoformat(told["since"]))
     wrong = [f"since {told['since']} for {wanted['since']}"] if apart > NEAR else []
-    for name in ("open", "fills", "shares", "orders", "ended"):
-        if wanted[name] != told[name]:
-            wrong.append(f"{name} {told[name]} for {wanted[name]}")
+    figures = ("open", "fills", "shares", "orders", "ended")
+    wrong += [f"{name} {told[name]} for {wanted[name]}" for name in figures if wanted[name] != told[name]]
     if bool(told["off"]) != wanted["off"]:
         wrong.append(f"off {told['off']!r}")
     return ", ".join(wrong)

@@ -44,7 +44,11 @@ class Mortal:
 
 
 class FillsLife(Life):
-    """Puts together what `App` does about fills."""
+    """Puts together what `App` does about fills.
+
+    Attributes:
+        doom: after so many statements of the next reading that is taken in, the process is gone; None for never.
+    """
 
     def __init__(self, world: Any, connection: sqlite3.Connection) -> None:
         super().__init__(world, connection)
@@ -72,7 +76,6 @@ class FillsLife(Life):
         )
 
     async def _run(self) -> None:
-        self.world.began(self)
         start = self.runs.begin("chaos")
         if start.unclean:
             self.brakes.pull(Brake.BUYS, "UNCLEAN_STOP")
@@ -85,14 +88,10 @@ class FillsLife(Life):
 
     async def _note(self, readings: list[Reading]) -> None:
         self.mortal.left, self.doom = self.doom, None
-        try:
-            for reading in readings:
-                self.watch.note(reading)
-                self.ears.read(reading)
-            self.sight.saw()
-        except Killed:
-            self.world.fell(self)
-            raise
+        for reading in readings:
+            self.watch.note(reading)
+            self.ears.read(reading)
+        self.sight.saw()
         self.mortal.left = None
         self.world.account.saw(self.world.clock(), asyncio.get_running_loop().time())
         self.readings += 1

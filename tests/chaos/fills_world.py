@@ -9,6 +9,7 @@ import contextlib
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -33,7 +34,7 @@ from tests.chaos.fills_account import Account
 from tests.chaos.fills_life import FillsLife, Killed
 from tests.chaos.fills_wire import CALM as CALM_LIST
 from tests.chaos.fills_wire import FillsWire, Mood
-from tests.chaos.life import OWNER_CHAT, Died, Life, belonging, database, outside
+from tests.chaos.life import OWNER_CHAT, Died, belonging, database, outside
 from tests.chaos.listening import heard
 from tests.chaos.world import KINDS_OF_MARKET, PLENTY, RICH, tradable
 from tests.support.memory_socket import CALM as CALM_FRAMES
@@ -42,6 +43,7 @@ from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 BEGINS = datetime(2026, 11, 23, 23, 44, tzinfo=KST)
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=KST)
+MINUTE = timedelta(minutes=1)
 OWNER = Who(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
 PEOPLE = 4
 AT_ONCE = 3
@@ -57,15 +59,29 @@ SMALL = 0.97
 WEATHER_EVERY = 5.0
 ROUGH = Mood(failing=0.08, slow=0.06, stale=0.10, page=0.05, order=0.15)
 STORMY = Weather(lost=0.10, repeated=0.08, late=0.08, batched=0.10, spoilt=0.01)
+NEAR_MIDNIGHT = 160
 SETTLES = 900
 """Seconds within which everything is told once the faults are over."""
+
+
+class BotClock:
+    """The clock of the bot's machine, which somebody may set."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return self._clock() + self.ahead
 
 
 class FillsWorld:
     """One seed's night."""
 
     def __init__(self, seed: str, clock: VirtualClock, home: Path, fills: int) -> None:
-        self.seed, self.clock, self.home, self.wanted = seed, clock, home, fills
+        self.seed, self.home, self.wanted = seed, home, fills
+        self.clock = BotClock(clock)
+        self.time = clock
         self.rng = random.Random(f"{seed}:fills")
         paper = self.rng.random() < PAPER
         self.deaths = self.rng.random() >= DEATHLESS
@@ -101,10 +117,8 @@ class FillsWorld:
         self.account = Account(self.simulator, self.connection)
         self.fired: Counter[str] = Counter()
         self.faults: list[str] = []
-        self.healed = False
         self.life: FillsLife
         self._up = asyncio.Event()
-        self._fallen: FillsLife | None = None
         self._orders = 0
         self._work: set[asyncio.Task[None]] = set()
         self._around: list[asyncio.Task[None]] = []
@@ -124,13 +138,9 @@ class FillsWorld:
             await asyncio.sleep(5)
             around = [self._trade(), self._strange(), self._storm(), *(self._person(n) for n in range(PEOPLE))]
             self._around = [asyncio.create_task(one) for one in around]
-            before, after = self.wanted // 2, self.wanted
-            while self.clock() < MIDNIGHT - timedelta(minutes=1) and self._filled() < before:
-                await asyncio.sleep(1)
-            if self.clock() < MIDNIGHT:
-                self._skip((MIDNIGHT - self.clock()).total_seconds() - self.rng.uniform(5, 25))
-            while self._filled() < after or self.clock() < MIDNIGHT + timedelta(minutes=2):
-                await asyncio.sleep(1)
+            await self._until(lambda: self._filled() >= self.wanted // 2 or self.time() > MIDNIGHT - MINUTE)
+            self._skip((MIDNIGHT - self.time()).total_seconds() - self.rng.uniform(5, 25))
+            await self._until(lambda: self._filled() >= self.wanted and self.time() > MIDNIGHT + 2 * MINUTE)
             for task in self._around:
                 task.cancel()
             ends = await asyncio.gather(*self._around, return_exceptions=True)
@@ -138,6 +148,10 @@ class FillsWorld:
             await asyncio.gather(*self._work)
             await self._settle()
             await self.life.end()
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        while not done():  # noqa: ASYNC110  # virtual time costs nothing
+            await asyncio.sleep(1)
 
     def _filled(self) -> int:
         return self.account.fills + self.account.elsewhere
@@ -151,7 +165,7 @@ class FillsWorld:
 
     async def _settle(self) -> None:
         """The faults are over. What is open is filled or left, and the bot has time to find all there is."""
-        self.healed, self.wire.away, self.wire.frozen = True, False, None
+        self.wire.away, self.wire.frozen, self.clock.ahead = False, None, timedelta()
         self.wire.mood, self.sockets.weather, self.sockets.down = CALM_LIST, CALM_FRAMES, False
         self.simulator.faults.clear()
         await self._up.wait()
@@ -167,16 +181,8 @@ class FillsWorld:
 
     # --- the bot ----------------------------------------------------------------------------------------------------
 
-    def began(self, life: FillsLife) -> None:
-        """A life begins to work."""
-        del life
-        self.account.begins(self.clock())
-
-    def fell(self, life: FillsLife) -> None:
-        """A life has died in the middle of a statement."""
-        self._fallen = life
-
     def _live(self) -> None:
+        self.account.life += 1
         self.life = FillsLife(self, self.connection)
         task = self.life.start(self.life._run())
         task.add_done_callback(self._over)
@@ -220,7 +226,7 @@ class FillsWorld:
         rng = random.Random(f"{self.seed}:person {number}")
         while True:
             await asyncio.sleep(rng.expovariate(1 / 12))
-            if not self._up.is_set() or abs((self.clock() - MIDNIGHT).total_seconds()) < 15:
+            if not self._up.is_set() or abs((self.time() - MIDNIGHT).total_seconds()) < 15:
                 continue
             with contextlib.suppress(Died, KisError, Killed):
                 open_now = [one for one in self.life.journal.in_state(WORKING) if one.user_id == who.user_id]
@@ -296,7 +302,9 @@ class FillsWorld:
             order = rng.choice(resting)
             for _ in range(rng.choice((1, 1, 2, 3, 5))):
                 if order.open:
-                    self.exchange.trade(order.code, order.price, rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < SMALL else order.open)
+                    self.exchange.trade(
+                        order.code, order.price, rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < SMALL else order.open
+                    )
                     if rng.random() < 0.3:
                         await asyncio.sleep(rng.uniform(0.05, 1.5))
 
@@ -307,7 +315,7 @@ class FillsWorld:
         befalls = {
             self._list_away: 5, self._list_frozen: 5, self._killed: 4, self._killed_while_taking_in: 4, self._stopped: 2,
             self._asleep: 3, self._socket_cut: 4, self._socket_stalled: 4, self._second_login: 4, self._sockets_down: 4,
-            self._calm: 4,
+            self._clock_set: 3, self._calm: 4,
         }  # fmt: skip
         if not self.deaths:
             for death in (self._killed, self._killed_while_taking_in, self._stopped):
@@ -357,6 +365,14 @@ class FillsWorld:
     async def _asleep(self, rng: random.Random) -> None:
         self.fired["machine asleep"] += 1
         self._skip(rng.uniform(10, 60))
+
+    async def _clock_set(self, rng: random.Random) -> None:
+        """The clock is minutes off for a while; never over midnight, when the days of bot and broker would differ."""
+        if abs((self.time() - MIDNIGHT).total_seconds()) > NEAR_MIDNIGHT:
+            self.fired["clock set"] += 1
+            self.clock.ahead = timedelta(seconds=rng.uniform(-120, 120))
+            await asyncio.sleep(rng.uniform(3, 20))
+            self.clock.ahead = timedelta()
 
     async def _socket_cut(self, rng: random.Random) -> None:
         del rng
@@ -411,6 +427,3 @@ class FillsWorld:
 def _same(booked: Booked, order: Order) -> bool:
     terms = (order.code, order.side.value, order.quantity, order.price)
     return booked.channel == API_CHANNEL and (booked.code, booked.side.value, booked.quantity, booked.price) == terms
-
-
-__all__ = ["FillsWorld", "Life"]

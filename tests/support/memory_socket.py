@@ -16,6 +16,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosedError
 
 from kis.cipher import Cipher
+from kis.errors import BadAnswer
 from kis.sim import Simulator
 from kis.sim.frames import Key, sealed
 from kis.sim.wire import ABORT
@@ -91,7 +92,7 @@ class Connection:
     def __init__(self, sockets: MemorySockets) -> None:
         self._sockets = sockets
         self._loop = asyncio.get_running_loop()
-        self._to_client: asyncio.Queue[str | None] = asyncio.Queue()
+        self._to_client: asyncio.Queue[tuple[str, int] | None] = asyncio.Queue()
         self._to_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._to_server.put_nowait({"type": "websocket.connect"})
         self._held: list[str] = []
@@ -115,9 +116,11 @@ class Connection:
             self._to_server.put_nowait({"type": "websocket.receive", "text": text})
 
     async def recv(self) -> str:
-        text = None if self.gone and self._to_client.empty() else await self._to_client.get()
-        if text is None:
+        frame = None if self.gone and self._to_client.empty() else await self._to_client.get()
+        if frame is None:
             raise ConnectionClosedError(None, None)
+        text, notices = frame
+        self._sockets.delivered += notices
         return text
 
     def leave(self) -> None:
@@ -145,13 +148,13 @@ class Connection:
 
     def _give(self, text: str) -> None:
         if not self.stalled and not self.gone:
-            self._to_client.put_nowait(text)
+            self._to_client.put_nowait((text, 0))
 
     def _give_notices(self, tr_id: str, records: list[str], key: Key) -> None:
         if not self.stalled and not self.gone:
-            self._to_client.put_nowait(sealed(tr_id, records, key))
             # whoever has registered anew meanwhile cannot open what was sealed before
-            self._sockets.delivered += len(records) * (key == self._key(tr_id))
+            readable = len(records) if key == self._key(tr_id) else 0
+            self._to_client.put_nowait((sealed(tr_id, records, key), readable))
 
     def _notices(self, text: str) -> None:
         if self.strange:
@@ -159,8 +162,13 @@ class Connection:
         sockets, weather = self._sockets, self._sockets.weather
         _, tr_id, _, payload = text.split("|", 3)
         key = self._key(tr_id)
-        assert key is not None, "a notice was pushed to nobody"
-        record = Cipher(*key).opened(payload) + sockets.more
+        try:
+            record = Cipher(*key).opened(payload) + sockets.more if key is not None else ""
+        except BadAnswer:
+            record = ""
+        if key is None or not record:  # it was pushed under a key that is no longer that of the session
+            self._give(text)
+            return
         fault = self._drawn(weather)
         if fault:
             sockets.fired[f"notice {fault}"] += 1
