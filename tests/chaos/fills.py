@@ -62,15 +62,18 @@ async def _play(seed: str, fills: int, tamper: Tamper | None, home: Path, clock:
     counts["worlds"] = 1
     counts["readings"] = len(world.account.readings)
     counts["lives"] = world.account.life
+    counts["questions"] = len(
+        {data["order"] for kind in ("ambiguous", "manual") for _, data in world.account.letters(kind)}
+    )
     _alarms(world, counts, notes)
     _counters(world, counts, notes)
     return Night(counts, world.all_fired(), [f"{seed}: {one}" for one in (*notes, *faults)])
 
 
 def _alarms(world: FillsWorld, counts: Counter[str], notes: list[str]) -> None:
-    """A list that shrinks is an alarm, and here a planted one; there is no other."""
+    """A list that shrinks is an alarm, and here a planted one; there is no other. Lost orders may need a person's word."""
     for kind, text in world.connection.execute(
-        "SELECT kind, data FROM outbox WHERE kind IN ('contradiction', 'mismatch', 'ambiguous', 'manual', 'trouble')"
+        "SELECT kind, data FROM outbox WHERE kind IN ('contradiction', 'mismatch', 'trouble')"
     ).fetchall():
         data: dict[str, Any] = json.loads(text)
         if "shrank" in str(data.get("why")) and world.fired["list lags"] + world.wire.fired["list stale"]:
@@ -122,7 +125,7 @@ def _gather(total: Night, nights: Iterable[Night], count: int) -> None:
 
 _SUMMARY = (
     "fills: {fills:,} of ours and {elsewhere_fills:,} of orders made elsewhere, in {worlds} nights",
-    "  {readings:,} clean readings, {lives:,} lives of the bot, {letters:,} pushes",
+    "  {readings:,} clean readings, {lives:,} lives of the bot, {letters:,} pushes; a person was asked about {questions} orders",
     "  missed {missed}, told twice {doubled}, told too early {early}, out of step {numbers}; elsewhere {elsewhere} wrong",
     "  {gaps due:,} gaps: notices due {notices due:,}, told {notices told:,}",
     "  of them missing {notices missing}, extra {notices extra}, wrong {notices wrong}",

@@ -140,13 +140,13 @@ class Account:
         self._judge_gaps(found, notes)
         return found, notes
 
-    def _letters(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
+    def letters(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
         rows = self.connection.execute("SELECT chat_id, data FROM outbox WHERE kind = ? ORDER BY id", [kind]).fetchall()
         return [(chat, json.loads(data)) for chat, data in rows]
 
     def _judge_fills(self, found: Counter[str], notes: list[str]) -> None:
         told: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
-        for chat, data in self._letters("fill"):
+        for chat, data in self.letters("fill"):
             told[data["order"], chat].append(data)
         orders = self.orders()
         linked = {(row.order_no, row.day) for row in orders.values()}
@@ -194,7 +194,7 @@ class Account:
     def _judge_gaps(self, found: Counter[str], notes: list[str]) -> None:
         due = self.due()
         told: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-        for chat, data in self._letters("blind"):
+        for chat, data in self.letters("blind"):
             told[data["until"], chat].append(data)
         found["gaps due"] = len(due)
         for wanted in due:

@@ -60,7 +60,7 @@ WEATHER_EVERY = 5.0
 ROUGH = Mood(failing=0.08, slow=0.06, stale=0.10, page=0.05, order=0.15)
 STORMY = Weather(lost=0.10, repeated=0.08, late=0.08, batched=0.10, spoilt=0.01)
 NEAR_MIDNIGHT = 160
-SETTLES = 900
+SETTLES = 1_200
 """Seconds within which everything is told once the faults are over."""
 
 
@@ -277,9 +277,9 @@ class FillsWorld:
             if order is None or order.state not in IN_DOUBT:
                 continue
             mine = {one.number for one in self.exchange.orders if _same(one, order)}
-            for number, _, _, token in data.get("claims", ()):
-                if number in mine:
-                    self.life.desk.press(token, OWNER)
+            claimed = [token for number, _, _, token in data.get("claims", ()) if number in mine]
+            if claimed or not mine:
+                self.life.desk.press(claimed[0] if claimed else str(data["none"]), OWNER)
 
     async def _strange(self) -> None:
         """Somebody orders at the broker's own program."""
