@@ -48,9 +48,11 @@ from bot.orders.stepup import Deed, StepUp
 from bot.orders.watch import Watch
 from bot.reports.bookkeeper import Bookkeeper
 from bot.settings import Settings
+from bot.sight import Sight, uptime
 from bot.store.alerts import AlertBook
 from bot.store.audit import AuditLog
 from bot.store.database import claim, open_database
+from bot.store.heard import HeardDays
 from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
@@ -63,8 +65,10 @@ from bot.store.preferences import PreferenceBook
 from bot.store.reports import ReportBook
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
+from bot.store.sight import Sightings
 from bot.store.story import Stories
 from bot.store.watchlist import WatchBook
+from bot.troubles import Troubles
 from bot.watch_prices import WatchPrices
 from bot.watchlist import WatchLists
 from bot.wires import kis_config, telegram_bot
@@ -84,8 +88,12 @@ class AlreadyRunning(Exception):
 class Parts:
     """The parts, and what they ask of one another."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = kst_now) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, ticks: Callable[[], float] = uptime
+    ) -> None:
         """Builds everything; opens the database and nothing else.
+
+        `clock` tells the time in KST and may be set; `ticks` are seconds that only go forward.
 
         Raises:
             BadDatabase: the database cannot be trusted, or is another account's.
@@ -101,6 +109,9 @@ class Parts:
         except Timeout:
             raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
         self._build_store(settings, clock)
+        self.sight = Sight(
+            Sightings(self.db), tell=self.journal.tell, overseers=self.people.overseers, clock=clock, ticks=ticks
+        )
         self._build_desk(settings, clock)
         self._build_reports(settings, clock)
         self._build_chat(settings, clock)
@@ -123,6 +134,7 @@ class Parts:
             self.db, self.audit, self.outbox, clock=clock, wake=self._wake_notifier, groups=groups
         )
         self.people.void = self.journal.void_person
+        self.troubles = Troubles(self.journal.tell, self.people.overseers)
         self.invites = Invites(self.db, self.audit, self.people, clock)
         self.anchors = Anchors(
             self.db,
@@ -185,6 +197,7 @@ class Parts:
             overseers=self.people.overseers,
             clock=clock,
             always=self.hours.always,
+            days=HeardDays(self.db),
         )
         self.alert_watch = AlertWatch(
             AlertBook(self.db, self.outbox, clock),
@@ -267,6 +280,7 @@ class Parts:
             frame=frame,
             people=self.members,
             lang_of=self._lang_of,
+            trouble=self.troubles.report,
         )
         self.settings_view.spoke = self.dispatcher.renew_menu
         self.dispatcher.taps[KEYPAD] = self.stepup_chat.press

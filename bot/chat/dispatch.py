@@ -87,8 +87,10 @@ class Dispatcher:
         frame: Frame,
         people: PeopleView | None = None,
         lang_of: Callable[[int], Lang | None] = lambda _: None,
+        trouble: Callable[[str, Mapping[str, object]], None] = lambda _code, _values: None,
     ) -> None:
-        """`lang_of`: the language somebody is spoken to in, None for the house's."""
+        """`lang_of`: the language somebody is spoken to in, None for the house's; `trouble` hears of faults of ours."""
+        self._trouble = trouble
         self._bot = bot
         self._guard = guard
         self._handlers = handlers
@@ -139,6 +141,7 @@ class Dispatcher:
             self._reply(visitor, update.update_id, Reply(kis_error(error, self._lang)))
         except Exception:
             log.exception("an update could not be answered", update=update.update_id)
+            self._trouble("ANSWER_LOST", {"name": visitor.who.name or visitor.who.user_id})
             self._reply(visitor, update.update_id, Reply(trouble(self._lang)))
 
     @property
