@@ -40,6 +40,7 @@ _WORDS = {
     "audit_key": ("감사 기록의 새 키", "the audit chain began again"),
     "stopped": ("막힌 채팅", "a chat refuses the bot"),
     "fill": ("체결", "filled"),
+    "group_fill": ("체결", "filled"),
     "external_fill": ("체결 (외부 주문)", "filled (made elsewhere)"),
     "ended": ("주문 종료", "ended"),
 }

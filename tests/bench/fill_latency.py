@@ -138,4 +138,3 @@ def _arrived(on: Stage, chat: int, total: int) -> datetime | None:
             if found is not None and int(found[1]) >= total:
                 return call.at
     return None
-

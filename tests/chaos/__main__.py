@@ -4,6 +4,7 @@ matrix    every fault by itself, every fault of an order with every fault of the
 virtual   worlds in virtual time, a seed each, with faults at 2, 10 and 40 %; beside it two policies of the ordinary script
 kill      a bot in a process of its own, ended by `kill -9` at every point of an order's way
 stateful  stories told by Hypothesis, invariants checked after every step
+letters   5,000 fills in a minute, with Telegram refusing every third call and away twice, and killed in the middle
 
 Ends with 1 if a promise broke.
 """
@@ -20,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.report import footing, machine
-from tests.chaos import kill_judge, matrix, stateful
+from tests.chaos import kill_judge, letters, matrix, stateful
 from tests.chaos.chart import chart
 from tests.chaos.listening import listen
 from tests.chaos.report import Results, as_json, commit, details, fault_table, faults, per_thousand, table
 from tests.chaos.virtual_run import LOOK, OURS, POLICIES, RETRY, Found, Job, play, quick
 
-PARTS = ("matrix", "virtual", "kill", "stateful")
+PARTS = ("matrix", "virtual", "kill", "stateful", "letters")
 WORLDS = {0.02: 1_240, 0.10: 340, 0.40: 100}
 """Worlds by the share of requests that meet a fault: 100,800 wishes in all."""
 QUICK_WORLDS = 12
@@ -51,7 +52,7 @@ def main() -> None:
     began, where = time.monotonic(), machine()
     said, wrong, written = [], [], {"seed": args.seed, "commit": commit(), "machine": where}
     for part in args.only or PARTS:
-        text, broken, found = {"matrix": _matrix, "virtual": _virtual, "kill": _kill, "stateful": _stateful}[part](args)
+        text, broken, found = PLAYED[part](args)
         said.append(text)
         wrong += [f"{part}: {one}" for one in broken]
         written[part] = found
@@ -111,6 +112,16 @@ def _stateful(args: argparse.Namespace) -> Part:
     except AssertionError as error:
         return f"stateful: {stories} stories", [str(error)], {"stories": stories}
     return f"stateful: {stories} stories of up to 50 steps, nothing broken", [], {"stories": stories}
+
+
+def _letters(args: argparse.Namespace) -> Part:
+    listen()
+    fills, seeds = (letters.QUICK_FILLS, 1) if args.quick else (letters.FILLS, letters.SEEDS)
+    said, broken, figures = letters.runs(fills, range(args.seed, args.seed + seeds))
+    return "\n".join(said), broken, figures
+
+
+PLAYED = {"matrix": _matrix, "virtual": _virtual, "kill": _kill, "stateful": _stateful, "letters": _letters}
 
 
 def played(policies: list[str], rates: tuple[float, ...], seeds: list[str], processes: int) -> Results:
