@@ -16,6 +16,7 @@ from bot.orders.ports import Notice
 from bot.parts import Parts
 from bot.settings import BadSettings, Settings
 from kis.config import kst_now
+from kis.connections import Transport
 from kis.errors import KisError, Misconfigured
 
 log = structlog.get_logger(__name__)
@@ -33,9 +34,11 @@ CLOCK_STEP = 2.0
 class App(Parts):
     """One running bot. `async with App(settings).running():` and it trades."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = kst_now) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, network: Transport | None = None
+    ) -> None:
         """Builds everything; raises as `Parts`."""
-        super().__init__(settings, clock=clock)
+        super().__init__(settings, clock=clock, network=network)
         self.fault: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         """Done when a part of the bot has died."""
         self.ready = False

@@ -1,8 +1,10 @@
 """Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -66,6 +68,7 @@ from bot.store.story import Stories
 from kis import symbols
 from kis.client import KisClient
 from kis.config import MASTER_URL, KisConfig, kst_now
+from kis.connections import Transport, download
 from kis.endpoints import Env, Generation
 from kis.executions import ExecutionsPoll
 
@@ -80,8 +83,10 @@ class AlreadyRunning(Exception):
 class Parts:
     """The parts, and what they ask of one another."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = kst_now) -> None:
-        """Builds everything; opens the database and nothing else.
+    def __init__(
+        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, network: Transport | None = None
+    ) -> None:
+        """Builds everything; opens the database and nothing else. `network` takes the place of the real one.
 
         Raises:
             BadDatabase: the database cannot be trusted, or is another account's.
@@ -90,6 +95,7 @@ class Parts:
         """
         self._settings = settings
         self._clock = clock
+        self._network = network
         settings.kisbot_data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = FileLock(settings.kisbot_data_dir / "kisbot.lock", timeout=0)
         try:
@@ -104,7 +110,7 @@ class Parts:
     # --- what is kept -------------------------------------------------------------------------------------------------
 
     def _build_store(self, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self.client = KisClient(kis_config(settings), clock=clock)
+        self.client = KisClient(kis_config(settings), clock=clock, transport=self._network)
         self.db = open_database(settings.database)
         claim(self.db, mode=settings.mode, account=self.client.account_masked, now=clock())
         keys = DayKeys(settings.kisbot_data_dir)
@@ -221,7 +227,7 @@ class Parts:
 
     def _build_chat(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         frame = Frame(settings.kisbot_lang, settings.mode, self.client.account_masked)
-        self.bot = telegram_bot(settings)
+        self.bot = telegram_bot(settings, self._network)
         self.stepup_chat = StepUpChat(self.bot, self.stepup, frame, clock)
         market = Market(self.client, self.symbols, frame)
         account = AccountView(self.client, self.desk, frame, clock)
@@ -263,7 +269,13 @@ class Parts:
             lang_of=self._lang_of,
         )
         manners = Manners(self.preferences, clock)
-        self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
+        self.notifier = Notifier(
+            self.outbox,
+            messenger.deliver,
+            messenger.reachable,
+            clock=asyncio.get_running_loop().time,
+            manners=manners,
+        )
         self.inbox_poll = InboxPoll(
             self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
         )
@@ -344,7 +356,8 @@ class Parts:
 
     async def _load_symbols(self, day: date) -> symbols.Symbols:
         url = self._settings.kis_master_url or MASTER_URL
-        return await symbols.load(url, self._settings.kisbot_data_dir / "master", day)
+        fetch = partial(download, stand_in=self._network)
+        return await symbols.load(url, self._settings.kisbot_data_dir / "master", day, fetch=fetch)
 
     def _wake_notifier(self) -> None:
         self.notifier.wake()
@@ -378,13 +391,17 @@ def kis_config(settings: Settings) -> KisConfig:
     ).within_limit()
 
 
-def telegram_bot(settings: Settings) -> Bot:
-    """The Bot API's client; no proxy variable of the environment redirects it.
+def telegram_bot(settings: Settings, stand_in: Transport | None = None) -> Bot:
+    """The Bot API's client; no proxy variable of the environment redirects it. `stand_in` for the network.
 
     Certificates are loaded only for an address that has one: a plain one on this machine does not.
     """
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # else its RetryAfter warns each time it is raised
-    http = {"trust_env": False, "verify": settings.telegram_api_base.startswith("https:")}
+    http = {
+        "trust_env": False,
+        "verify": settings.telegram_api_base.startswith("https:"),
+        **({} if stand_in is None else {"transport": stand_in}),
+    }
 
     def request(pool: int) -> HTTPXRequest:
         return HTTPXRequest(connection_pool_size=pool, connect_timeout=5, read_timeout=15, httpx_kwargs=http)
