@@ -179,9 +179,9 @@ class LocalTelegram:
 
         async def first() -> ChatMessage:
             while True:
-                now = sorted(self.chat(person_id), key=lambda message: -message.revision)
+                standing = [one.as_seen() for one in self._chats.messages(person_id) if one.revision > after]
                 past = self._chats.journal(person_id, after) if after else []
-                for message in [*now, *past]:
+                for message in [*sorted(standing, key=lambda one: -one.revision), *past]:
                     if fits(message):
                         return message
                 await self._feed.changed()
@@ -198,6 +198,13 @@ class LocalTelegram:
     def chat(self, chat_id: int) -> list[ChatMessage]:
         """A chat's messages as they now stand, oldest first; a group's too, once it was injected."""
         return [message.as_seen() for message in self._chats.messages(chat_id)]
+
+    def since(self, chat_id: int, revision: int) -> list[ChatMessage]:
+        """Every appearance of a chat's messages after a revision, also those edited since, newest first.
+
+        The last few thousand of all chats are remembered.
+        """
+        return self._chats.journal(chat_id, revision)
 
     def inject(self, update: dict[str, Any]) -> None:
         """Queue a raw update of any kind; its update_id is assigned. The chat it names becomes known."""

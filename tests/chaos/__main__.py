@@ -5,6 +5,7 @@ virtual   worlds in virtual time, a seed each, with faults at 2, 10 and 40 %; be
 kill      a bot in a process of its own, ended by `kill -9` at every point of an order's way
 stateful  stories told by Hypothesis, invariants checked after every step
 letters   5,000 fills in a minute, with Telegram refusing every third call and away twice, and killed in the middle
+week      the whole bot from Monday to Monday in virtual time: what grows, what is told, what is logged
 
 Ends with 1 if a promise broke.
 """
@@ -21,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.report import footing, machine
-from tests.chaos import kill_judge, letters, matrix, stateful
+from tests.chaos import kill_judge, letters, matrix, stateful, week
 from tests.chaos.chart import chart
 from tests.chaos.listening import listen
 from tests.chaos.report import Results, as_json, commit, details, fault_table, faults, per_thousand, table
 from tests.chaos.virtual_run import LOOK, OURS, POLICIES, RETRY, Found, Job, play, quick
 
-PARTS = ("matrix", "virtual", "kill", "stateful", "letters")
+PARTS = ("matrix", "virtual", "kill", "stateful", "letters", "week")
 WORLDS = {0.02: 1_240, 0.10: 340, 0.40: 100}
 """Worlds by the share of requests that meet a fault: 100,800 wishes in all."""
 QUICK_WORLDS = 12
@@ -121,7 +122,21 @@ def _letters(args: argparse.Namespace) -> Part:
     return "\n".join(said), broken, figures
 
 
-PLAYED = {"matrix": _matrix, "virtual": _virtual, "kill": _kill, "stateful": _stateful, "letters": _letters}
+def _week(args: argparse.Namespace) -> Part:
+    said, broken, figures = week.played(
+        week.QUICK_HOURS if args.quick else week.HOURS, args.seed, show=sys.stderr.isatty()
+    )
+    return "\n".join(said), broken, figures
+
+
+PLAYED = {
+    "matrix": _matrix,
+    "virtual": _virtual,
+    "kill": _kill,
+    "stateful": _stateful,
+    "letters": _letters,
+    "week": _week,
+}
 
 
 def played(policies: list[str], rates: tuple[float, ...], seeds: list[str], processes: int) -> Results:
