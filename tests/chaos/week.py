@@ -107,14 +107,14 @@ class Wires(httpx.AsyncBaseTransport):
         return await to.handle_async_request(request)
 
 
-def played(hours: float, seed: int, *, show: bool = False) -> tuple[list[str], list[str], dict[str, Any]]:
+def played(hours: float, seed: int, *, begins: datetime = MONDAY, show: bool = False) -> tuple[list[str], list[str], dict[str, Any]]:
     """Play it in a process of its own, whose memory nothing else fills: what to say, what is broken, the figures."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_told, hours, seed, show).result()
+        return pool.submit(_told, hours, seed, begins, show).result()
 
 
-def _told(hours: float, seed: int, show: bool) -> tuple[list[str], list[str], dict[str, Any]]:
-    week = run(hours, seed, say=lambda line: sys.stderr.write(f"{line}\n") if show else None)
+def _told(hours: float, seed: int, begins: datetime, show: bool) -> tuple[list[str], list[str], dict[str, Any]]:
+    week = run(hours, seed, begins=begins, say=lambda line: sys.stderr.write(f"{line}\n") if show else None)
     return lines(week), broken(week), figures(week)
 
 

@@ -125,6 +125,9 @@ class Told:
         told: the most that a chat was told of an order's filled shares, by day, number and chat.
         wanted: chats that each order's fills are for.
         letters: by day, kind and state.
+        unsettled: orders that have not come to an end.
+        updates: updates from Telegram that were not answered.
+        audit: what is wrong with the audit chain, if anything.
     """
 
     filled: dict[tuple[str, str, str], int]
@@ -134,14 +137,13 @@ class Told:
     overseers: list[int]
     unsettled: list[str]
     updates: int
-    days: list[str]
     audit: str = ""
 
     @classmethod
     def of(cls, app: App, exchange: Exchange, updates: int) -> "Told":
         """Read it off."""
         overseers = list(app.people.overseers())
-        found = cls({}, {}, {}, Counter(), overseers, [], updates, [])
+        found = cls({}, {}, {}, Counter(), overseers, [], updates)
         for one in exchange.orders:
             if one.action is not Action.CANCEL and one.filled:
                 found.filled[one.day.isoformat(), one.number, one.channel] = one.filled
@@ -162,7 +164,6 @@ class Told:
             for one in app.journal.in_state(WORKING | IN_DOUBT)
         ]
         found.updates += len(app.inbox.open())
-        found.days = [row[0] for row in app.db.execute("SELECT DISTINCT date(kept_at) FROM inbox")]
         return found
 
     def verify_audit(self, home: Path) -> None:

@@ -87,11 +87,13 @@ class Guest:
         ends = datetime.combine(now.date(), UNTIL, now.tzinfo)
         await asyncio.sleep(max(0.0, (begins - now).total_seconds()))
         minding = asyncio.create_task(self._mind())
-        while self._town.clock() < ends:
-            await self._act()
-            await asyncio.sleep(self._chance.expovariate(1 / BETWEEN))
-        minding.cancel()
-        await asyncio.gather(minding, return_exceptions=True)
+        try:
+            while self._town.clock() < ends:
+                await self._act()
+                await asyncio.sleep(self._chance.expovariate(1 / BETWEEN))
+        finally:
+            minding.cancel()
+            await asyncio.gather(minding, return_exceptions=True)
 
     async def _act(self) -> None:
         acts = {self._look: 40, self._alert: 4, self._mistake: 3}
