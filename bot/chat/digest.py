@@ -153,6 +153,8 @@ def notice_line(one: Told, order: Order | None, frame: Frame) -> str:
         pieces.append(safe(data["code"], 24))
     if "number" in data:
         pieces.append(_number(data, frame))
+    if "head" in data:  # of the audit log: it proves nothing where it cannot be read
+        pieces.append(f"<code>{safe(data.get('seq', '?'), 12)}:{safe(data['head'], 64)}</code>")
     if one.order_id is not None:
         pieces.append(f"#{one.order_id}")
     elif "order_no" in data:

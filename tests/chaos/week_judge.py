@@ -124,6 +124,7 @@ class Told:
         filled: shares filled of each order, by day, number and channel.
         told: the most that a chat was told of an order's filled shares, by day, number and chat.
         wanted: chats that each order's fills are for.
+        twice: fills that a chat was told of under several keys.
         letters: by day, kind and state.
         unsettled: orders that have not come to an end.
         updates: updates from Telegram that were not answered.
@@ -133,6 +134,7 @@ class Told:
     filled: dict[tuple[str, str, str], int]
     told: dict[tuple[str, str, int], int]
     wanted: dict[tuple[str, str], set[int]]
+    twice: list[str]
     letters: Counter[tuple[str, str, str]]
     overseers: list[int]
     unsettled: list[str]
@@ -143,7 +145,7 @@ class Told:
     def of(cls, app: App, exchange: Exchange, updates: int) -> "Told":
         """Read it off."""
         overseers = list(app.people.overseers())
-        found = cls({}, {}, {}, Counter(), overseers, [], updates)
+        found = cls({}, {}, {}, [], Counter(), overseers, [], updates)
         for one in exchange.orders:
             if one.action is not Action.CANCEL and one.filled:
                 found.filled[one.day.isoformat(), one.number, one.channel] = one.filled
@@ -151,13 +153,15 @@ class Told:
         for number, day, order_no, chat in app.db.execute("SELECT id, day, order_no, chat_id FROM orders"):
             ours[number] = (day, order_no)
             if order_no:
-                found.wanted[day, order_no] = {chat, *overseers}
+                found.wanted[day, order_no] = {chat, *overseers, *app._settings.kisbot_group_chats}
         rows = app.db.execute("SELECT kind, state, chat_id, order_id, data, made_at FROM outbox").fetchall()
         for kind, state, chat, order, data, made_at in rows:
             found.letters[made_at[:10], kind, state] += 1
             if kind in {"fill", "external_fill", "group_fill"} and state in DELIVERED:
                 facts = json.loads(data)
                 key = (*(ours[order] if order is not None else (made_at[:10], facts["order_no"])), chat)
+                if facts["filled"] == found.told.get(key):
+                    found.twice.append(f"order {key[1]} of {key[0]}: chat {chat} was told of {facts['filled']} twice")
                 found.told[key] = max(found.told.get(key, 0), facts["filled"])
         found.unsettled = [
             f"#{one.id} {one.state.value} {one.side.value} {one.code}"
@@ -195,7 +199,7 @@ def broken(week: Week) -> list[str]:
     found = [*week.died, *(f"never answered: {one}" for one in week.people.silent)]
     found += [f"not settled: {one}" for one in told.unsettled]
     found += [f"an error was logged: {one}" for one in week.logged.errors]
-    found += _untold(told)
+    found += _untold(told) + told.twice
     left = sum(count for (_, _, state), count in told.letters.items() if state in WAITING)
     found += [f"{left} letters still wait"] if left else []
     found += [f"{told.updates} updates were not answered"] if told.updates else []
