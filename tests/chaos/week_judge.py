@@ -126,7 +126,7 @@ class Told:
         wanted: chats that each order's fills are for.
         twice: fills that a chat was told of under several keys.
         letters: by day, kind and state.
-        unsettled: orders that have not come to an end.
+        unsettled: orders of days that are over and that have not come to an end.
         updates: updates from Telegram that were not answered.
         audit: what is wrong with the audit chain, if anything.
     """
@@ -166,6 +166,7 @@ class Told:
         found.unsettled = [
             f"#{one.id} {one.state.value} {one.side.value} {one.code}"
             for one in app.journal.in_state(WORKING | IN_DOUBT)
+            if one.day is None or app.hours.day_over(one.day, app._clock())
         ]
         found.updates += len(app.inbox.open())
         return found
