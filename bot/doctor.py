@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from telegram.error import InvalidToken, TelegramError
 
-from bot.parts import kis_config, telegram_bot
 from bot.settings import Settings
+from bot.wires import kis_config, telegram_bot
 from kis import KisClient, KisError
 from kis.errors import Misconfigured
 

@@ -1,15 +1,12 @@
 """Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import partial
 from typing import Any
 
 from filelock import FileLock, Timeout
-from telegram import Bot
-from telegram.request import HTTPXRequest
 
 from bot.alert_watch import AlertWatch
 from bot.anchors import Anchors
@@ -65,11 +62,11 @@ from bot.store.reports import ReportBook
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
 from bot.store.story import Stories
+from bot.wires import kis_config, telegram_bot
 from kis import symbols
 from kis.client import KisClient
-from kis.config import MASTER_URL, KisConfig, kst_now
+from kis.config import MASTER_URL, kst_now
 from kis.connections import Transport, download
-from kis.endpoints import Env, Generation
 from kis.executions import ExecutionsPoll
 
 BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0
@@ -371,44 +368,3 @@ class Parts:
         if self.watch.busy():
             return BUSY
         return IN_SESSION if self.hours.open(self._clock()) else IDLE
-
-
-def kis_config(settings: Settings) -> KisConfig:
-    """The broker's part of the settings."""
-    return KisConfig(
-        env=Env(settings.kis_env),
-        app_key=settings.kis_app_key.get_secret_value(),
-        app_secret=settings.kis_app_secret.get_secret_value(),
-        account=settings.kis_account.get_secret_value(),
-        hts_id=settings.kis_hts_id,
-        generation=Generation(settings.kis_tr_generation),
-        min_interval=settings.kis_min_interval,
-        hashkey=settings.kis_hashkey,
-        rest_url=settings.kis_rest_url,
-        ws_url=settings.kis_ws_url,
-        master_url=settings.kis_master_url or MASTER_URL,
-        token_dir=settings.kisbot_data_dir,
-    ).within_limit()
-
-
-def telegram_bot(settings: Settings, stand_in: Transport | None = None) -> Bot:
-    """The Bot API's client; no proxy variable of the environment redirects it. `stand_in` for the network.
-
-    Certificates are loaded only for an address that has one: a plain one on this machine does not.
-    """
-    os.environ.setdefault("PTB_TIMEDELTA", "1")  # else its RetryAfter warns each time it is raised
-    http = {
-        "trust_env": False,
-        "verify": settings.telegram_api_base.startswith("https:"),
-        **({} if stand_in is None else {"transport": stand_in}),
-    }
-
-    def request(pool: int) -> HTTPXRequest:
-        return HTTPXRequest(connection_pool_size=pool, connect_timeout=5, read_timeout=15, httpx_kwargs=http)
-
-    return Bot(
-        settings.telegram_bot_token.get_secret_value(),
-        base_url=settings.telegram_api_base,
-        request=request(16),
-        get_updates_request=request(2),
-    )

@@ -17,12 +17,12 @@ from bot.demo.telegram import LocalTelegram
 from bot.orders.model import Who
 from bot.orders.people import Role
 from bot.orders.stepup import LIVES, Deed, Policy, StepUp
-from bot.parts import telegram_bot
 from bot.settings import GivenSettings
 from bot.store.audit import AuditLog
 from bot.store.database import open_database
 from bot.store.inbox import Inbox
 from bot.store.secrets import FactorKey, SecondFactors
+from bot.wires import telegram_bot
 from kis.krx import KST
 
 PIN = "402958"

@@ -7,7 +7,7 @@ from typing import Any
 from bot.demo.run import Stage
 from bot.ears import Ears, Hearing
 from bot.orders.ports import Notice
-from bot.parts import kis_config
+from bot.wires import kis_config
 from tests.bench.waiting import until
 
 DEAF: dict[str, Any] = {"kis_hts_id": ""}
