@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from bot.demo import formatting
-from bot.demo.chats import Button, ChatMessage, Chats, Clock, Person
+from bot.demo.chats import KEPT, Button, ChatMessage, Chats, Clock, Person
 from bot.demo.faults import Faults
 from bot.demo.feed import Feed
 from bot.demo.guard import Guard
@@ -54,11 +54,13 @@ class LocalTelegram:
         bot_username: str = "kisbot_demo_bot",
         bot_name: str = "키스봇",
         clock: Clock = kst_now,
+        kept: int = KEPT,
     ) -> None:
+        """`kept`: messages a chat remembers."""
         self.faults = Faults()
         self._clock = clock
         self._feed = Feed()
-        self._chats = Chats(people, clock, self._feed)
+        self._chats = Chats(people, clock, self._feed, kept)
         self._updates = Updates(clock)
         self._taps = Taps(clock)
         number = token.partition(":")[0]

@@ -60,6 +60,8 @@ SETTINGS: dict[str, Any] = {
     "kis_hts_id": "",
 }
 """Nothing is listened to: a websocket needs a socket. People order more in a week than the house's daily limits allow."""
+REMEMBERED = 300
+"""Messages that the local Telegram keeps of each chat: its memory must not pass for the bot's."""
 LATENCY = 0.03
 MARKET_EVERY, OTHERS_EVERY, HTS_EVERY = 20.0, 45.0, 1_500.0
 FAULT_EVERY = 420.0
@@ -167,7 +169,7 @@ class _Town:
             profile="real", seed=seed, clock=clock, always_open=False, cash=100_000_000, holdings=owned
         )
         exchange = self.broker.exchange
-        self.telegram = LocalTelegram(token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock)
+        self.telegram = LocalTelegram(token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock, kept=REMEMBERED)
         told = {"message_id": 1, "date": int(clock().timestamp()), "from": PEOPLE[0][0].user, "text": "안녕"}
         self.telegram.inject({"message": {**told, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
         self.post = MemoryTelegram(self.telegram, latency=LATENCY)

@@ -32,6 +32,10 @@ MOST_LINES_A_DAY = 2_000
 """A person can still read these."""
 MOST_OF_ONE_LINE = 300
 """Times the same line may come in a day."""
+COUNTED_AT = 16
+"""The hour at which objects are counted: after the market, before the night."""
+MOST_OBJECTS_A_DAY = 500
+"""More objects of one class than this, every day, are a leak; the rows KIS was asked for are remembered up to a bound."""
 MOST_MORE_TASKS, MOST_MORE_FILES = 3, 4
 DELIVERED = frozenset({"sent", "digested", "collapsed"})
 WAITING = frozenset({"pending", "sending", "given_up"})
@@ -61,7 +65,7 @@ class Logged(logging.Handler):
 
 @dataclass(frozen=True)
 class Sample:
-    """One hour's end. Sizes in bytes; counts of calls, lines and orders since the beginning."""
+    """One hour's end. Sizes in bytes; calls and orders since the beginning; once a day, the objects of each class of ours."""
 
     at: datetime
     rss: int
@@ -74,6 +78,7 @@ class Sample:
     rows: dict[str, int]
     calls: int
     orders: int
+    objects: dict[str, int] = field(default_factory=dict)
 
 
 class Meter:
@@ -108,12 +113,23 @@ class Meter:
             {name: self._app.db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables},
             self._wire.calls,
             orders,
+            _ours() if self._clock().hour == COUNTED_AT else {},
         )
         self.samples.append(one)
         self._say(
             f"{one.at:%a %H:%M} rss {one.rss / MB:.1f} MB, files {one.files}, tasks {one.tasks}, "
             f"database {one.database / MB:.1f} MB, orders {one.orders}, calls {one.calls}, log {one.log // 1024} kB"
         )
+
+
+def _ours() -> dict[str, int]:
+    """How many objects there are of each class of the bot and the broker's client; of the world around them, none."""
+    found = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    return {
+        name: count
+        for name, count in found.items()
+        if name.startswith(("bot.", "kis.")) and not name.startswith(("bot.demo.", "kis.sim."))
+    }
 
 
 @dataclass
@@ -235,6 +251,7 @@ def _grown(samples: Sequence[Sample]) -> list[str]:
     slope = mb_a_day(samples)
     if slope is not None and slope > MOST_MB_A_DAY:
         found.append(f"memory grows by {slope:.1f} MB a day")
+    found += [f"{count:.0f} more {name} a day" for name, count in grown(samples).items() if count > MOST_OBJECTS_A_DAY]
     first, last = samples[0], samples[-1]
     for name, most in (("files", MOST_MORE_FILES), ("tasks", MOST_MORE_TASKS), ("threads", 1)):
         if getattr(last, name) > getattr(first, name) + most:
@@ -262,6 +279,17 @@ def mb_a_day(samples: Sequence[Sample]) -> float | None:
     return statistics.linear_regression(days, [one.rss / MB for one in steady]).slope
 
 
+def grown(samples: Sequence[Sample]) -> dict[str, float]:
+    """By class: how many more objects of ours there are a day, once the first days are over."""
+    counted = [one for one in samples if one.objects and one.at - samples[0].at >= STEADY_AFTER]
+    if len(counted) < 2:
+        return {}
+    first, last = counted[0], counted[-1]
+    days = (last.at - first.at).total_seconds() / 86_400
+    more = {name: (count - first.objects.get(name, 0)) / days for name, count in last.objects.items()}
+    return {name: count for name, count in sorted(more.items(), key=lambda one: -one[1]) if count > 0}
+
+
 # --- the report -----------------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +298,7 @@ def figures(week: Week) -> dict[str, Any]:
     return {
         "samples": [{**asdict(one), "at": one.at.isoformat()} for one in week.samples],
         "mb_a_day": mb_a_day(week.samples),
+        "objects_a_day": grown(week.samples),
         "log": {str(day): dict(levels) for day, levels in week.logged.levels.items()},
         "lines": {
             str(day): {" ".join(line): n for line, n in lines.most_common()} for day, lines in week.logged.lines.items()
@@ -298,5 +327,10 @@ def lines(week: Week) -> list[str]:
         f"week: {days:.1f} days, {orders:,} orders of the bot, {len(told.filled):,} filled orders at the broker, {counts}",
         f"  memory {samples[0].rss / MB:.0f} to {last.rss / MB:.0f} MB (broker, Telegram and people included), {memory} over the last four days",
         f"  files at most {max(one.files for one in samples)}, threads {last.threads}, tasks {samples[0].tasks} and {last.tasks}",
+        "  objects of the bot's own: "
+        + (
+            ", ".join(f"{name} {count:+.0f} a day" for name, count in list(grown(samples).items())[:3])
+            or "no class grows"
+        ),
         f"  database {last.database / MB:.1f} MB, {last.database / MB / days:.2f} a day; log {last.log / 1024:.0f} kB, at most {busiest} lines a day",
     ]
