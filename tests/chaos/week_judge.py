@@ -27,7 +27,7 @@ from tests.support.memory_wire import MemoryWire
 MB = 1024 * 1024
 STEADY_AFTER = timedelta(days=3)
 """Memory is judged over the last four days: what is kept for a day or two has filled up by then."""
-MOST_MB_A_DAY = 6.0
+MOST_MB_A_DAY = 4.0
 MOST_LINES_A_DAY = 2_000
 """A person can still read these."""
 MOST_OF_ONE_LINE = 300

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
@@ -96,9 +96,11 @@ class Guest:
             await asyncio.gather(minding, return_exceptions=True)
 
     async def _act(self) -> None:
-        acts = {self._look: 40, self._alert: 4, self._mistake: 3}
+        acts: dict[Callable[[], Awaitable[None]], int] = {self._look: 40, self._alert: 4, self._mistake: 3}
         if self.role.covers(Role.TRADER):
             acts |= {self._order: 38, self._cancel: 10, self._revise: 5}
+        if self.role is Role.ADMIN:
+            acts[self._halt] = 1
         (act,) = self._chance.choices(list(acts), list(acts.values()))
         await act()
 
@@ -134,6 +136,11 @@ class Guest:
         code = self._chance.choice(self._town.codes)
         name = self._town.exchange.issues[code].listing.name
         await self.say(self._chance.choice(self._looks).format(code=code, name=name))
+
+    async def _halt(self) -> None:
+        """Somebody has had enough; the owner will let go."""
+        self._town.counts["halts"] += 1
+        await self.say("/halt 매수")
 
     async def _mistake(self) -> None:
         await self.say(self._chance.choice(MISTAKES))
