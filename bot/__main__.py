@@ -61,7 +61,7 @@ def run() -> None:
 
 async def _run(settings: Settings, stop: asyncio.Event) -> None:
     from bot.app import App  # noqa: PLC0415  # `users` and `audit` need none of it
-    from bot.parts import AlreadyRunning  # noqa: PLC0415
+    from bot.kept import AlreadyRunning  # noqa: PLC0415
     from kis.errors import Misconfigured  # noqa: PLC0415
 
     try:

@@ -17,6 +17,7 @@ from bot.parts import Parts
 from bot.settings import BadSettings, Settings
 from bot.sight import uptime
 from kis.config import kst_now
+from kis.connections import Transport
 from kis.errors import KisError, Misconfigured
 
 log = structlog.get_logger(__name__)
@@ -35,10 +36,15 @@ class App(Parts):
     """One running bot. `async with App(settings).running():` and it trades."""
 
     def __init__(
-        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, ticks: Callable[[], float] = uptime
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = kst_now,
+        ticks: Callable[[], float] = uptime,
+        network: Transport | None = None,
     ) -> None:
         """Builds everything; raises as `Parts`."""
-        super().__init__(settings, clock=clock, ticks=ticks)
+        super().__init__(settings, clock=clock, ticks=ticks, network=network)
         self.fault: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         """Done when a part of the bot has died."""
         self.ready = False

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -51,19 +51,29 @@ class Redactor:
         return self.text(str(value))
 
 
-def _stamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    event["at"] = datetime.now(KST).isoformat(timespec="milliseconds")
-    return event
+def _now() -> datetime:
+    return datetime.now(KST)
 
 
-def set_up_logs(secrets: Iterable[str] = (), *, json: bool = False, level: int = logging.INFO) -> None:
+def set_up_logs(
+    secrets: Iterable[str] = (),
+    *,
+    json: bool = False,
+    level: int = logging.INFO,
+    clock: Callable[[], datetime] = _now,
+) -> None:
     """Send everything, libraries included, through one chain that ends on standard error."""
+
+    def stamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        event["at"] = clock().isoformat(timespec="milliseconds")
+        return event
+
     redact = Redactor(secrets)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        _stamp,
+        stamp,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,13 +1,12 @@
 """Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from bot.alert_watch import AlertWatch
-from bot.anchors import Anchors
 from bot.charts import Charts
 from bot.chat.access import Guard
 from bot.chat.account import AccountView
@@ -34,6 +33,7 @@ from bot.chat.watchlist import WatchView
 from bot.closing import Closing
 from bot.ears import Ears
 from bot.hours import Hours, report_moments
+from bot.kept import Kept
 from bot.manners import Manners
 from bot.names import LiveSymbols
 from bot.notify import Notifier
@@ -44,112 +44,57 @@ from bot.orders.model import Who
 from bot.orders.preferences import Lang
 from bot.orders.press import Proof
 from bot.orders.sentry import Sentry
-from bot.orders.stepup import Deed, StepUp
+from bot.orders.stepup import Deed
 from bot.orders.watch import Watch
 from bot.reports.bookkeeper import Bookkeeper
 from bot.settings import Settings
 from bot.sight import Sight, uptime
 from bot.store.alerts import AlertBook
-from bot.store.audit import AuditLog
-from bot.store.database import claim, open_database
 from bot.store.heard import HeardDays
-from bot.store.inbox import Inbox
-from bot.store.invites import Invites
-from bot.store.journal import SqliteJournal
-from bot.store.keys import DayKeys
-from bot.store.limits import LimitBook
 from bot.store.looks import Looks
-from bot.store.outbox import Outbox
-from bot.store.people import People
-from bot.store.preferences import PreferenceBook
 from bot.store.reports import ReportBook
-from bot.store.runs import Runs
-from bot.store.secrets import FactorKey, SecondFactors
 from bot.store.sight import Sightings
-from bot.store.story import Stories
 from bot.store.watchlist import WatchBook
-from bot.troubles import Troubles
 from bot.watch_prices import WatchPrices
 from bot.watchlist import WatchLists
 from bot.wires import kis_config, telegram_bot
 from kis import symbols
-from kis.client import KisClient
 from kis.config import MASTER_URL, kst_now
+from kis.connections import Transport, download
 from kis.executions import ExecutionsPoll
 
 BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0
 """Seconds between readings of the broker's list: while something is open, in session, and otherwise."""
 
 
-class AlreadyRunning(Exception):
-    """Another copy works on the same data directory."""
-
-
-class Parts:
+class Parts(Kept):
     """The parts, and what they ask of one another."""
 
     def __init__(
-        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, ticks: Callable[[], float] = uptime
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = kst_now,
+        ticks: Callable[[], float] = uptime,
+        network: Transport | None = None,
     ) -> None:
         """Builds everything; opens the database and nothing else.
 
-        `clock` tells the time in KST and may be set; `ticks` are seconds that only go forward.
+        `clock` tells the time in KST and may be set; `ticks` are seconds that only go forward; `network` takes the
+        place of the real one.
 
         Raises:
             BadDatabase: the database cannot be trusted, or is another account's.
             AlreadyRunning: another copy holds the data directory.
             kis.errors.Misconfigured: the KIS settings contradict each other.
         """
-        self._settings = settings
-        self._clock = clock
-        settings.kisbot_data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = FileLock(settings.kisbot_data_dir / "kisbot.lock", timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
-        self._build_store(settings, clock)
+        super().__init__(settings, clock=clock, network=network, wake=self._wake_notifier)
         self.sight = Sight(
             Sightings(self.db), tell=self.journal.tell, overseers=self.people.overseers, clock=clock, ticks=ticks
         )
         self._build_desk(settings, clock)
         self._build_reports(settings, clock)
         self._build_chat(settings, clock)
-
-    # --- what is kept -------------------------------------------------------------------------------------------------
-
-    def _build_store(self, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self.client = KisClient(kis_config(settings), clock=clock)
-        self.db = open_database(settings.database)
-        claim(self.db, mode=settings.mode, account=self.client.account_masked, now=clock())
-        keys = DayKeys(settings.kisbot_data_dir)
-        self.audit = AuditLog(self.db, clock, keys)
-        self.stories = Stories(self.db, key_here=keys.first_path.exists)
-        self.people = People(self.db, self.audit, clock)
-        self.inbox = Inbox(self.db, clock)
-        self.outbox = Outbox(self.db, clock)
-        groups = settings.kisbot_group_chats if settings.kisbot_group_fills else ()
-        self.preferences = PreferenceBook(self.db, self.audit, clock)
-        self.journal = SqliteJournal(
-            self.db, self.audit, self.outbox, clock=clock, wake=self._wake_notifier, groups=groups
-        )
-        self.people.void = self.journal.void_person
-        self.troubles = Troubles(self.journal.tell, self.people.overseers)
-        self.invites = Invites(self.db, self.audit, self.people, clock)
-        self.anchors = Anchors(
-            self.db,
-            self.audit,
-            self.stories,
-            self.outbox.put,
-            clock=clock,
-            overseers=self.people.overseers,
-            wake=self._wake_notifier,
-        )
-        self.runs = Runs(self.db, self.audit, settings.kisbot_data_dir, clock)
-        self.limits = settings.limits()
-        self.limit_book = LimitBook(self.db, self.audit, self.outbox, self.limits, clock, wake=self._wake_notifier)
-        factors = SecondFactors(self.db, self.audit, FactorKey(settings.kisbot_data_dir), clock)
-        self.stepup = StepUp(factors, settings.proof_policy(), tell=self.journal.tell, overseers=self.people.overseers)
 
     # --- what trades --------------------------------------------------------------------------------------------------
 
@@ -250,7 +195,7 @@ class Parts:
 
     def _build_chat(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         frame = Frame(settings.kisbot_lang, settings.mode, self.client.account_masked)
-        self.bot = telegram_bot(settings)
+        self.bot = telegram_bot(settings, self._network)
         self.stepup_chat = StepUpChat(self.bot, self.stepup, frame, clock)
         market = Market(self.client, self.symbols, frame)
         watch = WatchView(self.watch_lists, self.symbols, frame, self._post)
@@ -297,7 +242,13 @@ class Parts:
             lang_of=self._lang_of,
         )
         manners = Manners(self.preferences, clock)
-        self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
+        self.notifier = Notifier(
+            self.outbox,
+            messenger.deliver,
+            messenger.reachable,
+            clock=asyncio.get_running_loop().time,
+            manners=manners,
+        )
         self.inbox_poll = InboxPoll(
             self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
         )
@@ -379,7 +330,8 @@ class Parts:
 
     async def _load_symbols(self, day: date) -> symbols.Symbols:
         url = self._settings.kis_master_url or MASTER_URL
-        return await symbols.load(url, self._settings.kisbot_data_dir / "master", day)
+        fetch = partial(download, stand_in=self._network)
+        return await symbols.load(url, self._settings.kisbot_data_dir / "master", day, fetch=fetch)
 
     def _wake_notifier(self) -> None:
         self.notifier.wake()

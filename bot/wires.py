@@ -7,6 +7,7 @@ from telegram.request import HTTPXRequest
 
 from bot.settings import Settings
 from kis.config import MASTER_URL, KisConfig
+from kis.connections import Transport
 from kis.endpoints import Env, Generation
 
 
@@ -28,13 +29,17 @@ def kis_config(settings: Settings) -> KisConfig:
     ).within_limit()
 
 
-def telegram_bot(settings: Settings) -> Bot:
-    """The Bot API's client; no proxy variable of the environment redirects it.
+def telegram_bot(settings: Settings, stand_in: Transport | None = None) -> Bot:
+    """The Bot API's client; no proxy variable of the environment redirects it. `stand_in` for the network.
 
     Certificates are loaded only for an address that has one: a plain one on this machine does not.
     """
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # else its RetryAfter warns each time it is raised
-    http = {"trust_env": False, "verify": settings.telegram_api_base.startswith("https:")}
+    http = {
+        "trust_env": False,
+        "verify": settings.telegram_api_base.startswith("https:"),
+        **({} if stand_in is None else {"transport": stand_in}),
+    }
 
     def request(pool: int) -> HTTPXRequest:
         return HTTPXRequest(connection_pool_size=pool, connect_timeout=5, read_timeout=15, httpx_kwargs=http)

@@ -145,14 +145,16 @@ def trust(url: str) -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-async def download(url: str) -> bytes:
-    """Fetches a public file.
+async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
+    """Fetches a public file; `stand_in` takes the place of the network.
 
     Raises:
         Unavailable: it could not be had.
     """
     try:
-        async with httpx.AsyncClient(verify=trust(url), trust_env=False, timeout=_DOWNLOAD) as client:
+        async with httpx.AsyncClient(
+            verify=trust(url), trust_env=False, timeout=_DOWNLOAD, transport=stand_in
+        ) as client:
             response = await client.get(url)
             response.raise_for_status()
             return response.content

@@ -172,6 +172,13 @@ async def test_a_group_of_the_settings_is_told_of_fills_without_buttons_or_balan
         assert "예수금" not in told.text
         assert "주문가능" not in told.text
 
+        await bought(on, "000660 1 시장가", TRADER.id)
+        await on.telegram.wait(GROUP, "SK하이닉스")
+        await on.telegram.wait(OWNER.id, "SK하이닉스")
+        await asyncio.sleep(0.3)
+        texts = [one.text for one in on.telegram.chat(GROUP) if "SK하이닉스" in one.text]
+        assert len(texts) == 1, "however many people are told of the same fill"
+
 
 # --- strangers ------------------------------------------------------------------------------------------------------------
 

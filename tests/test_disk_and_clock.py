@@ -18,10 +18,10 @@ import structlog
 
 from bot.app import App
 from bot.demo.run import OWNER, TOKEN, stage
+from bot.kept import AlreadyRunning
 from bot.orders.brakes import Brake
 from bot.orders.model import Order, State, Who
 from bot.orders.people import Role
-from bot.parts import AlreadyRunning
 from bot.store.database import BadDatabase, open_database
 from tests.bench.broker import environment
 from tests.chaos import disk, listening

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot/why_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
     "bot/logs.py": {"kis.krx"},
     "bot/app.py": {"bot", "kis", "telegram"},
-    "bot/parts.py": {"bot", "kis", "filelock"},
+    "bot/kept.py": {"bot", "kis", "filelock"},
     "bot/wires.py": {"bot.settings", "kis.config", "kis.connections", "kis.endpoints", "telegram"},
     "bot/doctor.py": {"bot", "kis", "telegram"},
     "bot/notify.py": {"bot.chat.messenger", "bot.orders.preferences", "bot.store.outbox"},

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from bot.chat.access import shown_name
 from bot.chat.cards import Frame
-from bot.chat.people_words import PAGE, ROLES, group_fill_push, list_card, people_push, person_card
+from bot.chat.people_words import PAGE, ROLES, list_card, people_push, person_card
 from bot.chat.talk import Reply, Toast
 from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
 from bot.demo.telegram import LocalTelegram, Person
@@ -19,7 +19,6 @@ from bot.orders.model import State
 from bot.orders.people import Role
 from bot.users_cli import users_cli
 from kis.krx import KST
-from tests.orders.test_model import order
 from tests.support.talk import FAST, Ahead, posts, press, say, spoken
 from tests.test_bad_input import raw_message
 from tests.test_command_line import kisbot
@@ -394,17 +393,6 @@ def test_a_name_of_nothing_is_shown_as_that():
     assert shown_name("\u200b\u3164") == ""
     one = Member(5, "\u200b\u3164", Role.VIEWER, AT)
     assert "이름 없음" in person_card(one, [], Frame("ko", "practice", "x")).text
-
-
-def test_a_group_sees_a_fill_without_buttons():
-    frame = Frame("ko", "practice", "…78-01")
-    filled = order(State.FILLED, order_no="0000000012", filled=10, filled_amount=710_000, user_name="이매매")
-    data = {"filled": 10, "amount": 710_000, "step": 10, "step_amount": 710_000}
-
-    told = group_fill_push(filled, data, frame)
-
-    assert told.keys == ()
-    assert "체결" in told.text
 
 
 # --- the command line -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Whole conversations over real sockets: a chat, the bot, and a broker, with nothing replaced but the two servers."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,17 @@ async def test_every_command_answers_in_both_languages(lang):
                 break_after = words == "/book 005930"
                 if break_after:
                     break
+
+
+async def test_an_administrator_who_cancels_anothers_order_is_told_that_the_broker_refused():
+    """The order's card, which tells it, stands in the other's chat."""
+    async with stage(**FAST) as on:
+        card = await bought(on, "005930 1 60000", TRADER.id)
+        number = re.search(r"주문번호 (\d{10})", card.text)[1]
+        on.broker.faults.plant(
+            "refuse", path="order-rvsecncl", code="APBK0919", message="장운영시간이 아닙니다", status=200
+        )
+
+        told = await say(on, f"/cancel {number}", number)
+        assert "취소 거부" in told.text
+        await on.telegram.wait(TRADER.id, "취소 거부")

@@ -40,6 +40,7 @@ _WORDS = {
     "audit_key": ("감사 기록의 새 키", "the audit chain began again"),
     "stopped": ("막힌 채팅", "a chat refuses the bot"),
     "fill": ("체결", "filled"),
+    "group_fill": ("체결", "filled"),
     "external_fill": ("체결 (외부 주문)", "filled (made elsewhere)"),
     "ended": ("주문 종료", "ended"),
 }
@@ -152,6 +153,8 @@ def notice_line(one: Told, order: Order | None, frame: Frame) -> str:
         pieces.append(safe(data["code"], 24))
     if "number" in data:
         pieces.append(_number(data, frame))
+    if "head" in data:  # of the audit log: it proves nothing where it cannot be read
+        pieces.append(f"<code>{safe(data.get('seq', '?'), 12)}:{safe(data['head'], 64)}</code>")
     if one.order_id is not None:
         pieces.append(f"#{one.order_id}")
     elif "order_no" in data:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -154,7 +153,7 @@ class _Faults:
         if isinstance(error, Conflict):
             if self._conflict_at is None:
                 log.error("another program polls this bot token: new orders are on hold")
-            self._conflict_at = time.monotonic()
+            self._conflict_at = asyncio.get_running_loop().time()
             return SLOWEST
         if self._row == 1:
             log.warning("Telegram cannot be reached", why=type(error).__name__)
@@ -165,7 +164,7 @@ class _Faults:
         if self._row:
             log.info("Telegram is back", failed_polls=self._row)
         self._row = 0
-        if self._conflict_at is None or time.monotonic() - self._conflict_at < CALM:
+        if self._conflict_at is None or asyncio.get_running_loop().time() - self._conflict_at < CALM:
             return False
         self._conflict_at = None
         return True

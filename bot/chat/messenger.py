@@ -16,7 +16,7 @@ from bot.chat.cards import Frame, order_card
 from bot.chat.chart_cards import chart_caption, chart_in_words
 from bot.chat.digest import bundle_push, counted, notice_line, notices, roundup, stopped_push
 from bot.chat.news import news_push
-from bot.chat.people_words import group_fill_push
+from bot.chat.people_words import keyless
 from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.talk import Key, Keys, Reply
 from bot.chat.text import reason, say
@@ -163,12 +163,10 @@ class Messenger:
             return None if order is None else order_card(order, data, frame)
         if order is None or letter.kind == "trouble":
             return self._without_order(letter)
-        if letter.kind == "group_fill":
-            return group_fill_push(order, data, frame)
-        if letter.kind == "fill":
-            if letter.parts:
-                return bundle_push(order, [one.data for one in letter.parts], frame)
-            return fill_push(order, data, frame)
+        if letter.kind in {"fill", "group_fill"}:
+            fills = [one.data for one in letter.parts]
+            told = bundle_push(order, fills, frame) if fills else fill_push(order, data, frame)
+            return keyless(told) if letter.kind == "group_fill" else told
         return state_push(letter.kind, order, data, frame)
 
     def _list(self, letter: Letter) -> Reply:

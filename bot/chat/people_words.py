@@ -9,11 +9,9 @@ from typing import Any
 
 from bot.chat.access import shown_name
 from bot.chat.cards import Frame
-from bot.chat.pushes import fill_push
 from bot.chat.talk import REFRESH, Key, Keys, Reply
 from bot.chat.text import safe
 from bot.orders.membership import Change, Member, Status, Tapped
-from bot.orders.model import Order
 from bot.orders.people import Role
 from kis.krx import KST
 
@@ -207,11 +205,6 @@ def _invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     link = f"https://t.me/{data['bot']}?start={data.get('confirm', '…')}"
     named = f"\n{name_tag(str(data['name']), frame)}" if data.get("name") else ""
     return Reply(f"{head}{named}\n{line}\n<code>{safe(link, 120)}</code>")
-
-
-def group_fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """A fill as a group may see it: no buttons, no balances."""
-    return Reply(fill_push(order, data, frame).text)
 
 
 def keyless(reply: Reply) -> Reply:

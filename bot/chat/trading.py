@@ -5,7 +5,7 @@ from typing import Protocol
 
 from bot.chat import keyboards
 from bot.chat.account import AccountView
-from bot.chat.cards import Frame
+from bot.chat.cards import Frame, order_card
 from bot.chat.market import Market
 from bot.chat.talk import TICKET, Ask, Key, Reply, Toast
 from bot.chat.text import reason, say, shares, toast
@@ -184,7 +184,7 @@ class Trading:
         pressed = self._desk.cancel_number(number.zfill(10), ask.who)
         if pressed.verdict is Press.CANCELLING:
             await self._desk.carry_out(pressed)
-            return None  # the order's own card tells what became of it
+            return self._copy(pressed.order, ask.who)
         ko, en = {
             Press.GONE: (
                 "이 봇이 낸 주문 중에 {number}번이 없습니다. HTS·MTS 주문은 그곳에서 취소해 주세요.",
@@ -199,6 +199,12 @@ class Trading:
             ),
         )
         return Reply(say(lang, ko, en, number=number))
+
+    def _copy(self, order: Order | None, who: Who) -> Reply | None:
+        """An order's own card tells what became of it; whoever cancels another's does not see that card."""
+        if order is None or order.chat_id == who.chat_id:
+            return None
+        return order_card(next((one for one in self._desk.working() if one.id == order.id), order), {}, self._frame)
 
     def _cancel_all(self, ask: Ask) -> Reply:
         """/cancel all: how many, and one button that does it."""

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from bot.demo.feed import Feed
     from bot.demo.formatting import Formatted
 
-_KEPT = 2000  # messages a chat remembers; the oldest go first
+KEPT = 2000
+"""Messages a chat remembers; the oldest go first."""
 _JOURNAL = 5000  # past appearances of messages, for whoever waits for one that has since been edited
 
 Clock = Callable[[], datetime]
@@ -166,7 +167,8 @@ class Message:
 class Chats:
     """Every chat the bot can write to, with its messages."""
 
-    def __init__(self, people: Sequence[Person], clock: Clock, feed: Feed) -> None:
+    def __init__(self, people: Sequence[Person], clock: Clock, feed: Feed, kept: int = KEPT) -> None:
+        self._kept = kept
         self.people = {person.id: person for person in people}
         self.known: dict[int, dict[str, Any]] = {person.id: person.chat for person in people}
         self.files: dict[str, File] = {}
@@ -234,7 +236,7 @@ class Chats:
         order.append(message_id)
         if file is not None:
             self.files[file.file_id] = file
-        if len(order) > _KEPT:
+        if len(order) > self._kept:
             self._forget(order.popleft())
         self._changed(message)
         return message

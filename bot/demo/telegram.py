@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from bot.demo import formatting
-from bot.demo.chats import Button, ChatMessage, Chats, Clock, Person
+from bot.demo.chats import KEPT, Button, ChatMessage, Chats, Clock, Person
 from bot.demo.faults import Faults
 from bot.demo.feed import Feed
 from bot.demo.guard import Guard
@@ -54,11 +54,13 @@ class LocalTelegram:
         bot_username: str = "kisbot_demo_bot",
         bot_name: str = "키스봇",
         clock: Clock = kst_now,
+        kept: int = KEPT,
     ) -> None:
+        """`kept`: messages a chat remembers."""
         self.faults = Faults()
         self._clock = clock
         self._feed = Feed()
-        self._chats = Chats(people, clock, self._feed)
+        self._chats = Chats(people, clock, self._feed, kept)
         self._updates = Updates(clock)
         self._taps = Taps(clock)
         number = token.partition(":")[0]
@@ -179,9 +181,9 @@ class LocalTelegram:
 
         async def first() -> ChatMessage:
             while True:
-                now = sorted(self.chat(person_id), key=lambda message: -message.revision)
+                standing = [one.as_seen() for one in self._chats.messages(person_id) if one.revision > after]
                 past = self._chats.journal(person_id, after) if after else []
-                for message in [*now, *past]:
+                for message in [*sorted(standing, key=lambda one: -one.revision), *past]:
                     if fits(message):
                         return message
                 await self._feed.changed()
@@ -198,6 +200,13 @@ class LocalTelegram:
     def chat(self, chat_id: int) -> list[ChatMessage]:
         """A chat's messages as they now stand, oldest first; a group's too, once it was injected."""
         return [message.as_seen() for message in self._chats.messages(chat_id)]
+
+    def since(self, chat_id: int, revision: int) -> list[ChatMessage]:
+        """Every appearance of a chat's messages after a revision, also those edited since, newest first.
+
+        The last few thousand of all chats are remembered.
+        """
+        return self._chats.journal(chat_id, revision)
 
     def inject(self, update: dict[str, Any]) -> None:
         """Queue a raw update of any kind; its update_id is assigned. The chat it names becomes known."""

@@ -46,7 +46,7 @@ KINDS: dict[str, Kind] = {
     "digest": Kind(1),
     "fill": Kind(2, in_step=True, topic=Topic.FILLS),
     "external_fill": Kind(2, topic=Topic.OUTSIDE),
-    "group_fill": Kind(2, Second.DROP, in_step=True),
+    "group_fill": Kind(2, in_step=True),
     **dict.fromkeys(("join", "joined", "people", "stranger"), Kind(3)),
     "invite": Kind(3, Second.DROP),
     "card": Kind(3, Second.DROP),

@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
 _OF_THE_MOMENT = ", ".join(f"'{name}'" for name in dict.fromkeys((*ANSWERS, *IN_PLACE)))
+_FILLS = frozenset({"fill", "group_fill"})
 
 KEEP = timedelta(days=30)
 BUNDLE_OVER = 3
@@ -162,7 +163,7 @@ class Outbox:
         if letter.kind in LISTS:
             told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
             return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))
-        if letter.kind == "fill" and letter.order_id is not None:
+        if letter.kind in _FILLS and letter.order_id is not None:
             return self._bundled(letter)
         return letter
 
@@ -175,10 +176,10 @@ class Outbox:
         same = "state = 'pending' AND chat_id = ? AND order_id = ?"
         which = [letter.chat_id, letter.order_id]
         rows = self._db.query(
-            f"SELECT * FROM outbox WHERE {same} AND kind = 'fill' AND id < coalesce("  # noqa: S608  # our own words
-            f"(SELECT min(id) FROM outbox WHERE {same} AND kind IN ({_IN_STEP}) AND kind != 'fill'), id + 1) "
+            f"SELECT * FROM outbox WHERE {same} AND kind = ? AND id < coalesce("  # noqa: S608  # our own words
+            f"(SELECT min(id) FROM outbox WHERE {same} AND kind IN ({_IN_STEP}) AND kind != ?), id + 1) "
             "ORDER BY id",
-            which * 2,
+            [*which, letter.kind, *which, letter.kind],
         )
         run = [from_row(row) for row in rows]
         if len(run) <= BUNDLE_OVER:

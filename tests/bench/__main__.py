@@ -17,6 +17,7 @@ from typing import Any
 
 from bot.logs import set_up_logs
 from tests.bench import client_peers
+from tests.bench.fill_latency import fill_latency
 from tests.bench.journal_cost import journal_cost
 from tests.bench.load import load
 from tests.bench.price_cost import price_cost
@@ -29,12 +30,14 @@ PARTS: dict[str, Part] = {
     "price": price_cost,
     "peers": client_peers.run,
     "tap": tap_to_wire,
+    "fills": fill_latency,
     "journal": journal_cost,
     "load": load,
     "start": start_up,
 }
 QUICK: dict[str, Part] = {
     "tap": partial(tap_to_wire, taps=16),
+    "fills": partial(fill_latency, fills=20),
     "journal": partial(journal_cost, sends=60),
     "load": partial(load, seconds=10, patience=40),
 }

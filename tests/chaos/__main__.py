@@ -5,6 +5,8 @@ virtual   worlds in virtual time, a seed each, with faults at 2, 10 and 40 %; be
 kill      a bot in a process of its own, ended by `kill -9` at every point of an order's way
 stateful  stories told by Hypothesis, invariants checked after every step
 fills     fills by websocket and list over midnight, both unreliable, and the notice of every gap
+letters   5,000 fills in a minute, with Telegram refusing every third call and away twice, and killed in the middle
+week      the whole bot from Monday to Monday in virtual time: what grows, what is told, what is logged
 
 Ends with 1 if a promise broke.
 """
@@ -21,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.report import footing, machine
-from tests.chaos import fills, kill_judge, matrix, stateful
+from tests.chaos import fills, kill_judge, letters, matrix, stateful, week
 from tests.chaos.chart import chart
 from tests.chaos.listening import listen
 from tests.chaos.report import Results, as_json, commit, details, fault_table, faults, per_thousand, table
 from tests.chaos.virtual_run import LOOK, OURS, POLICIES, RETRY, Found, Job, play, quick
 
-PARTS = ("matrix", "virtual", "kill", "stateful", "fills")
+PARTS = ("matrix", "virtual", "kill", "stateful", "fills", "letters", "week")
 WORLDS = {0.02: 1_240, 0.10: 340, 0.40: 100}
 """Worlds by the share of requests that meet a fault: 100,800 wishes in all."""
 QUICK_WORLDS = 12
@@ -52,8 +54,7 @@ def main() -> None:
     began, where = time.monotonic(), machine()
     said, wrong, written = [], [], {"seed": args.seed, "commit": commit(), "machine": where}
     for part in args.only or PARTS:
-        play = {"matrix": _matrix, "virtual": _virtual, "kill": _kill, "stateful": _stateful, "fills": _fills}[part]
-        text, broken, found = play(args)
+        text, broken, found = PLAYED[part](args)
         said.append(text)
         wrong += [f"{part}: {one}" for one in broken]
         written[part] = found
@@ -121,6 +122,31 @@ def _fills(args: argparse.Namespace) -> Part:
     night = fills.run([f"{args.seed}:{n}" for n in numbers], args.processes)
     figures = {**dict(sorted(night.counts.items())), "fired": dict(sorted(night.fired.items()))}
     return fills.told(night), [*fills.broken(night), *night.notes[:20]], figures
+
+
+def _letters(args: argparse.Namespace) -> Part:
+    listen()
+    fills, seeds = (letters.QUICK_FILLS, 1) if args.quick else (letters.FILLS, letters.SEEDS)
+    said, broken, figures = letters.runs(fills, range(args.seed, args.seed + seeds))
+    return "\n".join(said), broken, figures
+
+
+def _week(args: argparse.Namespace) -> Part:
+    said, broken, figures = week.played(
+        week.QUICK_HOURS if args.quick else week.HOURS, args.seed, show=sys.stderr.isatty()
+    )
+    return "\n".join(said), broken, figures
+
+
+PLAYED = {
+    "matrix": _matrix,
+    "virtual": _virtual,
+    "kill": _kill,
+    "stateful": _stateful,
+    "fills": _fills,
+    "letters": _letters,
+    "week": _week,
+}
 
 
 def played(policies: list[str], rates: tuple[float, ...], seeds: list[str], processes: int) -> Results:

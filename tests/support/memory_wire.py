@@ -38,6 +38,7 @@ class MemoryWire(httpx.AsyncBaseTransport):
 
     Attributes:
         fired: how often each fault of the line has gone off; the simulator counts its own.
+        calls: how many requests there were, whatever became of them.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class MemoryWire(httpx.AsyncBaseTransport):
         self._latency = latency
         self._faults = Faults(FAULTS)
         self._later: set[asyncio.Task[None]] = set()
+        self.calls = 0
 
     @property
     def fired(self) -> Counter[str]:
@@ -80,6 +82,7 @@ class MemoryWire(httpx.AsyncBaseTransport):
             await asyncio.wait(self._later)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.calls += 1
         taken = self._faults.take(request.url.path)
         call = _Call(self, request, taken[0] if taken else _NO_FAULT)
         await call.connect()

@@ -52,8 +52,8 @@ class Fast:
 class Post:
     """An outbox on disk, a real bot before a local Telegram, and a notifier between them."""
 
-    def __init__(self, path, telegram, bot, *, name="삼성전자", quantity=50, factor=200):
-        self.telegram, self.time = telegram, Fast(factor)
+    def __init__(self, path, telegram, bot, *, name="삼성전자", quantity=50, factor=200, time=None):
+        self.telegram, self.time = telegram, time or Fast(factor)
         self._path = path
         self.before = lambda letter: None
         """Called before each delivery: here a test plants what the call shall meet."""
@@ -102,7 +102,7 @@ class Post:
         await self.stop()
         self._open()
 
-    def fill(self, number, order=1, chat=ONE):
+    def fill(self, number, order=1, chat=ONE, kind="fill"):
         data = {
             "order": order,
             "number": number,
@@ -111,7 +111,7 @@ class Post:
             "step": 1,
             "step_amount": 100,
         }
-        self.box.put("fill", chat, data, f"fill:{order}:{number}:{chat}")
+        self.box.put(kind, chat, data, f"fill:{order}:{number}:{chat}")
 
     async def quiet(self):
         """Wait until everything is told, the digests too."""
