@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from bot.orders.lists import Reading
 from bot.orders.ports import Notice
 from bot.parts import Parts
 from bot.settings import BadSettings, Settings
+from bot.sight import uptime
 from kis.config import kst_now
 from kis.connections import Transport
 from kis.errors import KisError, Misconfigured
@@ -25,8 +26,8 @@ FIRST_TABLE = 5.0
 """Seconds the start waits for the table of stocks; after that it arrives while the bot is at work."""
 SWEEP = 0.5
 """Seconds between looks for tickets whose time is up."""
-BLIND_FOR = timedelta(seconds=20)
-"""The list could not be read for longer than this while something was open: people are told when it ends."""
+STALE_AFTER = 60.0
+"""Seconds without a clean reading of the list, with orders open, after which people are told while it lasts."""
 CLOCK_STEP = 2.0
 """Seconds the clock may be set back before everything new is stopped."""
 
@@ -35,18 +36,25 @@ class App(Parts):
     """One running bot. `async with App(settings).running():` and it trades."""
 
     def __init__(
-        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, network: Transport | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = kst_now,
+        ticks: Callable[[], float] = uptime,
+        network: Transport | None = None,
     ) -> None:
         """Builds everything; raises as `Parts`."""
-        super().__init__(settings, clock=clock, network=network)
+        super().__init__(settings, clock=clock, ticks=ticks, network=network)
         self.fault: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         """Done when a part of the bot has died."""
         self.ready = False
         """Whether everything is at work."""
         self.readings = 0
         """Clean readings of the broker's list so far."""
-        self._seen_at = clock()
-        self.blind_since: datetime | None = None
+        self._stale = False
+        """People know that the list cannot be read."""
+        self._ill = False
+        """Housekeeping failed last time."""
         self._recovered_from = 0
         """How many orders were in doubt when this run began."""
 
@@ -79,6 +87,7 @@ class App(Parts):
                 self._work(self.ears.run()),
                 self._work(self.alert_watch.run()),
                 self._work(self.closing.run()),
+                self._work(self.watch_lists.run()),
                 self._work(self.symbols.run()),
             ]
             self.ready = True
@@ -165,6 +174,7 @@ class App(Parts):
         try:
             await self._note(await self.lists.read())
         except KisError as error:
+            self.sight.failed()
             log.warning("KIS's list cannot be read yet", code=error.code, why=type(error).__name__)
         self._recovered_from = left
 
@@ -177,28 +187,36 @@ class App(Parts):
     def _tell_owners(self, kind: str, data: dict[str, object]) -> None:
         self.journal.tell([Notice(kind, chat, data) for chat in self.people.owners()])
 
-    def _tell_blind(self) -> None:
-        """The list is readable again after a while: people learn from when to when nothing could be seen."""
-        since, self.blind_since = self.blind_since, None
-        if since is not None and self._clock() - since > BLIND_FOR and self.desk.working():
-            data: dict[str, object] = {"since": since.isoformat(), "until": self._clock().isoformat()}
-            chats = dict.fromkeys([*self.people.owners(), *(order.chat_id for order in self.desk.working())])
-            self.journal.tell([Notice("blind", chat, data, f"blind:{since.isoformat()}:{chat}") for chat in chats])
-
     async def _note(self, readings: list[Reading]) -> None:
-        self._tell_blind()
+        whole = True
         for reading in readings:
             try:
                 self.watch.note(reading)
             except Exception:
+                whole = False
                 log.exception("a reading of the list could not be taken in", day=reading.day.isoformat())
+                self.troubles.report("READING_LOST")
             self.ears.read(reading)
-        self._seen_at = self._clock()
+        if whole:
+            self._saw()
+            self._stale = False
         self._see_recovery_end()
         self.readings += 1
 
+    def _saw(self) -> None:
+        try:
+            self.sight.saw()
+        except Exception:  # a disk that refuses must not end the poll
+            log.exception("a clean reading could not be written down")
+
+    def _see_staleness(self) -> None:
+        """Orders are open and their fills cannot be seen: people learn that while it lasts, once."""
+        if not self._stale and self.sight.silence() > STALE_AFTER and self.watch.busy():
+            self._stale = True
+            self.troubles.report("LIST_STALE", also=[order.chat_id for order in self.desk.working()])
+
     async def _lost_sight(self, error: KisError) -> None:
-        self.blind_since = self._seen_at
+        self.sight.failed()
         self.audit.add("broker.lost", code=error.code)
 
     async def _sees_again(self) -> None:
@@ -218,8 +236,13 @@ class App(Parts):
                 self.watch.remind()
                 self.anchors.tick()
                 self.sentry.look()
+                self._see_staleness()
+                self._ill = False
             except Exception:  # a disk that refuses must not end what waits for it to be well again
                 log.exception("housekeeping failed; it is tried again")
+                if not self._ill:
+                    self._ill = True
+                    self.troubles.report("HOUSEKEEPING")
             if now.date() != tidied:
                 tidied = now.date()
                 self.audit.new_day()

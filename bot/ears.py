@@ -6,14 +6,16 @@ anything is heard or not. So a connection that fails, stalls or is held by anoth
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
 
-from bot.heard import Counts, Heard, Unseen
+from bot.heard import KEPT_DAYS, Counts, Heard, Unseen
 from bot.orders.lists import Reading
 from bot.orders.ports import Notice
 from bot.tape import LiveStream, OnGap, OnHeard, OnTrade, Tape, Watching
@@ -39,6 +41,18 @@ class Hearing(StrEnum):
     AWAY = "away"
 
 
+class Days(Protocol):
+    """Keeps the figures of days; `bot.store.heard.HeardDays` fits as it is."""
+
+    def last(self, days: int) -> Mapping[date, Mapping[str, int]]:
+        """Those of the newest days."""
+        ...
+
+    def keep(self, day: date, figures: Mapping[str, int]) -> None:
+        """Remember one day's."""
+        ...
+
+
 class Ears:
     """Listens, wakes the poll, and counts what was missed on either side. Nothing that befalls it reaches the poll."""
 
@@ -53,6 +67,8 @@ class Ears:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         silence: float = 90.0,
         always: bool = False,
+        days: Days | None = None,
+        stream: Callable[..., LiveStream] = LiveStream,
     ) -> None:
         """Connects to nothing yet.
 
@@ -65,6 +81,8 @@ class Ears:
             sleep: waits between attempts to connect.
             silence: seconds without a frame after which a connection counts as dead, in session.
             always: the broker has no hours, as a simulated one.
+            days: keeps the figures from one run to the next.
+            stream: makes the connection.
         """
         self._config = config
         self._wake = wake
@@ -81,7 +99,10 @@ class Ears:
         self._rousing: asyncio.TimerHandle | None = None
         self._roused_at: float | None = None
         self._not_before = 0.0
-        self._heard = Heard(clock())
+        self._days = days
+        self._open_stream = stream
+        self._heard = Heard(clock(), days.last(KEPT_DAYS) if days is not None else None)
+        self._kept = replace(self._heard.counts)
         self._tape = Tape(clock)
 
     # --- how it stands ------------------------------------------------------------------------------------------------
@@ -152,6 +173,8 @@ class Ears:
                 await self._sleep(TRY_AGAIN)
         finally:
             looking.cancel()
+            with self._harmless():
+                self._keep()
             if self._rousing is not None:
                 self._rousing.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -178,7 +201,7 @@ class Ears:
         at_home = is_loopback(urlsplit(self._config.rest).hostname or "")
         if at_home and not self._config.ws_url:  # a simulated account has no business at KIS's own websocket
             raise Misconfigured("KIS_WS_URL is not set, and KIS_REST_URL is this machine", setting="KIS_WS_URL")
-        return LiveStream(
+        return self._open_stream(
             self._config,
             clock=self._clock,
             sleep=self._sleep,
@@ -205,6 +228,22 @@ class Ears:
                 if self._heard.wants_reading(self._clock()):
                     self._rouse()
                 self._judge()
+                self._keep()
+
+    def _keep(self) -> None:
+        """Writes the figures down where they changed; those of a day that is over go into the log too."""
+        counts = self._heard.counts
+        if counts.day != self._kept.day:
+            ended = self._heard.days[self._kept.day]
+            log.info("a day's fill notices", day=ended.day.isoformat(), **ended.figures)
+            self._write_down(ended)
+        self._write_down(counts)
+
+    def _write_down(self, counts: Counts) -> None:
+        if counts != self._kept:
+            self._kept = replace(counts)
+            if self._days is not None:
+                self._days.keep(counts.day, counts.figures)
 
     # --- waking the poll ----------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ fills that were told and do not show.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from kis.frames import FillNotice, NoticeKind
@@ -40,6 +40,11 @@ class Counts:
     """Growths that a reading found and no notice told of, while notices should have come."""
     missed_by_poll: int = 0
     """Fills that were told and that clean readings did not show in time."""
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """All but the day."""
+        return {name: figure for name, figure in asdict(self).items() if name != "day"}
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,11 @@ class _Growth:
 class Heard:
     """A day's notices and readings."""
 
-    def __init__(self, now: datetime) -> None:
-        self.counts = Counts(now.date())
+    def __init__(self, now: datetime, known: Mapping[date, Mapping[str, int]] | None = None) -> None:
+        """`known`: the figures of days before, and of today as far as another run came."""
+        self.days: dict[date, Counts] = {day: Counts(day, **figures) for day, figures in (known or {}).items()}
+        self.counts = self.days.setdefault(now.date(), Counts(now.date()))
         """Today's figures."""
-        self.days: dict[date, Counts] = {self.counts.day: self.counts}
         """Those of the last days, today's among them."""
         self._begin()
 

@@ -25,6 +25,10 @@ def report_moments(day: date) -> tuple[datetime, ...]:
     return tuple(end + TO_REPORT for end in ends)
 
 
+CATCH_UP = timedelta(minutes=1)
+"""A list may lag: where trading goes on up to midnight, so long after it the day's last fills are all in."""
+
+
 @dataclass(frozen=True)
 class Hours:
     """`always`: the simulated broker's hours. `auctions`: also during the opening and the closing auction."""
@@ -53,4 +57,6 @@ class Hours:
 
     def day_over(self, day: date, now: datetime) -> bool:
         """Whether no order of that day can fill any more."""
-        return day < now.date() or (not self.always and now.time() >= DAY_SETTLES)
+        if self.always:
+            return day < (now - CATCH_UP).date()
+        return day < now.date() or now.time() >= DAY_SETTLES

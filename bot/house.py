@@ -156,6 +156,12 @@ class HouseSettings(Home):
     kisbot_alerts_per_person: int = Field(
         30, ge=1, le=40, description="한 사람이 걸어 둘 수 있는 알림 수 · alerts one person may have"
     )
+    kisbot_watch_calls_per_minute: int | None = Field(
+        None,
+        ge=1,
+        le=300,
+        description="실시간 관심 종목을 위해 1분에 조회할 횟수. 비우면 실전·연습 60, 모의 12 · calls a minute that live watch lists may make; empty: 60 real and practice, 12 paper",
+    )
     kisbot_stepup_value: int | None = Field(
         None,
         ge=0,
@@ -294,6 +300,11 @@ class HouseSettings(Home):
         """What price alerts may ask of KIS."""
         usual = 6 if self.mode == "paper" else 20
         return self.kisbot_alert_calls_per_minute or usual
+
+    def watch_calls_per_minute(self) -> int:
+        """What live watch lists may ask of KIS."""
+        usual = 12 if self.mode == "paper" else 60
+        return self.kisbot_watch_calls_per_minute or usual
 
     def position_percent(self) -> Decimal:
         """Most of the account in one stock, in percent; 0 for any share."""

@@ -1,20 +1,20 @@
 """Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
 
-import asyncio
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from functools import partial
+from datetime import datetime
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from bot.alert_watch import AlertWatch
 from bot.anchors import Anchors
+from bot.charts import Charts
 from bot.chat.access import Guard
 from bot.chat.account import AccountView
 from bot.chat.alerts import AlertsView
 from bot.chat.audit import AuditView
 from bot.chat.cards import Frame
+from bot.chat.charts import ChartView
 from bot.chat.commands import Handlers
 from bot.chat.control import Control
 from bot.chat.dispatch import Dispatcher
@@ -28,8 +28,9 @@ from bot.chat.reports import ReportsView
 from bot.chat.settings import SettingsView
 from bot.chat.stepup import StepUpChat
 from bot.chat.story import StoryView
-from bot.chat.talk import Handler, Reply, Toast, outgoing
+from bot.chat.talk import WATCH, Handler, Reply, Toast, outgoing
 from bot.chat.trading import Trading
+from bot.chat.watchlist import WatchView
 from bot.closing import Closing
 from bot.ears import Ears
 from bot.hours import Hours, report_moments
@@ -47,26 +48,33 @@ from bot.orders.stepup import Deed, StepUp
 from bot.orders.watch import Watch
 from bot.reports.bookkeeper import Bookkeeper
 from bot.settings import Settings
+from bot.sight import Sight, uptime
 from bot.store.alerts import AlertBook
 from bot.store.audit import AuditLog
 from bot.store.database import claim, open_database
+from bot.store.heard import HeardDays
 from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.keys import DayKeys
 from bot.store.limits import LimitBook
+from bot.store.looks import Looks
 from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.preferences import PreferenceBook
 from bot.store.reports import ReportBook
 from bot.store.runs import Runs
 from bot.store.secrets import FactorKey, SecondFactors
+from bot.store.sight import Sightings
 from bot.store.story import Stories
-from bot.wires import kis_config, telegram_bot
-from kis import symbols
+from bot.store.watchlist import WatchBook
+from bot.troubles import Troubles
+from bot.watch_prices import WatchPrices
+from bot.watchlist import WatchLists
+from bot.wires import kis_config, stocks_of, telegram_bot
 from kis.client import KisClient
-from kis.config import MASTER_URL, kst_now
-from kis.connections import Transport, download
+from kis.config import kst_now
+from kis.connections import Transport
 from kis.executions import ExecutionsPoll
 
 BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0
@@ -81,9 +89,17 @@ class Parts:
     """The parts, and what they ask of one another."""
 
     def __init__(
-        self, settings: Settings, *, clock: Callable[[], datetime] = kst_now, network: Transport | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = kst_now,
+        ticks: Callable[[], float] = uptime,
+        network: Transport | None = None,
     ) -> None:
-        """Builds everything; opens the database and nothing else. `network` takes the place of the real one.
+        """Builds everything; opens the database and nothing else.
+
+        `clock` tells the time in KST and may be set; `ticks` are seconds that only go forward. `network` takes the
+        place of the real one.
 
         Raises:
             BadDatabase: the database cannot be trusted, or is another account's.
@@ -100,6 +116,9 @@ class Parts:
         except Timeout:
             raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
         self._build_store(settings, clock)
+        self.sight = Sight(
+            Sightings(self.db), tell=self.journal.tell, overseers=self.people.overseers, clock=clock, ticks=ticks
+        )
         self._build_desk(settings, clock)
         self._build_reports(settings, clock)
         self._build_chat(settings, clock)
@@ -122,6 +141,7 @@ class Parts:
             self.db, self.audit, self.outbox, clock=clock, wake=self._wake_notifier, groups=groups
         )
         self.people.void = self.journal.void_person
+        self.troubles = Troubles(self.journal.tell, self.people.overseers)
         self.invites = Invites(self.db, self.audit, self.people, clock)
         self.anchors = Anchors(
             self.db,
@@ -184,6 +204,7 @@ class Parts:
             overseers=self.people.overseers,
             clock=clock,
             always=self.hours.always,
+            days=HeardDays(self.db),
         )
         self.alert_watch = AlertWatch(
             AlertBook(self.db, self.outbox, clock),
@@ -194,11 +215,23 @@ class Parts:
             wake=self._wake_notifier,
         )
         self.alert_watch.attach(self.ears.watch_trades)
+        watch_prices = WatchPrices(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
+        watch_prices.attach(self.ears.watch_trades)
+        self.watch_lists = WatchLists(
+            WatchBook(self.db),
+            Looks(self.db, self.outbox, clock),
+            watch_prices,
+            self.client,
+            self.hours,
+            self.people,
+            clock=clock,
+            wake=self._wake_notifier,
+        )
 
     # --- what looks back ----------------------------------------------------------------------------------------------
 
     def _build_reports(self, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self.symbols = LiveSymbols(self._load_symbols, clock)
+        self.symbols = LiveSymbols(lambda day: stocks_of(settings, day, self._network), clock)
         book = ReportBook(self.db, self.outbox, clock)
         self.bookkeeper = Bookkeeper(
             self.client,
@@ -227,6 +260,7 @@ class Parts:
         self.bot = telegram_bot(settings, self._network)
         self.stepup_chat = StepUpChat(self.bot, self.stepup, frame, clock)
         market = Market(self.client, self.symbols, frame)
+        watch = WatchView(self.watch_lists, self.symbols, frame, self._post)
         account = AccountView(self.client, self.desk, frame, clock)
         self.trading = Trading(self.desk, self.client, market, account, frame, self.stepup_chat.hold)
         self.members = PeopleView(
@@ -244,7 +278,7 @@ class Parts:
         self.dispatcher = Dispatcher(
             self.bot,
             Guard(self.people.get, settings.kisbot_group_chats),
-            Handlers(self._handlers(frame, market, account), frame),
+            Handlers({**self._handlers(frame, market, account), "watch": watch.watch}, frame),
             self.trading,
             self.symbols,
             post=self._post,
@@ -253,26 +287,24 @@ class Parts:
             frame=frame,
             people=self.members,
             lang_of=self._lang_of,
+            trouble=self.troubles.report,
         )
         self.settings_view.spoke = self.dispatcher.renew_menu
         self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
+        self.dispatcher.taps[WATCH] = watch.tap
         self.dispatcher.listen = self.stepup_chat.listen
         self.inbox.for_disk = self.stepup_chat.for_disk
+        self.charts = Charts()
         messenger = Messenger(
             self.bot,
             order=self.journal.get,
             card_message=self.outbox.card_message,
+            draw=self.charts.draw,
             frame=frame,
             lang_of=self._lang_of,
         )
         manners = Manners(self.preferences, clock)
-        self.notifier = Notifier(
-            self.outbox,
-            messenger.deliver,
-            messenger.reachable,
-            clock=asyncio.get_running_loop().time,
-            manners=manners,
-        )
+        self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
         self.inbox_poll = InboxPoll(
             self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
         )
@@ -296,6 +328,7 @@ class Parts:
         return {
             "price": market.price,
             "book": market.book,
+            "chart": ChartView(self.client, market, frame).chart,
             "top": market.top,
             "index": market.index,
             "balance": account.balance,
@@ -350,11 +383,6 @@ class Parts:
     def _post(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
         self.outbox.put(kind, chat_id, data, key)
         self.notifier.wake()
-
-    async def _load_symbols(self, day: date) -> symbols.Symbols:
-        url = self._settings.kis_master_url or MASTER_URL
-        fetch = partial(download, stand_in=self._network)
-        return await symbols.load(url, self._settings.kisbot_data_dir / "master", day, fetch=fetch)
 
     def _wake_notifier(self) -> None:
         self.notifier.wake()

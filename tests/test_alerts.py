@@ -183,7 +183,7 @@ def test_what_rings_bears_the_way_to_a_ticket_and_fits_a_phone():
             "#1 · 반복 · 1번째",
         ]
         assert push.text.split("\n")[2].startswith("현재 <b>72,100원</b> · 🕘 09:05:")
-        assert data_of(push) == ["/buy 005930", "/sell 005930", "/price 005930", "/alert"]
+        assert data_of(push) == ["/buy 005930", "/sell 005930", "/chart 005930", "/price 005930", "/alert"]
 
     in_house(play, always=True)
 

@@ -107,6 +107,45 @@ async def test_the_trader_asks_and_the_administrator_agrees_on_the_same_page(tmp
     assert picture.stat().st_size > 30_000
 
 
+async def test_a_chart_is_seen_and_its_period_changes_where_it_stands(tmp_path: Path):
+    """`SCREENSHOT=docs/chart.png pytest tests/test_browser.py -k chart` makes a picture for the README."""
+    picture = screenshot_to(tmp_path)
+    async with stage(**FAST) as on, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        context = await browser.new_context(
+            viewport={"width": 400, "height": 780},
+            device_scale_factor=2,
+            reduced_motion="reduce",
+            color_scheme="light",
+        )
+        page = await context.new_page()
+        await page.goto(f"{on.page}/#{OWNER.id}")
+        await page.wait_for_selector("[data-ready]")
+
+        await send(page, "/chart 035720 주")
+        chart = bubble(page, "주봉")
+        await expect(chart).to_contain_text("평단 61,250원")
+        first = await seen(chart)
+        await chart.get_by_role("button", name="일").first.click()
+        await expect(bubble(page, "일봉")).to_contain_text("수정됨")
+        await expect(page.locator(".picture:visible")).to_have_count(1)
+        assert await seen(bubble(page, "일봉")) != first
+        await page.screenshot(path=picture)
+        await browser.close()
+    assert picture.stat().st_size > 50_000
+
+
+async def seen(message: Locator) -> str:
+    """The address of a message's picture, once it is there in its full size and no wider than the page."""
+    image = message.locator("img")
+    await expect(image).to_have_js_property("naturalWidth", 1600)
+    box = await image.bounding_box()
+    assert box is not None
+    assert 300 < box["width"] <= 400
+    assert box["height"] == pytest.approx(box["width"] * 3 / 4, abs=1)
+    return await image.get_attribute("src") or ""
+
+
 async def only_silence(page: Page, on: Stage) -> None:
     """The stranger writes and gets nothing; the trader next to them is answered."""
     await page.locator(f"[data-person='{STRANGER.id}']").click()

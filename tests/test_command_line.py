@@ -195,14 +195,14 @@ def test_a_wait_for_a_dead_telegram_ends_when_asked(tmp_path):
 
 
 def test_the_running_bot_loads_no_data_science():
-    """`kisbot run` must start quickly and stay small: neither pandas nor matplotlib is imported."""
+    """`kisbot run` must start quickly and stay small: what calculates or draws is not imported."""
     code = "import bot.__main__, bot.app, bot.demo.run, sys; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True
     )
 
     loaded = set(done.stdout.split())
-    assert not loaded & {"pandas", "matplotlib", "numpy", "playwright", "hypothesis", "pytest"}
+    assert not loaded & {"pandas", "matplotlib", "numpy", "PIL", "playwright", "hypothesis", "pytest"}
     assert "telegram" in loaded
 
 

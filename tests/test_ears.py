@@ -15,13 +15,14 @@ from bot.chat.cards import Frame
 from bot.chat.hearing import heard_push, hearing_line
 from bot.demo.run import OWNER, stage
 from bot.ears import Hearing
+from bot.store.heard import HeardDays
 from kis.sim import Simulator
 from kis.sim.faults import ALWAYS
 from tests.bench.tap_to_wire import quiet
 from tests.bench.waiting import until
 from tests.sim.socket_guest import NOTICES, guest
 from tests.support.listening import DEAF, listening
-from tests.support.talk import confirmed, reread
+from tests.support.talk import Ahead, confirmed, reread
 
 LOW = 60_000
 """Won at which an order for 005930 waits."""
@@ -286,6 +287,43 @@ async def test_a_fill_the_list_does_not_show_is_told_as_just_that_and_corrected_
         assert number in words[0]
         assert "누적 체결</b>" not in words[0]
         assert "확인됨" in words[1]
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_counted_today_is_not_begun_anew_by_a_restart():
+    async with house() as on:
+        days = HeardDays(on.app.db)
+        async with listening(on, days=days) as at:
+            await resting(on)
+            on.broker.exchange.trade("005930", LOW, 2)
+            await told(on, 2)
+            counted = at.ears.counts
+        assert (counted.notices, counted.fills) == (2, 1)
+        async with listening(on, days=days) as at:
+            assert at.ears.counts == counted
+            on.broker.exchange.trade("005930", LOW, 3)
+            await told(on, 5)
+            assert (at.ears.counts.notices, at.ears.counts.fills) == (3, 2)
+
+
+async def test_the_figures_of_a_day_are_kept_and_logged_when_it_is_over(monkeypatch):
+    monkeypatch.setattr("bot.ears.LOOK", 0.02)
+    clock = Ahead()
+    async with house() as on:
+        days = HeardDays(on.app.db)
+        with structlog.testing.capture_logs() as logs:
+            async with listening(on, days=days, clock=clock) as at:
+                await resting(on)
+                today = at.ears.counts.day
+                clock.jump(days=1)
+                assert await until(lambda: at.ears.counts.day > today, within=2)
+                assert await until(lambda: any(one["event"] == "a day's fill notices" for one in logs), within=2)
+        (line,) = [one for one in logs if one["event"] == "a day's fill notices"]
+        assert (line["day"], line["notices"], line["missed_by_poll"]) == (today.isoformat(), 1, 0)
+        assert days.last(7)[today]["notices"] == 1
+        assert (at.ears.counts.notices, list(at.ears.days)) == (0, [today, at.ears.counts.day])
 
 
 # --- all at once ------------------------------------------------------------------------------------------------------

@@ -282,6 +282,18 @@ def test_every_day_counts_for_itself_and_numbers_begin_anew(day):
     assert len(day.heard.days) == 7
 
 
+def test_a_day_goes_on_where_another_run_left_it_and_another_day_begins_anew(day):
+    day.tell(5)
+    day.passes(20, 0)
+    kept = {one.day: one.figures for one in day.heard.days.values()}
+    again = Heard(day.now, kept)
+    assert again.counts == day.heard.counts
+    assert again.counts.missed_by_poll == 1
+    tomorrow = Heard(day.now + timedelta(days=1), kept)
+    assert tomorrow.counts.notices == 0
+    assert list(tomorrow.days) == [NINE.date(), tomorrow.counts.day]
+
+
 def test_the_list_of_another_day_says_nothing_of_today(day):
     day.tell(5)
     day.heard.read((NINE - timedelta(days=1)).date(), [row(5, day=NINE - timedelta(days=1))], day.now)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
+from bot.charts import Charts
 from bot.chat.cards import Frame, order_card
 from bot.chat.digest import bundle_push, notices
 from bot.chat.messenger import Delivered, Messenger
@@ -131,7 +132,7 @@ async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
         telegram.serve() as url,
         Bot(TOKEN, base_url=f"{url}/bot", request=quick[0], get_updates_request=quick[1]) as bot,
     ):
-        messenger = Messenger(bot, order=orders.get, card_message=lambda *_: None, frame=FRAMES[0])
+        messenger = Messenger(bot, order=orders.get, card_message=lambda *_: None, draw=Charts().draw, frame=FRAMES[0])
         for n in orders:
             fill = {"filled": 7, "amount": 497_000, "step": 3, "step_amount": 213_000}
             letter = Letter(n + 1, OWNER.id, ("card", "fill")[n // 2 % 2], fill, n, 1, resent=False, made_at=NOW)

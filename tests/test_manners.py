@@ -59,7 +59,7 @@ def test_every_kind_is_either_locked_or_of_a_topic():
     """A new kind is a decision: whether somebody may silence it."""
     topics = {kind for kind, one in KINDS.items() if one.topic is not None}
     soundless = {kind for kind, one in KINDS.items() if not one.sounds}
-    groups, answers = {"group_fill"}, {"invite", "chart", "look"}
+    groups, answers = {"group_fill"}, {"invite", "chart", "chart_edit", "look"}
 
     assert topics == {"fill", "ended", "corrected", "external_fill", "alert", "report"}
     assert set(KINDS) - topics - soundless - groups - answers == set(LOCKED)

@@ -263,25 +263,33 @@ async def test_a_cancel_that_kis_throttles_is_asked_again():
 # --- being blind ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_time_in_which_nothing_could_be_seen_is_told_when_it_ends():
+async def test_a_time_in_which_nothing_could_be_seen_is_told_when_it_ends_with_what_was_found():
     clock = Ahead()
-    async with stage(**FAST, clock=clock) as on:
+    async with stage(**FAST, clock=clock, ticks=clock.ticks) as on:
         await confirmed(on, "📨 접수", "005930 5 60000")
+        await reread(on)
         on.broker.faults.plant("refuse", path="inquire-daily-ccld", times=-1)
-        on.app.poll.wake()
-        await on.telegram.wait(OWNER.id, "📨 접수")
+        await reread_failing(on)
         clock.jump(seconds=65)
-        for _ in range(100):
-            if on.app.blind_since is not None:
-                break
-            await reread_failing(on)
         on.broker.exchange.trade("005930", 60_000, 2)
         on.broker.faults.clear()
         await reread(on)
 
         told = await on.telegram.wait(OWNER.id, "볼 수 없던 시간")
-        assert "부터" in told.text
+        assert "읽지 못했습니다" in told.text
+        assert "체결 1건 · 주문 1건에서 모두 2주" in told.text
         await on.telegram.wait(OWNER.id, "누적 2/5주")
+
+
+async def test_a_clock_that_is_set_forward_makes_no_time_in_which_nothing_could_be_seen():
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
+        await confirmed(on, "📨 접수", "005930 5 60000")
+        await reread(on)
+        clock.jump(hours=2)
+        await reread(on, 2)
+
+        assert not [text for text in spoken(on) if "볼 수 없던 시간" in text]
 
 
 async def reread_failing(on) -> None:

@@ -186,7 +186,7 @@ class Alert:
         if self.again is Again.DAILY or self.kind is Kind.VOLUME:
             return None
         if self.measure is not Measure.PRICE:
-            return self.line - 1
+            return self.bound - 1 if self.op.up else self.bound + 1
         ticks = krx.step(self.line, -HYSTERESIS_TICKS if self.op.up else HYSTERESIS_TICKS, etf=self.etf)
         if self.op.up:
             return min(self.line * (1000 - HYSTERESIS) // 1000, ticks)

@@ -64,7 +64,7 @@ class AccountView:
         if not now.holdings:
             lines.append(frame.pick("보유 종목이 없습니다.", "Nothing is held."))
         lines.append(f"🕘 {clock_time(now.at)} {frame.pick('기준', 'KST')}")
-        return Reply("\n".join(lines), keyboards.of_balance(lang))
+        return Reply("\n".join(lines), keyboards.of_balance([(one.code, one.name) for one in now.holdings], lang))
 
     def _holding(self, one: Holding) -> tuple[str, str]:
         frame, lang = self._frame, self._frame.lang

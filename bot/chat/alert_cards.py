@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.alerts.model import VOLUME_DAYS, Again, Alert, Kind, Op, State, facts
 from bot.chat.cards import Frame
+from bot.chat.keyboards import chart
 from bot.chat.talk import REFRESH, Key, Keys, Reply
 from bot.chat.text import clock_time, safe, shares, won
 from kis.krx import KST
@@ -63,9 +64,12 @@ def _next_steps(code: str, frame: Frame) -> Keys:
         (
             Key(frame.pick("🟥 매수", "🟥 buy"), f"/buy {code}"),
             Key(frame.pick("🟦 매도", "🟦 sell"), f"/sell {code}"),
-            Key(frame.pick("📈 현재가", "📈 price"), f"/price {code}"),
+            chart(code, frame.lang),
         ),
-        (Key(frame.pick("🔔 알림 목록", "🔔 alerts"), "/alert"),),
+        (
+            Key(frame.pick("🏷 현재가", "🏷 price"), f"/price {code}"),
+            Key(frame.pick("🔔 알림 목록", "🔔 alerts"), "/alert"),
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.chat.cards import Frame
-from bot.chat.talk import Ask, Handler, Key, Reply
+from bot.chat.talk import Ask, Chart, Handler, Key, Reply
 from bot.chat.text import safe, say
 from bot.chat.tongue import Lang
 from bot.orders.people import Role
@@ -44,6 +44,10 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "book", "호가", Role.VIEWER, "매도·매수 5호가와 잔량", "five best prices on either side", "종목", "stock",
         "/book 005930", needs_words=True,
+    ),
+    Command(
+        "chart", "차트", Role.VIEWER, "봉차트·거래량·이동평균·내 평단", "candles, volume, moving averages, your average price",
+        "종목 [일|주|월|분]", "stock [day|week|month|minute]", "/chart 005930", needs_words=True,
     ),
     Command(
         "buy", "매수", Role.TRADER, "매수 주문표 (확인을 눌러야 나갑니다)", "a buy ticket, sent when you confirm",
@@ -109,6 +113,10 @@ COMMANDS: tuple[Command, ...] = (
         "settings", "설정", Role.VIEWER, "내 알림: 켬·무음·끔, 조용한 시간, 모음, 언어", "what rings, quiet hours, the round-up, your language",
         "[항목 값]", "[item value]", "/settings 체결 무음",
     ),
+    Command(
+        "watch", "관심", Role.VIEWER, "관심 종목의 시세를 한 메시지에서", "your watch list's prices in one message",
+        "[종목, … | 삭제 종목 | 비우기]", "[stock, … | delete stock | clear]", "/watch 삼성전자, SK하이닉스",
+    ),
     Command("help", "도움말", Role.VIEWER, "명령 안내", "the commands"),
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip
@@ -139,7 +147,7 @@ class Handlers:
         self._by_name = by_name
         self._frame = frame
 
-    async def answer(self, command: Command, ask: Ask) -> Reply | None:
+    async def answer(self, command: Command, ask: Ask) -> Reply | Chart | None:
         """Carry a command out for somebody whose role was found to be enough."""
         if command.needs_words and not ask.words:
             return usage(command, self._frame.lang)
@@ -197,6 +205,6 @@ def welcome(role: Role, frame: Frame) -> Reply:
 
 def _first_steps(lang: Lang) -> tuple[tuple[Key, ...], ...]:
     return (
-        (Key("📈 삼성전자", "/price 005930"), Key(say(lang, "💼 잔고", "💼 balance"), "/balance")),
+        (Key("🏷 삼성전자", "/price 005930"), Key(say(lang, "💼 잔고", "💼 balance"), "/balance")),
         (Key(say(lang, "🏆 거래량", "🏆 volume"), "/top"), Key(say(lang, "📉 지수", "📉 indices"), "/index")),
     )

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from telegram import Bot, BotCommand, BotCommandScopeChat, Update
+from telegram import Bot, BotCommand, BotCommandScopeChat, Message, Update
 from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
@@ -22,7 +22,7 @@ from bot.chat.cards import Frame
 from bot.chat.commands import BY_WORD, Command, Handlers, allowed
 from bot.chat.people import PeopleView
 from bot.chat.people_words import PEOPLE, keyless
-from bot.chat.talk import REFRESH, TICKET, Ask, Reply, Toast, outgoing
+from bot.chat.talk import REFRESH, TICKET, Ask, Chart, Reply, Toast, letter_of, outgoing
 from bot.chat.text import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
 from bot.chat.tongue import Lang, speaking
 from bot.chat.trading import Trading
@@ -87,8 +87,10 @@ class Dispatcher:
         frame: Frame,
         people: PeopleView | None = None,
         lang_of: Callable[[int], Lang | None] = lambda _: None,
+        trouble: Callable[[str, Mapping[str, object]], None] = lambda _code, _values: None,
     ) -> None:
-        """`lang_of`: the language somebody is spoken to in, None for the house's."""
+        """`lang_of`: the language somebody is spoken to in, None for the house's; `trouble` hears of faults of ours."""
+        self._trouble = trouble
         self._bot = bot
         self._guard = guard
         self._handlers = handlers
@@ -139,6 +141,7 @@ class Dispatcher:
             self._reply(visitor, update.update_id, Reply(kis_error(error, self._lang)))
         except Exception:
             log.exception("an update could not be answered", update=update.update_id)
+            self._trouble("ANSWER_LOST", {"name": visitor.who.name or visitor.who.user_id})
             self._reply(visitor, update.update_id, Reply(trouble(self._lang)))
 
     @property
@@ -241,7 +244,7 @@ class Dispatcher:
         self._write_down(visitor, "command", text=line[:LONGEST], group=visitor.who.chat_id)
         ask = Ask(visitor.who, words, update_id, message.message_id, message.date.astimezone(KST))
         reply = await self._run(command, ask)
-        self._reply(visitor, update_id, keyless(reply) if reply else None)
+        self._reply(visitor, update_id, keyless(reply) if isinstance(reply, Reply) else None)
 
     def _as_price(self, line: str) -> tuple[Command | None, str]:
         """A bare name or code asks for its price; anything else is not a command."""
@@ -250,7 +253,7 @@ class Dispatcher:
             return BY_WORD["price"], stock.code
         return None, ""
 
-    async def _run(self, command: Command, ask: Ask) -> Reply | None:
+    async def _run(self, command: Command, ask: Ask) -> Reply | Chart | None:
         if not ask.who.role.covers(command.role):
             return Reply(not_allowed(self._lang))
         if len(ask.words) > LONGEST:
@@ -289,7 +292,8 @@ class Dispatcher:
         if command is None:
             return
         reply = await self._run(command, replace(ask, words=words))
-        if reply is not None and in_place:
+        pictured = isinstance(tap.message, Message) and bool(tap.message.photo)
+        if reply is not None and in_place and pictured == isinstance(reply, Chart):  # one cannot become the other
             self._put_in_place(ask, reply)
         else:
             self._reply(visitor, update_id, reply)
@@ -319,13 +323,14 @@ class Dispatcher:
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
-    def _put_in_place(self, ask: Ask, reply: Reply) -> None:
-        data = {**outgoing(reply), "message_id": ask.message_id}
-        self._post("edit", ask.who.chat_id, data, f"reply:{ask.update_id}")
+    def _put_in_place(self, ask: Ask, reply: Reply | Chart) -> None:
+        kind, facts = ("chart_edit", reply.facts) if isinstance(reply, Chart) else ("edit", outgoing(reply))
+        self._post(kind, ask.who.chat_id, {**facts, "message_id": ask.message_id}, letter_of(ask.update_id))
 
-    def _reply(self, visitor: Visitor, update_id: int, reply: Reply | None) -> None:
+    def _reply(self, visitor: Visitor, update_id: int, reply: Reply | Chart | None) -> None:
         if reply is not None:
-            self._post("reply", visitor.who.chat_id, outgoing(reply), f"reply:{update_id}")
+            kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
+            self._post(kind, visitor.who.chat_id, facts, letter_of(update_id))
 
     def _write_down(self, visitor: Visitor, action: str, *, order_id: int | None = None, **detail: object) -> None:
         who = visitor.who

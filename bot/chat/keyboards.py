@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.chat.talk import REFRESH, TICKET, Key, Keys
+from bot.chat.talk import REFRESH, STAR, TICKET, Key, Keys
 from bot.chat.text import say, shares, won
 from bot.chat.tongue import Lang
 from bot.orders.model import Order
@@ -10,11 +10,18 @@ from kis.models import OrderBook, Quote, Side
 from kis.symbols import Stock
 
 QUANTITIES = (1, 5, 10, 50, 100)
+CHARTS, MOST_NAME = 4, 12
+"""Stocks of the balance with a button of their own, and how much of a name fits on half a row."""
 
 
 def refresh(command: str, lang: Lang) -> Key:
     """Ask the same again, in place."""
     return Key(say(lang, "🔄 새로고침", "🔄 refresh"), REFRESH + command)
+
+
+def chart(code: str, lang: Lang) -> Key:
+    """Its candles."""
+    return Key(say(lang, "📈 차트", "📈 chart"), f"/chart {code}")
 
 
 def ticket_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Keys:
@@ -69,14 +76,14 @@ def of_working_order(order: Order, lang: Lang) -> Keys:
 
 
 def after_fill(code: str, lang: Lang) -> Keys:
-    """Under a fill."""
+    """Under a fill; selling all of it is a question and a ticket, as every order is."""
     return (
         (
             Key(say(lang, "💼 잔고", "💼 balance"), "/balance"),
-            Key(say(lang, "📈 현재가", "📈 price"), f"/price {code}"),
+            chart(code, lang),
         ),
         (
-            Key(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Key(say(lang, "🟦 전량 매도", "🟦 sell all"), f"/sell {code} 전량"),
             Key(say(lang, "🔔 알림", "🔔 alert"), f"/alert {code}"),
         ),
     )
@@ -90,7 +97,11 @@ def of_quote(code: str, lang: Lang) -> Keys:
             Key(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
             Key(say(lang, "📊 호가", "📊 book"), f"/book {code}"),
         ),
-        (refresh(f"/price {code}", lang),),
+        (
+            chart(code, lang),
+            Key(say(lang, "⭐ 관심", "⭐ watch"), STAR + code),
+            refresh(f"/price {code}", lang),
+        ),
     )
 
 
@@ -105,9 +116,11 @@ def of_book(code: str, lang: Lang) -> Keys:
     )
 
 
-def of_balance(lang: Lang) -> Keys:
-    """Under the balance."""
+def of_balance(held: Sequence[tuple[str, str]], lang: Lang) -> Keys:
+    """Under the balance; `held`: code and name of what is held, of which the first have a button for their chart."""
+    charts = [Key(f"📈 {name[:MOST_NAME]}", f"/chart {code}") for code, name in held[:CHARTS]]
     return (
+        *(tuple(charts[place : place + 2]) for place in range(0, len(charts), 2)),
         (
             Key(say(lang, "📋 미체결", "📋 open orders"), "/orders"),
             Key(say(lang, "🏆 거래량", "🏆 volume"), "/top"),

@@ -1,7 +1,7 @@
 """Looking at the market: /price, /book, /top, /index."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Protocol
 
 from bot.chat import keyboards
@@ -39,9 +39,14 @@ class Market:
         self._symbols = symbols
         self._frame = frame
 
-    def which(self, words: str, command: str) -> tuple[Stock | None, list[str], Reply | None]:
-        """The stock that the words name, what follows it, and the question to ask back when it is not one stock."""
-        stock, named, rest = split_stock(words, self._symbols)
+    def which(
+        self, words: str, command: str, ends: Container[str] = ()
+    ) -> tuple[Stock | None, list[str], Reply | None]:
+        """The stock that the words name, what follows it, and the question to ask back when it is not one stock.
+
+        `ends`: words, in small letters, that may follow a stock's name in this command.
+        """
+        stock, named, rest = split_stock(words, self._symbols, ends)
         if stock is not None:
             return stock, rest, None
         return None, rest, self._ask_which(named, command, rest)
@@ -126,7 +131,7 @@ class Market:
             )
         lines = [f"🏆 <b>{frame.pick('거래량 상위', 'Top volume')} {len(ranked)}</b> {frame.badge}"]
         lines += [
-            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {_man(row.volume, frame)}"
+            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {rough_shares(row.volume, frame)}"
             for row in ranked
         ]
         first = tuple(Key(f"{row.rank}. {row.name}", f"/price {row.code}") for row in ranked[:4])
@@ -180,7 +185,8 @@ def _eok(value: int, frame: Frame) -> str:
     return f"{value // 100_000_000:,}억" if frame.lang == "ko" else f"₩{value / 1_000_000:,.0f}M"
 
 
-def _man(volume: int, frame: Frame) -> str:
+def rough_shares(volume: int, frame: Frame) -> str:
+    """Many shares in few characters."""
     if frame.lang == "ko":
         return f"{volume // 10_000:,}만주" if volume >= 10_000 else f"{volume:,}주"  # noqa: PLR2004
-    return f"{volume / 1_000_000:,.1f}M sh"
+    return f"{volume / 1_000_000:,.1f}M sh" if volume >= 1_000_000 else f"{volume:,} sh"  # noqa: PLR2004

@@ -2,17 +2,18 @@
 
 import html
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import httpx
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
 from bot.chat.cards import Frame, order_card
+from bot.chat.chart_cards import chart_caption, chart_in_words
 from bot.chat.digest import bundle_push, counted, notice_line, notices, roundup, stopped_push
 from bot.chat.news import news_push
 from bot.chat.people_words import keyless
@@ -20,10 +21,18 @@ from bot.chat.pushes import external_push, fill_push, state_push
 from bot.chat.talk import Key, Keys, Reply
 from bot.chat.text import reason, say
 from bot.chat.tongue import Lang, speaking
+from bot.chat.watch_cards import look_push
 from bot.orders.model import Order
 
+_FROM_FACTS: dict[str, Callable[[Mapping[str, Any], Frame], Reply | None]] = {
+    "stopped": stopped_push,
+    "external_fill": external_push,
+    "look": look_push,
+}
 LONGEST = 4000
 """UTF-16 units of text with its tags; Telegram takes 4,096 without them."""
+LONGEST_CAPTION = 1000
+"""The same of what stands under a picture, where Telegram takes 1,024."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +108,19 @@ class Messenger:
         *,
         order: Callable[[int], Order | None],
         card_message: Callable[[int, int], int | None],
+        draw: Callable[[Mapping[str, Any]], Awaitable[bytes | None]],
         frame: Frame,
         lang_of: Callable[[int], Lang | None] = lambda _: None,
     ) -> None:
-        """`lang_of`: the language of whoever reads in a chat, None for the house's."""
+        """`draw`: the picture of a chart's facts, or None where there can be none.
+
+        `lang_of`: the language of whoever reads in a chat, None for the house's.
+        """
         self._lang_of = lang_of
         self._bot = bot
         self._order = order
         self._card_message = card_message
+        self._draw = draw
         self._frame = frame
 
     async def deliver(self, letter: Letter) -> Outcome:
@@ -115,11 +129,13 @@ class Messenger:
             return await self._deliver(letter)
 
     async def _deliver(self, letter: Letter) -> Outcome:
-        reply = self._render(letter)
-        if reply is None:
-            return Undeliverable("nothing to say")
         edits = self._edits(letter)
         try:
+            if letter.kind in {"chart", "chart_edit"}:
+                return await self._chart(letter, edits)
+            reply = self._render(letter)
+            if reply is None:
+                return Undeliverable("nothing to say")
             if edits is not None:
                 return await self._edit(letter.chat_id, edits, reply)
             return await self._send(letter, reply)
@@ -140,10 +156,8 @@ class Messenger:
             return Reply(str(data["text"]), _keys(data.get("keys", ())))
         if letter.kind in {"digest", "roundup"}:
             return self._list(letter) if letter.parts else None
-        if letter.kind == "stopped":
-            return stopped_push(data, frame)
-        if letter.kind == "external_fill":
-            return external_push(data, frame)
+        if letter.kind in _FROM_FACTS:
+            return _FROM_FACTS[letter.kind](data, frame)
         order = self._order(letter.order_id) if letter.order_id is not None else None
         if letter.kind == "card":
             return None if order is None else order_card(order, data, frame)
@@ -173,17 +187,20 @@ class Messenger:
 
     def _edits(self, letter: Letter) -> int | None:
         """The message this letter brings up to date, or None when it is a message of its own."""
-        if letter.kind == "edit":
+        if letter.kind in {"edit", "look", "chart_edit"}:
             return int(letter.data["message_id"])
         if letter.kind == "card" and letter.order_id is not None:
             return self._card_message(letter.order_id, letter.chat_id)
         return None
 
+    def _labelled(self, letter: Letter, text: str, longest: int = LONGEST) -> str:
+        """The text, and below it that it may be a repeat, if it may."""
+        if not letter.resent or letter.kind in {"digest", "roundup"}:  # these say what they are
+            return text
+        label = say(self._frame.lang, "<i>(재전송일 수 있음)</i>", "<i>(may be a repeat)</i>")
+        return f"{_fit(text, longest - len(label) - 1)}\n{label}"
+
     async def _send(self, letter: Letter, reply: Reply) -> Outcome:
-        text = reply.text
-        if letter.resent and letter.kind not in {"digest", "roundup"}:  # these say what they are
-            label = say(self._frame.lang, "<i>(재전송일 수 있음)</i>", "<i>(may be a repeat)</i>")
-            text = f"{_fit(text, LONGEST - len(label) - 1)}\n{label}"
         sent = await self._with_fallback(
             lambda body, mode: self._bot.send_message(
                 letter.chat_id,
@@ -193,36 +210,81 @@ class Messenger:
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
                 disable_notification=letter.silent or None,
             ),
-            text,
+            self._labelled(letter, reply.text),
         )
         return Delivered(sent.message_id)
 
+    async def _chart(self, letter: Letter, edits: int | None) -> Outcome:
+        """A picture with its caption, or the figures alone if it cannot be drawn."""
+        picture = await self._draw(letter.data)
+        if edits is not None:
+            return await self._edit_chart(letter, edits, picture)
+        if picture is None:
+            return await self._send(letter, chart_in_words(letter.data, self._frame))
+        reply = chart_caption(letter.data, self._frame)
+        sent = await self._with_fallback(
+            lambda body, mode: self._bot.send_photo(
+                letter.chat_id,
+                picture,
+                caption=body,
+                parse_mode=mode,
+                reply_markup=_markup(reply.keys),
+                disable_notification=letter.silent or None,
+            ),
+            self._labelled(letter, reply.text, LONGEST_CAPTION),
+            LONGEST_CAPTION,
+        )
+        return Delivered(sent.message_id)
+
+    async def _edit_chart(self, letter: Letter, message_id: int, picture: bytes | None) -> Outcome:
+        where: dict[str, Any] = {"chat_id": letter.chat_id, "message_id": message_id}
+        if picture is None:
+            reply = chart_in_words(letter.data, self._frame, old_above=True)
+        else:
+            reply = chart_caption(letter.data, self._frame)
+
+        async def edit(body: str, mode: str | None) -> object:
+            markup = _markup(reply.keys)
+            if picture is None:
+                return await self._bot.edit_message_caption(caption=body, parse_mode=mode, reply_markup=markup, **where)
+            media = InputMediaPhoto(picture, caption=body, parse_mode=mode)
+            return await self._bot.edit_message_media(media, reply_markup=markup, **where)
+
+        return await self._in_place(message_id, edit, reply.text, LONGEST_CAPTION)
+
     async def _edit(self, chat_id: int, message_id: int, reply: Reply) -> Outcome:
+        return await self._in_place(
+            message_id,
+            lambda body, mode: self._bot.edit_message_text(
+                body,
+                chat_id=chat_id,
+                message_id=message_id,
+                parse_mode=mode,
+                reply_markup=_markup(reply.keys),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            ),
+            reply.text,
+        )
+
+    async def _in_place(
+        self, message_id: int, edit: Callable[[str, str | None], Any], text: str, longest: int = LONGEST
+    ) -> Outcome:
+        """Bring a message up to date; one that is so already counts as well."""
         try:
-            await self._with_fallback(
-                lambda body, mode: self._bot.edit_message_text(
-                    body,
-                    chat_id=chat_id,
-                    message_id=message_id,
-                    parse_mode=mode,
-                    reply_markup=_markup(reply.keys),
-                    link_preview_options=LinkPreviewOptions(is_disabled=True),
-                ),
-                reply.text,
-            )
+            await self._with_fallback(edit, text, longest)
         except BadRequest as error:
             if "not modified" not in error.message.lower():
                 raise
         return Delivered(message_id)
 
-    async def _with_fallback(self, send: Callable[[str, str | None], Any], text: str) -> Any:
+    async def _with_fallback(self, send: Callable[[str, str | None], Any], text: str, longest: int = LONGEST) -> Any:
         """As HTML; and if Telegram cannot read our HTML, as plain text rather than not at all."""
         try:
-            return await send(_fit(text), ParseMode.HTML)
+            return await send(_fit(text, longest), ParseMode.HTML)
         except BadRequest as error:
             if "parse entities" not in error.message.lower():
                 raise
-            return await send(_cut(_plain(text), LONGEST), None)
+            return await send(_cut(_plain(text), longest), None)
 
 
 def _fit(text: str, longest: int = LONGEST) -> str:

@@ -1,7 +1,6 @@
 """What the bot tells of itself: brakes, recovery, times when nothing could be seen. Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from bot.chat.alert_cards import alert_push
@@ -10,8 +9,9 @@ from bot.chat.heads import anchor_push, key_push
 from bot.chat.hearing import heard_push
 from bot.chat.people_words import KINDS, people_push
 from bot.chat.report_cards import report_push
+from bot.chat.sight import blind_push
 from bot.chat.talk import TICKET, Key, Reply
-from bot.chat.text import clock_time, reason, safe, say
+from bot.chat.text import reason, safe, say
 from bot.orders.brakes import Brake
 
 LEVELS = {
@@ -85,26 +85,12 @@ def _release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     return Reply("\n".join(lines), ((Key(frame.pick("✅ 동의", "✅ agree"), TICKET + str(data["agree"])),),))
 
 
-def _blind_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    since, until = (datetime.fromisoformat(str(data[name])) for name in ("since", "until"))
-    return Reply(
-        f"👁️ <b>{frame.pick('체결을 볼 수 없던 시간', 'Nothing could be seen')}</b> {frame.badge}\n"
-        + say(
-            frame.lang,
-            "{since}부터 {until}까지 증권사 주문내역을 읽지 못했습니다. 그사이의 체결은 지금부터 알려 드립니다.",
-            "The broker's list could not be read from {since} to {until}. What filled meanwhile is told from now on.",
-            since=clock_time(since),
-            until=clock_time(until),
-        )
-    )
-
-
 _PUSHES: dict[str, Callable[[Mapping[str, Any], Frame], Reply]] = {
     "brake": _brake_push,
     "release": _release_push,
     "recovering": _recovering_push,
     "recovered": _recovered_push,
-    "blind": _blind_push,
+    "blind": blind_push,
     "alert": alert_push,
     "anchor": anchor_push,
     "audit_key": key_push,

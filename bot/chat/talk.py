@@ -1,8 +1,9 @@
 """What handlers and Telegram say to each other: an `Ask` comes in, a `Reply` goes out. No Telegram types."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bot.orders.model import Who
 
@@ -10,6 +11,11 @@ REFRESH = "~"
 """Before a command in a button: put the answer in place of the message that bears it."""
 TICKET = "t:"
 """Before a single-use token in a button: it acts on an order."""
+
+WATCH = "w:"
+"""Before what a button does with its person's watch list."""
+STAR = f"{WATCH}*"
+"""Before a code: puts it on the list, and leaves the message that bears the button as it is."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,22 @@ class Reply:
     keys: Keys = ()
 
 
+@dataclass(frozen=True)
+class Chart:
+    """A picture for the chat, in facts: it is drawn, and what stands under it is written, on its way out."""
+
+    facts: Mapping[str, Any]
+    """As `bot.chart_drawing` and `bot.chat.chart_cards` read them."""
+
+
 def outgoing(reply: Reply) -> dict[str, object]:
     """A reply as the outbox keeps it."""
     return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.keys if row]}
+
+
+def letter_of(update_id: int) -> str:
+    """The key of the letter that answers an update."""
+    return f"reply:{update_id}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +67,7 @@ class Ask:
     """When Telegram says it was sent or tapped (KST)."""
 
 
-Handler = Callable[[Ask], Awaitable[Reply | None]]
+Handler = Callable[[Ask], Awaitable[Reply | Chart | None]]
 
 
 @dataclass(frozen=True)

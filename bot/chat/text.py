@@ -134,7 +134,10 @@ _REASONS: dict[str, tuple[str, str]] = {
     "TELEGRAM_CONFLICT": ("같은 봇 토큰으로 다른 프로그램이 실행 중인 동안에는 새 주문을 보내지 않습니다. 다른 실행을 끄거나, 토큰 유출이 의심되면 @BotFather에서 토큰을 바꾸세요.", "While another program uses this bot token, no new order is sent. Stop it, or if the token may have leaked, renew it with @BotFather."),
     "DISK": ("기록을 디스크에 남기지 못하고 있습니다. 기록 없이는 주문을 보내지 않습니다. 디스크 여유와 권한을 확인해 주세요.", "The journal cannot be written to disk, and nothing is sent unrecorded. Check the disk's space and permissions."),
     "BY_PERSON": ("사람이 직접 중지했습니다. 소유자가 /resume 으로 풀 수 있습니다.", "A person stopped it. An owner may /resume."),
-    "LIST_STALE": ("증권사 주문내역을 1분 넘게 읽지 못하고 있어 새 주문을 보내지 않습니다. 다시 읽히면 저절로 풀립니다.", "The broker's order list has not been readable for over a minute, so nothing new is sent. This ends by itself once it is."),
+    "LIST_STALE": ("주문이 걸려 있는데 증권사 주문내역을 1분 넘게 읽지 못하고 있습니다. 그동안은 체결도 알 수 없고 새 주문도 보내지 않습니다. 급하면 HTS·MTS에서 확인해 주세요. 다시 읽히면 그사이 일을 알려 드립니다.", "Orders are open and the broker's list has not been readable for over a minute: until it is, fills cannot be seen and nothing new is sent. If it is urgent, look in HTS or MTS. Once it can be read you are told what happened meanwhile."),
+    "READING_LOST": ("증권사 주문내역을 읽었지만 기록하지 못했습니다. 체결 알림이 늦을 수 있으니 HTS·MTS와 로그를 확인해 주세요.", "The broker's list was read and could not be taken in. Fills may be told late; look in HTS or MTS, and at the log."),
+    "HOUSEKEEPING": ("봇의 정기 작업이 실패하고 있습니다. 로그와 디스크를 확인해 주세요.", "The bot's housekeeping fails. Look at the log and the disk."),
+    "ANSWER_LOST": ("{name} 님의 요청을 내부 오류로 처리하지 못했습니다. 로그를 확인해 주세요.", "A request of {name}'s could not be answered for an internal error; see the log."),
     "RECOVERING": ("복구 중입니다: 이전 주문을 증권사 주문내역과 맞춰 보고 있습니다. 끝나면 주문할 수 있습니다.", "Recovering: earlier orders are being checked against the broker's list. Orders are taken once that is done."),
     "MISCONFIGURED": ("증권사가 앱키, 계좌 또는 접속 환경이 맞지 않는다고 합니다. 설정을 고친 뒤 /resume 으로 풀어 주세요.", "The broker says that key, account and environment do not belong together. Mend the settings, then /resume."),
     # people and consent

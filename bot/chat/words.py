@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,10 +59,11 @@ def clean(text: str) -> str:
     return " ".join(plain.split())
 
 
-def split_stock(words: str, symbols: Names) -> tuple[Stock | None, str, list[str]]:
+def split_stock(words: str, symbols: Names, ends: Container[str] = ()) -> tuple[Stock | None, str, list[str]]:
     """The stock at the head of the words, the text it was named by, and what follows.
 
-    A name may hold spaces ("KODEX 200"), so the longest head that is exactly a code or a name wins.
+    A name may hold spaces ("KODEX 200"), so the longest head that is exactly a code or a name wins. Where there is
+    none, the name ends before what looks like quantity and price, or is one of `ends`, small letters.
     """
     parts = words.split()
     for length in range(len(parts), 0, -1):
@@ -70,7 +72,7 @@ def split_stock(words: str, symbols: Names) -> tuple[Stock | None, str, list[str
         if stock is not None:
             return stock, head, parts[length:]
     tail = len(parts)
-    while tail > 1 and _looks_like_terms(parts[tail - 1]):
+    while tail > 1 and (_looks_like_terms(parts[tail - 1]) or parts[tail - 1].lower() in ends):
         tail -= 1
     return None, " ".join(parts[:tail]), parts[tail:]
 

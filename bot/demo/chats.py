@@ -246,6 +246,12 @@ class Chats:
         message.edited_at = self._clock()
         self._changed(message)
 
+    def refile(self, message: Message, file: File) -> None:
+        """Put another picture in a message; one that then stands nowhere is forgotten."""
+        before, message.file = message.file, file
+        self.files[file.file_id] = file
+        self._forget_file(before)
+
     def rekeyed(self, message: Message) -> None:
         """Tell everyone that a message has another keyboard; that alone shows no "edited" mark."""
         self._changed(message)
@@ -291,9 +297,11 @@ class Chats:
         self._feed.publish("message", chat=message.chat_id, message=message.for_page())
 
     def _forget(self, message_id: int) -> None:
-        message = self._messages.pop(message_id)
-        if message.file is not None and not any(m.file is message.file for m in self._messages.values()):
-            self.files.pop(message.file.file_id, None)
+        self._forget_file(self._messages.pop(message_id).file)
+
+    def _forget_file(self, file: File | None) -> None:
+        if file is not None and not any(message.file is file for message in self._messages.values()):
+            self.files.pop(file.file_id, None)
 
 
 def _file_json(file: File) -> Any:

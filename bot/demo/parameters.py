@@ -121,6 +121,17 @@ class Parameters:
         except ValueError:
             raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object") from None
 
+    def opened(self, name: str) -> Parameters:
+        """What a nested object says, as values by name, with the files of the call within its reach.
+
+        Raises:
+            Refusal: not a JSON object.
+        """
+        inner = self.nested(name)
+        if not isinstance(inner, dict):
+            raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object")
+        return Parameters({**self._values, **inner})
+
     def file(self, name: str) -> Upload | str | None:
         """An uploaded file, the file_id of an earlier one, or None."""
         value = self._values.get(name)

@@ -15,6 +15,7 @@ from bot.demo.script import Script, ScriptFailed
 from bot.demo.telegram import LocalTelegram, Person
 from bot.orders.people import Role
 from bot.settings import GivenSettings
+from bot.sight import uptime
 from kis.config import kst_now
 from kis.sim import Simulator
 
@@ -51,6 +52,7 @@ async def stage(  # what a play may want to set up differently
     moving: bool = False,
     lang: Literal["ko", "en"] = "ko",
     clock: Callable[[], datetime] = kst_now,
+    ticks: Callable[[], float] = uptime,
     data_dir: Path | None = None,
     broker: Simulator | None = None,
     telegram: LocalTelegram | None = None,
@@ -76,7 +78,7 @@ async def stage(  # what a play may want to set up differently
             "kisbot_lang": lang,
             **settings,
         }
-        app = App(GivenSettings(**values), clock=clock)
+        app = App(GivenSettings(**values), clock=clock, ticks=ticks)
         app.people.put(OWNER.id, OWNER.name, Role.OWNER)
         app.people.put(TRADER.id, TRADER.name, Role.TRADER)
         await stack.enter_async_context(app.running())

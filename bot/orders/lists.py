@@ -18,17 +18,23 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Reading:
-    """The whole list of one trading day, read to its end; `witnesses` by the id of the order in doubt they are for."""
+    """The whole list of one trading day, read to its end; `witnesses` by the id of the order in doubt they are for.
+
+    `over`: no order of that day could fill any more when the list was asked for. What was asked for before that may
+    lack the day's last fills, however late it comes.
+    """
 
     day: date
     rows: tuple[OrderReport, ...]
     witnesses: Mapping[int, Witness] = field(default_factory=dict)
+    over: bool = False
 
 
 class Wanted(Protocol):
     """What is to be read; `bot.orders.watch.Watch` fits as it is."""
 
     def days(self) -> list[date]: ...
+    def is_over(self, day: date) -> bool: ...
     def wants_witness(self) -> list[Order]: ...
 
 
@@ -47,11 +53,12 @@ class Lists:
         """
         days = self._wanted.days()
         doubtful = self._wanted.wants_witness()
+        over = {day: self._wanted.is_over(day) for day in days}
         rows = {day: await self._broker.executions(day) for day in days}
         # asked after the list: what is booked between the two readings then speaks for the order, not against it
         found = {order.id: await self._witness(order) for order in doubtful}
         heard = {number: one for number, one in found.items() if one is not None}
-        return [Reading(day, rows[day], heard) for day in days]
+        return [Reading(day, rows[day], heard, over[day]) for day in days]
 
     async def _witness(self, order: Order) -> Witness | None:
         """None where it could not be read: then nothing is proven."""

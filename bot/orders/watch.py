@@ -51,14 +51,28 @@ class Watch:
         self._overseers = overseers
         self._token = token
         self._searches: dict[int, Search] = {}
-        self._seen_first: set[date] = set()
+        self._seen: dict[date, bool] | None = None
         self._elsewhere: tuple[OrderReport, ...] = ()
 
     def days(self) -> list[date]:
-        """The trading days whose lists can still bring news: today, and any on which something is unsettled."""
+        """The trading days whose lists can still bring news.
+
+        Today, any on which something is unsettled, and any that was not read since it was over: an order made
+        elsewhere may have filled after the last look at it.
+        """
         today = self._clock().date()
         open_days = {order.day for order in self._journal.in_state(WATCHED) if order.day is not None}
+        open_days |= {day for day, over in self._days_seen().items() if not over}
         return sorted({day for day in open_days if today - day <= LOOK_BACK} | {today})
+
+    def is_over(self, day: date) -> bool:
+        """Whether no order of a day can fill any more."""
+        return self._day_over(day, self._clock())
+
+    def _days_seen(self) -> dict[date, bool]:
+        if self._seen is None:
+            self._seen = self._journal.days_seen()
+        return self._seen
 
     def busy(self) -> bool:
         """Whether something of today is open or in doubt, so that the list should be read often."""
@@ -86,7 +100,7 @@ class Watch:
 
     def note(self, reading: Reading) -> None:
         """Take in one clean reading. Everything new is written and queued to be told before this returns."""
-        over = self._day_over(reading.day, self._clock())
+        over = reading.over
         for order, events in news(self._journal.in_state(WORKING), reading.rows):
             # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
             unasked = over and order.day == reading.day and order.cancel is CancelState.NONE
@@ -266,13 +280,14 @@ class Watch:
     # --- orders made elsewhere ----------------------------------------------------------------------------------------
 
     def _note_external(self, reading: Reading) -> None:
-        """Growth of orders that are not ours, told to the overseers; what stood there at the start is not news.
+        """Growth of orders that are not ours, told to the overseers; what stood there at the first look is no news.
 
         While one of ours is on its way or in doubt, a new row for its symbol may be it, and is left for later; so is
         any row that a lost order may be.
         """
-        quiet = reading.day not in self._seen_first
-        self._seen_first.add(reading.day)
+        seen = self._days_seen()
+        # where the day before was looked at, whatever the new day brings came about since
+        quiet = not {reading.day, reading.day - timedelta(days=1)} & seen.keys()
         ours = self._journal.linked(reading.day)
         doubtful = {order.code for order in self._journal.in_state(IN_DOUBT)}
         maybe_ours = {number for search in self._searches.values() for number in search.candidates}
@@ -304,6 +319,9 @@ class Watch:
                 for chat in ([] if quiet else self._overseers())
             ]
             self._journal.mark_external(row, notices)
+        if seen.get(reading.day) is not reading.over:
+            self._journal.day_seen(reading.day, over=reading.over)
+            seen[reading.day] = reading.over
 
     def _tell(self, notices: Iterable[Notice]) -> None:
         self._journal.tell(list(notices))

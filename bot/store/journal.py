@@ -348,6 +348,15 @@ class SqliteJournal:
             self._audit.add("external.filled", order_no=row.order_no, code=row.code, filled=row.filled)
         self._wake()
 
+    def days_seen(self) -> dict[date, bool]:
+        """The last days whose list was taken in, and whether that was done once more when they were over."""
+        rows = self._db.execute("SELECT day, over FROM list_days ORDER BY day DESC LIMIT 30").fetchall()
+        return {date.fromisoformat(day): bool(over) for day, over in rows}
+
+    def day_seen(self, day: date, *, over: bool) -> None:
+        """Remember it."""
+        self._db.execute("INSERT OR REPLACE INTO list_days (day, over) VALUES (?, ?)", [day.isoformat(), over])
+
     def tell(self, notices: Sequence[Notice]) -> None:
         """Queue notices that go with no change."""
         with self._db.atomic():

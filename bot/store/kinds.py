@@ -52,13 +52,20 @@ KINDS: dict[str, Kind] = {
     "card": Kind(3, Second.DROP),
     "reply": Kind(4, Second.DROP),
     "edit": Kind(4, Second.DROP),
+    "chart": Kind(4, Second.DROP),
+    "chart_edit": Kind(4, Second.DROP),
     "report": Kind(5, topic=Topic.REPORTS),
     "roundup": Kind(5, Second.DROP, sounds=False),
     "anchor": Kind(5, sounds=False),
     "limits": Kind(2),
     "alert": Kind(3, topic=Topic.ALERTS),
+    "look": Kind(6, Second.DROP),
 }  # fmt: skip
-"""Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports."""
+"""Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports; looks."""
+ANSWERS = ("reply", "edit", "chart", "chart_edit")
+"""Kinds whose person has just written or tapped, and waits."""
+IN_PLACE = ("edit", "chart_edit", "look")
+"""What brings a message up to date: sent again it says the same, and nobody sees a repeat."""
 OTHER = Kind(2)
 """A kind that is not in the table is news, as urgent as a fill."""
 CARDS = {

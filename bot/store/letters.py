@@ -53,7 +53,7 @@ def as_json(data: Mapping[str, Any]) -> str:
     return text.encode(errors="replace").decode()
 
 
-def letter_of(row: Mapping[str, Any]) -> Letter:
+def from_row(row: Mapping[str, Any]) -> Letter:
     """A row of the table as a letter."""
     return Letter(
         id=row["id"],

@@ -24,8 +24,8 @@ from typing import Any
 import structlog
 from sqlite_utils import Database
 
-from bot.store.kinds import KINDS, OTHER, Second
-from bot.store.letters import LISTS, Letter, as_json, iso, letter_of, marks
+from bot.store.kinds import ANSWERS, IN_PLACE, KINDS, OTHER, Second
+from bot.store.letters import LISTS, Letter, as_json, from_row, iso, marks
 
 __all__ = ["Letter", "Outbox"]
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
-_ANSWERS = "'reply', 'edit'"
+_OF_THE_MOMENT = ", ".join(f"'{name}'" for name in dict.fromkeys((*ANSWERS, *IN_PLACE)))
 _FILLS = frozenset({"fill", "group_fill"})
 
 KEEP = timedelta(days=30)
@@ -67,7 +67,7 @@ class Outbox:
         `urgency` takes the place of its kind's.
         """
         with self._db.atomic():
-            if kind in {"reply", "edit"}:  # its person is there: a chat that refused us may be tried again
+            if kind in ANSWERS:  # its person is there: a chat that refused us may be tried again
                 self._db.execute("UPDATE stopped_chats SET retry_at = ? WHERE chat_id = ?", [self._now(), chat_id])
             if kind == "trouble":
                 self._put_trouble(chat_id, data, key)
@@ -159,7 +159,7 @@ class Outbox:
         )
         if row is None:
             return None
-        letter = letter_of(row)
+        letter = from_row(row)
         if letter.kind in LISTS:
             told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
             return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))
@@ -181,7 +181,7 @@ class Outbox:
             "ORDER BY id",
             [*which, letter.kind, *which, letter.kind],
         )
-        run = [letter_of(row) for row in rows]
+        run = [from_row(row) for row in rows]
         if len(run) <= BUNDLE_OVER:
             # what travelled together and may have arrived goes again together, lest older figures follow newer ones
             run = list(takewhile(lambda one: one.resent, run))
@@ -195,7 +195,7 @@ class Outbox:
             f"SELECT * FROM outbox WHERE state = ? AND chat_id = ? ORDER BY {order} LIMIT ?",  # noqa: S608  # our own words
             [state, chat_id, DIGEST_LINES],
         )
-        return sorted(map(letter_of, rows), key=lambda one: one.id)
+        return sorted(map(from_row, rows), key=lambda one: one.id)
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class Outbox:
         self._set(letter.rows, "state = 'sending', tries = tries + 1")
 
     def sent(self, letter: Letter, message_id: int | None) -> None:
-        """Delivered, with all that it stands for. What opened a button is forgotten here."""
+        """Delivered, with all that it stands for. What opened a button or made a picture is forgotten here."""
         with self._db.atomic():
             self._end(letter.rows, "sent", message_id, None)
             if message_id is not None:
@@ -257,7 +257,7 @@ class Outbox:
                 [letter.chat_id, iso(now), iso(now + LOOK_AGAIN_AT_STOPPED), error],
             )
             answers = self._db.execute(
-                f"SELECT id FROM outbox WHERE state = 'pending' AND chat_id = ? AND kind IN ({_ANSWERS})",  # noqa: S608  # our own words
+                f"SELECT id FROM outbox WHERE state = 'pending' AND chat_id = ? AND kind IN ({_OF_THE_MOMENT})",  # noqa: S608  # our own words
                 [letter.chat_id],
             )
             self._end([row for (row,) in answers.fetchall()], "failed", None, error)
@@ -278,7 +278,7 @@ class Outbox:
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
                     [iso(self._clock() + pause), row],
                 )
-            elif kind == "edit" or (kind == "card" and self.card_message(order_id, chat_id) is not None):
+            elif kind in IN_PLACE or (kind == "card" and self.card_message(order_id, chat_id) is not None):
                 self._set([row], "state = 'pending'")  # the same words in the same message: nobody sees a repeat
             elif doubts == 0:
                 self._set([row], "state = 'pending', doubts = 1, error = 'unsure'")
@@ -309,7 +309,7 @@ class Outbox:
     def _end(self, rows: Sequence[int], state: str, message_id: int | None, error: str | None) -> None:
         self._db.execute(
             "UPDATE outbox SET state = ?, message_id = ?, error = coalesce(?, error), done_at = ?, "  # noqa: S608  # only marks
-            "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none') "
+            "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none', '$.bars') "
             f"WHERE id IN ({marks(rows)})",
             [state, message_id, error, None if state == "given_up" else self._now(), *rows],
         )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.alerts.engine import Board
@@ -201,6 +201,8 @@ def test_the_index_changes_exactly_what_stepping_every_alert_changes(made, seen)
     assert (len(board), list(board.codes)) == (0, [])
 
 
+@settings(deadline=None)
+@example([(Kind.HALT, Op.BELOW, 1, Again.REPEAT, State.ARMED, 1)], [(0, None, None, False, True)])
 @given(alerts_made, ticks_seen)
 def test_the_same_tick_twice_changes_nothing_the_second_time(made, seen):
     for kind, op, line, again, state, _ in made:

@@ -21,7 +21,7 @@ from tests.bench.waiting import until
 LIBRARIES = "aiolimiter, filelock, httpx, pydantic_settings, sqlite_utils, structlog, telegram.ext, typer"
 """What the bot stands on: a process that imports these and does nothing is the measure beside it."""
 MEASURE = f"import asyncio, sys, {LIBRARIES}; print(flush=True); sys.stdin.read()"
-UNWANTED = ("pandas", "matplotlib", "numpy", "kis.sim", "bot.demo")
+UNWANTED = ("pandas", "matplotlib", "numpy", "PIL", "kis.sim", "bot.demo")
 MEGA = 1 << 20
 
 
@@ -58,8 +58,8 @@ async def start_up(*, starts: int = 5, idle: float = 5.0) -> tuple[list[Row], di
             f"{held:.0f} MB / {libraries_mb:.0f} MB",
         ),
         Row(
-            "실행 중 pandas·matplotlib·numpy·모의 서버·데모를 import하나",
-            "pandas, matplotlib, numpy, simulator or demo imported by `run`",
+            "실행 중 pandas·matplotlib·numpy·Pillow·모의 서버·데모를 import하나",
+            "pandas, matplotlib, numpy, Pillow, simulator or demo imported by `run`",
             f"예 · yes: {', '.join(unwanted)}" if unwanted else "아니오 · no",
             f"{len(modules)} modules",
         ),

@@ -4,6 +4,7 @@ matrix    every fault by itself, every fault of an order with every fault of the
 virtual   worlds in virtual time, a seed each, with faults at 2, 10 and 40 %; beside it two policies of the ordinary script
 kill      a bot in a process of its own, ended by `kill -9` at every point of an order's way
 stateful  stories told by Hypothesis, invariants checked after every step
+fills     fills by websocket and list over midnight, both unreliable, and the notice of every gap
 letters   5,000 fills in a minute, with Telegram refusing every third call and away twice, and killed in the middle
 week      the whole bot from Monday to Monday in virtual time: what grows, what is told, what is logged
 
@@ -22,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.report import footing, machine
-from tests.chaos import kill_judge, letters, matrix, stateful, week
+from tests.chaos import fills, kill_judge, letters, matrix, stateful, week
 from tests.chaos.chart import chart
 from tests.chaos.listening import listen
 from tests.chaos.report import Results, as_json, commit, details, fault_table, faults, per_thousand, table
 from tests.chaos.virtual_run import LOOK, OURS, POLICIES, RETRY, Found, Job, play, quick
 
-PARTS = ("matrix", "virtual", "kill", "stateful", "letters", "week")
+PARTS = ("matrix", "virtual", "kill", "stateful", "fills", "letters", "week")
 WORLDS = {0.02: 1_240, 0.10: 340, 0.40: 100}
 """Worlds by the share of requests that meet a fault: 100,800 wishes in all."""
 QUICK_WORLDS = 12
@@ -129,11 +130,20 @@ def _week(args: argparse.Namespace) -> Part:
     return "\n".join(said), broken, figures
 
 
+def _fills(args: argparse.Namespace) -> Part:
+    count = args.worlds or (fills.QUICK_WORLDS if args.quick else fills.WORLDS)
+    numbers = range(count) if args.world is None else range(args.world, args.world + 1)
+    night = fills.run([f"{args.seed}:{n}" for n in numbers], args.processes)
+    figures = {**dict(sorted(night.counts.items())), "fired": dict(sorted(night.fired.items()))}
+    return fills.told(night), [*fills.broken(night), *night.notes[:20]], figures
+
+
 PLAYED = {
     "matrix": _matrix,
     "virtual": _virtual,
     "kill": _kill,
     "stateful": _stateful,
+    "fills": _fills,
     "letters": _letters,
     "week": _week,
 }

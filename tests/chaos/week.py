@@ -182,7 +182,7 @@ class _Town:
             "kisbot_data_dir": home,
             **SETTINGS,
         }
-        self.app = App(GivenSettings(**values), clock=clock, network=Wires(self.wire, self.post))
+        self.app = App(GivenSettings(**values), clock=clock, ticks=clock.seconds, network=Wires(self.wire, self.post))
         self.app.db.execute("PRAGMA synchronous=OFF")  # nobody is killed here
         for person, role in PEOPLE:
             self.app.people.put(person.id, person.name, role)

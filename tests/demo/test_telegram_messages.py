@@ -10,6 +10,8 @@ from telegram import (
     BotCommandScopeChat,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputMediaDocument,
+    InputMediaPhoto,
     MessageEntity,
     ReplyParameters,
 )
@@ -170,6 +172,41 @@ async def test_a_chart_arrives_as_a_photo(bot, telegram, http):
     assert (page_copy.content, page_copy.headers["content-type"]) == (png(64, 48), "image/png")
     again = await bot.send_photo(ADMIN, sent.photo[0].file_id)
     assert again.photo[0].file_id == sent.photo[0].file_id
+
+
+async def test_a_chart_is_replaced_in_place_by_another(bot, telegram, http):
+    sent = await bot.send_photo(TRADER, png(64, 48), caption="일봉", reply_markup=keyboard("주"))
+    first = telegram.chat(TRADER)[-1].file
+    media = InputMediaPhoto(png(32, 24), caption="<b>주봉</b>", parse_mode="HTML")
+    edited = await bot.edit_message_media(media, TRADER, sent.message_id, reply_markup=keyboard("일"))
+    (shown,) = telegram.chat(TRADER)
+    assert (edited.photo[0].width, edited.caption, edited.edit_date is not None) == (32, "주봉", True)
+    assert (shown.text, shown.file.data, shown.buttons[0][0].text) == ("주봉", png(32, 24), "일")
+    assert (await http.get(f"/file/{shown.file.file_id}")).content == png(32, 24)
+    assert (await http.get(f"/file/{first.file_id}")).status_code == 404
+
+
+async def test_the_same_picture_again_is_no_edit_and_what_is_no_picture_replaces_none(bot, telegram):
+    sent = await bot.send_photo(TRADER, png(64, 48), caption="일봉")
+    same = InputMediaPhoto(sent.photo[0].file_id, caption="일봉")
+    with refused("message is not modified"):
+        await bot.edit_message_media(same, TRADER, sent.message_id)
+    with refused("image_process_failed"):
+        await bot.edit_message_media(InputMediaPhoto(b"GIF89a?"), TRADER, sent.message_id)
+    with refused("caption is too long"):
+        await bot.edit_message_media(InputMediaPhoto(png(8, 8), caption="가" * 1025), TRADER, sent.message_id)
+    with refused("type must be photo"):
+        await bot.edit_message_media(InputMediaDocument(b"x"), TRADER, sent.message_id)
+    with refused("message to edit not found"):
+        await bot.edit_message_media(InputMediaPhoto(png(8, 8)), TRADER, 999)
+    (shown,) = telegram.chat(TRADER)
+    assert (shown.file.data, shown.edited) == (png(64, 48), False)
+
+
+async def test_a_picture_may_come_to_a_text(bot, telegram):
+    sent = await bot.send_message(TRADER, "숫자")
+    await bot.edit_message_media(InputMediaPhoto(png(8, 8), caption="그림"), TRADER, sent.message_id)
+    assert telegram.chat(TRADER)[-1].file.data == png(8, 8)
 
 
 async def test_what_is_no_picture_is_no_photo(bot):

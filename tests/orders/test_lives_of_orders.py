@@ -187,7 +187,7 @@ class LivesOfOrders(RuleBasedStateMachine):
         """The account's money does not lie."""
         for _ in range(times):
             heard = {one.id: Witness(self.means()) for one in self.watch.wants_witness()}
-            self.watch.note(Reading(DAY, rows, heard))
+            self.watch.note(Reading(DAY, rows, heard, self.watch.is_over(DAY)))
             self.watch.remind()
 
     def means(self) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
+from bot.charts import Charts
 from bot.chat.cards import Frame
 from bot.chat.messenger import Messenger
 from bot.demo.telegram import LocalTelegram, Person
@@ -70,6 +71,7 @@ class Post:
                 filled_amount=1,
             ),
             card_message=self._card_message,
+            draw=Charts().draw,
             frame=Frame("ko", "practice", "…78-01"),
         )
         self._open()

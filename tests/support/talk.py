@@ -1,6 +1,7 @@
 """How a test talks to the bot: send, press, wait, and count what reached the broker."""
 
 import asyncio
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,10 @@ class Ahead:
 
     def __call__(self) -> datetime:
         return kst_now() + self._ahead
+
+    def ticks(self) -> float:
+        """The same as seconds that are never set back."""
+        return time.monotonic() + self._ahead.total_seconds()
 
     def jump(self, **by: float) -> None:
         """Let time pass at once."""

@@ -1,0 +1,102 @@
+"""One life of the bot as in `tests.chaos.life`, with its ears and its sight, and a death at any statement of a reading."""
+
+import asyncio
+import random
+import sqlite3
+from functools import partial
+from typing import Any
+
+from bot.ears import Ears
+from bot.orders.brakes import Brake
+from bot.orders.lists import Reading
+from bot.sight import Sight
+from bot.store.heard import HeardDays
+from bot.store.sight import Sightings
+from bot.tape import LiveStream
+from kis.errors import KisError
+from tests.chaos.life import OWNER_CHAT, Life
+
+
+class Killed(BaseException):
+    """The process is gone in the middle of a statement; no handler of an ordinary fault sees it."""
+
+
+class Mortal:
+    """The database's connection, until it is gone with its process.
+
+    Attributes:
+        left: statements that are still carried out; None for no end.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.left: int | None = None
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if self.left is not None and not sql.startswith("PRAGMA"):
+            self.left -= 1
+            if self.left < 0:
+                raise Killed(sql)
+        return self._connection.execute(sql, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+class FillsLife(Life):
+    """Puts together what `App` does about fills.
+
+    Attributes:
+        doom: after so many statements of the next reading that is taken in, the process is gone; None for never.
+    """
+
+    def __init__(self, world: Any, connection: sqlite3.Connection) -> None:
+        super().__init__(world, connection)
+        self.world = world
+        self.mortal = Mortal(connection)
+        self.db.conn = self.mortal  # type: ignore[assignment]  # it does all that a connection does
+        self.doom: int | None = None
+        loop = asyncio.get_running_loop()
+        self.sight = Sight(
+            Sightings(self.db),
+            tell=self.journal.tell,
+            overseers=lambda: [OWNER_CHAT],
+            clock=world.clock,
+            ticks=loop.time,
+        )
+        self.ears = Ears(
+            world.config,
+            wake=self.poll.wake,
+            tell=self.journal.tell,
+            overseers=lambda: [OWNER_CHAT],
+            clock=world.clock,
+            always=True,
+            days=HeardDays(self.db),
+            stream=partial(LiveStream, transport=world.wire, rng=random.Random(f"{world.seed}:stream")),
+        )
+
+    async def _run(self) -> None:
+        start = self.runs.begin("chaos")
+        if start.unclean:
+            self.brakes.pull(Brake.BUYS, "UNCLEAN_STOP")
+        self.desk.recover()
+        try:
+            await self._note(await self.lists.read())
+        except KisError:
+            self.sight.failed()
+        await asyncio.gather(self.poll.run(self._note, self._failed, self._nothing), self._sweep(), self.ears.run())
+
+    async def _note(self, readings: list[Reading]) -> None:
+        self.mortal.left, self.doom = self.doom, None
+        for reading in readings:
+            self.watch.note(reading)
+            self.ears.read(reading)
+        self.sight.saw()
+        self.mortal.left = None
+        self.world.account.saw(self.world.clock(), asyncio.get_running_loop().time())
+        self.readings += 1
+        if self.desk.situation.recovering and not self.watch.unresolved():
+            self.desk.situation.recovering = False
+
+    async def _failed(self, _: KisError) -> None:
+        self.sight.failed()

@@ -1,0 +1,429 @@
+"""A night over midnight in virtual time: a market that trades, people who order, and everything that goes wrong around fills.
+
+The bot hears of fills by websocket and reads them from the list, over lines that lose, double, delay and swap what
+they carry; it is killed, stopped and started, and the machine sleeps. The exchange alone knows what filled.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+from bot.orders.brakes import Brake
+from bot.orders.model import IN_DOUBT, WORKING, Order, OrderRequest, Who
+from bot.orders.people import Role
+from bot.orders.press import Press
+from kis import line
+from kis.client import KisClient
+from kis.config import KisConfig
+from kis.endpoints import Env
+from kis.errors import KisError
+from kis.frames import subscription
+from kis.krx import KST, step
+from kis.models import OrderKind, Side
+from kis.sim import Simulator
+from kis.sim.frames import NOTICES
+from kis.sim.orders import API_CHANNEL, HTS_CHANNEL, Kind, TurnedAway
+from kis.sim.orders import Order as Booked
+from tests.chaos.fills_account import Account
+from tests.chaos.fills_life import FillsLife, Killed
+from tests.chaos.fills_wire import CALM as CALM_LIST
+from tests.chaos.fills_wire import FillsWire, Mood
+from tests.chaos.life import OWNER_CHAT, Died, belonging, database, outside
+from tests.chaos.listening import heard
+from tests.chaos.world import KINDS_OF_MARKET, PLENTY, RICH, tradable
+from tests.support.memory_socket import CALM as CALM_FRAMES
+from tests.support.memory_socket import FIELDS, MemorySockets, Weather
+from tests.support.virtual_time import VirtualClock, VirtualLoop
+
+BEGINS = datetime(2026, 11, 23, 23, 44, tzinfo=KST)
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=KST)
+MINUTE = timedelta(minutes=1)
+OWNER = Who(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
+PEOPLE = 4
+AT_ONCE = 3
+"""Orders a person has open at once."""
+STOCKS = 6
+PAPER = 0.3
+DEATHLESS = 0.15
+"""How many nights the bot lives through, so that what it counts can be held against what came in, one by one."""
+TRADES_EVERY = 1.1
+"""Seconds between bursts of trades of others that reach orders of this account."""
+SMALL = 0.97
+"""The share of trades that take a share or a few, not all that is left of an order."""
+WEATHER_EVERY = 5.0
+ROUGH = Mood(failing=0.08, slow=0.06, stale=0.10, page=0.05, order=0.15)
+STORMY = Weather(lost=0.10, repeated=0.08, late=0.08, batched=0.10, spoilt=0.01)
+NEAR_MIDNIGHT = 160
+SETTLES = 1_200
+"""Seconds within which everything is told once the faults are over."""
+
+
+class BotClock:
+    """The clock of the bot's machine, which somebody may set."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return self._clock() + self.ahead
+
+
+class FillsWorld:
+    """One seed's night."""
+
+    def __init__(self, seed: str, clock: VirtualClock, home: Path, fills: int) -> None:
+        self.seed, self.home, self.wanted = seed, home, fills
+        self.clock = BotClock(clock)
+        self.time = clock
+        self.rng = random.Random(f"{seed}:fills")
+        paper = self.rng.random() < PAPER
+        self.deaths = self.rng.random() >= DEATHLESS
+        self.fields = self.rng.choice(FIELDS)
+        self.pool = self.rng.sample(tradable(), STOCKS)
+        self.simulator = Simulator(
+            profile="paper" if paper else "real",
+            seed=self.rng.randrange(KINDS_OF_MARKET),
+            clock=clock,
+            cash=RICH,
+            holdings=dict.fromkeys(self.pool, (PLENTY, 10_000)),
+            rate_limit=False,
+            token_rules=False,
+            notice_fields=min(self.fields, 26),
+            heartbeat=30.0,
+        )
+        self.exchange = self.simulator.exchange
+        self.wire = FillsWire(self.simulator, random.Random(f"{seed}:wire"), clock=clock)
+        self.sockets = MemorySockets(self.simulator, random.Random(f"{seed}:frames"), outside, fields=self.fields)
+        customer = self.simulator.credentials
+        self.config = KisConfig(
+            env=Env(self.simulator.env),
+            app_key=customer.app_key,
+            app_secret=customer.app_secret,
+            account=customer.account,
+            hts_id=customer.hts_id,
+            min_interval=0,
+            rest_url="http://127.0.0.1:9",
+            ws_url="ws://127.0.0.1:9",
+            token_dir=home,
+        )
+        self.connection = database()
+        self.account = Account(self.simulator, self.connection)
+        self.fired: Counter[str] = Counter()
+        self.faults: list[str] = []
+        self.life: FillsLife
+        self._up = asyncio.Event()
+        self._orders = 0
+        self._work: set[asyncio.Task[None]] = set()
+        self._around: list[asyncio.Task[None]] = []
+
+    def client(self) -> KisClient:
+        """A client of the only customer, as a new process would make it."""
+        rng = random.Random(f"{self.seed}:client")
+        return KisClient(self.config, clock=self.clock, sleep=asyncio.sleep, rng=rng, transport=self.wire)
+
+    # --- from beginning to end ------------------------------------------------------------------------------------
+
+    async def play(self) -> None:
+        """Until so many fills have happened on either side of midnight, and everything about them was told."""
+        asyncio.get_running_loop().set_task_factory(belonging)
+        with patch.object(line, "connect", self.sockets.connect):
+            self._live()
+            await asyncio.sleep(5)
+            around = [self._trade(), self._strange(), self._storm(), *(self._person(n) for n in range(PEOPLE))]
+            self._around = [asyncio.create_task(one) for one in around]
+            await self._until(lambda: self._filled() >= self.wanted // 2 or self.time() > MIDNIGHT - MINUTE)
+            self._skip((MIDNIGHT - self.time()).total_seconds() - self.rng.uniform(5, 25))
+            await self._until(lambda: self._filled() >= self.wanted and self.time() > MIDNIGHT + 2 * MINUTE)
+            for task in self._around:
+                task.cancel()
+            ends = await asyncio.gather(*self._around, return_exceptions=True)
+            self.faults += [f"the world broke: {one!r}" for one in ends if isinstance(one, Exception)]
+            await asyncio.gather(*self._work)
+            await self._settle()
+            await self.life.end()
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        while not done():  # noqa: ASYNC110  # virtual time costs nothing
+            await asyncio.sleep(1)
+
+    def _filled(self) -> int:
+        return self.account.fills + self.account.elsewhere
+
+    def _skip(self, seconds: float) -> None:
+        """The whole world sleeps: nothing trades, nothing is read."""
+        if seconds > 0:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            loop._jump(seconds)
+
+    async def _settle(self) -> None:
+        """The faults are over. What is open is filled or left, and the bot has time to find all there is."""
+        self.wire.away, self.wire.frozen, self.clock.ahead = False, None, timedelta()
+        self.wire.mood, self.sockets.weather, self.sockets.down = CALM_LIST, CALM_FRAMES, False
+        self.simulator.faults.clear()
+        await self._up.wait()
+        for order in self.exchange.open_orders():
+            if self.rng.random() < 0.7:
+                self.exchange.trade(order.code, order.price, order.open)
+        for _ in range(SETTLES // 5):
+            await asyncio.sleep(5)
+            self._answer()
+            if not self.life.journal.in_state(IN_DOUBT):
+                break
+        await asyncio.sleep(45)
+
+    # --- the bot ----------------------------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        self.account.life += 1
+        self.life = FillsLife(self, self.connection)
+        task = self.life.start(self.life._run())
+        task.add_done_callback(self._over)
+        self._up.set()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        fault = task.exception()
+        if isinstance(fault, Killed):
+            self._dies(self.rng.choice((1.0, 4.0, 40.0)))
+        else:
+            self.faults.append(f"the bot died: {type(fault).__name__}: {fault}")
+
+    def _dies(self, away: float, *, orderly: bool = False) -> asyncio.Task[None]:
+        """Die, and live again whatever becomes of who asked for it."""
+        work = asyncio.get_running_loop().create_task(self._die(away, orderly=orderly))
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        return work
+
+    async def _die(self, away: float, *, orderly: bool = False) -> None:
+        """The process is gone for some seconds; what a statement had begun is rolled back, as SQLite does."""
+        if not self._up.is_set():
+            return
+        self._up.clear()
+        if orderly:
+            with contextlib.suppress(Died, KisError):
+                await self.life.ask(self.life.desk.drain())
+            self.life.runs.end()
+        await self.life.end()
+        if self.connection.in_transaction:
+            self.connection.rollback()
+        await asyncio.sleep(away)
+        self._live()
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    async def _person(self, number: int) -> None:
+        who = Who(3001 + number, 3001 + number, f"매매{number}", Role.TRADER)
+        rng = random.Random(f"{self.seed}:person {number}")
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / 12))
+            if not self._up.is_set() or abs((self.time() - MIDNIGHT).total_seconds()) < 15:
+                continue
+            with contextlib.suppress(Died, KisError, Killed):
+                open_now = [one for one in self.life.journal.in_state(WORKING) if one.user_id == who.user_id]
+                if len(open_now) < AT_ONCE:
+                    await self._order(who, rng)
+                elif rng.random() < 0.25:
+                    pressed = self.life.desk.cancel_number(rng.choice(open_now).order_no, who)
+                    await self.life.ask(self.life.desk.carry_out(pressed))
+
+    async def _order(self, who: Who, rng: random.Random) -> None:
+        self._release()
+        code, side = rng.choice(self.pool), rng.choice((Side.BUY, Side.BUY, Side.SELL))
+        away = rng.choice((1, 2, 3)) * (-1 if side is Side.BUY else 1)
+        price = step(self.exchange.issues[code].last, away)
+        self._orders += 1
+        # all of an order's terms together are its own, so that a lost one is found without asking anybody
+        wish = OrderRequest(side, code, code, False, 30 + self._orders % 61, OrderKind.LIMIT, price)
+        ticket = await self.life.ask(self.life.desk.propose(wish, who, self._orders))
+        for _ in range(3):
+            if not isinstance(ticket, Order):
+                return
+            pressed = self.life.desk.press(self._token(ticket.id), who)
+            if pressed.verdict is not Press.AGAIN:
+                await self.life.ask(self.life.desk.carry_out(pressed))
+                return
+
+    def _token(self, order_id: int) -> str:
+        row = self.connection.execute(
+            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'card' AND json_extract(data, '$.confirm') IS NOT NULL "
+            "ORDER BY id DESC LIMIT 1",
+            [order_id],
+        ).fetchone()
+        return str(json.loads(row[0])["confirm"]) if row else ""
+
+    def _release(self) -> None:
+        """The owner lets the brakes go as soon as that is allowed."""
+        if self.life.brakes.now().level is not Brake.OFF:
+            self.life.desk.resume(Brake.OFF, OWNER)
+
+    def _answer(self) -> None:
+        """Somebody looks into the broker's own program and says which row a lost order is."""
+        asked = self.connection.execute(
+            "SELECT data FROM outbox WHERE kind IN ('ambiguous', 'manual') AND chat_id = ?", [OWNER_CHAT]
+        ).fetchall()
+        for (text,) in asked:
+            data = json.loads(text)
+            order = self.life.journal.get(data["order"])
+            if order is None or order.state not in IN_DOUBT:
+                continue
+            mine = {one.number for one in self.exchange.orders if _same(one, order)}
+            claimed = [token for number, _, _, token in data.get("claims", ()) if number in mine]
+            if claimed or not mine:
+                self.life.desk.press(claimed[0] if claimed else str(data["none"]), OWNER)
+
+    async def _strange(self) -> None:
+        """Somebody orders at the broker's own program."""
+        rng = random.Random(f"{self.seed}:stranger")
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / 45))
+            code, side = rng.choice(self.pool), rng.choice(("buy", "sell"))
+            price = step(self.exchange.issues[code].last, rng.choice((0, 1, 2)) * (-1 if side == "buy" else 1))
+            with contextlib.suppress(TurnedAway):
+                self.exchange.submit(side, code, Kind.LIMIT, rng.randint(50, 90), price, channel=HTS_CHANNEL)
+
+    async def _trade(self) -> None:
+        """Others trade: bursts of small fills, several in a second at one price."""
+        rng = random.Random(f"{self.seed}:market")
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / TRADES_EVERY))
+            resting = [order for order in self.exchange.open_orders() if order.price]
+            if not resting:
+                continue
+            order = rng.choice(resting)
+            for _ in range(rng.choice((1, 1, 2, 3, 5))):
+                if order.open:
+                    self.exchange.trade(
+                        order.code, order.price, rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < SMALL else order.open
+                    )
+                    if rng.random() < 0.3:
+                        await asyncio.sleep(rng.uniform(0.05, 1.5))
+
+    # --- weather ----------------------------------------------------------------------------------------------------
+
+    async def _storm(self) -> None:
+        rng = random.Random(f"{self.seed}:weather")
+        befalls = {
+            self._list_away: 5, self._list_frozen: 5, self._killed: 4, self._killed_while_taking_in: 4, self._stopped: 2,
+            self._asleep: 3, self._socket_cut: 4, self._socket_stalled: 4, self._second_login: 4, self._sockets_down: 4,
+            self._clock_set: 3, self._calm: 4,
+        }  # fmt: skip
+        if not self.deaths:
+            for death in (self._killed, self._killed_while_taking_in, self._stopped):
+                del befalls[death]
+        lasting = {self._socket_stalled, self._second_login, self._sockets_down}
+        while True:
+            rough = rng.random() < 0.7
+            self.wire.mood, self.sockets.weather = (ROUGH, STORMY) if rough else (CALM_LIST, CALM_FRAMES)
+            await asyncio.sleep(rng.expovariate(1 / WEATHER_EVERY))
+            (what,) = rng.choices(list(befalls), list(befalls.values()))
+            if what in lasting:
+                self._around.append(asyncio.create_task(what(rng)))
+            else:
+                await what(rng)
+
+    async def _calm(self, rng: random.Random) -> None:
+        self.wire.mood, self.sockets.weather = CALM_LIST, CALM_FRAMES
+        await asyncio.sleep(rng.uniform(5, 30))
+
+    async def _list_away(self, rng: random.Random) -> None:
+        self.fired["broker away"] += 1
+        self.wire.away = True
+        await asyncio.sleep(rng.choice((rng.uniform(2, 16), rng.uniform(16, 24), rng.uniform(24, 70))))
+        self.wire.away = False
+
+    async def _list_frozen(self, rng: random.Random) -> None:
+        self.fired["list lags"] += 1
+        self.wire.frozen = asyncio.get_running_loop().time()
+        await asyncio.sleep(rng.uniform(2, 22))
+        self.wire.frozen = None
+
+    async def _killed(self, rng: random.Random) -> None:
+        self.fired["killed"] += 1
+        await asyncio.shield(self._dies(rng.choice((rng.uniform(0.5, 5), rng.uniform(14, 22), rng.uniform(22, 60)))))
+
+    async def _killed_while_taking_in(self, rng: random.Random) -> None:
+        """At some statement of the next reading that is taken in."""
+        if self._up.is_set():
+            self.fired["killed while taking in"] += 1
+            self.life.doom = rng.choice((rng.randrange(12), rng.randrange(80)))
+            await asyncio.sleep(4)
+
+    async def _stopped(self, rng: random.Random) -> None:
+        self.fired["stopped and started"] += 1
+        await asyncio.shield(self._dies(rng.choice((2.0, rng.uniform(15, 40))), orderly=True))
+
+    async def _asleep(self, rng: random.Random) -> None:
+        self.fired["machine asleep"] += 1
+        self._skip(rng.uniform(10, 60))
+
+    async def _clock_set(self, rng: random.Random) -> None:
+        """The clock is minutes off for a while; never over midnight, when the days of bot and broker would differ."""
+        if abs((self.time() - MIDNIGHT).total_seconds()) > NEAR_MIDNIGHT:
+            self.fired["clock set"] += 1
+            self.clock.ahead = timedelta(seconds=rng.uniform(-120, 120))
+            await asyncio.sleep(rng.uniform(3, 20))
+            self.clock.ahead = timedelta()
+
+    async def _socket_cut(self, rng: random.Random) -> None:
+        del rng
+        if self.sockets.open:
+            self.fired["socket cut"] += 1
+            self.sockets.open[-1].cut()
+
+    async def _socket_stalled(self, rng: random.Random) -> None:
+        if self.sockets.open:
+            self.fired["socket stalled"] += 1
+            self.sockets.open[-1].stalled = True
+            await asyncio.sleep(rng.uniform(20, 100))
+
+    async def _sockets_down(self, rng: random.Random) -> None:
+        self.fired["socket refused"] += 1
+        self.sockets.down = True
+        if self.sockets.open:
+            self.sockets.open[-1].cut()
+        await asyncio.sleep(rng.uniform(5, 40))
+        self.sockets.down = False
+
+    async def _second_login(self, rng: random.Random) -> None:
+        """Another program takes the app key's only session."""
+        self.fired["second login"] += 1
+        customer = self.simulator.credentials
+        answer = self.simulator.oauth.approval({"appkey": customer.app_key, "secretkey": customer.app_secret})
+        for one in list(self.sockets.open):
+            one.cut()
+        with contextlib.suppress(OSError):
+            await self._hold_session(str(answer.body["approval_key"]), rng.uniform(10, 90))
+
+    async def _hold_session(self, approval_key: str, seconds: float) -> None:
+        async with self.sockets.connect() as guest:
+            guest.strange = True
+            tr_id = NOTICES[self.config.env is Env.PAPER]
+            await guest.send(subscription(approval_key, tr_id, self.config.hts_id, register=True))
+            await asyncio.sleep(seconds)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def all_fired(self) -> Counter[str]:
+        """How often everything struck."""
+        wide = Counter({f"notices of {self.fields} fields": self.sockets.delivered})
+        return self.fired + self.wire.fired + self.sockets.fired + wide + Counter(midnight=1)
+
+    def all_faults(self) -> list[str]:
+        """Faults of the program itself."""
+        expected = ("the list contradicts the journal", "what was heard could not be taken in (Died")
+        return self.faults + [one for one in heard() if not one.startswith(expected)]
+
+
+def _same(booked: Booked, order: Order) -> bool:
+    terms = (order.code, order.side.value, order.quantity, order.price)
+    return booked.channel == API_CHANNEL and (booked.code, booked.side.value, booked.quantity, booked.price) == terms
