@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -89,18 +88,18 @@ class Notifier:
         deliver: Callable[[Letter], Awaitable[Outcome]],
         reachable: Callable[[], Awaitable[bool]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         manners: Manners | None = None,
     ) -> None:
-        """`clock`: the seconds by which `sleep` sleeps."""
+        """`clock`: the seconds by which `sleep` sleeps; by default the event loop's."""
         self._manners = manners or AlwaysRings()
         self._box = box
         self._deliver = deliver
         self._reachable = reachable
         self._sleep = sleep
-        self._clock = clock
+        self._clock = clock or asyncio.get_running_loop().time
         self._news = asyncio.Event()
-        self._overall = Pace(*OVERALL, clock)
+        self._overall = Pace(*OVERALL, self._clock)
         self._per_chat: dict[int, Pace] = {}
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._faults: dict[int, int] = {}

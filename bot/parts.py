@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from functools import partial
+from datetime import datetime
 from typing import Any
 
 from bot.alert_watch import AlertWatch
@@ -169,7 +168,7 @@ class Parts(Kept):
     # --- what looks back ----------------------------------------------------------------------------------------------
 
     def _build_reports(self, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self.symbols = LiveSymbols(self._load_symbols, clock)
+        self.symbols = LiveSymbols(lambda day: stocks_of(settings, day, self._network), clock)
         book = ReportBook(self.db, self.outbox, clock)
         self.bookkeeper = Bookkeeper(
             self.client,
@@ -242,13 +241,7 @@ class Parts(Kept):
             lang_of=self._lang_of,
         )
         manners = Manners(self.preferences, clock)
-        self.notifier = Notifier(
-            self.outbox,
-            messenger.deliver,
-            messenger.reachable,
-            clock=asyncio.get_running_loop().time,
-            manners=manners,
-        )
+        self.notifier = Notifier(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
         self.inbox_poll = InboxPoll(
             self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
         )
@@ -327,11 +320,6 @@ class Parts(Kept):
     def _post(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
         self.outbox.put(kind, chat_id, data, key)
         self.notifier.wake()
-
-    async def _load_symbols(self, day: date) -> symbols.Symbols:
-        url = self._settings.kis_master_url or MASTER_URL
-        fetch = partial(download, stand_in=self._network)
-        return await symbols.load(url, self._settings.kisbot_data_dir / "master", day, fetch=fetch)
 
     def _wake_notifier(self) -> None:
         self.notifier.wake()

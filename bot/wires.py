@@ -1,6 +1,8 @@
 """The two wires out of the house, as the settings want them: to the broker and to Telegram."""
 
 import os
+from datetime import date
+from functools import partial
 
 from telegram import Bot
 from telegram.request import HTTPXRequest
@@ -9,6 +11,7 @@ from bot.settings import Settings
 from kis.config import MASTER_URL, KisConfig
 from kis.connections import Transport
 from kis.endpoints import Env, Generation
+from kis.symbols import Symbols, load
 
 
 def kis_config(settings: Settings) -> KisConfig:
