@@ -1,6 +1,5 @@
 """Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -56,10 +55,9 @@ from bot.store.sight import Sightings
 from bot.store.watchlist import WatchBook
 from bot.watch_prices import WatchPrices
 from bot.watchlist import WatchLists
-from bot.wires import kis_config, telegram_bot
-from kis import symbols
-from kis.config import MASTER_URL, kst_now
-from kis.connections import Transport, download
+from bot.wires import kis_config, stocks_of, telegram_bot
+from kis.config import kst_now
+from kis.connections import Transport
 from kis.executions import ExecutionsPoll
 
 BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0

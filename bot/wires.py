@@ -9,7 +9,7 @@ from telegram.request import HTTPXRequest
 
 from bot.settings import Settings
 from kis.config import MASTER_URL, KisConfig
-from kis.connections import Transport
+from kis.connections import Transport, download
 from kis.endpoints import Env, Generation
 from kis.symbols import Symbols, load
 
@@ -30,6 +30,12 @@ def kis_config(settings: Settings) -> KisConfig:
         master_url=settings.kis_master_url or MASTER_URL,
         token_dir=settings.kisbot_data_dir,
     ).within_limit()
+
+
+async def stocks_of(settings: Settings, day: date, stand_in: Transport | None = None) -> Symbols:
+    """The table of stocks of a day; raises as `kis.symbols.load`. `stand_in` takes the place of the network."""
+    url = settings.kis_master_url or MASTER_URL
+    return await load(url, settings.kisbot_data_dir / "master", day, fetch=partial(download, stand_in=stand_in))
 
 
 def telegram_bot(settings: Settings, stand_in: Transport | None = None) -> Bot:

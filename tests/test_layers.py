@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot/logs.py": {"kis.krx"},
     "bot/app.py": {"bot", "kis", "telegram"},
     "bot/kept.py": {"bot", "kis", "filelock"},
-    "bot/wires.py": {"bot.settings", "kis.config", "kis.connections", "kis.endpoints", "telegram"},
+    "bot/wires.py": {"bot.settings", "kis", "telegram"},
     "bot/doctor.py": {"bot", "kis", "telegram"},
     "bot/notify.py": {"bot.chat.messenger", "bot.orders.preferences", "bot.store.outbox"},
     "bot/orders": {"bot.orders", "kis.models", "kis.errors", "kis.krx", "kis.outcome", "kis.writes", "kis.crash"},
