@@ -307,6 +307,18 @@ def test_the_last_fills_of_a_day_are_not_cut_off_by_a_list_that_was_asked_for_be
     assert watched.journal.get(1).filled == 9
 
 
+def test_what_the_close_took_back_is_no_cancel_also_in_a_list_that_may_lack_the_last_fills(watched):
+    yesterday = watched.clock().date()
+    watched.passes(15 * 3600)
+    watched.watch.note(Reading(yesterday, (report(filled=4, filled_amount=284_000, remaining=0, cancelled=6),)))
+    assert watched.journal.get(1).state is State.PARTIAL
+    watched.watch.note(
+        Reading(yesterday, (report(filled=7, filled_amount=497_000, remaining=0, cancelled=3),), {}, over=True)
+    )
+    one = watched.journal.get(1)
+    assert (one.state, one.filled) == (State.LAPSED, 7)
+
+
 # --- words ------------------------------------------------------------------------------------------------------------
 
 

@@ -100,13 +100,13 @@ class Watch:
 
     def note(self, reading: Reading) -> None:
         """Take in one clean reading. Everything new is written and queued to be told before this returns."""
-        over = reading.over
+        ended = reading.over or reading.day < self._clock().date()
         for order, events in news(self._journal.in_state(WORKING), reading.rows):
             # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
-            unasked = over and order.day == reading.day and order.cancel is CancelState.NONE
+            unasked = ended and order.day == reading.day and order.cancel is CancelState.NONE
             self._note_one(order, events, unasked=unasked)
         self._search(reading)
-        if over:
+        if reading.over:
             self._close_day(reading)
         self._note_external(reading)
 
