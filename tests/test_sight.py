@@ -11,6 +11,7 @@ from bot.chat.news import news_push
 from bot.orders.brakes import Brakes
 from bot.orders.lists import Reading
 from bot.orders.model import State
+from bot.orders.search import Attempt
 from bot.orders.watch import Watch
 from bot.sight import Sight, uptime
 from bot.store.audit import AuditLog
@@ -305,6 +306,31 @@ def test_the_last_fills_of_a_day_are_not_cut_off_by_a_list_that_was_asked_for_be
     watched.watch.note(Reading(yesterday, (grown(4),), {}, over))
     watched.watch.note(Reading(yesterday, (grown(9),), {}, watched.watch.is_over(yesterday)))
     assert watched.journal.get(1).filled == 9
+
+
+def test_what_the_close_took_back_is_no_cancel_also_in_a_list_that_may_lack_the_last_fills(watched):
+    yesterday = watched.clock().date()
+    watched.passes(15 * 3600)
+    watched.watch.note(Reading(yesterday, (report(filled=4, filled_amount=284_000, remaining=0, cancelled=6),)))
+    assert watched.journal.get(1).state is State.PARTIAL
+    watched.watch.note(
+        Reading(yesterday, (report(filled=7, filled_amount=497_000, remaining=0, cancelled=3),), {}, over=True)
+    )
+    one = watched.journal.get(1)
+    assert (one.state, one.filled) == (State.LAPSED, 7)
+
+
+def test_a_lost_order_that_is_found_after_its_day_was_ended_by_the_day_and_not_cancelled(house):
+    one = house.sends(state=State.UNKNOWN)
+    house.journal.attempted(Attempt(one.id, 1, house.clock(), frozenset()))
+    sent = house.clock()
+    row = report(time=f"{sent:%H%M%S}", filled=4, filled_amount=284_000, remaining=0, cancelled=6)
+    house.passes(15 * 3600)
+    for _ in range(3):
+        house.watch.note(Reading(sent.date(), (row,), {}, over=True))
+        house.passes(15)
+    found = house.journal.get(one.id)
+    assert (found.state, found.filled) == (State.LAPSED, 4)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

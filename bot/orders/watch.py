@@ -100,17 +100,20 @@ class Watch:
 
     def note(self, reading: Reading) -> None:
         """Take in one clean reading. Everything new is written and queued to be told before this returns."""
-        over = reading.over
-        for order, events in news(self._journal.in_state(WORKING), reading.rows):
-            # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
-            unasked = over and order.day == reading.day and order.cancel is CancelState.NONE
-            self._note_one(order, events, unasked=unasked)
+        self._note_news(self._journal.in_state(WORKING), reading)
         self._search(reading)
-        if over:
+        if reading.over:
             self._close_day(reading)
         self._note_external(reading)
 
-    def _note_one(self, order: Order, events: Iterable[Event], *, unasked: bool = False) -> None:
+    def _note_news(self, orders: Iterable[Order], reading: Reading) -> None:
+        ended = reading.over or reading.day < self._clock().date()
+        for order, events in news(orders, reading.rows):
+            # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
+            unasked = ended and order.day == reading.day and order.cancel is CancelState.NONE
+            self._note_one(order, events, unasked=unasked)
+
+    def _note_one(self, order: Order, events: Iterable[Event], *, unasked: bool) -> None:
         for event in events:
             told = replace(event, cancelled=order.cancelled) if unasked and isinstance(event, Reported) else event
             after = self._note_event(order, told)
@@ -260,8 +263,7 @@ class Watch:
         told = [Notice(kind, chat, {"order": order.id}, f"{kind}:{order.id}:{chat}") for chat in self._chats(order)]
         if self._save(after, event, [*cards(after), *told]):
             self._searches.pop(order.id, None)
-            for linked, events in news([after], reading.rows):
-                self._note_one(linked, events)
+            self._note_news([after], reading)
 
     def _close_day(self, reading: Reading) -> None:
         """End what the day has ended: only what this list shows, and nothing that a row of it may yet be."""

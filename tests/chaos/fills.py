@@ -20,7 +20,7 @@ from tests.support.virtual_time import VirtualClock, run_virtual
 
 FILLS = 800
 """Fills in a world."""
-WORLDS, QUICK_WORLDS = 160, 6
+WORLDS, QUICK_WORLDS = 165, 6
 
 Tamper = Callable[[FillsWorld], object]
 

@@ -29,6 +29,7 @@ PROMISES = {
     "numbers": "pushes out of step: a number or a total that does not follow",
     "elsewhere": "orders made elsewhere whose fills were told otherwise than they happened",
     "stray": "orders of ours at the exchange that no order in the journal stands for",
+    "ends": "orders told to be cancelled that the day has ended",
     "notices missing": "gaps that were due and not told",
     "notices extra": "gaps told that were not due, or twice",
     "notices wrong": "gaps told with other times or figures than they had",
@@ -137,6 +138,8 @@ class Account:
         notes: list[str] = []
         self._judge_fills(found, notes)
         self._judge_elsewhere(found, notes)
+        ended = "SELECT id FROM orders WHERE state = 'cancelled' AND cancel = 'none'"
+        found["ends"] += len(self.connection.execute(ended).fetchall())  # nobody cancels here but through the bot
         self._judge_gaps(found, notes)
         return found, notes
 

@@ -139,6 +139,7 @@ class FillsWorld:
             around = [self._trade(), self._strange(), self._storm(), *(self._person(n) for n in range(PEOPLE))]
             self._around = [asyncio.create_task(one) for one in around]
             await self._until(lambda: self._filled() >= self.wanted // 2 or self.time() > MIDNIGHT - MINUTE)
+            self.clock.ahead = timedelta()
             self._skip((MIDNIGHT - self.time()).total_seconds() - self.rng.uniform(5, 25))
             await self._until(lambda: self._filled() >= self.wanted and self.time() > MIDNIGHT + 2 * MINUTE)
             for task in self._around:
