@@ -23,9 +23,9 @@ ANSWER = 60.0
 LOOKS = (
     "{name}", "/price {name}", "/book {code}", "/top", "/index", "/balance", "/balance", "/orders", "/orders", "/status",
     "/alerts", "/policy", "/limits", "/help", "/start", "/why", "/watch", "/watch {name}", "/pnl", "/pnl week", "/fills",
-    "/settings", "/audit 5",
+    "/chart {code}", "/settings", "/audit 5",
 )  # fmt: skip
-"""What people look at, as far as the bot has such a command. No chart: a process draws it, in a time of its own."""
+"""What people look at, as far as the bot has such a command."""
 MISTAKES = (
     "/buy 삼성전자 -3",
     "/buy 없는종목 1",
