@@ -53,7 +53,10 @@ class Settings(HouseSettings):
         default=False,
         description="그 그룹에 체결만 알림 (잔고 없음, 버튼 없음) · post fills there, without balances or buttons",
     )
-    kisbot_lang: Literal["ko", "en"] = Field("ko", description="대화의 기본 언어 (각자 /settings 로 바꿈) · the chat's usual language; /settings chooses one's own")
+    kisbot_lang: Literal["ko", "en"] = Field(
+        "ko",
+        description="대화의 기본 언어 (각자 /settings 로 바꿈) · the chat's usual language; /settings chooses one's own",
+    )
     kisbot_market_hours: Literal["krx", "always"] = Field(
         "krx",
         description="`always`는 KISBOT_PRACTICE에서만 · `always` only together with KISBOT_PRACTICE",

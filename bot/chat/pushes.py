@@ -70,7 +70,7 @@ def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -
 
 
 def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -> Reply:
-    lines = [stock_line(order.side, head, order.name, order.code, frame), terms_line(order, frame)]
+    lines = [stock_line(order.side, head, order.name, order.code, frame), f"{terms_line(order, frame)} · #{order.id}"]
     keys = []
     for number, time, channel, token in data.get("claims", ()):
         lines.append(f"• <code>{safe(number, 12)}</code> {hms(str(time))} {safe(channel, 12)}")

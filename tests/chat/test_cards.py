@@ -221,3 +221,11 @@ def test_the_age_of_a_ticket_is_told_from_its_own_making():
 
     assert "⏳ 30초" in plain(order_card(soon, TOKENS, KO).text)
     assert replace(soon, was_quote=1) != soon
+
+
+@pytest.mark.parametrize("kind", ["manual", "ambiguous"])
+def test_two_questions_about_one_stock_are_told_apart_by_their_numbers(kind):
+    said = [state_push(kind, order(State.UNKNOWN, id=number), {"claims": []}, KO).text for number in (7, 8)]
+
+    assert [f"#{number}" in text for number, text in zip((7, 8), said, strict=True)] == [True, True]
+    assert said[0] != said[1]
