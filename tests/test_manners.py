@@ -198,7 +198,7 @@ async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(t
         assert "삼성전자 매수 3/50주" in post.said()[-1]
 
 
-def test_without_wishes_of_anybody_everything_rings(box):
+async def test_without_wishes_of_anybody_everything_rings(box):
     fill(box, 1)
     notifier = Notifier(box, None, None)
 
