@@ -49,15 +49,16 @@ def main() -> None:
     parser.add_argument("--rate", type=float, action="append", help="share of requests that meet a fault")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every count here")
-    parser.add_argument("--publish", action="store_true", help="renew docs/chaos.json and docs/chaos.svg")
+    parser.add_argument("--publish", action="store_true", help="renew these parts of docs/chaos.json, and the chart")
     args = parser.parse_args()
     began, where = time.monotonic(), machine()
-    said, wrong, written = [], [], {"seed": args.seed, "commit": commit(), "machine": where}
+    said, wrong, written = [], [], {}
+    run = {"seed": args.seed, "commit": commit(), "machine": where}
     for part in args.only or PARTS:
         text, broken, found = PLAYED[part](args)
         said.append(text)
         wrong += [f"{part}: {one}" for one in broken]
-        written[part] = found
+        written[part] = {"run": run, **found}
     verdict = "\n".join(f"BROKEN  {one}" for one in wrong) or "every promise was kept"
     foot = f"seed {args.seed}, {time.monotonic() - began:.0f} s, {footing(where)}"
     sys.stdout.write("\n\n".join([*said, f"{verdict}\n{foot}\n"]))
@@ -65,11 +66,19 @@ def main() -> None:
     if args.json:
         args.json.write_text(text, encoding="utf-8")
     if args.publish:
-        (PUBLISHED / "chaos.json").write_text(text, encoding="utf-8")
-        (PUBLISHED / "chaos.svg").write_text(
-            drawn(written["virtual"]["duplicates per 1000"], f"{written['commit']}, {foot}"), encoding="utf-8"
-        )
+        publish(written, f"{run['commit']}, {foot}")
     sys.exit(bool(wrong))
+
+
+def publish(written: dict[str, Any], foot: str) -> None:
+    """Renew what these parts say in the docs; those that were not run stay as they are."""
+    file = PUBLISHED / "chaos.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    short = {part: {name: one for name, one in found.items() if name != "samples"} for part, found in written.items()}
+    file.write_text(json.dumps(known | short, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if "virtual" in written:
+        chart = drawn(written["virtual"]["duplicates per 1000"], foot)
+        (PUBLISHED / "chaos.svg").write_text(chart, encoding="utf-8")
 
 
 Part = tuple[str, list[str], dict[str, Any]]
