@@ -15,7 +15,7 @@ from bot.orders.lists import Reading
 from bot.orders.ports import Notice
 from bot.parts import Parts
 from bot.settings import BadSettings, Settings
-from bot.sight import uptime
+from bot.sight import takes, uptime
 from kis.config import kst_now
 from kis.connections import Transport
 from kis.errors import KisError, Misconfigured
@@ -198,14 +198,14 @@ class App(Parts):
                 self.troubles.report("READING_LOST")
             self.ears.read(reading)
         if whole:
-            self._saw()
+            self._saw(readings)
             self._stale = False
         self._see_recovery_end()
         self.readings += 1
 
-    def _saw(self) -> None:
+    def _saw(self, readings: list[Reading]) -> None:
         try:
-            self.sight.saw()
+            self.sight.saw(takes((len(one.rows) for one in readings), *self._paging))
         except Exception:  # a disk that refuses must not end the poll
             log.exception("a clean reading could not be written down")
 

@@ -58,6 +58,7 @@ from bot.watchlist import WatchLists
 from bot.wires import kis_config, stocks_of, telegram_bot
 from kis.config import kst_now
 from kis.connections import Transport
+from kis.endpoints import EXECUTIONS
 from kis.executions import ExecutionsPoll
 
 BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0
@@ -102,6 +103,8 @@ class Parts(Kept):
             self.journal, self.brakes, clock=clock, day_over=self.hours.day_over, overseers=self.people.overseers
         )
         self.lists = Lists(self.client, self.watch)
+        broker = kis_config(settings)
+        self._paging = EXECUTIONS.page_size(broker.env) or 1, broker.interval
         self.poll = ExecutionsPoll(self.lists.read, self._interval)
         self.desk = Desk(
             self.client,

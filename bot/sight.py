@@ -37,6 +37,18 @@ def blind_for(mark: Mark, sent: Sequence[Sent], now: datetime, elapsed: timedelt
     return max(timedelta(), min(elapsed, now - opened))
 
 
+def takes(lists: Iterable[int], page: int, interval: float) -> timedelta:
+    """How much longer a reading takes than a single call, for the broker gives a list page by page at its own pace.
+
+    Args:
+        lists: rows of each list that is read.
+        page: rows of a page.
+        interval: seconds between two calls.
+    """
+    calls = sum(max(1, -(-rows // page)) for rows in lists)
+    return timedelta(seconds=interval * max(0, calls - 1))
+
+
 class Sight:
     """Keeps the time of the last clean reading, on disk too, and tells of gaps between two of them."""
 
@@ -75,8 +87,12 @@ class Sight:
         """A reading was tried in vain."""
         self._book.unread()
 
-    def saw(self) -> None:
-        """A clean reading was taken in just now: the gap before it, if it was one, is told."""
+    def saw(self, took: timedelta = timedelta()) -> None:
+        """A clean reading was taken in just now: the gap before it, if it was one, is told.
+
+        `took`: how long a list of this length takes in any case; a long one that is read again and again is no gap.
+        """
+        limit = BLIND_FOR + took
         now, tick = self._clock(), self._ticks()
         before = self._mark or self._book.last()
         elapsed = timedelta()
@@ -84,18 +100,18 @@ class Sight:
             elapsed = timedelta(seconds=tick - self._tick)
         elif before is not None:  # between two runs there is only the clock
             elapsed = now - before.at
-        if before is None or elapsed <= BLIND_FOR:
+        if before is None or elapsed <= limit:
             self._mark = self._book.mark(now)
         else:
             with self._book.together():
-                self._tell(self._notices(before, now, elapsed))
+                self._tell(self._notices(before, now, elapsed, limit))
                 self._mark = self._book.mark(now)
         self._tick = tick
 
-    def _notices(self, mark: Mark, now: datetime, elapsed: timedelta) -> list[Notice]:
+    def _notices(self, mark: Mark, now: datetime, elapsed: timedelta, limit: timedelta) -> list[Notice]:
         sent = self._book.sent_since(mark)
         blind = blind_for(mark, sent, now, elapsed)
-        if blind <= BLIND_FOR:
+        if blind <= limit:
             return []
         known = self._book.last()
         data = gap(now - blind, now, self._book.found_since(mark), orders=len(sent))

@@ -13,7 +13,7 @@ from bot.orders.lists import Reading
 from bot.orders.model import State
 from bot.orders.search import Attempt
 from bot.orders.watch import Watch
-from bot.sight import Sight, uptime
+from bot.sight import Sight, takes, uptime
 from bot.store.audit import AuditLog
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
@@ -65,10 +65,10 @@ class House:
         one = replace(order(), origin=number, chat_id=TRADER, state=state, day=now.date(), sent_at=now, attempt=1)
         return self.journal.add(replace(one, **numbered), [], [])
 
-    def reads(self, *rows, day=None):
+    def reads(self, *rows, day=None, took=0.0):
         day = day or self.clock().date()
         self.watch.note(Reading(day, rows, {}, self.watch.is_over(day)))
-        self.sight.saw()
+        self.sight.saw(timedelta(seconds=took))
 
     @property
     def told(self):
@@ -108,6 +108,23 @@ def test_just_over_twenty_seconds_with_an_open_order_is_told(watched, seconds, t
     watched.passes(seconds)
     watched.reads(report())
     assert len(watched.told) == times
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(23, 0), (44, 0), (44.001, 1)])
+def test_a_list_that_takes_long_to_read_is_no_gap_each_time_it_was_read(watched, seconds, times):
+    """On paper: 375 orders are 25 pages of 15, at a call a second."""
+    assert takes([375], 15, 1.0) == timedelta(seconds=24)
+    watched.passes(seconds)
+    watched.reads(took=24)
+
+    assert len(watched.told) == 2 * times
+
+
+def test_a_short_list_or_several_take_a_call_each():
+    assert takes([0], 15, 1.0) == timedelta()
+    assert takes([15], 15, 1.0) == timedelta()
+    assert takes([16, 0], 15, 1.0) == timedelta(seconds=2)
+    assert takes([250], 100, 0.2) == timedelta(seconds=0.4)
 
 
 def test_it_is_told_once_and_the_next_gap_again(watched):
