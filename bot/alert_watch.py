@@ -16,6 +16,7 @@ import structlog
 
 from bot.alerts.engine import Board, Change
 from bot.alerts.model import Again, Alert, Kind, Op, Tick
+from bot.hours import prices_move
 from bot.store.alerts import Seen
 from bot.tape import ROOM, OnGap, OnTrade, Watching
 from kis.errors import KisError
@@ -24,8 +25,6 @@ from kis.stream import Gap, Trade
 
 log = structlog.get_logger(__name__)
 
-CLOSING = timedelta(minutes=12)
-"""After continuous trading the closing auction still makes a price: ten minutes, and two for it to reach us."""
 BLIND = timedelta(minutes=2)
 """A price that was last looked at longer ago than this has moved unseen."""
 HOLDINGS_EVERY = timedelta(minutes=10)
@@ -267,7 +266,7 @@ class AlertWatch:
         """Whether there is a market; its phases begin and end on the minute, so it is asked once a minute."""
         minute = at.replace(second=0, microsecond=0)
         if self._minute is None or self._minute[0] != minute:
-            self._minute = minute, self._market.open(minute) or self._market.open(minute - CLOSING)
+            self._minute = minute, prices_move(self._market, minute)
         return self._minute[1]
 
     # --- asking -------------------------------------------------------------------------------------------------------

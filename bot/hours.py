@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Protocol
 
 from kis import krx
 
 CLOSING_AUCTION = timedelta(minutes=10)
 DAY_SETTLES = time(16, 40)
 """By now no KRX day order can fill, not even on the days that end an hour late."""
+AUCTION_PRICE = timedelta(minutes=12)
+"""After continuous trading the closing auction still makes a price: ten minutes, and two for it to reach us."""
+CATCH_UP = timedelta(minutes=1)
+"""A list may lag: where trading goes on up to midnight, so long after it the day's last fills are all in."""
 TO_REPORT = timedelta(minutes=10)
 """So long after a session the broker's books are taken to be settled enough to be told."""
 
@@ -25,8 +30,21 @@ def report_moments(day: date) -> tuple[datetime, ...]:
     return tuple(end + TO_REPORT for end in ends)
 
 
-CATCH_UP = timedelta(minutes=1)
-"""A list may lag: where trading goes on up to midnight, so long after it the day's last fills are all in."""
+class Opens(Protocol):
+    """A market; `Hours` is one."""
+
+    def open(self, now: datetime) -> bool:
+        """Whether orders go out now."""
+        ...
+
+
+def prices_move(market: Opens, now: datetime) -> bool:
+    """Whether prices may change: in continuous trading, and until the closing auction's price has reached us.
+
+    Phases begin and end on the minute, so it is the minute that counts.
+    """
+    minute = now.replace(second=0, microsecond=0)
+    return market.open(minute) or market.open(minute - AUCTION_PRICE)
 
 
 @dataclass(frozen=True)

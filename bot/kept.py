@@ -52,7 +52,8 @@ class Kept:
             self._lock.acquire()
         except Timeout:
             raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
-        self.client = KisClient(kis_config(settings), clock=clock, transport=network)
+        self._broker_settings = kis_config(settings)
+        self.client = KisClient(self._broker_settings, clock=clock, transport=network)
         self.db = open_database(settings.database)
         claim(self.db, mode=settings.mode, account=self.client.account_masked, now=clock())
         keys = DayKeys(settings.kisbot_data_dir)

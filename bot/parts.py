@@ -55,7 +55,7 @@ from bot.store.sight import Sightings
 from bot.store.watchlist import WatchBook
 from bot.watch_prices import WatchPrices
 from bot.watchlist import WatchLists
-from bot.wires import kis_config, stocks_of, telegram_bot
+from bot.wires import stocks_of, telegram_bot
 from kis.config import kst_now
 from kis.connections import Transport
 from kis.endpoints import EXECUTIONS
@@ -103,7 +103,7 @@ class Parts(Kept):
             self.journal, self.brakes, clock=clock, day_over=self.hours.day_over, overseers=self.people.overseers
         )
         self.lists = Lists(self.client, self.watch)
-        broker = kis_config(settings)
+        broker = self._broker_settings
         self._paging = EXECUTIONS.page_size(broker.env) or 1, broker.interval
         self.poll = ExecutionsPoll(self.lists.read, self._interval)
         self.desk = Desk(
@@ -136,7 +136,7 @@ class Parts(Kept):
         )
 
         self.ears = Ears(
-            kis_config(settings),
+            broker,
             wake=self.poll.wake,
             tell=self.journal.tell,
             overseers=self.people.overseers,

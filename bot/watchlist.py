@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from bot.alert_watch import CLOSING
 from bot.chat.watch_cards import MOST, Look, Mode, Row
+from bot.hours import prices_move
 from bot.store.watchlist import Screen, Watched
 from bot.tape import STAYS
 from bot.watch_prices import PATIENCE, TICK, WatchPrices
@@ -186,7 +186,7 @@ class WatchLists:
     def live(self, user_id: int) -> bool:
         """Let the message live; False while there is no market, or nothing on the list."""
         view = self._view(user_id)
-        may = self._open(self._clock()) and bool(self.of(user_id))
+        may = prices_move(self._market, self._clock()) and bool(self.of(user_id))
         if may:
             self._live_on(view)
         self._answer(view)
@@ -318,7 +318,7 @@ class WatchLists:
             return
         elif screen.message_id is not None and self._looks.refused(screen.user_id, screen.message_id):
             self._rest(view)  # there is no such message any more
-        elif not (view.live(now) and self._open(now) and self.of(screen.user_id)):
+        elif not (view.live(now) and prices_move(self._market, now) and self.of(screen.user_id)):
             self._rest(view, over=True)
             view.owed = now
 
@@ -347,24 +347,25 @@ class WatchLists:
     def _look(self, view: _View) -> Look:
         now, screen = self._clock(), view.screen
         live, stocks = view.live(now), self.of(screen.user_id)
-        mode = Mode.LIVE if live else Mode.CLOSED if not self._open(now) else Mode.OVER if view.over else Mode.STILL
         return Look(
             message_id=self._message(view),
             at=now,
-            mode=mode,
+            mode=self._mode(view, now),
             until=screen.live_until if live else None,
             editing=screen.editing,
             rows=tuple(self._row(one, now) for one in stocks),
             offers=() if stocks else view.offers,
         )
 
+    def _mode(self, view: _View, now: datetime) -> Mode:
+        if view.live(now):
+            return Mode.LIVE
+        if not prices_move(self._market, now):
+            return Mode.CLOSED
+        return Mode.OVER if view.over else Mode.STILL
+
     def _row(self, stock: Watched, now: datetime) -> Row:
         code, seen = stock.code, self._prices.seen(stock.code)
         if seen is None:
             return Row(code=code, name=stock.name, waits=self._prices.untried(code))
         return Row(code=code, name=stock.name, seen=seen, old=self._prices.old(code, now))
-
-    def _open(self, now: datetime) -> bool:
-        """Whether prices move: in continuous trading, and until the closing auction's price has reached us."""
-        minute = now.replace(second=0, microsecond=0)
-        return self._market.open(minute) or self._market.open(minute - CLOSING)

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from bot.alerts.engine import Change
 from bot.alerts.model import LIVE, Alert, State
+from bot.store.letters import iso
 from bot.store.outbox import Outbox
 
 KEEP = timedelta(days=30)
@@ -134,7 +135,7 @@ class AlertBook:
 
     def tidy(self) -> None:
         """Forget what has long been over; numbers are never given twice."""
-        self._db.execute("DELETE FROM alerts WHERE ended_at < ?", [_iso(self._clock() - KEEP)])
+        self._db.execute("DELETE FROM alerts WHERE ended_at < ?", [iso(self._clock() - KEEP)])
 
     # --- what was last seen -------------------------------------------------------------------------------------------
 
@@ -144,7 +145,7 @@ class AlertBook:
             for code, (price, volume, at) in seen.items():
                 self._db.execute(
                     "INSERT OR REPLACE INTO alert_looks (code, price, volume, at) VALUES (?, ?, ?, ?)",
-                    [code, price, volume, _iso(at)],
+                    [code, price, volume, iso(at)],
                 )
 
     def seen(self) -> dict[str, Seen]:
@@ -157,13 +158,9 @@ class AlertBook:
         return [_alert(row) for row in rows]
 
     def _now(self) -> str:
-        return _iso(self._clock())
+        return iso(self._clock())
 
 
 def _alert(row: dict[str, Any]) -> Alert:
     row.pop("ended_at")
     return _ALERT.validate_python(row)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")

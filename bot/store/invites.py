@@ -26,6 +26,7 @@ from bot.orders.membership import (
 from bot.orders.people import Role
 from bot.orders.ports import digest, new_token
 from bot.store.audit import AuditLog
+from bot.store.letters import iso
 from bot.store.people import People
 
 LASTS = timedelta(hours=24)
@@ -66,15 +67,15 @@ class Invites:
             self._people.allow(by, None, role)
             (open_ones,) = self._db.execute(
                 "SELECT count(*) FROM invites WHERE made_by IS ? AND used_at IS NULL AND expires_at > ?",
-                [by, _iso(now)],
+                [by, iso(now)],
             ).fetchone()
             if open_ones >= OPEN_AT_MOST:
                 raise TooMany(str(by))
             self._db.execute(
                 "INSERT INTO invites (digest, role, name, made_by, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-                [digest(made.token), role.value, name, by, _iso(now), _iso(made.expires_at)],
+                [digest(made.token), role.value, name, by, iso(now), iso(made.expires_at)],
             )
-            self._audit.add("people.invite", user_id=by, role=role.value, name_given=name, until=_iso(made.expires_at))
+            self._audit.add("people.invite", user_id=by, role=role.value, name_given=name, until=iso(made.expires_at))
         return made
 
     def join(self, token: str, user_id: int, name: str) -> Joined | None:
@@ -110,16 +111,16 @@ class Invites:
                 return None  # suspended: the admins know, and will say when that is over
             (theirs,) = self._db.execute(
                 "SELECT count(*) FROM join_requests WHERE user_id = ? AND at > ?",
-                [user_id, _iso(now - ONE_STRANGER_EVERY)],
+                [user_id, iso(now - ONE_STRANGER_EVERY)],
             ).fetchone()
             (all_of_them,) = self._db.execute(
-                "SELECT count(*) FROM join_requests WHERE at > ?", [_iso(now - timedelta(hours=1))]
+                "SELECT count(*) FROM join_requests WHERE at > ?", [iso(now - timedelta(hours=1))]
             ).fetchone()
             if theirs or all_of_them >= REQUESTS_AN_HOUR:
                 return None
             made = self._db.execute(
                 "INSERT INTO join_requests (user_id, name, at, state) VALUES (?, ?, ?, 'open')",
-                [user_id, name, _iso(now)],
+                [user_id, name, iso(now)],
             )
             self._audit.add("people.request", user_id=user_id, name=name)
             return Request(int(made.lastrowid or 0), user_id, name, known.status if known else None)
@@ -143,7 +144,7 @@ class Invites:
                     known.version if known else 0,
                     request.id if request else None,
                     by,
-                    _iso(until),
+                    iso(until),
                 ],
             )
         return token
@@ -233,13 +234,9 @@ class Invites:
 
     def _tidy(self) -> None:
         """Forget what has long been over."""
-        before = _iso(self._clock() - KEEP)
+        before = iso(self._clock() - KEEP)
         for table, column in (("invites", "expires_at"), ("people_buttons", "expires_at"), ("join_requests", "at")):
             self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", [before])  # noqa: S608  # our own names
 
     def _now(self) -> str:
-        return _iso(self._clock())
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
+        return iso(self._clock())

@@ -12,6 +12,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from bot.store.kinds import KINDS
+from bot.store.letters import as_json, iso
 from bot.store.outbox import Outbox
 
 
@@ -42,7 +43,7 @@ class Looks:
                 "message_id = NULL, made_at = ?, done_at = NULL, "
                 "urgency = CASE state WHEN 'pending' THEN min(urgency, ?) ELSE ? END "
                 "WHERE key = ? AND state != 'sending'",
-                [json.dumps(look, ensure_ascii=False), self._now(), urgency, urgency, _key(chat_id)],
+                [as_json(look), iso(self._clock()), urgency, urgency, _key(chat_id)],
             )
         return put.rowcount > 0
 
@@ -52,7 +53,7 @@ class Looks:
             "UPDATE outbox SET data = '{}', done_at = ?, "
             "state = CASE state WHEN 'pending' THEN 'failed' ELSE state END "
             "WHERE key = ? AND state IN ('pending', 'sending')",
-            [self._now(), _key(chat_id)],
+            [iso(self._clock()), _key(chat_id)],
         )
 
     def refused(self, chat_id: int, message_id: int) -> bool:
@@ -72,9 +73,6 @@ class Looks:
         """The message that a letter has become, by the letter's key; None until it was delivered."""
         row = self._db.execute("SELECT message_id FROM outbox WHERE key = ?", [letter]).fetchone()
         return row[0] if row else None
-
-    def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
 
 
 def _key(chat_id: int) -> str:

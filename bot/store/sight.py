@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,6 +10,7 @@ from datetime import date, datetime
 from sqlite_utils import Database
 
 from bot.orders.model import IN_DOUBT, WORKING, State
+from bot.store.letters import marks
 
 _OPEN = [state.value for state in sorted(WORKING | IN_DOUBT)]
 _SENT = [state.value for state in sorted(IN_DOUBT | {State.ABSENT})]
@@ -90,7 +91,7 @@ class Sightings:
         """Orders that were open at a mark, or may have reached the broker after it."""
         rows = self._db.execute(
             "SELECT id, chat_id, sent_at FROM orders WHERE sent_at IS NOT NULL "  # noqa: S608  # only marks
-            f"AND (id IN ({_marks(mark.open)}) OR day >= ? AND (order_no != '' OR state IN ({_marks(_SENT)})))",
+            f"AND (id IN ({marks(mark.open)}) OR day >= ? AND (order_no != '' OR state IN ({marks(_SENT)})))",
             [*sorted(mark.open), mark.at.date().isoformat(), *_SENT],
         )
         sent = [Sent(order_id, chat_id, datetime.fromisoformat(at)) for order_id, chat_id, at in rows.fetchall()]
@@ -120,7 +121,7 @@ class Sightings:
 
     def _open(self, day: date) -> frozenset[int]:
         rows = self._db.execute(
-            f"SELECT id FROM orders WHERE state IN ({_marks(_OPEN)}) AND day = ?",  # noqa: S608  # only marks
+            f"SELECT id FROM orders WHERE state IN ({marks(_OPEN)}) AND day = ?",  # noqa: S608  # only marks
             [*_OPEN, day.isoformat()],
         )
         return frozenset(order_id for (order_id,) in rows.fetchall())
@@ -134,7 +135,3 @@ class Sightings:
             self._db.execute(sql, values)
         finally:
             self._db.execute("PRAGMA synchronous=FULL")
-
-
-def _marks(values: Iterable[object]) -> str:
-    return ",".join("?" for _ in values)

@@ -23,26 +23,24 @@ from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
 from kis.errors import KisError
-from kis.frames import subscription
 from kis.krx import KST, step
 from kis.models import OrderKind, Side
 from kis.sim import Simulator
-from kis.sim.frames import NOTICES
 from kis.sim.orders import API_CHANNEL, HTS_CHANNEL, Kind, TurnedAway
 from kis.sim.orders import Order as Booked
 from tests.chaos.fills_account import Account
 from tests.chaos.fills_life import FillsLife, Killed
+from tests.chaos.fills_storm import MIDNIGHT, Storms
 from tests.chaos.fills_wire import CALM as CALM_LIST
-from tests.chaos.fills_wire import FillsWire, Mood
+from tests.chaos.fills_wire import FillsWire
 from tests.chaos.life import OWNER_CHAT, Died, belonging, database, outside
 from tests.chaos.listening import heard
 from tests.chaos.world import KINDS_OF_MARKET, PLENTY, RICH, tradable
 from tests.support.memory_socket import CALM as CALM_FRAMES
-from tests.support.memory_socket import FIELDS, MemorySockets, Weather
+from tests.support.memory_socket import FIELDS, MemorySockets
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 BEGINS = datetime(2026, 11, 23, 23, 44, tzinfo=KST)
-MIDNIGHT = datetime(2026, 11, 24, tzinfo=KST)
 MINUTE = timedelta(minutes=1)
 OWNER = Who(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
 PEOPLE = 4
@@ -56,10 +54,6 @@ TRADES_EVERY = 1.1
 """Seconds between bursts of trades of others that reach orders of this account."""
 SMALL = 0.97
 """The share of trades that take a share or a few, not all that is left of an order."""
-WEATHER_EVERY = 5.0
-ROUGH = Mood(failing=0.08, slow=0.06, stale=0.10, page=0.05, order=0.15)
-STORMY = Weather(lost=0.10, repeated=0.08, late=0.08, batched=0.10, spoilt=0.01)
-NEAR_MIDNIGHT = 160
 SETTLES = 1_200
 """Seconds within which everything is told once the faults are over."""
 
@@ -75,7 +69,7 @@ class BotClock:
         return self._clock() + self.ahead
 
 
-class FillsWorld:
+class FillsWorld(Storms):
     """One seed's night."""
 
     def __init__(self, seed: str, clock: VirtualClock, home: Path, fills: int) -> None:
@@ -310,109 +304,6 @@ class FillsWorld:
                         await asyncio.sleep(rng.uniform(0.05, 1.5))
 
     # --- weather ----------------------------------------------------------------------------------------------------
-
-    async def _storm(self) -> None:
-        rng = random.Random(f"{self.seed}:weather")
-        befalls = {
-            self._list_away: 5, self._list_frozen: 5, self._killed: 4, self._killed_while_taking_in: 4, self._stopped: 2,
-            self._asleep: 3, self._socket_cut: 4, self._socket_stalled: 4, self._second_login: 4, self._sockets_down: 4,
-            self._clock_set: 3, self._calm: 4,
-        }  # fmt: skip
-        if not self.deaths:
-            for death in (self._killed, self._killed_while_taking_in, self._stopped):
-                del befalls[death]
-        lasting = {self._socket_stalled, self._second_login, self._sockets_down}
-        while True:
-            rough = rng.random() < 0.7
-            self.wire.mood, self.sockets.weather = (ROUGH, STORMY) if rough else (CALM_LIST, CALM_FRAMES)
-            await asyncio.sleep(rng.expovariate(1 / WEATHER_EVERY))
-            (what,) = rng.choices(list(befalls), list(befalls.values()))
-            if what in lasting:
-                self._around.append(asyncio.create_task(what(rng)))
-            else:
-                await what(rng)
-
-    async def _calm(self, rng: random.Random) -> None:
-        self.wire.mood, self.sockets.weather = CALM_LIST, CALM_FRAMES
-        await asyncio.sleep(rng.uniform(5, 30))
-
-    async def _list_away(self, rng: random.Random) -> None:
-        self.fired["broker away"] += 1
-        self.wire.away = True
-        await asyncio.sleep(rng.choice((rng.uniform(2, 16), rng.uniform(16, 24), rng.uniform(24, 70))))
-        self.wire.away = False
-
-    async def _list_frozen(self, rng: random.Random) -> None:
-        self.fired["list lags"] += 1
-        self.wire.frozen = asyncio.get_running_loop().time()
-        await asyncio.sleep(rng.uniform(2, 22))
-        self.wire.frozen = None
-
-    async def _killed(self, rng: random.Random) -> None:
-        self.fired["killed"] += 1
-        await asyncio.shield(self._dies(rng.choice((rng.uniform(0.5, 5), rng.uniform(14, 22), rng.uniform(22, 60)))))
-
-    async def _killed_while_taking_in(self, rng: random.Random) -> None:
-        """At some statement of the next reading that is taken in."""
-        if self._up.is_set():
-            self.fired["killed while taking in"] += 1
-            self.life.doom = rng.choice((rng.randrange(12), rng.randrange(80)))
-            await asyncio.sleep(4)
-
-    async def _stopped(self, rng: random.Random) -> None:
-        self.fired["stopped and started"] += 1
-        await asyncio.shield(self._dies(rng.choice((2.0, rng.uniform(15, 40))), orderly=True))
-
-    async def _asleep(self, rng: random.Random) -> None:
-        self.fired["machine asleep"] += 1
-        self._skip(rng.uniform(10, 60))
-
-    async def _clock_set(self, rng: random.Random) -> None:
-        """The clock is minutes off for a while; never over midnight, when the days of bot and broker would differ."""
-        if abs((self.time() - MIDNIGHT).total_seconds()) > NEAR_MIDNIGHT:
-            self.fired["clock set"] += 1
-            self.clock.ahead = timedelta(seconds=rng.uniform(-120, 120))
-            await asyncio.sleep(rng.uniform(3, 20))
-            self.clock.ahead = timedelta()
-
-    async def _socket_cut(self, rng: random.Random) -> None:
-        del rng
-        if self.sockets.open:
-            self.fired["socket cut"] += 1
-            self.sockets.open[-1].cut()
-
-    async def _socket_stalled(self, rng: random.Random) -> None:
-        if self.sockets.open:
-            self.fired["socket stalled"] += 1
-            self.sockets.open[-1].stalled = True
-            await asyncio.sleep(rng.uniform(20, 100))
-
-    async def _sockets_down(self, rng: random.Random) -> None:
-        self.fired["socket refused"] += 1
-        self.sockets.down = True
-        if self.sockets.open:
-            self.sockets.open[-1].cut()
-        await asyncio.sleep(rng.uniform(5, 40))
-        self.sockets.down = False
-
-    async def _second_login(self, rng: random.Random) -> None:
-        """Another program takes the app key's only session."""
-        self.fired["second login"] += 1
-        customer = self.simulator.credentials
-        answer = self.simulator.oauth.approval({"appkey": customer.app_key, "secretkey": customer.app_secret})
-        for one in list(self.sockets.open):
-            one.cut()
-        with contextlib.suppress(OSError):
-            await self._hold_session(str(answer.body["approval_key"]), rng.uniform(10, 90))
-
-    async def _hold_session(self, approval_key: str, seconds: float) -> None:
-        async with self.sockets.connect() as guest:
-            guest.strange = True
-            tr_id = NOTICES[self.config.env is Env.PAPER]
-            await guest.send(subscription(approval_key, tr_id, self.config.hts_id, register=True))
-            await asyncio.sleep(seconds)
-
-    # --- the end ----------------------------------------------------------------------------------------------------
 
     def all_fired(self) -> Counter[str]:
         """How often everything struck."""

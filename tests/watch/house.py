@@ -5,6 +5,7 @@ import contextlib
 import random
 import tempfile
 from collections import defaultdict
+from decimal import Decimal
 from pathlib import Path
 
 from bot.chat.cards import Frame
@@ -25,6 +26,7 @@ from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
 from kis.sim import Simulator
+from kis.stream import Trade
 from kis.symbols import Stock, Symbols
 from tests.support.memory_wire import MemoryWire
 from tests.support.outbox import OWNER, TRADER, empty_database
@@ -204,3 +206,9 @@ def in_house(play, start=MONDAY_MORNING, **options):
                 return await play(house)
 
     return run_virtual(go, start)
+
+
+def trade(house, code, price, volume=1_000):
+    return Trade.model_construct(
+        code=code, price=price, change=100, change_rate=Decimal("0.14"), volume=volume, halted=False, at=house.clock()
+    )
