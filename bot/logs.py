@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from kis.krx import KST
+from kis.config import kst_now
 
 HIDDEN = "«hidden»"
 _SHAPES = re.compile(
@@ -51,16 +51,12 @@ class Redactor:
         return self.text(str(value))
 
 
-def _now() -> datetime:
-    return datetime.now(KST)
-
-
 def set_up_logs(
     secrets: Iterable[str] = (),
     *,
     json: bool = False,
     level: int = logging.INFO,
-    clock: Callable[[], datetime] = _now,
+    clock: Callable[[], datetime] = kst_now,
 ) -> None:
     """Send everything, libraries included, through one chain that ends on standard error."""
 

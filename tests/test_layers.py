@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot/stepup_cli.py": {"bot", "kis", "typer", "segno"},
     "bot/users_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
     "bot/why_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
-    "bot/logs.py": {"kis.krx"},
+    "bot/logs.py": {"kis.config"},
     "bot/app.py": {"bot", "kis", "telegram"},
     "bot/kept.py": {"bot", "kis", "filelock"},
     "bot/wires.py": {"bot.settings", "kis", "telegram"},
