@@ -1,9 +1,13 @@
-"""What may befall an order, each a frozen fact; `model.apply` says what it makes of the order."""
+"""What may happen to an order, each a frozen fact; `model.apply` says what it makes of the order.
+
+`action` is the word under which the audit log keeps the event. It is stored, so it never changes with a class's name.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import ClassVar
 
 from kis.models import OrderReport
 
@@ -22,10 +26,14 @@ class CancelState(StrEnum):
 class Confirmed:
     """The person pressed the button: nothing is sent yet."""
 
+    action: ClassVar[str] = "order.confirmed"
+
 
 @dataclass(frozen=True)
 class Warned:
     """The first of two taps: the person was shown what is unusual about the order and is asked once more."""
+
+    action: ClassVar[str] = "order.warned"
 
     expires_at: datetime
 
@@ -33,6 +41,8 @@ class Warned:
 @dataclass(frozen=True)
 class Awaits:
     """The person pressed the button, and so many others must agree before anything is sent."""
+
+    action: ClassVar[str] = "order.awaits"
 
     needed: int
     expires_at: datetime
@@ -46,12 +56,16 @@ class Awaits:
 class Deputised:
     """The request has stood for so long that other traders are asked as well."""
 
+    action: ClassVar[str] = "order.deputised"
+
     asked: str
 
 
 @dataclass(frozen=True)
 class Voted:
     """Somebody agreed or refused; one refusal is enough."""
+
+    action: ClassVar[str] = "order.voted"
 
     user_id: int
     name: str
@@ -62,12 +76,16 @@ class Voted:
 class Voided:
     """Somebody it hangs on has left or lost their role: it is over, and nothing was sent."""
 
+    action: ClassVar[str] = "order.voided"
+
     code: str
 
 
 @dataclass(frozen=True)
 class Requoted:
     """The price moved while the ticket stood there: the same order is asked again with the new figures."""
+
+    action: ClassVar[str] = "order.requoted"
 
     quote: int
     quote_at: datetime
@@ -86,15 +104,21 @@ class Requoted:
 class TimedOut:
     """The ticket's life ended before a decision reached the wire."""
 
+    action: ClassVar[str] = "order.timed_out"
+
 
 @dataclass(frozen=True)
 class Discarded:
     """The person pressed 취소 on the ticket."""
 
+    action: ClassVar[str] = "order.discarded"
+
 
 @dataclass(frozen=True)
 class Blocked:
     """Our own checks refused it after the tap; nothing was sent."""
+
+    action: ClassVar[str] = "order.blocked"
 
     code: str
     message: str = ""
@@ -104,6 +128,8 @@ class Blocked:
 class Submitting:
     """The attempt is about to be durable, and after that a byte may leave."""
 
+    action: ClassVar[str] = "order.submitting"
+
     attempt: int
     at: datetime
 
@@ -111,6 +137,8 @@ class Submitting:
 @dataclass(frozen=True)
 class Accepted:
     """KIS answered with an order number: 접수, not yet 체결."""
+
+    action: ClassVar[str] = "order.accepted"
 
     order_no: str
     branch: str
@@ -121,6 +149,8 @@ class Accepted:
 class Refused:
     """KIS answered no: nothing happened."""
 
+    action: ClassVar[str] = "order.refused"
+
     code: str
     message: str
 
@@ -129,12 +159,16 @@ class Refused:
 class NeverLeft:
     """No byte of the request left this machine: nothing happened."""
 
+    action: ClassVar[str] = "order.never_left"
+
     code: str
 
 
 @dataclass(frozen=True)
 class Deferred:
     """It is proven that nothing was carried out, and there is time for another try after a look at the list."""
+
+    action: ClassVar[str] = "order.deferred"
 
     code: str
 
@@ -143,12 +177,16 @@ class Deferred:
 class Lost:
     """The request may have arrived and the answer did not: read before anything else."""
 
+    action: ClassVar[str] = "order.lost"
+
     code: str
 
 
 @dataclass(frozen=True)
 class Doubted:
     """KIS said no in a code that is not known to mean no: believed only once the list agrees."""
+
+    action: ClassVar[str] = "order.doubted"
 
     code: str
     message: str
@@ -158,6 +196,8 @@ class Doubted:
 class Found:
     """Exactly one new row of the broker's list is this order."""
 
+    action: ClassVar[str] = "order.found"
+
     report: OrderReport
 
 
@@ -165,10 +205,14 @@ class Found:
 class NotFound:
     """Looked for long enough, in enough clean lists, and it is not there."""
 
+    action: ClassVar[str] = "order.not_found"
+
 
 @dataclass(frozen=True)
 class Claimed:
     """A person looked and says: this row of the broker's list is the order."""
+
+    action: ClassVar[str] = "order.claimed"
 
     order_no: str
     branch: str
@@ -178,6 +222,8 @@ class Claimed:
 @dataclass(frozen=True)
 class Disowned:
     """A person looked and says: none of the rows is the order."""
+
+    action: ClassVar[str] = "order.disowned"
 
 
 class ReadBack(StrEnum):
@@ -192,6 +238,8 @@ class ReadBack(StrEnum):
 class Checked:
     """The broker's row was held against the ticket. A revision's quantity is what was left when it was carried out."""
 
+    action: ClassVar[str] = "order.checked"
+
     to: ReadBack
     quantity: int
     differs: str = ""
@@ -201,12 +249,16 @@ class Checked:
 class Moved:
     """A revision was carried out: what was left of the order goes on under another number."""
 
+    action: ClassVar[str] = "order.moved"
+
     to: str
 
 
 @dataclass(frozen=True)
 class Reported:
     """The broker's list has news of this order: quantities are cumulative."""
+
+    action: ClassVar[str] = "order.reported"
 
     filled: int
     filled_amount: int
@@ -219,10 +271,14 @@ class Reported:
 class DayEnded:
     """Its trading day is over and a clean list still shows a remainder, which can no longer fill."""
 
+    action: ClassVar[str] = "order.day_ended"
+
 
 @dataclass(frozen=True)
 class CancelStep:
     """News of the request to cancel; the order itself changes only by what the list reports."""
+
+    action: ClassVar[str] = "order.cancel_step"
 
     to: CancelState
     code: str = ""

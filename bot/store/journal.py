@@ -166,7 +166,7 @@ class SqliteJournal:
             raise Stale(f"order {order.id}")
         self._put(order.id, [*notices, *for_groups(notices, self._groups)], CARDS.get(order.state))
         self._audit.add(
-            f"order.{_snake(type(event).__name__)}",
+            event.action,
             user_id=who.user_id if who else None,
             name=who.name if who else None,
             order_id=order.id,
@@ -379,7 +379,3 @@ class SqliteJournal:
 def _plain(event: Event) -> dict[str, Any]:
     found: dict[str, Any] = _EVENT.dump_python(asdict(event), mode="json")
     return found
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -28,8 +28,8 @@ def mark(*, journal: Any, outbox: Any, inbox: Any, desk: Any, notifier: Any, pol
     """Set the points that the product has not got by itself."""
     _after(inbox, "keep", "inbox_stored", lambda fresh, *_, **__: bool(fresh))
     _after(journal, "add", "draft_made")
-    _after(journal, "save", "button_used", lambda _, __, event, **how: type(event).__name__ == "Confirmed")
-    _after(journal, "save", "fill_noted", lambda _, __, event, **how: type(event).__name__ == "Reported")
+    _after(journal, "save", "button_used", lambda _, __, event, **how: event.action == "order.confirmed")
+    _after(journal, "save", "fill_noted", lambda _, __, event, **how: event.action == "order.reported")
     _after(outbox, "sending", "outbox_sending")
     _before(desk._sender, "submit", "approved")
     _after_waiting(desk.looks, "for_send", "baseline")

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from bot.orders.events import CancelState, ReadBack
+from bot.orders.events import CancelState, Event, ReadBack
 from bot.orders.model import Act, Link, State, Who
 from bot.orders.people import Role
 from bot.orders.search import Attempt, Search, Witness
@@ -26,6 +26,17 @@ WORDS = {
     Side: "buy sell",
     OrderKind: "limit market other",
 }
+
+
+ACTIONS = (
+    "confirmed warned awaits deputised voted voided requoted timed_out discarded blocked submitting accepted refused "
+    "never_left deferred lost doubted found not_found claimed disowned checked moved reported day_ended cancel_step"
+)
+"""What the audit log calls each event of an order."""
+
+
+def test_the_actions_of_events_are_stored_words():
+    assert [kind.action for kind in Event.__args__] == [f"order.{word}" for word in ACTIONS.split()]
 
 
 @pytest.mark.parametrize("kind", WORDS, ids=lambda kind: kind.__name__)
