@@ -1,0 +1,81 @@
+"""All that the golden transcript must know of the inside of the bot: when something is renamed, only this changes.
+
+Everything else is said and heard through Telegram, done by the simulated broker, or read from the database file.
+"""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from bot.app import App
+from bot.chat import text as words
+from bot.chat.commands import BY_WORD
+from bot.demo.run import TOKEN
+from bot.demo.telegram import LocalTelegram, Person
+from bot.orders.people import Role
+from bot.settings import GivenSettings
+
+__all__ = ["COMMANDS", "REASONS", "ROLES", "TOASTS", "TOKEN", "LocalTelegram", "Person", "built", "running", "sentence", "toast"]
+
+ROLES = {role.value: role for role in Role}
+COMMANDS = frozenset(BY_WORD)
+REASONS: Mapping[str, tuple[str, str]] = words._REASONS
+TOASTS = (
+    "sending", "pending", "voted", "again", "discarded", "settled", "cancelling", "step_up", "not_yours", "busy",
+    "late", "used", "gone",
+)  # fmt: skip
+_SIDE = 8
+
+
+def built(
+    values: dict[str, Any],
+    people: list[tuple[int, str, str]],
+    clock: Callable[[], datetime],
+    ticks: Callable[[], float],
+    network: httpx.AsyncBaseTransport,
+    drew: Callable[[str], None],
+) -> App:
+    """The bot on these wires, with these people (id, name, role); charts are told as a digest of their facts."""
+    app = App(GivenSettings(**values), clock=clock, ticks=ticks, network=network)
+    app.db.execute("PRAGMA synchronous=OFF")
+    for user_id, name, role in people:
+        app.people.put(user_id, name, ROLES[role])
+
+    async def drawn(asked: bytes) -> bytes | None:
+        drew(hashlib.sha256(asked).hexdigest()[:12])
+        return _png()
+
+    app.charts._drawn = drawn  # type: ignore[method-assign]
+    return app
+
+
+def running(app: App) -> AbstractAsyncContextManager[App]:
+    """The bot at work."""
+    return app.running()
+
+
+def sentence(code: str, values: Mapping[str, Any], lang: Any) -> str:
+    """The sentence of a reason."""
+    return words.reason(code, values, lang)
+
+
+def toast(verdict: str, lang: Any) -> str:
+    """The short answer to a tap."""
+    return words.toast(verdict, lang)
+
+
+def _png() -> bytes:
+    """A small white picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", _SIDE, _SIDE, 8, 0, 0, 0, 0)
+    rows = (b"\0" + b"\xff" * _SIDE) * _SIDE
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
