@@ -4,7 +4,6 @@
 """
 
 from kis.blocking import KisApi, OrderType
-from kis.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
 from kis.client import KisClient
 from kis.config import KisConfig, kst_now
 from kis.endpoints import Env, Generation
@@ -24,7 +23,6 @@ from kis.errors import (
     Unsupported,
 )
 from kis.executions import ExecutionsPoll
-from kis.listings import MarketDay, Mover, StockInfo
 from kis.models import (
     Balance,
     Bar,
@@ -44,11 +42,13 @@ from kis.models import (
     Side,
     StockStatus,
 )
+from kis.models.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
+from kis.models.listings import MarketDay, Mover, StockInfo
+from kis.models.profits import DayProfit, PeriodProfit, Sellable
 from kis.outcome import Outcome
-from kis.profits import DayProfit, PeriodProfit, Sellable
+from kis.receipts import Receipt, Written
 from kis.records import to_records
 from kis.symbols import Stock, Symbols
-from kis.writes import Receipt, Written
 
 __all__ = [
     "Advice",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from datetime import date, datetime, time
     from types import TracebackType
 
-    from kis.charts import IndexBars, MinuteBars
-    from kis.listings import MarketDay, Mover, StockInfo
     from kis.models import (
         Balance,
         BuyingPower,
@@ -44,7 +42,9 @@ if TYPE_CHECKING:
         Quote,
         RankedStock,
     )
-    from kis.profits import PeriodProfit, Sellable
+    from kis.models.charts import IndexBars, MinuteBars
+    from kis.models.listings import MarketDay, Mover, StockInfo
+    from kis.models.profits import PeriodProfit, Sellable
 
 __all__ = ["KisApi", "OrderType"]
 

@@ -8,19 +8,19 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kis import endpoints as api
-from kis.caller import all_of
-from kis.codes import NO_ROWS, code_of
+from kis._base_client import all_of
 from kis.config import KisConfig, kst_now
+from kis.error_codes import NO_ROWS, code_of
 from kis.models import Balance, BuyingPower, OpenOrder, OrderKind, OrderReport, PlacedOrder, Side
-from kis.profits import PeriodProfit, Sellable
+from kis.models.profits import PeriodProfit, Sellable
 from kis.quotations import Quotations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kis.endpoints import Endpoint
-    from kis.requests import Params
-    from kis.writes import Receipt, Written
+    from kis.payloads import Params
+    from kis.receipts import Receipt, Written
 
 __all__ = ["KisClient", "KisConfig", "kst_now"]
 

@@ -98,7 +98,7 @@ class Heartbeat(NamedTuple):
     text: str
 
 
-class Reply(NamedTuple):
+class ControlReply(NamedTuple):
     """KIS's answer to a registration, or its word about the connection.
 
     Attributes:
@@ -135,7 +135,7 @@ def subscription(approval_key: str, tr_id: str, tr_key: str, *, register: bool) 
     return json.dumps({"header": header, "body": {"input": {"tr_id": tr_id, "tr_key": tr_key}}})
 
 
-def read_frame(frame: str | bytes) -> Heartbeat | Reply | Data:
+def read_frame(frame: str | bytes) -> Heartbeat | ControlReply | Data:
     """What a frame is.
 
     Raises:
@@ -156,7 +156,7 @@ def _data(text: str) -> Data:
     return Data(tr_id, number, payload, flag == "1")
 
 
-def _system(text: str) -> Heartbeat | Reply:
+def _system(text: str) -> Heartbeat | ControlReply:
     read = json.loads(text)
     header = read["header"]
     if header["tr_id"] == _HEARTBEAT:
@@ -164,7 +164,9 @@ def _system(text: str) -> Heartbeat | Reply:
     body = read["body"]
     output = body.get("output") or {}
     told = (header["tr_id"], header.get("tr_key"), body.get("msg_cd"), body.get("msg1"))
-    return Reply(*("" if one is None else str(one).strip() for one in (*told, output.get("key"), output.get("iv"))))
+    return ControlReply(
+        *("" if one is None else str(one).strip() for one in (*told, output.get("key"), output.get("iv")))
+    )
 
 
 # --- records ----------------------------------------------------------------------------------------------

@@ -42,14 +42,14 @@ class Band(NamedTuple):
     upper: int
 
 
-class Hours(NamedTuple):
+class SessionHours(NamedTuple):
     """When the regular session of a day begins and ends, KST."""
 
     open: time
     close: time
 
 
-class Session(StrEnum):
+class MarketSession(StrEnum):
     """The part of the exchange's day; which order types are taken depends on it."""
 
     CLOSED = "closed"
@@ -165,7 +165,7 @@ class _Calendar:
         self.last = date.fromisoformat(table["last"])
         self.closed = frozenset(map(date.fromisoformat, table["closed"]))
         self.hours = {
-            date.fromisoformat(day): Hours(time.fromisoformat(row["open"]), time.fromisoformat(row["close"]))
+            date.fromisoformat(day): SessionHours(time.fromisoformat(row["open"]), time.fromisoformat(row["close"]))
             for day, row in table["hours"].items()
         }
         self.warned = False
@@ -178,7 +178,7 @@ class _Calendar:
 
 
 _calendar = _Calendar()
-_USUAL_HOURS = Hours(time(9, 0), time(15, 30))
+_USUAL_HOURS = SessionHours(time(9, 0), time(15, 30))
 
 
 def is_trading_day(day: date) -> bool:
@@ -207,7 +207,7 @@ def settlement_day(day: date) -> date:
     return next_trading_day(next_trading_day(day))
 
 
-def hours(day: date) -> Hours:
+def hours(day: date) -> SessionHours:
     """The regular session of a day: 09:00-15:30, later on the year's first trading day and on exam day."""
     return _calendar.hours.get(day, _USUAL_HOURS)
 
@@ -224,7 +224,7 @@ _AFTER_MARKET_FIRST = date(2026, 9, 14)
 _AFTER_MARKET_END = time(20, 0)
 
 
-def session_at(moment: datetime) -> Session:
+def session_at(moment: datetime) -> MarketSession:
     """The session the exchange is in.
 
     Args:
@@ -236,14 +236,14 @@ def session_at(moment: datetime) -> Session:
     local = _local(moment)
     day = local.date()
     if not is_trading_day(day):
-        return Session.CLOSED
+        return MarketSession.CLOSED
     opens, closes = (datetime.combine(day, at, KST) for at in hours(day))
     ends = (
-        (opens - _AUCTION_LEAD, Session.CLOSED),
-        (opens, Session.OPENING_AUCTION),
-        (closes - _CLOSING_AUCTION, Session.REGULAR),
-        (closes, Session.CLOSING_AUCTION),
-        (closes + _AFTER_CLOSE, Session.AFTER_CLOSE),
+        (opens - _AUCTION_LEAD, MarketSession.CLOSED),
+        (opens, MarketSession.OPENING_AUCTION),
+        (closes - _CLOSING_AUCTION, MarketSession.REGULAR),
+        (closes, MarketSession.CLOSING_AUCTION),
+        (closes + _AFTER_CLOSE, MarketSession.AFTER_CLOSE),
     )
     for end, session in ends:
         if local < end:
@@ -258,23 +258,23 @@ def after_market_end(day: date) -> datetime | None:
     return datetime.combine(day, _AFTER_MARKET_END, KST)
 
 
-def _evening(local: datetime, begins: datetime) -> Session:
+def _evening(local: datetime, begins: datetime) -> MarketSession:
     day = local.date()
     if day <= _SINGLE_PRICE_LAST and local < begins + _SINGLE_PRICE:
-        return Session.SINGLE_PRICE
+        return MarketSession.SINGLE_PRICE
     end = after_market_end(day)
-    return Session.AFTER_MARKET if end is not None and local < end else Session.CLOSED
+    return MarketSession.AFTER_MARKET if end is not None and local < end else MarketSession.CLOSED
 
 
-def takes_orders(session: Session, *, auctions: bool = True) -> bool:
+def takes_orders(session: MarketSession, *, auctions: bool = True) -> bool:
     """Whether plain limit (00) and market (01) orders are taken; other sessions have types of their own.
 
     With `auctions` False only continuous trading counts: in an auction an order fills at one price nobody knows yet.
     """
-    return session in _TAKING_ORDERS if auctions else session is Session.REGULAR
+    return session in _TAKING_ORDERS if auctions else session is MarketSession.REGULAR
 
 
-_TAKING_ORDERS = frozenset({Session.OPENING_AUCTION, Session.REGULAR, Session.CLOSING_AUCTION})
+_TAKING_ORDERS = frozenset({MarketSession.OPENING_AUCTION, MarketSession.REGULAR, MarketSession.CLOSING_AUCTION})
 _MIDNIGHT = timedelta(seconds=10)
 
 

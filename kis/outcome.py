@@ -10,11 +10,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from kis.codes import (
+from kis.error_codes import (
     SEEN_REFUSALS,
     TIMED_OUT,
     TOKEN_THROTTLE,
-    Verdict,
+    ErrorMeaning,
     bears_order_no,
     code_of,
     enveloped,
@@ -57,11 +57,11 @@ class Outcome(StrEnum):
 
 
 _BY_VERDICT = {
-    Verdict.THROTTLED: Outcome.THROTTLED,
-    Verdict.TOKEN: Outcome.TOKEN,
-    Verdict.SETTING: Outcome.MISCONFIGURED,
-    Verdict.MALFORMED: Outcome.REFUSED,
-    Verdict.UNSUPPORTED: Outcome.REFUSED,
+    ErrorMeaning.THROTTLED: Outcome.THROTTLED,
+    ErrorMeaning.TOKEN: Outcome.TOKEN,
+    ErrorMeaning.SETTING: Outcome.MISCONFIGURED,
+    ErrorMeaning.MALFORMED: Outcome.REFUSED,
+    ErrorMeaning.UNSUPPORTED: Outcome.REFUSED,
 }
 _GATEWAY = "EGW"
 
@@ -91,6 +91,6 @@ def _refused(code: str, *, enveloped: bool) -> Outcome:
     verdict = told_by(code)
     if verdict in _BY_VERDICT and code != TOKEN_THROTTLE:
         return _BY_VERDICT[verdict]
-    if verdict is Verdict.OPAQUE or not enveloped:
+    if verdict is ErrorMeaning.OPAQUE or not enveloped:
         return Outcome.UNKNOWN
     return Outcome.REFUSED if code in SEEN_REFUSALS else Outcome.CLAIMED

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import date, time, timedelta
 
 from kis import endpoints as api
-from kis.caller import Caller, all_of
-from kis.charts import IndexBars, MinuteBars
-from kis.codes import NO_ROWS, code_of
+from kis._base_client import BaseClient, all_of
+from kis.error_codes import NO_ROWS, code_of
 from kis.errors import Refused
-from kis.listings import MarketDay, Mover, StockInfo
 from kis.models import DailyBars, IndexQuote, OrderBook, Quote, RankedStock
+from kis.models.charts import IndexBars, MinuteBars
+from kis.models.listings import MarketDay, Mover, StockInfo
 
 _FIRST_DAY = date(1980, 1, 4)  # the KOSPI's own first: no chart goes back further
 _A_WEEK = timedelta(days=7)
 _ONE_DAY = timedelta(days=1)
 
 
-class Quotations(Caller):
+class Quotations(BaseClient):
     """What can be asked of the market without regard to the account."""
 
     async def price(self, code: str, *, max_age: float = 0.0) -> Quote:

@@ -1,6 +1,6 @@
 """The only door to KIS's REST hosts: token, pace, timeouts, retries; answers become results or errors.
 
-Reads are asked again here where that may help. What becomes of writes stands in `kis.sending`; they share the
+Reads are asked again here where that may help. What becomes of writes stands in `kis.order_transport`; they share the
 token and the pace with the reads, and no connection with anything.
 """
 
@@ -16,9 +16,26 @@ from urllib.parse import urlencode
 
 import httpx
 
-from kis.attempts import Attempts
-from kis.codes import NO_ROWS, code_of, said_yes
-from kis.connections import (
+from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
+from kis.error_codes import NO_ROWS, code_of, said_yes
+from kis.errors import (
+    BadAnswer,
+    BadRequest,
+    KisError,
+    NotSent,
+    Throttled,
+    TokenRejected,
+    Unavailable,
+    Unsupported,
+)
+from kis.failpoints import armed, at
+from kis.order_transport import OrderTransport
+from kis.rate_limit import RateLimiter
+from kis.responses import ApiResponse, ErrorMapper, HeaderList, Headers, Pages, clock_offset, decoded
+from kis.retry import RetryBudget
+from kis.single_flight import LONGEST_AGE, Recent, SingleFlight
+from kis.token import TokenKeeper
+from kis.transport import (
     NEVER_SENT,
     Reader,
     Transport,
@@ -30,23 +47,6 @@ from kis.connections import (
     trust,
     words_of,
 )
-from kis.crash import armed, at
-from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
-from kis.envelope import Answer, HeaderList, Headers, Judge, Pages, clock_offset, decoded
-from kis.errors import (
-    BadAnswer,
-    BadRequest,
-    KisError,
-    NotSent,
-    Throttled,
-    TokenRejected,
-    Unavailable,
-    Unsupported,
-)
-from kis.flight import LONGEST_AGE, Flights, Recent
-from kis.pace import Pace
-from kis.sending import Sending
-from kis.token import TokenKeeper
 
 if TYPE_CHECKING:
     import random
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from kis.config import KisConfig
     from kis.endpoints import Lane
-    from kis.envelope import Trace
+    from kis.responses import Trace
 
 __all__ = ["Session", "Transport", "download"]
 
@@ -120,19 +120,19 @@ class Session:
         self._config = config
         self._env = config.env.value
         self._clock = clock
-        self._attempts = partial(Attempts, clock, sleep, rng)
-        self._pace = Pace(config.interval, ledger_interval=config.ledger_interval)
+        self._attempts = partial(RetryBudget, clock, sleep, rng)
+        self._pace = RateLimiter(config.interval, ledger_interval=config.ledger_interval)
         self._token = TokenKeeper(config, self._issue_token, clock=clock, sleep=sleep)
         self._headers = Headers(config.app_key, config.app_secret)
-        self._judge = Judge(config, self._pace)
+        self._judge = ErrorMapper(config, self._pace)
         self._reads = for_reads(trust(config.rest), transport)
         self._writes = for_writes(trust(config.rest), transport)
-        self._flights: Flights[_Question, Answer] = Flights()
-        self._recent: Recent[_Question, Answer] = Recent(clock)
+        self._flights: SingleFlight[_Question, ApiResponse] = SingleFlight()
+        self._recent: Recent[_Question, ApiResponse] = Recent(clock)
         self._url = lru_cache(maxsize=512)(httpx.URL)
         self._dates: deque[tuple[str, datetime, datetime]] = deque(maxlen=20)
         self._closed = False
-        self.sending = Sending(
+        self.sending = OrderTransport(
             config,
             post=self._post,
             hashed=self.hash,
@@ -159,7 +159,7 @@ class Session:
 
     async def read(
         self, endpoint: Endpoint, params: Mapping[str, str], *, follow: bool = False, max_age: float = 0.0
-    ) -> Answer:
+    ) -> ApiResponse:
         """Asks once, and up to three times more where KIS stumbled, over ten seconds at most.
 
         Whoever asks the same while that goes on gets the same answer. Of the account it is shared only until the
@@ -183,7 +183,7 @@ class Session:
         known = self._recent.get(question, max_age) if max_age else None
         return known or await self._flights.ask(question, partial(self._ask, question, endpoint))
 
-    async def _ask(self, question: _Question, endpoint: Endpoint) -> Answer:
+    async def _ask(self, question: _Question, endpoint: Endpoint) -> ApiResponse:
         url = self._url(self._config.rest + question.query)
         attempts = self._attempts()
         renewed = False
@@ -207,7 +207,7 @@ class Session:
                     self._recent.keep(question, answer)
                 return answer
 
-    async def _read_once(self, endpoint: Endpoint, request: httpx.Request) -> Answer:
+    async def _read_once(self, endpoint: Endpoint, request: httpx.Request) -> ApiResponse:
         try:
             response, at = await self._exchange(self._reads, request)
         except (httpx.HTTPError, TimeoutError) as failure:
@@ -215,9 +215,9 @@ class Session:
             raise self._failed(Unavailable, endpoint, words) from None
         body = decoded(response.content)
         if body is not None and said_yes(body):
-            return Answer(body, response.headers.get("tr_cont", "").strip() in _MORE, at, response.status_code)
+            return ApiResponse(body, response.headers.get("tr_cont", "").strip() in _MORE, at, response.status_code)
         if body is not None and code_of(body) == NO_ROWS and endpoint not in _ORDER_LISTS:
-            return Answer(body, more=False, at=at, status=response.status_code)
+            return ApiResponse(body, more=False, at=at, status=response.status_code)
         raise self._judge.read(endpoint, response.status_code, body)
 
     async def pages(self, endpoint: Endpoint, params: Mapping[str, str], rows: str) -> Pages:

@@ -20,8 +20,8 @@ from kis import krx
 from kis.config import kst_now
 from kis.errors import BadRequest, KisError, Misconfigured
 from kis.frames import BOOKS, TRADES, BookUpdate, FillNotice, NoticeKind, Trade
-from kis.line import Line, notices
-from kis.listener import Event, Gap, Listener, Registrations, Topic
+from kis.subscriptions import Event, Gap, Listener, Registrations, StreamTopic
+from kis.websocket import WebSocketConnection, notices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -40,7 +40,7 @@ _E = TypeVar("_E", bound=Event)
 
 
 def _in_session(moment: datetime) -> bool:
-    return krx.session_at(moment) is not krx.Session.CLOSED
+    return krx.session_at(moment) is not krx.MarketSession.CLOSED
 
 
 class KisStream:
@@ -81,7 +81,7 @@ class KisStream:
         self._listeners: weakref.WeakSet[Listener[Any]] = weakref.WeakSet()
         self._failure: Exception | None = None
         self._running: asyncio.Task[None] | None = None
-        self._line = Line(
+        self._line = WebSocketConnection(
             config,
             self._registrations,
             self._publish,
@@ -165,7 +165,7 @@ class KisStream:
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _listener(self, kinds: tuple[type[_E], ...], topics: set[Topic]) -> Listener[_E]:
+    def _listener(self, kinds: tuple[type[_E], ...], topics: set[StreamTopic]) -> Listener[_E]:
         if self._failure is not None:
             raise self._failure
         if self._running is None:
@@ -174,17 +174,17 @@ class KisStream:
         self._listeners.add(listener)
         return listener
 
-    def _stocks(self, tr_id: str, codes: Iterable[str]) -> set[Topic]:
+    def _stocks(self, tr_id: str, codes: Iterable[str]) -> set[StreamTopic]:
         given = [codes] if isinstance(codes, str) else list(codes)
         if not all(isinstance(code, str) and _CODE.fullmatch(code) for code in given):
             raise self._malformed("that is no stock code")
-        return {Topic(tr_id, code) for code in given}
+        return {StreamTopic(tr_id, code) for code in given}
 
-    def _notices(self) -> set[Topic]:
+    def _notices(self) -> set[StreamTopic]:
         if not self._config.hts_id:
             words = "fill notices need KIS_HTS_ID, the HTS login"
             raise Misconfigured(words, setting="KIS_HTS_ID", endpoint="websocket", env=self._config.env.value)
-        return {Topic(notices(self._config.env), self._config.hts_id)}
+        return {StreamTopic(notices(self._config.env), self._config.hts_id)}
 
     def _malformed(self, words: str) -> BadRequest:
         return BadRequest(words, endpoint="websocket", env=self._config.env.value)
@@ -197,7 +197,7 @@ class KisStream:
             for listener in list(self._listeners):
                 listener.end(failure)
 
-    def _publish(self, topic: Topic, record: Record) -> None:
+    def _publish(self, topic: StreamTopic, record: Record) -> None:
         for listener in list(self._listeners):
             if topic in listener.topics:
                 listener.put(record)
@@ -206,7 +206,7 @@ class KisStream:
         for listener in list(self._listeners):
             listener.put(gap)
 
-    def _refuse(self, topic: Topic, failure: KisError) -> None:
+    def _refuse(self, topic: StreamTopic, failure: KisError) -> None:
         for listener in list(self._listeners):
             if topic in listener.topics:
                 listener.end(failure)

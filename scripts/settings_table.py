@@ -1,4 +1,4 @@
-"""Writes the table of settings into README.md, and prints deploy/env.example; both are made from bot/settings.py.
+"""Writes the table of settings into README.md, and prints deploy/env.example; both are made from bot/config/settings.py.
 
 python scripts/settings_table.py                                 # rewrite the README between its markers
 python scripts/settings_table.py --env > deploy/env.example
@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from bot.settings import Settings
+from bot.config.settings import Settings
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"

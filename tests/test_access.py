@@ -10,12 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from telegram import Update
 
-from bot.chat.access import REMEMBERED, Guard, Stranger, Strangers, Visitor, WrongChat, borrowed, shown_name
-from bot.chat.inbox import WANTED
+from bot.chat.transport.access import (
+    REMEMBERED,
+    AccessGuard,
+    Stranger,
+    Strangers,
+    Visitor,
+    WrongChat,
+    borrowed,
+    shown_name,
+)
+from bot.chat.transport.update_inbox import WANTED
 from bot.demo.run import OWNER, TRADER, stage
-from bot.orders.membership import Member
-from bot.orders.model import State
-from bot.orders.people import Role
+from bot.orders.access.membership import Member
+from bot.orders.access.roles import Role
+from bot.orders.model.order import OrderState
 from bot.store.inbox import Inbox
 from kis.config import kst_now
 from kis.krx import KST
@@ -34,7 +43,7 @@ _ids = count(1)
 
 def guard(*groups):
     known = {OWNER.id: Member(OWNER.id, "주인", Role.OWNER, AT)}
-    return Guard(known.get, groups)
+    return AccessGuard(known.get, groups)
 
 
 def admit(*groups, **update):
@@ -142,7 +151,7 @@ async def test_in_a_group_members_may_look_and_nobody_may_act():
         assert [one.sender for one in on.telegram.chat(GROUP)].count("bot") == 2
         assert not answer.buttons
         assert not price.buttons
-        assert on.app.journal.in_state(set(State)) == []
+        assert on.app.journal.in_state(set(OrderState)) == []
         assert not any(call.method == "leaveChat" for call in on.telegram.calls)
 
 
@@ -413,4 +422,4 @@ async def test_nothing_is_sent_for_somebody_shut_out_between_ticket_and_tap(what
 
         assert not answer.answered
         assert posts(on) == 0
-        assert on.app.journal.in_state({State.PROPOSED, State.CONFIRMED, State.SUBMITTING}) == []
+        assert on.app.journal.in_state({OrderState.PROPOSED, OrderState.CONFIRMED, OrderState.SUBMITTING}) == []

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.alerts.model import State
-from bot.chat.alert_cards import alert_push
-from bot.chat.cards import Frame
-from bot.chat.talk import Ask
+from bot.alerts.model import AlertState
+from bot.chat.messages.alert_messages import alert_push
+from bot.chat.messages.order_card import Frame
+from bot.chat.types import Request
 from kis.krx import KST
 from tests.alerts.house import PEOPLE, House, in_house
 from tests.support.outbox import OWNER, TRADER
@@ -120,7 +120,7 @@ def test_the_list_has_a_button_that_deletes_each_and_answers_with_the_list():
 
 
 def _ask(house):
-    return Ask(PEOPLE[TRADER], "", 999, 1, house.clock())
+    return Request(PEOPLE[TRADER], "", 999, 1, house.clock())
 
 
 def test_nobody_deletes_or_sees_anothers():
@@ -161,7 +161,7 @@ def test_a_move_asked_for_in_the_evening_counts_from_the_next_days_base():
     async def play(house):
         await house.say("005930 +1% 전일")
         (made,) = house.book.live()
-        assert (made.day, made.state) == (None, State.ARMED)
+        assert (made.day, made.state) == (None, AlertState.ARMED)
 
     in_house(play, start=EVENING)
 

@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.anchors import Anchors
-from bot.chat.cards import Frame
-from bot.chat.heads import anchor_push, key_push
-from bot.chat.story import story_pages
+from bot.chat.handlers.order_history import story_pages
+from bot.chat.messages.audit_anchor import anchor_push, key_push
+from bot.chat.messages.order_card import Frame
 from bot.demo.formatting import parse_html
-from bot.orders.model import State
-from bot.store.audit import AuditLog
+from bot.orders.model.order import OrderState
+from bot.services.audit_anchors import AuditAnchors
+from bot.store.audit.keys import DayKeys
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.keys import DayKeys
+from bot.store.order_history import OrderHistory
 from bot.store.outbox import Outbox
-from bot.store.story import Stories
 from kis.krx import KST
 from tests.orders.test_model import order
 
@@ -31,9 +31,9 @@ class Bench:
         self.now, self.chats = now, list(chats)
         self.db = open_database(folder / "kisbot.db")
         self.audit = AuditLog(self.db, lambda: self.now, DayKeys(folder))
-        self.stories = Stories(self.db)
+        self.stories = OrderHistory(self.db)
         self.outbox = Outbox(self.db, lambda: self.now)
-        self.anchors = Anchors(
+        self.anchors = AuditAnchors(
             self.db,
             self.audit,
             self.stories,
@@ -150,7 +150,7 @@ def test_a_chain_that_had_to_begin_again_is_told_to_the_overseers_once(tmp_path,
 
 
 def test_a_story_names_the_posted_head_that_fixes_it(bench):
-    made = order(State.FILLED, id=3)
+    made = order(OrderState.FILLED, id=3)
     bench.audit.add("order.proposed", order_id=3)
     bench.now += timedelta(days=1)
     bench.anchors.tick()

@@ -7,16 +7,16 @@ from functools import partial
 import pytest
 
 from bot.demo.run import OWNER, TOKEN, stage
-from bot.demo.telegram import LocalTelegram, Person
-from bot.orders.brakes import Brake
-from bot.orders.model import State, Who
-from bot.orders.people import Role
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.access.roles import Role
+from bot.orders.model.order import Actor, OrderState
+from bot.orders.risk.trading_halt import HaltLevel
 from tests.support.talk import FAST, Ahead, posts, press, reread, say, spoken
 
 ADMIN, TRADER, OTHER = (
-    Person(2001, "최관리", "관리자"),
-    Person(2002, "이매매", "매매자"),
-    Person(2003, "정매매", "매매자"),
+    ChatUser(2001, "최관리", "관리자"),
+    ChatUser(2002, "이매매", "매매자"),
+    ChatUser(2003, "정매매", "매매자"),
 )
 EVERYBODY = (OWNER, ADMIN, TRADER, OTHER)
 ONE = {"kisbot_approval_order": "300000=1"}
@@ -82,7 +82,7 @@ async def test_one_refusal_ends_it():
 
         await on.telegram.wait(TRADER.id, "거절: 최관리")
         assert posts(on) == 0
-        assert on.app.journal.in_state({State.DENIED})
+        assert on.app.journal.in_state({OrderState.DENIED})
 
 
 async def test_two_must_agree_where_two_are_asked_for_and_a_restart_between_them_changes_nothing(tmp_path):
@@ -132,7 +132,7 @@ async def test_a_price_that_moved_meanwhile_is_asked_again_and_the_voices_are_vo
         assert f"{quote.price:,}원 → {quote.price + 40 * quote.tick:,}원" in again.text
         assert posts(on) == 0
         await press(on, again, "확인", "승인 대기", TRADER.id)
-        (order,) = on.app.journal.in_state({State.PENDING})
+        (order,) = on.app.journal.in_state({OrderState.PENDING})
         assert (order.approvals, order.round) == (0, 2)
 
 
@@ -153,8 +153,8 @@ async def test_ten_slices_of_one_large_order_meet_the_limit_of_the_day():
             await on.telegram.tap(TRADER.id, ticket.message_id, "확인")
             await on.telegram.wait(TRADER.id, partial(placed_or_pending, f"6{n},000원"))
 
-        states = [order.state for order in on.app.journal.in_state({State.OPEN, State.PENDING})]
-        assert states == [State.OPEN] * 3 + [State.PENDING]
+        states = [order.state for order in on.app.journal.in_state({OrderState.OPEN, OrderState.PENDING})]
+        assert states == [OrderState.OPEN] * 3 + [OrderState.PENDING]
 
 
 async def test_slices_pressed_together_count_each_other():
@@ -165,8 +165,8 @@ async def test_slices_pressed_together_count_each_other():
         await asked(on)
         await reread(on)
 
-        assert len(on.app.journal.in_state({State.OPEN})) == 1
-        assert len(on.app.journal.in_state({State.PENDING})) == 2
+        assert len(on.app.journal.in_state({OrderState.OPEN})) == 1
+        assert len(on.app.journal.in_state({OrderState.PENDING})) == 2
 
 
 @pytest.mark.parametrize(("role", "who"), [(Role.VIEWER, ADMIN), (Role.VIEWER, TRADER)])
@@ -231,9 +231,9 @@ async def test_one_vote_a_person_and_one_effect_a_button():
         tokens = [key.data for key in card.buttons[0]]
         await asyncio.gather(*(on.telegram.tap(ADMIN.id, card.message_id, "승인") for _ in range(5)))
         await on.telegram.wait(TRADER.id, "승인 1/2")
-        again = on.app.desk.press(tokens[0].removeprefix("t:"), Who(ADMIN.id, ADMIN.id, "", Role.ADMIN))
+        again = on.app.desk.press(tokens[0].removeprefix("t:"), Actor(ADMIN.id, ADMIN.id, "", Role.ADMIN))
         assert again.verdict.value == "used"
-        stolen = on.app.desk.press(tokens[1].removeprefix("t:"), Who(OTHER.id, OTHER.id, "", Role.TRADER))
+        stolen = on.app.desk.press(tokens[1].removeprefix("t:"), Actor(OTHER.id, OTHER.id, "", Role.TRADER))
         assert stolen.verdict.value == "not_yours"
         assert posts(on) == 0
 
@@ -243,11 +243,11 @@ async def test_letting_go_of_the_brakes_takes_another_administrator():
         await say(on, "/halt", "신규중지", TRADER.id)
         await say(on, "/resume", "권한이 없습니다", TRADER.id)
         await say(on, "/resume", "해제 동의를 물었습니다", ADMIN.id)
-        assert on.app.brakes.now().level is Brake.NEW
+        assert on.app.brakes.now().level is HaltLevel.NEW
 
         question = await on.telegram.wait(OWNER.id, "중지 해제 동의")
         await press(on, question, "동의", "정상", OWNER.id)
-        assert on.app.brakes.now().level is Brake.OFF
+        assert on.app.brakes.now().level is HaltLevel.OFF
 
 
 async def test_a_consent_to_release_does_not_outlive_a_further_pull():

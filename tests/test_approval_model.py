@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
-from bot.orders.approvals import Sells
-from bot.orders.brakes import Brake
-from bot.orders.people import Role
+from bot.orders.access.roles import Role
+from bot.orders.approvals.policy import SellApproval
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.models import Side
 from tests.chaos.listening import listening
 from tests.support.club_house import ANY, EDITS, PEOPLE, SEEN, SIZES, House
@@ -125,10 +125,10 @@ class Stories(House):
     def pulled_meanwhile(self, user: int) -> None:
         """The release is asked for, the brakes are pulled further, and then the others agree."""
         known = len(self.club.keys)
-        self.halt(user, Brake.BUYS)
-        self.release(user, Brake.OFF)
+        self.halt(user, HaltLevel.BUYS)
+        self.release(user, HaltLevel.OFF)
         self.club.pass_time(1)
-        self.halt(user, Brake.NEW)
+        self.halt(user, HaltLevel.NEW)
         for key in self.club.keys[known:]:
             if key.action == "agree":
                 self.judge.press(key, key.chat)
@@ -158,7 +158,7 @@ def house():
     SEEN.clear()
     with listening():
         made = Stories()
-        made.begin(Sells.FEWER, deputies=False)
+        made.begin(SellApproval.FEWER, deputies=False)
         yield made
         made.teardown()
 

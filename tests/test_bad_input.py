@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.demo.run import OWNER, TRADER, stage
-from bot.orders.model import State, Who
-from bot.orders.people import Role
+from bot.orders.access.roles import Role
+from bot.orders.model.order import Actor, OrderState
 from kis.config import kst_now
 from tests.support.talk import FAST, confirmed, posts, press, say, spoken
 
@@ -49,7 +49,7 @@ async def test_every_slip_of_the_keyboard_has_its_sentence(lang):
             await say(on, words, ko if lang == "ko" else en, (OWNER, TRADER)[n % 2].id)  # two chats, one burst each
 
         assert posts(on) == 0
-        assert on.app.journal.in_state({State.PROPOSED}) == []
+        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
 
 
 async def test_numbers_as_people_write_them_are_understood():
@@ -103,7 +103,7 @@ async def test_a_trading_command_that_comes_late_is_not_carried_out_and_says_so(
         answer = await on.telegram.wait(OWNER.id, "늦게 도착", after=before)
 
         assert "6분" in answer.text
-        assert on.app.journal.in_state({State.PROPOSED}) == []
+        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
 
 
 def raw_message(text: str, **more: object) -> dict[str, object]:
@@ -131,7 +131,7 @@ async def test_what_is_not_a_plain_message_of_ones_own_never_trades():
         await on.telegram.wait(OWNER.id, "전달된 메시지")
 
         assert len(spoken(on)) == 1
-        assert on.app.journal.in_state({State.PROPOSED}) == []
+        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
 
 
 async def test_five_thousand_characters_are_answered_and_not_kept():
@@ -268,11 +268,11 @@ async def test_a_second_copy_of_the_bot_holds_new_orders():
             if on.app.brakes.now().level:
                 break
             await asyncio.sleep(0.05)
-        order = on.app.journal.in_state({State.PROPOSED})[0]
+        order = on.app.journal.in_state({OrderState.PROPOSED})[0]
         pressed = on.app.desk.press(ticket.buttons[0][0].data.removeprefix("t:"), who_of(order))
         await on.app.desk.carry_out(pressed)
 
-        assert on.app.journal.get(order.id).state is State.BLOCKED
+        assert on.app.journal.get(order.id).state is OrderState.BLOCKED
         assert posts(on) == 0
         await on.telegram.wait(OWNER.id, "신규중지")
         on.telegram.faults.clear()
@@ -281,4 +281,4 @@ async def test_a_second_copy_of_the_bot_holds_new_orders():
 
 def who_of(order):
     """The person an order belongs to."""
-    return Who(order.user_id, order.chat_id, "", Role.OWNER)
+    return Actor(order.user_id, order.chat_id, "", Role.OWNER)

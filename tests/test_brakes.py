@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from bot.demo.run import OWNER, TRADER, stage
-from bot.orders.brakes import Brake
-from bot.orders.model import State
-from bot.orders.people import Role
+from bot.orders.access.roles import Role
+from bot.orders.model.order import OrderState
+from bot.orders.risk.trading_halt import HaltLevel
 from tests.support.talk import FAST, Ahead, confirmed, posts, press, reread, say, spoken
 
 
@@ -49,7 +49,7 @@ async def test_cancel_all_by_the_brake_takes_every_open_order_back():
 
         assert on.app.desk.working() == []
         assert sum("취소 완료" in text for text in spoken(on)) >= 2
-        assert on.app.brakes.now().level is Brake.CANCEL_ALL
+        assert on.app.brakes.now().level is HaltLevel.CANCEL_ALL
         await say(on, "/halt", "이미 그 단계까지")
 
 
@@ -93,7 +93,7 @@ async def test_brakes_outlive_the_program(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
         await say(on, "/halt", "신규중지")
     async with stage(**FAST, data_dir=tmp_path, telegram=on.telegram) as on:
-        assert on.app.brakes.now().level is Brake.NEW
+        assert on.app.brakes.now().level is HaltLevel.NEW
         await say(on, "/buy 005930 1 시장가", "신규 주문이 중지된")
 
 
@@ -101,7 +101,7 @@ async def test_after_an_unclean_end_buys_wait_for_a_person_and_after_a_clean_one
     async with stage(**FAST, data_dir=tmp_path) as on:
         await confirmed(on, "✅ 체결", "005930 1 시장가")
     async with stage(**FAST, data_dir=tmp_path, telegram=on.telegram) as on:
-        assert on.app.brakes.now().level is Brake.OFF
+        assert on.app.brakes.now().level is HaltLevel.OFF
         on.app.db.execute("UPDATE runs SET stopped_at = NULL")
         run = on.app.runs.number
         on.app.runs.number = -1  # as a kill would leave it: this run's end is never written
@@ -118,7 +118,7 @@ async def test_a_database_restored_from_a_backup_starts_halted(tmp_path):
     async with stage(**FAST, data_dir=tmp_path / "home") as on:
         on.app.db.execute(f"VACUUM INTO '{old}'")
     async with stage(**FAST, data_dir=tmp_path / "home") as on:
-        assert on.app.brakes.now().level is Brake.OFF
+        assert on.app.brakes.now().level is HaltLevel.OFF
     database = tmp_path / "home" / "kisbot.db"
     for left in (tmp_path / "home").glob("kisbot.db*"):
         left.unlink()
@@ -127,14 +127,14 @@ async def test_a_database_restored_from_a_backup_starts_halted(tmp_path):
     async with stage(**FAST, data_dir=tmp_path / "home") as on:
         await on.telegram.wait(OWNER.id, "신규중지")
         await say(on, "/buy 005930 1 시장가", "예전 사본")
-        assert on.app.journal.in_state(set(State)) == []
+        assert on.app.journal.in_state(set(OrderState)) == []
 
 
 @pytest.mark.parametrize("words", ["/halt 살살", "/halt 9"])
 async def test_a_level_that_does_not_exist_is_answered_with_those_that_do(words):
     async with stage(**FAST) as on:
         await say(on, words, "전체취소 · 동결")
-        assert on.app.brakes.now().level is Brake.OFF
+        assert on.app.brakes.now().level is HaltLevel.OFF
 
 
 # --- what pulls them by itself ----------------------------------------------------------------------------------------
@@ -147,10 +147,10 @@ async def test_refusals_in_a_row_stop_everything_new():
             await confirmed(on, "⛔ 거부", f"005930 {n + 1} 60000")
 
         await on.telegram.wait(OWNER.id, "잇달아 거부")
-        assert on.app.brakes.now().level is Brake.NEW
+        assert on.app.brakes.now().level is HaltLevel.NEW
         await say(on, "/resume", "정상")
         await confirmed(on, "📨 접수", "005930 9 60000")
-        assert on.app.brakes.now().level is Brake.OFF, "the count begins anew"
+        assert on.app.brakes.now().level is HaltLevel.OFF, "the count begins anew"
 
 
 async def test_a_clock_far_from_the_brokers_stops_everything_new():
@@ -177,7 +177,7 @@ async def test_a_day_that_loses_too_much_stops_buys():
         clock.jump(minutes=6)
 
         await on.telegram.wait(OWNER.id, "오늘 손실이")
-        assert on.app.brakes.now().level is Brake.BUYS
+        assert on.app.brakes.now().level is HaltLevel.BUYS
         assert worth > 0
         ticket = await say(on, "/sell 000660 1 시장가", "매도 확인")
         await press(on, ticket, "확인", "누적 1/1주")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.orders.sender import Sender
+from bot.orders.execution.sender import OrderSender
 from kis.client import KisClient
 from kis.outcome import Outcome as Outcomes
-from kis.sim.exchange import Exchange
-from kis.sim.faults import KINDS
-from kis.sim.orders import Kind, Side
+from kis.sim.exchange.exchange import Exchange
+from kis.sim.exchange.orders import OrderDivision, OrderSide
+from kis.sim.faults.faults import KINDS
 from tests.chaos.chart import chart
 from tests.chaos.listening import listening
 from tests.chaos.mix import CONNECT, LIST_FAULTS, WRITE_FAULTS, Chance
@@ -41,7 +41,7 @@ def _listening():
 
 def _booked(count: int) -> list:
     exchange = Exchange(clock=lambda: MONDAY_MORNING, rng=random.Random(1), cash=10**12)
-    return [exchange.submit(Side.BUY, "005930", Kind.MARKET, 2) for _ in range(count)]
+    return [exchange.submit(OrderSide.BUY, "005930", OrderDivision.MARKET, 2) for _ in range(count)]
 
 
 @pytest.mark.parametrize("policy", [OURS, RETRY, LOOK])
@@ -89,7 +89,7 @@ def test_a_desk_that_sends_again_without_looking_is_caught(monkeypatch):
         return replace(receipt, outcome=Outcomes.NOT_SENT) if receipt.outcome is Outcomes.UNKNOWN else receipt
 
     monkeypatch.setattr(KisClient, "send", send)
-    monkeypatch.setattr(Sender, "_shows", lambda *_: False)
+    monkeypatch.setattr(OrderSender, "_shows", lambda *_: False)
 
     found = one_world("f", 0.4, OURS, 25)
 

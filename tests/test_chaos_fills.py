@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from bot.hours import Hours
-from bot.orders.watch import Watch
-from bot.sight import Sight
+from bot.orders.hours import TradingHours
+from bot.orders.reconciliation.report_handler import ReportHandler
+from bot.services.outages import OutageTracker
 from kis.client import KisClient
 from tests.chaos.fills import broken, one_night, told
 from tests.chaos.fills_account import PROMISES
@@ -118,9 +118,9 @@ async def _hasty(self, day, honest=KisClient.executions):
 @pytest.mark.parametrize(
     ("where", "name", "what", "promise"),
     [
-        (Watch, "_days_seen", lambda _: {}, "elsewhere"),
-        (Sight, "_notices", lambda *_: [], "notices missing"),
-        (Hours, "day_over", lambda _, day, now: day <= now.date(), "missed"),
+        (ReportHandler, "_days_seen", lambda _: {}, "elsewhere"),
+        (OutageTracker, "_notices", lambda *_: [], "notices missing"),
+        (TradingHours, "day_over", lambda _, day, now: day <= now.date(), "missed"),
         (KisClient, "executions", _hasty, "early"),
     ],
 )

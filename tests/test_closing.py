@@ -3,9 +3,9 @@
 import pytest
 
 from bot.demo.run import OWNER, TRADER
-from bot.orders.membership import Status
-from kis.sim.faults import ALWAYS
-from kis.sim.orders import HTS_CHANNEL
+from bot.orders.access.membership import Status
+from kis.sim.exchange.orders import HTS_CHANNEL
+from kis.sim.faults.faults import ALWAYS
 from tests.support.books import NO, At, agrees, house, letters, trade_a_day, truth
 from tests.support.talk import bought, press, say
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.run import OWNER, TOKEN
-from bot.demo.telegram import LocalTelegram, Person
+from bot.demo.telegram import ChatUser, LocalTelegram
 from kis.sim import Simulator
 
 ROOT = Path(__file__).parents[1]
@@ -90,7 +90,7 @@ def test_a_backup_needs_a_database_and_a_new_name(tmp_path):
 @POSIX
 async def test_run_trades_in_a_process_of_its_own_and_stops_when_asked(tmp_path):
     broker = Simulator(profile="real")
-    telegram = LocalTelegram(token=TOKEN, people=[Person(OWNER.id, OWNER.name, "관리자")])
+    telegram = LocalTelegram(token=TOKEN, people=[ChatUser(OWNER.id, OWNER.name, "관리자")])
     async with broker.serve() as kis_url, telegram.serve() as page:
         environ = environ_of(broker, kis_url, page, tmp_path)
         async with running(tmp_path, "run", **environ) as process:
@@ -114,7 +114,7 @@ async def test_run_trades_in_a_process_of_its_own_and_stops_when_asked(tmp_path)
 @POSIX
 async def test_a_second_copy_on_the_same_data_is_refused(tmp_path):
     broker = Simulator(profile="real")
-    telegram = LocalTelegram(token=TOKEN, people=[Person(OWNER.id, OWNER.name, "관리자")])
+    telegram = LocalTelegram(token=TOKEN, people=[ChatUser(OWNER.id, OWNER.name, "관리자")])
     async with broker.serve() as kis_url, telegram.serve() as page:
         environ = environ_of(broker, kis_url, page, tmp_path)
         async with running(tmp_path, "run", **environ) as first:
@@ -139,7 +139,7 @@ async def test_a_second_copy_on_the_same_data_is_refused(tmp_path):
 )
 async def test_a_wrong_credential_is_named_at_the_start(tmp_path, wrong, named):
     broker = Simulator(profile="real")
-    telegram = LocalTelegram(token=TOKEN, people=[Person(OWNER.id, OWNER.name, "관리자")])
+    telegram = LocalTelegram(token=TOKEN, people=[ChatUser(OWNER.id, OWNER.name, "관리자")])
     async with broker.serve() as kis_url, telegram.serve() as page:
         environ = {**environ_of(broker, kis_url, page, tmp_path), **wrong}
         done = await asyncio.to_thread(kisbot, tmp_path, "run", **environ)
@@ -158,7 +158,7 @@ async def test_the_simulator_prints_what_the_bot_needs(tmp_path):
             name, _, value = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip().partition("=")
             lines[name] = value
         assert lines["KIS_ENV"] == "paper"
-        telegram = LocalTelegram(token=TOKEN, people=[Person(OWNER.id, OWNER.name, "관리자")])
+        telegram = LocalTelegram(token=TOKEN, people=[ChatUser(OWNER.id, OWNER.name, "관리자")])
         async with telegram.serve() as page:
             environ = {
                 **lines, "KIS_MIN_INTERVAL": "1.01", "TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_BASE": f"{page}/bot",
@@ -196,7 +196,7 @@ def test_a_wait_for_a_dead_telegram_ends_when_asked(tmp_path):
 
 def test_the_running_bot_loads_no_data_science():
     """`kisbot run` must start quickly and stay small: what calculates or draws is not imported."""
-    code = "import bot.__main__, bot.app, bot.demo.run, sys; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    code = "import bot.cli.main, bot.app.application, bot.demo.run, sys; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True
     )
@@ -209,7 +209,7 @@ def test_the_running_bot_loads_no_data_science():
 @POSIX
 async def test_the_doctor_reads_everything_and_changes_nothing(tmp_path):
     broker = Simulator(profile="real")
-    telegram = LocalTelegram(token=TOKEN, people=[Person(OWNER.id, OWNER.name, "관리자")])
+    telegram = LocalTelegram(token=TOKEN, people=[ChatUser(OWNER.id, OWNER.name, "관리자")])
     async with broker.serve() as kis_url, telegram.serve() as page:
         environ = environ_of(broker, kis_url, page, tmp_path)
         well = await asyncio.to_thread(kisbot, tmp_path, "doctor", **environ)

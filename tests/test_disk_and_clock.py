@@ -16,12 +16,12 @@ import httpx
 import pytest
 import structlog
 
-from bot.app import App
+from bot.app.application import BotApplication
+from bot.app.storage import AlreadyRunning
 from bot.demo.run import OWNER, TOKEN, stage
-from bot.kept import AlreadyRunning
-from bot.orders.brakes import Brake
-from bot.orders.model import Order, State, Who
-from bot.orders.people import Role
+from bot.orders.access.roles import Role
+from bot.orders.model.order import Actor, Order, OrderState
+from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import BadDatabase, open_database
 from tests.bench.broker import environment
 from tests.chaos import disk, listening
@@ -110,7 +110,7 @@ def test_upon_a_disk_that_may_only_be_read_nothing_leaves(tmp_path):
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 await stand.ticket(stand.ask(stand.others[0]))
         await asyncio.sleep(90)
-        assert stand.now(order.id).state is State.EXPIRED, "as soon as it can be written, it is told"
+        assert stand.now(order.id).state is OrderState.EXPIRED, "as soon as it can be written, it is told"
         assert stand.exchange.orders == []
         await stand.life.end()
 
@@ -124,7 +124,7 @@ def test_a_tap_that_cannot_be_written_down_is_no_tap_and_may_be_made_again(tmp_p
         order = await stand.ticket()
         with disk.full(stand.connection), pytest.raises(sqlite3.OperationalError, match="full"):
             stand.tap(order)
-        assert stand.now(order.id).state is State.PROPOSED
+        assert stand.now(order.id).state is OrderState.PROPOSED
 
         pressed = stand.tap(order)
         await stand.life.ask(stand.life.desk.carry_out(pressed))
@@ -188,7 +188,7 @@ def test_a_database_of_yesterday_sends_nothing_until_a_person_has_looked(tmp_pat
         stand.release()
         made = await stand.order(stand.ask(stand.others[0]))
 
-        assert (brake.level, brake.why) == (Brake.NEW, "RESTORED")
+        assert (brake.level, brake.why) == (HaltLevel.NEW, "RESTORED")
         assert "TRADING_HALTED" in {one.code for one in refused}
         assert forgotten.order_no in elsewhere, "what was ordered since is seen, and is nobody's"
         assert word(made) == "placed"
@@ -209,7 +209,7 @@ async def test_a_clock_that_is_set_back_stops_what_is_new():
         await on.telegram.wait(OWNER.id, "신규중지")
 
         brake = on.app.brakes.now()
-        assert (brake.level, brake.why) == (Brake.NEW, "CLOCK_STEP")
+        assert (brake.level, brake.why) == (HaltLevel.NEW, "CLOCK_STEP")
         await press(on, ticket, "확인", "보내지 않음")
         assert posts(on) == 0
 
@@ -220,7 +220,7 @@ async def test_a_clock_that_is_set_back_stops_what_is_new():
 async def test_a_second_copy_on_the_same_folder_does_not_start(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
         with pytest.raises(AlreadyRunning, match="이미 실행 중"):
-            App(on.app._settings)
+            BotApplication(on.app._settings)
         await say(on, "/help", "/buy")
 
 
@@ -231,14 +231,14 @@ async def test_a_second_reader_of_the_same_token_stops_what_is_new():
         await on.telegram.wait(OWNER.id, "신규중지")
 
         brake = on.app.brakes.now()
-        assert (brake.level, brake.why) == (Brake.NEW, "TELEGRAM_CONFLICT")
+        assert (brake.level, brake.why) == (HaltLevel.NEW, "TELEGRAM_CONFLICT")
         data = ticket.buttons[0][0].data.removeprefix("t:")
-        (order,) = on.app.journal.in_state({State.PROPOSED})
+        (order,) = on.app.journal.in_state({OrderState.PROPOSED})
         await on.app.desk.carry_out(on.app.desk.press(data, owner_of(order)))
-        assert on.app.journal.get(order.id).state is State.BLOCKED
+        assert on.app.journal.get(order.id).state is OrderState.BLOCKED
         assert posts(on) == 0
 
 
-def owner_of(order: Order) -> Who:
+def owner_of(order: Order) -> Actor:
     """The person whose order it is."""
-    return Who(order.user_id, order.chat_id, "", Role.OWNER)
+    return Actor(order.user_id, order.chat_id, "", Role.OWNER)

@@ -7,12 +7,12 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from bot.__main__ import cli
-from bot.chat.commands import COMMANDS
-from bot.orders.desk import DRAIN_SECONDS
-from bot.orders.rules import Limits
-from bot.parts import BUSY, IDLE, IN_SESSION
-from bot.settings import Settings, load_settings
+from bot.app.container import BUSY, IDLE, IN_SESSION
+from bot.chat.handlers.commands import COMMANDS
+from bot.cli.main import cli
+from bot.config.settings import Settings, load_settings
+from bot.orders.execution.desk import DRAIN_SECONDS
+from bot.orders.risk.checks import Limits
 from kis import endpoints as api
 from scripts import settings_table
 

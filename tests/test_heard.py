@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.heard import AGAIN, WINDOW, Heard
+from bot.services.fill_stream_audit import AGAIN, WINDOW, FillStreamAudit
 from kis.frames import FillNotice, NoticeKind
 from kis.krx import KST
 from kis.models import OrderKind, OrderReport, Side
@@ -60,7 +60,7 @@ class Day:
 
     def __init__(self):
         self.now = NINE
-        self.heard = Heard(NINE)
+        self.heard = FillStreamAudit(NINE)
         self.since = ALWAYS
         self.missing, self.found = [], []
 
@@ -286,10 +286,10 @@ def test_a_day_goes_on_where_another_run_left_it_and_another_day_begins_anew(day
     day.tell(5)
     day.passes(20, 0)
     kept = {one.day: one.figures for one in day.heard.days.values()}
-    again = Heard(day.now, kept)
+    again = FillStreamAudit(day.now, kept)
     assert again.counts == day.heard.counts
     assert again.counts.missed_by_poll == 1
-    tomorrow = Heard(day.now + timedelta(days=1), kept)
+    tomorrow = FillStreamAudit(day.now + timedelta(days=1), kept)
     assert tomorrow.counts.notices == 0
     assert list(tomorrow.days) == [NINE.date(), tomorrow.counts.day]
 

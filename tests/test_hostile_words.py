@@ -7,19 +7,19 @@ from dataclasses import replace
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from bot.charts import Charts
-from bot.chat.cards import Frame, order_card
-from bot.chat.digest import bundle_push, notices
-from bot.chat.messenger import Delivered, Messenger
-from bot.chat.pushes import external_push, fill_push, state_push
-from bot.chat.story import story_pages
+from bot.charts.renderer import ChartRenderer
+from bot.chat.handlers.order_history import story_pages
+from bot.chat.messages.delivery_digest import bundle_push, notices
+from bot.chat.messages.fills import external_push, fill_push, state_push
+from bot.chat.messages.order_card import Frame, order_card
+from bot.chat.transport.sender import Delivered, MessageSender
 from bot.demo.formatting import parse_html, utf16_length
 from bot.demo.run import OWNER, TOKEN, TRADER, stage
 from bot.demo.telegram import LocalTelegram
-from bot.orders.model import State
-from bot.orders.people import Role
-from bot.orders.story import Deed, Story, Told, Try, Vote
-from bot.store.outbox import Letter
+from bot.orders.access.roles import Role
+from bot.orders.model.order import OrderState
+from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, SendAttempt, VoteEntry
+from bot.store.outbox import OutboxMessage
 from kis.models import Side
 from tests.orders.test_model import NOW, order
 from tests.support.talk import FAST, press, say
@@ -63,7 +63,7 @@ def suffering(words, n, state):
 
 def cards(words, n, frame):
     """Every kind of message about an order, a few of them for each string."""
-    states = list(State)
+    states = list(OrderState)
     one = suffering(words, n, states[n % len(states)])
     fill = {"filled": 7, "amount": 497_000, "step": 3, "step_amount": 213_000, "number": 2}
     external = {
@@ -101,30 +101,31 @@ def test_ten_thousand_hostile_strings_leave_every_card_readable_with_its_side_an
 
 def test_hostile_words_leave_every_page_of_a_story_and_every_digest_readable():
     for n, words in enumerate(hostile(100)):
-        frame, one = FRAMES[n % 2], suffering(words, n, list(State)[n % len(State)])
+        frame, one = FRAMES[n % 2], suffering(words, n, list(OrderState)[n % len(OrderState)])
         deeds = (
-            Deed(1, NOW, "order.refused", None, words, {"event_code": words, "event_message": words}),
-            Deed(2, NOW, words, 1, words, {words: words}),
+            AuditEntry(1, NOW, "order.refused", None, words, {"event_code": words, "event_message": words}),
+            AuditEntry(2, NOW, words, 1, words, {words: words}),
         )
-        story = Story(
+        story = OrderTimeline(
             one,
             deeds=deeds * 20,
-            votes=(Vote(1, 7, words, approve=True, at=NOW),),
-            tries=(Try(1, NOW, words, words, 200, words, words, 0.1),),
-            told=(Told(1, words, words, NOW, NOW, 1),),
+            votes=(VoteEntry(1, 7, words, approve=True, at=NOW),),
+            tries=(SendAttempt(1, NOW, words, words, 200, words, words, 0.1),),
+            told=(MessageSent(1, words, words, NOW, NOW, 1),),
         )
         for page in story_pages(story, frame):
             assert utf16_length(parse_html(page).text) <= 4_096
         side_word = (("매수", "BUY"), ("매도", "SELL"))[n % 2][frame.lang == "en"]
         assert side_word in parse_html(story_pages(story, frame)[0]).text
-        letter = Letter(1, 1, words or "x", {"name": words, "code": words}, one.id, 1, resent=False, made_at=NOW)
+        letter = OutboxMessage(1, 1, words or "x", {"name": words, "code": words}, one.id, 1, resent=False, made_at=NOW)
         assert parse_html(notices([letter] * 20, lambda _, one=one: one, frame).text).text
 
 
 async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
     sample = hostile(300)
     orders = {
-        n: replace(suffering(words, n, list(State)[n % len(State)]), code="005930") for n, words in enumerate(sample)
+        n: replace(suffering(words, n, list(OrderState)[n % len(OrderState)]), code="005930")
+        for n, words in enumerate(sample)
     }  # a code comes out of the exchange's own table, and stands in buttons
     telegram = LocalTelegram(token=TOKEN, people=(OWNER, TRADER))
     quick = [HTTPXRequest(httpx_kwargs={"verify": False}) for _ in range(2)]
@@ -132,10 +133,12 @@ async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
         telegram.serve() as url,
         Bot(TOKEN, base_url=f"{url}/bot", request=quick[0], get_updates_request=quick[1]) as bot,
     ):
-        messenger = Messenger(bot, order=orders.get, card_message=lambda *_: None, draw=Charts().draw, frame=FRAMES[0])
+        messenger = MessageSender(
+            bot, order=orders.get, card_message=lambda *_: None, draw=ChartRenderer().draw, frame=FRAMES[0]
+        )
         for n in orders:
             fill = {"filled": 7, "amount": 497_000, "step": 3, "step_amount": 213_000}
-            letter = Letter(n + 1, OWNER.id, ("card", "fill")[n // 2 % 2], fill, n, 1, resent=False, made_at=NOW)
+            letter = OutboxMessage(n + 1, OWNER.id, ("card", "fill")[n // 2 % 2], fill, n, 1, resent=False, made_at=NOW)
             assert isinstance(await messenger.deliver(letter), Delivered), ascii(sample[n])
 
     texts = [message.text for message in telegram.chat(OWNER.id)]
@@ -160,4 +163,4 @@ async def test_a_hostile_nickname_and_a_hostile_refusal_go_all_the_way():
 def test_the_same_words_are_hostile_in_every_run():
     assert hostile(50) == hostile(50)
     assert len(set(hostile(10_000))) > 5_000
-    assert replace(suffering("x", 1, State.OPEN)).side is Side.SELL
+    assert replace(suffering("x", 1, OrderState.OPEN)).side is Side.SELL

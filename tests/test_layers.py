@@ -17,34 +17,42 @@ ALLOWED: dict[str, set[str]] = {
     "kis/token.py": {"kis", "filelock"},
     "kis/symbols.py": {"kis"},
     "kis/cipher.py": {"kis", "cryptography"},
-    "kis/line.py": {"kis", "websockets"},
-    "kis/connections.py": {"kis", "httpx"},
+    "kis/websocket.py": {"kis", "websockets"},
+    "kis/transport.py": {"kis", "httpx"},
     "kis/portal.py": {"kis", "anyio"},
-    "kis/pace.py": {"kis", "aiolimiter"},
+    "kis/rate_limit.py": {"kis", "aiolimiter"},
     "kis/sim": {"kis.sim", "kis.endpoints", "kis.krx", "starlette", "uvicorn", "h11"},
-    "kis/sim/frames.py": {"kis.sim", "cryptography"},
+    "kis/sim/websocket/frames.py": {"kis.sim", "cryptography"},
     "bot": {"bot", "kis"},
-    "bot/__main__.py": {"bot", "kis", "typer", "sqlite_utils"},
-    "bot/audit_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
-    "bot/chart_drawing.py": {"PIL"},
-    "bot/house.py": {"bot.orders", "pydantic_settings"},
-    "bot/limits_cli.py": {"bot", "kis", "typer"},
-    "bot/settings.py": {"bot.house", "kis.config", "pydantic_settings"},
-    "bot/stepup_cli.py": {"bot", "kis", "typer", "segno"},
-    "bot/users_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
-    "bot/why_cli.py": {"bot", "kis", "typer", "sqlite_utils"},
-    "bot/logs.py": {"kis.config"},
-    "bot/app.py": {"bot", "kis", "telegram"},
-    "bot/kept.py": {"bot", "kis", "filelock"},
-    "bot/wires.py": {"bot.settings", "kis", "telegram"},
-    "bot/doctor.py": {"bot", "kis", "telegram"},
-    "bot/notify.py": {"bot.chat.messenger", "bot.orders.preferences", "bot.store.outbox"},
-    "bot/orders": {"bot.orders", "kis.models", "kis.errors", "kis.krx", "kis.outcome", "kis.writes", "kis.crash"},
+    "bot/cli/main.py": {"bot", "kis", "typer", "sqlite_utils"},
+    "bot/cli/audit.py": {"bot", "kis", "typer", "sqlite_utils"},
+    "bot/charts/draw.py": {"PIL"},
+    "bot/config/risk.py": {"bot.orders", "pydantic_settings"},
+    "bot/cli/limits.py": {"bot", "kis", "typer"},
+    "bot/config/settings.py": {"bot.config.risk", "kis.config", "pydantic_settings"},
+    "bot/cli/second_factor.py": {"bot", "kis", "typer", "segno"},
+    "bot/cli/users.py": {"bot", "kis", "typer", "sqlite_utils"},
+    "bot/cli/order_history.py": {"bot", "kis", "typer", "sqlite_utils"},
+    "bot/config/logging.py": {"kis.config"},
+    "bot/app/application.py": {"bot", "kis", "telegram"},
+    "bot/app/storage.py": {"bot", "kis", "filelock"},
+    "bot/app/clients.py": {"bot.config.settings", "kis", "telegram"},
+    "bot/cli/doctor.py": {"bot", "kis", "telegram"},
+    "bot/services/delivery.py": {"bot.chat.transport.sender", "bot.orders.access.preferences", "bot.store.outbox"},
+    "bot/orders": {
+        "bot.orders",
+        "kis.models",
+        "kis.errors",
+        "kis.krx",
+        "kis.outcome",
+        "kis.receipts",
+        "kis.failpoints",
+    },
     "bot/store/limits.py": {"bot.orders", "bot.store", "kis.krx", "sqlite_utils"},
-    "bot/store/secrets.py": {"bot.orders", "bot.store", "sqlite_utils", "cryptography", "pyotp"},
+    "bot/store/second_factors.py": {"bot.orders", "bot.store", "sqlite_utils", "cryptography", "pyotp"},
     "bot/alerts": {"bot.alerts", "bot.orders", "kis.models", "kis.errors", "kis.krx"},
-    "bot/reports": {"bot.reports", "bot.orders", "kis.models", "kis.errors", "kis.krx", "kis.profits"},
-    "bot/store": {"bot.alerts", "bot.orders", "bot.reports", "bot.store", "kis.models", "kis.writes", "sqlite_utils"},
+    "bot/reports": {"bot.reports", "bot.orders", "kis.models", "kis.errors", "kis.krx", "kis.models.profits"},
+    "bot/store": {"bot.alerts", "bot.orders", "bot.reports", "bot.store", "kis.models", "kis.receipts", "sqlite_utils"},
     "bot/chat": {
         "bot.alerts",
         "bot.orders",
@@ -55,12 +63,12 @@ ALLOWED: dict[str, set[str]] = {
         "kis.krx",
         "kis.symbols",
     },
-    "bot/chat/access.py": {"bot.orders", "bot.chat", "telegram"},
-    "bot/chat/charts.py": {"bot.chat", "kis.charts", "kis.models", "kis.errors", "kis.symbols"},
-    "bot/chat/dispatch.py": {"bot.orders", "bot.chat", "kis.errors", "kis.krx", "kis.symbols", "telegram"},
-    "bot/chat/stepup.py": {"bot.orders", "bot.chat", "telegram"},
-    "bot/chat/inbox.py": {"bot.chat.messenger", "telegram"},
-    "bot/chat/messenger.py": {"bot.orders", "bot.chat", "telegram", "httpx"},
+    "bot/chat/transport/access.py": {"bot.orders", "bot.chat", "telegram"},
+    "bot/chat/handlers/charts.py": {"bot.chat", "kis.models.charts", "kis.models", "kis.errors", "kis.symbols"},
+    "bot/chat/transport/router.py": {"bot.orders", "bot.chat", "kis.errors", "kis.krx", "kis.symbols", "telegram"},
+    "bot/chat/handlers/second_factor.py": {"bot.orders", "bot.chat", "telegram"},
+    "bot/chat/transport/update_inbox.py": {"bot.chat.transport.sender", "telegram"},
+    "bot/chat/transport/sender.py": {"bot.orders", "bot.chat", "telegram", "httpx"},
     "bot/demo": {"bot", "kis.config", "kis.sim", "starlette", "uvicorn"},
 }
 NEVER = {
@@ -70,9 +78,9 @@ NEVER = {
     "kis/sim": {"bot", "telegram", "httpx", "sqlite3", "kis.client", "kis.session"},
     "bot/orders": {"telegram", "httpx", "sqlite3", "sqlite_utils", "bot.chat", "bot.store"},
     "bot/store": {"telegram", "httpx", "bot.chat", "asyncio"},
-    "bot/chat": {"sqlite3", "sqlite_utils", "kis.session", "kis.client", "bot.store", "bot.app"},
+    "bot/chat": {"sqlite3", "sqlite_utils", "kis.session", "kis.client", "bot.store", "bot.app.application"},
 }
-STARTERS = {"bot/__main__.py", "bot/demo/run.py"}
+STARTERS = {"bot/cli/main.py", "bot/demo/run.py"}
 
 
 def sources() -> list[Path]:
@@ -128,7 +136,7 @@ def test_only_the_starters_import_the_whole_bot() -> None:
     users = {
         path.relative_to(ROOT).as_posix()
         for path in sources()
-        if any(within(one, {"bot.app"}) for one in imports(path))
+        if any(within(one, {"bot.app.application"}) for one in imports(path))
     }
     assert users == STARTERS
 
@@ -139,7 +147,7 @@ def test_the_demo_is_imported_only_by_the_command_line() -> None:
         for path in sources()
         if "demo" not in path.parts and any(within(one, {"bot.demo"}) for one in imports(path))
     }
-    assert users == {"bot/__main__.py"}
+    assert users == {"bot/cli/main.py"}
 
 
 def test_no_file_is_too_long_to_hold_in_the_head() -> None:

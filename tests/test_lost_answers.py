@@ -3,7 +3,7 @@
 import pytest
 
 from bot.demo.run import OWNER, stage
-from bot.orders.model import State
+from bot.orders.model.order import OrderState
 from kis.models import Side
 from tests.support.talk import FAST, Ahead, confirmed, posts, press, reread, say, spoken
 
@@ -46,7 +46,7 @@ async def test_an_order_the_broker_never_got_is_absent_only_after_time_and_readi
         await confirmed(on, "확인중(불명)")
         await reread(on, 6)
         (order,) = on.app.desk.in_doubt()
-        assert order.state is State.UNKNOWN
+        assert order.state is OrderState.UNKNOWN
 
         clock.jump(seconds=181)
         await reread(on)

@@ -4,10 +4,10 @@ from datetime import datetime, time, timedelta
 
 import pytest
 
-from bot.manners import Manners
-from bot.notify import Notifier
-from bot.orders.preferences import Preferences, Quiet, Ring, Topic
-from bot.store.kinds import KINDS, topic_of
+from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
+from bot.services.delivery import Delivery
+from bot.services.delivery_policy import DeliveryPolicy
+from bot.store.message_kinds import KINDS, topic_of
 from bot.store.outbox import DIGEST_LINES, Outbox
 from kis.krx import KST
 from tests.support.outbox import TRADER, Clock, delivered, empty_database, fill, states
@@ -44,7 +44,7 @@ def ring(box, kind, wanted, data=None, now=NIGHT):
     box.put(kind, TRADER, {"order": 1, **(data or {})})
     letter = box.next(TRADER)
     box.sent(letter, 1)
-    return Manners(Book(wanted), lambda: now).ring(letter)
+    return DeliveryPolicy(Book(wanted), lambda: now).ring(letter)
 
 
 # --- what can be silenced -------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(t
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     async with post_office(tmp_path) as post:
         book = Book(Preferences())
-        post.notifier._manners = Manners(book, post.time)
+        post.notifier._manners = DeliveryPolicy(book, post.time)
         for number, wanted in enumerate((Ring.ON, Ring.SILENT, Ring.OFF), start=1):
             book.wanted = Preferences().having(Topic.FILLS, wanted)
             post.fill(number)
@@ -200,6 +200,6 @@ async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(t
 
 async def test_without_wishes_of_anybody_everything_rings(box):
     fill(box, 1)
-    notifier = Notifier(box, None, None)
+    notifier = Delivery(box, None, None)
 
     assert notifier._pick(TRADER).silent is False

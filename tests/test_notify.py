@@ -13,8 +13,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chat.messenger import Delivered
-from bot.notify import PER_GROUP, Notifier, Pace
+from bot.chat.transport.sender import Delivered
+from bot.services.delivery import PER_GROUP, Delivery, SendRate
 from bot.store.outbox import Outbox
 from tests.support.outbox import empty_database
 from tests.support.post import LABEL, ONE, OWNER, TWO, Fast, post_office, until
@@ -267,7 +267,7 @@ async def test_a_stop_delivers_what_waits_as_long_as_it_may_take(post):
 @given(st.lists(st.floats(0, 30), max_size=120))
 def test_a_group_never_gets_more_than_20_letters_in_a_minute(gaps):
     now = 0.0
-    pace = Pace(*PER_GROUP, lambda: now)
+    pace = SendRate(*PER_GROUP, lambda: now)
     times = []
     for gap in gaps:
         now += gap
@@ -295,7 +295,7 @@ async def test_letters_leave_no_faster_than_a_chat_a_group_or_telegram_bears(cha
     async def reachable():
         return True
 
-    work = asyncio.create_task(Notifier(box, deliver, reachable, time.sleep, time.seconds).run())
+    work = asyncio.create_task(Delivery(box, deliver, reachable, time.sleep, time.seconds).run())
     await until(lambda: len(sent) == 60)
     work.cancel()
     await asyncio.wait([work])

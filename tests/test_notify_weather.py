@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from bot.chat.messenger import Blocked, Delivered, Held, Undeliverable, Unsure
-from bot.notify import Notifier
-from bot.store.migrations import MIGRATIONS
+from bot.chat.transport.sender import ChatBlocked, Delivered, MaybeDelivered, RetryLater, Undeliverable
+from bot.services.delivery import Delivery
+from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from tests.support.post import START
 
@@ -33,7 +33,7 @@ class AnyWeather:
 
     def start(self):
         self.killed.clear()
-        self.notifier = Notifier(self.box, self.deliver, self.reachable, self.sleep, lambda: self.seconds)
+        self.notifier = Delivery(self.box, self.deliver, self.reachable, self.sleep, lambda: self.seconds)
         self.work = asyncio.create_task(self.notifier.run())
 
     async def stop(self):
@@ -57,19 +57,19 @@ class AnyWeather:
             case "delivered":
                 return Delivered(len(self.seen))
             case "held":
-                return Held(None, "")
+                return RetryLater(None, "")
             case "flooded":
-                return Held(7, "")
+                return RetryLater(7, "")
             case "refused":
                 return Undeliverable("")
             case "blocked":
-                return Blocked("")
+                return ChatBlocked("")
             case "broken":
                 raise KeyError
             case "killed early" | "killed late":
                 self.killed.set()
                 await asyncio.Event().wait()
-        return Unsure("")  # doubled, lost
+        return MaybeDelivered("")  # doubled, lost
 
     async def turn(self, times=1):
         for _ in range(times):

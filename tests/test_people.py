@@ -8,22 +8,22 @@ import pytest
 from telegram import Update
 from typer.testing import CliRunner
 
-from bot.chat.access import shown_name
-from bot.chat.cards import Frame
-from bot.chat.people_words import PAGE, ROLES, list_card, people_push, person_card
-from bot.chat.talk import Reply, Toast
+from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, person_card
+from bot.chat.messages.order_card import Frame
+from bot.chat.transport.access import shown_name
+from bot.chat.types import CallbackAnswer, Reply
+from bot.cli.users import users_cli
 from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
-from bot.demo.telegram import LocalTelegram, Person
-from bot.orders.membership import Member, Status
-from bot.orders.model import State
-from bot.orders.people import Role
-from bot.users_cli import users_cli
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.access.membership import Member, Status
+from bot.orders.access.roles import Role
+from bot.orders.model.order import OrderState
 from kis.krx import KST
 from tests.support.talk import FAST, Ahead, posts, press, say, spoken
 from tests.test_bad_input import raw_message
 from tests.test_command_line import kisbot
 
-ADMIN = Person(1004, "최부관", "관리자")
+ADMIN = ChatUser(1004, "최부관", "관리자")
 LINE = "초대받은 사람만 쓸 수 있는 봇입니다"
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 
@@ -200,7 +200,7 @@ async def test_from_the_list_to_a_suspended_person_in_three_taps():
         done = await press(on, asked, "✅", "⏸ 정지")
 
         assert on.app.people.find(TRADER.id).status is Status.SUSPENDED
-        assert on.app.journal.in_state({State.PROPOSED}) == []
+        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
         assert not (await on.telegram.tap_data(TRADER.id, ticket.message_id, confirm, timeout=0.1)).answered
         assert posts(on) == 0
         again = await press(on, done, "다시 들이기", "❓")
@@ -291,7 +291,7 @@ async def test_a_gate_and_a_hold_can_ask_for_more_before_anything_happens():
     """What a second factor hangs on."""
     async with stage(**FAST) as on:
         members = on.app.dispatcher._people
-        members.hold = lambda who, act, token: Toast(f"{act}: 코드를 보내세요", alert=True)
+        members.hold = lambda who, act, token: CallbackAnswer(f"{act}: 코드를 보내세요", alert=True)
         asked = await say(on, "/users 1002 suspend", "❓")
         held = await on.telegram.tap(OWNER.id, asked.message_id, "✅")
         assert held.text == "suspend: 코드를 보내세요"

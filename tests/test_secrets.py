@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.logging import HIDDEN, Redactor, set_up_logs
+from bot.config.settings import BadSettings, load_settings
 from bot.demo.run import OWNER, TOKEN, stage
-from bot.logs import HIDDEN, Redactor, set_up_logs
-from bot.settings import BadSettings, load_settings
 from tests.support.talk import FAST, bought, press, say, spoken
 
 

@@ -6,10 +6,10 @@ import json
 import pytest
 
 from bot.demo.run import OWNER, stage
-from bot.orders.brakes import Brake
-from bot.orders.events import ReadBack
-from bot.orders.model import Link, State
-from bot.store.kinds import KINDS
+from bot.orders.model.events import ReadBackResult
+from bot.orders.model.order import Link, OrderState
+from bot.orders.risk.trading_halt import HaltLevel
+from bot.store.message_kinds import KINDS
 from kis.models import Side
 from tests.support.talk import FAST, Ahead, confirmed, posts, press, reread, say, spoken
 
@@ -98,7 +98,7 @@ async def test_the_brokers_own_row_is_held_against_the_ticket_and_a_difference_s
         card = await confirmed(on, "📨 접수", "005930 5 60000")
         await on.telegram.wait(OWNER.id, "증권사 내역과 일치")
         (order,) = on.app.desk.working()
-        assert order.checked is ReadBack.SAME
+        assert order.checked is ReadBackResult.SAME
         assert "거래" not in card
 
         on.broker.faults.plant("refuse", path="inquire-daily-ccld", times=-1)
@@ -113,7 +113,7 @@ async def test_the_brokers_own_row_is_held_against_the_ticket_and_a_difference_s
 
         await on.telegram.wait(OWNER.id, "승인한 주문과 다릅니다")
         assert on.app.brakes.now().why == "MISMATCH"
-        assert on.app.brakes.now().level is Brake.NEW
+        assert on.app.brakes.now().level is HaltLevel.NEW
 
 
 async def test_terms_changed_behind_our_back_are_not_sent():
@@ -126,7 +126,9 @@ async def test_terms_changed_behind_our_back_are_not_sent():
 
         other = await say(on, "/buy 000660 1 200000", "매수 확인")
         on.app.db.execute("UPDATE orders SET quantity = 100 WHERE code = '000660'")
-        terms = next(order for order in on.app.journal.in_state({State.PROPOSED}) if order.code == "000660").terms()
+        terms = next(
+            order for order in on.app.journal.in_state({OrderState.PROPOSED}) if order.code == "000660"
+        ).terms()
         on.app.db.execute("UPDATE buttons SET terms = ?", [terms])
         await press(on, other, "확인", "확인하신 주문과 달라")
         assert posts(on) == 0
@@ -169,8 +171,8 @@ async def test_a_revision_goes_on_under_a_new_number_and_the_chain_is_kept():
 
         await on.telegram.wait(OWNER.id, "정정됨")
         (child,) = on.app.desk.working()
-        assert (child.parent, child.price, child.quantity, child.checked) == (parent.id, 61_000, 5, ReadBack.SAME)
-        assert on.app.journal.get(parent.id).state is State.REPLACED
+        assert (child.parent, child.price, child.quantity, child.checked) == (parent.id, 61_000, 5, ReadBackResult.SAME)
+        assert on.app.journal.get(parent.id).state is OrderState.REPLACED
         assert on.app.journal.get(parent.id).moved_to == child.order_no
         on.broker.exchange.trade("005930", 61_000, 5)
         await reread(on)
@@ -208,8 +210,8 @@ async def test_a_revision_takes_what_a_fill_has_left_over():
         (child,) = on.app.desk.working()
         assert child.quantity == 3
         before = on.app.journal.get(parent.id)
-        assert (before.filled, before.state) == (2, State.REPLACED)
-        assert on.app.brakes.now().level is Brake.OFF
+        assert (before.filled, before.state) == (2, OrderState.REPLACED)
+        assert on.app.brakes.now().level is HaltLevel.OFF
 
 
 async def test_an_order_revised_by_hand_in_hts_is_told_under_both_numbers():
@@ -229,7 +231,7 @@ async def test_an_order_revised_by_hand_in_hts_is_told_under_both_numbers():
 async def test_a_filled_order_cannot_be_revised():
     async with stage(**FAST) as on:
         await confirmed(on, "✅ 체결", "005930 1 시장가")
-        (order,) = on.app.journal.in_state({State.FILLED})
+        (order,) = on.app.journal.in_state({OrderState.FILLED})
 
         await say(on, f"/revise {order.order_no} 60000", "정정·취소할 수 있는 주문 중에")
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from bot.orders.rules import Limits
-from bot.settings import BadSettings, Settings, load_settings
+from bot.config.settings import BadSettings, Settings, load_settings
+from bot.orders.risk.checks import Limits
 
 GOOD = {
     "TELEGRAM_BOT_TOKEN": "123456789:AAbotbotbotbotbotbotbotbotbotbotbot",

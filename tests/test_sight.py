@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from bot.chat.cards import Frame
-from bot.chat.news import news_push
-from bot.orders.lists import Reading
-from bot.orders.model import State
-from bot.orders.search import Attempt
-from bot.sight import takes, uptime
-from bot.store.sight import Sightings
+from bot.chat.messages.order_card import Frame
+from bot.chat.messages.system import news_push
+from bot.orders.model.order import OrderState
+from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.resolution import Attempt
+from bot.services.outages import takes, uptime
+from bot.store.reading_mark import ReadingMarks
 from tests.orders.events import grown, report
 from tests.support.sighted import House
 
@@ -101,7 +101,7 @@ def test_an_order_that_left_unseen_is_blind_from_then_on(house, seconds, times):
 
 
 def test_an_order_in_doubt_counts(house):
-    house.sends(state=State.UNKNOWN)
+    house.sends(state=OrderState.UNKNOWN)
     house.reads()
     house.passes(60)
     house.reads()
@@ -109,7 +109,7 @@ def test_an_order_in_doubt_counts(house):
 
 
 def test_a_doubt_of_yesterday_is_read_as_rarely_as_nothing_and_is_no_gap(house):
-    house.sends(state=State.UNKNOWN)
+    house.sends(state=OrderState.UNKNOWN)
     yesterday = house.clock().date()
     house.passes(86_400)
     house.reads()
@@ -123,7 +123,7 @@ def test_a_doubt_of_yesterday_is_read_as_rarely_as_nothing_and_is_no_gap(house):
 def test_a_reading_that_could_not_be_taken_in_ends_nothing(watched):
     """Only what `saw` is called after ends a gap; the one that does so later tells the whole of it."""
     watched.passes(60)
-    watched.watch.note(Reading(watched.clock().date(), (report(order_no="0000000099"),)))
+    watched.watch.note(OrderListSnapshot(watched.clock().date(), (report(order_no="0000000099"),)))
     watched.passes(60)
     watched.reads(report())
     assert watched.gap["since"] == (watched.clock() - timedelta(seconds=120)).isoformat()
@@ -178,7 +178,7 @@ def test_a_night_with_nothing_open_is_none_and_with_an_order_left_open_it_is(wat
 
 def test_killed_after_the_reading_was_taken_in_and_before_the_gap_was_told_it_is_told_with_all_that_was_found(watched):
     watched.passes(60)
-    watched.watch.note(Reading(watched.clock().date(), (grown(4),)))
+    watched.watch.note(OrderListSnapshot(watched.clock().date(), (grown(4),)))
     watched.passes(5)
     watched.start()
     watched.reads(grown(10))
@@ -187,7 +187,7 @@ def test_killed_after_the_reading_was_taken_in_and_before_the_gap_was_told_it_is
 
 def test_killed_while_it_was_told_it_is_told_once(watched, monkeypatch):
     watched.passes(60)
-    monkeypatch.setattr(Sightings, "mark", lambda *_: 1 / 0)
+    monkeypatch.setattr(ReadingMarks, "mark", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         watched.reads(report())
     monkeypatch.undo()
@@ -242,7 +242,7 @@ def test_nothing_found_is_said_too(watched):
 def test_a_gap_over_midnight_ends_with_the_day_that_it_hid(watched):
     yesterday = watched.clock().date()
     watched.passes(15 * 3600)
-    watched.watch.note(Reading(yesterday, (grown(4),), {}, over=True))
+    watched.watch.note(OrderListSnapshot(yesterday, (grown(4),), {}, over=True))
     watched.reads()
     assert (watched.gap["shares"], watched.gap["ended"]) == (4, {"lapsed": 1})
     text = news_push("blind", watched.gap, KO).text
@@ -256,34 +256,38 @@ def test_the_last_fills_of_a_day_are_not_cut_off_by_a_list_that_was_asked_for_be
     yesterday = watched.clock().date()
     over = watched.watch.is_over(yesterday)
     watched.passes(15 * 3600)
-    watched.watch.note(Reading(yesterday, (grown(4),), {}, over))
-    watched.watch.note(Reading(yesterday, (grown(9),), {}, watched.watch.is_over(yesterday)))
+    watched.watch.note(OrderListSnapshot(yesterday, (grown(4),), {}, over))
+    watched.watch.note(OrderListSnapshot(yesterday, (grown(9),), {}, watched.watch.is_over(yesterday)))
     assert watched.journal.get(1).filled == 9
 
 
 def test_what_the_close_took_back_is_no_cancel_also_in_a_list_that_may_lack_the_last_fills(watched):
     yesterday = watched.clock().date()
     watched.passes(15 * 3600)
-    watched.watch.note(Reading(yesterday, (report(filled=4, filled_amount=284_000, remaining=0, cancelled=6),)))
-    assert watched.journal.get(1).state is State.PARTIAL
     watched.watch.note(
-        Reading(yesterday, (report(filled=7, filled_amount=497_000, remaining=0, cancelled=3),), {}, over=True)
+        OrderListSnapshot(yesterday, (report(filled=4, filled_amount=284_000, remaining=0, cancelled=6),))
+    )
+    assert watched.journal.get(1).state is OrderState.PARTIAL
+    watched.watch.note(
+        OrderListSnapshot(
+            yesterday, (report(filled=7, filled_amount=497_000, remaining=0, cancelled=3),), {}, over=True
+        )
     )
     one = watched.journal.get(1)
-    assert (one.state, one.filled) == (State.LAPSED, 7)
+    assert (one.state, one.filled) == (OrderState.LAPSED, 7)
 
 
 def test_a_lost_order_that_is_found_after_its_day_was_ended_by_the_day_and_not_cancelled(house):
-    one = house.sends(state=State.UNKNOWN)
+    one = house.sends(state=OrderState.UNKNOWN)
     house.journal.attempted(Attempt(one.id, 1, house.clock(), frozenset()))
     sent = house.clock()
     row = report(time=f"{sent:%H%M%S}", filled=4, filled_amount=284_000, remaining=0, cancelled=6)
     house.passes(15 * 3600)
     for _ in range(3):
-        house.watch.note(Reading(sent.date(), (row,), {}, over=True))
+        house.watch.note(OrderListSnapshot(sent.date(), (row,), {}, over=True))
         house.passes(15)
     found = house.journal.get(one.id)
-    assert (found.state, found.filled) == (State.LAPSED, 4)
+    assert (found.state, found.filled) == (OrderState.LAPSED, 4)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

@@ -11,14 +11,14 @@ import pyotp
 import pytest
 from typer.testing import CliRunner
 
-from bot.limits_cli import limits_cli
-from bot.orders.people import Role
-from bot.stepup_cli import stepup_cli
-from bot.store.audit import AuditLog
+from bot.cli.limits import limits_cli
+from bot.cli.second_factor import stepup_cli
+from bot.orders.access.roles import Role
+from bot.store.audit.keys import DayKeys
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.keys import DayKeys
 from bot.store.people import People
-from bot.store.secrets import FactorKey, SecondFactors
+from bot.store.second_factors import FactorKey, SecondFactors
 from kis.config import kst_now
 
 ENOUGH = {
@@ -62,7 +62,7 @@ def limits(*words):
 
 def enrol(*codes):
     """Run the command as a person does: scan what it prints, type what the app shows."""
-    script = "import sys; from bot.stepup_cli import stepup_cli; stepup_cli()"
+    script = "import sys; from bot.cli.second_factor import stepup_cli; stepup_cli()"
     root = str(Path(__file__).parents[1])
     running = subprocess.Popen(
         [sys.executable, "-c", script, "enrol", "1002", "--totp"],

@@ -8,7 +8,7 @@ import pytest
 
 from bot.demo.run import CONSENT_ABOVE, OWNER, SMOKE, STRANGER, TRADER, stage
 from bot.demo.script import Script
-from bot.orders.model import State
+from bot.orders.model.order import OrderState
 from kis.models import Side
 from tests.support.talk import FAST, Ahead, bought, posts, press, say
 
@@ -66,8 +66,8 @@ async def test_a_limit_buy_rests_fills_in_parts_and_each_growth_is_told_once():
         told = sum(int(line.split("이번 ")[1].split("주")[0]) for line in pushes)
         assert told == 10
         assert len(pushes) == len(set(pushes))
-        (order,) = on.app.journal.in_state(set(State))
-        assert (order.state, order.filled) == (State.FILLED, 10)
+        (order,) = on.app.journal.in_state(set(OrderState))
+        assert (order.state, order.filled) == (OrderState.FILLED, 10)
 
 
 async def test_an_order_below_the_market_waits_and_cancel_removes_it():

@@ -9,36 +9,36 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bot.chat.audit import MOST, AuditView
-from bot.chat.cards import Frame
-from bot.chat.deeds import words
-from bot.chat.story import PAGE, StoryView, story_pages
-from bot.chat.talk import REFRESH, Ask
+from bot.chat.handlers.audit import MOST, AuditHandlers
+from bot.chat.handlers.order_history import PAGE, OrderHistoryHandlers, story_pages
+from bot.chat.messages.audit_lines import words
+from bot.chat.messages.order_card import Frame
+from bot.chat.types import REFRESH, Request
+from bot.cli.order_history import why
 from bot.demo.formatting import parse_html
 from bot.demo.run import OWNER, TRADER, stage
-from bot.orders.model import State, Who
-from bot.orders.people import Role
-from bot.orders.press import Press
-from bot.orders.story import Deed, Story
-from bot.store.story import Stories
-from bot.why_cli import why
+from bot.orders.access.roles import Role
+from bot.orders.execution.tap_result import TapOutcome
+from bot.orders.model.order import Actor, OrderState
+from bot.orders.model.timeline import AuditEntry, OrderTimeline
+from bot.store.order_history import OrderHistory
 from kis.config import kst_now
 from kis.krx import KST
 from tests.orders.test_model import order
 from tests.support.talk import FAST, Ahead, bought, confirmed, press, reread, say
 
 FRAMES = {lang: Frame(lang, "practice", "…56-01") for lang in ("ko", "en")}
-ADMIN = Who(OWNER.id, OWNER.id, OWNER.name, Role.OWNER)
-OTHER = Who(TRADER.id, TRADER.id, TRADER.name, Role.TRADER)
+ADMIN = Actor(OWNER.id, OWNER.id, OWNER.name, Role.OWNER)
+OTHER = Actor(TRADER.id, TRADER.id, TRADER.name, Role.TRADER)
 START = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 
 
 def asked(words, who=ADMIN):
-    return Ask(who, words, 1, 1, kst_now())
+    return Request(who, words, 1, 1, kst_now())
 
 
 def view(on, lang="ko"):
-    return StoryView(Stories(on.app.db), FRAMES[lang])
+    return OrderHistoryHandlers(OrderHistory(on.app.db), FRAMES[lang])
 
 
 def plain(reply):
@@ -247,16 +247,16 @@ async def test_votes_that_no_longer_count_are_told_as_that():
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
-@pytest.mark.parametrize("verdict", Press, ids=str)
+@pytest.mark.parametrize("verdict", TapOutcome, ids=str)
 def test_every_outcome_of_a_tap_has_its_words(verdict, lang):
-    said = words(Deed(1, START, "tap", detail={"verdict": verdict.value}), FRAMES[lang])
+    said = words(AuditEntry(1, START, "tap", detail={"verdict": verdict.value}), FRAMES[lang])
     assert "<code>" not in said, "its bare facts"
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
-@pytest.mark.parametrize("state", State, ids=str)
+@pytest.mark.parametrize("state", OrderState, ids=str)
 def test_an_order_in_any_state_has_a_story_that_telegram_can_read(state, lang):
-    text = [parse_html(page).text for page in story_pages(Story(order(state, id=7)), FRAMES[lang])]
+    text = [parse_html(page).text for page in story_pages(OrderTimeline(order(state, id=7)), FRAMES[lang])]
 
     assert "#7" in text[0]
     assert ("매수" if lang == "ko" else "BUY") in text[0]
@@ -266,7 +266,7 @@ def test_an_order_in_any_state_has_a_story_that_telegram_can_read(state, lang):
 def test_a_row_that_somebody_spoilt_is_shown_as_it_stands():
     for detail in ({}, {"text": "\x00<b>"}, {"event_filled": "many"}, {"quantity": [1, {"a": 2}]}):
         for action in ("order.reported", "order.proposed", "tap", "brake", "not.known", "<i>"):
-            said = words(Deed(1, START, action, detail=detail), FRAMES["ko"])
+            said = words(AuditEntry(1, START, action, detail=detail), FRAMES["ko"])
             assert parse_html(said).text
 
 
@@ -299,7 +299,7 @@ async def test_the_command_line_tells_the_same_story_beside_the_running_bot(tmp_
 async def test_the_audit_view_shows_the_newest_rows_in_words_and_how_to_have_the_chain_proven():
     async with stage(**FAST) as on:
         await bought(on, "005930 1 시장가")
-        audit = AuditView(Stories(on.app.db, key_here=lambda: True), FRAMES["ko"])
+        audit = AuditHandlers(OrderHistory(on.app.db, key_here=lambda: True), FRAMES["ko"])
 
         text = plain(await audit.audit(asked("")))
 
@@ -316,7 +316,7 @@ async def test_the_audit_view_shows_the_newest_rows_in_words_and_how_to_have_the
 async def test_a_log_that_no_longer_bears_a_posted_head_is_called_so_also_without_the_key(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
         on.app.audit.anchor()
-        audit = AuditView(Stories(on.app.db), FRAMES["ko"])
+        audit = AuditHandlers(OrderHistory(on.app.db), FRAMES["ko"])
         assert "다릅니다" not in plain(await audit.audit(asked("1")))
 
         db = on.app.db

@@ -10,8 +10,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.ears import Ears, Hearing
-from bot.tape import ROOM, allot
+from bot.services.fill_stream import FillStream, StreamState
+from bot.services.trade_feed import ROOM, allot
 from kis.config import kst_now
 from kis.sim import Simulator
 from kis.stream import Gap
@@ -55,10 +55,10 @@ async def soon(seconds):
 
 @contextlib.asynccontextmanager
 async def floor(tmp_path, monkeypatch, **config):
-    monkeypatch.setattr("bot.ears.LOOK", 0.02)
+    monkeypatch.setattr("bot.services.fill_stream.LOOK", 0.02)
     sim, clock = Simulator(rate_limit=False), Ahead()
     async with sim.serve() as url:
-        ears = Ears(
+        ears = FillStream(
             config_of(sim, url, tmp_path, **config),
             wake=lambda: None,
             tell=lambda _: None,
@@ -70,7 +70,7 @@ async def floor(tmp_path, monkeypatch, **config):
         work = asyncio.create_task(ears.run())
         try:
             at = Floor(sim, ears, clock)
-            await at.comes(lambda: ears.state is not Hearing.AWAY)
+            await at.comes(lambda: ears.state is not StreamState.AWAY)
             yield at
         finally:
             work.cancel()
@@ -209,7 +209,7 @@ async def test_a_stock_that_kis_does_not_know_is_asked_for_once(tmp_path, monkey
 
 
 async def test_where_kis_has_room_for_fewer_no_more_are_tried(tmp_path, monkeypatch):
-    monkeypatch.setattr("kis.sim.sockets.MOST_REGISTRATIONS", 6)
+    monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 6)
     async with floor(tmp_path, monkeypatch) as at:
         watching = at.ears.watch_trades(at.codes[:20], lambda _: None)
         await at.comes(lambda: len(watching.heard) == 5)
@@ -220,7 +220,7 @@ async def test_where_kis_has_room_for_fewer_no_more_are_tried(tmp_path, monkeypa
         await at.comes(lambda: watching.heard == set(at.codes[20:25]))
         await asyncio.sleep(0.1)
         assert len(received) - before == 10  # five ended, five begun
-        assert at.ears.state is Hearing.LISTENING
+        assert at.ears.state is StreamState.LISTENING
 
 
 async def test_one_who_breaks_over_a_trade_is_nobody_elses_trouble(tmp_path, monkeypatch):
@@ -236,23 +236,23 @@ async def test_one_who_breaks_over_a_trade_is_nobody_elses_trouble(tmp_path, mon
             for _ in range(3):
                 at.trade()
             await at.comes(lambda: len(trades) == 3)
-            assert at.ears.state is Hearing.LISTENING
+            assert at.ears.state is StreamState.LISTENING
     assert [line["event"] for line in logs].count("one who watches trades broke over one") == 1
 
 
 @pytest.mark.parametrize("login", ["", "somebody"])
 async def test_where_nobody_listens_no_trades_come_in(tmp_path, monkeypatch, login):
-    monkeypatch.setattr("bot.ears.TRY_AGAIN", 3600)
+    monkeypatch.setattr("bot.services.fill_stream.TRY_AGAIN", 3600)
     sim = Simulator(rate_limit=False)
     async with sim.serve() as url:
-        ears = Ears(
+        ears = FillStream(
             config_of(sim, url, tmp_path, hts_id=login), wake=lambda: None, tell=lambda _: None, overseers=tuple
         )
         work = asyncio.create_task(ears.run())
         watching = ears.watch_trades([SAMSUNG], lambda _: None)
         await asyncio.sleep(0.2)
         assert watching.heard == frozenset()
-        assert ears.state is (Hearing.AWAY if login else Hearing.OFF)
+        assert ears.state is (StreamState.AWAY if login else StreamState.OFF)
         assert work.done() is not bool(login)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

@@ -15,11 +15,11 @@ from telegram import Bot, Update
 from telegram.request import BaseRequest, HTTPXRequest
 
 from bot.demo.run import HOLDINGS, OWNER, STRANGER, TOKEN, TRADER, stage
-from bot.orders.brakes import Brake
-from bot.orders.model import State, Who
-from bot.orders.people import Role
-from bot.orders.ports import Button
-from bot.orders.press import Press
+from bot.orders.access.roles import Role
+from bot.orders.execution.tap_result import TapOutcome
+from bot.orders.model.order import Actor, OrderState
+from bot.orders.ports import ButtonToken
+from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import BadDatabase, backup, claim, open_database
 from kis.config import kst_now
 from kis.models import OrderKind
@@ -28,7 +28,7 @@ from tests.orders.test_model import order
 from tests.support.talk import FAST, Ahead, bought, confirmed, posts, press, say
 
 ROOT = Path(__file__).parents[1]
-ME = Who(OWNER.id, OWNER.id, OWNER.name, Role.OWNER)
+ME = Actor(OWNER.id, OWNER.id, OWNER.name, Role.OWNER)
 ACCOUNT = re.compile(rb"(?<!\d)\d{8}-\d{2}(?!\d)")
 
 
@@ -68,7 +68,7 @@ async def test_a_second_program_that_reads_our_updates_stops_new_orders_within_a
         async with Bot(TOKEN, base_url=f"{on.page}/bot", request=quick[0], get_updates_request=quick[1]) as thief:
             await asyncio.sleep(0.1)
             await thief.get_updates(timeout=0)
-        while on.app.brakes.now().level < Brake.NEW:  # noqa: ASYNC110  # the brakes have no event
+        while on.app.brakes.now().level < HaltLevel.NEW:  # noqa: ASYNC110  # the brakes have no event
             await asyncio.sleep(0.01)
 
         assert time.monotonic() - began < 60
@@ -146,7 +146,7 @@ async def tickets(on, count):
     for n in range(count):
         request = order(quantity=1, kind=OrderKind.MARKET, price=None).request
         made = await on.app.desk.propose(request, ME, 900_000 + n)
-        button = Button(f"token-{n}", "confirm", ME.user_id, made.expires_at, made.terms())
+        button = ButtonToken(f"token-{n}", "confirm", ME.user_id, made.expires_at, made.terms())
         on.app.journal.add_buttons(made.id, [button])
         found.append((made, button.token))
     return found
@@ -187,7 +187,7 @@ async def test_no_column_of_an_order_can_be_changed_into_another_order():
                 pressed = on.app.desk.press(token, ME)
                 await on.app.desk.carry_out(pressed)
             if column in TERMS:
-                assert pressed.verdict is Press.GONE, column
+                assert pressed.verdict is TapOutcome.GONE, column
                 assert on.app.journal.get(made.id).attempt == 0
 
         assert bodies(on), "columns that are none of the order's terms do not stop it"
@@ -212,7 +212,7 @@ async def test_terms_changed_together_with_their_button_are_stopped_by_the_finge
             await on.app.desk.carry_out(on.app.desk.press(token, ME))
 
             after = on.app.journal.get(made.id)
-            assert (after.state, after.attempt) == (State.BLOCKED, 0), column
+            assert (after.state, after.attempt) == (OrderState.BLOCKED, 0), column
             stopped[column] = after.code_word
         assert posts(on) == 0
     assert {stopped[one] for one in ("side", "code", "quantity", "user_id")} <= {"FINGERPRINT", "SELLABLE"}, stopped
@@ -310,4 +310,4 @@ async def test_ten_thousand_old_taps_in_random_order_across_restarts_are_one_ord
 
     assert sum(effects.values()) == 10_000
     assert posts(on) == 1
-    assert states == {State.FILLED: 1, State.DISCARDED: 1, State.EXPIRED: 1}
+    assert states == {OrderState.FILLED: 1, OrderState.DISCARDED: 1, OrderState.EXPIRED: 1}

@@ -3,8 +3,8 @@
 import sqlite3
 
 from bot.demo.run import OWNER, TRADER, stage
-from bot.troubles import Troubles
-from kis.sim.faults import ALWAYS
+from bot.services.operator_alerts import OperatorAlerts
+from kis.sim.faults.faults import ALWAYS
 from tests.support.post import until
 from tests.support.talk import FAST, Ahead, confirmed, reread, say, spoken
 
@@ -98,7 +98,7 @@ def test_telling_of_trouble_never_makes_another():
     def refuse(_notices):
         raise sqlite3.OperationalError("disk full")
 
-    Troubles(refuse, lambda: [1]).report("HOUSEKEEPING")
+    OperatorAlerts(refuse, lambda: [1]).report("HOUSEKEEPING")
     told = []
-    Troubles(told.extend, lambda: [1, 2]).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
+    OperatorAlerts(told.extend, lambda: [1, 2]).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
     assert [(one.kind, one.chat_id) for one in told] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from kis.sim.orders import API_CHANNEL, HTS_CHANNEL
+from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL
 from tests.chaos import week
 from tests.chaos.week import MONDAY
 from tests.chaos.week_judge import MB, Logged, Sample, Told, Week, broken, mb_a_day

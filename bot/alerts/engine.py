@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from bot.alerts.model import BASED_KINDS, DAILY_KINDS, Alert, Fired, Kind, Measure, Tick, step
+from bot.alerts.model import BASED_KINDS, DAILY_KINDS, Alert, AlertKind, Fired, Measure, Tick, step
 
 
-class Change(NamedTuple):
+class AlertChange(NamedTuple):
     """An alert before and after a tick, and whether it fired."""
 
     before: Alert
@@ -19,7 +19,7 @@ class Change(NamedTuple):
     fired: Fired | None = None
 
 
-class _Line:
+class _Thresholds:
     """Alerts of one stock on one figure: those waiting for it to rise to a value, and those for it to fall."""
 
     __slots__ = ("fall", "rise")
@@ -51,14 +51,14 @@ class _Line:
         return min(gaps, default=value or 1) / (value or 1)
 
 
-class _Stock:
+class _StockAlerts:
     """Alerts on one stock."""
 
     __slots__ = ("based", "days", "ids", "lines")
 
     def __init__(self) -> None:
         self.ids: set[int] = set()
-        self.lines: dict[Measure, _Line] = {}
+        self.lines: dict[Measure, _Thresholds] = {}
         self.days: dict[date | None, set[int]] = {}
         """Those that count by the day, by the day of their line."""
         self.based: set[int] = set()
@@ -70,12 +70,12 @@ class _Stock:
                     yield from alerts
 
 
-class Board:
+class LiveAlerts:
     """The live alerts in memory."""
 
     def __init__(self, alerts: Iterable[Alert] = ()) -> None:
         self._alerts: dict[int, Alert] = {}
-        self._stocks: dict[str, _Stock] = {}
+        self._stocks: dict[str, _StockAlerts] = {}
         for alert in alerts:
             self.add(alert)
 
@@ -100,10 +100,10 @@ class Board:
     def add(self, alert: Alert) -> None:
         """Begin to watch, or watch in a new state; one that is over, or is of no stock itself, is left out."""
         self.remove(alert.id)
-        if not alert.live or alert.kind is Kind.HOLDINGS:
+        if not alert.live or alert.kind is AlertKind.HOLDINGS:
             return
         self._alerts[alert.id] = alert
-        stock = self._stocks.setdefault(alert.code, _Stock())
+        stock = self._stocks.setdefault(alert.code, _StockAlerts())
         stock.ids.add(alert.id)
         if alert.kind in DAILY_KINDS:
             stock.days.setdefault(alert.day, set()).add(alert.id)
@@ -111,7 +111,7 @@ class Board:
             stock.based.add(alert.id)
         trigger = alert.trigger
         if trigger is not None:
-            line = stock.lines.setdefault(alert.measure, _Line())
+            line = stock.lines.setdefault(alert.measure, _Thresholds())
             insort(line.side(up=trigger[0]), (trigger[1], alert.id))
 
     def remove(self, alert_id: int) -> None:
@@ -148,7 +148,7 @@ class Board:
         line = stock.lines.get(Measure.VOLUME)
         return line is None or volume is None or line.quiet(volume)
 
-    def look(self, tick: Tick) -> list[Change]:
+    def look(self, tick: Tick) -> list[AlertChange]:
         """What a tick would change, in the order in which the alerts were made."""
         stock = self._stocks.get(tick.code)
         if stock is None:
@@ -163,10 +163,10 @@ class Board:
             before = self._alerts[alert_id]
             after, fired = step(before, tick)
             if after is not before:
-                found.append(Change(before, after, fired))
+                found.append(AlertChange(before, after, fired))
         return found
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def apply(self, changes: Sequence[AlertChange]) -> None:
         """Take over what is on disk now."""
         for one in changes:
             if one.before.id in self._alerts:

@@ -28,7 +28,7 @@ VOLUME_DAYS = 20
 """Trading days whose average a volume alert is measured against."""
 
 
-class Kind(StrEnum):
+class AlertKind(StrEnum):
     """What is watched."""
 
     PRICE = "price"
@@ -45,12 +45,12 @@ class Kind(StrEnum):
     VI = "vi"
 
 
-DAILY_KINDS = frozenset({Kind.MOVE, Kind.VOLUME, Kind.UPPER, Kind.LOWER})
-BASED_KINDS = DAILY_KINDS - {Kind.VOLUME}
+DAILY_KINDS = frozenset({AlertKind.MOVE, AlertKind.VOLUME, AlertKind.UPPER, AlertKind.LOWER})
+BASED_KINDS = DAILY_KINDS - {AlertKind.VOLUME}
 """Those whose line of the day is known only once the day's base price is."""
 
 
-class Op(StrEnum):
+class Comparison(StrEnum):
     """On which side of its line an alert fires."""
 
     ABOVE = ">"
@@ -61,10 +61,10 @@ class Op(StrEnum):
     @property
     def up(self) -> bool:
         """Whether it fires on the way up."""
-        return self in {Op.ABOVE, Op.AT_LEAST}
+        return self in {Comparison.ABOVE, Comparison.AT_LEAST}
 
 
-class Again(StrEnum):
+class Repeat(StrEnum):
     """What follows when it has fired."""
 
     ONCE = "once"
@@ -73,7 +73,7 @@ class Again(StrEnum):
     """Once a day."""
 
 
-class State(StrEnum):
+class AlertState(StrEnum):
     """Where an alert stands."""
 
     ARMED = "armed"
@@ -84,7 +84,7 @@ class State(StrEnum):
     DELETED = "deleted"
 
 
-LIVE = frozenset({State.ARMED, State.BEYOND, State.RESTING})
+LIVE = frozenset({AlertState.ARMED, AlertState.BEYOND, AlertState.RESTING})
 
 
 class Measure(StrEnum):
@@ -126,13 +126,13 @@ class Alert:
     chat_id: int
     code: str
     name: str
-    kind: Kind
-    op: Op
+    kind: AlertKind
+    op: Comparison
     line: int
-    again: Again
+    again: Repeat
     made_at: datetime
     expires_at: datetime
-    state: State = State.ARMED
+    state: AlertState = AlertState.ARMED
     crossings: int = 0
     percent: Decimal | None = None
     factor: Decimal | None = None
@@ -159,7 +159,7 @@ class Alert:
     @property
     def bound(self) -> int:
         """The first value at which it fires; values are whole."""
-        return self.line + {Op.ABOVE: 1, Op.BELOW: -1}.get(self.op, 0)
+        return self.line + {Comparison.ABOVE: 1, Comparison.BELOW: -1}.get(self.op, 0)
 
     def past(self, value: int) -> bool:
         """Whether a value is on the far side of the line."""
@@ -169,9 +169,9 @@ class Alert:
     def trigger(self) -> tuple[bool, int] | None:
         """The value that changes its state next, as (from there upward, value); None: only a new day does."""
         up = self.op.up
-        if self.state is State.ARMED:
+        if self.state is AlertState.ARMED:
             return up, self.bound
-        if self.state is State.BEYOND:
+        if self.state is AlertState.BEYOND:
             return not up, self.bound - 1 if up else self.bound + 1
         back = self._back()
         return None if back is None or not self.live else (not up, back)
@@ -183,7 +183,7 @@ class Alert:
 
     def _back(self) -> int | None:
         """How far the value must come back after it fired."""
-        if self.again is Again.DAILY or self.kind is Kind.VOLUME:
+        if self.again is Repeat.DAILY or self.kind is AlertKind.VOLUME:
             return None
         if self.measure is not Measure.PRICE:
             return self.bound - 1 if self.op.up else self.bound + 1
@@ -202,7 +202,7 @@ class Alert:
         return None if flag is None else int(flag)
 
 
-_MEASURES = {Kind.VOLUME: Measure.VOLUME, Kind.HALT: Measure.HALTED, Kind.VI: Measure.VI}
+_MEASURES = {AlertKind.VOLUME: Measure.VOLUME, AlertKind.HALT: Measure.HALTED, AlertKind.VI: Measure.VI}
 
 
 class Fired(NamedTuple):
@@ -250,20 +250,20 @@ def facts(alert: Alert) -> dict[str, Any]:
 
 def step(alert: Alert, tick: Tick) -> tuple[Alert, Fired | None]:
     """What a tick makes of an alert; the same alert, if nothing. Applied twice it changes nothing the second time."""
-    if not alert.live or alert.kind is Kind.HOLDINGS:
+    if not alert.live or alert.kind is AlertKind.HOLDINGS:
         return alert, None
     if tick.at >= alert.expires_at:
-        return replace(alert, state=State.EXPIRED), None
+        return replace(alert, state=AlertState.EXPIRED), None
     now = renewed(alert, tick)
     value = None if now is None else now.value(tick)
     if now is None or value is None:
         return now or alert, None
-    if now.state is State.ARMED and now.past(value):
-        state = State.DONE if now.again is Again.ONCE else State.RESTING
+    if now.state is AlertState.ARMED and now.past(value):
+        state = AlertState.DONE if now.again is Repeat.ONCE else AlertState.RESTING
         now = replace(now, state=state, crossings=now.crossings + 1)
         return now, Fired(now, tick)
-    if now.state is not State.ARMED and now.is_back(value):
-        now = replace(now, state=State.ARMED)
+    if now.state is not AlertState.ARMED and now.is_back(value):
+        now = replace(now, state=AlertState.ARMED)
     return now, None
 
 
@@ -271,19 +271,19 @@ def renewed(alert: Alert, tick: Tick) -> Alert | None:
     """The alert as it stands on the tick's day; None where that day's line is not known yet."""
     if alert.kind not in DAILY_KINDS or alert.day == tick.at.date():
         return alert
-    if alert.kind is Kind.VOLUME:
-        return None if tick.volume is None else replace(alert, day=tick.at.date(), state=State.ARMED)
-    limit = {Kind.UPPER: tick.upper, Kind.LOWER: tick.lower}.get(alert.kind, tick.base)
+    if alert.kind is AlertKind.VOLUME:
+        return None if tick.volume is None else replace(alert, day=tick.at.date(), state=AlertState.ARMED)
+    limit = {AlertKind.UPPER: tick.upper, AlertKind.LOWER: tick.lower}.get(alert.kind, tick.base)
     if tick.base is None or not limit:
         return None
     line, start = alert.line, tick.base
-    if alert.kind is Kind.MOVE and alert.percent is not None:
+    if alert.kind is AlertKind.MOVE and alert.percent is not None:
         line = moved(tick.base, alert.percent)
-    elif alert.kind is Kind.UPPER:
+    elif alert.kind is AlertKind.UPPER:
         line = near(limit, up=True)
-    elif alert.kind is Kind.LOWER:
+    elif alert.kind is AlertKind.LOWER:
         line = near(limit, up=False)
-    return replace(alert, day=tick.at.date(), state=State.ARMED, line=line, start=start)
+    return replace(alert, day=tick.at.date(), state=AlertState.ARMED, line=line, start=start)
 
 
 def moved(base: int, percent: Decimal) -> int:

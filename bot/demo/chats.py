@@ -20,7 +20,7 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
-class Person:
+class ChatUser:
     """Somebody with a private chat with the bot.
 
     Attributes:
@@ -45,7 +45,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Button:
+class InlineButton:
     """An inline button: what it says and its callback_data ("" for a link)."""
 
     text: str
@@ -82,7 +82,7 @@ class ChatMessage:
     sender: str
     text: str
     html: str
-    buttons: list[list[Button]]
+    buttons: list[list[InlineButton]]
     edited: bool
     date: datetime
     revision: int
@@ -113,11 +113,14 @@ class Message:
         return bool(self.sender["is_bot"])
 
     @property
-    def buttons(self) -> list[list[Button]]:
+    def buttons(self) -> list[list[InlineButton]]:
         """The inline keyboard, empty where there is none."""
         rows = (self.markup or {}).get("inline_keyboard", [])
         return [
-            [Button(key["text"], key.get("callback_data", ""), key.get("url", ""), key.get("style", "")) for key in row]
+            [
+                InlineButton(key["text"], key.get("callback_data", ""), key.get("url", ""), key.get("style", ""))
+                for key in row
+            ]
             for row in rows
         ]
 
@@ -167,7 +170,7 @@ class Message:
 class Chats:
     """Every chat the bot can write to, with its messages."""
 
-    def __init__(self, people: Sequence[Person], clock: Clock, feed: Feed, kept: int = KEPT) -> None:
+    def __init__(self, people: Sequence[ChatUser], clock: Clock, feed: Feed, kept: int = KEPT) -> None:
         self._kept = kept
         self.people = {person.id: person for person in people}
         self.known: dict[int, dict[str, Any]] = {person.id: person.chat for person in people}
@@ -179,7 +182,7 @@ class Chats:
         self._journal: deque[ChatMessage] = deque(maxlen=_JOURNAL)
         self._next_id = 1
 
-    def person(self, person_id: int) -> Person:
+    def person(self, person_id: int) -> ChatUser:
         """Find a person, or say who there is."""
         try:
             return self.people[person_id]

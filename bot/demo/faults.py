@@ -26,7 +26,7 @@ _HOW: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class Planted:
+class PlantedTelegramFault:
     """One fault that waits for its calls."""
 
     name: str
@@ -39,12 +39,12 @@ class Planted:
         return self.method is None or self.method == method.lower()
 
 
-class Faults:
+class TelegramFaults:
     """What has been planted, and in `fired` how often each name struck."""
 
     def __init__(self) -> None:
         self.fired: Counter[str] = Counter()
-        self._planted: list[Planted] = []
+        self._planted: list[PlantedTelegramFault] = []
 
     def plant(self, name: str, *, times: int = 1, method: str | None = None, **how: Any) -> None:
         """Let the next `times` calls meet a fault.
@@ -67,13 +67,13 @@ class Faults:
         details.update(how)
         if name == "conflict":
             method = "getUpdates"
-        self._planted.append(Planted(name, times, method.lower() if method else None, details))
+        self._planted.append(PlantedTelegramFault(name, times, method.lower() if method else None, details))
 
     def clear(self) -> None:
         """Forget whatever has not struck yet."""
         self._planted.clear()
 
-    def take(self, method: str) -> Planted | None:
+    def take(self, method: str) -> PlantedTelegramFault | None:
         """Return the fault this call meets, if any, and count it."""
         for fault in self._planted:
             if fault.meets(method):

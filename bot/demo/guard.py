@@ -28,7 +28,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class OriginGuard:
     """ASGI middleware: refuses foreign hosts and origins with 403, and puts the page's policy on answers."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bot.demo import formatting, keyboards
 from bot.demo.chats import Chats, File, Message
 from bot.demo.formatting import CannotParse, Formatted
-from bot.demo.parameters import Parameters, Refusal, Upload, bad_request
+from bot.demo.parameters import MethodRefused, Parameters, Upload, bad_request
 from bot.demo.pictures import media_type_of, size_of
 from bot.demo.updates import ConflictingReader, Taps, Updates
 
@@ -242,9 +242,9 @@ class Methods:
         return file
 
 
-def conflict() -> Refusal:
+def conflict() -> MethodRefused:
     """409: somebody else reads this bot's updates."""
-    return Refusal(
+    return MethodRefused(
         409,
         "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
     )
@@ -278,7 +278,7 @@ def _check_caption(body: Formatted) -> None:
         raise bad_request("message caption is too long")
 
 
-def _not_modified() -> Refusal:
+def _not_modified() -> MethodRefused:
     return bad_request(
         "message is not modified: specified new message content and reply markup are exactly the same"
         " as a current content and reply markup of the message"

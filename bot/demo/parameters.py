@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LARGEST_FILE = 50 * 1024 * 1024  # bytes; Telegram Bot API, sendDocument
 
 
-class Refusal(Exception):
+class MethodRefused(Exception):
     """A call refused with `{"ok": false}`."""
 
     def __init__(self, status: int, description: str, **parameters: Any) -> None:
@@ -24,9 +24,9 @@ class Refusal(Exception):
         self.parameters = parameters
 
 
-def bad_request(reason: str) -> Refusal:
+def bad_request(reason: str) -> MethodRefused:
     """400, in Telegram's words."""
-    return Refusal(400, f"Bad Request: {reason}")
+    return MethodRefused(400, f"Bad Request: {reason}")
 
 
 @dataclass(frozen=True)
@@ -143,5 +143,5 @@ class Parameters:
 async def _upload(part: UploadFile) -> Upload:
     data = await part.read(_LARGEST_FILE + 1)
     if len(data) > _LARGEST_FILE:
-        raise Refusal(413, "Request Entity Too Large")
+        raise MethodRefused(413, "Request Entity Too Large")
     return Upload(part.filename or "file", part.content_type or "application/octet-stream", data)

@@ -10,20 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from bot.app import App
+from bot.app.application import BotApplication
+from bot.config.settings import GivenSettings
 from bot.demo.script import Script, ScriptFailed
-from bot.demo.telegram import LocalTelegram, Person
-from bot.orders.people import Role
-from bot.settings import GivenSettings
-from bot.sight import uptime
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.access.roles import Role
+from bot.services.outages import uptime
 from kis.config import kst_now
 from kis.sim import Simulator
 
 __all__ = ["OWNER", "STRANGER", "TRADER", "ScriptFailed", "Stage", "run_demo", "stage"]
 
-OWNER = Person(1001, "김관리", "관리자")
-TRADER = Person(1002, "이매매", "매매자")
-STRANGER = Person(1003, "박손님", "낯선 사람")
+OWNER = ChatUser(1001, "김관리", "관리자")
+TRADER = ChatUser(1002, "이매매", "매매자")
+STRANGER = ChatUser(1003, "박손님", "낯선 사람")
 TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw-demo"  # noqa: S105  # opens nothing but the local Telegram
 SMOKE = Path(__file__).with_name("smoke.txt")
 CONSENT_ABOVE = "1000000=1"
@@ -38,7 +38,7 @@ class Stage:
 
     broker: Simulator
     telegram: LocalTelegram
-    app: App
+    app: BotApplication
     page: str
     kis_port: int
 
@@ -78,7 +78,7 @@ async def stage(  # what a play may want to set up differently
             "kisbot_lang": lang,
             **settings,
         }
-        app = App(GivenSettings(**values), clock=clock, ticks=ticks)
+        app = BotApplication(GivenSettings(**values), clock=clock, ticks=ticks)
         app.people.put(OWNER.id, OWNER.name, Role.OWNER)
         app.people.put(TRADER.id, TRADER.name, Role.TRADER)
         await stack.enter_async_context(app.running())

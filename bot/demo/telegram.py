@@ -15,10 +15,10 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from bot.demo import formatting
-from bot.demo.chats import KEPT, Button, ChatMessage, Chats, Clock, Person
-from bot.demo.faults import Faults
+from bot.demo.chats import KEPT, ChatMessage, Chats, ChatUser, Clock, InlineButton
+from bot.demo.faults import TelegramFaults
 from bot.demo.feed import Feed
-from bot.demo.guard import Guard
+from bot.demo.guard import OriginGuard
 from bot.demo.methods import Methods
 from bot.demo.profile import Profile
 from bot.demo.server import serving
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import AsyncIterator, Callable, Sequence
 
-__all__ = ["BotCall", "Button", "CallbackResult", "ChatMessage", "LocalTelegram", "Person"]
+__all__ = ["BotCall", "CallbackResult", "ChatMessage", "ChatUser", "InlineButton", "LocalTelegram"]
 
 _TEXT_LIMIT = 4096  # UTF-16 units; Telegram's apps split anything longer
 _ANSWER_WITHIN = 5.0  # seconds
@@ -50,14 +50,14 @@ class LocalTelegram:
         self,
         *,
         token: str,
-        people: Sequence[Person],
+        people: Sequence[ChatUser],
         bot_username: str = "kisbot_demo_bot",
         bot_name: str = "키스봇",
         clock: Clock = kst_now,
         kept: int = KEPT,
     ) -> None:
         """`kept`: messages a chat remembers."""
-        self.faults = Faults()
+        self.faults = TelegramFaults()
         self._clock = clock
         self._feed = Feed()
         self._chats = Chats(people, clock, self._feed, kept)
@@ -71,11 +71,11 @@ class LocalTelegram:
         site = Site(profile, self._chats, self._updates, self._feed, send=self._sent, press=self._press)
         self.app = Starlette(
             routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()],
-            middleware=[Middleware(Guard)],
+            middleware=[Middleware(OriginGuard)],
         )
 
     @property
-    def people(self) -> tuple[Person, ...]:
+    def people(self) -> tuple[ChatUser, ...]:
         """Everybody who has a chat here."""
         return tuple(self._chats.people.values())
 

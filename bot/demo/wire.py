@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from bot.demo.methods import Methods, conflict
-from bot.demo.parameters import Parameters, Refusal
+from bot.demo.parameters import MethodRefused, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from bot.demo.chats import Clock
-    from bot.demo.faults import Faults, Planted
+    from bot.demo.faults import PlantedTelegramFault, TelegramFaults
 
 TRANSPORT = "bot.demo.transport"  # where the server leaves the connection, in the request's state
 _WELL_FORMED = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
@@ -40,7 +40,7 @@ class BotCall:
 class BotApi:
     """An ASGI endpoint for `/bot{token}/{method}`."""
 
-    def __init__(self, token: str, methods: Methods, faults: Faults, clock: Clock) -> None:
+    def __init__(self, token: str, methods: Methods, faults: TelegramFaults, clock: Clock) -> None:
         self.calls: deque[BotCall] = deque(maxlen=_REMEMBERED)
         self._token = token
         self._methods = methods
@@ -62,7 +62,7 @@ class BotApi:
     async def _answer(self, request: Request) -> JSONResponse:
         try:
             return JSONResponse({"ok": True, "result": await self._result(request)})
-        except Refusal as refusal:
+        except MethodRefused as refusal:
             body = {"ok": False, "error_code": refusal.status, "description": refusal.description}
             if refusal.parameters:
                 body["parameters"] = refusal.parameters
@@ -72,13 +72,13 @@ class BotApi:
         token, name = request.path_params["token"], request.path_params["method"]
         if token != self._token:
             if _WELL_FORMED.fullmatch(token):
-                raise Refusal(401, "Unauthorized")
-            raise Refusal(404, "Not Found")
+                raise MethodRefused(401, "Unauthorized")
+            raise MethodRefused(404, "Not Found")
         call = await Parameters.of(request)
         self.calls.append(BotCall(name, call.shown(), self._clock()))
         method = self._methods.named(name)
         if method is None:
-            raise Refusal(404, "Not Found")
+            raise MethodRefused(404, "Not Found")
         fault = self._faults.take(name)
         if fault is not None:
             await _strike(fault)
@@ -88,16 +88,16 @@ class BotApi:
         return result
 
 
-async def _strike(fault: Planted) -> None:
+async def _strike(fault: PlantedTelegramFault) -> None:
     """Do what a fault does before the call is carried out."""
     match fault.name:
         case "refuse" | "down":
             raise ConnectionResetError
         case "flood":
             wait = fault.how["retry_after"]
-            raise Refusal(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
+            raise MethodRefused(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
         case "error":
-            raise Refusal(fault.how["status"], fault.how["description"])
+            raise MethodRefused(fault.how["status"], fault.how["description"])
         case "conflict":
             raise conflict()
         case "slow":

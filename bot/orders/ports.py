@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
-from bot.orders.approvals import Vote
-from bot.orders.events import Event
-from bot.orders.model import Order, State, Who
-from bot.orders.people import Person
-from bot.orders.search import Attempt
+from bot.orders.access.roles import Person
+from bot.orders.approvals.policy import Vote
+from bot.orders.model.events import Event
+from bot.orders.model.order import Actor, Order, OrderState
+from bot.orders.reconciliation.resolution import Attempt
 from kis.models import Balance, BuyingPower, OpenOrder, OrderBook, OrderKind, OrderReport, Quote, Side
-from kis.writes import Receipt, Written
+from kis.receipts import Receipt, Written
 
 
 class Broker(Protocol):
@@ -46,7 +46,7 @@ class Roster(Protocol):
     def all(self) -> Sequence[Person]: ...
 
 
-class Market(Protocol):
+class MarketHours(Protocol):
     """When orders are taken."""
 
     def closes(self, now: datetime) -> datetime:
@@ -61,7 +61,7 @@ class Market(Protocol):
 
 
 @dataclass(frozen=True)
-class Button:
+class ButtonToken:
     """A single-use key to one act, for one person. Only the hash of the token is ever stored.
 
     `terms` are those of the order as the person sees it: the key opens no other.
@@ -112,12 +112,12 @@ class Stale(Exception):
 class Journal(Protocol):
     """Where orders are written down; every method is one transaction and is durable when it returns."""
 
-    def add(self, order: Order, buttons: Sequence[Button], notices: Sequence[Notice]) -> Order: ...
+    def add(self, order: Order, buttons: Sequence[ButtonToken], notices: Sequence[Notice]) -> Order: ...
     def get(self, order_id: int) -> Order | None: ...
     def of_origin(self, origin: int) -> Order | None: ...
     def of_number(self, order_no: str) -> Order | None: ...
-    def in_state(self, states: Collection[State]) -> list[Order]: ...
-    def due(self, states: Collection[State], now: datetime) -> list[Order]:
+    def in_state(self, states: Collection[OrderState]) -> list[Order]: ...
+    def due(self, states: Collection[OrderState], now: datetime) -> list[Order]:
         """Orders in one of these states whose time is up."""
         ...
 
@@ -130,18 +130,18 @@ class Journal(Protocol):
         order: Order,
         event: Event,
         *,
-        who: Who | None = None,
+        who: Actor | None = None,
         uses: int | None = None,
         vote: Vote | None = None,
         attempt: Attempt | None = None,
         receipt: Receipt | None = None,
-        buttons: Sequence[Button] = (),
+        buttons: Sequence[ButtonToken] = (),
         notices: Sequence[Notice] = (),
     ) -> None: ...
     def votes(self, order_id: int) -> list[Vote]: ...
     def button(self, digest: str) -> KnownButton | None: ...
-    def add_buttons(self, order_id: int | None, buttons: Sequence[Button]) -> None: ...
-    def use(self, button_id: int, who: Who, action: str) -> None:
+    def add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None: ...
+    def use(self, button_id: int, who: Actor, action: str) -> None:
         """Use up a button that belongs to no single order."""
         ...
 

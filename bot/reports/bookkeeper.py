@@ -10,7 +10,7 @@ from bot.reports.cost import Base, Doubt, bare, base, cost_of_sales
 from bot.reports.fills import by_stock, filled, still_open
 from bot.reports.model import DayReport, Taken, Wealth, lagging, told_by_broker, worked_out
 from kis.models import Balance, OrderReport
-from kis.profits import PeriodProfit
+from kis.models.profits import PeriodProfit
 
 
 class Broker(Protocol):
@@ -30,7 +30,7 @@ class Broker(Protocol):
 
 
 class Bases(Protocol):
-    """Keeps the bases; `bot.store.reports.ReportBook` fits as it is."""
+    """Keeps the bases; `bot.store.reports.ReportStore` fits as it is."""
 
     def add_base(self, base: Base) -> None:
         """Keep one more."""

@@ -32,7 +32,7 @@ class Doubt(StrEnum):
 
 
 @dataclass(frozen=True)
-class Lot:
+class HeldLot:
     """What is held of a stock: shares, and won a share, commission left out."""
 
     quantity: int
@@ -44,12 +44,12 @@ class Lot:
         return self.quantity * self.average
 
 
-Lots = Mapping[str, Lot]
+Lots = Mapping[str, HeldLot]
 """By code, without the Q that some of KIS's lists put before an ETN's."""
 
 
 @dataclass(frozen=True)
-class Trade:
+class ExecutedTrade:
     """Shares that changed hands, and the won they came to."""
 
     day: date
@@ -93,24 +93,24 @@ class Replayed:
 
 def base(at: datetime, holdings: Iterable[Holding], rows: Iterable[OrderReport]) -> Base:
     """What the broker says is held, and the fills of the day's list that brought it there."""
-    lots = {bare(one.code): Lot(one.quantity, Fraction(one.average_price)) for one in holdings if one.quantity}
+    lots = {bare(one.code): HeldLot(one.quantity, Fraction(one.average_price)) for one in holdings if one.quantity}
     return Base(at, lots, {_key(row): (row.filled, row.filled_amount) for row in rows if row.filled})
 
 
-def replay(lots: Lots, trades: Iterable[Trade]) -> Replayed:
+def replay(lots: Lots, trades: Iterable[ExecutedTrade]) -> Replayed:
     """Carry out trades in their order."""
     held = dict(lots)
     cost: dict[date, Fraction] = {}
     short = set()
     for one in trades:
-        lot = held.get(one.code, Lot(0, Fraction()))
+        lot = held.get(one.code, HeldLot(0, Fraction()))
         if one.side is Side.BUY:
             quantity = lot.quantity + one.quantity
-            held[one.code] = Lot(quantity, (lot.cost + one.amount) / quantity)
+            held[one.code] = HeldLot(quantity, (lot.cost + one.amount) / quantity)
             continue
         if one.quantity > lot.quantity:
             short.add(one.code)
-        held[one.code] = Lot(max(0, lot.quantity - one.quantity), lot.average)
+        held[one.code] = HeldLot(max(0, lot.quantity - one.quantity), lot.average)
         cost[one.day] = cost.get(one.day, Fraction()) + one.quantity * lot.average
     return Replayed({code: lot for code, lot in held.items() if lot.quantity}, cost, frozenset(short))
 
@@ -146,12 +146,12 @@ def cost_of_sales(
     return costs, doubts
 
 
-def _between(start: Base, end: Base | None, rows: Iterable[OrderReport]) -> Iterable[Trade]:
+def _between(start: Base, end: Base | None, rows: Iterable[OrderReport]) -> Iterable[ExecutedTrade]:
     for row in rows:
         before = start.had(row)
         after = (row.filled, row.filled_amount) if end is None else end.had(row)
         if after[0] > before[0]:
-            yield Trade(row.day, bare(row.code), row.side, after[0] - before[0], after[1] - before[1])
+            yield ExecutedTrade(row.day, bare(row.code), row.side, after[0] - before[0], after[1] - before[1])
 
 
 def _agree(done: Replayed, now: Mapping[str, int], sold: set[str]) -> bool:

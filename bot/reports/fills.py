@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from bot.orders.reconcile import is_cancel
+from bot.orders.reconciliation.reconcile import is_cancel
 from kis.models import OrderReport, Side
 
 

@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from bot.orders.rules import commission
+from bot.orders.risk.checks import commission
 from bot.reports.cost import Doubt
 from bot.reports.fills import StockFills
 from kis.krx import sell_tax_rate
 from kis.models import OrderReport, Side
-from kis.profits import PeriodProfit
+from kis.models.profits import PeriodProfit
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from bot.alerts.engine import Change
-from bot.alerts.model import LIVE, Alert, State
-from bot.store.letters import iso
+from bot.alerts.engine import AlertChange
+from bot.alerts.model import LIVE, Alert, AlertState
 from bot.store.outbox import Outbox
+from bot.store.outbox_message import iso
 
 KEEP = timedelta(days=30)
 """So long an alert that is over stays on record."""
@@ -21,7 +21,7 @@ _LIVE = ", ".join(f"'{one.value}'" for one in sorted(LIVE))
 _OURS = "(user_id = ? AND id = ? AND parent IS NULL OR parent = (SELECT id FROM alerts WHERE user_id = ? AND id = ?))"
 
 
-class Seen(NamedTuple):
+class LastSeen(NamedTuple):
     """What was last seen of a stock, and when (KST)."""
 
     price: int | None
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     at: datetime
 
 
-class AlertBook:
+class AlertStore:
     """The table of alerts."""
 
     def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
@@ -77,12 +77,12 @@ class AlertBook:
         ours = [user_id, alert_id, user_id, alert_id]
         with self._db.atomic():
             found = [one.id for one in self._read(f"{_OURS} AND state IN ({_LIVE})", ours)]
-            self._end(found, State.DELETED)
+            self._end(found, AlertState.DELETED)
         return found
 
     # --- what becomes of them -----------------------------------------------------------------------------------------
 
-    def commit(self, changes: Sequence[Change]) -> bool:
+    def commit(self, changes: Sequence[AlertChange]) -> bool:
         """Write what a tick changed, and put the notices of what fired into the outbox; all of it or nothing.
 
         An alert that was ended meanwhile is left alone, and who may not use the bot now is not told.
@@ -123,11 +123,11 @@ class AlertBook:
             gone = {user for (user,) in self._db.execute("SELECT user_id FROM people WHERE status = 'removed'")}
             late = [one.id for one in rows if one.expires_at <= now]
             theirs = [one.id for one in rows if one.expires_at > now and one.user_id in gone]
-            self._end(late, State.EXPIRED)
-            self._end(theirs, State.DELETED)
+            self._end(late, AlertState.EXPIRED)
+            self._end(theirs, AlertState.DELETED)
         return [*late, *theirs]
 
-    def _end(self, alerts: Iterable[int], state: State) -> None:
+    def _end(self, alerts: Iterable[int], state: AlertState) -> None:
         for alert_id in alerts:
             self._db.execute(
                 "UPDATE alerts SET state = ?, ended_at = ? WHERE id = ?", [state.value, self._now(), alert_id]
@@ -139,7 +139,7 @@ class AlertBook:
 
     # --- what was last seen -------------------------------------------------------------------------------------------
 
-    def remember(self, seen: Mapping[str, Seen]) -> None:
+    def remember(self, seen: Mapping[str, LastSeen]) -> None:
         """Write what was last seen of some stocks."""
         with self._db.atomic():
             for code, (price, volume, at) in seen.items():
@@ -148,10 +148,12 @@ class AlertBook:
                     [code, price, volume, iso(at)],
                 )
 
-    def seen(self) -> dict[str, Seen]:
+    def seen(self) -> dict[str, LastSeen]:
         """What was last seen, before this start."""
         rows = self._db.execute("SELECT code, price, volume, at FROM alert_looks")
-        return {code: Seen(price, volume, datetime.fromisoformat(at)) for code, price, volume, at in rows.fetchall()}
+        return {
+            code: LastSeen(price, volume, datetime.fromisoformat(at)) for code, price, volume, at in rows.fetchall()
+        }
 
     def _read(self, where: str, values: Sequence[object]) -> list[Alert]:
         rows = self._db.query(f"SELECT * FROM alerts WHERE {where} ORDER BY id", list(values))  # noqa: S608  # our own words

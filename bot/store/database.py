@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from bot.store.migrations import MIGRATIONS
+from bot.store.migrations.registry import MIGRATIONS
 
 PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 

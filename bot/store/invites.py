@@ -9,24 +9,24 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from bot.orders.membership import (
-    Change,
+from bot.orders.access.membership import (
     Invitation,
     Joined,
+    JoinRequest,
     LastOwner,
     Member,
+    MembershipChange,
+    MembershipError,
+    MembershipTap,
     NotAllowed,
-    NotOurs,
-    Request,
     Status,
-    Tapped,
     TooMany,
     new_invitation_token,
 )
-from bot.orders.people import Role
+from bot.orders.access.roles import Role
 from bot.orders.ports import digest, new_token
-from bot.store.audit import AuditLog
-from bot.store.letters import iso
+from bot.store.audit.log import AuditLog
+from bot.store.outbox_message import iso
 from bot.store.people import People
 
 LASTS = timedelta(hours=24)
@@ -101,7 +101,7 @@ class Invites:
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def request(self, user_id: int, name: str) -> Request | None:
+    def request(self, user_id: int, name: str) -> JoinRequest | None:
         """Write down that a stranger asks to be let in; None if they asked today, or too many do."""
         now = self._clock()
         with self._db.atomic():
@@ -123,11 +123,11 @@ class Invites:
                 [user_id, name, iso(now)],
             )
             self._audit.add("people.request", user_id=user_id, name=name)
-            return Request(int(made.lastrowid or 0), user_id, name, known.status if known else None)
+            return JoinRequest(int(made.lastrowid or 0), user_id, name, known.status if known else None)
 
     # --- buttons ------------------------------------------------------------------------------------------------------
 
-    def button(self, act: str, subject: int, *, by: int, request: Request | None = None) -> str:
+    def button(self, act: str, subject: int, *, by: int, request: JoinRequest | None = None) -> str:
         """Make a single-use button for one act on one person, as that person now stands; returns its token."""
         token = new_token()
         known = self._people.find(subject)
@@ -149,49 +149,49 @@ class Invites:
             )
         return token
 
-    def press(self, token: str, by: int) -> Change:
+    def press(self, token: str, by: int) -> MembershipChange:
         """Carry out what the button says, once: the change, its audit row and all it voids, or nothing."""
         with self._db.atomic():
             self._db.execute("UPDATE people_buttons SET used_at = used_at WHERE 0")  # the write lock first
             row = next(self._db.query("SELECT * FROM people_buttons WHERE digest = ?", [digest(token)]), None)
             verdict = self._stands(row, by)
             if row is None or verdict is not None:
-                return Change(verdict or Tapped.GONE)
+                return MembershipChange(verdict or MembershipTap.GONE)
             act, subject = str(row["act"]), int(row["subject"])
             try:
                 with self._db.atomic():
                     person = self._carry_out(act, subject, by)
                     self._settle(row, act, by)
             except LastOwner:
-                return Change(Tapped.LAST_OWNER, act, subject)
-            except NotOurs:
-                return Change(Tapped.REFUSED, act, subject)
-            return Change(Tapped.DONE, act, subject, person)
+                return MembershipChange(MembershipTap.LAST_OWNER, act, subject)
+            except MembershipError:
+                return MembershipChange(MembershipTap.REFUSED, act, subject)
+            return MembershipChange(MembershipTap.DONE, act, subject, person)
 
-    def stands(self, token: str, by: int) -> Change:
+    def stands(self, token: str, by: int) -> MembershipChange:
         """What a tap would come to, with nothing changed: for whoever must be asked for more first."""
         row = next(self._db.query("SELECT * FROM people_buttons WHERE digest = ?", [digest(token)]), None)
         verdict = self._stands(row, by)
         if row is None or verdict is not None:
-            return Change(verdict or Tapped.GONE)
-        return Change(Tapped.DONE, str(row["act"]), int(row["subject"]))
+            return MembershipChange(verdict or MembershipTap.GONE)
+        return MembershipChange(MembershipTap.DONE, str(row["act"]), int(row["subject"]))
 
-    def _stands(self, row: dict[str, Any] | None, by: int) -> Tapped | None:
+    def _stands(self, row: dict[str, Any] | None, by: int) -> MembershipTap | None:
         """Why the button may not be pressed, or None."""
         if row is None:
-            return Tapped.GONE
+            return MembershipTap.GONE
         if row["user_id"] != by:
-            return Tapped.NOT_YOURS
+            return MembershipTap.NOT_YOURS
         if row["used_at"] is not None:
-            return Tapped.USED
+            return MembershipTap.USED
         if datetime.fromisoformat(row["expires_at"]) <= self._clock():
-            return Tapped.LATE
+            return MembershipTap.LATE
         if row["request"] is not None:
             asked = self._db.execute("SELECT state FROM join_requests WHERE id = ?", [row["request"]]).fetchone()
             if asked != ("open",):
-                return Tapped.USED
+                return MembershipTap.USED
         known = self._people.find(int(row["subject"]))
-        return Tapped.CHANGED if (known.version if known else 0) != row["version"] else None
+        return MembershipTap.CHANGED if (known.version if known else 0) != row["version"] else None
 
     def _carry_out(self, act: str, subject: int, by: int) -> Member | None:
         what, _, role = act.partition(":")

@@ -9,18 +9,18 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from bot.orders.approvals import Vote
-from bot.orders.brakes import Brake, BrakeNow
-from bot.orders.events import Event, Voided
-from bot.orders.membership import for_groups
-from bot.orders.model import Link, Order, State, Who, apply
-from bot.orders.ports import Button, KnownButton, Notice, Stale, cards
-from bot.orders.search import Attempt
-from bot.store.audit import AuditLog
-from bot.store.kinds import CARDS
+from bot.orders.access.membership import for_groups
+from bot.orders.approvals.policy import Vote
+from bot.orders.model.events import Event, Voided
+from bot.orders.model.order import Actor, Link, Order, OrderState, apply
+from bot.orders.ports import ButtonToken, KnownButton, Notice, Stale, cards
+from bot.orders.reconciliation.resolution import Attempt
+from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
+from bot.store.audit.log import AuditLog
+from bot.store.message_kinds import CARDS
 from bot.store.outbox import Outbox
 from kis.models import OrderReport
-from kis.writes import Receipt
+from kis.receipts import Receipt
 
 _ORDER = TypeAdapter(Order)
 _EVENT: TypeAdapter[Any] = TypeAdapter(Any)
@@ -51,7 +51,7 @@ class SqliteJournal:
         self._tried: dict[int, Order] = {}
         self._tried_day: date | None = None
 
-    def add(self, order: Order, buttons: Sequence[Button], notices: Sequence[Notice]) -> Order:
+    def add(self, order: Order, buttons: Sequence[ButtonToken], notices: Sequence[Notice]) -> Order:
         """Write a new order with its ticket; the id is given here."""
         row = _ORDER.dump_python(order, mode="json")
         del row["id"]
@@ -90,12 +90,12 @@ class SqliteJournal:
         """The newest order of this number at the broker."""
         return self._one("SELECT * FROM orders WHERE order_no = ? ORDER BY id DESC LIMIT 1", [order_no])
 
-    def in_state(self, states: Collection[State]) -> list[Order]:
+    def in_state(self, states: Collection[OrderState]) -> list[Order]:
         """Every order in one of these states, oldest first."""
         marks = ",".join("?" * len(states))
         return self._orders(f"state IN ({marks})", [state.value for state in states])
 
-    def due(self, states: Collection[State], now: datetime) -> list[Order]:
+    def due(self, states: Collection[OrderState], now: datetime) -> list[Order]:
         """Orders in one of these states whose time is up, oldest first."""
         marks = ",".join("?" * len(states))
         values = [*(state.value for state in states), now.isoformat()]
@@ -125,12 +125,12 @@ class SqliteJournal:
         order: Order,
         event: Event,
         *,
-        who: Who | None = None,
+        who: Actor | None = None,
         uses: int | None = None,
         vote: Vote | None = None,
         attempt: Attempt | None = None,
         receipt: Receipt | None = None,
-        buttons: Sequence[Button] = (),
+        buttons: Sequence[ButtonToken] = (),
         notices: Sequence[Notice] = (),
     ) -> None:
         """Replace the version before this one, use up a button, and queue what is to be told: all or nothing.
@@ -154,7 +154,7 @@ class SqliteJournal:
         self._remember(order)
         self._wake()
 
-    def _write(self, order: Order, event: Event, who: Who | None, notices: Sequence[Notice]) -> None:
+    def _write(self, order: Order, event: Event, who: Actor | None, notices: Sequence[Notice]) -> None:
         row = _ORDER.dump_python(order, mode="json")
         fields = [name for name in row if name not in {"id", "origin"}]
         sets = ", ".join(f"{name} = ?" for name in fields)
@@ -194,8 +194,8 @@ class SqliteJournal:
         """
         self._db.execute("UPDATE buttons SET used_at = ? WHERE user_id = ? AND used_at IS NULL", [self._now(), user_id])
         voted = {row[0] for row in self._db.execute("SELECT order_id FROM votes WHERE user_id = ?", [user_id])}
-        for order in self.in_state({State.PROPOSED, State.PENDING}):
-            if order.user_id == user_id or (order.state is State.PENDING and order.id in voted):
+        for order in self.in_state({OrderState.PROPOSED, OrderState.PENDING}):
+            if order.user_id == user_id or (order.state is OrderState.PENDING and order.id in voted):
                 event = Voided(code)
                 self._write(apply(order, event, self._clock()), event, None, cards(order))
         self._wake()
@@ -222,12 +222,12 @@ class SqliteJournal:
             terms=row["terms"],
         )
 
-    def add_buttons(self, order_id: int | None, buttons: Sequence[Button]) -> None:
+    def add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None:
         """Make further buttons, for an order or for none in particular."""
         with self._db.atomic():
             self._add_buttons(order_id, buttons)
 
-    def use(self, button_id: int, who: Who, action: str) -> None:
+    def use(self, button_id: int, who: Actor, action: str) -> None:
         """Use up a button that belongs to no single order.
 
         Raises:
@@ -237,7 +237,7 @@ class SqliteJournal:
             self._use(button_id)
             self._audit.add(action, user_id=who.user_id, name=who.name)
 
-    def _add_buttons(self, order_id: int | None, buttons: Sequence[Button]) -> None:
+    def _add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None:
         for one in buttons:
             self._db.execute(
                 "INSERT INTO buttons (digest, order_id, action, user_id, expires_at, terms) VALUES (?, ?, ?, ?, ?, ?)",
@@ -292,15 +292,15 @@ class SqliteJournal:
             ],
         )
 
-    def brake(self) -> BrakeNow | None:
+    def brake(self) -> HaltStatus | None:
         """How far the brakes are pulled, None if they never were."""
         row = next(self._db.query("SELECT * FROM brakes ORDER BY seq DESC LIMIT 1"), None)
         if row is None:
             return None
         at = datetime.fromisoformat(row["at"])
-        return BrakeNow(Brake(row["level"]), row["why"], at, row["user_id"], row["name"], row["seq"])
+        return HaltStatus(HaltLevel(row["level"]), row["why"], at, row["user_id"], row["name"], row["seq"])
 
-    def pull(self, now: BrakeNow, notices: Sequence[Notice]) -> None:
+    def pull(self, now: HaltStatus, notices: Sequence[Notice]) -> None:
         """Pull or release the brakes, with what is told of it."""
         with self._db.atomic():
             self._db.execute(

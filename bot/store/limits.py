@@ -10,20 +10,20 @@ from decimal import Decimal
 
 from sqlite_utils import Database
 
-from bot.orders.allowance import ACCOUNT, ITEMS, Item, Value, with_overrides
-from bot.orders.model import Who
-from bot.orders.rules import Limits, Reason
-from bot.store.audit import AuditLog
+from bot.orders.model.order import Actor
+from bot.orders.risk.checks import Limits, Reason
+from bot.orders.risk.limit_overrides import ACCOUNT, ITEMS, SettableLimit, Value, with_overrides
+from bot.store.audit.log import AuditLog
 from bot.store.outbox import Outbox
 from kis.krx import next_trading_day
 
 
 @dataclass(frozen=True)
-class Change:
+class LimitChange:
     """A limit that was set: from what to what, and from which day on it counts."""
 
     user_id: int
-    item: Item
+    item: SettableLimit
     was: Value
     now: Value
     day: date
@@ -35,13 +35,13 @@ class Override:
     """A row that is in force, or that waits for its day. `value` None: as the settings say."""
 
     user_id: int
-    item: Item
+    item: SettableLimit
     value: Value | None
     day: date
     by: str
 
 
-class LimitBook:
+class LimitStore:
     """The table of limits."""
 
     def __init__(
@@ -96,13 +96,20 @@ class LimitBook:
         ]
         return [one for one in found if one.value is not None or one.day.isoformat() > today]
 
-    def raises(self, user_id: int, item: Item, value: Value | None) -> bool:
+    def raises(self, user_id: int, item: SettableLimit, value: Value | None) -> bool:
         """Whether this would let more through than what is in force today."""
         return item.looser(self._meant(item, value), self._today(user_id, item))
 
     def set(
-        self, user_id: int, name: str, item: Item, value: Value | None, *, by: Who | None, everybody: Sequence[int]
-    ) -> Change | Reason:
+        self,
+        user_id: int,
+        name: str,
+        item: SettableLimit,
+        value: Value | None,
+        *,
+        by: Actor | None,
+        everybody: Sequence[int],
+    ) -> LimitChange | Reason:
         """Set a limit, or with None go back to the settings; written, told and audited at one stroke.
 
         A raise counts from the next trading day and is told to everybody; a lower limit counts at once and is told to
@@ -124,7 +131,7 @@ class LimitBook:
                 return Reason("LIMIT_SAME", {})
             raised = item.looser(meant, was)
             day = next_trading_day(now.date()) if raised else now.date()
-            change = Change(user_id, item, was, meant, day, raised)
+            change = LimitChange(user_id, item, was, meant, day, raised)
             written = self._db.execute(
                 "INSERT INTO limits (user_id, item, value, from_day, set_at, set_by, set_by_name) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -152,7 +159,9 @@ class LimitBook:
         self._wake()
         return change
 
-    def _tell(self, change: Change, name: str, by: Who | None, everybody: Sequence[int], row: int | None) -> None:
+    def _tell(
+        self, change: LimitChange, name: str, by: Actor | None, everybody: Sequence[int], row: int | None
+    ) -> None:
         all_of_them = change.raised or change.user_id == ACCOUNT
         concerned = everybody if all_of_them else [change.user_id, *([by.chat_id] if by else [])]
         values = {
@@ -167,14 +176,14 @@ class LimitBook:
         for chat in dict.fromkeys(concerned):
             self._outbox.put("limits", chat, {"code": code, "values": values}, f"limits:{row}:{chat}")
 
-    def _waits(self, user_id: int, item: Item, today: date) -> bool:
+    def _waits(self, user_id: int, item: SettableLimit, today: date) -> bool:
         return any(one.item is item and one.day > today for one in self.overrides(user_id))
 
-    def _today(self, user_id: int, item: Item) -> Value:
+    def _today(self, user_id: int, item: SettableLimit) -> Value:
         """The value as set, before it is drawn down to fit its neighbours."""
         return self._meant(item, self._in_force(user_id, self._clock().date()).get(item.name))
 
-    def _meant(self, item: Item, value: Value | None) -> Value:
+    def _meant(self, item: SettableLimit, value: Value | None) -> Value:
         house: Value = getattr(self._house, item.name)
         return house if value is None else value
 

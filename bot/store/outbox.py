@@ -7,7 +7,7 @@ The life of a row::
        ├── held ───┤  certainly not delivered: again, unchanged
        └── doubt ──┤  perhaps delivered: once more, saying so
                    └──► given_up ──► digested   after a second doubt, or refused by Telegram
-                   └──► failed                  the same for what was only an answer (`Second.DROP`)
+                   └──► failed                  the same for what was only an answer (`IfUndelivered.DROP`)
     pending ──► withheld ──► digested           its reader silenced it; the round-up at the close lists it
             └──► muted                          ... or wants no round-up
 
@@ -24,10 +24,10 @@ from typing import Any
 import structlog
 from sqlite_utils import Database
 
-from bot.store.kinds import ANSWERS, IN_PLACE, KINDS, OTHER, Second
-from bot.store.letters import LISTS, Letter, as_json, from_row, iso, marks
+from bot.store.message_kinds import ANSWERS, IN_PLACE, KINDS, OTHER, IfUndelivered
+from bot.store.outbox_message import LISTS, OutboxMessage, as_json, from_row, iso, marks
 
-__all__ = ["Letter", "Outbox"]
+__all__ = ["Outbox", "OutboxMessage"]
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +141,7 @@ class Outbox:
         )
         return [chat_id for (chat_id,) in rows]
 
-    def next(self, chat_id: int) -> Letter | None:
+    def next(self, chat_id: int) -> OutboxMessage | None:
         """What a chat is told next: the most urgent, the oldest of those.
 
         An order's running figures stay in step: an urgent one pulls those before it forward and never passes them.
@@ -167,11 +167,11 @@ class Outbox:
             return self._bundled(letter)
         return letter
 
-    def waiting(self, chats_busy: Sequence[int] = ()) -> list[Letter]:
+    def waiting(self, chats_busy: Sequence[int] = ()) -> list[OutboxMessage]:
         """The next message of every chat that is not busy."""
         return [letter for chat_id in self.ready(chats_busy) if (letter := self.next(chat_id)) is not None]
 
-    def _bundled(self, letter: Letter) -> Letter:
+    def _bundled(self, letter: OutboxMessage) -> OutboxMessage:
         """The fill, or the newest of many that wait in a row with all of them as its parts."""
         same = "state = 'pending' AND chat_id = ? AND order_id = ?"
         which = [letter.chat_id, letter.order_id]
@@ -189,7 +189,7 @@ class Outbox:
                 return letter
         return replace(run[-1], parts=tuple(run), resent=any(one.resent for one in run))
 
-    def _listed(self, kind: str, chat_id: int) -> Iterable[Letter]:
+    def _listed(self, kind: str, chat_id: int) -> Iterable[OutboxMessage]:
         state, order = ("given_up", "id") if kind == "digest" else ("withheld", "id DESC")
         rows = self._db.query(
             f"SELECT * FROM outbox WHERE state = ? AND chat_id = ? ORDER BY {order} LIMIT ?",  # noqa: S608  # our own words
@@ -199,11 +199,11 @@ class Outbox:
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
-    def sending(self, letter: Letter) -> None:
+    def sending(self, letter: OutboxMessage) -> None:
         """About to leave: after a crash from here on it may have been delivered."""
         self._set(letter.rows, "state = 'sending', tries = tries + 1")
 
-    def sent(self, letter: Letter, message_id: int | None) -> None:
+    def sent(self, letter: OutboxMessage, message_id: int | None) -> None:
         """Delivered, with all that it stands for. What opened a button or made a picture is forgotten here."""
         with self._db.atomic():
             self._end(letter.rows, "sent", message_id, None)
@@ -219,7 +219,7 @@ class Outbox:
                     [letter.chat_id, letter.id],
                 )
 
-    def withhold(self, letter: Letter, *, listed: bool) -> None:
+    def withhold(self, letter: OutboxMessage, *, listed: bool) -> None:
         """Its reader does not want to be told: kept on record, and named in the next round-up if `listed`."""
         self._end(letter.rows, "withheld" if listed else "muted", None, None)
 
@@ -230,22 +230,22 @@ class Outbox:
         ).fetchone()
         return int(count)
 
-    def again(self, letter: Letter) -> None:
+    def again(self, letter: OutboxMessage) -> None:
         """Certainly not delivered: back into the queue as it was."""
         self._set(letter.rows, "state = 'pending'")
 
-    def doubt(self, letter: Letter) -> None:
+    def doubt(self, letter: OutboxMessage) -> None:
         """Perhaps delivered: once more, labelled; after the second time it is the digest's."""
         with self._db.atomic():
             self._doubt(letter.rows)
 
-    def failed(self, letter: Letter, error: str) -> None:
+    def failed(self, letter: OutboxMessage, error: str) -> None:
         """Telegram will not have this letter in this form: news goes into the digest, the rest is over."""
         with self._db.atomic():
             for row in letter.rows:
                 self._give_up(row, letter.chat_id, letter.kind, error)
 
-    def stopped(self, letter: Letter, error: str) -> None:
+    def stopped(self, letter: OutboxMessage, error: str) -> None:
         """The chat refuses us. Its news is kept until it lets us in, its answers are not; the owners learn it once."""
         now = self._clock()
         with self._db.atomic():
@@ -288,7 +288,7 @@ class Outbox:
     def _give_up(self, row: int, chat_id: int, kind: str, error: str) -> None:
         if kind == "digest":
             self._doubt([row])  # there is no other way left: this one again, later
-        elif KINDS.get(kind, OTHER).second is Second.DROP:
+        elif KINDS.get(kind, OTHER).second is IfUndelivered.DROP:
             log.warning("a letter may not have arrived and is dropped", row=row, chat=chat_id, kind=kind, why=error)
             self._end([row], "failed", None, error)
         else:
@@ -325,7 +325,7 @@ class Outbox:
         ).fetchone()
         return row[0] if row else None
 
-    def newer_card(self, letter: Letter) -> bool:
+    def newer_card(self, letter: OutboxMessage) -> bool:
         """Whether a later update of the same card is waiting, so that this one need not be sent."""
         row = self._db.execute(
             "SELECT 1 FROM outbox WHERE order_id = ? AND chat_id = ? AND kind = 'card' AND state = 'pending' "

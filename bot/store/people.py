@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot.orders.membership import (
+from bot.orders.access.membership import (
     LastOwner,
     Member,
     NoSuchPerson,
@@ -18,8 +18,8 @@ from bot.orders.membership import (
     WasRemoved,
     may_manage,
 )
-from bot.orders.people import Role
-from bot.store.audit import AuditLog
+from bot.orders.access.roles import Role
+from bot.store.audit.log import AuditLog
 
 __all__ = ["LastOwner", "NoSuchPerson", "NotAllowed", "People", "WasRemoved"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from bot.orders.preferences import Preferences, Quiet, Ring, Topic
-from bot.store.audit import AuditLog
+from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
+from bot.store.audit.log import AuditLog
 
 
-class PreferenceBook:
+class PreferenceStore:
     """The table of preferences; who is not in it wants everything, in the house's language."""
 
     def __init__(self, db: Database, audit: AuditLog, clock: Callable[[], datetime]) -> None:

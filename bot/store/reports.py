@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from bot.reports.cost import Base, Lot
+from bot.reports.cost import Base, HeldLot
 from bot.reports.model import DayReport
 from bot.store.outbox import Outbox
 
@@ -18,7 +18,7 @@ KEEP = timedelta(days=400)
 _REPORT = TypeAdapter(DayReport)
 
 
-class ReportBook:
+class ReportStore:
     """The tables of bases and closings."""
 
     def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
@@ -98,6 +98,6 @@ class ReportBook:
 
 
 def _base(row: dict[str, Any]) -> Base:
-    lots = {code: Lot(quantity, Fraction(average)) for code, (quantity, average) in json.loads(row["lots"]).items()}
+    lots = {code: HeldLot(quantity, Fraction(average)) for code, (quantity, average) in json.loads(row["lots"]).items()}
     seen = {key: (filled, amount) for key, (filled, amount) in json.loads(row["seen"]).items()}
     return Base(datetime.fromisoformat(row["at"]), lots, seen)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from bot.store.audit import AuditLog
+from bot.store.audit.log import AuditLog
 
 COUNT_FILE = "kisbot.runs"
 """Beside the database: how many runs there were. A database that knows of fewer was restored from a backup."""

@@ -7,14 +7,14 @@ from typing import NamedTuple
 from sqlite_utils import Database
 
 
-class Watched(NamedTuple):
+class WatchedStock(NamedTuple):
     """A stock on somebody's list."""
 
     code: str
     name: str
 
 
-class Screen(NamedTuple):
+class WatchlistMessage(NamedTuple):
     """The message that shows a person's list; it stands in their private chat, which bears their id."""
 
     user_id: int
@@ -27,18 +27,18 @@ class Screen(NamedTuple):
     """Its buttons take stocks off the list."""
 
 
-class WatchBook:
+class WatchlistStore:
     """The tables of watch lists."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def of(self, user_id: int) -> list[Watched]:
+    def of(self, user_id: int) -> list[WatchedStock]:
         """A person's list, in the order in which it was made."""
         rows = self._db.execute("SELECT code, name FROM watch_list WHERE user_id = ? ORDER BY id", [user_id])
-        return [Watched(*row) for row in rows.fetchall()]
+        return [WatchedStock(*row) for row in rows.fetchall()]
 
-    def add(self, user_id: int, stocks: Sequence[Watched], most: int) -> list[Watched]:
+    def add(self, user_id: int, stocks: Sequence[WatchedStock], most: int) -> list[WatchedStock]:
         """Put those on the list that are not on it, as long as there are fewer than `most`; what was added."""
         added = []
         with self._db.atomic():
@@ -58,15 +58,15 @@ class WatchBook:
             for code in codes:
                 self._db.execute("DELETE FROM watch_list WHERE user_id = ? AND code = ?", [user_id, code])
 
-    def screens(self) -> list[Screen]:
+    def screens(self) -> list[WatchlistMessage]:
         """Everybody's."""
         rows = self._db.execute("SELECT user_id, letter, message_id, live_until, editing FROM watch_messages")
         return [
-            Screen(user, letter, message, datetime.fromisoformat(until) if until else None, bool(editing))
+            WatchlistMessage(user, letter, message, datetime.fromisoformat(until) if until else None, bool(editing))
             for user, letter, message, until, editing in rows.fetchall()
         ]
 
-    def keep(self, screen: Screen) -> None:
+    def keep(self, screen: WatchlistMessage) -> None:
         """Remember where a person's list is shown."""
         until = screen.live_until.isoformat(timespec="milliseconds") if screen.live_until else None
         self._db.execute(

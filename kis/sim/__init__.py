@@ -6,11 +6,11 @@ else, so that neither can hide a mistake of the other.
 
 from __future__ import annotations
 
-from kis.sim.clock import SimClock
-from kis.sim.exchange import Exchange
-from kis.sim.faults import Faults
-from kis.sim.gateway import Recorded
-from kis.sim.serving import env_lines
+from kis.sim.api.context import Recorded
+from kis.sim.exchange.clock import SimClock
+from kis.sim.exchange.exchange import Exchange
+from kis.sim.faults.faults import Faults
+from kis.sim.server import env_lines
 from kis.sim.simulator import Simulator
 
 __all__ = ["Exchange", "Faults", "Recorded", "SimClock", "Simulator", "env_lines"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kis.sim.prices import Issue
+    from kis.sim.exchange.prices import Issue
 
 _ENCODING = "cp949"
 _CODE, _STANDARD, _NAME = 9, 12, 40

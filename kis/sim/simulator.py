@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kis.endpoints import Env
 from kis.sim import snapshot
-from kis.sim.clock import SimClock, now_in_korea
-from kis.sim.control import Control
-from kis.sim.exchange import Exchange
-from kis.sim.faults import Faults
-from kis.sim.gateway import Broker, Recorded
-from kis.sim.limits import PER_SECOND, Window
-from kis.sim.oauth import Credentials, Oauth
-from kis.sim.serving import serving
-from kis.sim.sockets import Layout, Sockets
-from kis.sim.wire import Visit, Wire
+from kis.sim.admin_api import AdminApi
+from kis.sim.api.context import ApiContext, Recorded
+from kis.sim.api.oauth import Credentials, Oauth
+from kis.sim.api.rate_limit import PER_SECOND, Window
+from kis.sim.asgi_app import AsgiApp, Visit
+from kis.sim.exchange.clock import SimClock, now_in_korea
+from kis.sim.exchange.exchange import Exchange
+from kis.sim.faults.faults import Faults
+from kis.sim.server import serving
+from kis.sim.websocket.server import Layout, WebSocketServer
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from datetime import datetime
 
-    from kis.sim.fates import Fate
+    from kis.sim.faults.response_plan import ResponsePlan
 
 _WARM_UP_STEPS = 40
 _BRANCHES = {Env.PAPER: "00950", Env.REAL: "03930"}
@@ -114,17 +114,17 @@ class Simulator:
         self.faults = Faults()
         self.oauth = Oauth(env, clock, rules=token_rules)
         self.env = env
-        broker = Broker(env, self.exchange, self.oauth, self.oauth.customer.account, strict)
+        broker = ApiContext(env, self.exchange, self.oauth, self.oauth.customer.account, strict)
         # Clients keep the pace of the world's clock, whatever the simulated one does.
         pace = clock.real if isinstance(clock, SimClock) else clock
         whims = random.Random(seed)  # noqa: S311  moods, not secrets
         limit = per_second or PER_SECOND[env]
         window = Window(limit, pace, whim=refuse_share, rng=whims) if rate_limit else None
         ledger_window = Window(ledger_per_second, pace) if ledger_per_second else None
-        door = Control(self) if control else None
+        door = AdminApi(self) if control else None
         layout = Layout(trade_fields, book_fields, notice_fields)
-        self.sockets = Sockets(self.exchange, self.oauth, self.faults, layout=layout, beat=heartbeat, seed=seed)
-        self.app = Wire(
+        self.sockets = WebSocketServer(self.exchange, self.oauth, self.faults, layout=layout, beat=heartbeat, seed=seed)
+        self.app = AsgiApp(
             broker,
             self.faults,
             window=window,
@@ -153,7 +153,7 @@ class Simulator:
         """Keys and account of the simulator's one customer."""
         return self.oauth.customer
 
-    def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> Fate:
+    def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> ResponsePlan:
         """Answer a request in this very call, without socket, event loop or waiting.
 
         Nothing is slept through: `after` of what comes back tells the seconds that planted faults take, those
@@ -210,7 +210,7 @@ class Simulator:
         """
         at = snapshot.moment_of(state)
         if not isinstance(self._clock, SimClock) and at > self.exchange.now():
-            raise snapshot.Unreadable(f"the snapshot is of {at.isoformat()}, which only a SimClock can go to")
+            raise snapshot.SnapshotUnreadable(f"the snapshot is of {at.isoformat()}, which only a SimClock can go to")
         snapshot.restored(state, self.exchange, self.oauth)
         if isinstance(self._clock, SimClock):
             self._clock.put(at)

@@ -12,21 +12,21 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from kis.sim.book import Lot
-from kis.sim.ledger import Flow, Position
-from kis.sim.oauth import Token
-from kis.sim.orders import Action, Fill, Kind, Order, Side
-from kis.sim.prices import Bar, Minute
-from kis.sim.scenario import Act, Cue
+from kis.sim.api.oauth import Token
+from kis.sim.exchange.book import QueueEntry
+from kis.sim.exchange.ledger import Flow, Position
+from kis.sim.exchange.orders import Action, BookedOrder, Fill, OrderDivision, OrderSide
+from kis.sim.exchange.prices import DayBar, Minute
+from kis.sim.exchange.scenario import Cue, CueAction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kis.sim.book import Book
-    from kis.sim.exchange import Exchange
-    from kis.sim.ledger import Ledger
-    from kis.sim.oauth import Oauth
-    from kis.sim.prices import Issue
+    from kis.sim.api.oauth import Oauth
+    from kis.sim.exchange.book import MatchingBook
+    from kis.sim.exchange.exchange import Exchange
+    from kis.sim.exchange.ledger import Ledger
+    from kis.sim.exchange.prices import Issue
 
 VERSION = 1
 _ISSUE = (
@@ -45,7 +45,7 @@ _ISSUE = (
 )
 
 
-class Unreadable(ValueError):
+class SnapshotUnreadable(ValueError):
     """A snapshot that cannot be restored; nothing was changed."""
 
 
@@ -72,11 +72,11 @@ def taken(exchange: Exchange, oauth: Oauth) -> dict[str, Any]:
     }
 
 
-def _order(order: Order) -> dict[str, Any]:
+def _order(order: BookedOrder) -> dict[str, Any]:
     return asdict(order) | {"at": order.at.isoformat(), "visible_at": order.visible_at.isoformat()}
 
 
-def _fill(fill: Fill, places: Mapping[Order, int]) -> list[Any]:
+def _fill(fill: Fill, places: Mapping[BookedOrder, int]) -> list[Any]:
     return [fill.at.isoformat(), places[fill.order], fill.quantity, fill.price, fill.fee, fill.tax, fill.cost]
 
 
@@ -99,7 +99,7 @@ def _issue(issue: Issue) -> dict[str, Any]:
     }
 
 
-def _book(book: Book, places: Mapping[Order, int]) -> dict[str, Any]:
+def _book(book: MatchingBook, places: Mapping[BookedOrder, int]) -> dict[str, Any]:
     queues = {
         side.value: [
             [price, [[lot.quantity, None if lot.order is None else places[lot.order]] for lot in queue]]
@@ -128,13 +128,13 @@ def _tokens(oauth: Oauth) -> dict[str, Any]:
 class _Read:
     """What a snapshot says, read whole before anything is changed."""
 
-    orders: list[Order]
-    waiting: list[Order]
+    orders: list[BookedOrder]
+    waiting: list[BookedOrder]
     fills: list[Fill]
     positions: dict[str, Position]
     flows: list[Flow]
     issues: dict[str, dict[str, Any]]
-    books: dict[str, tuple[int, int | None, int, dict[Side, dict[int, list[Lot]]]]]
+    books: dict[str, tuple[int, int | None, int, dict[OrderSide, dict[int, list[QueueEntry]]]]]
     cues: list[Cue]
     tokens: list[Token]
     approvals: dict[str, datetime]
@@ -157,7 +157,7 @@ def moment_of(state: Mapping[str, Any]) -> datetime:
     try:
         return _moment(state["at"])
     except (KeyError, TypeError, ValueError) as wrong:
-        raise Unreadable(f"the snapshot does not say when it was taken: {wrong}") from None
+        raise SnapshotUnreadable(f"the snapshot does not say when it was taken: {wrong}") from None
 
 
 def restored(state: Mapping[str, Any], exchange: Exchange, oauth: Oauth) -> None:
@@ -172,15 +172,17 @@ def restored(state: Mapping[str, Any], exchange: Exchange, oauth: Oauth) -> None
         Unreadable: it is not such a state; nothing was changed.
     """
     if state.get("version") != VERSION:
-        raise Unreadable(f"a snapshot of version {state.get('version')}; this simulator reads {VERSION}")
+        raise SnapshotUnreadable(f"a snapshot of version {state.get('version')}; this simulator reads {VERSION}")
     if state.get("profile") != oauth.env.value:
-        raise Unreadable(f"a snapshot of profile {state.get('profile')}; this simulator plays {oauth.env.value}")
+        raise SnapshotUnreadable(
+            f"a snapshot of profile {state.get('profile')}; this simulator plays {oauth.env.value}"
+        )
     if set(state.get("issues", ())) != set(exchange.issues):
-        raise Unreadable("the snapshot lists other issues than this simulator")
+        raise SnapshotUnreadable("the snapshot lists other issues than this simulator")
     try:
         read = _read(state)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as wrong:
-        raise Unreadable(f"not a snapshot: {type(wrong).__name__}: {wrong}") from None
+        raise SnapshotUnreadable(f"not a snapshot: {type(wrong).__name__}: {wrong}") from None
     _put_exchange(read, exchange)
     oauth.live.clear()
     oauth.live.update({token.text: token for token in read.tokens})
@@ -229,10 +231,10 @@ def _read(state: Mapping[str, Any]) -> _Read:
         waiting=[orders[place] for place in state["waiting"]],
         fills=[Fill(_moment(at), orders[place], *map(int, rest)) for at, place, *rest in state["fills"]],
         positions={position.code: position for position in held},
-        flows=[Flow(_day(t), _day(s), Side(side), int(amount)) for t, s, side, amount in ledger["flows"]],
+        flows=[Flow(_day(t), _day(s), OrderSide(side), int(amount)) for t, s, side, amount in ledger["flows"]],
         issues={code: _issue_read(row) for code, row in state["issues"].items()},
         books={code: _book_read(row, orders) for code, row in state["books"].items()},
-        cues=[Cue(_moment(at), code, Act(act), float(percent)) for at, code, act, percent in state["cues"]],
+        cues=[Cue(_moment(at), code, CueAction(act), float(percent)) for at, code, act, percent in state["cues"]],
         tokens=[Token(text, _moment(issued), _moment(expires)) for text, issued, expires in tokens["live"]],
         approvals={key: _moment(expires) for key, expires in tokens["approvals"].items()},
         chance=chance,
@@ -246,10 +248,10 @@ def _read(state: Mapping[str, Any]) -> _Read:
     )
 
 
-def _order_read(row: Mapping[str, Any]) -> Order:
-    kinds = {"side": Side(row["side"]), "kind": Kind(row["kind"]), "action": Action(row["action"])}
+def _order_read(row: Mapping[str, Any]) -> BookedOrder:
+    kinds = {"side": OrderSide(row["side"]), "kind": OrderDivision(row["kind"]), "action": Action(row["action"])}
     times = {name: _moment(row[name]) for name in ("at", "visible_at")}
-    return Order(**{**row, **kinds, **times})
+    return BookedOrder(**{**row, **kinds, **times})
 
 
 def _position(row: Mapping[str, Any]) -> Position:
@@ -260,20 +262,22 @@ def _position(row: Mapping[str, Any]) -> Position:
 def _issue_read(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in _ISSUE} | {
         "first_day": _day(row["first_day"]),
-        "since": [Bar(_day(day), *map(int, rest)) for day, *rest in row["since"]],
+        "since": [DayBar(_day(day), *map(int, rest)) for day, *rest in row["since"]],
         "minutes": {name: Minute(*map(int, minute)) for name, minute in row["minutes"].items()},
     }
 
 
 def _book_read(
-    row: Mapping[str, Any], orders: list[Order]
-) -> tuple[int, int | None, int, dict[Side, dict[int, list[Lot]]]]:
+    row: Mapping[str, Any], orders: list[BookedOrder]
+) -> tuple[int, int | None, int, dict[OrderSide, dict[int, list[QueueEntry]]]]:
     queues = {
         side: {
-            int(price): [Lot(int(quantity), None if place is None else orders[place]) for quantity, place in lots]
+            int(price): [
+                QueueEntry(int(quantity), None if place is None else orders[place]) for quantity, place in lots
+            ]
             for price, lots in row["queues"][side.value]
         }
-        for side in Side
+        for side in OrderSide
     }
     return int(row["bid"]), row["depth"], int(row["salt"]), queues
 

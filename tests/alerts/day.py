@@ -18,14 +18,14 @@ from itertools import count
 
 from sqlite_utils import Database
 
-from bot.alert_watch import AlertWatch
-from bot.alerts.engine import Board
-from bot.alerts.model import Again, Alert, Kind, Op, State, moved
-from bot.store.alerts import AlertBook
+from bot.alerts.engine import LiveAlerts
+from bot.alerts.model import Alert, AlertKind, AlertState, Comparison, Repeat, moved
+from bot.services.alert_runner import AlertRunner
+from bot.store.alerts import AlertStore
 from bot.store.outbox import Outbox
 from kis import krx
 from kis.krx import KST
-from kis.sim.prices import Issue, Listing, listed, market
+from kis.sim.exchange.prices import Issue, Listing, listed, market
 from tests.support.outbox import OWNER, TRADER, Clock, empty_database
 
 OPEN = datetime(2026, 11, 23, 9, 0, tzinfo=KST)
@@ -87,22 +87,22 @@ def wishes(found: dict[str, Issue], seed: int, many: int = 1_000) -> list[Alert]
     for number in range(many):
         code = codes[number % len(codes)]
         one = found[code]
-        again = rng.choice((Again.ONCE, Again.REPEAT))
+        again = rng.choice((Repeat.ONCE, Repeat.REPEAT))
         percent = Decimal(rng.randrange(-400, 401) or 50) / 100
-        kind = rng.choice((Kind.PRICE, Kind.PRICE, Kind.PRICE, Kind.MOVE, Kind.VOLUME))
-        op = Op.AT_LEAST if percent > 0 else Op.AT_MOST
+        kind = rng.choice((AlertKind.PRICE, AlertKind.PRICE, AlertKind.PRICE, AlertKind.MOVE, AlertKind.VOLUME))
+        op = Comparison.AT_LEAST if percent > 0 else Comparison.AT_MOST
         line = moved(one.base, percent)
-        if kind is Kind.PRICE:
-            op = rng.choice(list(Op))
-        if kind is Kind.VOLUME:
-            op, line = Op.AT_LEAST, max(1, int(one.usual_volume * rng.uniform(0.05, 1.2)))
+        if kind is AlertKind.PRICE:
+            op = rng.choice(list(Comparison))
+        if kind is AlertKind.VOLUME:
+            op, line = Comparison.AT_LEAST, max(1, int(one.usual_volume * rng.uniform(0.05, 1.2)))
         alert = Alert(
             0, rng.choice((OWNER, TRADER)), TRADER, code, one.listing.name, kind, op, line, again, OPEN,
-            OPEN + timedelta(days=30), day=None if kind is Kind.PRICE else OPEN.date(), etf=one.listing.etf,
-            percent=percent if kind is Kind.MOVE else None,
+            OPEN + timedelta(days=30), day=None if kind is AlertKind.PRICE else OPEN.date(), etf=one.listing.etf,
+            percent=percent if kind is AlertKind.MOVE else None,
         )  # fmt: skip
-        seen = 0 if kind is Kind.VOLUME else one.base
-        made.append(replace(alert, state=State.BEYOND if alert.past(seen) else State.ARMED))
+        seen = 0 if kind is AlertKind.VOLUME else one.base
+        made.append(replace(alert, state=AlertState.BEYOND if alert.past(seen) else AlertState.ARMED))
     return made
 
 
@@ -151,8 +151,8 @@ class Stand:
 
     db: Database
     clock: Clock
-    book: AlertBook
-    watch: AlertWatch
+    book: AlertStore
+    watch: AlertRunner
     wakes: list[int]
 
     @property
@@ -169,11 +169,11 @@ def stand(db: Database | None = None, clock: Clock | None = None, broker: object
     """Everything anew, on a database that may hold something already."""
     db = empty_database() if db is None else db
     clock = clock or Clock()
-    book = AlertBook(db, Outbox(db, clock), clock)
+    book = AlertStore(db, Outbox(db, clock), clock)
     wakes: list[int] = []
     options = {"per_minute": 20, **more}
     market = options.pop("market", Always())
-    watch = AlertWatch(book, broker, market, clock=clock, wake=lambda: wakes.append(1), **options)
+    watch = AlertRunner(book, broker, market, clock=clock, wake=lambda: wakes.append(1), **options)
     return Stand(db, clock, book, watch, wakes)
 
 
@@ -211,7 +211,7 @@ def _measure() -> None:
     numbers = count(1)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    board = Board(replace(one, id=next(numbers)) for one in again)
+    board = LiveAlerts(replace(one, id=next(numbers)) for one in again)
     sys.stdout.write(
         f"memory of {len(board)} alerts and their index: {(tracemalloc.get_traced_memory()[0] - before) / 1024:.0f} KiB\n"
     )

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from bot.alert_watch import AlertWatch
-from bot.chat.alert_cards import alert_push
-from bot.chat.alerts import AlertsView
-from bot.chat.cards import Frame
-from bot.chat.talk import Ask, Reply
-from bot.hours import Hours
-from bot.orders.model import Who
-from bot.orders.people import Role
-from bot.store.alerts import AlertBook
+from bot.chat.handlers.alerts import AlertHandlers
+from bot.chat.messages.alert_messages import alert_push
+from bot.chat.messages.order_card import Frame
+from bot.chat.types import Reply, Request
+from bot.orders.access.roles import Role
+from bot.orders.hours import TradingHours
+from bot.orders.model.order import Actor
+from bot.services.alert_runner import AlertRunner
+from bot.store.alerts import AlertStore
 from bot.store.outbox import Outbox
 from kis.client import KisClient
 from kis.config import KisConfig
@@ -30,8 +30,8 @@ from tests.support.outbox import OWNER, TRADER, empty_database
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
 
 PEOPLE = {
-    OWNER: Who(OWNER, OWNER, "김관리", Role.OWNER),
-    TRADER: Who(TRADER, TRADER, "이매매", Role.TRADER),
+    OWNER: Actor(OWNER, OWNER, "김관리", Role.OWNER),
+    TRADER: Actor(TRADER, TRADER, "이매매", Role.TRADER),
 }
 
 
@@ -61,9 +61,9 @@ class House:
         self.client = KisClient(config, clock=clock, sleep=asyncio.sleep, rng=random.Random(1), transport=wire)
         self.db = empty_database() if db is None else db
         self.outbox = Outbox(self.db, clock)
-        self.hours = Hours(always=self.always)
-        self.book = AlertBook(self.db, self.outbox, clock)
-        self.watch = AlertWatch(
+        self.hours = TradingHours(always=self.always)
+        self.book = AlertStore(self.db, self.outbox, clock)
+        self.watch = AlertRunner(
             self.book,
             self.client,
             self.hours,
@@ -76,7 +76,7 @@ class House:
             for one in self.exchange.issues.values()
         ]  # fmt: skip
         self.frame = Frame(options.pop("lang", "ko"), "practice", "…78-01")
-        self.view = AlertsView(
+        self.view = AlertHandlers(
             self.watch, self.client, Symbols(listed), self.hours, self.frame, clock, options.pop("most", 30)
         )
         self._updates = 0
@@ -84,7 +84,7 @@ class House:
     async def say(self, words: str, person: int = TRADER, update: int | None = None) -> Reply:
         """/alert with these words."""
         self._updates += 1
-        ask = Ask(PEOPLE[person], words, self._updates if update is None else update, 1, self.clock())
+        ask = Request(PEOPLE[person], words, self._updates if update is None else update, 1, self.clock())
         reply = await self.view.alert(ask)
         assert reply is not None
         return reply

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.alerts.engine import Change
-from bot.alerts.model import Kind, State, Tick, step
+from bot.alerts.engine import AlertChange
+from bot.alerts.model import AlertKind, AlertState, Tick, step
 from tests.alerts.day import stand
 from tests.alerts.test_step import alert
 from tests.support.outbox import OWNER, TRADER
@@ -12,7 +12,7 @@ from tests.support.outbox import OWNER, TRADER
 
 def crossing(one, on):
     after, fired = step(one, Tick(one.code, on.clock.now, 99_000))
-    return Change(one, after, fired)
+    return AlertChange(one, after, fired)
 
 
 def test_an_alert_comes_back_as_it_was_written():
@@ -43,8 +43,8 @@ def test_nobody_deletes_anothers():
 
 def test_with_an_alert_on_holdings_go_its_parts():
     on = stand()
-    parent = on.book.add(replace(alert(kind=Kind.HOLDINGS), id=0, code=""))
-    halt = replace(alert(kind=Kind.HALT), id=0, parent=parent.id)
+    parent = on.book.add(replace(alert(kind=AlertKind.HOLDINGS), id=0, code=""))
+    halt = replace(alert(kind=AlertKind.HALT), id=0, parent=parent.id)
     part = on.book.add(halt)
 
     assert on.book.of(TRADER) == [parent]
@@ -91,7 +91,7 @@ def test_time_ends_an_alert_that_nothing_touches():
 
     assert on.book.expire() == [made.id]
     assert on.book.of(TRADER) == []
-    assert on.db.execute("SELECT state FROM alerts").fetchone() == (State.EXPIRED.value,)
+    assert on.db.execute("SELECT state FROM alerts").fetchone() == (AlertState.EXPIRED.value,)
 
 
 def test_with_a_person_who_is_removed_go_their_alerts():

@@ -8,8 +8,8 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.alerts.model import Again, Kind, Op, State
-from bot.store.alerts import AlertBook
+from bot.alerts.model import AlertKind, AlertState, Comparison, Repeat
+from bot.store.alerts import AlertStore
 from tests.alerts.day import OPEN, stand
 from tests.alerts.test_step import alert
 from tests.support.outbox import TRADER, Clock, empty_database
@@ -19,7 +19,7 @@ class Killed(BaseException):
     """As by `kill -9`: nothing that is written to catch faults of ours catches it."""
 
 
-class Fragile(AlertBook):
+class Fragile(AlertStore):
     """A table whose program dies at some of its commits: before, in the middle, or after."""
 
     plan: list[str]
@@ -47,7 +47,7 @@ def begun(db, clock, plan):
 
 prices = st.integers(90, 110)
 wanted = st.lists(
-    st.tuples(st.sampled_from(Op), prices, st.sampled_from([Again.ONCE, Again.REPEAT]), st.booleans()),
+    st.tuples(st.sampled_from(Comparison), prices, st.sampled_from([Repeat.ONCE, Repeat.REPEAT]), st.booleans()),
     min_size=1,
     max_size=5,
 )
@@ -63,8 +63,8 @@ def life(made, seen, plan):
     for op, line, again, move in made:
         one = replace(alert(line, op, again), id=0, made_at=OPEN, expires_at=OPEN + timedelta(days=9))
         if move:
-            one = replace(one, kind=Kind.MOVE, percent=Decimal(line - 100), line=line, day=OPEN.date())
-        on.watch.add(replace(one, state=State.BEYOND if one.past(100) else State.ARMED), None, 99)
+            one = replace(one, kind=AlertKind.MOVE, percent=Decimal(line - 100), line=line, day=OPEN.date())
+        on.watch.add(replace(one, state=AlertState.BEYOND if one.past(100) else AlertState.ARMED), None, 99)
     for number, price in enumerate(seen, start=1):
         clock.now = OPEN + timedelta(seconds=number)
         while True:

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.alerts.engine import Board
-from bot.alerts.model import Again, Alert, Kind, Op, State, Tick, facts, moved, near, step
+from bot.alerts.engine import LiveAlerts
+from bot.alerts.model import Alert, AlertKind, AlertState, Comparison, Repeat, Tick, facts, moved, near, step
 from kis.krx import KST
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 CODE = "005930"
 
 
-def alert(line=72_000, op=Op.ABOVE, again=Again.REPEAT, kind=Kind.PRICE, **more):
+def alert(line=72_000, op=Comparison.ABOVE, again=Repeat.REPEAT, kind=AlertKind.PRICE, **more):
     return Alert(
         1, 7, 7, CODE, "삼성전자", kind, op, line, again, NOW, NOW + timedelta(days=30), **more
     )  # fmt: skip
@@ -38,10 +38,10 @@ def run(one, *prices):
 @pytest.mark.parametrize(
     ("op", "prices", "trail"),
     [
-        (Op.ABOVE, (71_900, 72_000, 72_100), ["armed", "armed", "resting!"]),
-        (Op.AT_LEAST, (71_900, 72_000), ["armed", "resting!"]),
-        (Op.BELOW, (72_100, 72_000, 71_900), ["armed", "armed", "resting!"]),
-        (Op.AT_MOST, (72_100, 72_000), ["armed", "resting!"]),
+        (Comparison.ABOVE, (71_900, 72_000, 72_100), ["armed", "armed", "resting!"]),
+        (Comparison.AT_LEAST, (71_900, 72_000), ["armed", "resting!"]),
+        (Comparison.BELOW, (72_100, 72_000, 71_900), ["armed", "armed", "resting!"]),
+        (Comparison.AT_MOST, (72_100, 72_000), ["armed", "resting!"]),
     ],
 )
 def test_the_sign_says_whether_the_line_itself_counts(op, prices, trail):
@@ -49,7 +49,7 @@ def test_the_sign_says_whether_the_line_itself_counts(op, prices, trail):
 
 
 def test_once_is_once():
-    assert run(alert(again=Again.ONCE), 72_100, 60_000, 72_100) == ["done!", "done", "done"]
+    assert run(alert(again=Repeat.ONCE), 72_100, 60_000, 72_100) == ["done!", "done", "done"]
 
 
 def test_trembling_on_the_line_fires_once_and_half_a_percent_back_arms_again():
@@ -59,43 +59,43 @@ def test_trembling_on_the_line_fires_once_and_half_a_percent_back_arms_again():
 
 
 def test_downward_the_same_mirrored():
-    trail = run(alert(op=Op.BELOW), 71_900, 72_300, 71_900, 72_400, 71_900)
+    trail = run(alert(op=Comparison.BELOW), 71_900, 72_300, 71_900, 72_400, 71_900)
 
     assert trail == ["resting!", "resting", "resting", "armed", "resting!"]
 
 
 def test_where_half_a_percent_is_less_than_two_ticks_the_ticks_count():
-    assert run(alert(2_000, Op.AT_LEAST), 2_000, 1_991, 1_990, 2_000)[1:] == ["resting", "armed", "resting!"]
-    assert run(alert(100, Op.AT_LEAST), 100, 99, 98, 100)[1:] == ["resting", "armed", "resting!"]
+    assert run(alert(2_000, Comparison.AT_LEAST), 2_000, 1_991, 1_990, 2_000)[1:] == ["resting", "armed", "resting!"]
+    assert run(alert(100, Comparison.AT_LEAST), 100, 99, 98, 100)[1:] == ["resting", "armed", "resting!"]
 
 
 def test_made_past_its_line_it_fires_on_the_next_crossing_only_and_any_way_back_arms_it():
-    beyond = alert(state=State.BEYOND)
+    beyond = alert(state=AlertState.BEYOND)
 
     assert run(beyond, 72_500, 72_100, 72_000, 72_100) == ["beyond", "beyond", "armed", "resting!"]
 
 
 def test_a_move_since_the_close_has_another_line_every_day_and_is_armed_anew():
-    one = alert(kind=Kind.MOVE, op=Op.AT_LEAST, percent=Decimal(3), line=1, day=None)
+    one = alert(kind=AlertKind.MOVE, op=Comparison.AT_LEAST, percent=Decimal(3), line=1, day=None)
 
     same, fired = step(one, tick(99_999))
     assert (same, fired) == (one, None), "without the day's base price nothing is known"
     one, fired = step(one, tick(103_000, base=100_000))
-    assert (one.line, one.state, fired is not None) == (103_000, State.RESTING, True)
+    assert (one.line, one.state, fired is not None) == (103_000, AlertState.RESTING, True)
     one, fired = step(one, tick(103_000, base=100_000))
     assert fired is None
     one, fired = step(one, tick(105_000, 24 * 60, base=103_000))
-    assert (one.line, one.start, one.state, fired) == (106_090, 103_000, State.ARMED, None)
+    assert (one.line, one.start, one.state, fired) == (106_090, 103_000, AlertState.ARMED, None)
 
 
 def test_once_a_day_means_that_coming_back_arms_nothing():
-    one = alert(10_000, Op.AT_LEAST, Again.DAILY, Kind.MOVE, percent=Decimal(5), day=NOW.date())
+    one = alert(10_000, Comparison.AT_LEAST, Repeat.DAILY, AlertKind.MOVE, percent=Decimal(5), day=NOW.date())
 
     assert run(one, 10_000, 8_000, 10_000) == ["resting!", "resting", "resting"]
 
 
 def test_volume_counts_by_the_day():
-    one = alert(3_000_000, Op.AT_LEAST, kind=Kind.VOLUME, factor=Decimal(3), day=NOW.date())
+    one = alert(3_000_000, Comparison.AT_LEAST, kind=AlertKind.VOLUME, factor=Decimal(3), day=NOW.date())
 
     one, fired = step(one, tick(volume=3_000_000))
     assert fired
@@ -107,7 +107,7 @@ def test_volume_counts_by_the_day():
 
 
 def test_a_halt_fires_when_it_begins_and_again_when_another_begins():
-    one, seen = alert(1, Op.AT_LEAST, kind=Kind.HALT), []
+    one, seen = alert(1, Comparison.AT_LEAST, kind=AlertKind.HALT), []
     for flag in (None, False, True, True, None, False, True):
         one, fired = step(one, tick(halted=flag))
         seen.append(fired is not None)
@@ -118,7 +118,7 @@ def test_a_halt_fires_when_it_begins_and_again_when_another_begins():
 def test_past_its_time_it_ends_and_does_not_fire():
     one, fired = step(replace(alert(), expires_at=NOW), tick(99_000))
 
-    assert (one.state, fired) == (State.EXPIRED, None)
+    assert (one.state, fired) == (AlertState.EXPIRED, None)
 
 
 def test_a_percentage_is_reached_at_the_first_whole_won_that_has_moved_so_far():
@@ -128,7 +128,7 @@ def test_a_percentage_is_reached_at_the_first_whole_won_that_has_moved_so_far():
 
 
 def test_a_limit_that_is_not_told_is_no_limit():
-    one = alert(1, Op.AT_LEAST, Again.DAILY, Kind.UPPER)
+    one = alert(1, Comparison.AT_LEAST, Repeat.DAILY, AlertKind.UPPER)
 
     assert step(one, tick(70_000, base=70_000)) == (one, None)
     one, fired = step(one, tick(90_100, base=70_000, upper=91_000, lower=49_000))
@@ -158,11 +158,11 @@ ticks_seen = st.lists(
 )
 alerts_made = st.lists(
     st.tuples(
-        st.sampled_from([one for one in Kind if one is not Kind.HOLDINGS]),
-        st.sampled_from(Op),
+        st.sampled_from([one for one in AlertKind if one is not AlertKind.HOLDINGS]),
+        st.sampled_from(Comparison),
         prices,
-        st.sampled_from(Again),
-        st.sampled_from([State.ARMED, State.BEYOND]),
+        st.sampled_from(Repeat),
+        st.sampled_from([AlertState.ARMED, AlertState.BEYOND]),
         st.integers(1, 96),
     ),
     max_size=12,
@@ -173,13 +173,13 @@ alerts_made = st.lists(
 def test_the_index_changes_exactly_what_stepping_every_alert_changes(made, seen):
     every = {}
     for number, (kind, op, line, again, state, hours) in enumerate(made, start=1):
-        flag = kind in {Kind.HALT, Kind.VI}
+        flag = kind in {AlertKind.HALT, AlertKind.VI}
         every[number] = replace(
-            alert(1 if flag else line, Op.AT_LEAST if flag else op, again, kind),
-            id=number, state=state, percent=Decimal(5) if kind is Kind.MOVE else None,
+            alert(1 if flag else line, Comparison.AT_LEAST if flag else op, again, kind),
+            id=number, state=state, percent=Decimal(5) if kind is AlertKind.MOVE else None,
             expires_at=NOW + timedelta(hours=hours),
         )  # fmt: skip
-    board = Board(every.values())
+    board = LiveAlerts(every.values())
     for hours, price, volume, flag, based in sorted(seen, key=lambda one: one[0]):
         one = Tick(CODE, NOW + timedelta(hours=hours), price, volume, flag, flag, 30 if based else None, 39, 21)
         wanted = {}
@@ -202,7 +202,7 @@ def test_the_index_changes_exactly_what_stepping_every_alert_changes(made, seen)
 
 
 @settings(deadline=None)
-@example([(Kind.HALT, Op.BELOW, 1, Again.REPEAT, State.ARMED, 1)], [(0, None, None, False, True)])
+@example([(AlertKind.HALT, Comparison.BELOW, 1, Repeat.REPEAT, AlertState.ARMED, 1)], [(0, None, None, False, True)])
 @given(alerts_made, ticks_seen)
 def test_the_same_tick_twice_changes_nothing_the_second_time(made, seen):
     for kind, op, line, again, state, _ in made:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.alert_watch import URGENCY, VERIFY, AlertWatch
-from bot.alerts.model import Kind, Op
+from bot.alerts.model import AlertKind, Comparison
+from bot.services.alert_runner import URGENCY, VERIFY, AlertRunner
 from kis.errors import Unavailable
 from kis.krx import KST
 from kis.models import Quote
@@ -25,7 +25,7 @@ SATURDAY = datetime(2026, 11, 21, 10, 0, tzinfo=KST)
 
 
 def one_of(code, line=72_000, **more):
-    return replace(alert(line, Op.ABOVE, **more), id=0, code=code)
+    return replace(alert(line, Comparison.ABOVE, **more), id=0, code=code)
 
 
 def quote(code, price, at, **more):
@@ -137,7 +137,7 @@ def test_when_kis_does_not_answer_it_asks_ever_less_and_then_goes_on():
 
 
 class Tape:
-    """What `bot.ears` offers, worked by hand."""
+    """What `bot.services.fill_stream` offers, worked by hand."""
 
     def __init__(self):
         self.heard = frozenset()
@@ -225,7 +225,7 @@ def test_an_answer_overtaken_by_a_trade_changes_nothing_and_a_clock_set_back_doe
 
 def test_a_price_of_nothing_is_no_price():
     on = stand()
-    on.watch.add(replace(one_of(CODE), op=Op.BELOW), None, 9)
+    on.watch.add(replace(one_of(CODE), op=Comparison.BELOW), None, 9)
     on.watch.on_tick(CODE, 0, 0, on.clock.now)
     on.watch.on_quote(CODE, quote(CODE, 0, on.clock.now, open=1))
     assert on.told == {}
@@ -253,7 +253,7 @@ def test_before_the_first_trade_of_the_day_a_quote_makes_no_price():
 
 def test_the_base_price_of_the_day_is_asked_for_even_of_a_streamed_stock():
     on = stand()
-    on.watch.add(one_of(CODE, kind=Kind.MOVE, percent=Decimal(3)), None, 9)
+    on.watch.add(one_of(CODE, kind=AlertKind.MOVE, percent=Decimal(3)), None, 9)
     on.watch.streaming({CODE})
     on.watch.on_tick(CODE, 99_000, 1, on.clock.now)
     assert on.told == {}
@@ -338,7 +338,7 @@ def test_a_fault_of_ours_while_asking_ends_nothing():
 
         house.watch._broker.price = broken
         await house.watch.turn()
-        assert isinstance(house.watch, AlertWatch)
+        assert isinstance(house.watch, AlertRunner)
 
     in_house(play, always=True)
 

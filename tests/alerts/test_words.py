@@ -7,9 +7,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.alerts.model import Op
-from bot.chat.alert_words import _SENTENCES, AlertWords, alert_words, holdings_words, sentence, spaced, split_condition
-from bot.chat.words import BadWords
+from bot.alerts.model import Comparison
+from bot.chat.parsing.alert_args import (
+    _SENTENCES,
+    AlertArgs,
+    alert_words,
+    holdings_words,
+    sentence,
+    spaced,
+    split_condition,
+)
+from bot.chat.parsing.order_args import BadArguments
 
 
 def read(text):
@@ -19,25 +27,28 @@ def read(text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("> 72000", AlertWords(Op.ABOVE, 72_000)),
-        (">72,000원", AlertWords(Op.ABOVE, 72_000)),
-        (">= 72000", AlertWords(Op.AT_LEAST, 72_000)),
-        ("≥72000", AlertWords(Op.AT_LEAST, 72_000)),
-        ("＞ ７２０００", AlertWords(Op.ABOVE, 72_000)),
-        ("<= 72000", AlertWords(Op.AT_MOST, 72_000)),
-        ("below 72000", AlertWords(Op.BELOW, 72_000)),
-        ("72000 이상", AlertWords(Op.AT_LEAST, 72_000)),
-        ("72,000 원 미만", AlertWords(Op.BELOW, 72_000)),
-        ("72000", AlertWords(None, 72_000)),
-        ("72003", AlertWords(None, 72_003)),
-        ("-3%", AlertWords(Op.AT_MOST, percent=Decimal(-3))),
-        ("−3.5 %", AlertWords(Op.AT_MOST, percent=Decimal("-3.5"))),
-        ("+3％ 전일", AlertWords(Op.AT_LEAST, percent=Decimal(3), from_close=True)),
-        ("-3% close repeat 7d", AlertWords(Op.AT_MOST, percent=Decimal(-3), from_close=True, repeat=True, days=7)),
-        ("거래량 3배", AlertWords(Op.AT_LEAST, factor=Decimal(3))),
-        ("volume 2.5x today", AlertWords(Op.AT_LEAST, factor=Decimal("2.5"), days=0)),
-        ("> 72000 반복 오늘", AlertWords(Op.ABOVE, 72_000, repeat=True, days=0)),
-        ("> 72000 30 일 반복", AlertWords(Op.ABOVE, 72_000, repeat=True, days=30)),
+        ("> 72000", AlertArgs(Comparison.ABOVE, 72_000)),
+        (">72,000원", AlertArgs(Comparison.ABOVE, 72_000)),
+        (">= 72000", AlertArgs(Comparison.AT_LEAST, 72_000)),
+        ("≥72000", AlertArgs(Comparison.AT_LEAST, 72_000)),
+        ("＞ ７２０００", AlertArgs(Comparison.ABOVE, 72_000)),
+        ("<= 72000", AlertArgs(Comparison.AT_MOST, 72_000)),
+        ("below 72000", AlertArgs(Comparison.BELOW, 72_000)),
+        ("72000 이상", AlertArgs(Comparison.AT_LEAST, 72_000)),
+        ("72,000 원 미만", AlertArgs(Comparison.BELOW, 72_000)),
+        ("72000", AlertArgs(None, 72_000)),
+        ("72003", AlertArgs(None, 72_003)),
+        ("-3%", AlertArgs(Comparison.AT_MOST, percent=Decimal(-3))),
+        ("−3.5 %", AlertArgs(Comparison.AT_MOST, percent=Decimal("-3.5"))),
+        ("+3％ 전일", AlertArgs(Comparison.AT_LEAST, percent=Decimal(3), from_close=True)),
+        (
+            "-3% close repeat 7d",
+            AlertArgs(Comparison.AT_MOST, percent=Decimal(-3), from_close=True, repeat=True, days=7),
+        ),
+        ("거래량 3배", AlertArgs(Comparison.AT_LEAST, factor=Decimal(3))),
+        ("volume 2.5x today", AlertArgs(Comparison.AT_LEAST, factor=Decimal("2.5"), days=0)),
+        ("> 72000 반복 오늘", AlertArgs(Comparison.ABOVE, 72_000, repeat=True, days=0)),
+        ("> 72000 30 일 반복", AlertArgs(Comparison.ABOVE, 72_000, repeat=True, days=30)),
     ],
 )
 def test_conditions_as_people_write_them(text, words):
@@ -80,7 +91,7 @@ def test_conditions_as_people_write_them(text, words):
     ],
 )
 def test_each_wrong_condition_has_its_code_and_a_sentence_in_either_language(text, code):
-    with pytest.raises(BadWords) as caught:
+    with pytest.raises(BadArguments) as caught:
         read(text)
 
     why = caught.value.reason
@@ -90,10 +101,10 @@ def test_each_wrong_condition_has_its_code_and_a_sentence_in_either_language(tex
 
 
 def test_holdings_take_a_percentage_and_a_time_and_nothing_else():
-    assert holdings_words(["5%"]) == AlertWords(percent=Decimal(5), from_close=True)
-    assert holdings_words(["±2.5%", "오늘"]) == AlertWords(percent=Decimal("2.5"), from_close=True, days=0)
+    assert holdings_words(["5%"]) == AlertArgs(percent=Decimal(5), from_close=True)
+    assert holdings_words(["±2.5%", "오늘"]) == AlertArgs(percent=Decimal("2.5"), from_close=True, days=0)
     for parts, code in (([], "PERCENT_FORM"), (["-5%"], "PERCENT_FORM"), (["0.4%"], "HELD_RANGE"), (["31%"], "HELD_RANGE"), (["5%", "반복"], "HELD_REPEAT")):  # fmt: skip
-        with pytest.raises(BadWords) as caught:
+        with pytest.raises(BadArguments) as caught:
             holdings_words(parts)
         assert caught.value.reason.code == f"ALERT_{code}"
 
@@ -118,7 +129,7 @@ def test_no_words_lead_to_anything_but_a_sound_condition_or_a_sentence(text):
     for reader in (alert_words, holdings_words):
         try:
             words = reader(spaced(text).split())
-        except BadWords as bad:
+        except BadArguments as bad:
             said = [sentence(bad.reason.code, bad.reason.values, lang) for lang in ("ko", "en")]
             assert all(said)
             assert not re.search(r"[<>]|\u202e|\n", "".join(said))

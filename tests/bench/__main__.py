@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.logs import set_up_logs
+from bot.config.logging import set_up_logs
 from tests.bench import client_peers
 from tests.bench.fill_latency import fill_latency
 from tests.bench.journal_cost import journal_cost

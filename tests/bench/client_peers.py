@@ -23,9 +23,9 @@ import httpx
 from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import PRICE, Env
-from kis.envelope import Headers
 from kis.models import OrderKind
-from kis.requests import Requests
+from kis.payloads import Payloads
+from kis.responses import Headers
 from kis.sim import Simulator
 from tests.bench.broker import ROOT, environment
 from tests.bench.report import Row, median, times
@@ -267,7 +267,7 @@ async def _own_ways(stack: contextlib.AsyncExitStack, broker: _Broker) -> dict[s
     token = await kis._session._token.get()
     pairs = Headers(config.app_key, config.app_secret).full(token, str(PRICE.tr_id(config.env, config.generation)))
     headers = {name.decode(): value.decode() for name, value in pairs}
-    questions = {code: Requests(config).stock(PRICE, code) for code in broker.codes}
+    questions = {code: Payloads(config).stock(PRICE, code) for code in broker.codes}
 
     async def plain(code: str) -> int:
         answer = await raw.get(config.rest + PRICE.path, params=questions[code], headers=headers)

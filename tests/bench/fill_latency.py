@@ -12,11 +12,11 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from bot.app.container import BUSY
 from bot.demo.run import TOKEN, Stage, stage
 from bot.demo.telegram import LocalTelegram
-from bot.ears import Hearing
-from bot.orders.people import Role
-from bot.parts import BUSY
+from bot.orders.access.roles import Role
+from bot.services.fill_stream import StreamState
 from kis.config import kst_now
 from kis.krx import step
 from kis.sim import Simulator
@@ -80,7 +80,7 @@ async def told_after(fills: int, chance: random.Random, *, heard: bool) -> tuple
         async with listening(on) as at:
             delays = await _told(on, fills, waiting, chance)
             counts = at.ears.counts
-            assert at.ears.state is Hearing.LISTENING
+            assert at.ears.state is StreamState.LISTENING
             return delays, {
                 "notices": counts.notices,
                 "missed_by_stream": counts.missed_by_stream,

@@ -19,16 +19,16 @@ from sqlite_utils import Database
 
 from bot.demo.run import TOKEN, stage
 from bot.demo.telegram import LocalTelegram
-from bot.hours import Hours
-from bot.orders.brakes import Brakes
-from bot.orders.desk import Desk
-from bot.orders.model import Order, OrderRequest, State, Who
-from bot.orders.people import Role
-from bot.orders.rules import Limits
-from bot.store.audit import AuditLog
+from bot.orders.access.roles import Role
+from bot.orders.execution.desk import Desk
+from bot.orders.hours import TradingHours
+from bot.orders.model.order import Actor, Order, OrderRequest, OrderState
+from bot.orders.risk.checks import Limits
+from bot.orders.risk.trading_halt import TradingHalt
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
 from bot.store.journal import SqliteJournal
-from bot.store.migrations import MIGRATIONS
+from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from kis.client import KisClient
 from kis.config import KisConfig, kst_now
@@ -53,7 +53,7 @@ _WIDE = Limits(
     orders_per_minute=0,
     duplicate_minutes=0,
 )
-_WHO = Who(1001, 1001, "김관리", Role.OWNER)
+_WHO = Actor(1001, 1001, "김관리", Role.OWNER)
 
 
 @dataclass
@@ -81,7 +81,7 @@ class _Side:
         await self.desk.carry_out(self.desk.press(token, _WHO))
         whole = time.perf_counter() - began
         sent = self.journal.get(made.id)
-        if sent is None or sent.state is not State.OPEN:
+        if sent is None or sent.state is not OrderState.OPEN:
             raise RuntimeError(f"the order did not come through: {sent}")
         order = next(one for one in reversed(self.broker.requests) if is_order(one))
         self.taken.append((1000 * (order.at - tapped).total_seconds(), 1000 * whole))
@@ -177,8 +177,8 @@ def _side(home: Path, db: Database) -> _Side:
     )
     audit = AuditLog(db, kst_now)
     journal = SqliteJournal(db, audit, Outbox(db, kst_now), clock=kst_now)
-    brakes = Brakes(journal, clock=kst_now, overseers=list)
-    desk = Desk(client, journal, brakes, Hours(always=True), clock=kst_now, limits=_WIDE)
+    brakes = TradingHalt(journal, clock=kst_now, overseers=list)
+    desk = Desk(client, journal, brakes, TradingHours(always=True), clock=kst_now, limits=_WIDE)
     return _Side(broker, client, db, desk, journal, [])
 
 

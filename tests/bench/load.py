@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from bot.demo.run import OWNER, TOKEN
-from bot.demo.telegram import LocalTelegram, Person
+from bot.demo.telegram import ChatUser, LocalTelegram
 from kis.config import kst_now
 from kis.krx import tick_neighbours
 from kis.sim import Simulator
@@ -32,7 +32,7 @@ from tests.bench.load_report import Seen, Tap, figures_of, rows_of
 from tests.bench.report import Row
 from tests.bench.tap_to_wire import LIMITS, PER_SECOND, RICH, SLOT, is_order
 
-CHATS = tuple(Person(3001 + n, f"손님{n}", "매매자") for n in range(200))
+CHATS = tuple(ChatUser(3001 + n, f"손님{n}", "매매자") for n in range(200))
 TAPS_PER_SECOND = 50
 STOCKS = 10
 PATIENT = 0.97

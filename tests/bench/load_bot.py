@@ -13,12 +13,12 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from bot.app import App
-from bot.logs import set_up_logs
-from bot.orders.looks import Look
-from bot.orders.model import Order, OrderRequest, Who
-from bot.orders.people import Role
-from bot.settings import load_settings
+from bot.app.application import BotApplication
+from bot.config.logging import set_up_logs
+from bot.config.settings import load_settings
+from bot.orders.access.roles import Role
+from bot.orders.execution.pretrade_data import PretradeData
+from bot.orders.model.order import Actor, Order, OrderRequest
 from kis.models import OrderKind, Side
 
 FIRST_MESSAGE = 1_000_000
@@ -29,7 +29,7 @@ LOOKS = 0.05
 
 async def main() -> None:
     wanted = json.loads(sys.stdin.readline())
-    app = App(load_settings(env_file=None))
+    app = BotApplication(load_settings(env_file=None))
     for number in wanted["people"]:
         app.people.put(number, f"손님{number}", Role.TRADER)
     async with app.running():
@@ -39,7 +39,7 @@ async def main() -> None:
         _say(noted)
 
 
-async def _tickets(app: App, wanted: dict[str, Any]) -> list[tuple[int, int, str, str, int]]:
+async def _tickets(app: BotApplication, wanted: dict[str, Any]) -> list[tuple[int, int, str, str, int]]:
     """Chat, order, key, code and quantity of each; no two orders have the same code and quantity."""
     people, stocks = wanted["people"], wanted["stocks"]
     app.db.execute("PRAGMA synchronous=OFF")  # nothing of this is measured
@@ -48,7 +48,7 @@ async def _tickets(app: App, wanted: dict[str, Any]) -> list[tuple[int, int, str
         chat, (code, name, price) = people[n % len(people)], stocks[n % len(stocks)]
         quantity = n // len(stocks) + 1
         ask = OrderRequest(Side.BUY, code, name, etf=False, quantity=quantity, kind=OrderKind.LIMIT, price=price)
-        order = await app.desk.propose(ask, Who(chat, chat, f"손님{chat}", Role.TRADER), -n - 1)
+        order = await app.desk.propose(ask, Actor(chat, chat, f"손님{chat}", Role.TRADER), -n - 1)
         if not isinstance(order, Order):
             raise TypeError(f"no ticket: {order}")
         # before anything else runs: the card counts as delivered, as Telegram takes only so many a second
@@ -63,13 +63,13 @@ async def _tickets(app: App, wanted: dict[str, Any]) -> list[tuple[int, int, str
 
 
 @contextlib.asynccontextmanager
-async def _noting(app: App) -> AsyncIterator[dict[str, Any]]:
+async def _noting(app: BotApplication) -> AsyncIterator[dict[str, Any]]:
     """Notes whether each send found its reads there, how late the event loop is, and how long it has had no work."""
     noted: dict[str, Any] = {"fresh": [], "late_ms": [], "idle": []}
     idle = _idle()
     for_send = app.desk.looks.for_send
 
-    async def listened(ask: OrderRequest, *after: Any) -> Look:
+    async def listened(ask: OrderRequest, *after: Any) -> PretradeData:
         look = await for_send(ask, *after)
         noted["fresh"].append((ask.code, ask.quantity, look.fresh))
         return look

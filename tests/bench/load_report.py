@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.chat.text import toast
-from bot.orders.sender import SEND_BUDGET
+from bot.chat.i18n.catalogue import toast
+from bot.orders.execution.sender import SEND_BUDGET
 from tests.bench.report import Row, percentile
 from tests.bench.tap_to_wire import PER_SECOND
 

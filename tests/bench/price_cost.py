@@ -14,9 +14,9 @@ import httpx
 from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import PRICE, Env
-from kis.envelope import Headers
-from kis.requests import Requests
-from kis.sim.prices import listed
+from kis.payloads import Payloads
+from kis.responses import Headers
+from kis.sim.exchange.prices import listed
 from tests.bench.broker import broker_elsewhere
 from tests.bench.report import Row, median, times
 
@@ -75,7 +75,7 @@ async def contenders() -> AsyncIterator[dict[str, Call]]:
         token = _token(home)
         pairs = Headers(config.app_key, config.app_secret).full(token, str(PRICE.tr_id(config.env, config.generation)))
         headers = {name.decode(): value.decode() for name, value in pairs}
-        url, requests = config.rest + PRICE.path, Requests(config)
+        url, requests = config.rest + PRICE.path, Payloads(config)
         asked = {code: dict(requests.stock(PRICE, code)) for code in STOCKS}
         prepared = {code: httpx.URL(url, params=params) for code, params in asked.items()}
 

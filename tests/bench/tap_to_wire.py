@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bot.demo.run import TOKEN, Stage, stage
-from bot.demo.telegram import LocalTelegram, Person
-from bot.orders.people import Role
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.access.roles import Role
 from kis.config import kst_now
 from kis.sim import Simulator
-from kis.sim.gateway import Recorded
+from kis.sim.api.context import Recorded
 from tests.bench.report import Row, percentile
 from tests.bench.waiting import until
 
-PEOPLE = tuple(Person(2001 + n, f"손님{n}", "매매자") for n in range(60))
+PEOPLE = tuple(ChatUser(2001 + n, f"손님{n}", "매매자") for n in range(60))
 """Telegram takes about one message a second for one chat: the orders are spread over many, one at a time."""
 RICH = 10**12
 PER_SECOND = 18

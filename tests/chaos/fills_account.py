@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from kis.sim import Simulator
-from kis.sim.events import News, Told
-from kis.sim.orders import API_CHANNEL, Action
+from kis.sim.exchange.events import OrderUpdate, UpdateKind
+from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.life import OWNER_CHAT
 
 BLIND = timedelta(seconds=20)
@@ -88,9 +88,9 @@ class Account:
 
     # --- the exchange ---------------------------------------------------------------------------------------------
 
-    def told(self, told: Told) -> None:
+    def told(self, told: OrderUpdate) -> None:
         """The exchange says what became of an order; the websocket hears it too."""
-        if told.news is News.FILLED:
+        if told.news is UpdateKind.FILLED:
             ours = told.order.channel == API_CHANNEL
             self.fills += ours
             self.elsewhere += not ours

@@ -6,13 +6,13 @@ import sqlite3
 from functools import partial
 from typing import Any
 
-from bot.ears import Ears
-from bot.orders.brakes import Brake
-from bot.orders.lists import Reading
-from bot.sight import Sight
-from bot.store.heard import HeardDays
-from bot.store.sight import Sightings
-from bot.tape import LiveStream
+from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.risk.trading_halt import HaltLevel
+from bot.services.fill_stream import FillStream
+from bot.services.outages import OutageTracker
+from bot.services.trade_feed import LiveStream
+from bot.store.reading_mark import ReadingMarks
+from bot.store.stream_stats import StreamStats
 from kis.errors import KisError
 from tests.chaos.life import OWNER_CHAT, Life
 
@@ -57,28 +57,28 @@ class FillsLife(Life):
         self.db.conn = self.mortal  # type: ignore[assignment]  # it does all that a connection does
         self.doom: int | None = None
         loop = asyncio.get_running_loop()
-        self.sight = Sight(
-            Sightings(self.db),
+        self.sight = OutageTracker(
+            ReadingMarks(self.db),
             tell=self.journal.tell,
             overseers=lambda: [OWNER_CHAT],
             clock=world.clock,
             ticks=loop.time,
         )
-        self.ears = Ears(
+        self.ears = FillStream(
             world.config,
             wake=self.poll.wake,
             tell=self.journal.tell,
             overseers=lambda: [OWNER_CHAT],
             clock=world.clock,
             always=True,
-            days=HeardDays(self.db),
+            days=StreamStats(self.db),
             stream=partial(LiveStream, transport=world.wire, rng=random.Random(f"{world.seed}:stream")),
         )
 
     async def _run(self) -> None:
         start = self.runs.begin("chaos")
         if start.unclean:
-            self.brakes.pull(Brake.BUYS, "UNCLEAN_STOP")
+            self.brakes.pull(HaltLevel.BUYS, "UNCLEAN_STOP")
         self.desk.recover()
         try:
             await self._note(await self.lists.read())
@@ -86,7 +86,7 @@ class FillsLife(Life):
             self.sight.failed()
         await asyncio.gather(self.poll.run(self._note, self._failed, self._nothing), self._sweep(), self.ears.run())
 
-    async def _note(self, readings: list[Reading]) -> None:
+    async def _note(self, readings: list[OrderListSnapshot]) -> None:
         self.mortal.left, self.doom = self.doom, None
         for reading in readings:
             self.watch.note(reading)

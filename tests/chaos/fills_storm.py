@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from kis.endpoints import Env
 from kis.frames import subscription
 from kis.krx import KST
-from kis.sim.frames import NOTICES
+from kis.sim.websocket.frames import NOTICES
 from tests.chaos.fills_wire import CALM as CALM_LIST
 from tests.chaos.fills_wire import Mood
 from tests.support.memory_socket import CALM as CALM_FRAMES

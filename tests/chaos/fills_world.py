@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-from bot.orders.brakes import Brake
-from bot.orders.model import IN_DOUBT, WORKING, Order, OrderRequest, Who
-from bot.orders.people import Role
-from bot.orders.press import Press
-from kis import line
+from bot.orders.access.roles import Role
+from bot.orders.execution.tap_result import TapOutcome
+from bot.orders.model.order import IN_DOUBT, WORKING, Actor, Order, OrderRequest
+from bot.orders.risk.trading_halt import HaltLevel
+from kis import websocket as line
 from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
@@ -26,8 +26,8 @@ from kis.errors import KisError
 from kis.krx import KST, step
 from kis.models import OrderKind, Side
 from kis.sim import Simulator
-from kis.sim.orders import API_CHANNEL, HTS_CHANNEL, Kind, TurnedAway
-from kis.sim.orders import Order as Booked
+from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, OrderDivision, OrderRejected
+from kis.sim.exchange.orders import BookedOrder as Booked
 from tests.chaos.fills_account import Account
 from tests.chaos.fills_life import FillsLife, Killed
 from tests.chaos.fills_storm import MIDNIGHT, Storms
@@ -42,7 +42,7 @@ from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 BEGINS = datetime(2026, 11, 23, 23, 44, tzinfo=KST)
 MINUTE = timedelta(minutes=1)
-OWNER = Who(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
+OWNER = Actor(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
 PEOPLE = 4
 AT_ONCE = 3
 """Orders a person has open at once."""
@@ -217,7 +217,7 @@ class FillsWorld(Storms):
     # --- people -----------------------------------------------------------------------------------------------------
 
     async def _person(self, number: int) -> None:
-        who = Who(3001 + number, 3001 + number, f"매매{number}", Role.TRADER)
+        who = Actor(3001 + number, 3001 + number, f"매매{number}", Role.TRADER)
         rng = random.Random(f"{self.seed}:person {number}")
         while True:
             await asyncio.sleep(rng.expovariate(1 / 12))
@@ -231,7 +231,7 @@ class FillsWorld(Storms):
                     pressed = self.life.desk.cancel_number(rng.choice(open_now).order_no, who)
                     await self.life.ask(self.life.desk.carry_out(pressed))
 
-    async def _order(self, who: Who, rng: random.Random) -> None:
+    async def _order(self, who: Actor, rng: random.Random) -> None:
         self._release()
         code, side = rng.choice(self.pool), rng.choice((Side.BUY, Side.BUY, Side.SELL))
         away = rng.choice((1, 2, 3)) * (-1 if side is Side.BUY else 1)
@@ -244,7 +244,7 @@ class FillsWorld(Storms):
             if not isinstance(ticket, Order):
                 return
             pressed = self.life.desk.press(self._token(ticket.id), who)
-            if pressed.verdict is not Press.AGAIN:
+            if pressed.verdict is not TapOutcome.AGAIN:
                 await self.life.ask(self.life.desk.carry_out(pressed))
                 return
 
@@ -258,8 +258,8 @@ class FillsWorld(Storms):
 
     def _release(self) -> None:
         """The owner lets the brakes go as soon as that is allowed."""
-        if self.life.brakes.now().level is not Brake.OFF:
-            self.life.desk.resume(Brake.OFF, OWNER)
+        if self.life.brakes.now().level is not HaltLevel.OFF:
+            self.life.desk.resume(HaltLevel.OFF, OWNER)
 
     def _answer(self) -> None:
         """Somebody looks into the broker's own program and says which row a lost order is."""
@@ -283,8 +283,8 @@ class FillsWorld(Storms):
             await asyncio.sleep(rng.expovariate(1 / 45))
             code, side = rng.choice(self.pool), rng.choice(("buy", "sell"))
             price = step(self.exchange.issues[code].last, rng.choice((0, 1, 2)) * (-1 if side == "buy" else 1))
-            with contextlib.suppress(TurnedAway):
-                self.exchange.submit(side, code, Kind.LIMIT, rng.randint(50, 90), price, channel=HTS_CHANNEL)
+            with contextlib.suppress(OrderRejected):
+                self.exchange.submit(side, code, OrderDivision.LIMIT, rng.randint(50, 90), price, channel=HTS_CHANNEL)
 
     async def _trade(self) -> None:
         """Others trade: bursts of small fills, several in a second at one price."""

@@ -5,8 +5,8 @@ import hmac
 import json
 from collections import Counter
 
-from bot.orders.brakes import Brake
-from kis.sim.orders import API_CHANNEL, Action
+from bot.orders.risk.trading_halt import HaltLevel
+from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.ours import Ours
 from tests.chaos.verdict import Told
 from tests.chaos.wire import Post
@@ -57,9 +57,9 @@ class Invariants:
             "SELECT level FROM brakes WHERE at < ? ORDER BY seq DESC LIMIT 1",
             [row[2]],
         ).fetchone()
-        level = Brake(brake[0]) if brake else Brake.OFF
+        level = HaltLevel(brake[0]) if brake else HaltLevel.OFF
         buys = self._ours.connection.execute("SELECT side FROM orders WHERE id = ?", [row[3]]).fetchone()[0] == "buy"
-        if level >= Brake.NEW or (level is Brake.BUYS and buys):
+        if level >= HaltLevel.NEW or (level is HaltLevel.BUYS and buys):
             self._broken("broken", f"{post.wish} left although {level.name}")
 
     # --- at the end ---------------------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bot.app import App
-from bot.orders.model import IN_DOUBT, ON_ITS_WAY
-from bot.settings import GivenSettings
-from kis import crash
+from bot.app.application import BotApplication
+from bot.config.settings import GivenSettings
+from bot.orders.model.order import IN_DOUBT, ON_ITS_WAY
+from kis import failpoints as crash
 from kis.config import kst_now
 from tests.chaos import kill_points
 from tests.chaos.listening import listen
@@ -54,7 +54,7 @@ def live(line: Connection, settings: dict[str, Any], clock_file: Path, spec: str
 
 
 async def _live(line: Connection, settings: dict[str, Any], clock: SharedClock, spec: str) -> None:
-    app = App(GivenSettings(**settings), clock=clock)
+    app = BotApplication(GivenSettings(**settings), clock=clock)
     kill_points.mark(
         journal=app.journal,
         outbox=app.outbox,
@@ -82,7 +82,7 @@ async def _heard(line: Connection) -> str:
     return str(line.recv())
 
 
-async def _settle(app: App, clock: SharedClock) -> None:
+async def _settle(app: BotApplication, clock: SharedClock) -> None:
     """Look after what is in doubt, at a pace of our own."""
     for _ in range(READINGS):
         await _until(lambda: not app.journal.in_state(ON_ITS_WAY - IN_DOUBT), 5)
@@ -97,7 +97,7 @@ async def _settle(app: App, clock: SharedClock) -> None:
     await _until(lambda: app.readings > before, 2)
 
 
-async def _quiet(app: App, clock: SharedClock) -> None:
+async def _quiet(app: BotApplication, clock: SharedClock) -> None:
     """Let everything be told but what is only for the owner, whose chat is as slow as Telegram has it."""
     owner = app.people.owners()[0]
     for _ in range(30):

@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from bot.demo.run import OWNER, TOKEN
-from bot.demo.telegram import CallbackResult, ChatMessage, LocalTelegram, Person
-from bot.orders.model import AT_BROKER, IN_DOUBT, ON_ITS_WAY, State
-from bot.orders.people import Role
-from bot.store.audit import AuditLog
+from bot.demo.telegram import CallbackResult, ChatMessage, ChatUser, LocalTelegram
+from bot.orders.access.roles import Role
+from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, OrderState
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
 from bot.store.people import People
 from kis.config import kst_now
 from kis.krx import KST
 from kis.sim import Simulator
-from kis.sim.orders import API_CHANNEL, Action
+from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.kill_child import SharedClock, live
 from tests.chaos.kill_points import POINTS, spec
 from tests.chaos.listening import listen
@@ -40,7 +40,7 @@ from tests.chaos.matrix_stand import ORDER_PATH
 from tests.chaos.world import PLENTY, RICH
 
 KILLS, QUICK_KILLS = 50, 3
-TRADERS = tuple(Person(3001 + n, f"매매{n}", "매매자") for n in range(12))
+TRADERS = tuple(ChatUser(3001 + n, f"매매{n}", "매매자") for n in range(12))
 """Telegram takes about one message a second for one chat: the orders are spread over many."""
 FROM = datetime(2026, 11, 23, 1, 0, tzinfo=KST)
 START_WITHIN, DIES_WITHIN, SHOWN_WITHIN = 20.0, 4.0, 6.0
@@ -71,12 +71,12 @@ BEHAVIOURS = (
     ("refuse", {"code": "APBK0952", "message": "주문가능금액을 초과 했습니다", "status": 200, "rt_cd": "1"}),
 )
 ENDS = {
-    State.FILLED: "✅ 체결",
-    State.REJECTED: "⛔ 거부",
-    State.NOT_SENT: "🚫 보내지 않음",
-    State.BLOCKED: "🚫 보내지 않음",
-    State.EXPIRED: "⌛ 만료",
-    State.ABSENT: "🔎 접수 기록 없음",
+    OrderState.FILLED: "✅ 체결",
+    OrderState.REJECTED: "⛔ 거부",
+    OrderState.NOT_SENT: "🚫 보내지 않음",
+    OrderState.BLOCKED: "🚫 보내지 않음",
+    OrderState.EXPIRED: "⌛ 만료",
+    OrderState.ABSENT: "🔎 접수 기록 없음",
 }
 """What the chat must show of a tap at its end."""
 NEED_AN_ANSWER = ("answer_read", "fill_noted", "fill_sent")
@@ -89,7 +89,7 @@ MUST = ("duplicates", "ghosts", "wrong", "adrift", "untold", "unlabelled", "too_
 class Wish:
     """Somebody's wish to sell one share of a stock that nobody else asks for."""
 
-    person: Person
+    person: ChatUser
     code: str
     behaviour: str = "calm"
     tapped: bool = False
@@ -284,9 +284,9 @@ class Station:
         counts["at the broker"] += len(ours)
         counts["duplicates"] += len(ours) > max(1, sum(row["attempt"] > 0 for row in rows))
         counts["lost_wishes"] += not wish.tapped
-        tapped = [row for row in rows if row["state"] != State.PROPOSED]
+        tapped = [row for row in rows if row["state"] != OrderState.PROPOSED]
         for row in tapped:
-            state = State(row["state"])
+            state = OrderState(row["state"])
             counts[f"end: {state.value} {row['link']}".strip()] += 1
             mine = [one for one in ours if one.number == row["order_no"]]
             counts["wrong"] += state in AT_BROKER and not mine
@@ -297,7 +297,7 @@ class Station:
             self._judge_words(wish, state, sum(one.filled for one in mine))
         counts["adrift"] += wish.tapped and not tapped
 
-    def _judge_words(self, wish: Wish, state: State, filled: int) -> None:
+    def _judge_words(self, wish: Wish, state: OrderState, filled: int) -> None:
         counts = self.counts
         messages = self._telegram.chat(wish.person.id)
         said = [one.text for one in messages if one.sender == "bot" and wish.code in one.text]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from kis import crash
+from kis import failpoints as crash
 
 POINTS = (
     "inbox_stored", "offset_moved", "draft_made", "card_sent", "button_used", "approved", "baseline", "before_attempt",
@@ -20,7 +20,7 @@ FIRST_ARRIVAL = {"offset_moved": 2, "outbox_sending": 2}
 
 
 def spec(point: str) -> str:
-    """As `kis.crash` reads it."""
+    """As `kis.failpoints` reads it."""
     return f"{point}:{FIRST_ARRIVAL.get(point, 1)}"
 
 

@@ -20,8 +20,8 @@ from typing import Any
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from bot.demo.telegram import LocalTelegram, Person
-from bot.orders.brakes import Brake
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.risk.trading_halt import HaltLevel
 from tests.chaos.listening import heard
 from tests.support.memory_telegram import BASE, MemoryTelegram
 from tests.support.post import LABEL, TOKEN, Post
@@ -215,7 +215,7 @@ async def _play(clock: VirtualClock, home: Path, fills: int, chance: random.Rand
     each = fills // ORDERS
     to = {order: (TRADERS[order % len(TRADERS)], OVERSEER, GROUP) for order in range(1, ORDERS + 1)}
     seen = Seen(each, to)
-    people = [Person(one, "", "") for one in (*TRADERS, OVERSEER)]
+    people = [ChatUser(one, "", "") for one in (*TRADERS, OVERSEER)]
     telegram = LocalTelegram(token=TOKEN, people=people, clock=clock)
     telegram.inject({"message": {"message_id": 1, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
     wire = MemoryTelegram(telegram, latency=LATENCY)
@@ -293,7 +293,7 @@ async def _alarms(office: Office, seen: Seen) -> None:
         order, doubt, brake = n + 1, f"{MARK}{2 * n}", f"{MARK}{2 * n + 1}"
         news: dict[str, dict[str, Any]] = {
             doubt: {"order": order, "claims": [[doubt, "100000", "", "x"]]},
-            brake: {"level": int(Brake.NEW), "was": int(Brake.OFF), "why": "BY_HAND", "name": brake},
+            brake: {"level": int(HaltLevel.NEW), "was": int(HaltLevel.OFF), "why": "BY_HAND", "name": brake},
         }
         with office.db.atomic():
             for chat in (TRADERS[order % len(TRADERS)], OVERSEER):

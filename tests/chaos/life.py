@@ -1,4 +1,4 @@
-"""One life of the bot in virtual time: the real desk, watch, poll, journal and client, put together as `bot.app` does.
+"""One life of the bot in virtual time: the real desk, watch, poll, journal and client, put together as `bot.app.application` does.
 
 Telegram alone is left out: what people are told is read off the outbox. A life can end at any moment, as by `kill -9`:
 everything it was doing stops where it stands, and what it tries to write after that reaches nothing.
@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from bot.hours import Hours
-from bot.orders.brakes import Brake, Brakes
-from bot.orders.desk import Desk
-from bot.orders.lists import Lists, Reading
-from bot.orders.rules import Limits
-from bot.orders.watch import Watch
-from bot.store.audit import AuditLog
+from bot.orders.execution.desk import Desk
+from bot.orders.hours import TradingHours
+from bot.orders.reconciliation.report_handler import ReportHandler
+from bot.orders.reconciliation.report_reader import OrderListSnapshot, ReportReader
+from bot.orders.risk.checks import Limits
+from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
+from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
-from bot.store.migrations import MIGRATIONS
+from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from bot.store.runs import Runs
 from kis.errors import KisError
@@ -104,14 +104,14 @@ class Life:
         self.outbox = Outbox(self.db, clock)
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock)
         self.runs = Runs(self.db, self.audit, world.home, clock)
-        self.brakes = Brakes(self.journal, clock=clock, overseers=lambda: [OWNER_CHAT])
-        hours = Hours(always=True)
-        self.watch = Watch(
+        self.brakes = TradingHalt(self.journal, clock=clock, overseers=lambda: [OWNER_CHAT])
+        hours = TradingHours(always=True)
+        self.watch = ReportHandler(
             self.journal, self.brakes, clock=clock, day_over=hours.day_over, overseers=lambda: [OWNER_CHAT]
         )
         self.client = world.client()
-        self.lists = Lists(self.client, self.watch)
-        self.poll: ExecutionsPoll[list[Reading]] = ExecutionsPoll(self.lists.read, self._interval)
+        self.lists = ReportReader(self.client, self.watch)
+        self.poll: ExecutionsPoll[list[OrderListSnapshot]] = ExecutionsPoll(self.lists.read, self._interval)
         self.desk = Desk(
             self.client,
             self.journal,
@@ -162,15 +162,15 @@ class Life:
     async def _run(self) -> None:
         start = self.runs.begin("chaos")
         if start.restored:
-            self.brakes.pull(Brake.NEW, "RESTORED")
+            self.brakes.pull(HaltLevel.NEW, "RESTORED")
         elif start.unclean:
-            self.brakes.pull(Brake.BUYS, "UNCLEAN_STOP")
+            self.brakes.pull(HaltLevel.BUYS, "UNCLEAN_STOP")
         self.desk.recover()
         with contextlib.suppress(KisError):
             await self._note(await self.lists.read())
         await asyncio.gather(self.poll.run(self._note, self._nothing, self._nothing), self._sweep())
 
-    async def _note(self, readings: list[Reading]) -> None:
+    async def _note(self, readings: list[OrderListSnapshot]) -> None:
         for reading in readings:
             try:
                 self.watch.note(reading)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bot.orders.model import AT_BROKER, ON_ITS_WAY, Order, State
-from kis.sim.faults import ALWAYS
+from bot.orders.model.order import AT_BROKER, ON_ITS_WAY, Order, OrderState
+from kis.sim.faults.faults import ALWAYS
 from tests.chaos.listening import heard
 from tests.chaos.matrix_cases import (
     CONNECT,
@@ -221,7 +221,9 @@ def judged(stand: Stand, order: Order, begin: int, *, allowed: int, booked: bool
 
 def _judged(stand: Stand, order: Order, begin: int, allowed: int, booked: bool | None) -> Iterator[str]:
     ours, posts = stand.ours(), len(stand.door.posts) - begin
-    others = [one for one in stand.life.journal.in_state(set(State)) if one.code == order.code and one.id != order.id]
+    others = [
+        one for one in stand.life.journal.in_state(set(OrderState)) if one.code == order.code and one.id != order.id
+    ]
     more = sum(one.attempt for one in others)
     wanted = 1 + sum(one.state in AT_BROKER for one in others)
     if len(ours) > wanted:
@@ -232,7 +234,7 @@ def _judged(stand: Stand, order: Order, begin: int, allowed: int, booked: bool |
     if order.state in AT_BROKER and order.order_no not in mine:
         yield f"told placed as {order.order_no}, which is not ours"
     linked = {one.order_no for one in others if one.state in AT_BROKER}
-    if order.state not in AT_BROKER | UNSETTLED | {State.PROPOSED} and mine - linked:
+    if order.state not in AT_BROKER | UNSETTLED | {OrderState.PROPOSED} and mine - linked:
         yield f"told {order.state}, yet the broker has it"
     if order.state in UNSETTLED:
         yield f"still {order.state} at the end"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from kis.sim.faults import ALWAYS
+from kis.sim.faults.faults import ALWAYS
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class KillPoint:
     """Where a life ends.
 
     Attributes:
-        point: as `kis.crash` names it.
+        point: as `kis.failpoints` names it.
         sent: whether a byte of the order may have left by then.
         tapped: whether the person's tap was taken by then: such an order is never sent by a later life.
     """

@@ -11,13 +11,13 @@ from typing import Any
 
 from telegram import Update
 
-from bot.chat.inbox import InboxPoll
-from bot.chat.messenger import Delivered, Held, Outcome, Unsure
-from bot.notify import Notifier
-from bot.orders.model import State
-from bot.orders.press import Press
+from bot.chat.transport.sender import Delivered, MaybeDelivered, Outcome, RetryLater
+from bot.chat.transport.update_inbox import UpdatePoller
+from bot.orders.execution.tap_result import TapOutcome
+from bot.orders.model.order import OrderState
+from bot.services.delivery import Delivery
 from bot.store.inbox import Inbox
-from bot.store.outbox import Letter
+from bot.store.outbox import OutboxMessage
 from tests.chaos import kill_points
 from tests.chaos.matrix_stand import ME, Stand
 
@@ -72,17 +72,17 @@ class Telegram:
                 return ()
         return tuple(self.waiting)
 
-    async def deliver(self, letter: Letter) -> Outcome:
+    async def deliver(self, letter: OutboxMessage) -> Outcome:
         """As the messenger: shown or not, and known or not."""
         await asyncio.sleep(AWAY)
         fate = self.plan.pop(0) if self.plan and letter.kind != "card" else ""
         if fate == "429":
-            return Held(3.0, "RetryAfter")
+            return RetryLater(3.0, "RetryAfter")
         if fate == "lost":
-            return Unsure("TimedOut")
+            return MaybeDelivered("TimedOut")
         parts = (letter,) if letter.kind == "digest" else letter.parts or (letter,)
         self.shown += [Shown(letter.chat_id, one.kind, dict(one.data), letter.resent) for one in parts]
-        return Unsure("TimedOut") if fate == "delivered" else Delivered(len(self.shown))
+        return MaybeDelivered("TimedOut") if fate == "delivered" else Delivered(len(self.shown))
 
     async def reachable(self) -> bool:
         return True
@@ -108,11 +108,11 @@ class Person:
         """Everything between Telegram and the desk, for this life."""
         life, stand = self.stand.life, self.stand
         inbox = Inbox(life.db, stand.clock)
-        notifier = Notifier(
+        notifier = Delivery(
             life.outbox, self.telegram.deliver, self.telegram.reachable, clock=asyncio.get_running_loop().time
         )
         life.journal._wake = notifier.wake
-        poll = InboxPoll(self.telegram, inbox, self._handle, lambda _: None)  # type: ignore[arg-type]  # it asks no more
+        poll = UpdatePoller(self.telegram, inbox, self._handle, lambda _: None)  # type: ignore[arg-type]  # it asks no more
         kill_points.mark(
             journal=life.journal, outbox=life.outbox, inbox=inbox, desk=life.desk, notifier=notifier, poll=poll
         )
@@ -128,7 +128,7 @@ class Person:
                 self.refused = [one.code for one in made]
             return
         pressed = desk.press(text, ME)
-        if pressed.verdict is Press.SENDING:
+        if pressed.verdict is TapOutcome.SENDING:
             await desk.carry_out(pressed)
 
     def look(self) -> None:
@@ -151,4 +151,4 @@ class Person:
         order_id = self.order_id()
         if order_id is None:
             return True
-        return self.stand.now(order_id).state is State.PROPOSED
+        return self.stand.now(order_id).state is OrderState.PROPOSED

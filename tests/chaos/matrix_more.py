@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from bot.orders.brakes import Brake
+from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import open_database
 from kis.krx import KST
-from kis.sim.faults import ALWAYS
+from kis.sim.faults.faults import ALWAYS
 from tests.chaos import disk
 from tests.chaos.listening import heard
 from tests.chaos.matrix import Case, _in_time, events, judged
@@ -121,7 +121,7 @@ async def _after(name: str, clock: VirtualClock, home: Path) -> list[str]:
         if not isinstance(refused, list) or "DISK" not in {one.code for one in refused}:
             found.append(f"another ticket while the disk refused: {refused}")
     order = await sending
-    if stand.life.brakes.now().level is not Brake.NEW or stand.life.brakes.now().why != "DISK":
+    if stand.life.brakes.now().level is not HaltLevel.NEW or stand.life.brakes.now().why != "DISK":
         found.append(f"brakes {stand.life.brakes.now()}")
     await asyncio.sleep(20)
     stand.exchange.trade(stand.code, stand.price, 10)
@@ -255,4 +255,4 @@ async def _replayed(stand: Stand, person: Person, telegram: Telegram) -> None:
         telegram.again(number - 1, "buy")
         telegram.again(number + n, token)
     await asyncio.sleep(5)
-    stand.life.desk.resume(Brake.OFF, OWNER)
+    stand.life.desk.resume(HaltLevel.OFF, OWNER)

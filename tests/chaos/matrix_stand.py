@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 
-from bot.orders.brakes import Brake
-from bot.orders.model import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Link, Order, OrderRequest, State, Who
-from bot.orders.people import Role
-from bot.orders.press import Press, Pressed
-from kis import crash
+from bot.orders.access.roles import Role
+from bot.orders.execution.tap_result import TapOutcome, TapResult
+from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Actor, Link, Order, OrderRequest, OrderState
+from bot.orders.risk.trading_halt import HaltLevel
+from kis import failpoints as crash
 from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
@@ -27,15 +27,15 @@ from kis.errors import KisError
 from kis.krx import step
 from kis.models import OrderKind, Side
 from kis.sim import Simulator
-from kis.sim.orders import API_CHANNEL, HTS_CHANNEL, Action, TurnedAway
-from kis.sim.orders import Kind as SimKind
+from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, Action, OrderRejected
+from kis.sim.exchange.orders import OrderDivision as SimKind
 from tests.chaos.life import OWNER_CHAT, Died, Life, belonging, database
 from tests.chaos.world import PLENTY, RICH, tradable
 from tests.support.memory_wire import MemoryWire
 from tests.support.virtual_time import VirtualClock
 
-ME = Who(3001, 3001, "매매자", Role.TRADER)
-OWNER = Who(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
+ME = Actor(3001, 3001, "매매자", Role.TRADER)
+OWNER = Actor(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
 ORDER_PATH, LIST_PATH = "order-cash", "inquire-daily-ccld"
 UNSETTLED = ON_ITS_WAY | IN_DOUBT
 TEN = 10
@@ -245,7 +245,7 @@ class Stand:
         self.origin += 1
         return await self.life.ask(self.life.desk.propose(ask or self.ask(), ME, self.origin))
 
-    def tap(self, order: Order) -> Pressed:
+    def tap(self, order: Order) -> TapResult:
         """Press 확인 on the ticket's newest card."""
         row = self.connection.execute(
             "SELECT data FROM outbox WHERE order_id = ? AND json_extract(data, '$.confirm') IS NOT NULL ORDER BY id DESC",
@@ -258,7 +258,7 @@ class Stand:
         order = await self.ticket(ask)
         assert isinstance(order, Order), order
         pressed = [self.tap(order) for _ in range(taps)]
-        if pressed[0].verdict is Press.AGAIN:
+        if pressed[0].verdict is TapOutcome.AGAIN:
             pressed = [self.tap(order)]
         await asyncio.gather(*(self.life.ask(self.life.desk.carry_out(one)) for one in pressed))
         return self.now(order.id)
@@ -284,7 +284,7 @@ class Stand:
         for number, text in rows:
             data = json.loads(text)
             order = self.life.journal.get(data["order"])
-            if number in self.answered or order is None or order.state not in {State.UNKNOWN, State.ABSENT}:
+            if number in self.answered or order is None or order.state not in {OrderState.UNKNOWN, OrderState.ABSENT}:
                 continue
             mine = {one.number for one in self.ours(order.code)}
             token = next((token for row, _, _, token in data.get("claims", ()) if row in mine), "")
@@ -297,8 +297,8 @@ class Stand:
 
     def release(self) -> None:
         """The owner lets buying go on."""
-        if self.life.brakes.now().level is not Brake.OFF:
-            self.life.desk.resume(Brake.OFF, OWNER)
+        if self.life.brakes.now().level is not HaltLevel.OFF:
+            self.life.desk.resume(HaltLevel.OFF, OWNER)
 
     # --- others at the broker's own program ---------------------------------------------------------------------------
 
@@ -320,7 +320,7 @@ class Stand:
         self.key_in()
 
     def key_in(self) -> None:
-        with contextlib.suppress(TurnedAway):
+        with contextlib.suppress(OrderRejected):
             self.exchange.submit("buy", self.code, SimKind.LIMIT, TEN, self.price, channel=HTS_CHANNEL)
 
     async def ask_again(self) -> None:
@@ -339,13 +339,13 @@ class Stand:
     async def revise_by_hand(self) -> None:
         await asyncio.sleep(4)
         for row in self.ours():
-            with contextlib.suppress(TurnedAway):
+            with contextlib.suppress(OrderRejected):
                 self.exchange.revise(row.number, step(row.price, -1), channel=HTS_CHANNEL)
 
     async def cancel_by_hand(self) -> None:
         await asyncio.sleep(4)
         for row in self.ours():
-            with contextlib.suppress(TurnedAway):
+            with contextlib.suppress(OrderRejected):
                 self.exchange.cancel(row.number, channel=HTS_CHANNEL)
 
     async def reroute(self) -> None:

@@ -7,7 +7,7 @@ import asyncio
 
 from kis.errors import KisError, NotSent, Refused, Throttled, TokenRejected, Unavailable, Unknown
 from kis.models import OrderKind, OrderReport, Side
-from kis.sim.orders import Kind
+from kis.sim.exchange.orders import OrderDivision
 from tests.chaos.verdict import End, Told
 from tests.chaos.wishes import Wish
 from tests.chaos.world import World
@@ -106,7 +106,7 @@ class LookOnce(RetryThree):
 
 def kind_of(wish: Wish) -> OrderKind:
     """The client's word for the kind."""
-    return OrderKind.MARKET if wish.kind is Kind.MARKET else OrderKind.LIMIT
+    return OrderKind.MARKET if wish.kind is OrderDivision.MARKET else OrderKind.LIMIT
 
 
 def _same(row: OrderReport, wish: Wish) -> bool:

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.orders.brakes import Brake
-from bot.orders.model import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Link, Order, OrderRequest, State, Who
-from bot.orders.people import Role
-from bot.orders.press import Press, Pressed
+from bot.orders.access.roles import Role
+from bot.orders.execution.tap_result import TapOutcome, TapResult
+from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Actor, Link, Order, OrderRequest, OrderState
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.errors import KisError
 from kis.models import Side
-from kis.sim.orders import Action
+from kis.sim.exchange.orders import Action
 from tests.chaos.life import OWNER_CHAT, Died, Life, belonging, database, outside
 from tests.chaos.naive import kind_of
 from tests.chaos.verdict import End, Told
@@ -30,8 +30,8 @@ SURE_BY = 330.0
 """Seconds after which a person who finds nothing at the broker's says so: nothing comes later than that."""
 FOUND_WITHIN = 300
 """Seconds after the last booking within which a late one must be known."""
-OWNER = Who(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
-PENDING = frozenset({State.PROPOSED}) | ON_ITS_WAY | IN_DOUBT
+OWNER = Actor(OWNER_CHAT, OWNER_CHAT, "김관리", Role.OWNER)
+PENDING = frozenset({OrderState.PROPOSED}) | ON_ITS_WAY | IN_DOUBT
 REVISIONS = 100_000
 PATIENCE = 3_600.0
 """Seconds for which somebody who is told to wait goes on asking."""
@@ -138,25 +138,25 @@ class Ours:
         if not self._up.is_set():
             return True
         doubts = {code for (code,) in self.connection.execute("SELECT code FROM orders WHERE state = 'unknown'")}
-        return code in doubts or self.life.brakes.now().level > Brake.OFF
+        return code in doubts or self.life.brakes.now().level > HaltLevel.OFF
 
-    async def _tap(self, wish: Wish, order: Order, who: Who) -> None:
+    async def _tap(self, wish: Wish, order: Order, who: Actor) -> None:
         """Press what stands on the ticket, as often as it asks again."""
         for _ in range(6):
             await asyncio.sleep(wish.think)
             await self._up.wait()
             current = self.life.journal.get(order.id)
-            if current is None or current.state is not State.PROPOSED:
+            if current is None or current.state is not OrderState.PROPOSED:
                 return
             token = self._token(order.id)
             pressed = [self.life.desk.press(token, who) for _ in range(wish.taps)]
-            if any(one.verdict is Press.SENDING for one in pressed):
+            if any(one.verdict is TapOutcome.SENDING for one in pressed):
                 self._tapped.add(order.id)
             if order.origin <= REVISIONS:
                 self._orders[wish.number] = order.id
             await asyncio.gather(*(self._carry_out(one) for one in pressed))
 
-    async def _carry_out(self, pressed: Pressed) -> None:
+    async def _carry_out(self, pressed: TapResult) -> None:
         try:
             await self.life.ask(self.life.desk.carry_out(pressed))
         except Died:
@@ -187,8 +187,8 @@ class Ours:
             await asyncio.sleep(OWNER_LOOKS)
             if not self._up.is_set():
                 continue
-            if self.life.brakes.now().level is not Brake.OFF:
-                self.life.desk.resume(Brake.OFF, OWNER)
+            if self.life.brakes.now().level is not HaltLevel.OFF:
+                self.life.desk.resume(HaltLevel.OFF, OWNER)
             self._answer_questions()
 
     def _answer_questions(self) -> None:
@@ -200,7 +200,7 @@ class Ours:
         for number, order_id, _, text in rows:
             data = json.loads(text)
             order = self.life.journal.get(order_id if order_id is not None else data["order"])
-            if number in self._answered or order is None or order.state not in {State.UNKNOWN, State.ABSENT}:
+            if number in self._answered or order is None or order.state not in {OrderState.UNKNOWN, OrderState.ABSENT}:
                 continue
             token = self._true_answer(order, data)
             if token:
@@ -227,9 +227,9 @@ class Ours:
         for n in range(720):
             await asyncio.sleep(5)
             hasty = n < FOUND_WITHIN // 5 and any(
-                self._booked(one) for one in self.life.journal.in_state({State.ABSENT})
+                self._booked(one) for one in self.life.journal.in_state({OrderState.ABSENT})
             )
-            if not hasty and not self.life.journal.in_state(PENDING - {State.PROPOSED}):
+            if not hasty and not self.life.journal.in_state(PENDING - {OrderState.PROPOSED}):
                 return
 
     def _booked(self, order: Order) -> set[str]:
@@ -291,9 +291,9 @@ PASSING = frozenset(
 SETTLED = frozenset({"order.found", "order.not_found", "order.claimed", "order.disowned", "order.refused"})
 
 
-def _who(wish: Wish) -> Who:
+def _who(wish: Wish) -> Actor:
     number = 3001 + wish.person
-    return Who(number, number, f"매매{wish.person}", Role.TRADER)
+    return Actor(number, number, f"매매{wish.person}", Role.TRADER)
 
 
 def _moment(text: str) -> datetime:
@@ -310,5 +310,7 @@ def told(order: Order) -> Told:
 def how(order: Order) -> str:
     """By which way the end was come to."""
     if order.link is Link.NONE:
-        return f"{order.state.value} {order.code_word}".strip() if order.state is State.BLOCKED else order.state.value
+        return (
+            f"{order.state.value} {order.code_word}".strip() if order.state is OrderState.BLOCKED else order.state.value
+        )
     return {Link.DIRECT: "direct", Link.MATCHED: "found", Link.LATE: "late", Link.HUMAN: "by a person"}[order.link]

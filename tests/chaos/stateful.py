@@ -23,15 +23,24 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.orders.brakes import Brake
-from bot.orders.looks import Look
-from bot.orders.model import AT_BROKER, IN_DOUBT, ON_ITS_WAY, WORKING, Act, Order, OrderRequest, State
-from bot.orders.press import Press
+from bot.orders.execution.pretrade_data import PretradeData
+from bot.orders.execution.tap_result import TapOutcome
+from bot.orders.model.order import (
+    AT_BROKER,
+    IN_DOUBT,
+    ON_ITS_WAY,
+    WORKING,
+    Order,
+    OrderAction,
+    OrderRequest,
+    OrderState,
+)
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.errors import KisError
 from kis.krx import step
 from kis.models import OrderKind, Side
-from kis.sim.orders import API_CHANNEL, HTS_CHANNEL, Action, TurnedAway
-from kis.sim.orders import Kind as SimKind
+from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, Action, OrderRejected
+from kis.sim.exchange.orders import OrderDivision as SimKind
 from tests.chaos.listening import heard
 from tests.chaos.matrix_stand import LIST_PATH, ME, ORDER_PATH, OWNER, UNSETTLED, Stand
 from tests.chaos.stories import FAULTS, LATENESS, LIST_FAULTS, SECONDS, WISHES, Form, Wish
@@ -118,17 +127,17 @@ class Desk(RuleBasedStateMachine):
 
     async def _press(self, order: Order, taps: int) -> None:
         pressed = [self.stand.tap(order) for _ in range(taps)]
-        assert sum(one.verdict is Press.SENDING for one in pressed) <= 1, "one tap counts"
+        assert sum(one.verdict is TapOutcome.SENDING for one in pressed) <= 1, "one tap counts"
         for one in pressed:
-            if one.verdict is Press.SENDING:
+            if one.verdict is TapOutcome.SENDING:
                 self.tapped.add(order.id)
             self.stand.life.start(self.stand.life.desk.carry_out(one))
         await asyncio.sleep(0.3)
 
     @rule(data=st.data(), taps=st.integers(1, 3))
-    @precondition(lambda self: self._in({State.PROPOSED}))
+    @precondition(lambda self: self._in({OrderState.PROPOSED}))
     def tap(self, data: st.DataObject, taps: int) -> None:
-        order = data.draw(st.sampled_from(self._in({State.PROPOSED})))
+        order = data.draw(st.sampled_from(self._in({OrderState.PROPOSED})))
 
         self.do(self._press(order, taps))
 
@@ -161,8 +170,8 @@ class Desk(RuleBasedStateMachine):
 
         self.do(propose())
 
-    @rule(level=st.sampled_from((Brake.BUYS, Brake.NEW)))
-    def halt(self, level: Brake) -> None:
+    @rule(level=st.sampled_from((HaltLevel.BUYS, HaltLevel.NEW)))
+    def halt(self, level: HaltLevel) -> None:
         self.stand.life.desk.halt(level, OWNER)
 
     @rule()
@@ -182,16 +191,16 @@ class Desk(RuleBasedStateMachine):
         self.stand.simulator.faults.plant(form[1], path=LIST_PATH, times=times, **json.loads(form[2]))
 
     @rule(data=st.data())
-    @precondition(lambda self: self._in(set(State)))
+    @precondition(lambda self: self._in(set(OrderState)))
     def by_hand(self, data: st.DataObject) -> None:
         """A stranger keys in the very same order."""
-        one = data.draw(st.sampled_from(self._in(set(State))))
+        one = data.draw(st.sampled_from(self._in(set(OrderState))))
         kind = SimKind.MARKET if one.kind is OrderKind.MARKET else SimKind.LIMIT
         try:
             self.stand.exchange.submit(
                 one.side.value, one.code, kind, one.quantity, one.price or 0, channel=HTS_CHANNEL
             )
-        except TurnedAway:
+        except OrderRejected:
             return
 
     @rule(data=st.data(), whole=st.booleans())
@@ -231,7 +240,7 @@ class Desk(RuleBasedStateMachine):
         if not self._up():
             return
         assert self.broken == [], self.broken
-        for order in self._in(set(State)):
+        for order in self._in(set(OrderState)):
             self._one_order_at_most(order)
             self._true_words(order)
             self._only_grows(order)
@@ -251,7 +260,7 @@ class Desk(RuleBasedStateMachine):
         rows = self._rows(order)
         if order.state in AT_BROKER:
             assert order.order_no in {row.number for row in rows}, f"I2: {order.id} is told placed as {order.order_no}"
-        elif order.state not in UNSETTLED | {State.PROPOSED}:
+        elif order.state not in UNSETTLED | {OrderState.PROPOSED}:
             assert not rows, f"I3: order {order.id} is told {order.state}, and the broker has it"
 
     def _only_grows(self, order: Order) -> None:
@@ -273,7 +282,7 @@ class Desk(RuleBasedStateMachine):
     def _reserved(self) -> None:
         doubts = self._in(IN_DOUBT)
         ask = self.stand.ask()
-        facts = self.stand.life.desk.situation.facts(ask, Look(None, None, None), ME.user_id)  # type: ignore[arg-type]
+        facts = self.stand.life.desk.situation.facts(ask, PretradeData(None, None, None), ME.user_id)  # type: ignore[arg-type]
         won = sum(one.quantity * one.reserve_unit for one in doubts if one.side is Side.BUY)
         assert facts.reserved_won >= won, "I12: an order in doubt is not reckoned with"
         assert facts.symbol_in_doubt == any(one.code == ask.code for one in doubts), "I12: its stock is free"
@@ -295,8 +304,8 @@ class Desk(RuleBasedStateMachine):
             ).fetchone()
             for sign in ("<", "<=")
         ]
-        level = min(Brake(row[0]) if row else Brake.OFF for row in found)
-        if level >= Brake.NEW or (level is Brake.BUYS and order.side is Side.BUY):
+        level = min(HaltLevel(row[0]) if row else HaltLevel.OFF for row in found)
+        if level >= HaltLevel.NEW or (level is HaltLevel.BUYS and order.side is Side.BUY):
             self.broken.append(f"I7: order {order.id} left although {level.name}")
         if order.terms() != order.fingerprint:
             self.broken.append(f"I7: order {order.id} is not what was approved")
@@ -312,10 +321,10 @@ class Desk(RuleBasedStateMachine):
     def _rows(self, order: Order) -> list[Any]:
         """What the broker booked for an order over the API."""
         rows = [row for row in self.stand.exchange.orders if row.channel == API_CHANNEL and row.code == order.code]
-        if order.act is Act.NEW:
+        if order.act is OrderAction.NEW:
             return [row for row in rows if row.action is Action.NEW and row.quantity == order.quantity]
         parent = self.stand.now(order.parent or 0)
-        sisters = [one for one in self._in(set(State)) if one.parent == order.parent and one.price == order.price]
+        sisters = [one for one in self._in(set(OrderState)) if one.parent == order.parent and one.price == order.price]
         mine = [row for row in rows if row.action is Action.REVISE and row.original == parent.order_no]
         mine = [row for row in mine if row.price == (order.price or 0)]
         others = {one.order_no for one in sisters if one.id != order.id}
@@ -330,7 +339,7 @@ class Desk(RuleBasedStateMachine):
         for (text,) in rows:
             data = json.loads(text)
             order = self.stand.life.journal.get(data["order"])
-            if order is None or order.state not in {State.UNKNOWN, State.ABSENT} or order.sent_at is None:
+            if order is None or order.state not in {OrderState.UNKNOWN, OrderState.ABSENT} or order.sent_at is None:
                 continue
             mine = {row.number for row in self._rows(order)}
             token = next((token for row, _, _, token in data.get("claims", ()) if row in mine), "")
@@ -347,7 +356,7 @@ class Desk(RuleBasedStateMachine):
                 self.heal()
                 self.do(self._settle())
                 self.holds()
-                for order in self._in(set(State)):
+                for order in self._in(set(OrderState)):
                     if order.id in self.tapped:
                         assert order.state not in ON_ITS_WAY | IN_DOUBT, f"I6: order {order.id} is {order.state}"
                         self._last_word(order)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from kis.sim.orders import Order
+from kis.sim.exchange.orders import BookedOrder
 
 
 class Told(StrEnum):
@@ -62,7 +62,7 @@ class Outcome:
     """
 
     end: End
-    ours: list[Order] = field(default_factory=list)
+    ours: list[BookedOrder] = field(default_factory=list)
 
 
 def judged(outcomes: Iterable[Outcome]) -> Counter[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kis.sim.orders import Action
+from kis.sim.exchange.orders import Action
 from tests.chaos.invariants import Invariants
 from tests.chaos.listening import heard, listen
 from tests.chaos.naive import LookOnce, RetryThree

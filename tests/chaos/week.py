@@ -22,18 +22,18 @@ from typing import Any
 import httpx
 import structlog
 
-from bot.app import App
-from bot.charts import Charts
+from bot.app.application import BotApplication
+from bot.charts.renderer import ChartRenderer
+from bot.config.logging import set_up_logs
+from bot.config.settings import GivenSettings
 from bot.demo.run import TOKEN
-from bot.demo.telegram import LocalTelegram, Person
-from bot.logs import set_up_logs
-from bot.orders.people import Role
-from bot.settings import GivenSettings
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.access.roles import Role
 from kis import krx
 from kis.krx import KST, step
 from kis.sim import Simulator
-from kis.sim.faults import ALWAYS
-from kis.sim.orders import HTS_CHANNEL, TurnedAway
+from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
+from kis.sim.faults.faults import ALWAYS
 from tests.chaos.week_judge import Logged, Meter, Told, Week, broken, figures, lines
 from tests.chaos.week_people import Guest, Town
 from tests.chaos.world import tradable
@@ -44,11 +44,11 @@ from tests.support.virtual_time import VirtualClock, run_virtual
 MONDAY = datetime(2026, 11, 16, 8, 0, tzinfo=KST)
 HOURS, QUICK_HOURS = 7 * 24, 24
 PEOPLE = (
-    (Person(1001, "김관리", "소유자"), Role.OWNER),
-    (Person(1002, "박관리", "관리자"), Role.ADMIN),
-    (Person(1003, "이매매", "매매자"), Role.TRADER),
-    (Person(1004, "최매매", "매매자"), Role.TRADER),
-    (Person(1005, "정조회", "조회 전용"), Role.VIEWER),
+    (ChatUser(1001, "김관리", "소유자"), Role.OWNER),
+    (ChatUser(1002, "박관리", "관리자"), Role.ADMIN),
+    (ChatUser(1003, "이매매", "매매자"), Role.TRADER),
+    (ChatUser(1004, "최매매", "매매자"), Role.TRADER),
+    (ChatUser(1005, "정조회", "조회 전용"), Role.VIEWER),
 )
 GROUP = -1009
 STOCKS = 12
@@ -155,7 +155,7 @@ async def _week(clock: VirtualClock, home: Path, hours: float, seed: int, log: P
         return Week(meter.samples, logged, told, town.people, [*died, *_fault(town.app)])
 
 
-def _fault(app: App) -> list[str]:
+def _fault(app: BotApplication) -> list[str]:
     return [f"a part of the bot died: {app.fault.result()!r}"] if app.fault.done() else []
 
 
@@ -184,7 +184,9 @@ class _Town:
             "kisbot_data_dir": home,
             **SETTINGS,
         }
-        self.app = App(GivenSettings(**values), clock=clock, ticks=clock.seconds, network=Wires(self.wire, self.post))
+        self.app = BotApplication(
+            GivenSettings(**values), clock=clock, ticks=clock.seconds, network=Wires(self.wire, self.post)
+        )
         _draw_at_once(self.app.charts)
         self.app.db.execute("PRAGMA synchronous=OFF")  # nobody is killed here
         for person, role in PEOPLE:
@@ -207,7 +209,7 @@ class _Town:
         ]
 
     def _in_session(self) -> bool:
-        return krx.session_at(self.clock()) is krx.Session.REGULAR
+        return krx.session_at(self.clock()) is krx.MarketSession.REGULAR
 
     async def _session(self) -> None:
         """Wait until the exchange trades."""
@@ -247,7 +249,7 @@ class _Town:
             await self._session()
             code = self.chance.choice(self.codes)
             price = self.chance.choice((0, step(exchange.issues[code].last, -2)))
-            with contextlib.suppress(TurnedAway):
+            with contextlib.suppress(OrderRejected):
                 kind = "limit" if price else "market"
                 exchange.submit("buy", code, kind, self.chance.randint(1, 5), price, channel=HTS_CHANNEL)
 
@@ -294,7 +296,7 @@ class _Town:
         return self._away or self.clock() - self._well_since < timedelta(seconds=SETTLED)
 
 
-def _draw_at_once(charts: Charts) -> None:
+def _draw_at_once(charts: ChartRenderer) -> None:
     """The same program draws, run to its end: a loop that never waits would not hear of a child process's end."""
 
     async def drawn(asked: bytes) -> bytes | None:

@@ -14,13 +14,13 @@ from typing import Any
 
 import psutil
 
-from bot.app import App
-from bot.orders.model import IN_DOUBT, WORKING
-from bot.store.export import all_rows, reading, stored_anchors
-from bot.store.keys import DayKeys
-from bot.store.proof import verify
-from kis.sim.exchange import Exchange
-from kis.sim.orders import API_CHANNEL, Action
+from bot.app.application import BotApplication
+from bot.orders.model.order import IN_DOUBT, WORKING
+from bot.store.audit.export import all_rows, reading, stored_anchors
+from bot.store.audit.keys import DayKeys
+from bot.store.audit.verify import verify
+from kis.sim.exchange.exchange import Exchange
+from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.week_people import Town
 from tests.support.memory_wire import MemoryWire
 
@@ -85,7 +85,12 @@ class Meter:
     """Takes the samples."""
 
     def __init__(
-        self, app: App, wire: MemoryWire, clock: Callable[[], datetime], log: Path, say: Callable[[str], object]
+        self,
+        app: BotApplication,
+        wire: MemoryWire,
+        clock: Callable[[], datetime],
+        log: Path,
+        say: Callable[[str], object],
     ) -> None:
         self.samples: list[Sample] = []
         self._app = app
@@ -158,7 +163,7 @@ class Told:
     audit: str = ""
 
     @classmethod
-    def of(cls, app: App, exchange: Exchange, updates: int) -> "Told":
+    def of(cls, app: BotApplication, exchange: Exchange, updates: int) -> "Told":
         """Read it off."""
         overseers = list(app.people.overseers())
         found = cls({}, {}, {}, [], Counter(), overseers, [], updates)

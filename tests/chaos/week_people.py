@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
-from bot.chat.commands import BY_WORD
-from bot.demo.telegram import ChatMessage, LocalTelegram, Person
-from bot.orders.people import Role
+from bot.chat.handlers.commands import BY_WORD
+from bot.demo.telegram import ChatMessage, ChatUser, LocalTelegram
+from bot.orders.access.roles import Role
 from kis.krx import step
-from kis.sim.exchange import Exchange
-from kis.sim.orders import API_CHANNEL, Action
+from kis.sim.exchange.exchange import Exchange
+from kis.sim.exchange.orders import API_CHANNEL, Action
 
 FROM, UNTIL = time(8, 35), time(15, 50)
 """People begin before the market and end after it."""
@@ -63,7 +63,7 @@ class Town:
 class Guest:
     """One of them."""
 
-    def __init__(self, town: Town, person: Person, role: Role, seed: str) -> None:
+    def __init__(self, town: Town, person: ChatUser, role: Role, seed: str) -> None:
         self.person = person
         self.role = role
         self._town = town

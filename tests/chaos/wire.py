@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import httpx
 
 from kis.sim import Simulator
-from kis.sim.events import News, Told
-from kis.sim.orders import API_CHANNEL, Action, Order
+from kis.sim.exchange.events import OrderUpdate, UpdateKind
+from kis.sim.exchange.orders import API_CHANNEL, Action, BookedOrder
 from tests.chaos.mix import CONNECT, LATE, LATE_NAME, ORDER_PATHS, Chance, Fault, Plant
 from tests.support.memory_wire import MemoryWire
 
@@ -58,13 +58,13 @@ class Witness:
 
     def __init__(self, simulator: Simulator, trail: Trail) -> None:
         self._trail = trail
-        self._rows: dict[str, list[Order]] = {}
-        self._owner: dict[Order, str] = {}
+        self._rows: dict[str, list[BookedOrder]] = {}
+        self._owner: dict[BookedOrder, str] = {}
         simulator.exchange.watch(self)
 
-    def told(self, told: Told) -> None:
+    def told(self, told: OrderUpdate) -> None:
         """The exchange says what became of an order."""
-        if told.news is not News.RECEIVED:
+        if told.news is not UpdateKind.RECEIVED:
             return
         order, wish = told.order, WISH.get()
         self._owner[order] = wish
@@ -74,11 +74,11 @@ class Witness:
     def printed(self, issue: object, price: int, quantity: int) -> None:
         """Prices are no news here."""
 
-    def rows(self, wish: str, action: Action = Action.NEW) -> list[Order]:
+    def rows(self, wish: str, action: Action = Action.NEW) -> list[BookedOrder]:
         """What the broker booked for a wish over the API."""
         return [row for row in self._rows.get(wish, ()) if row.action is action and row.channel == API_CHANNEL]
 
-    def owner(self, order: Order) -> str:
+    def owner(self, order: BookedOrder) -> str:
         """Whose wish a row of the ledger is; "" for a stranger's."""
         return self._owner.get(order, "") if order.channel == API_CHANNEL else ""
 

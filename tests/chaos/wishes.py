@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass
 
 from kis.krx import step
-from kis.sim.exchange import Exchange
-from kis.sim.orders import Kind, Side
+from kis.sim.exchange.exchange import Exchange
+from kis.sim.exchange.orders import OrderDivision, OrderSide
 
 PEOPLE = 5
 STOCKS = 12
@@ -36,8 +36,8 @@ class Wish:
     rest: float
     think: float
     code: str
-    side: Side
-    kind: Kind
+    side: OrderSide
+    kind: OrderDivision
     quantity: int
     price: int
     taps: int
@@ -64,11 +64,11 @@ def wishes(exchange: Exchange, pool: list[str], count: int, seed: str) -> list[l
 
 def _wish(number: int, exchange: Exchange, codes: list[str], rng: random.Random) -> Wish:
     code = rng.choice(codes)
-    side = rng.choice((Side.BUY, Side.BUY, Side.SELL))
-    kind = rng.choices((Kind.LIMIT, Kind.MARKET), (7, 3))[0]
+    side = rng.choice((OrderSide.BUY, OrderSide.BUY, OrderSide.SELL))
+    kind = rng.choices((OrderDivision.LIMIT, OrderDivision.MARKET), (7, 3))[0]
     last = exchange.issues[code].last
-    cautious = -1 if side is Side.BUY else 1
-    price = step(last, cautious * rng.choice((0, 0, 3))) if kind is Kind.LIMIT else 0
+    cautious = -1 if side is OrderSide.BUY else 1
+    price = step(last, cautious * rng.choice((0, 0, 3))) if kind is OrderDivision.LIMIT else 0
     return Wish(
         number=number,
         person=rng.randrange(PEOPLE),

@@ -11,7 +11,7 @@ from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
 from kis.sim import Simulator
-from kis.sim.orders import HTS_CHANNEL, TurnedAway
+from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
 from tests.chaos.mix import Chance
 from tests.chaos.verdict import End
 from tests.chaos.wire import WISH, ChaosWire, Trail, Witness
@@ -142,7 +142,7 @@ class World:
         WISH.set("")
         try:
             self.exchange.submit(wish.side, wish.code, wish.kind, wish.quantity, wish.price, channel=HTS_CHANNEL)
-        except TurnedAway:
+        except OrderRejected:
             return
 
     async def _trade(self) -> None:

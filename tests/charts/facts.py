@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from PIL import Image
 
-from bot.chart_drawing import picture
+from bot.charts.draw import picture
 
 CODE = "005930"
 

@@ -6,13 +6,13 @@ from datetime import time
 
 import pytest
 
-from bot.chat.cards import Frame
-from bot.chat.chart_cards import chart_caption, chart_in_words
-from bot.chat.charts import figures, older
+from bot.chat.handlers.charts import figures, older
+from bot.chat.messages.chart_messages import chart_caption, chart_in_words
+from bot.chat.messages.order_card import Frame
 from bot.demo.run import OWNER, TRADER, stage
-from kis.charts import MinuteBar
 from kis.config import kst_now
 from kis.models import Bar
+from kis.models.charts import MinuteBar
 from tests.charts.facts import days, facts
 from tests.support.talk import FAST, Ahead, bought, posts, press, say, spoken
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.charts import Charts
+from bot.charts.renderer import ChartRenderer
 from bot.store.outbox import Outbox
 from tests.charts.facts import days, facts
 from tests.support.outbox import TRADER, Clock, empty_database
@@ -109,7 +109,7 @@ async def test_a_chart_whose_message_was_deleted_is_over(post):
 
 async def test_figures_without_a_picture_are_labelled_too(tmp_path):
     async with post_office(tmp_path, factor=20) as post:
-        post.messenger._draw = Charts(("/nowhere",)).draw
+        post.messenger._draw = ChartRenderer(("/nowhere",)).draw
         post.telegram.faults.plant("lose_reply", method="sendMessage")
         await placed(post)
 
@@ -131,7 +131,7 @@ async def test_a_chart_asked_before_a_kill_is_drawn_after_it(post):
 
 async def test_a_caption_that_is_no_html_goes_as_plain_words_under_the_picture(post, monkeypatch):
     """Should we ever write a tag that Telegram cannot read, the picture comes all the same."""
-    monkeypatch.setattr("bot.chat.cards.Frame.badge", "<b>")
+    monkeypatch.setattr("bot.chat.messages.order_card.Frame.badge", "<b>")
     shown = await placed(post)
 
     assert shown.file is not None

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.chart_drawing import BLUE, GREY, HEIGHT, HELD, PRICES_END, RED, VOLUMES_BEGIN, WIDTH, Bar, moving, ticks
-from bot.chart_drawing import date_places as dates
+from bot.charts.draw import BLUE, GREY, HEIGHT, HELD, PRICES_END, RED, VOLUMES_BEGIN, WIDTH, ChartBar, moving, ticks
+from bot.charts.draw import date_places as dates
 from tests.charts.facts import days, drawn, places
 
 UP, DOWN = (100, 210, 90, 200), (500, 510, 390, 400)
@@ -134,21 +134,21 @@ def test_odd_figures_are_drawn_all_the_same(bars, average):
 
 @pytest.mark.parametrize(("period", "form"), [("day", "11/02"), ("week", "26/11/02"), ("month", "2026/11")])
 def test_dates_are_written_as_the_period_asks(period, form):
-    (bar,) = [Bar(*one) for one in days(UP)]
+    (bar,) = [ChartBar(*one) for one in days(UP)]
 
     assert list(dates([bar], period)) == [(0, form)]
     assert drawn(days(UP), period=period).size == (WIDTH, HEIGHT)
 
 
 def test_minutes_bear_round_times():
-    bars = [Bar(f"{9 + n // 60:02}:{n % 60:02}", *UP, 1) for n in range(3, 120)]
+    bars = [ChartBar(f"{9 + n // 60:02}:{n % 60:02}", *UP, 1) for n in range(3, 120)]
 
     assert [words for _, words in dates(bars, "minute")] == ["09:30", "10:00", "10:30"]
     assert all(bars[place].at == words for place, words in dates(bars, "minute"))
 
 
 def test_an_average_begins_where_there_are_bars_enough():
-    bars = [Bar("2026-11-02", close, close, close, close, 0) for close in range(1, 8)]
+    bars = [ChartBar("2026-11-02", close, close, close, close, 0) for close in range(1, 8)]
 
     assert moving(bars, 5) == [None, None, None, None, 3, 4, 5]
     assert moving(bars, 20) == [None] * 7

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.charts import Charts
+from bot.charts.renderer import ChartRenderer
 from tests.charts.facts import days, facts
 
 FACTS = facts(days((100, 200, 100, 200)))
@@ -40,7 +40,7 @@ async def begun(pid_file):
 
 
 async def test_a_chart_comes_back_as_a_picture():
-    assert (await Charts().draw(FACTS)).startswith(b"\x89PNG")
+    assert (await ChartRenderer().draw(FACTS)).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ async def test_a_chart_comes_back_as_a_picture():
     ids=["fails", "chatters", "crashes", "says nothing"],
 )
 async def test_a_program_that_fails_makes_no_picture(code):
-    assert await Charts(program(code)).draw(FACTS) is None
+    assert await ChartRenderer(program(code)).draw(FACTS) is None
 
 
 async def test_facts_that_cannot_be_drawn_make_no_picture():
-    assert await Charts().draw({**FACTS, "bars": []}) is None
+    assert await ChartRenderer().draw({**FACTS, "bars": []}) is None
 
 
 async def test_a_program_that_is_not_there_makes_no_picture(tmp_path):
-    assert await Charts((str(tmp_path / "nothing"),)).draw(FACTS) is None
+    assert await ChartRenderer((str(tmp_path / "nothing"),)).draw(FACTS) is None
 
 
 HANGS = f"{STAMP}; at.write_text(str(os.getpid())); time.sleep(60)"
@@ -66,14 +66,14 @@ HANGS = f"{STAMP}; at.write_text(str(os.getpid())); time.sleep(60)"
 async def test_a_program_that_hangs_is_killed_in_time(tmp_path):
     began = time.monotonic()
 
-    assert await Charts(program(HANGS, tmp_path / "pid"), at_most=0.5).draw(FACTS) is None
+    assert await ChartRenderer(program(HANGS, tmp_path / "pid"), at_most=0.5).draw(FACTS) is None
 
     assert time.monotonic() - began < 5
     await gone(tmp_path / "pid")
 
 
 async def test_a_chart_that_nobody_wants_any_more_is_not_drawn_to_its_end(tmp_path):
-    drawing = asyncio.create_task(Charts(program(HANGS, tmp_path / "pid")).draw(FACTS))
+    drawing = asyncio.create_task(ChartRenderer(program(HANGS, tmp_path / "pid")).draw(FACTS))
     await begun(tmp_path / "pid")
     drawing.cancel()
 
@@ -84,7 +84,7 @@ async def test_a_chart_that_nobody_wants_any_more_is_not_drawn_to_its_end(tmp_pa
 
 async def test_one_is_drawn_at_a_time(tmp_path):
     code = f"{STAMP}; at.open('a').write('begin '); time.sleep(0.1); at.open('a').write('end ')"
-    charts = Charts(program(code, tmp_path / "log"))
+    charts = ChartRenderer(program(code, tmp_path / "log"))
 
     await asyncio.gather(*(charts.draw(FACTS) for _ in range(3)))
 
@@ -93,7 +93,7 @@ async def test_one_is_drawn_at_a_time(tmp_path):
 
 async def test_waiting_for_ones_turn_counts_as_time(tmp_path):
     """Three pictures that hang hold their chats up for the time of one."""
-    charts = Charts(program(HANGS, tmp_path / "pid"), at_most=0.5)
+    charts = ChartRenderer(program(HANGS, tmp_path / "pid"), at_most=0.5)
     began = time.monotonic()
 
     assert await asyncio.gather(*(charts.draw(FACTS) for _ in range(3))) == [None] * 3
@@ -105,7 +105,7 @@ async def test_the_program_is_told_no_secret_of_the_environment(tmp_path, monkey
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "never")
     code = f"{STAMP}; import json; at.write_text(json.dumps(dict(os.environ)))"
 
-    await Charts(program(code, tmp_path / "environ")).draw(FACTS)
+    await ChartRenderer(program(code, tmp_path / "environ")).draw(FACTS)
 
     seen = json.loads((tmp_path / "environ").read_text())
     assert "never" not in seen.values()

@@ -6,13 +6,13 @@ from datetime import date, timedelta
 
 import pytest
 
-from bot.chat.cards import Frame, order_card
-from bot.chat.messenger import _fit
-from bot.chat.pushes import external_push, fill_push, state_push
-from bot.chat.text import _REASONS, reason, safe, toast
-from bot.orders.desk import Press
-from bot.orders.events import CancelState
-from bot.orders.model import Link, State
+from bot.chat.i18n.catalogue import _REASONS, reason, safe, toast
+from bot.chat.messages.fills import external_push, fill_push, state_push
+from bot.chat.messages.order_card import Frame, order_card
+from bot.chat.transport.sender import _fit
+from bot.orders.execution.desk import TapOutcome
+from bot.orders.model.events import CancelState
+from bot.orders.model.order import Link, OrderState
 from kis.models import OrderKind, Side
 from tests.orders.test_model import NOW, order
 
@@ -67,7 +67,7 @@ def test_a_requoted_ticket_shows_old_and_new():
 
 
 @pytest.mark.parametrize("frame", [KO, EN], ids=["ko", "en"])
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", OrderState)
 def test_every_state_has_its_card_in_both_languages(state, frame):
     card = order_card(order(state, **PLACED, filled=3, filled_amount=213_000), {}, frame)
 
@@ -82,8 +82,8 @@ def test_every_state_has_its_card_in_both_languages(state, frame):
 @pytest.mark.parametrize(
     ("state", "word"),
     [
-        (State.OPEN, "접수"), (State.PARTIAL, "일부체결"), (State.FILLED, "체결"), (State.REJECTED, "거부"),
-        (State.UNKNOWN, "확인중(불명)"),
+        (OrderState.OPEN, "접수"), (OrderState.PARTIAL, "일부체결"), (OrderState.FILLED, "체결"), (OrderState.REJECTED, "거부"),
+        (OrderState.UNKNOWN, "확인중(불명)"),
     ],
 )  # fmt: skip
 def test_the_five_words_are_never_mixed(state, word):
@@ -95,21 +95,21 @@ def test_the_five_words_are_never_mixed(state, word):
 
 
 def test_an_unknown_order_is_never_called_failed_and_says_it_was_not_sent_again():
-    card = plain(order_card(order(State.UNKNOWN), {}, KO).text)
+    card = plain(order_card(order(OrderState.UNKNOWN), {}, KO).text)
 
     assert "다시 보내지 않았습니다" in card
     assert "실패" not in card
 
 
 def test_a_refusal_quotes_the_broker_safely():
-    card = order_card(order(State.REJECTED, code_word="APBK0952", message="<b>부족\u202e</b> & x"), {}, KO)
+    card = order_card(order(OrderState.REJECTED, code_word="APBK0952", message="<b>부족\u202e</b> & x"), {}, KO)
 
     assert "&lt;b&gt;부족&lt;/b&gt; &amp; x (APBK0952)" in card.text
 
 
 @pytest.mark.parametrize("cancel", CancelState)
 def test_a_cancel_that_is_asked_for_is_not_called_done(cancel):
-    card = plain(order_card(order(State.OPEN, **PLACED, cancel=cancel, code_word="X"), {}, KO).text)
+    card = plain(order_card(order(OrderState.OPEN, **PLACED, cancel=cancel, code_word="X"), {}, KO).text)
 
     assert "📨 접수" in card
     assert "취소 완료" not in card
@@ -117,7 +117,7 @@ def test_a_cancel_that_is_asked_for_is_not_called_done(cancel):
 
 @pytest.mark.parametrize("link", Link)
 def test_how_a_lost_order_was_found_is_said(link):
-    card = plain(order_card(order(State.OPEN, **PLACED, link=link), {}, KO).text)
+    card = plain(order_card(order(OrderState.OPEN, **PLACED, link=link), {}, KO).text)
 
     assert ("찾았습니다" in card) is (link is Link.MATCHED)
     assert ("늦게 접수" in card) is (link is Link.LATE)
@@ -125,7 +125,7 @@ def test_how_a_lost_order_was_found_is_said(link):
 
 
 def test_a_fill_bears_the_cumulative_figures_that_a_repeat_cannot_falsify():
-    part = order(State.PARTIAL, **PLACED, filled=30, filled_amount=2_130_000, quantity=100, user_name="이매매")
+    part = order(OrderState.PARTIAL, **PLACED, filled=30, filled_amount=2_130_000, quantity=100, user_name="이매매")
 
     push = fill_push(part, {"filled": 30, "amount": 2_130_000, "step": 20, "step_amount": 1_421_000}, KO)
 
@@ -137,7 +137,7 @@ def test_a_fill_bears_the_cumulative_figures_that_a_repeat_cannot_falsify():
 
 
 def test_a_fill_is_told_as_it_was_even_when_the_order_has_moved_on():
-    done = order(State.FILLED, **PLACED, filled=10, filled_amount=710_000)
+    done = order(OrderState.FILLED, **PLACED, filled=10, filled_amount=710_000)
 
     push = plain(fill_push(done, {"filled": 4, "amount": 284_000, "step": 4, "step_amount": 284_000}, KO).text)
 
@@ -161,7 +161,7 @@ def test_two_candidates_are_shown_with_a_key_each_and_one_for_neither():
         "none": "t3",
     }
 
-    asked = state_push("ambiguous", order(State.UNKNOWN), data, KO)
+    asked = state_push("ambiguous", order(OrderState.UNKNOWN), data, KO)
 
     assert [key.data for row in asked.keys for key in row] == ["t:t1", "t:t2", "t:t3"]
     assert "0000000008" in asked.text
@@ -172,7 +172,7 @@ HOSTILE = ["<b>", "</code><a href='x'>", "&amp;", "\u202eabc", "가" * 500, "{0}
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-@pytest.mark.parametrize("state", [State.PROPOSED, State.OPEN, State.REJECTED])
+@pytest.mark.parametrize("state", [OrderState.PROPOSED, OrderState.OPEN, OrderState.REJECTED])
 def test_a_hostile_name_cannot_change_side_quantity_or_markup(state, name):
     card = order_card(order(state, **PLACED, name=name, message=name, user_name=name), TOKENS, KO)
 
@@ -198,7 +198,7 @@ def test_every_reason_reads_without_a_hole(code, lang):
 
 
 def test_every_verdict_of_a_tap_has_its_toast():
-    for verdict in Press:
+    for verdict in TapOutcome:
         assert toast(verdict.value, "ko") != toast(verdict.value, "en")
 
 
@@ -225,7 +225,7 @@ def test_the_age_of_a_ticket_is_told_from_its_own_making():
 
 @pytest.mark.parametrize("kind", ["manual", "ambiguous"])
 def test_two_questions_about_one_stock_are_told_apart_by_their_numbers(kind):
-    said = [state_push(kind, order(State.UNKNOWN, id=number), {"claims": []}, KO).text for number in (7, 8)]
+    said = [state_push(kind, order(OrderState.UNKNOWN, id=number), {"claims": []}, KO).text for number in (7, 8)]
 
     assert [f"#{number}" in text for number, text in zip((7, 8), said, strict=True)] == [True, True]
     assert said[0] != said[1]

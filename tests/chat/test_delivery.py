@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from bot.chat.cards import Frame
-from bot.chat.digest import bundle_push
-from bot.chat.pushes import fill_push
-from bot.orders.model import State
+from bot.chat.messages.delivery_digest import bundle_push
+from bot.chat.messages.fills import fill_push
+from bot.chat.messages.order_card import Frame
+from bot.orders.model.order import OrderState
 from tests.orders.test_model import order
 from tests.support.post import LABEL, ONE, post_office
 
@@ -96,7 +96,7 @@ async def test_news_without_words_of_its_own_shows_its_bare_facts_and_how_often(
 @pytest.mark.parametrize(("lang", "covers"), [("ko", "3건 묶음: #2 ~ #4"), ("en", "3 fills in one: #2 to #4")])
 def test_many_fills_in_one_tell_the_newest_total_and_their_own_sum(lang, covers):
     """Ten shares had been filled before; these three add 1 at 100, 2 at 110 and 4 at 120 won."""
-    frame, of = Frame(lang, "real", "…78-01"), order(State.PARTIAL, quantity=50, order_no="0000000007")
+    frame, of = Frame(lang, "real", "…78-01"), order(OrderState.PARTIAL, quantity=50, order_no="0000000007")
     steps = [(1, 100), (2, 220), (4, 480)]
     fills, filled, amount = [], 10, 1_000
     for number, (step, step_amount) in enumerate(steps, 2):
@@ -110,7 +110,7 @@ def test_many_fills_in_one_tell_the_newest_total_and_their_own_sum(lang, covers)
 
 
 def test_fills_without_a_number_are_known_by_the_total_they_made():
-    frame, of = Frame("ko", "real", "…78-01"), order(State.PARTIAL, quantity=50, order_no="0000000007")
+    frame, of = Frame("ko", "real", "…78-01"), order(OrderState.PARTIAL, quantity=50, order_no="0000000007")
     fills = [{"filled": n, "amount": n * 100, "step": 1, "step_amount": 100} for n in range(1, 5)]
 
     assert bundle_push(of, fills, frame).text.endswith("<i>4건 묶음: 누적 1주 ~ 누적 4주</i>")

@@ -5,19 +5,19 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.chat.cards import Frame
-from bot.chat.limits import LimitsView
-from bot.chat.talk import Ask
-from bot.chat.text import reason
-from bot.orders.model import Who
-from bot.orders.people import Person, Role
-from bot.orders.rules import Limits
-from bot.orders.stepup import Policy, StepUp
-from bot.store.audit import AuditLog
+from bot.chat.handlers.limits import LimitHandlers
+from bot.chat.i18n.catalogue import reason
+from bot.chat.messages.order_card import Frame
+from bot.chat.types import Request
+from bot.orders.access.roles import Person, Role
+from bot.orders.access.second_factor import SecondFactor, SecondFactorPolicy
+from bot.orders.model.order import Actor
+from bot.orders.risk.checks import Limits
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.limits import LimitBook
+from bot.store.limits import LimitStore
 from bot.store.outbox import Outbox
-from bot.store.secrets import FactorKey, SecondFactors
+from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
@@ -28,7 +28,7 @@ PEOPLE = [
     Person(4, "이매매", Role.VIEWER, NOW),
     Person(5, "최조회", Role.VIEWER, NOW),
 ]
-OWNER, TRADER, ADMIN = (Who(one.user_id, one.user_id, one.name, one.role) for one in PEOPLE[:3])
+OWNER, TRADER, ADMIN = (Actor(one.user_id, one.user_id, one.name, one.role) for one in PEOPLE[:3])
 
 
 class Asked:
@@ -48,16 +48,16 @@ class House:
         audit = AuditLog(self.db, clock)
         self.outbox = Outbox(self.db, clock)
         self.people = list(PEOPLE)
-        self.book = LimitBook(self.db, audit, self.outbox, Limits(), clock)
+        self.book = LimitStore(self.db, audit, self.outbox, Limits(), clock)
         self.factors = SecondFactors(self.db, audit, FactorKey(home), clock, work=16)
-        self.stepup = StepUp(self.factors, Policy(), tell=lambda _: None, overseers=list)
+        self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), tell=lambda _: None, overseers=list)
         self.asked, self.posted = Asked(), []
         frame = Frame("ko", "practice", "…32-01")
         post = lambda chat, reply: self.posted.append((chat, reply.text))  # noqa: E731
-        self.view = LimitsView(self.book, lambda: self.people, self.stepup, self.asked, post, frame, clock)
+        self.view = LimitHandlers(self.book, lambda: self.people, self.stepup, self.asked, post, frame, clock)
 
     async def say(self, who, words):
-        reply = await self.view.limits(Ask(who, words, 1, 1, NOW))
+        reply = await self.view.limits(Request(who, words, 1, 1, NOW))
         return reply.text if reply is not None else None
 
     def told(self):
@@ -160,7 +160,7 @@ async def test_whoever_lost_the_role_or_the_person_meanwhile_changes_nothing(hou
     house.stepup.begin(ADMIN, act, subject, NOW)
     house.stepup.answer(ADMIN, "402958", NOW)
 
-    await resume(Who(3, 3, "박 대리", Role.TRADER), "")
+    await resume(Actor(3, 3, "박 대리", Role.TRADER), "")
     house.people = [one for one in PEOPLE if one.user_id != 2]
     await resume(ADMIN, "")
 

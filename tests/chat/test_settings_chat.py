@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from bot.chat.cards import Frame
-from bot.chat.settings import settings_card
-from bot.chat.tongue import speaking, spoken
+from bot.chat.handlers.preferences import settings_card
+from bot.chat.i18n.language import speaking, spoken
+from bot.chat.messages.order_card import Frame
 from bot.demo.run import OWNER, TRADER, stage
-from bot.orders.people import Role
-from bot.orders.preferences import Preferences, Quiet, Ring, Topic
+from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
+from bot.orders.access.roles import Role
 from tests.support.post import until
 from tests.support.talk import FAST, bought, press, reread, say
 from tests.support.talk import spoken as said

@@ -7,22 +7,22 @@ from datetime import datetime, timedelta
 import pyotp
 import pytest
 
-from bot.chat.cards import Frame
-from bot.chat.inbox import InboxPoll
-from bot.chat.keypad import KEYPAD, Keypad, Tapped, without_keypads
-from bot.chat.stepup import LEAVE, StepUpChat
-from bot.chat.talk import Ask
+from bot.app.clients import telegram_bot
+from bot.chat.handlers.keypad import KEYPAD, Keypad, KeypadResult, without_keypads
+from bot.chat.handlers.second_factor import LEAVE, SecondFactorChat
+from bot.chat.messages.order_card import Frame
+from bot.chat.transport.update_inbox import UpdatePoller
+from bot.chat.types import Request
+from bot.config.settings import GivenSettings
 from bot.demo.run import OWNER, TOKEN, TRADER
 from bot.demo.telegram import LocalTelegram
-from bot.orders.model import Who
-from bot.orders.people import Role
-from bot.orders.stepup import LIVES, Deed, Policy, StepUp
-from bot.settings import GivenSettings
-from bot.store.audit import AuditLog
+from bot.orders.access.roles import Role
+from bot.orders.access.second_factor import LIVES, ProtectedAction, SecondFactor, SecondFactorPolicy
+from bot.orders.model.order import Actor
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
 from bot.store.inbox import Inbox
-from bot.store.secrets import FactorKey, SecondFactors
-from bot.wires import telegram_bot
+from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
 
 PIN = "402958"
@@ -51,7 +51,7 @@ class Play:
         self.db = open_database(home / "kisbot.db")
         audit = AuditLog(self.db, self.clock)
         self.factors = SecondFactors(self.db, audit, FactorKey(home), self.clock, work=16)
-        self.stepup = StepUp(self.factors, Policy(), tell=lambda _: None, overseers=list)
+        self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), tell=lambda _: None, overseers=list)
         self.telegram = LocalTelegram(token=TOKEN, people=(OWNER, TRADER))
         self.inbox = Kept(self.db, self.clock)
         self.resumed = []
@@ -71,9 +71,9 @@ class Play:
             )  # fmt: skip
             self.bot = telegram_bot(settings)
             await self.bot.initialize()
-            self.chat = StepUpChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
+            self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
             self.inbox.for_disk = self.chat.for_disk
-            poll = InboxPoll(self.bot, self.inbox, self.handle, lambda _: None)
+            poll = UpdatePoller(self.bot, self.inbox, self.handle, lambda _: None)
             task = asyncio.create_task(poll.run())
             try:
                 yield self
@@ -89,25 +89,25 @@ class Play:
         if update.callback_query is not None:
             tap = update.callback_query
             who = self.who(tap.from_user.id)
-            ask = Ask(who, "", update.update_id, tap.message.message_id, self.now)
+            ask = Request(who, "", update.update_id, tap.message.message_id, self.now)
             self.toasts.append(await self.chat.press(tap.data.removeprefix(KEYPAD), ask))
             await self.bot.answer_callback_query(tap.id)
             return
         message = update.message
         who, text = self.who(message.from_user.id), message.text or ""
         if not text.startswith("/") and await self.chat.listen(
-            Ask(who, text, update.update_id, message.message_id, self.now)
+            Request(who, text, update.update_id, message.message_id, self.now)
         ):
             return
         self.elsewhere.append(text.partition(" ")[0])
         if text.startswith("/pin"):
-            await self.chat.pin(Ask(who, text[5:], update.update_id, message.message_id, self.now))
+            await self.chat.pin(Request(who, text[5:], update.update_id, message.message_id, self.now))
         if text == "/go":
-            await self.chat.begin(who, Deed.CONFIRM, "order:1", self.resume, "the-token", "삼성전자 <10주>")
+            await self.chat.begin(who, ProtectedAction.CONFIRM, "order:1", self.resume, "the-token", "삼성전자 <10주>")
 
     @staticmethod
     def who(user_id):
-        return Who(user_id, user_id, "이매매", Role.TRADER)
+        return Actor(user_id, user_id, "이매매", Role.TRADER)
 
     async def resume(self, who, token):
         self.resumed.append((who.user_id, token))
@@ -339,11 +339,11 @@ def test_a_keypad_holds_each_digit_once_and_six_of_them():
     keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.keys("ko") for key in row}
     assert sorted(keys) == sorted([*"0123456789", "⌫", "✖ 그만"])
     assert len({*keys.values()}) == 12
-    assert [pad.press(keys[digit]) for digit in "123"] == [Tapped.CHANGED] * 3
-    assert pad.press(keys["1"]) is Tapped.NOTHING
-    assert pad.press("made up") is Tapped.NOTHING
+    assert [pad.press(keys[digit]) for digit in "123"] == [KeypadResult.CHANGED] * 3
+    assert pad.press(keys["1"]) is KeypadResult.NOTHING
+    assert pad.press("made up") is KeypadResult.NOTHING
     assert (pad.entered, pad.dots) == ("123", "●●●○○○")
-    assert pad.press(keys["⌫"]) is Tapped.CHANGED
+    assert pad.press(keys["⌫"]) is KeypadResult.CHANGED
     assert pad.entered == "12"
     assert len(LEAVE) <= 64
     assert all(len(key.data.encode()) <= 64 for row in pad.keys("en") for key in row)
@@ -368,7 +368,7 @@ async def test_a_deed_is_held_until_it_is_proved_and_then_goes_through_once_more
     done = []
 
     async def act(who, token):
-        held = play.chat.hold(who, Deed.PEOPLE, "people:7", act, token, about="최조회 → 매매자")
+        held = play.chat.hold(who, ProtectedAction.PEOPLE, "people:7", act, token, about="최조회 → 매매자")
         if held is None:
             done.append(token)
         return held

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chat.words import BadWords, OrderWords, clean, number, order_words, split_stock
+from bot.chat.parsing.order_args import BadArguments, OrderArgs, clean, number, order_words, split_stock
 from kis.models import Side
 from kis.symbols import Stock, Symbols
 
@@ -70,7 +70,7 @@ def test_quantities_as_people_write_them(word, value):
     ],
 )  # fmt: skip
 def test_each_wrong_number_has_its_code(word, code):
-    with pytest.raises(BadWords) as caught:
+    with pytest.raises(BadArguments) as caught:
         number(word, "quantity")
 
     assert caught.value.reason.code == f"QUANTITY_{code}"
@@ -79,12 +79,12 @@ def test_each_wrong_number_has_its_code(word, code):
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ([], OrderWords()),
-        (["10"], OrderWords(10)),
-        (["10", "71000"], OrderWords(10, price=71_000)),
-        (["10", "71,000원"], OrderWords(10, price=71_000)),
-        (["10", "시장가"], OrderWords(10, market=True)),
-        (["전량", "시장가"], OrderWords(None, everything=True, market=True)),
+        ([], OrderArgs()),
+        (["10"], OrderArgs(10)),
+        (["10", "71000"], OrderArgs(10, price=71_000)),
+        (["10", "71,000원"], OrderArgs(10, price=71_000)),
+        (["10", "시장가"], OrderArgs(10, market=True)),
+        (["전량", "시장가"], OrderArgs(None, everything=True, market=True)),
     ],
 )
 def test_terms_in_their_order(parts, words):
@@ -102,7 +102,7 @@ def test_terms_in_their_order(parts, words):
     ],
 )
 def test_terms_that_contradict_each_other(parts, code):
-    with pytest.raises(BadWords) as caught:
+    with pytest.raises(BadArguments) as caught:
         order_words(parts, Side.BUY)
 
     assert caught.value.reason.code == code
@@ -120,7 +120,7 @@ def test_cleaned_text_is_one_line_without_invisible_characters(text):
 def test_no_words_raise_anything_but_bad_words(parts, side):
     try:
         words = order_words(parts, side)
-    except BadWords:
+    except BadArguments:
         return
     assert words.quantity is None or words.quantity > 0
     assert words.price is None or words.price > 0

@@ -8,7 +8,7 @@ import pytest
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from bot.demo.telegram import LocalTelegram, Person
+from bot.demo.telegram import ChatUser, LocalTelegram
 from tests.demo.local_chat import ADMIN, STRANGER, TOKEN, TRADER
 
 
@@ -33,9 +33,9 @@ def clock():
 @pytest.fixture
 def telegram(clock):
     people = [
-        Person(ADMIN, "김관리", "관리자"),
-        Person(TRADER, "이매매", "매매자"),
-        Person(STRANGER, "박모름", "낯선 사람"),
+        ChatUser(ADMIN, "김관리", "관리자"),
+        ChatUser(TRADER, "이매매", "매매자"),
+        ChatUser(STRANGER, "박모름", "낯선 사람"),
     ]
     return LocalTelegram(token=TOKEN, people=people, clock=clock)
 

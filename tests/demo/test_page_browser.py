@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 
-from bot.demo.telegram import LocalTelegram, Person
+from bot.demo.telegram import ChatUser, LocalTelegram
 from tests.demo.local_chat import ADMIN, STRANGER, TOKEN, TRADER
 from tests.support.browser import CHROMIUM, QUIET, need_chromium
 
@@ -28,9 +28,9 @@ async def telegram():
     return LocalTelegram(
         token=TOKEN,
         people=[
-            Person(ADMIN, "김관리", "관리자"),
-            Person(TRADER, "이매매", "매매자"),
-            Person(STRANGER, "박모름", "낯선 사람"),
+            ChatUser(ADMIN, "김관리", "관리자"),
+            ChatUser(TRADER, "이매매", "매매자"),
+            ChatUser(STRANGER, "박모름", "낯선 사람"),
         ],
     )
 

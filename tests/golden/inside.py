@@ -13,15 +13,27 @@ from typing import Any
 
 import httpx
 
-from bot.app import App
-from bot.chat import text as words
-from bot.chat.commands import BY_WORD
+from bot.app.application import BotApplication
+from bot.chat.handlers.commands import BY_WORD
+from bot.chat.i18n import catalogue as words
+from bot.config.settings import GivenSettings
 from bot.demo.run import TOKEN
-from bot.demo.telegram import LocalTelegram, Person
-from bot.orders.people import Role
-from bot.settings import GivenSettings
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.access.roles import Role
 
-__all__ = ["COMMANDS", "REASONS", "ROLES", "TOASTS", "TOKEN", "LocalTelegram", "Person", "built", "running", "sentence", "toast"]
+__all__ = [
+    "COMMANDS",
+    "REASONS",
+    "ROLES",
+    "TOASTS",
+    "TOKEN",
+    "ChatUser",
+    "LocalTelegram",
+    "built",
+    "running",
+    "sentence",
+    "toast",
+]
 
 ROLES = {role.value: role for role in Role}
 COMMANDS = frozenset(BY_WORD)
@@ -40,9 +52,9 @@ def built(
     ticks: Callable[[], float],
     network: httpx.AsyncBaseTransport,
     drew: Callable[[str], None],
-) -> App:
+) -> BotApplication:
     """The bot on these wires, with these people (id, name, role); charts are told as a digest of their facts."""
-    app = App(GivenSettings(**values), clock=clock, ticks=ticks, network=network)
+    app = BotApplication(GivenSettings(**values), clock=clock, ticks=ticks, network=network)
     app.db.execute("PRAGMA synchronous=OFF")
     for user_id, name, role in people:
         app.people.put(user_id, name, ROLES[role])
@@ -55,7 +67,7 @@ def built(
     return app
 
 
-def running(app: App) -> AbstractAsyncContextManager[App]:
+def running(app: BotApplication) -> AbstractAsyncContextManager[BotApplication]:
     """The bot at work."""
     return app.running()
 

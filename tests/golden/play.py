@@ -45,8 +45,8 @@ import structlog
 
 from kis.krx import KST, step
 from kis.sim import Simulator
-from kis.sim.orders import API_CHANNEL, HTS_CHANNEL, TurnedAway
-from tests.golden.inside import TOKEN, LocalTelegram, Person, built, running
+from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, OrderRejected
+from tests.golden.inside import TOKEN, ChatUser, LocalTelegram, built, running
 from tests.support.memory_telegram import BASE, MemoryTelegram
 from tests.support.memory_wire import MemoryWire
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -227,7 +227,6 @@ class Recorder(MemoryTelegram):
             keys = [self.names.key(key["text"], key.get("callback_data", ""), key.get("url", "")) for key in row]
             self.lines.append(f"    {' '.join(keys)}")
 
-
     def _menu(self, commands: str) -> str:
         """The commands of a menu, and the second time only which menu it is."""
         menu = "\n".join(f"/{one['command']} – {one['description']}" for one in json.loads(commands))
@@ -280,7 +279,7 @@ class Stage:
         self._home = home
         how = {"profile": "real", "seed": 1, "always_open": False, "holdings": HOLDINGS, **script.broker}
         self.broker = Simulator(clock=clock, **how)
-        people = [Person(user_id, name, who) for who, (user_id, name, _) in CAST.items()]
+        people = [ChatUser(user_id, name, who) for who, (user_id, name, _) in CAST.items()]
         self.telegram = LocalTelegram(token=TOKEN, people=people, clock=clock)
         self._group(people[0], 900_000, "안녕")
         self.wire = MemoryWire(self.broker, sleep=asyncio.sleep, clock=clock, latency=LATENCY)
@@ -323,7 +322,7 @@ class Stage:
                 await asyncio.sleep(BEAT)
             else:
                 raise LookupError("not a step")
-        except (LookupError, ValueError, TurnedAway) as error:
+        except (LookupError, ValueError, OrderRejected) as error:
             self.missed.append(f"line {number}: {line}\n    {error}")
 
     def _value(self, found: re.Match[str]) -> str:
@@ -355,7 +354,7 @@ class Stage:
         plain = self.record.names.plain(words)
         if found["group"]:
             self.record.note(f"{found['who']} in the group: {plain}")
-            self._group(Person(person, CAST[found["who"]][1], found["who"]), None, words)
+            self._group(ChatUser(person, CAST[found["who"]][1], found["who"]), None, words)
         elif found["verb"] == ">":
             self.record.note(f"{found['who']}: {plain}")
             await self.telegram.send(person, words)
@@ -421,12 +420,12 @@ class Stage:
 
     def _inject(self, who: str, text: str, **more: Any) -> None:
         user_id, name, role = CAST[who]
-        person = Person(user_id, name, role)
+        person = ChatUser(user_id, name, role)
         self._injected += 1
         told = {"message_id": self._injected, "date": int(self.clock().timestamp()), "from": person.user}
         self.telegram.inject({"message": {**told, "chat": person.chat, "text": text, **more}})
 
-    def _group(self, person: Person, number: int | None, text: str) -> None:
+    def _group(self, person: ChatUser, number: int | None, text: str) -> None:
         if number is None:
             self._injected += 1
             number = self._injected
@@ -450,7 +449,9 @@ class Stage:
         ):
             moment = datetime.fromisoformat(at).astimezone(KST)
             facts = json.dumps(json.loads(detail), ensure_ascii=False, sort_keys=True)
-            lines.append(f"{moment:%m/%d %H:%M:%S} {user or '-'} {name or '-'} {action} {order or '-'} {names.plain(facts)}")
+            lines.append(
+                f"{moment:%m/%d %H:%M:%S} {user or '-'} {name or '-'} {action} {order or '-'} {names.plain(facts)}"
+            )
         lines.append("# outbox: number, chat, kind, order, urgency, state, repeats")
         for row in self.read("SELECT id, chat_id, kind, order_id, urgency, state, repeats FROM outbox ORDER BY id"):
             lines.append(" ".join("-" if one is None else str(one) for one in row))

@@ -28,7 +28,12 @@ def test_what_was_said_and_stored_is_what_it_was(name):
 
 
 def test_every_command_is_given_in_the_scripts():
-    said = {line.split("> /", 1)[1].split()[0] for text in read("scripts").values() for line in text.splitlines() if "> /" in line}
+    said = {
+        line.split("> /", 1)[1].split()[0]
+        for text in read("scripts").values()
+        for line in text.splitlines()
+        if "> /" in line
+    }
     assert sorted(COMMANDS - said) == []
 
 

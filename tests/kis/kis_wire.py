@@ -20,7 +20,7 @@ from kis.krx import KST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kis.writes import Written
+    from kis.receipts import Written
 
 DATA = Path(__file__).parent / "data"
 KEY = "PSkey" + "k" * 31

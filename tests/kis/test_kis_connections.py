@@ -8,8 +8,8 @@ import ssl
 import httpx
 import pytest
 
-from kis import connections
-from kis.connections import Connections, get
+from kis import transport as connections
+from kis.transport import ConnectionPool, get
 
 
 class Server:
@@ -65,7 +65,7 @@ async def server():
 
 @pytest.fixture
 async def shared():
-    shared = Connections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    shared = ConnectionPool(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     yield shared
     await shared.aclose()
 

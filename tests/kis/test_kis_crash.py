@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from kis import Outcome, crash
-from kis.crash import arm, at
+from kis import Outcome
+from kis import failpoints as crash
+from kis.failpoints import arm, at
 from tests.kis.kis_wire import ACCOUNT, KEY, SECRET, sample
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_a_choice_that_is_none_is_an_error_and_not_a_run_without_a_crash(spec, m
 
 
 def test_arming_takes_the_place_of_the_environments_choice():
-    script = "from kis.crash import arm, at; arm('b:2'); at('a'); at('b'); print(1, flush=True); at('b'); print(2)"
+    script = "from kis.failpoints import arm, at; arm('b:2'); at('a'); at('b'); print(1, flush=True); at('b'); print(2)"
     child = subprocess.run(
         [sys.executable, "-c", script],
         env=os.environ | {"KISBOT_CRASH_AT": "a:1", "PYTHONPATH": str(ROOT)},

@@ -10,7 +10,7 @@ import pytest
 
 from kis import BadRequest, KisError, OrderKind, Refused, Side, Unavailable
 from kis import endpoints as api
-from kis.flight import Flights, Recent
+from kis.single_flight import Recent, SingleFlight
 from tests.kis.kis_wire import TOKEN_PATH, refusal, sample
 
 PRICE = {"FID_COND_MRKT_DIV_CODE": "J", "FID_INPUT_ISCD": "005930"}
@@ -247,7 +247,7 @@ async def test_what_is_kept_is_a_second_of_answers(clock):
 
 
 async def test_a_call_that_is_cancelled_from_elsewhere_leaves_nobody_waiting():
-    flights = Flights()
+    flights = SingleFlight()
     asking = asyncio.create_task(flights.ask("key", asyncio.Event().wait))
     await settle()
     flights._open["key"].task.cancel()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kis import krx
-from kis.krx import KST, Session
+from kis.krx import KST, MarketSession
 
 prices = st.integers(min_value=1, max_value=2_000_000)
 ticks = st.integers(min_value=-500, max_value=500)
@@ -141,27 +141,27 @@ def kst(day, at):
 @pytest.mark.parametrize(
     ("day", "at", "session"),
     [
-        ("2026-11-20", "08:29:59", Session.CLOSED),
-        ("2026-11-20", "08:30:00", Session.OPENING_AUCTION),
-        ("2026-11-20", "09:00:00", Session.REGULAR),
-        ("2026-11-20", "15:20:00", Session.CLOSING_AUCTION),
-        ("2026-11-20", "15:30:00", Session.AFTER_CLOSE),
-        ("2026-11-20", "16:00:00", Session.AFTER_MARKET),
-        ("2026-11-20", "19:59:59", Session.AFTER_MARKET),
-        ("2026-11-20", "20:00:00", Session.CLOSED),
-        ("2026-09-11", "16:00:00", Session.SINGLE_PRICE),
-        ("2026-09-11", "18:00:00", Session.CLOSED),
-        ("2026-09-14", "18:00:00", Session.AFTER_MARKET),
-        ("2026-11-21", "10:00:00", Session.CLOSED),
-        ("2026-11-19", "09:00:00", Session.CLOSED),
-        ("2026-11-19", "09:30:00", Session.OPENING_AUCTION),
-        ("2026-11-19", "10:00:00", Session.REGULAR),
-        ("2026-11-19", "15:30:00", Session.REGULAR),
-        ("2026-11-19", "16:20:00", Session.CLOSING_AUCTION),
-        ("2026-11-19", "16:30:00", Session.AFTER_CLOSE),
-        ("2026-01-02", "09:15:00", Session.CLOSED),
-        ("2026-01-02", "10:00:00", Session.REGULAR),
-        ("2026-01-02", "15:30:00", Session.AFTER_CLOSE),
+        ("2026-11-20", "08:29:59", MarketSession.CLOSED),
+        ("2026-11-20", "08:30:00", MarketSession.OPENING_AUCTION),
+        ("2026-11-20", "09:00:00", MarketSession.REGULAR),
+        ("2026-11-20", "15:20:00", MarketSession.CLOSING_AUCTION),
+        ("2026-11-20", "15:30:00", MarketSession.AFTER_CLOSE),
+        ("2026-11-20", "16:00:00", MarketSession.AFTER_MARKET),
+        ("2026-11-20", "19:59:59", MarketSession.AFTER_MARKET),
+        ("2026-11-20", "20:00:00", MarketSession.CLOSED),
+        ("2026-09-11", "16:00:00", MarketSession.SINGLE_PRICE),
+        ("2026-09-11", "18:00:00", MarketSession.CLOSED),
+        ("2026-09-14", "18:00:00", MarketSession.AFTER_MARKET),
+        ("2026-11-21", "10:00:00", MarketSession.CLOSED),
+        ("2026-11-19", "09:00:00", MarketSession.CLOSED),
+        ("2026-11-19", "09:30:00", MarketSession.OPENING_AUCTION),
+        ("2026-11-19", "10:00:00", MarketSession.REGULAR),
+        ("2026-11-19", "15:30:00", MarketSession.REGULAR),
+        ("2026-11-19", "16:20:00", MarketSession.CLOSING_AUCTION),
+        ("2026-11-19", "16:30:00", MarketSession.AFTER_CLOSE),
+        ("2026-01-02", "09:15:00", MarketSession.CLOSED),
+        ("2026-01-02", "10:00:00", MarketSession.REGULAR),
+        ("2026-01-02", "15:30:00", MarketSession.AFTER_CLOSE),
     ],
 )
 def test_the_session_of_a_moment(day, at, session):
@@ -170,12 +170,14 @@ def test_the_session_of_a_moment(day, at, session):
 
 
 def test_plain_orders_are_taken_from_the_opening_to_the_closing_auction():
-    taking = {session for session in Session if krx.takes_orders(session)}
-    assert taking == {Session.OPENING_AUCTION, Session.REGULAR, Session.CLOSING_AUCTION}
+    taking = {session for session in MarketSession if krx.takes_orders(session)}
+    assert taking == {MarketSession.OPENING_AUCTION, MarketSession.REGULAR, MarketSession.CLOSING_AUCTION}
 
 
 def test_without_the_auctions_only_continuous_trading_takes_orders():
-    assert {session for session in Session if krx.takes_orders(session, auctions=False)} == {Session.REGULAR}
+    assert {session for session in MarketSession if krx.takes_orders(session, auctions=False)} == {
+        MarketSession.REGULAR
+    }
 
 
 @pytest.mark.parametrize(
@@ -231,8 +233,8 @@ def test_without_the_auctions_orders_are_next_taken_when_trading_begins():
 def test_the_next_opening_is_later_and_is_an_opening(moment):
     opens = krx.next_open(moment.replace(tzinfo=KST))
     assert opens > moment.replace(tzinfo=KST)
-    assert krx.session_at(opens) is Session.OPENING_AUCTION
-    assert krx.session_at(opens - timedelta(seconds=1)) is Session.CLOSED
+    assert krx.session_at(opens) is MarketSession.OPENING_AUCTION
+    assert krx.session_at(opens - timedelta(seconds=1)) is MarketSession.CLOSED
 
 
 @pytest.mark.parametrize("asked", [krx.session_at, krx.next_open, krx.at_edge])

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kis import errors
-from kis.codes import SEEN_REFUSALS, Verdict, code_of, enveloped, told_by
+from kis.error_codes import SEEN_REFUSALS, ErrorMeaning, code_of, enveloped, told_by
 from kis.outcome import Outcome, classify
-from kis.sim import refusals
+from kis.sim.api import error_messages as refusals
 from tests.kis.kis_wire import refusal, sample
 
 PLACED = sample("order_real")
@@ -191,7 +191,7 @@ def test_every_refusal_with_advice_of_its_own_and_every_one_of_the_simulators_is
 
 def test_no_seen_refusal_has_another_meaning():
     assert {told_by(code) for code in SEEN_REFUSALS} == {None}
-    assert {told_by(code) for code in DONE} == {Verdict.OPAQUE}
+    assert {told_by(code) for code in DONE} == {ErrorMeaning.OPAQUE}
 
 
 JSON = st.recursive(

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kis.endpoints import Lane
-from kis.pace import Pace
+from kis.rate_limit import RateLimiter
 
 
 class _Jump(selectors.DefaultSelector):
@@ -81,7 +81,7 @@ class Queue:
 
 @virtually
 async def test_one_call_an_interval_and_never_two_together():
-    queue = Queue(Pace(0.2))
+    queue = Queue(RateLimiter(0.2))
     for number in range(30):
         queue.call(Lane.QUOTE, number)
     assert await queue.finish() == list(range(30))
@@ -91,7 +91,7 @@ async def test_one_call_an_interval_and_never_two_together():
 
 @virtually
 async def test_a_cancel_goes_before_all_that_wait():
-    queue = Queue(Pace(0.2))
+    queue = Queue(RateLimiter(0.2))
     for lane in (Lane.QUOTE, Lane.REPORT, Lane.QUOTE, Lane.FILLS, Lane.ORDER):
         queue.call(lane)
     await asyncio.sleep(0.05)
@@ -102,7 +102,7 @@ async def test_a_cancel_goes_before_all_that_wait():
 
 @virtually
 async def test_a_storm_of_quotes_delays_a_cancel_by_one_interval_at_most():
-    queue = Queue(Pace(1.0))
+    queue = Queue(RateLimiter(1.0))
     for _ in range(50):
         queue.call(Lane.QUOTE)
     await asyncio.sleep(10.3)
@@ -114,7 +114,7 @@ async def test_a_storm_of_quotes_delays_a_cancel_by_one_interval_at_most():
 @virtually
 async def test_a_waiter_that_gives_up_costs_nobody_a_turn():
     chance = Random(3)
-    queue = Queue(Pace(0.2))
+    queue = Queue(RateLimiter(0.2))
     waiting = [queue.call(Lane(chance.randrange(5)), number) for number in range(60)]
     for task in chance.sample(waiting[1:], 40):
         await asyncio.sleep(chance.choice([0, 0, 0.01, 0.05]))
@@ -127,7 +127,7 @@ async def test_a_waiter_that_gives_up_costs_nobody_a_turn():
 
 @virtually
 async def test_a_turn_granted_to_one_who_gives_up_at_that_moment_passes_on():
-    queue = Queue(Pace(0.2))
+    queue = Queue(RateLimiter(0.2))
     queue.call(Lane.QUOTE, "first")
     second = queue.call(Lane.QUOTE, "second")
     queue.call(Lane.QUOTE, "third")
@@ -151,7 +151,7 @@ async def test_a_turn_granted_to_one_who_gives_up_at_that_moment_passes_on():
 
 @virtually
 async def test_when_all_give_up_the_moment_stays_free():
-    queue = Queue(Pace(1.0))
+    queue = Queue(RateLimiter(1.0))
     queue.call(Lane.QUOTE, "first")
     waiting = queue.call(Lane.QUOTE, "given up")
     await asyncio.sleep(0.5)
@@ -164,7 +164,7 @@ async def test_when_all_give_up_the_moment_stays_free():
 
 @virtually
 async def test_the_last_waiter_leaving_and_another_coming_keeps_the_distance():
-    queue = Queue(Pace(1.0))
+    queue = Queue(RateLimiter(1.0))
     queue.call(Lane.QUOTE, "first")
     waiting = queue.call(Lane.QUOTE, "given up")
     await asyncio.sleep(0.5)
@@ -179,7 +179,7 @@ async def test_the_last_waiter_leaving_and_another_coming_keeps_the_distance():
 
 @virtually
 async def test_no_interval_no_waiting():
-    queue = Queue(Pace(0))
+    queue = Queue(RateLimiter(0))
     for _ in range(100):
         queue.call(Lane.REPORT)
     await queue.finish()
@@ -188,7 +188,7 @@ async def test_no_interval_no_waiting():
 
 @virtually
 async def test_a_rate_refusal_doubles_the_interval_and_it_comes_back_slowly():
-    pace = Pace(0.2)
+    pace = RateLimiter(0.2)
     queue = Queue(pace)
     queue.call(Lane.QUOTE)
     with structlog.testing.capture_logs() as logs:
@@ -213,7 +213,7 @@ async def test_a_rate_refusal_doubles_the_interval_and_it_comes_back_slowly():
 
 @virtually
 async def test_refusals_again_and_again_stop_at_eight_times():
-    pace = Pace(1.0)
+    pace = RateLimiter(1.0)
     with structlog.testing.capture_logs() as logs:
         for _ in range(10):
             pace.throttled()
@@ -226,7 +226,7 @@ async def test_refusals_again_and_again_stop_at_eight_times():
 
 @virtually
 async def test_recovery_never_lets_two_calls_touch_and_never_makes_an_idle_line_wait():
-    pace = Pace(0.2)
+    pace = RateLimiter(0.2)
     queue = Queue(pace)
     pace.throttled()
     for _ in range(400):
@@ -243,7 +243,7 @@ async def test_recovery_never_lets_two_calls_touch_and_never_makes_an_idle_line_
 
 @virtually
 async def test_ledger_calls_keep_a_distance_of_their_own():
-    queue = Queue(Pace(0.2, ledger_interval=1.0))
+    queue = Queue(RateLimiter(0.2, ledger_interval=1.0))
     for number in range(3):
         queue.call(Lane.FILLS, f"ledger {number}", ledger=True)
         queue.call(Lane.QUOTE, f"quote {number}")
@@ -257,7 +257,7 @@ async def test_ledger_calls_keep_a_distance_of_their_own():
 
 @virtually
 async def test_the_ledgers_refusal_spaces_the_ledger_and_leaves_quotes_alone():
-    pace = Pace(0.2)
+    pace = RateLimiter(0.2)
     pace.throttled(ledger=True)
     queue = Queue(pace)
     for number in range(3):
@@ -276,7 +276,7 @@ async def test_the_ledgers_refusal_spaces_the_ledger_and_leaves_quotes_alone():
 
 @virtually
 async def test_giving_up_after_the_ledgers_turn_hands_it_back():
-    pace = Pace(0.5, ledger_interval=10.0)
+    pace = RateLimiter(0.5, ledger_interval=10.0)
     queue = Queue(pace)
     queue.call(Lane.QUOTE, "first")
     given_up = queue.call(Lane.FILLS, "given up", ledger=True)
@@ -290,7 +290,7 @@ async def test_giving_up_after_the_ledgers_turn_hands_it_back():
 
 @virtually
 async def test_a_cancel_behind_two_hundred_quotes_and_fifty_orders_waits_one_interval_at_most():
-    queue = Queue(Pace(1 / 18))
+    queue = Queue(RateLimiter(1 / 18))
     for number in range(250):
         queue.call(Lane.ORDER if number % 5 == 0 else Lane.QUOTE)
     for moment in (0.01, 1.3, 2.777):
@@ -304,7 +304,7 @@ async def test_a_cancel_behind_two_hundred_quotes_and_fifty_orders_waits_one_int
 
 @virtually
 async def test_ledger_calls_in_line_keep_neither_a_cancel_nor_a_quote_waiting():
-    queue = Queue(Pace(0.2, ledger_interval=2.0))
+    queue = Queue(RateLimiter(0.2, ledger_interval=2.0))
     for number in range(20):
         queue.call(Lane.FILLS, f"ledger {number}", ledger=True)
     await asyncio.sleep(0.5)
@@ -340,7 +340,7 @@ callers = st.builds(
 
 async def besieged(interval, crowd, refused):
     """When each of a crowd was let through, while KIS refuses now and then."""
-    pace = Pace(interval, ledger_interval=0.3)
+    pace = RateLimiter(interval, ledger_interval=0.3)
     passed, of_ledger = [], []
 
     async def call(caller):
@@ -379,7 +379,7 @@ def test_no_second_holds_more_calls_than_the_limit_whatever_the_burst(interval, 
 
 @virtually
 async def test_ledger_calls_held_up_by_a_backlog_do_not_go_out_together():
-    queue = Queue(Pace(0.2, ledger_interval=1.0))
+    queue = Queue(RateLimiter(0.2, ledger_interval=1.0))
     for number in range(20):
         queue.call(Lane.QUOTE, number)
     for number in range(3):

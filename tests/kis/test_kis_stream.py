@@ -152,7 +152,7 @@ async def test_our_own_count_stops_the_forty_second(tmp_path, clock):
 
 
 async def test_too_many_for_kis_is_told_once_and_not_tried_again(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("kis.sim.sockets.MOST_REGISTRATIONS", 1)
+    monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 1)
     async with house(tmp_path, clock) as at:
         first = at.stream.trades([SAMSUNG])
         await at.registered()
@@ -265,7 +265,7 @@ def test_a_stream_that_is_not_open_says_so(tmp_path):
 
 
 async def test_a_slow_reader_hears_what_it_lost(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("kis.listener._MOST_WAITING", 3)
+    monkeypatch.setattr("kis.subscriptions._MOST_WAITING", 3)
     async with house(tmp_path, clock) as at:
         events, trades = at.stream.events(trades=[SAMSUNG]), at.stream.trades([SAMSUNG])
         await at.registered()

@@ -17,11 +17,11 @@ from kis.frames import (
     NOTICES_PAPER,
     NOTICES_REAL,
     TRADES,
+    ControlReply,
     Data,
     FillNotice,
     Heartbeat,
     NoticeKind,
-    Reply,
     Trade,
     read_frame,
     read_records,
@@ -29,7 +29,7 @@ from kis.frames import (
 )
 from kis.krx import KST
 from kis.models import Level
-from kis.sim.frames import Key
+from kis.sim.websocket.frames import NoticeKey
 
 AT = datetime(2026, 11, 20, 10, 0, tzinfo=KST)
 # Captured 2025-07-30, 46 fields.
@@ -63,12 +63,12 @@ def test_a_registration_is_the_documented_object():
 def test_an_answer():
     frame = '{"header":{"tr_id":"H0STASP0","tr_key":"066570","encrypt":"N"},"body":{"rt_cd":"0","msg_cd":"OPSP0000","msg1":"SUBSCRIBE SUCCESS","output":{"iv":"0123456789abcdef","key":"abcdefghijklmnopqrstuvwxyz012345"}}}'
     words = ("OPSP0000", "SUBSCRIBE SUCCESS", "abcdefghijklmnopqrstuvwxyz012345", "0123456789abcdef")
-    assert read_frame(frame) == Reply("H0STASP0", "066570", *words)
+    assert read_frame(frame) == ControlReply("H0STASP0", "066570", *words)
 
 
 def test_the_captured_refusal_of_a_second_session():
     frame = '{"header":{"tr_id":"(null)","tr_key":"","encrypt":"N"},"body":{"rt_cd":"9","msg_cd":"OPSP8996","msg1":"ALREADY IN USE appkey"}}'
-    assert read_frame(frame) == Reply("(null)", "", "OPSP8996", "ALREADY IN USE appkey")
+    assert read_frame(frame) == ControlReply("(null)", "", "OPSP8996", "ALREADY IN USE appkey")
 
 
 def test_a_heartbeat_keeps_its_text():
@@ -282,7 +282,7 @@ texts = st.text(max_size=12) | st.sampled_from(
 )
 def test_no_frame_raises_anything_else(frame):
     try:
-        assert isinstance(read_frame(frame), Heartbeat | Reply | Data)
+        assert isinstance(read_frame(frame), Heartbeat | ControlReply | Data)
     except BadAnswer as failure:
         assert failure.advice.ko  # noqa: PT017 - it may not be raised at all
 
@@ -305,7 +305,7 @@ def test_no_payload_raises_anything_else(data, tr_id, count):
 @settings(max_examples=200, deadline=None, database=None)
 @given(sealed=st.text(max_size=80) | st.binary(max_size=64).map(lambda raw: raw.hex()), text=st.text(max_size=200))
 def test_a_cipher_opens_what_fits_and_nothing_else(sealed, text):
-    key = Key("k" * 32, "i" * 16)
+    key = NoticeKey("k" * 32, "i" * 16)
     cipher = Cipher(*key)
     assert cipher.opened(key.sealed(text)) == text
     try:

@@ -153,7 +153,7 @@ async def test_what_fitted_before_and_is_too_many_now_is_waited_out(tmp_path, cl
     async with house(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG, HYNIX])
         await at.registered(2)
-        monkeypatch.setattr("kis.sim.sockets.MOST_REGISTRATIONS", 1)
+        monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 1)
         at.sim.faults.plant("drop_socket")
         at.trade()
         await at.naps.over()

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kis import KisClient, NotSent, OrderKind, Outcome, Side, Unavailable, kst_now
-from kis.connections import download
+from kis.transport import download
 from tests.kis.kis_wire import KEY, SECRET, config
 
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from kis import OrderKind
-from kis.codes import code_of, message_of, said_yes
 from kis.endpoints import ENDPOINTS
+from kis.error_codes import code_of, message_of, said_yes
 from tests.kis.kis_answers import INDEX_CHART, INDEX_ROW
 from tests.kis.kis_wire import TOKEN_PATH, sample
 

@@ -35,9 +35,9 @@ LEAST = 90
 ORDERS = [f"tests/orders/test_{name}.py" for name in ("model", "reconcile", "search", "witness", "stored_words")]
 OUTCOME = ["tests/kis/test_kis_outcome.py", "tests/orders/test_stored_words.py"]
 PLAN = {
-    "bot/orders/model.py": ORDERS,
-    "bot/orders/reconcile.py": ORDERS,
-    "bot/orders/search.py": ORDERS,
+    "bot/orders/model/order.py": ORDERS,
+    "bot/orders/reconciliation/reconcile.py": ORDERS,
+    "bot/orders/reconciliation/resolution.py": ORDERS,
     "kis/outcome.py": OUTCOME,
 }
 """What is changed, and the tests that must notice."""

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from bot.orders import events
+from bot.orders.model import events
 from kis.models import OrderKind, OrderReport, Side
 
 
@@ -27,28 +27,28 @@ def sample(kind: type[events.Event], now: datetime) -> events.Event:
     return {
         events.Confirmed: events.Confirmed(),
         events.Warned: events.Warned(now),
-        events.Awaits: events.Awaits(2, now, "[3]", 12, 900_000),
+        events.ApprovalRequested: events.ApprovalRequested(2, now, "[3]", 12, 900_000),
         events.Deputised: events.Deputised("[3, 4]"),
         events.Voted: events.Voted(3, "김", approve=True),
         events.Voided: events.Voided("ROLE_LOST"),
         events.Requoted: events.Requoted(71_900, now, Decimal("1.2"), 71_100, 92_300, 101, 7, 5, 3, now, "[]"),
         events.TimedOut: events.TimedOut(),
         events.Discarded: events.Discarded(),
-        events.Blocked: events.Blocked("CASH", "모자랍니다"),
+        events.BlockedByRisk: events.BlockedByRisk("CASH", "모자랍니다"),
         events.Submitting: events.Submitting(2, now),
         events.Accepted: events.Accepted("0000000007", "06010", "100001"),
-        events.Refused: events.Refused("APBK0952", "주문가능금액을 초과 했습니다"),
+        events.Rejected: events.Rejected("APBK0952", "주문가능금액을 초과 했습니다"),
         events.NeverLeft: events.NeverLeft("NOT_SENT"),
-        events.Deferred: events.Deferred("EGW00201"),
-        events.Lost: events.Lost("NO_ANSWER"),
-        events.Doubted: events.Doubted("APBK9999", "처음 보는 말"),
-        events.Found: events.Found(report()),
+        events.RetryScheduled: events.RetryScheduled("EGW00201"),
+        events.AnswerLost: events.AnswerLost("NO_ANSWER"),
+        events.RejectionUnconfirmed: events.RejectionUnconfirmed("APBK9999", "처음 보는 말"),
+        events.FoundAtBroker: events.FoundAtBroker(report()),
         events.NotFound: events.NotFound(),
-        events.Claimed: events.Claimed("0000000007", "06010", "100001"),
-        events.Disowned: events.Disowned(),
-        events.Checked: events.Checked(events.ReadBack.SAME, 9),
-        events.Moved: events.Moved("0000000009"),
-        events.Reported: events.Reported(0, 0, 0, 0, 10),
+        events.ManuallyLinked: events.ManuallyLinked("0000000007", "06010", "100001"),
+        events.ManuallyRejected: events.ManuallyRejected(),
+        events.ReadBack: events.ReadBack(events.ReadBackResult.SAME, 9),
+        events.ReplacedBy: events.ReplacedBy("0000000009"),
+        events.ExecutionReported: events.ExecutionReported(0, 0, 0, 0, 10),
         events.DayEnded: events.DayEnded(),
         events.CancelStep: events.CancelStep(events.CancelState.ASKED, "OK", "됐습니다"),
     }[kind]

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bot.orders.brakes import Brake
-from bot.orders.history import Past
-from bot.orders.model import OrderRequest
-from bot.orders.rules import Facts, Limits
+from bot.orders.model.order import OrderRequest
+from bot.orders.risk.checks import Facts, Limits
+from bot.orders.risk.day_totals import DayTotals
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 from kis.models import MarketWarning, OrderKind, Quote, Side, StockStatus
 
@@ -37,7 +37,7 @@ def quoted(facts: Facts = FACTS, **fields: object) -> Facts:
 
 
 def past(**fields: object) -> Facts:
-    return replace(FACTS, past=Past(**fields))  # type: ignore[arg-type]  # a test names the fields it means
+    return replace(FACTS, past=DayTotals(**fields))  # type: ignore[arg-type]  # a test names the fields it means
 
 
 Case = tuple[str, OrderRequest, Facts, Limits]
@@ -48,10 +48,10 @@ def case(code: str, ask: OrderRequest = BUY, facts: Facts = FACTS, limits: Limit
 
 
 REFUSED = [
-    case("TRADING_HALTED", facts=replace(FACTS, brake=Brake.NEW, brake_why="TWO_UNKNOWN")),
-    case("TRADING_HALTED", SELL, replace(FACTS, brake=Brake.NEW)),
-    case("TRADING_HALTED", SELL, replace(FACTS, brake=Brake.FREEZE, brake_why="BY_PERSON")),
-    case("BUYS_HALTED", facts=replace(FACTS, brake=Brake.BUYS, brake_why="UNCLEAN_STOP")),
+    case("TRADING_HALTED", facts=replace(FACTS, brake=HaltLevel.NEW, brake_why="TWO_UNKNOWN")),
+    case("TRADING_HALTED", SELL, replace(FACTS, brake=HaltLevel.NEW)),
+    case("TRADING_HALTED", SELL, replace(FACTS, brake=HaltLevel.FREEZE, brake_why="BY_PERSON")),
+    case("BUYS_HALTED", facts=replace(FACTS, brake=HaltLevel.BUYS, brake_why="UNCLEAN_STOP")),
     case("RECOVERING", SELL, replace(FACTS, recovering=True)),
     case("LIST_STALE", SELL, replace(FACTS, conflict="LIST_STALE")),
     case("CLOCK", facts=replace(FACTS, offset=10.01)),
@@ -105,7 +105,7 @@ REFUSED = [
     case("SELLABLE", SELL, replace(FACTS, sellable=14, reserved_shares=5)),
 ]  # fmt: skip
 JUST_TAKEN = [
-    case("brake on buys", SELL, replace(FACTS, brake=Brake.BUYS)),
+    case("brake on buys", SELL, replace(FACTS, brake=HaltLevel.BUYS)),
     case("clock", facts=replace(FACTS, offset=-10)),
     case("held restricted stock", SELL, quoted(status=StockStatus.MANAGED)),
     case("restricted allowed", facts=quoted(status=StockStatus.RISK), limits=replace(LIMITS, restricted=True)),

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.orders.approvals import Policy, Sells, Vote, value_of
-from bot.orders.events import Requoted
-from bot.orders.model import State, apply
-from bot.orders.people import Person, Role
+from bot.orders.access.roles import Person, Role
+from bot.orders.approvals.policy import ApprovalPolicy, SellApproval, Vote, value_of
+from bot.orders.model.events import Requoted
+from bot.orders.model.order import OrderState, apply
 from kis.models import OrderKind, Side
 from tests.orders.test_model import NOW, order
 
 M = 1_000_000
-TIERS = Policy(order_tiers=((M, 1), (3 * M, 2)), day_tiers=((5 * M, 1), (9 * M, 3)))
+TIERS = ApprovalPolicy(order_tiers=((M, 1), (3 * M, 2)), day_tiers=((5 * M, 1), (9 * M, 3)))
 WAIT = timedelta(minutes=10)
 WITH_DEPUTIES = replace(TIERS, deputies_after=WAIT)
 TICK = timedelta(microseconds=1)
@@ -37,7 +37,7 @@ PEOPLE = [
 
 
 def asked(**changes):
-    return order(**{"state": State.PENDING, "user_id": PROPOSER, "asked_at": NOW, "needed": 2, **changes})
+    return order(**{"state": OrderState.PENDING, "user_id": PROPOSER, "asked_at": NOW, "needed": 2, **changes})
 
 
 def vote(user, *, approve=True, round_=1):
@@ -70,11 +70,12 @@ def test_a_tier_begins_above_its_amount_and_the_stricter_of_order_and_day_counts
 
 
 def test_tiers_count_by_amount_in_whatever_order_they_stand():
-    assert Policy(order_tiers=((3 * M, 2), (M, 1))).needed(4 * M, 0, Side.BUY) == 2
+    assert ApprovalPolicy(order_tiers=((3 * M, 2), (M, 1))).needed(4 * M, 0, Side.BUY) == 2
 
 
 @pytest.mark.parametrize(
-    ("sells", "counts"), [(Sells.SAME, [0, 1, 2, 3]), (Sells.FEWER, [0, 0, 1, 2]), (Sells.NONE, [0, 0, 0, 0])]
+    ("sells", "counts"),
+    [(SellApproval.SAME, [0, 1, 2, 3]), (SellApproval.FEWER, [0, 0, 1, 2]), (SellApproval.NONE, [0, 0, 0, 0])],
 )
 def test_a_sale_may_need_fewer_and_never_less_than_none(sells, counts):
     policy = replace(TIERS, sells=sells)
@@ -83,14 +84,14 @@ def test_a_sale_may_need_fewer_and_never_less_than_none(sells, counts):
 
 
 def test_single_is_a_house_without_any_tier():
-    assert Policy().single
-    assert Policy(deputies_after=WAIT, sells=Sells.SAME).single
-    assert not Policy(order_tiers=((M, 1),)).single
-    assert not Policy(day_tiers=((M, 1),)).single
-    assert Policy().needed(10**15, 10**15, Side.BUY) == 0
+    assert ApprovalPolicy().single
+    assert ApprovalPolicy(deputies_after=WAIT, sells=SellApproval.SAME).single
+    assert not ApprovalPolicy(order_tiers=((M, 1),)).single
+    assert not ApprovalPolicy(day_tiers=((M, 1),)).single
+    assert ApprovalPolicy().needed(10**15, 10**15, Side.BUY) == 0
 
 
-@given(value=WON, day=WON, more=WON, side=st.sampled_from(Side), sells=st.sampled_from(Sells))
+@given(value=WON, day=WON, more=WON, side=st.sampled_from(Side), sells=st.sampled_from(SellApproval))
 def test_more_money_never_needs_fewer_people_and_a_sale_never_more_than_a_purchase(value, day, more, side, sells):
     policy = replace(TIERS, sells=sells)
     count = policy.needed(value, day, side)
@@ -165,7 +166,7 @@ def test_a_deputys_voice_stands_only_once_deputies_may_speak():
 
 
 def test_a_new_price_voids_every_voice():
-    before = asked(state=State.CONFIRMED, approvals=2, approvers='["가", "나"]')
+    before = asked(state=OrderState.CONFIRMED, approvals=2, approvers='["가", "나"]')
     again = apply(before, _requoted(before), NOW)
     assert (again.round, again.needed, again.approvals, again.approvers) == (2, 0, 0, "")
     assert again.terms() != before.terms()

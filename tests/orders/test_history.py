@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.orders.history import Past, past
-from bot.orders.model import Order, OrderRequest, State
+from bot.orders.model.order import Order, OrderRequest, OrderState
+from bot.orders.risk.day_totals import DayTotals, past
 from kis.krx import KST
 from kis.models import OrderKind, OrderReport, Side
 from tests.orders.events import report
@@ -19,12 +19,12 @@ ME, YOU = 1, 2
 ASK = OrderRequest(Side.BUY, "005930", "삼성전자", etf=False, quantity=10, kind=OrderKind.LIMIT, price=71_000)
 MARKET = replace(ASK, kind=OrderKind.MARKET, price=None)
 COUNTED = [
-    State.SUBMITTING, State.WAITING, State.UNKNOWN, State.OPEN, State.PARTIAL, State.FILLED, State.CANCELLED,
-    State.REPLACED, State.LAPSED,
+    OrderState.SUBMITTING, OrderState.WAITING, OrderState.UNKNOWN, OrderState.OPEN, OrderState.PARTIAL, OrderState.FILLED, OrderState.CANCELLED,
+    OrderState.REPLACED, OrderState.LAPSED,
 ]  # fmt: skip
 
 
-def order(state: State = State.OPEN, **changes: object) -> Order:
+def order(state: OrderState = OrderState.OPEN, **changes: object) -> Order:
     made = Order(
         id=1, version=3, state=state, side=Side.BUY, code="005930", name="삼성전자", etf=False, quantity=10,
         kind=OrderKind.LIMIT, price=71_000, user_id=ME, chat_id=ME, user_name="", origin=1, created_at=NOW,
@@ -34,32 +34,32 @@ def order(state: State = State.OPEN, **changes: object) -> Order:
     return replace(made, **changes)  # type: ignore[arg-type]  # a test names the fields it means
 
 
-def summed(*orders: Order, elsewhere: tuple[OrderReport, ...] = (), ask: OrderRequest = ASK) -> Past:
+def summed(*orders: Order, elsewhere: tuple[OrderReport, ...] = (), ask: OrderRequest = ASK) -> DayTotals:
     return past(ask, ME, orders, elsewhere, NOW)
 
 
 def test_a_day_that_has_just_begun_is_empty():
-    assert summed() == Past()
+    assert summed() == DayTotals()
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", OrderState)
 def test_whatever_may_be_at_the_broker_counts_and_nothing_else(state):
     day = summed(order(state))
 
     counts = state in COUNTED
     assert (day.user_value, day.account_value, day.user_orders) == ((710_000, 710_000, 1) if counts else (0, 0, 0))
-    assert (day.identical_at == day.near_at == NOW) is (counts or state is State.ABSENT)
+    assert (day.identical_at == day.near_at == NOW) is (counts or state is OrderState.ABSENT)
 
 
 def test_what_was_never_attempted_is_no_history():
-    assert summed(order(State.CONFIRMED, attempt=0, sent_at=None), order(attempt=0)) == Past()
+    assert summed(order(OrderState.CONFIRMED, attempt=0, sent_at=None), order(attempt=0)) == DayTotals()
 
 
 def test_buys_and_sells_add_up_gross_as_they_were_submitted():
     """Neither a fill at a better price nor a cancelled remainder gives any of the day back."""
     day = summed(
-        order(State.FILLED, filled=10, filled_amount=690_000),
-        order(State.CANCELLED, cancelled=10),
+        order(OrderState.FILLED, filled=10, filled_amount=690_000),
+        order(OrderState.CANCELLED, cancelled=10),
         order(side=Side.SELL),
         order(kind=OrderKind.MARKET, price=None, reserve_unit=92_300),
     )
@@ -104,7 +104,7 @@ def test_a_minute_is_sixty_seconds(seconds, count):
 
 
 def test_a_refused_order_took_its_turn_and_one_that_never_left_did_not():
-    assert summed(order(State.REJECTED), order(State.NOT_SENT)).user_last_minute == 1
+    assert summed(order(OrderState.REJECTED), order(OrderState.NOT_SENT)).user_last_minute == 1
 
 
 # --- refusals in a row ------------------------------------------------------------------------------------------------
@@ -113,10 +113,20 @@ def test_a_refused_order_took_its_turn_and_one_that_never_left_did_not():
 @pytest.mark.parametrize(
     ("states", "count"),
     [
-        ([State.REJECTED] * 3, 3),
-        ([State.FILLED, State.REJECTED, State.REJECTED], 2),
-        ([State.REJECTED, State.REJECTED, State.OPEN], 0),
-        ([State.REJECTED, State.NOT_SENT, State.UNKNOWN, State.ABSENT, State.NEVER_BOOKED, State.REJECTED], 2),
+        ([OrderState.REJECTED] * 3, 3),
+        ([OrderState.FILLED, OrderState.REJECTED, OrderState.REJECTED], 2),
+        ([OrderState.REJECTED, OrderState.REJECTED, OrderState.OPEN], 0),
+        (
+            [
+                OrderState.REJECTED,
+                OrderState.NOT_SENT,
+                OrderState.UNKNOWN,
+                OrderState.ABSENT,
+                OrderState.NEVER_BOOKED,
+                OrderState.REJECTED,
+            ],
+            2,
+        ),
     ],
 )
 def test_refusals_in_a_row_end_with_an_order_that_was_taken(states, count):
@@ -127,13 +137,13 @@ def test_a_row_of_refusals_is_as_old_as_its_latest_and_each_persons_own():
     early, late = NOW - timedelta(minutes=9), NOW - timedelta(minutes=1)
 
     day = summed(
-        order(State.REJECTED, finished_at=early),
-        order(State.REJECTED, finished_at=late),
-        order(State.REJECTED, finished_at=NOW, user_id=YOU),
+        order(OrderState.REJECTED, finished_at=early),
+        order(OrderState.REJECTED, finished_at=late),
+        order(OrderState.REJECTED, finished_at=NOW, user_id=YOU),
     )
 
     assert (day.rejects, day.rejected_at) == (2, late)
-    assert summed(order(State.REJECTED, finished_at=None)).rejected_at == NOW
+    assert summed(order(OrderState.REJECTED, finished_at=None)).rejected_at == NOW
 
 
 # --- orders made elsewhere --------------------------------------------------------------------------------------------
@@ -162,7 +172,7 @@ def test_a_market_order_from_a_phone_counts_at_its_average():
     "changes", [{"original_no": "0000000001"}, {"rejected": 10}, {"day": date(2026, 11, 20)}], ids=str
 )
 def test_requests_refusals_and_other_days_in_the_list_are_left_out(changes):
-    assert summed(elsewhere=(row(**changes),)) == Past()
+    assert summed(elsewhere=(row(**changes),)) == DayTotals()
 
 
 def test_a_row_whose_time_cannot_be_read_counts_as_just_now():
@@ -181,7 +191,7 @@ def test_an_etn_is_the_same_with_and_without_its_q():
 times = st.timedeltas(timedelta(hours=-3), timedelta(seconds=5)).map(lambda away: NOW + away)
 orders = st.builds(
     order,
-    st.sampled_from(State),
+    st.sampled_from(OrderState),
     user_id=st.sampled_from([ME, YOU]), side=st.sampled_from(Side), code=st.sampled_from(["005930", "000660"]),
     quantity=st.sampled_from([1, 10]), price=st.sampled_from([None, 71_000]), reserve_unit=st.integers(1, 10**6),
     attempt=st.integers(0, 2), sent_at=times, finished_at=st.none() | times,
@@ -203,9 +213,9 @@ def test_the_sums_are_what_adding_one_by_one_gives(mine, others):
         if one.attempt and one.state in COUNTED:
             value[one.user_id] += one.quantity * one.reserve_unit
             count += one.user_id == ME
-        if one.attempt and one.state is not State.NOT_SENT and one.user_id == ME:
+        if one.attempt and one.state is not OrderState.NOT_SENT and one.user_id == ME:
             minute += one.sent_at > NOW - timedelta(seconds=60)
-        if one.attempt and one.state in {*COUNTED, State.ABSENT} and (one.code, one.side) == ("005930", Side.BUY):
+        if one.attempt and one.state in {*COUNTED, OrderState.ABSENT} and (one.code, one.side) == ("005930", Side.BUY):
             like.append(one.sent_at)
     elsewhere = 0
     for one in others:

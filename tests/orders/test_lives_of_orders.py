@@ -15,15 +15,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlite_utils import Database
 
-from bot.orders.brakes import Brakes
-from bot.orders.events import Accepted, Claimed, Confirmed, Disowned, Lost, NotFound, Submitting
-from bot.orders.lists import Reading
-from bot.orders.model import FINAL, IN_DOUBT, Order, State, apply
-from bot.orders.search import Attempt, Witness
-from bot.orders.watch import Watch
-from bot.store.audit import AuditLog
+from bot.orders.model.events import (
+    Accepted,
+    AnswerLost,
+    Confirmed,
+    ManuallyLinked,
+    ManuallyRejected,
+    NotFound,
+    Submitting,
+)
+from bot.orders.model.order import FINAL, IN_DOUBT, Order, OrderState, apply
+from bot.orders.reconciliation.report_handler import ReportHandler
+from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.resolution import AccountEvidence, Attempt
+from bot.orders.risk.trading_halt import TradingHalt
+from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
-from bot.store.migrations import MIGRATIONS
+from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from kis.krx import KST
 from kis.models import OrderReport
@@ -84,8 +92,8 @@ class LivesOfOrders(RuleBasedStateMachine):
         self.an_order_is_sent(fate, delay)
 
     def start(self) -> None:
-        brakes = Brakes(self.journal, clock=self.clock, overseers=lambda: [OVERSEER])
-        self.watch = Watch(
+        brakes = TradingHalt(self.journal, clock=self.clock, overseers=lambda: [OVERSEER])
+        self.watch = ReportHandler(
             self.journal,
             brakes,
             clock=self.clock,
@@ -150,7 +158,7 @@ class LivesOfOrders(RuleBasedStateMachine):
             self.booked.append(booked)
             self.save(one, Accepted(booked.number, "06010", f"{self.now:%H%M%S}"))
         elif fate != "crash":
-            self.save(one, Lost("NO_ANSWER"))
+            self.save(one, AnswerLost("NO_ANSWER"))
         self.passes(3)
         if fate == "crash":
             self.restart()
@@ -163,8 +171,8 @@ class LivesOfOrders(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """All that was not written down is forgotten."""
-        for one in self.journal.in_state({State.SUBMITTING}):
-            self.save(one, Lost("RESTART"))
+        for one in self.journal.in_state({OrderState.SUBMITTING}):
+            self.save(one, AnswerLost("RESTART"))
         self.start()
         self.passes(3)
 
@@ -186,8 +194,8 @@ class LivesOfOrders(RuleBasedStateMachine):
     def read(self, rows: tuple[OrderReport, ...], times: int = 1) -> None:
         """The account's money does not lie."""
         for _ in range(times):
-            heard = {one.id: Witness(self.means()) for one in self.watch.wants_witness()}
-            self.watch.note(Reading(DAY, rows, heard, self.watch.is_over(DAY)))
+            heard = {one.id: AccountEvidence(self.means()) for one in self.watch.wants_witness()}
+            self.watch.note(OrderListSnapshot(DAY, rows, heard, self.watch.is_over(DAY)))
             self.watch.remind()
 
     def means(self) -> int:
@@ -197,13 +205,13 @@ class LivesOfOrders(RuleBasedStateMachine):
     @rule()
     def a_person_says_which(self) -> None:
         """Who was asked looks in HTS, where the truth is."""
-        for one in self.journal.in_state({State.UNKNOWN, State.ABSENT}):
+        for one in self.journal.in_state({OrderState.UNKNOWN, OrderState.ABSENT}):
             if self.asked(one.id):
                 truth = self.truth(one.id)
                 if truth is not None:
-                    self.save(one, Claimed(truth.number, "06010", f"{truth.at:%H%M%S}"))
+                    self.save(one, ManuallyLinked(truth.number, "06010", f"{truth.at:%H%M%S}"))
                 elif all(waiting.owner != one.id for _, waiting in self.under_way):
-                    self.save(one, Disowned())
+                    self.save(one, ManuallyRejected())
         self.passes(3)
 
     def truth(self, order_id: int) -> Booked | None:
@@ -246,7 +254,7 @@ class LivesOfOrders(RuleBasedStateMachine):
         """What is booked after that is found late, and never sent again."""
         for one in self.all():
             assert one.attempt <= 1
-            if one.state is State.ABSENT and (truth := self.truth(one.id)) is not None:
+            if one.state is OrderState.ABSENT and (truth := self.truth(one.id)) is not None:
                 (row,) = self.db.query(
                     "SELECT min(at) AS at FROM audit WHERE action = 'order.not_found' AND order_id = ?", [one.id]
                 )
@@ -270,7 +278,7 @@ class LivesOfOrders(RuleBasedStateMachine):
                 row = numbers[one.order_no]
                 assert (one.filled, one.filled_amount) == (row.filled, row.filled * row.price)
             ends = [*self.told(one.id, "ended"), *(told for told in self.told(one.id, "fill") if told["filled"] == 10)]
-            assert ends or one.state is State.NEVER_BOOKED, one
+            assert ends or one.state is OrderState.NEVER_BOOKED, one
         self.a_row_belongs_to_one_order_at_most()
         self.a_fill_never_shrinks_and_what_was_told_of_it_sums_to_it()
         self.db.close()
@@ -295,7 +303,7 @@ def test_a_day_does_not_end_over_a_row_that_may_be_a_lost_order(delay):
 
     world.read(world.lists[-1])
 
-    assert world.all()[0].state is State.ABSENT
+    assert world.all()[0].state is OrderState.ABSENT
     world.db.close()
 
 
@@ -308,5 +316,5 @@ def test_a_day_does_not_end_over_a_list_that_lacks_the_order():
 
     world.read(())
 
-    assert world.all()[0].state is State.OPEN
+    assert world.all()[0].state is OrderState.OPEN
     world.db.close()

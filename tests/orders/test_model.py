@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.orders import events
-from bot.orders.events import Accepted, CancelState, CancelStep, Checked, Claimed, Found, ReadBack, Reported, Submitting
-from bot.orders.model import (
+from bot.orders.model import events
+from bot.orders.model.events import (
+    Accepted,
+    CancelState,
+    CancelStep,
+    ExecutionReported,
+    FoundAtBroker,
+    ManuallyLinked,
+    ReadBack,
+    ReadBackResult,
+    Submitting,
+)
+from bot.orders.model.order import (
     AT_BROKER,
     FINAL,
     IN_DOUBT,
@@ -18,12 +28,12 @@ from bot.orders.model import (
     TRANSITIONS,
     WATCHED,
     WORKING,
-    Act,
     ImpossibleEvent,
     Link,
     Order,
+    OrderAction,
     OrderRequest,
-    State,
+    OrderState,
     apply,
 )
 from kis.krx import KST
@@ -34,7 +44,7 @@ NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 LATER = NOW + timedelta(seconds=5)
 
 
-def order(state: State = State.PROPOSED, **changes: object) -> Order:
+def order(state: OrderState = OrderState.PROPOSED, **changes: object) -> Order:
     made = Order(
         id=1, version=1, state=state, side=Side.BUY, code="005930", name="삼성전자", etf=False, quantity=10,
         kind=OrderKind.LIMIT, price=71_000, user_id=1, chat_id=1, user_name="", origin=1, created_at=NOW,
@@ -83,7 +93,7 @@ def test_the_table_knows_every_event():
 
 @pytest.mark.parametrize("kind", TRANSITIONS, ids=lambda kind: kind.__name__)
 def test_an_order_moves_only_along_the_table(kind):
-    for state in State:
+    for state in OrderState:
         before, event = order(state), sample(kind, NOW)
         if state in MOVES[kind.action]:
             after = apply(before, event, LATER)
@@ -98,27 +108,30 @@ def test_an_order_moves_only_along_the_table(kind):
 def test_only_final_states_are_dead_ends():
     leaving = {state for steps in TRANSITIONS.values() for state in steps}
 
-    assert set(State) - leaving == FINAL
+    assert set(OrderState) - leaving == FINAL
 
 
 def test_an_order_that_may_have_arrived_is_never_sent_again():
     """From UNKNOWN, ABSENT and everything at the broker no way leads back to the wire."""
-    reached, seen = {State.UNKNOWN, State.ABSENT, *AT_BROKER}, set()
+    reached, seen = {OrderState.UNKNOWN, OrderState.ABSENT, *AT_BROKER}, set()
     while reached - seen:
         state = next(iter(reached - seen))
         seen.add(state)
         reached |= {to for steps in TRANSITIONS.values() if not callable(to := steps.get(state)) and to is not None}
 
-    assert not seen & {State.PROPOSED, *ON_ITS_WAY}
+    assert not seen & {OrderState.PROPOSED, *ON_ITS_WAY}
 
 
 def test_what_the_sets_of_states_mean():
-    assert {State("open"), State("partial")} == WORKING
-    assert {State("confirmed"), State("submitting"), State("waiting")} == ON_ITS_WAY
-    assert {State("submitting"), State("unknown")} == IN_DOUBT
-    assert WORKING | IN_DOUBT | {State("absent")} == WATCHED
-    assert WORKING | {State("filled"), State("cancelled"), State("replaced"), State("lapsed")} == AT_BROKER
-    assert set(State) - WATCHED - ON_ITS_WAY - {State("proposed"), State("pending")} == FINAL
+    assert {OrderState("open"), OrderState("partial")} == WORKING
+    assert {OrderState("confirmed"), OrderState("submitting"), OrderState("waiting")} == ON_ITS_WAY
+    assert {OrderState("submitting"), OrderState("unknown")} == IN_DOUBT
+    assert WORKING | IN_DOUBT | {OrderState("absent")} == WATCHED
+    assert (
+        WORKING | {OrderState("filled"), OrderState("cancelled"), OrderState("replaced"), OrderState("lapsed")}
+        == AT_BROKER
+    )
+    assert set(OrderState) - WATCHED - ON_ITS_WAY - {OrderState("proposed"), OrderState("pending")} == FINAL
 
 
 # --- what each event leaves behind ------------------------------------------------------------------------------------
@@ -152,7 +165,7 @@ LEAVES = {
     "order.not_found": {},
     "order.claimed": NUMBER | {"link": Link.HUMAN, "claimed": False},
     "order.disowned": {},
-    "order.checked": {"checked": ReadBack.SAME, "quantity": 9},
+    "order.checked": {"checked": ReadBackResult.SAME, "quantity": 9},
     "order.moved": {"moved_to": "0000000009"},
     "order.reported": {"filled": 0, "filled_amount": 0, "cancelled": 0},
     "order.day_ended": {},
@@ -183,60 +196,60 @@ def test_an_event_leaves_its_own_facts_and_touches_nothing_else(kind, claimed):
 
 
 def test_an_order_found_after_it_was_called_absent_is_linked_as_late():
-    assert apply(order(State.ABSENT), Found(report()), NOW).link is Link.LATE
-    assert apply(order(State.UNKNOWN), Found(report()), NOW).link is Link.MATCHED
+    assert apply(order(OrderState.ABSENT), FoundAtBroker(report()), NOW).link is Link.LATE
+    assert apply(order(OrderState.UNKNOWN), FoundAtBroker(report()), NOW).link is Link.MATCHED
 
 
 def test_an_order_lives_on_the_day_of_the_row_that_it_was_found_in():
     """Sent in the last second of a day, booked in the first of the next."""
-    found = apply(order(State.UNKNOWN, day=date(2026, 11, 23)), Found(report(day=date(2026, 11, 24))), NOW)
+    found = apply(order(OrderState.UNKNOWN, day=date(2026, 11, 23)), FoundAtBroker(report(day=date(2026, 11, 24))), NOW)
 
     assert found.day == date(2026, 11, 24)
 
 
 def test_a_direct_link_is_told_from_one_that_a_person_made():
-    accepted, claimed = Accepted("0000000007", "06010", "100001"), Claimed("0000000007", "06010", "100001")
+    accepted, claimed = Accepted("0000000007", "06010", "100001"), ManuallyLinked("0000000007", "06010", "100001")
 
-    assert apply(order(State.SUBMITTING), accepted, NOW).link is Link.DIRECT
-    assert apply(order(State.UNKNOWN), claimed, NOW).link is Link.HUMAN
+    assert apply(order(OrderState.SUBMITTING), accepted, NOW).link is Link.DIRECT
+    assert apply(order(OrderState.UNKNOWN), claimed, NOW).link is Link.HUMAN
 
 
 def test_the_day_of_an_order_is_the_day_it_was_sent():
-    sent = apply(order(State.CONFIRMED), Submitting(1, NOW), NOW)
+    sent = apply(order(OrderState.CONFIRMED), Submitting(1, NOW), NOW)
     placed = apply(sent, Accepted("0000000007", "06010", "100001"), NOW)
 
-    assert (placed.day, placed.state) == (date(2026, 11, 23), State.OPEN)
+    assert (placed.day, placed.state) == (date(2026, 11, 23), OrderState.OPEN)
 
 
 def test_asking_to_cancel_does_not_cancel():
-    asked = apply(order(State.PARTIAL, filled=3), CancelStep(CancelState.ASKED), NOW)
+    asked = apply(order(OrderState.PARTIAL, filled=3), CancelStep(CancelState.ASKED), NOW)
 
-    assert (asked.state, asked.cancel, asked.remaining) == (State.PARTIAL, CancelState.ASKED, 7)
+    assert (asked.state, asked.cancel, asked.remaining) == (OrderState.PARTIAL, CancelState.ASKED, 7)
 
 
 def test_the_end_of_an_order_is_dated_once():
-    ended = apply(order(State.OPEN), Reported(10, 710_000, 0, 0, 0), NOW)
+    ended = apply(order(OrderState.OPEN), ExecutionReported(10, 710_000, 0, 0, 0), NOW)
 
     assert ended.finished_at == NOW
-    assert apply(order(State.OPEN, finished_at=NOW), CancelStep(CancelState.ASKED), LATER).finished_at == NOW
+    assert apply(order(OrderState.OPEN, finished_at=NOW), CancelStep(CancelState.ASKED), LATER).finished_at == NOW
 
 
 # --- votes ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_order_goes_on_once_enough_have_agreed_and_ends_with_the_first_who_refuses():
-    pending = order(State.PENDING, needed=2)
+    pending = order(OrderState.PENDING, needed=2)
     one = apply(pending, events.Voted(3, "김", approve=True), NOW)
     two = apply(one, events.Voted(4, "이", approve=True), NOW)
     no = apply(one, events.Voted(4, "이", approve=False), LATER)
 
-    assert (one.state, one.approvals, one.approvers) == (State.PENDING, 1, '["김"]')
-    assert (two.state, two.approvals, two.approvers) == (State.CONFIRMED, 2, '["김", "이"]')
-    assert (no.state, no.approvals, no.approvers, no.finished_at) == (State.DENIED, 1, '["이"]', LATER)
+    assert (one.state, one.approvals, one.approvers) == (OrderState.PENDING, 1, '["김"]')
+    assert (two.state, two.approvals, two.approvers) == (OrderState.CONFIRMED, 2, '["김", "이"]')
+    assert (no.state, no.approvals, no.approvers, no.finished_at) == (OrderState.DENIED, 1, '["이"]', LATER)
 
 
 def test_new_figures_are_a_new_round_with_its_own_fingerprint_and_no_votes():
-    before = order(State.CONFIRMED, needed=2, approvals=2, approvers='["김", "이"]')
+    before = order(OrderState.CONFIRMED, needed=2, approvals=2, approvers='["김", "이"]')
 
     anew = apply(before, sample(events.Requoted, NOW), NOW)
 
@@ -250,21 +263,23 @@ def test_new_figures_are_a_new_round_with_its_own_fingerprint_and_no_votes():
 @pytest.mark.parametrize(
     ("filled", "cancelled", "rejected", "remaining", "state"),
     [
-        (0, 0, 0, 10, State.OPEN),
-        (1, 0, 0, 9, State.PARTIAL),
-        (9, 0, 0, 1, State.PARTIAL),
-        (10, 0, 0, 0, State.FILLED),
-        (0, 10, 0, 0, State.CANCELLED),
-        (3, 7, 0, 0, State.CANCELLED),
-        (3, 2, 0, 5, State.PARTIAL),
-        (0, 2, 0, 8, State.OPEN),
-        (0, 0, 10, 0, State.REJECTED),
-        (0, 0, 9, 1, State.OPEN),
-        (3, 2, 5, 0, State.CANCELLED),
+        (0, 0, 0, 10, OrderState.OPEN),
+        (1, 0, 0, 9, OrderState.PARTIAL),
+        (9, 0, 0, 1, OrderState.PARTIAL),
+        (10, 0, 0, 0, OrderState.FILLED),
+        (0, 10, 0, 0, OrderState.CANCELLED),
+        (3, 7, 0, 0, OrderState.CANCELLED),
+        (3, 2, 0, 5, OrderState.PARTIAL),
+        (0, 2, 0, 8, OrderState.OPEN),
+        (0, 0, 10, 0, OrderState.REJECTED),
+        (0, 0, 9, 1, OrderState.OPEN),
+        (3, 2, 5, 0, OrderState.CANCELLED),
     ],
 )
 def test_cumulative_quantities_say_what_an_order_is(filled, cancelled, rejected, remaining, state):
-    after = apply(order(State.OPEN), Reported(filled, filled * 71_000, cancelled, rejected, remaining), NOW)
+    after = apply(
+        order(OrderState.OPEN), ExecutionReported(filled, filled * 71_000, cancelled, rejected, remaining), NOW
+    )
 
     assert after.state is state
     assert (after.filled, after.filled_amount, after.cancelled) == (filled, filled * 71_000, cancelled)
@@ -273,38 +288,38 @@ def test_cumulative_quantities_say_what_an_order_is(filled, cancelled, rejected,
 
 def test_more_than_all_of_it_is_all_of_it():
     """A sum over the order is a list that contradicts itself in the order's favour: it can fill no more."""
-    assert apply(order(State.OPEN), Reported(0, 0, 0, 11, 0), NOW).state is State.REJECTED
-    over = apply(order(State.OPEN), Reported(4, 284_000, 7, 0, 0), NOW)
-    assert (over.state, over.remaining) == (State.CANCELLED, 0)
+    assert apply(order(OrderState.OPEN), ExecutionReported(0, 0, 0, 11, 0), NOW).state is OrderState.REJECTED
+    over = apply(order(OrderState.OPEN), ExecutionReported(4, 284_000, 7, 0, 0), NOW)
+    assert (over.state, over.remaining) == (OrderState.CANCELLED, 0)
 
 
 @pytest.mark.parametrize(
     ("moved_to", "filled", "remaining", "state"),
     [
-        ("0000000009", 0, 0, State.REPLACED),
-        ("0000000009", 3, 0, State.REPLACED),
-        ("0000000009", 3, 1, State.PARTIAL),
-        ("0000000009", 0, 1, State.OPEN),
-        ("0000000009", 10, 0, State.FILLED),
-        ("", 0, 0, State.OPEN),
-        ("", 3, 0, State.PARTIAL),
+        ("0000000009", 0, 0, OrderState.REPLACED),
+        ("0000000009", 3, 0, OrderState.REPLACED),
+        ("0000000009", 3, 1, OrderState.PARTIAL),
+        ("0000000009", 0, 1, OrderState.OPEN),
+        ("0000000009", 10, 0, OrderState.FILLED),
+        ("", 0, 0, OrderState.OPEN),
+        ("", 3, 0, OrderState.PARTIAL),
     ],
 )
 def test_what_was_left_goes_on_under_another_number_once_nothing_remains(moved_to, filled, remaining, state):
-    before = order(State.OPEN, moved_to=moved_to)
+    before = order(OrderState.OPEN, moved_to=moved_to)
 
-    assert apply(before, Reported(filled, filled * 71_000, 0, 0, remaining), NOW).state is state
+    assert apply(before, ExecutionReported(filled, filled * 71_000, 0, 0, remaining), NOW).state is state
 
 
 @given(st.lists(st.integers(0, 12), max_size=8))
 def test_a_fill_never_shrinks_and_never_exceeds_the_order(cumulative):
-    now = order(State.OPEN)
+    now = order(OrderState.OPEN)
     for filled in cumulative:
         before = now
         try:
-            now = apply(now, Reported(filled, filled * 71_000, 0, 0, max(0, 10 - filled)), NOW)
+            now = apply(now, ExecutionReported(filled, filled * 71_000, 0, 0, max(0, 10 - filled)), NOW)
         except ImpossibleEvent:
-            assert filled < before.filled or filled > 10 or before.state is State.FILLED
+            assert filled < before.filled or filled > 10 or before.state is OrderState.FILLED
             continue
         assert before.filled <= now.filled <= now.quantity
         assert now.growths == before.growths + (now.filled > before.filled)
@@ -313,23 +328,23 @@ def test_a_fill_never_shrinks_and_never_exceeds_the_order(cumulative):
 def test_what_contradicts_is_said_with_both_figures():
     """People are told the sentence, and each contradiction once: its figures tell one from another."""
     with pytest.raises(ImpossibleEvent, match=r"shrank from 3 to 2\b"):
-        apply(order(State.PARTIAL, filled=3), Reported(2, 142_000, 0, 0, 8), NOW)
+        apply(order(OrderState.PARTIAL, filled=3), ExecutionReported(2, 142_000, 0, 0, 8), NOW)
     with pytest.raises(ImpossibleEvent, match=r"fills 11 of 10\b"):
-        apply(order(State.OPEN), Reported(11, 781_000, 0, 0, 0), NOW)
+        apply(order(OrderState.OPEN), ExecutionReported(11, 781_000, 0, 0, 0), NOW)
 
 
 def test_pushes_are_numbered_by_growth_not_by_news():
-    now = order(State.OPEN)
+    now = order(OrderState.OPEN)
     for filled, amount, number in [(3, 213_000, 1), (3, 213_300, 1), (5, 355_300, 2), (5, 355_300, 2)]:
-        now = apply(now, Reported(filled, amount, 0, 0, 10 - filled), NOW)
+        now = apply(now, ExecutionReported(filled, amount, 0, 0, 10 - filled), NOW)
         assert (now.growths, now.filled_amount) == (number, amount)
 
 
 def test_a_revision_is_as_large_as_what_the_broker_took():
-    taken = apply(order(State.OPEN, act=Act.REVISE), Checked(ReadBack.SAME, 6), NOW)
+    taken = apply(order(OrderState.OPEN, act=OrderAction.REVISE), ReadBack(ReadBackResult.SAME, 6), NOW)
 
-    assert (taken.quantity, taken.remaining, taken.checked) == (6, 6, ReadBack.SAME)
-    assert apply(taken, Reported(6, 426_000, 0, 0, 0), NOW).state is State.FILLED
+    assert (taken.quantity, taken.remaining, taken.checked) == (6, 6, ReadBackResult.SAME)
+    assert apply(taken, ExecutionReported(6, 426_000, 0, 0, 0), NOW).state is OrderState.FILLED
 
 
 # --- what is told of an order -----------------------------------------------------------------------------------------
@@ -344,7 +359,7 @@ def test_figures_of_an_order():
 
 
 TERMS = {
-    "act": Act.REVISE, "parent": 4, "round": 2, "user_id": 2, "side": Side.SELL, "code": "000660", "quantity": 1,
+    "act": OrderAction.REVISE, "parent": 4, "round": 2, "user_id": 2, "side": Side.SELL, "code": "000660", "quantity": 1,
     "kind": OrderKind.MARKET, "price": 71_100,
 }  # fmt: skip
 
@@ -360,7 +375,9 @@ def test_terms_do_not_run_into_one_another():
 
 
 def test_what_happens_to_an_order_is_none_of_its_terms():
-    lived = order(State.PARTIAL, version=9, quote=1, fee=7, attempt=2, order_no="0000000007", filled=3, warned=True)
+    lived = order(
+        OrderState.PARTIAL, version=9, quote=1, fee=7, attempt=2, order_no="0000000007", filled=3, warned=True
+    )
 
     assert lived.terms() == order().terms()
 

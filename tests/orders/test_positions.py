@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.orders.positions import position_reasons
+from bot.orders.risk.concentration import position_reasons
 from kis.models import Balance, Holding, OrderKind, Side
 from tests.orders.rule_cases import BUY as ASK
 from tests.orders.rule_cases import FACTS, QUOTE

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.orders.events import Checked, Moved, ReadBack, Reported
-from bot.orders.model import FINAL, WORKING, Act, ImpossibleEvent, State, apply
-from bot.orders.reconcile import is_cancel, news, own_channel, read_back, row_of
+from bot.orders.model.events import ExecutionReported, ReadBack, ReadBackResult, ReplacedBy
+from bot.orders.model.order import FINAL, WORKING, ImpossibleEvent, OrderAction, OrderState, apply
+from bot.orders.reconciliation.reconcile import is_cancel, news, own_channel, read_back, row_of
 from kis.krx import KST
 from kis.models import OrderKind, Side
 from tests.orders.events import grown, report
@@ -17,9 +17,9 @@ from tests.orders.test_model import order
 
 NOW = datetime(2026, 11, 23, 10, 0, 5, tzinfo=KST)
 DAY = date(2026, 11, 23)
-FRESH = order(State.OPEN, day=DAY, order_no="0000000007", branch="06010")
+FRESH = order(OrderState.OPEN, day=DAY, order_no="0000000007", branch="06010")
 """Accepted a moment ago: its row was not held against the ticket yet."""
-OPEN = replace(FRESH, checked=ReadBack.SAME)
+OPEN = replace(FRESH, checked=ReadBackResult.SAME)
 
 
 def told(one, *rows):
@@ -69,7 +69,7 @@ def test_of_two_rows_on_our_terms_the_one_of_our_branch_is_ours():
     assert row_of(OPEN, [other, ours]) == ours
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - WORKING))
+@pytest.mark.parametrize("state", sorted(set(OrderState) - WORKING))
 def test_only_what_works_at_the_broker_has_news(state):
     assert told(replace(OPEN, state=state), grown(3)) == []
 
@@ -81,8 +81,8 @@ def test_news_is_told_of_each_order_apart():
     found = news([third, other, OPEN], [grown(3), report(order_no="0000000008"), report(order_no="0000000006")])
 
     assert [(one.id, events) for one, events in found] == [
-        (2, [Checked(ReadBack.SAME, 10)]),
-        (1, [Reported(3, 213_000, 0, 0, 7)]),
+        (2, [ReadBack(ReadBackResult.SAME, 10)]),
+        (1, [ExecutionReported(3, 213_000, 0, 0, 7)]),
     ]
 
 
@@ -94,9 +94,9 @@ def test_an_order_that_the_list_does_not_show_hides_no_other():
 
 
 def test_a_row_like_its_ticket_is_held_against_it_once():
-    assert told(FRESH, report()) == [Checked(ReadBack.SAME, 10)]
+    assert told(FRESH, report()) == [ReadBack(ReadBackResult.SAME, 10)]
     assert told(OPEN, report(quantity=3)) == []
-    assert told(replace(FRESH, checked=ReadBack.DIFFERENT), report(price=1)) == []
+    assert told(replace(FRESH, checked=ReadBackResult.DIFFERENT), report(price=1)) == []
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_row_like_its_ticket_is_held_against_it_once():
     ],
 )
 def test_each_field_that_differs_is_named_alone(changes, differs):
-    assert read_back(FRESH, report(**changes)) == Checked(ReadBack.DIFFERENT, 10, differs)
+    assert read_back(FRESH, report(**changes)) == ReadBack(ReadBackResult.DIFFERENT, 10, differs)
 
 
 def test_all_that_differs_is_named_at_once():
@@ -121,13 +121,13 @@ def test_all_that_differs_is_named_at_once():
 def test_a_market_order_has_no_price_to_differ_in():
     market = replace(FRESH, kind=OrderKind.MARKET, price=None)
 
-    assert read_back(market, report(kind=OrderKind.MARKET, price=71_300)) == Checked(ReadBack.SAME, 10)
+    assert read_back(market, report(kind=OrderKind.MARKET, price=71_300)) == ReadBack(ReadBackResult.SAME, 10)
     assert read_back(market, report()).differs == "kind market / limit"
 
 
 @pytest.mark.parametrize(("quantity", "to"), [(0, "different"), (1, "same"), (6, "same"), (10, "same"), (11, "different")])  # fmt: skip
 def test_a_revision_may_be_smaller_than_its_ticket_and_never_larger(quantity, to):
-    revision = replace(FRESH, act=Act.REVISE)
+    revision = replace(FRESH, act=OrderAction.REVISE)
 
     checked = read_back(revision, report(quantity=quantity))
 
@@ -136,13 +136,13 @@ def test_a_revision_may_be_smaller_than_its_ticket_and_never_larger(quantity, to
 
 
 def test_a_smaller_revision_must_be_the_same_in_all_else():
-    assert read_back(replace(FRESH, act=Act.REVISE), report(quantity=6, price=1)).differs == "price 71000 / 1"
+    assert read_back(replace(FRESH, act=OrderAction.REVISE), report(quantity=6, price=1)).differs == "price 71000 / 1"
 
 
 def test_a_row_of_another_stock_or_side_never_fills_our_order():
     for changes in ({"code": "000660"}, {"side": Side.SELL}):
         (checked,) = told(FRESH, grown(3, **changes))
-        assert checked.to is ReadBack.DIFFERENT
+        assert checked.to is ReadBackResult.DIFFERENT
         assert told(OPEN, grown(3, **changes)) == []
 
 
@@ -150,26 +150,26 @@ def test_a_row_that_differs_in_price_or_quantity_still_tells_its_fills():
     """It is our order gone wrong: people are alarmed, and must see what it does."""
     checked, grew = told(FRESH, grown(3, price=1, quantity=9).model_copy(update={"price": 1}))
 
-    assert checked.to is ReadBack.DIFFERENT
-    assert grew == Reported(3, 3, 0, 0, 7)
+    assert checked.to is ReadBackResult.DIFFERENT
+    assert grew == ExecutionReported(3, 3, 0, 0, 7)
 
 
 # --- growth -----------------------------------------------------------------------------------------------------------
 
 
 def test_only_growth_is_news():
-    assert told(OPEN, grown(3)) == [Reported(3, 213_000, 0, 0, 7)]
-    assert told(replace(OPEN, state=State.PARTIAL, filled=3, filled_amount=213_000), grown(3)) == []
+    assert told(OPEN, grown(3)) == [ExecutionReported(3, 213_000, 0, 0, 7)]
+    assert told(replace(OPEN, state=OrderState.PARTIAL, filled=3, filled_amount=213_000), grown(3)) == []
 
 
 def test_a_corrected_price_without_growth_is_news():
-    known = replace(OPEN, state=State.PARTIAL, filled=3, filled_amount=213_000)
+    known = replace(OPEN, state=OrderState.PARTIAL, filled=3, filled_amount=213_000)
 
-    assert told(known, grown(3, 71_100)) == [Reported(3, 213_300, 0, 0, 7)]
+    assert told(known, grown(3, 71_100)) == [ExecutionReported(3, 213_300, 0, 0, 7)]
 
 
 def test_a_late_refusal_is_news():
-    assert told(OPEN, report(rejected=10, remaining=0)) == [Reported(0, 0, 0, 10, 0)]
+    assert told(OPEN, report(rejected=10, remaining=0)) == [ExecutionReported(0, 0, 0, 10, 0)]
 
 
 def test_a_part_that_was_refused_is_told_once():
@@ -180,7 +180,7 @@ def test_a_part_that_was_refused_is_told_once():
 
 
 def test_a_list_that_shrank_is_passed_on_and_taken_by_no_order():
-    known = replace(OPEN, state=State.PARTIAL, filled=3, filled_amount=213_000)
+    known = replace(OPEN, state=OrderState.PARTIAL, filled=3, filled_amount=213_000)
     (event,) = told(known, grown(2))
 
     with pytest.raises(ImpossibleEvent):
@@ -192,14 +192,14 @@ def test_a_list_that_shrank_is_passed_on_and_taken_by_no_order():
 
 def test_a_cancel_takes_the_shares_that_the_row_names():
     assert told(OPEN, report(filled=4, filled_amount=284_000, remaining=0, cancelled=6)) == [
-        Reported(4, 284_000, 6, 0, 0)
+        ExecutionReported(4, 284_000, 6, 0, 0)
     ]
-    assert told(OPEN, report(remaining=8, cancelled=2)) == [Reported(0, 0, 2, 0, 8)]
+    assert told(OPEN, report(remaining=8, cancelled=2)) == [ExecutionReported(0, 0, 2, 0, 8)]
 
 
 def test_a_cancel_told_only_by_a_flag_counts_the_remainder():
     assert told(OPEN, report(filled=4, filled_amount=284_000, remaining=0, is_cancelled=True)) == [
-        Reported(4, 284_000, 6, 0, 0)
+        ExecutionReported(4, 284_000, 6, 0, 0)
     ]
 
 
@@ -213,7 +213,7 @@ def test_what_was_cancelled_stays_so_in_a_row_that_no_longer_says_it():
     known = replace(OPEN, cancelled=2)
 
     assert told(known, report(remaining=8)) == []
-    assert told(known, grown(3, cancelled=0)) == [Reported(3, 213_000, 2, 0, 7)]
+    assert told(known, grown(3, cancelled=0)) == [ExecutionReported(3, 213_000, 2, 0, 7)]
 
 
 def test_what_was_cancelled_never_shrinks():
@@ -250,26 +250,26 @@ def test_what_a_revision_moved_was_not_cancelled():
     """Where KIS books the moved shares as cancelled, the order was replaced all the same."""
     for marks in ({"cancelled": 10}, {"is_cancelled": True}, {"cancelled": 10, "is_cancelled": True}, {}):
         events = told(OPEN, report(remaining=0, **marks), report(**CHILD))
-        assert events == [Moved("0000000009"), Reported(0, 0, 0, 0, 0)]
+        assert events == [ReplacedBy("0000000009"), ExecutionReported(0, 0, 0, 0, 0)]
         after = OPEN
         for event in events:
             after = apply(after, event, NOW)
-        assert (after.state, after.cancelled) == (State.REPLACED, 0)
+        assert (after.state, after.cancelled) == (OrderState.REPLACED, 0)
 
 
 def test_a_revision_that_was_noticed_before_is_no_news_until_nothing_remains():
     moved = replace(OPEN, moved_to="0000000009")
 
     assert told(moved, report(), report(**CHILD)) == []
-    assert told(moved, report(remaining=0, cancelled=10), report(**CHILD)) == [Reported(0, 0, 0, 0, 0)]
-    assert told(moved, report(remaining=0, is_cancelled=True)) == [Reported(0, 0, 0, 0, 0)]
+    assert told(moved, report(remaining=0, cancelled=10), report(**CHILD)) == [ExecutionReported(0, 0, 0, 0, 0)]
+    assert told(moved, report(remaining=0, is_cancelled=True)) == [ExecutionReported(0, 0, 0, 0, 0)]
     assert told(moved, report(remaining=1, cancelled=9)) == []
 
 
 def test_what_filled_before_a_revision_is_told_with_it():
     assert told(OPEN, report(filled=4, filled_amount=284_000, remaining=0), report(**CHILD)) == [
-        Moved("0000000009"),
-        Reported(4, 284_000, 0, 0, 0),
+        ReplacedBy("0000000009"),
+        ExecutionReported(4, 284_000, 0, 0, 0),
     ]
 
 

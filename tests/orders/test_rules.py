@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chat.text import _REASONS, reason
-from bot.orders import rules
-from bot.orders.brakes import Brake
-from bot.orders.history import Past
-from bot.orders.model import OrderRequest
-from bot.orders.rules import Facts, Limits, cautions, check, commission, estimate, moved, notes
+from bot.chat.i18n.catalogue import _REASONS, reason
+from bot.orders.model.order import OrderRequest
+from bot.orders.risk import checks as rules
+from bot.orders.risk.checks import Facts, Limits, cautions, check, commission, estimate, moved, notes
+from bot.orders.risk.day_totals import DayTotals
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.models import MarketWarning, OrderKind, Quote, Side, StockStatus
 from tests.orders.rule_cases import (
     ANY_SIZE,
@@ -74,8 +74,8 @@ def test_a_quote_too_old_or_from_the_future_sends_nothing(age, most, found):
 def test_a_person_reads_first_what_they_cannot_mend():
     everything = replace(
         quoted(halted=True, vi=True, status=StockStatus.RISK, at=ago(seconds=9)),
-        brake=Brake.NEW, recovering=True, conflict="LIST_STALE", offset=99.0, open_now=False, symbol_in_doubt=True,
-        buyable=0, past=Past(user_orders=99, user_last_minute=99, rejects=9, rejected_at=NOW),
+        brake=HaltLevel.NEW, recovering=True, conflict="LIST_STALE", offset=99.0, open_now=False, symbol_in_doubt=True,
+        buyable=0, past=DayTotals(user_orders=99, user_last_minute=99, rejects=9, rejected_at=NOW),
     )  # fmt: skip
     ask = replace(BUY, quantity=10**6, price=80_050)
 
@@ -235,7 +235,7 @@ asks = st.builds(
 moments = st.none() | st.timedeltas(timedelta(days=-1), timedelta(days=1)).map(lambda away: NOW + away)
 counts = st.integers(0, 10**9)
 pasts = st.builds(
-    Past,
+    DayTotals,
     user_value=counts, account_value=counts, user_orders=counts, identical_at=moments, near_at=moments,
     user_last_minute=counts, rejects=counts, rejected_at=moments,
 )  # fmt: skip
@@ -255,7 +255,7 @@ situations = st.builds(
     ),
     open_now=st.booleans(), next_open=moments, edge=st.booleans(), expected=st.none() | st.integers(1, 10**6),
     buyable=st.none() | counts, sellable=st.none() | counts, reserved_won=counts, reserved_shares=counts,
-    symbol_in_doubt=st.booleans(), brake=st.sampled_from(Brake), recovering=st.booleans(),
+    symbol_in_doubt=st.booleans(), brake=st.sampled_from(HaltLevel), recovering=st.booleans(),
     conflict=st.sampled_from(["", "LIST_STALE"]), offset=st.floats(), past=pasts,
 )  # fmt: skip
 

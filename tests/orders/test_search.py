@@ -5,9 +5,17 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from bot.orders.events import Found, NotFound
-from bot.orders.model import Act, State
-from bot.orders.search import Ambiguous, Attempt, Search, Witness, candidates, look, overdue
+from bot.orders.model.events import FoundAtBroker, NotFound
+from bot.orders.model.order import OrderAction, OrderState
+from bot.orders.reconciliation.resolution import (
+    AccountEvidence,
+    Ambiguous,
+    Attempt,
+    Resolution,
+    candidates,
+    look,
+    overdue,
+)
 from kis.krx import KST
 from kis.models import OrderKind, Side
 from tests.orders.events import report
@@ -17,10 +25,10 @@ SENT = datetime(2026, 11, 23, 10, 0, 0, 400_000, tzinfo=KST)
 DAY = date(2026, 11, 23)
 MEANS = 5_000_000
 ATTEMPT = Attempt(1, 1, SENT, frozenset({"0000000001"}), first_at=SENT, means=MEANS)
-LOST = order(State.UNKNOWN, day=DAY)
+LOST = order(OrderState.UNKNOWN, day=DAY)
 CLAIMED = replace(LOST, claimed=True)
-REVISION = replace(LOST, act=Act.REVISE, parent=4)
-SILENT = Witness(MEANS)
+REVISION = replace(LOST, act=OrderAction.REVISE, parent=4)
+SILENT = AccountEvidence(MEANS)
 """The account as it was: nothing was set aside."""
 NONE: frozenset[str] = frozenset()
 
@@ -37,7 +45,7 @@ class Reader:
     """Reads the list at given seconds after the sending, one reading building upon the other."""
 
     def __init__(self, one=LOST, attempt=ATTEMPT, search=None):
-        self.one, self.attempt, self.search = one, attempt, search or Search()
+        self.one, self.attempt, self.search = one, attempt, search or Resolution()
 
     def reads(self, seconds, *rows, witness=SILENT, **more):
         self.search, found = look(
@@ -171,7 +179,7 @@ def test_once_the_channel_is_known_an_order_from_elsewhere_is_never_taken_for_ou
     assert fits(stranger, ours) == ((stranger, ours), ())
     reader = Reader()
     reader.reads(2, stranger, ours, channel="OpnAPI")
-    assert reader.reads(12, stranger, ours, channel="OpnAPI") == Found(ours)
+    assert reader.reads(12, stranger, ours, channel="OpnAPI") == FoundAtBroker(ours)
 
 
 # --- found ------------------------------------------------------------------------------------------------------------
@@ -181,7 +189,7 @@ def test_a_lone_row_is_believed_only_after_it_has_stood_alone_for_ten_seconds():
     reader = Reader()
     assert reader.reads(2, report()) is None
     assert reader.reads(11.9, report()) is None
-    assert reader.reads(12, report()) == Found(report())
+    assert reader.reads(12, report()) == FoundAtBroker(report())
 
 
 def test_a_row_that_changes_or_goes_begins_its_ten_seconds_anew():
@@ -191,14 +199,14 @@ def test_a_row_that_changes_or_goes_begins_its_ten_seconds_anew():
     assert reader.reads(12, report()) is None
     assert reader.reads(15, report(order_no="0000000008")) is None
     assert reader.reads(24, report(order_no="0000000008")) is None
-    assert reader.reads(25, report(order_no="0000000008")) == Found(report(order_no="0000000008"))
+    assert reader.reads(25, report(order_no="0000000008")) == FoundAtBroker(report(order_no="0000000008"))
 
 
 def test_what_fills_meanwhile_is_still_the_same_row():
     reader = Reader()
     reader.reads(2, report())
 
-    assert reader.reads(12, report(filled=3)) == Found(report(filled=3))
+    assert reader.reads(12, report(filled=3)) == FoundAtBroker(report(filled=3))
 
 
 def test_a_row_taken_by_another_of_our_orders_is_no_longer_a_candidate():
@@ -209,7 +217,7 @@ def test_a_row_taken_by_another_of_our_orders_is_no_longer_a_candidate():
 
     found = reader.reads(23, report(), report(order_no="0000000008"), linked=other)
 
-    assert found == Found(report(order_no="0000000008"))
+    assert found == FoundAtBroker(report(order_no="0000000008"))
 
 
 def test_a_lost_revision_is_found_by_its_parents_number():
@@ -217,14 +225,14 @@ def test_a_lost_revision_is_found_by_its_parents_number():
     reader = Reader(REVISION)
     reader.reads(2, row, parent_no="0000000004")
 
-    assert reader.reads(12, row, parent_no="0000000004") == Found(row)
+    assert reader.reads(12, row, parent_no="0000000004") == FoundAtBroker(row)
 
 
 def test_an_order_thought_absent_is_still_found_when_it_turns_up():
-    reader = Reader(replace(LOST, state=State.ABSENT))
+    reader = Reader(replace(LOST, state=OrderState.ABSENT))
     reader.reads(300, report(time="100010"))
 
-    assert reader.reads(310, report(time="100010")) == Found(report(time="100010"))
+    assert reader.reads(310, report(time="100010")) == FoundAtBroker(report(time="100010"))
 
 
 # --- a question to a person -------------------------------------------------------------------------------------------
@@ -259,7 +267,7 @@ def test_a_row_of_the_right_second_goes_before_those_stamped_late():
     reader.reads(2, report(), late)
 
     assert reader.search.candidates == {"0000000007"}
-    assert reader.reads(40, report(), late) == Found(report())
+    assert reader.reads(40, report(), late) == FoundAtBroker(report())
 
 
 def test_a_row_whose_stamp_cannot_be_read_is_a_question_and_not_a_crash():
@@ -274,13 +282,13 @@ def test_a_row_whose_stamp_cannot_be_read_is_a_question_and_not_a_crash():
 
 def test_absence_needs_time_and_readings_and_a_witness():
     def after(seconds, scans, witness):
-        return Reader(search=Search(scans=scans - 1)).reads(seconds, witness=witness)
+        return Reader(search=Resolution(scans=scans - 1)).reads(seconds, witness=witness)
 
     assert after(180, 5, SILENT) == NotFound()
     assert after(179.9, 5, SILENT) is None, "too soon: bookings a minute and a half late were seen"
     assert after(180, 4, SILENT) is None, "after a restart a single reading proves nothing"
     assert after(180, 5, None) is None, "the account's money was not asked"
-    assert after(180, 5, Witness(MEANS - 710_000)) is None, "the account's money says otherwise"
+    assert after(180, 5, AccountEvidence(MEANS - 710_000)) is None, "the account's money says otherwise"
 
 
 def test_readings_are_counted_one_by_one():
@@ -291,7 +299,7 @@ def test_readings_are_counted_one_by_one():
 
 
 def test_what_the_list_shows_is_not_absent():
-    reader = Reader(search=Search(scans=99))
+    reader = Reader(search=Resolution(scans=99))
 
     assert reader.reads(300, report()) is None
     assert reader.reads(301, report(time="100020")) is None
@@ -309,18 +317,18 @@ def test_a_row_that_was_there_a_moment_ago_is_not_called_absent_for_one_reading_
 
 def test_a_refusal_in_an_unknown_code_is_believed_after_ten_seconds_and_two_clean_readings():
     def after(seconds, scans, witness=SILENT):
-        return Reader(CLAIMED, search=Search(scans=scans - 1)).reads(seconds, witness=witness)
+        return Reader(CLAIMED, search=Resolution(scans=scans - 1)).reads(seconds, witness=witness)
 
     assert after(10, 2) == NotFound()
     assert after(9.9, 2) is None
     assert after(10, 1) is None
     assert after(10, 2, witness=None) is None
-    assert after(10, 2, witness=Witness(MEANS - 710_000)) is None
+    assert after(10, 2, witness=AccountEvidence(MEANS - 710_000)) is None
 
 
 def test_only_an_order_in_doubt_becomes_absent():
     """One that is absent already stays so until the end of its day."""
-    reader = Reader(replace(LOST, state=State.ABSENT), search=Search(scans=99))
+    reader = Reader(replace(LOST, state=OrderState.ABSENT), search=Resolution(scans=99))
 
     assert reader.reads(3000) is None
 
@@ -329,14 +337,14 @@ def test_only_an_order_in_doubt_becomes_absent():
 
 
 def test_after_a_quarter_of_an_hour_a_person_is_asked_once():
-    assert overdue(LOST, ATTEMPT, Search(), at(900))
-    assert not overdue(LOST, ATTEMPT, Search(), at(899.9))
-    assert not overdue(LOST, ATTEMPT, Search(asked=True), at(9000))
-    assert not overdue(replace(LOST, state=State.ABSENT), ATTEMPT, Search(), at(9000))
+    assert overdue(LOST, ATTEMPT, Resolution(), at(900))
+    assert not overdue(LOST, ATTEMPT, Resolution(), at(899.9))
+    assert not overdue(LOST, ATTEMPT, Resolution(asked=True), at(9000))
+    assert not overdue(replace(LOST, state=OrderState.ABSENT), ATTEMPT, Resolution(), at(9000))
 
 
 def test_that_a_person_was_asked_is_not_forgotten_by_the_next_reading():
-    reader = Reader(search=Search(asked=True, told=frozenset({"0000000099"})))
+    reader = Reader(search=Resolution(asked=True, told=frozenset({"0000000099"})))
     reader.reads(901)
 
     assert reader.search.asked
@@ -350,11 +358,11 @@ def test_the_channel_of_earlier_days_prefers_its_own_rows_and_puts_others_to_a_p
     """It may have been renamed overnight: so it rules nothing out."""
     ours, stranger = report(channel="OpnAPI"), report(order_no="0000000008", channel="Nsmart")
 
-    search, _ = look(LOST, ATTEMPT, Search(), [ours, stranger], frozenset(), at(2), used_to="OpnAPI")
+    search, _ = look(LOST, ATTEMPT, Resolution(), [ours, stranger], frozenset(), at(2), used_to="OpnAPI")
     _, found = look(LOST, ATTEMPT, search, [ours, stranger], frozenset(), at(12), used_to="OpnAPI")
-    assert found == Found(ours)
+    assert found == FoundAtBroker(ours)
 
-    search, found = look(LOST, ATTEMPT, Search(), [stranger], frozenset(), at(2), used_to="OpnAPI")
+    search, found = look(LOST, ATTEMPT, Resolution(), [stranger], frozenset(), at(2), used_to="OpnAPI")
     search, found = look(LOST, ATTEMPT, search, [stranger], frozenset(), at(20), used_to="OpnAPI")
     assert found is None
     search, found = look(LOST, ATTEMPT, search, [stranger], frozenset(), at(40), used_to="OpnAPI")
@@ -365,17 +373,17 @@ def test_the_channel_of_earlier_days_prefers_its_own_rows_and_puts_others_to_a_p
 
 def test_a_row_that_was_there_and_went_starts_the_count_anew_in_readings_and_in_time():
     row = report(order_no="0000000008", time="100001")
-    search = Search()
+    search = Resolution()
     for second in (2, 4, 6, 8, 100):
         search, _ = look(LOST, ATTEMPT, search, [row, report()], frozenset(), at(second))
     for second in (181, 200, 240, 275):
-        search, found = look(LOST, ATTEMPT, search, [], frozenset(), at(second), witness=Witness())
+        search, found = look(LOST, ATTEMPT, search, [], frozenset(), at(second), witness=AccountEvidence())
         assert found is None, "a hundred and eighty seconds since it was seen last"
     early = search
-    _, found = look(LOST, ATTEMPT, search, [], frozenset(), at(281), witness=Witness())
+    _, found = look(LOST, ATTEMPT, search, [], frozenset(), at(281), witness=AccountEvidence())
     assert found == NotFound()
 
-    _, found = look(LOST, ATTEMPT, replace(early, scans=3), [], frozenset(), at(400), witness=Witness())
+    _, found = look(LOST, ATTEMPT, replace(early, scans=3), [], frozenset(), at(400), witness=AccountEvidence())
     assert found is None, "the fourth reading without it"
     shown, _ = look(LOST, ATTEMPT, replace(early, scans=40), [row], frozenset(), at(300))
     assert (shown.scans, shown.shown_at) == (0, at(300))
@@ -384,9 +392,9 @@ def test_a_row_that_was_there_and_went_starts_the_count_anew_in_readings_and_in_
 def test_where_the_channel_of_today_is_known_that_of_earlier_days_says_nothing():
     row = report(channel="OpnAPI")
 
-    search, _ = look(LOST, ATTEMPT, Search(), [row], frozenset(), at(2), channel="OpnAPI", used_to="Other")
+    search, _ = look(LOST, ATTEMPT, Resolution(), [row], frozenset(), at(2), channel="OpnAPI", used_to="Other")
     _, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(12), channel="OpnAPI", used_to="Other")
-    assert found == Found(row)
-    search, _ = look(LOST, ATTEMPT, Search(), [row], frozenset(), at(2))
+    assert found == FoundAtBroker(row)
+    search, _ = look(LOST, ATTEMPT, Resolution(), [row], frozenset(), at(2))
     _, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(12))
-    assert found == Found(row)
+    assert found == FoundAtBroker(row)

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from bot.orders.events import CancelState, Event, ReadBack
-from bot.orders.model import Act, Link, State, Who
-from bot.orders.people import Role
-from bot.orders.search import Attempt, Search, Witness
+from bot.orders.access.roles import Role
+from bot.orders.model.events import CancelState, Event, ReadBackResult
+from bot.orders.model.order import Actor, Link, OrderAction, OrderState
+from bot.orders.reconciliation.resolution import AccountEvidence, Attempt, Resolution
 from kis.krx import KST
 from kis.models import OrderKind, Side
 from kis.outcome import Outcome
@@ -15,14 +15,14 @@ from tests.orders.test_model import order
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 WORDS = {
-    State: (
+    OrderState: (
         "proposed pending confirmed submitting waiting unknown open partial filled cancelled replaced lapsed rejected not_sent "
         "absent never_booked blocked expired denied discarded"
     ),
     Outcome: "placed refused claimed throttled token misconfigured not_sent unknown",
     CancelState: "none submitting asked unknown refused",
-    ReadBack: "none same different",
-    Act: "new revise",
+    ReadBackResult: "none same different",
+    OrderAction: "new revise",
     Side: "buy sell",
     OrderKind: "limit market other",
 }
@@ -53,12 +53,12 @@ def test_what_an_attempt_does_not_say_is_nothing():
     said = Attempt(1, 1, NOW, frozenset())
 
     assert said == Attempt(1, 1, NOW, frozenset(), None, 0.0, None, "", "", "", 0)
-    assert Search() == Search(0, frozenset(), None, frozenset(), asked=False)
-    assert Witness() == Witness(None, frozenset())
+    assert Resolution() == Resolution(0, frozenset(), None, frozenset(), asked=False)
+    assert AccountEvidence() == AccountEvidence(None, frozenset())
 
 
 def test_a_person_of_whom_nothing_is_said_may_only_look():
-    assert (Who(1, 1).role, Who(1, 1).name) == (Role.VIEWER, "")
+    assert (Actor(1, 1).role, Actor(1, 1).name) == (Role.VIEWER, "")
 
 
 def test_a_ticket_knows_nothing_of_the_wire_and_nothing_unusual():

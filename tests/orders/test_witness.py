@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.orders.model import State
-from bot.orders.search import Search, Witness, contradicts, wants_witness
+from bot.orders.model.order import OrderState
+from bot.orders.reconciliation.resolution import AccountEvidence, Resolution, contradicts, wants_witness
 from kis.models import OrderKind, Side
 from tests.orders.events import report
 from tests.orders.test_search import ATTEMPT, CLAIMED, LOST, MEANS, REVISION, SENT, at
@@ -14,7 +14,7 @@ from tests.orders.test_search import ATTEMPT, CLAIMED, LOST, MEANS, REVISION, SE
 @pytest.mark.parametrize(("one", "seconds", "scans"), [(LOST, 180, 5), (CLAIMED, 10, 2)])
 def test_the_witness_is_heard_with_the_reading_that_would_call_the_order_absent(one, seconds, scans):
     def wanted(seconds, scans, **search):
-        return wants_witness(one, ATTEMPT, Search(scans=scans, **search), at(seconds))
+        return wants_witness(one, ATTEMPT, Resolution(scans=scans, **search), at(seconds))
 
     assert wanted(seconds, scans - 1)
     assert wanted(seconds + 1000, scans + 100), "as long as it goes on"
@@ -24,8 +24,8 @@ def test_the_witness_is_heard_with_the_reading_that_would_call_the_order_absent(
 
 
 def test_no_witness_is_asked_for_an_order_that_is_not_in_doubt():
-    for state in set(State) - {State.UNKNOWN}:
-        assert not wants_witness(replace(LOST, state=state), ATTEMPT, Search(scans=99), at(999))
+    for state in set(OrderState) - {OrderState.UNKNOWN}:
+        assert not wants_witness(replace(LOST, state=state), ATTEMPT, Resolution(scans=99), at(999))
 
 
 # --- what the account says --------------------------------------------------------------------------------------------
@@ -40,25 +40,29 @@ def test_the_account_speaks_for_an_order_when_nine_tenths_of_its_size_are_gone(o
     """A buy sets its money aside at once, a market buy at the upper limit; a sell its shares."""
     gone = -(-size * 9 // 10)
 
-    assert contradicts(one, ATTEMPT, Witness(MEANS - gone), [])
-    assert contradicts(one, ATTEMPT, Witness(MEANS - size), [])
-    assert not contradicts(one, ATTEMPT, Witness(MEANS - gone + 1), [])
-    assert not contradicts(one, ATTEMPT, Witness(MEANS + size), []), "more than before speaks for nothing"
+    assert contradicts(one, ATTEMPT, AccountEvidence(MEANS - gone), [])
+    assert contradicts(one, ATTEMPT, AccountEvidence(MEANS - size), [])
+    assert not contradicts(one, ATTEMPT, AccountEvidence(MEANS - gone + 1), [])
+    assert not contradicts(one, ATTEMPT, AccountEvidence(MEANS + size), []), "more than before speaks for nothing"
 
 
 def test_what_is_not_known_of_the_account_speaks_for_nothing():
-    assert not contradicts(LOST, ATTEMPT, Witness(None), [])
-    assert not contradicts(LOST, replace(ATTEMPT, means=None), Witness(0), [])
-    assert not contradicts(REVISION, ATTEMPT, Witness(0), []), "a revision moves only a difference"
+    assert not contradicts(LOST, ATTEMPT, AccountEvidence(None), [])
+    assert not contradicts(LOST, replace(ATTEMPT, means=None), AccountEvidence(0), [])
+    assert not contradicts(REVISION, ATTEMPT, AccountEvidence(0), []), "a revision moves only a difference"
 
 
 def test_an_open_order_that_the_list_does_not_show_speaks_for_the_order():
     new = frozenset({"0000000001", "0000000007"})
 
-    assert contradicts(LOST, ATTEMPT, Witness(MEANS, new), [])
-    assert contradicts(REVISION, ATTEMPT, Witness(None, new), [])
-    assert not contradicts(LOST, ATTEMPT, Witness(MEANS, new), [report(price=1)]), "the list shows it as another's"
-    assert not contradicts(LOST, ATTEMPT, Witness(MEANS, frozenset({"0000000001"})), []), "it stood there before"
+    assert contradicts(LOST, ATTEMPT, AccountEvidence(MEANS, new), [])
+    assert contradicts(REVISION, ATTEMPT, AccountEvidence(None, new), [])
+    assert not contradicts(LOST, ATTEMPT, AccountEvidence(MEANS, new), [report(price=1)]), (
+        "the list shows it as another's"
+    )
+    assert not contradicts(LOST, ATTEMPT, AccountEvidence(MEANS, frozenset({"0000000001"})), []), (
+        "it stood there before"
+    )
 
 
 def elsewhere(**changes):
@@ -68,7 +72,7 @@ def elsewhere(**changes):
 
 def unexplained(*rows, gone, one=LOST, attempt=ATTEMPT):
     """Whether that much is missing beyond what these rows explain."""
-    return contradicts(one, attempt, Witness(MEANS - gone), rows)
+    return contradicts(one, attempt, AccountEvidence(MEANS - gone), rows)
 
 
 def test_money_that_orders_made_since_have_taken_speaks_for_none_of_ours():

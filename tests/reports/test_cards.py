@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from pydantic import TypeAdapter
 
-from bot.chat.cards import Frame
-from bot.chat.days import day_label, day_of
-from bot.chat.report_cards import MOST_FILLS, MOST_STOCKS, fills_card, profit_card, report_push
-from bot.chat.words import BadWords
+from bot.chat.messages.order_card import Frame
+from bot.chat.messages.report_messages import MOST_FILLS, MOST_STOCKS, fills_card, profit_card, report_push
+from bot.chat.parsing.dates import day_label, day_of
+from bot.chat.parsing.order_args import BadArguments
 from bot.reports.cost import Doubt
 from bot.reports.fills import StockFills, filled
 from bot.reports.model import DayReport, DayTaken, Taken, Wealth, month, week
@@ -177,7 +177,7 @@ def test_days_are_read_as_people_write_them(word, day):
 
 def test_a_day_without_a_year_is_the_nearest():
     assert day_of("12-30", date(2027, 1, 5)) == date(2026, 12, 30)
-    with pytest.raises(BadWords) as caught:
+    with pytest.raises(BadArguments) as caught:
         day_of("12-24", DAY)
     assert caught.value.reason.code == "DAY_FUTURE"
     assert day_of("2-29", date(2028, 3, 1)) == date(2028, 2, 29)
@@ -202,7 +202,7 @@ def test_a_day_without_a_year_is_the_nearest():
     ],
 )
 def test_nonsense_is_no_day(word):
-    with pytest.raises(BadWords) as caught:
+    with pytest.raises(BadArguments) as caught:
         day_of(word, DAY)
     assert caught.value.reason.code == "DAY_FORM"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.hours import report_moments
-from bot.reports.cost import Base, Doubt, Lot, Trade, base, cost_of_sales, replay
+from bot.orders.hours import report_moments
+from bot.reports.cost import Base, Doubt, ExecutedTrade, HeldLot, base, cost_of_sales, replay
 from bot.reports.fills import by_stock, filled, still_open
 from bot.reports.model import worked_out
 from kis.krx import KST, is_trading_day
@@ -95,18 +95,20 @@ def test_open_orders_are_those_that_may_still_fill():
 
 
 def test_a_buy_moves_the_average_and_a_sale_does_not():
-    done = replay({"A": Lot(10, Fraction(100))}, [_trade("A", Side.BUY, 10, 2_000), _trade("A", Side.SELL, 5, 1_000)])
-    assert done.lots == {"A": Lot(15, Fraction(150))}
+    done = replay(
+        {"A": HeldLot(10, Fraction(100))}, [_trade("A", Side.BUY, 10, 2_000), _trade("A", Side.SELL, 5, 1_000)]
+    )
+    assert done.lots == {"A": HeldLot(15, Fraction(150))}
     assert done.cost == {DAY: 750}
 
 
 def _trade(code, side, quantity, amount):
-    return Trade(DAY, code, side, quantity, amount)
+    return ExecutedTrade(DAY, code, side, quantity, amount)
 
 
 trades = st.lists(
     st.builds(
-        Trade,
+        ExecutedTrade,
         day=st.dates(DAY, DAY + timedelta(days=4)),
         code=st.sampled_from(CODES),
         side=st.sampled_from(Side),
@@ -116,7 +118,7 @@ trades = st.lists(
     max_size=30,
 )
 lots = st.dictionaries(
-    st.sampled_from(CODES), st.builds(Lot, st.integers(1, 1_000), st.fractions(1, 10**6, max_denominator=10_000))
+    st.sampled_from(CODES), st.builds(HeldLot, st.integers(1, 1_000), st.fractions(1, 10**6, max_denominator=10_000))
 )
 
 
@@ -174,7 +176,7 @@ def test_a_base_taken_at_any_moment_gives_the_same_profit(start, buys, data):
 
 
 def _of(row, quantity):
-    return Trade(row.day, row.code, row.side, quantity, quantity * row.price)
+    return ExecutedTrade(row.day, row.code, row.side, quantity, quantity * row.price)
 
 
 # --- what it comes to -------------------------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def _of(row, quantity):
 
 def test_profit_is_what_sales_brought_after_costs_less_what_the_shares_had_cost():
     rows = [sell(1, 10, 70_000), sell(2, 10, 40_000, code="069500"), buy(3, 1, 70_001)]
-    start = Base(EVENING, {"005930": Lot(10, Fraction(65_000)), "069500": Lot(10, Fraction(39_000))})
+    start = Base(EVENING, {"005930": HeldLot(10, Fraction(65_000)), "069500": HeldLot(10, Fraction(39_000))})
     found = figures([start], rows, {"005930": 1})
     assert (found.bought, found.sold) == (70_001, 1_100_000)
     assert found.tax == 1_400, "0.2 % of the stock; an ETF bears none"
@@ -216,7 +218,7 @@ def test_a_line_without_shares_is_no_lot():
     ],
 )
 def test_no_figure_is_given_where_the_shares_contradict_it(held, told):
-    start = Base(EVENING, {"005930": Lot(10, Fraction(100))})
+    start = Base(EVENING, {"005930": HeldLot(10, Fraction(100))})
     found = figures([start], [sell(1, 5, 120)], held)
     assert (found.profit is not None) == told
     assert found.doubt is (Doubt.NONE if told else Doubt.SHARES)
@@ -224,19 +226,19 @@ def test_no_figure_is_given_where_the_shares_contradict_it(held, told):
 
 
 def test_shares_gone_without_any_fill_leave_the_day_unknown():
-    found = figures([Base(EVENING, {"005930": Lot(10, Fraction(100))})], [], {"005930": 3})
+    found = figures([Base(EVENING, {"005930": HeldLot(10, Fraction(100))})], [], {"005930": 3})
     assert (found.profit, found.doubt) == (None, Doubt.SHARES)
 
 
 def test_more_sold_than_held_is_no_profit():
-    found = figures([Base(EVENING, {"005930": Lot(1, Fraction(100))})], [sell(1, 5, 120)], {})
+    found = figures([Base(EVENING, {"005930": HeldLot(1, Fraction(100))})], [sell(1, 5, 120)], {})
     assert found.profit is None
 
 
 def test_a_day_that_contradicts_itself_spoils_no_other():
     bases = [
-        Base(EVENING - timedelta(days=3), {"005930": Lot(10, Fraction(100))}),
-        Base(EVENING, {"005930": Lot(20, Fraction(90))}, {"00950:0000000001": (5, 600)}),
+        Base(EVENING - timedelta(days=3), {"005930": HeldLot(10, Fraction(100))}),
+        Base(EVENING, {"005930": HeldLot(20, Fraction(90))}, {"00950:0000000001": (5, 600)}),
     ]
     rows = [sell(1, 5, 120, day=BEFORE), sell(2, 5, 120)]
     found = figures(bases, rows, {"005930": 15}, first=BEFORE)
@@ -247,7 +249,7 @@ def test_a_day_that_contradicts_itself_spoils_no_other():
 
 def test_what_was_sold_before_there_was_a_base_is_not_known_and_what_came_after_is():
     morning = NIGHT.replace(hour=10)
-    start = Base(morning, {"005930": Lot(5, Fraction(100))}, {"00950:0000000001": (3, 300)})
+    start = Base(morning, {"005930": HeldLot(5, Fraction(100))}, {"00950:0000000001": (3, 300)})
     assert figures([start], [sell(1, 3, 100), sell(2, 2, 120)], {"005930": 3}).doubt is Doubt.BASE
     assert figures([start], [buy(1, 3, 100), sell(2, 2, 120)], {"005930": 3}).profit == 240 - 200
     assert figures([], [sell(1, 3, 100)], {}).doubt is Doubt.BASE

@@ -13,13 +13,13 @@ import pytest
 from bot.reports.bookkeeper import Bookkeeper
 from bot.reports.cost import Doubt
 from bot.store.outbox import Outbox
-from bot.store.reports import ReportBook
+from bot.store.reports import ReportStore
 from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
 from kis.krx import KST
 from kis.sim import Simulator
-from kis.sim.orders import Side
+from kis.sim.exchange.orders import OrderSide
 from tests.support.memory_wire import MemoryWire
 from tests.support.outbox import empty_database
 from tests.support.virtual_time import run_virtual
@@ -51,7 +51,7 @@ def trading(play, seed):
                 db = empty_database()
                 keeper = Bookkeeper(
                     client,
-                    ReportBook(db, Outbox(db, clock), clock),
+                    ReportStore(db, Outbox(db, clock), clock),
                     clock=clock,
                     ours=lambda _: frozenset(),
                     began=lambda _: None,
@@ -87,7 +87,7 @@ def realised(exchange):
     for fill in exchange.fills:
         quantity, average = lots.get(fill.order.code, (0, Fraction()))
         amount = fill.quantity * fill.price
-        if fill.order.side is Side.BUY:
+        if fill.order.side is OrderSide.BUY:
             lots[fill.order.code] = (
                 quantity + fill.quantity,
                 (quantity * average + amount) / (quantity + fill.quantity),
@@ -127,7 +127,7 @@ def test_every_day_of_a_fortnight_is_told_whatever_bases_were_missed(seed):
         assert (taken.doubt, sum(one.profit is None for one in taken.days)) == (Doubt.NONE, 0)
         for one in taken.days:
             fills = [fill for fill in exchange.fills if fill.at.date() == one.day]
-            costs = sum(fill.tax + (fill.fee if fill.order.side is Side.SELL else 0) for fill in fills)
+            costs = sum(fill.tax + (fill.fee if fill.order.side is OrderSide.SELL else 0) for fill in fills)
             # a base bears the broker's own average, which has four decimals
             assert abs(one.profit - (gross.get(one.day, 0) - costs)) <= 1
             assert one.fee == sum(fill.fee for fill in fills)

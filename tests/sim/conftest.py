@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from kis.sim import Simulator
-from kis.sim.exchange import Exchange
+from kis.sim.exchange.exchange import Exchange
 from tests.sim.customer import Clock, Customer
 from tests.sim.raw import Caller, House
 

@@ -9,7 +9,7 @@ import threading
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from kis.sim.serving import serving
+from kis.sim.server import serving
 
 V1 = "/uapi/domestic-stock/v1/"
 T = "trading/"

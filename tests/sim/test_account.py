@@ -6,14 +6,14 @@ from datetime import date
 
 import pytest
 
-from kis.sim.orders import Reason, TurnedAway
+from kis.sim.exchange.orders import OrderRejected, RejectReason
 
 SAMSUNG = "005930"
 KODEX_200 = "069500"
 
 
 def refused(call, *args, **options):
-    with pytest.raises(TurnedAway) as away:
+    with pytest.raises(OrderRejected) as away:
         call(*args, **options)
     return away.value.reason
 
@@ -53,7 +53,7 @@ def test_many_small_fills_cost_what_one_fill_would(opened):
 def test_a_market_order_is_checked_at_the_upper_price_limit(opened):
     upper = 92_300
     enough = 10 * upper + int(10 * upper * 0.000142)
-    assert refused(opened(cash=enough - 1).submit, "buy", SAMSUNG, "01", 10) is Reason.CASH
+    assert refused(opened(cash=enough - 1).submit, "buy", SAMSUNG, "01", 10) is RejectReason.CASH
     exchange = opened(cash=enough)
     assert exchange.submit("buy", SAMSUNG, "01", 10).filled == 10
     assert exchange.ledger.buying_power == enough - 711_000 - 100
@@ -63,7 +63,7 @@ def test_shares_promised_to_a_sale_cannot_be_sold_twice(opened):
     exchange = opened(holdings={SAMSUNG: (10, 60000)})
     exchange.submit("sell", SAMSUNG, "00", 7, 72000)
     assert exchange.ledger.sellable(SAMSUNG) == 3
-    assert refused(exchange.submit, "sell", SAMSUNG, "00", 4, 72000) is Reason.HOLDING
+    assert refused(exchange.submit, "sell", SAMSUNG, "00", 4, 72000) is RejectReason.HOLDING
 
 
 def test_the_average_price_has_four_decimals_and_survives_a_sale(opened):
@@ -112,12 +112,12 @@ def test_at_midnight_orders_lapse_numbers_restart_and_the_close_becomes_the_base
 @pytest.mark.parametrize(
     ("moment", "reason"),
     [
-        ((2026, 11, 20, 8, 0), Reason.NOT_YET_OPEN),
-        ((2026, 11, 20, 15, 35), Reason.CLOSED),
-        ((2026, 11, 20, 17, 0), Reason.AFTER_MARKET),
-        ((2026, 11, 20, 21, 0), Reason.CLOSED),
-        ((2026, 11, 21, 10, 0), Reason.HOLIDAY),
-        ((2026, 12, 25, 10, 0), Reason.HOLIDAY),
+        ((2026, 11, 20, 8, 0), RejectReason.NOT_YET_OPEN),
+        ((2026, 11, 20, 15, 35), RejectReason.CLOSED),
+        ((2026, 11, 20, 17, 0), RejectReason.AFTER_MARKET),
+        ((2026, 11, 20, 21, 0), RejectReason.CLOSED),
+        ((2026, 11, 21, 10, 0), RejectReason.HOLIDAY),
+        ((2026, 12, 25, 10, 0), RejectReason.HOLIDAY),
     ],
 )
 def test_outside_the_order_sessions_orders_are_turned_away(opened, clock, moment, reason):

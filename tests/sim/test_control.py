@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from kis.sim import SimClock, Simulator
-from kis.sim.snapshot import Unreadable
+from kis.sim.snapshot import SnapshotUnreadable
 from tests.sim.customer import KOREA, QUOTATIONS, Clock, Customer
 
 SAMSUNG = "005930"
@@ -308,7 +308,7 @@ async def test_money_and_promises_come_back(visit, sim_clock):
 async def test_what_is_no_snapshot_changes_nothing(visit, sim_clock, spoilt):
     customer = await lived_in(visit, sim_clock)
     state = customer.sim.snapshot()
-    with pytest.raises(Unreadable):
+    with pytest.raises(SnapshotUnreadable):
         customer.sim.restore({**state, **spoilt})
     assert customer.sim.snapshot() == state
 
@@ -316,7 +316,7 @@ async def test_what_is_no_snapshot_changes_nothing(visit, sim_clock, spoilt):
 async def test_only_a_clock_of_ours_can_go_to_a_later_moment(visit, clock):
     state = Simulator(clock=SimClock(TEN + timedelta(hours=1), real=Clock())).snapshot()
     customer = await visit()
-    with pytest.raises(Unreadable, match="SimClock"):
+    with pytest.raises(SnapshotUnreadable, match="SimClock"):
         customer.sim.restore(state)
 
 

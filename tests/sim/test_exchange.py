@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kis.sim.orders import Action, Reason, TurnedAway
+from kis.sim.exchange.orders import Action, OrderRejected, RejectReason
 
 SAMSUNG = "005930"
 KODEX_200 = "069500"
 
 
 def refused(call, *args, **options):
-    with pytest.raises(TurnedAway) as away:
+    with pytest.raises(OrderRejected) as away:
         call(*args, **options)
     return away.value.reason
 
@@ -168,10 +168,10 @@ def test_a_part_can_be_cancelled_and_no_more_than_is_open(exchange):
     order = exchange.submit("buy", SAMSUNG, "00", 10, 70000)
     exchange.cancel(order.number, 4)
     assert (order.open, exchange.ledger.buying_power) == (6, 10_000_000 - 420_059)
-    assert refused(exchange.cancel, order.number, 7) is Reason.TOO_MANY
+    assert refused(exchange.cancel, order.number, 7) is RejectReason.TOO_MANY
     assert exchange.trade(SAMSUNG, 70000, 10) == 6
-    assert refused(exchange.cancel, order.number) is Reason.NOTHING_LEFT
-    assert refused(exchange.cancel, "0000999999") is Reason.NO_ORIGINAL
+    assert refused(exchange.cancel, order.number) is RejectReason.NOTHING_LEFT
+    assert refused(exchange.cancel, "0000999999") is RejectReason.NO_ORIGINAL
 
 
 def test_a_revised_order_lives_on_under_a_new_number_at_the_end_of_its_queue(exchange):
@@ -190,7 +190,7 @@ def test_a_revision_may_use_the_money_its_original_held_and_no_more(opened):
     cash = 700_000 + 99
     exchange = opened(cash=cash)
     order = exchange.submit("buy", SAMSUNG, "00", 10, 70000)
-    assert refused(exchange.revise, order.number, 70100) is Reason.CASH
+    assert refused(exchange.revise, order.number, 70100) is RejectReason.CASH
     assert order.open == 10
     assert exchange.revise(order.number, 69900).open == 10
 
@@ -201,14 +201,14 @@ def test_a_revision_may_use_the_money_its_original_held_and_no_more(opened):
 @pytest.mark.parametrize(
     ("order", "reason"),
     [
-        (("buy", "999999", "00", 1, 71000), Reason.UNKNOWN_CODE),
-        (("buy", SAMSUNG, "00", 1, 71050), Reason.TICK),
-        (("buy", SAMSUNG, "00", 1, 0), Reason.TICK),
-        (("buy", SAMSUNG, "00", 1, 92400), Reason.ABOVE_LIMIT),
-        (("buy", SAMSUNG, "00", 1, 49600), Reason.BELOW_LIMIT),
-        (("buy", SAMSUNG, "99", 1, 71000), Reason.KIND),
-        (("buy", SAMSUNG, "00", 141, 71000), Reason.CASH),
-        (("sell", SAMSUNG, "00", 1, 71000), Reason.HOLDING),
+        (("buy", "999999", "00", 1, 71000), RejectReason.UNKNOWN_CODE),
+        (("buy", SAMSUNG, "00", 1, 71050), RejectReason.TICK),
+        (("buy", SAMSUNG, "00", 1, 0), RejectReason.TICK),
+        (("buy", SAMSUNG, "00", 1, 92400), RejectReason.ABOVE_LIMIT),
+        (("buy", SAMSUNG, "00", 1, 49600), RejectReason.BELOW_LIMIT),
+        (("buy", SAMSUNG, "99", 1, 71000), RejectReason.KIND),
+        (("buy", SAMSUNG, "00", 141, 71000), RejectReason.CASH),
+        (("sell", SAMSUNG, "00", 1, 71000), RejectReason.HOLDING),
     ],
 )
 def test_every_reason_turns_an_order_away_and_leaves_no_trace(exchange, order, reason):
@@ -225,4 +225,4 @@ def test_the_price_limits_themselves_are_taken(exchange):
 
 def test_a_halted_issue_takes_no_orders(exchange):
     exchange.issues[SAMSUNG].halted = True
-    assert refused(exchange.submit, "buy", SAMSUNG, "00", 1, 71000) is Reason.HALTED
+    assert refused(exchange.submit, "buy", SAMSUNG, "00", 1, 71000) is RejectReason.HALTED

@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from kis.sim.exchange import Exchange
-from kis.sim.orders import Action, Side, TurnedAway
-from kis.sim.prices import listed
+from kis.sim.exchange.exchange import Exchange
+from kis.sim.exchange.orders import Action, OrderRejected, OrderSide
+from kis.sim.exchange.prices import listed
 
 CODES = ["005930", "069500", "027360"]
 LISTINGS = [listing for listing in listed() if listing.code in CODES]
@@ -39,7 +39,7 @@ class Account(RuleBasedStateMachine):
         before = (ledger.cash, ledger.buying_power, len(self.exchange.orders))
         try:
             call(*args)
-        except TurnedAway:
+        except OrderRejected:
             assert (ledger.cash, ledger.buying_power, len(self.exchange.orders)) == before
 
     def near(self, code, away):
@@ -103,7 +103,7 @@ class Account(RuleBasedStateMachine):
         made = START_CASH
         for fill in self.exchange.fills:
             amount = fill.quantity * fill.price
-            made += amount if fill.order.side is Side.SELL else -amount
+            made += amount if fill.order.side is OrderSide.SELL else -amount
             made -= fill.fee + fill.tax
         assert self.exchange.cash == made
 
@@ -113,7 +113,7 @@ class Account(RuleBasedStateMachine):
             made = START_SHARES.get(code, (0, 0))[0]
             for fill in self.exchange.fills:
                 if fill.order.code == code:
-                    made += fill.quantity if fill.order.side is Side.BUY else -fill.quantity
+                    made += fill.quantity if fill.order.side is OrderSide.BUY else -fill.quantity
             assert self.exchange.ledger.held(code) == made
 
     @invariant()
@@ -143,7 +143,7 @@ class Account(RuleBasedStateMachine):
         for code, book in self.exchange.books.items():
             for order in self.exchange.open_orders():
                 if order.code == code:
-                    assert order.price <= book.bid if order.side is Side.BUY else order.price >= book.ask
+                    assert order.price <= book.bid if order.side is OrderSide.BUY else order.price >= book.ask
 
 
 TestAccount = Account.TestCase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kis.sim.prices import listed
+from kis.sim.exchange.prices import listed
 
 SAMSUNG = "005930"
 KODEX_200 = "069500"

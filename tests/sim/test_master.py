@@ -9,7 +9,7 @@ import pytest
 
 from kis import krx
 from kis.sim import Simulator
-from kis.sim.prices import listed
+from kis.sim.exchange.prices import listed
 from kis.symbols import load
 
 TAILS = {"kospi": 227, "kosdaq": 221}

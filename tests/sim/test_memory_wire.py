@@ -9,12 +9,12 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from kis.envelope import Trace
+from kis.responses import Trace
 from kis.sim import Simulator
-from kis.sim.faults import KINDS
-from kis.sim.proxy import FAULTS, TcpProxy
+from kis.sim.faults.faults import KINDS
 from tests.sim.customer import TRADING, Clock, Customer
 from tests.support.memory_wire import MemoryWire
+from tests.support.proxy import FAULTS, TcpProxy
 
 ORDER = "order-cash"
 TIMEOUT = httpx.Timeout(1.0, read=0.2)

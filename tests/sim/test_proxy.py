@@ -11,9 +11,9 @@ import pytest
 import websockets
 
 from kis.sim import Simulator
-from kis.sim.faults import ALWAYS
-from kis.sim.proxy import FAULTS, TcpProxy
+from kis.sim.faults.faults import ALWAYS
 from tests.sim.customer import QUOTATIONS, TR, TRADING, Clock
+from tests.support.proxy import FAULTS, TcpProxy
 
 ORDER = "order-cash"
 

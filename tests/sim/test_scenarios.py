@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from kis.sim import SimClock, Simulator
-from kis.sim.scenario import SCRIPTS
+from kis.sim.exchange.scenario import SCRIPTS
 from tests.sim.customer import KOREA, QUOTATIONS, TRADING, Clock
 
 SAMSUNG, HYNIX = "005930", "000660"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kis.sim import Simulator
-from kis.sim.control import Control
-from kis.sim.faults import KINDS
-from kis.sim.proxy import FAULTS
-from kis.sim.scenario import SCRIPTS
+from kis.sim.admin_api import AdminApi
+from kis.sim.exchange.scenario import SCRIPTS
+from kis.sim.faults.faults import KINDS
+from tests.support.proxy import FAULTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ NAMED = set(re.findall(r"`(\w+)`", PAGE))
 OPTIONS = set(inspect.signature(Simulator.__init__).parameters) - {"self"}
 
 
-@pytest.mark.parametrize("names", [OPTIONS, set(KINDS), set(FAULTS), set(SCRIPTS), set(Control(Simulator()).calls)])
+@pytest.mark.parametrize("names", [OPTIONS, set(KINDS), set(FAULTS), set(SCRIPTS), set(AdminApi(Simulator()).calls)])
 def test_the_page_names_every_option_fault_script_and_call(names):
     assert names - NAMED == set()
 

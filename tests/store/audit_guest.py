@@ -5,12 +5,12 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bot.store.audit import AuditLog
-from bot.store.chain import Row
+from bot.store.audit.chain import AuditRow
+from bot.store.audit.export import all_rows, reading, stored_anchors
+from bot.store.audit.keys import DayKeys
+from bot.store.audit.log import AuditLog
+from bot.store.audit.verify import ChainVerdict, verify
 from bot.store.database import open_database
-from bot.store.export import all_rows, reading, stored_anchors
-from bot.store.keys import DayKeys
-from bot.store.proof import Verdict, verify
 from kis.krx import KST
 
 NAMES = ("seq", "at", "user_id", "name", "action", "order_id", "detail", "key_day", "mac")
@@ -55,13 +55,13 @@ class House:
                 "order.proposed", user_id=number % 3, name="김", order_id=number, code="005930", quantity=number
             )
 
-    def verdict(self, *, anchors=(), day_key=True, firsts=None) -> Verdict:
+    def verdict(self, *, anchors=(), day_key=True, firsts=None) -> ChainVerdict:
         mark = self.keys.read() if day_key else None
         with reading(self.path) as connection:
             known = [*stored_anchors(connection), *anchors]
             return verify(all_rows(connection), *(firsts or self.firsts), anchors=known, day_key=mark)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[AuditRow]:
         with reading(self.path) as connection:
             return list(all_rows(connection))
 
@@ -69,7 +69,7 @@ class House:
         self.db.close()
 
 
-def tamper(path: Path, rows: list[Row]) -> None:
+def tamper(path: Path, rows: list[AuditRow]) -> None:
     """Put these rows in the place of the log, as somebody does who has the file and drops what protects it."""
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA synchronous = OFF")
@@ -80,6 +80,6 @@ def tamper(path: Path, rows: list[Row]) -> None:
         db.commit()
 
 
-def numbered(rows: list[Row]) -> list[Row]:
+def numbered(rows: list[AuditRow]) -> list[AuditRow]:
     """The rows numbered anew, so that none seems to be missing."""
     return [row._replace(seq=seq) for seq, row in enumerate(rows, 1)]

@@ -8,8 +8,8 @@ import stat
 import pytest
 from typer.testing import CliRunner
 
-from bot.audit_cli import audit_cli
-from bot.logs import HIDDEN
+from bot.cli.audit import audit_cli
+from bot.config.logging import HIDDEN
 from tests.store.audit_guest import House, tamper
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import chain
-from bot.store.audit import AuditLog
+from bot.store.audit import chain
+from bot.store.audit.keys import BadKey, first_keys, first_keys_text
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.keys import BadKey, first_keys, first_keys_text
 from tests.store.audit_guest import House
 
 ROOT = Path(__file__).parents[2]
@@ -83,9 +83,9 @@ WRITER = """
     import sys
     from datetime import datetime, timedelta
     from pathlib import Path
-    from bot.store.audit import AuditLog
+    from bot.store.audit.log import AuditLog
     from bot.store.database import open_database
-    from bot.store.keys import DayKeys
+    from bot.store.audit.keys import DayKeys
     from kis.krx import KST
 
     home, name, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import pytest
 
-from bot.store import chain
-from bot.store.audit import AuditLog
+from bot.store.audit import chain
+from bot.store.audit.log import AuditLog
+from bot.store.audit.verify import ChainFault, Problem
 from bot.store.database import backup, open_database
-from bot.store.migrations import MIGRATIONS
-from bot.store.proof import Fault, Problem
+from bot.store.migrations.registry import MIGRATIONS
 from kis.krx import KST
 from tests.store.audit_guest import House, tamper
 
@@ -58,7 +58,7 @@ def test_a_days_key_seals_neither_the_day_before_nor_a_shorter_past(house):
     assert house.verdict(day_key=False).problem.seq == 4
     house.keys.write(type(today)(today.id, today.day, today.key, 3, rows[2].mac))
     tamper(house.path, rows[:3])
-    assert house.verdict().problem == Problem(Fault.REWRITTEN, 3), "nor is a mark set back believed"
+    assert house.verdict().problem == Problem(ChainFault.REWRITTEN, 3), "nor is a mark set back believed"
 
 
 def test_a_day_that_ends_inside_a_transaction_waits_for_its_end(house):
@@ -141,7 +141,7 @@ def test_a_lost_key_begins_a_chain_that_only_its_own_key_proves(house):
     house.work(2)
     both = house.keys.firsts()
 
-    assert house.verdict().problem == Problem(Fault.WRONG_KEY, 5)
+    assert house.verdict().problem == Problem(ChainFault.WRONG_KEY, 5)
     assert len(both) == 2
     verdict = house.verdict(firsts=both)
     assert verdict.ok
@@ -150,7 +150,7 @@ def test_a_lost_key_begins_a_chain_that_only_its_own_key_proves(house):
     rows = house.rows()
     rows[2] = rows[2]._replace(name="박")
     tamper(house.path, rows)
-    assert house.verdict(firsts=both[1:]).problem == Problem(Fault.CHANGED, 1, 4), (
+    assert house.verdict(firsts=both[1:]).problem == Problem(ChainFault.CHANGED, 1, 4), (
         "what was before is fixed by the digest"
     )
 
@@ -176,7 +176,7 @@ def test_a_database_from_a_backup_is_told_from_the_one_the_key_knows(house, tmp_
     (tmp_path / "yesterday.db").rename(house.path)
     house.db = open_database(house.path)
 
-    assert house.verdict().problem.fault is Fault.CUT_OFF
+    assert house.verdict().problem.fault is ChainFault.CUT_OFF
     assert house.again().begun == "restored"
     house.work(1)
     assert house.verdict(firsts=house.keys.firsts()).ok
@@ -256,11 +256,11 @@ def test_rows_from_before_the_chain_are_sealed_as_they_were(tmp_path):
         [rows[1]._replace(seq=1), rows[0]._replace(seq=2), *rows[2:]],
     ):
         tamper(path, spoilt)
-        assert house.verdict().problem == Problem(Fault.CHANGED, 1, 5)
+        assert house.verdict().problem == Problem(ChainFault.CHANGED, 1, 5)
     tamper(path, rows)
-    assert house.verdict(anchors=[(2, "ab" * 8)]).problem == Problem(Fault.REWRITTEN, 2), "it had no head to post"
+    assert house.verdict(anchors=[(2, "ab" * 8)]).problem == Problem(ChainFault.REWRITTEN, 2), "it had no head to post"
     tamper(path, rows[:5] + rows[6:])
-    assert house.verdict().problem == Problem(Fault.MISSING, 6, 6)
+    assert house.verdict().problem == Problem(ChainFault.MISSING, 6, 6)
     house.close()
 
 
@@ -279,4 +279,4 @@ def test_heads_are_remembered_as_they_were_posted(house):
     assert house.db.execute("SELECT seq, head FROM audit_anchors").fetchall() == [tuple(head), tuple(later)]
     assert house.verdict().ok
     tamper(house.path, house.rows()[:2])
-    assert house.verdict().problem == Problem(Fault.CUT_OFF, 3, 4)
+    assert house.verdict().problem == Problem(ChainFault.CUT_OFF, 3, 4)

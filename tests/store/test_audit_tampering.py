@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.store import chain
-from bot.store.audit import AuditLog
-from bot.store.chain import Row
-from bot.store.proof import Fault, Problem, verify
+from bot.store.audit import chain
+from bot.store.audit.chain import AuditRow
+from bot.store.audit.log import AuditLog
+from bot.store.audit.verify import ChainFault, Problem, verify
 from tests.store.audit_guest import Clock, House, numbered, tamper
 
 ROWS = 40
@@ -79,37 +79,40 @@ def test_every_field_of_every_row_is_covered(honest, stolen, field):
 
 
 @st.composite
-def tamperings(draw, rows: list[Row]):
+def tamperings(draw, rows: list[AuditRow]):
     """Something done to a log, the first row it spoils, and which words are right for it."""
     what = draw(st.sampled_from(["flip", "letter", "delete", "shift", "swap", "insert", "copy", "empty"]))
     at = draw(st.integers(0, len(rows) - 2))
     spoilt = [*rows]
-    right = {Fault.CHANGED}
+    right = {ChainFault.CHANGED}
     if what == "flip":
         field = draw(st.sampled_from(list(FLIPS)))
         spoilt[at] = rows[at]._replace(**{field: FLIPS[field]})
-        right |= {Fault.WRONG_KEY}
+        right |= {ChainFault.WRONG_KEY}
     elif what == "letter":
         place = draw(st.integers(0, len(rows[at].detail) - 1))
         letter = draw(st.characters(exclude_categories=["Cs"]).filter(lambda one: one != rows[at].detail[place]))
         spoilt[at] = rows[at]._replace(detail=rows[at].detail[:place] + letter + rows[at].detail[place + 1 :])
-        right |= {Fault.WRONG_KEY}
+        right |= {ChainFault.WRONG_KEY}
     elif what == "delete":
         gone = draw(st.integers(1, min(5, len(rows) - 1 - at)))
-        spoilt, right = rows[:at] + rows[at + gone :], {Fault.MISSING}
+        spoilt, right = rows[:at] + rows[at + gone :], {ChainFault.MISSING}
     elif what == "shift":
-        spoilt, right = numbered(rows[:at] + rows[at + 1 :]), {Fault.MISSING, Fault.CHANGED}
+        spoilt, right = numbered(rows[:at] + rows[at + 1 :]), {ChainFault.MISSING, ChainFault.CHANGED}
     elif what == "swap":
         other = draw(st.integers(at + 1, len(rows) - 1))
         spoilt[at], spoilt[other] = rows[other], rows[at]
-        spoilt, right = numbered(spoilt), {Fault.OUT_OF_ORDER, Fault.CHANGED}
+        spoilt, right = numbered(spoilt), {ChainFault.OUT_OF_ORDER, ChainFault.CHANGED}
     elif what in {"insert", "copy"}:
         alien = (
             rows[draw(st.integers(0, len(rows) - 1))]
             if what == "copy"
             else rows[at]._replace(detail="{}", mac="0" * 64)
         )
-        spoilt, right = numbered([*rows[:at], alien, *rows[at:]]), {Fault.INSERTED, Fault.CHANGED, Fault.OUT_OF_ORDER}
+        spoilt, right = (
+            numbered([*rows[:at], alien, *rows[at:]]),
+            {ChainFault.INSERTED, ChainFault.CHANGED, ChainFault.OUT_OF_ORDER},
+        )
         while at < len(rows) and spoilt[at] == rows[at]:
             at += 1  # a row put before itself spoils the place after
     else:
@@ -130,7 +133,7 @@ def test_the_first_bad_row_is_named_whatever_was_done(honest, stolen, data):
 
 @pytest.mark.parametrize(
     ("index", "words"),
-    [(5, Problem(Fault.CHANGED, 6)), (0, Problem(Fault.CHANGED, 1))],
+    [(5, Problem(ChainFault.CHANGED, 6)), (0, Problem(ChainFault.CHANGED, 1))],
 )
 def test_a_changed_row_is_called_changed(honest, stolen, index, words):
     rows = honest.rows()
@@ -144,17 +147,17 @@ def test_moved_inserted_and_removed_rows_are_called_so_even_when_numbered_anew(h
     swapped[4], swapped[9] = rows[9], rows[4]
     alien = rows[7]._replace(detail="{}")
 
-    assert problem_after(stolen, numbered(swapped)) == Problem(Fault.OUT_OF_ORDER, 5, 10)
-    assert problem_after(stolen, numbered([*rows[:7], alien, *rows[7:]])) == Problem(Fault.INSERTED, 8, 8)
-    assert problem_after(stolen, numbered([*rows[:7], alien, alien, *rows[7:]])) == Problem(Fault.INSERTED, 8, 9)
-    assert problem_after(stolen, numbered(rows[:7] + rows[9:])) == Problem(Fault.MISSING, 8, 9)
-    assert problem_after(stolen, rows[:7] + rows[9:]) == Problem(Fault.MISSING, 8, 9)
+    assert problem_after(stolen, numbered(swapped)) == Problem(ChainFault.OUT_OF_ORDER, 5, 10)
+    assert problem_after(stolen, numbered([*rows[:7], alien, *rows[7:]])) == Problem(ChainFault.INSERTED, 8, 8)
+    assert problem_after(stolen, numbered([*rows[:7], alien, alien, *rows[7:]])) == Problem(ChainFault.INSERTED, 8, 9)
+    assert problem_after(stolen, numbered(rows[:7] + rows[9:])) == Problem(ChainFault.MISSING, 8, 9)
+    assert problem_after(stolen, rows[:7] + rows[9:]) == Problem(ChainFault.MISSING, 8, 9)
 
 
 def test_rows_given_twice_are_out_of_order(honest):
     rows = honest.rows()
 
-    assert verify([*rows[:9], rows[8]], *honest.firsts).problem == Problem(Fault.OUT_OF_ORDER, 9)
+    assert verify([*rows[:9], rows[8]], *honest.firsts).problem == Problem(ChainFault.OUT_OF_ORDER, 9)
 
 
 def test_a_log_cut_off_before_today_is_found_without_any_posted_head(honest, stolen):
@@ -164,7 +167,7 @@ def test_a_log_cut_off_before_today_is_found_without_any_posted_head(honest, sto
 
     for length in range(last_of_yesterday):
         problem = problem_after(stolen, rows[:length])
-        assert problem.fault is Fault.CUT_OFF, length
+        assert problem.fault is ChainFault.CUT_OFF, length
         assert problem.seq == length + 1
 
 
@@ -174,7 +177,7 @@ def test_a_log_cut_off_within_today_is_found_by_the_head_that_was_posted(honest,
 
     for length in range(len(rows) - 5, len(rows)):
         tamper(stolen.path, rows[:length])
-        assert stolen.verdict(anchors=[head]).problem == Problem(Fault.CUT_OFF, length + 1, head.seq)
+        assert stolen.verdict(anchors=[head]).problem == Problem(ChainFault.CUT_OFF, length + 1, head.seq)
     tamper(stolen.path, rows[:-1])
     assert stolen.verdict().ok, "and only by that"
 
@@ -184,7 +187,7 @@ def test_a_head_that_was_never_of_this_log_is_found(honest):
     other = f"{int(head.head, 16) ^ 1:016x}"
 
     assert honest.verdict(anchors=[head]).ok
-    assert honest.verdict(anchors=[head, (head.seq, other)]).problem == Problem(Fault.REWRITTEN, head.seq)
+    assert honest.verdict(anchors=[head, (head.seq, other)]).problem == Problem(ChainFault.REWRITTEN, head.seq)
 
 
 @pytest.mark.parametrize("anchor", [(0, "ab" * 8), (5, "abc"), (5, "xy" * 8), (5, "ab" * 40), (5, "")])
@@ -194,8 +197,8 @@ def test_a_head_that_proves_nothing_is_refused(honest, anchor):
 
 
 def test_a_wrong_key_proves_nothing(honest):
-    assert honest.verdict(firsts=[b"x" * 32]).problem.fault is Fault.WRONG_KEY
-    assert honest.verdict(firsts=[*honest.firsts, b"x" * 32]).problem == Problem(Fault.WRONG_KEY, 0)
+    assert honest.verdict(firsts=[b"x" * 32]).problem.fault is ChainFault.WRONG_KEY
+    assert honest.verdict(firsts=[*honest.firsts, b"x" * 32]).problem == Problem(ChainFault.WRONG_KEY, 0)
 
 
 def test_a_chain_begun_by_somebody_else_is_not_taken_for_ours(honest, stolen, tmp_path):
@@ -205,8 +208,8 @@ def test_a_chain_begun_by_somebody_else_is_not_taken_for_ours(honest, stolen, tm
     tamper(stolen.path, forged.rows())
     stolen.keys = forged.keys
 
-    assert stolen.verdict().problem.fault is Fault.WRONG_KEY
-    assert stolen.verdict(firsts=[*honest.firsts, *forged.firsts]).problem == Problem(Fault.WRONG_KEY, 0)
+    assert stolen.verdict().problem.fault is ChainFault.WRONG_KEY
+    assert stolen.verdict(firsts=[*honest.firsts, *forged.firsts]).problem == Problem(ChainFault.WRONG_KEY, 0)
     forged.close()
 
 
@@ -219,7 +222,7 @@ def test_rows_turned_into_rows_without_a_key_are_named(honest, stolen):
         prev = rows[index].mac
 
     tamper(stolen.path, rows)
-    assert stolen.verdict(day_key=False).problem == Problem(Fault.UNSEALED, 21, len(rows))
+    assert stolen.verdict(day_key=False).problem == Problem(ChainFault.UNSEALED, 21, len(rows))
     assert not stolen.verdict().ok
 
 
@@ -253,7 +256,7 @@ def test_bytes_that_are_no_text_and_a_table_of_another_shape_do_not_stop_the_wal
         db.execute("UPDATE audit SET key_day = '9999-12-31' WHERE seq > 12")
         db.commit()
 
-    assert stolen.verdict().problem == Problem(Fault.CHANGED, 12)
+    assert stolen.verdict().problem == Problem(ChainFault.CHANGED, 12)
 
 
 def test_a_walk_over_a_hundred_thousand_rows_would_take_seconds():
@@ -267,7 +270,7 @@ def test_a_walk_over_a_hundred_thousand_rows_would_take_seconds():
     detail = chain.canonical({"state": "open", "event_code": "005930", "event_quantity": 10, "event_price": 71000})
     for seq in range(1, 20_001):
         action, text = (chain.KEY_MADE, begin) if seq == 1 else ("order.reported", detail)
-        row = Row(seq, "2026-11-23T10:00:00.000+09:00", 1001, "김", action, seq, text, day.isoformat())
+        row = AuditRow(seq, "2026-11-23T10:00:00.000+09:00", 1001, "김", action, seq, text, day.isoformat())
         made.append(chain.sealed(prev, row, key))
         prev = made[-1].mac
 
@@ -286,7 +289,7 @@ def test_a_log_without_keys_is_chained_and_covered_by_the_first_key(tmp_path):
     bare.__dict__.update(house.__dict__)
     bare.log = AuditLog(house.db, house.clock)
     bare.work(3)
-    assert house.verdict().problem == Problem(Fault.UNSEALED, 2, 4)
+    assert house.verdict().problem == Problem(ChainFault.UNSEALED, 2, 4)
     house.work(1)
 
     verdict = house.verdict()
@@ -295,7 +298,7 @@ def test_a_log_without_keys_is_chained_and_covered_by_the_first_key(tmp_path):
     rows = house.rows()
     rows[2] = rows[2]._replace(name="박")
     tamper(house.path, rows)
-    assert house.verdict().problem == Problem(Fault.CHANGED, 3)
+    assert house.verdict().problem == Problem(ChainFault.CHANGED, 3)
     house.close()
 
 
@@ -306,13 +309,13 @@ def test_the_day_key_of_another_log_does_not_fit(honest):
         return verify(honest.rows(), *honest.firsts, day_key=replace(mark, **other)).problem
 
     assert said() is None
-    assert said(key=bytes(32)) == Problem(Fault.REWRITTEN, mark.seq)
-    assert said(mac="ab" * 32) == Problem(Fault.REWRITTEN, mark.seq)
-    assert said(id="another").fault is Fault.CUT_OFF
+    assert said(key=bytes(32)) == Problem(ChainFault.REWRITTEN, mark.seq)
+    assert said(mac="ab" * 32) == Problem(ChainFault.REWRITTEN, mark.seq)
+    assert said(id="another").fault is ChainFault.CUT_OFF
 
 
 def test_a_first_row_made_to_look_older_than_the_chain_is_found(honest, stolen):
     rows = honest.rows()
     rows[0] = rows[0]._replace(mac=None)
 
-    assert problem_after(stolen, rows) == Problem(Fault.CHANGED, 1, 2)
+    assert problem_after(stolen, rows) == Problem(ChainFault.CHANGED, 1, 2)

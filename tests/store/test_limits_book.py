@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.orders.allowance import ACCOUNT, BY_WORD, ITEMS, may_set, with_overrides
-from bot.orders.model import Who
-from bot.orders.people import Role
-from bot.orders.rules import Limits, Reason
-from bot.store.audit import AuditLog
+from bot.orders.access.roles import Role
+from bot.orders.model.order import Actor
+from bot.orders.risk.checks import Limits, Reason
+from bot.orders.risk.limit_overrides import ACCOUNT, BY_WORD, ITEMS, may_set, with_overrides
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.limits import LimitBook
+from bot.store.limits import LimitStore
 from bot.store.outbox import Outbox
 from kis.krx import KST, next_trading_day
 
 HOUSE = Limits()
-ANNA = Who(1, 1, "김관리", Role.OWNER)
+ANNA = Actor(1, 1, "김관리", Role.OWNER)
 EVERYBODY = [1, 2, 3]
 FRIDAY = datetime(2026, 11, 20, 14, 0, tzinfo=KST)
 
@@ -52,7 +52,7 @@ def db(tmp_path):
 
 @pytest.fixture
 def book(db, clock):
-    return LimitBook(db, AuditLog(db, clock), Outbox(db, clock), HOUSE, clock)
+    return LimitStore(db, AuditLog(db, clock), Outbox(db, clock), HOUSE, clock)
 
 
 def put(book, name, value, user=2):
@@ -179,7 +179,7 @@ def test_nothing_that_is_set_today_lets_more_through_today(tmp_path_factory, cou
     """Whatever is set in whatever order: within a day a limit only falls, and never rises before a night is over."""
     clock = Clock()
     db = open_database(tmp_path_factory.mktemp("book") / "kisbot.db")
-    book = LimitBook(db, AuditLog(db, clock), Outbox(db, clock), replace(HOUSE, max_quantity=4), clock)
+    book = LimitStore(db, AuditLog(db, clock), Outbox(db, clock), replace(HOUSE, max_quantity=4), clock)
     for value, days in course:
         clock.now += timedelta(days=days)
         before = book.limits_of(2, clock.day).max_quantity
@@ -200,7 +200,7 @@ def test_nothing_that_is_set_today_lets_more_through_today(tmp_path_factory, cou
     ],
 )  # fmt: skip
 def test_admins_set_the_limits_of_those_below_and_owners_everybodys(by, whose, may):
-    assert may_set(Who(5, 5, "", by), 9, whose, ITEMS["max_value"]) is may
+    assert may_set(Actor(5, 5, "", by), 9, whose, ITEMS["max_value"]) is may
 
 
 def test_the_accounts_limit_is_the_owners_and_no_persons_limit_is_the_accounts():

@@ -8,8 +8,8 @@ import structlog
 from sqlite_utils import Database
 
 from bot.store.database import open_database
-from bot.store.kinds import KINDS
-from bot.store.migrations import MIGRATIONS
+from bot.store.message_kinds import KINDS
+from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import BUNDLE_OVER, DIGEST_LINES, GATHER, Outbox
 from tests.support.outbox import TRADER, Clock, delivered, doubted, empty_database, fill, states
 

@@ -7,22 +7,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.orders.membership import (
+from bot.orders.access.membership import (
     LastOwner,
     Member,
+    MembershipTap,
     NoSuchPerson,
     NotAllowed,
     Status,
-    Tapped,
     TooMany,
     WasRemoved,
     for_groups,
     may_manage,
 )
-from bot.orders.model import State
-from bot.orders.people import Role
-from bot.orders.ports import Button, Notice
-from bot.store.audit import AuditLog
+from bot.orders.access.roles import Role
+from bot.orders.model.order import OrderState
+from bot.orders.ports import ButtonToken, Notice
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
@@ -202,7 +202,7 @@ def member(user_id, role, status=Status.ACTIVE):
 
 def hand_out(house, user_id):
     """Give a person everything that can be held: a ticket with its button, a button about people, an invitation."""
-    button = Button(f"token-of-{user_id}-and-so-on", "confirm", user_id, house.now + timedelta(seconds=60))
+    button = ButtonToken(f"token-of-{user_id}-and-so-on", "confirm", user_id, house.now + timedelta(seconds=60))
     made = house.journal.add(order(user_id=user_id, chat_id=user_id, origin=user_id), [button], [])
     if house.people.get(user_id).role.covers(Role.ADMIN):
         house.invites.make(Role.VIEWER, by=user_id)
@@ -216,7 +216,7 @@ def test_whoever_is_shut_out_or_demoted_holds_nothing_any_more(house, what):
 
     change(house.people, what, ADMIN, OWNER)
 
-    assert house.journal.get(made.id).state is State.BLOCKED
+    assert house.journal.get(made.id).state is OrderState.BLOCKED
     assert house.journal.button(button.digest).used
     for table, whose in (("invites", "made_by"), ("people_buttons", "user_id")):
         assert house.db.execute(f"SELECT count(*) FROM {table} WHERE {whose} = {ADMIN} AND used_at IS NULL").fetchone() == (0,)  # fmt: skip
@@ -227,7 +227,7 @@ def test_a_higher_role_voids_nothing(house):
 
     house.people.set_role(TRADER, Role.ADMIN, by=OWNER)
 
-    assert house.journal.get(made.id).state is State.PROPOSED
+    assert house.journal.get(made.id).state is OrderState.PROPOSED
     assert not house.journal.button(button.digest).used
 
 
@@ -246,7 +246,7 @@ def test_what_is_voided_and_the_change_happen_together_or_not_at_all(house, what
         change(house.people, what, ADMIN, OWNER)
 
     assert house.people.get(ADMIN).role is Role.ADMIN
-    assert house.journal.get(made.id).state is State.PROPOSED
+    assert house.journal.get(made.id).state is OrderState.PROPOSED
     assert not house.journal.button(button.digest).used
     assert house.count("audit") == rows
 
@@ -361,21 +361,21 @@ def test_of_two_admins_who_answer_a_request_the_first_one_decides(house):
     yes = house.invites.button("join:trader", OTHER, by=ADMIN, request=asked)
     no = house.invites.button("refuse", OTHER, by=OWNER, request=asked)
 
-    assert house.invites.press(yes, ADMIN).verdict is Tapped.DONE
-    assert house.invites.press(no, OWNER).verdict is Tapped.USED
+    assert house.invites.press(yes, ADMIN).verdict is MembershipTap.DONE
+    assert house.invites.press(no, OWNER).verdict is MembershipTap.USED
     assert house.people.get(OTHER).role is Role.TRADER
 
 
 def test_a_button_works_once_for_its_person_in_its_time(house):
     token = house.invites.button("suspend", TRADER, by=ADMIN)
 
-    assert house.invites.press("no-such-token", ADMIN).verdict is Tapped.GONE
-    assert house.invites.press(token, OWNER).verdict is Tapped.NOT_YOURS
-    assert house.invites.press(token, ADMIN).verdict is Tapped.DONE
-    assert house.invites.press(token, ADMIN).verdict is Tapped.USED
+    assert house.invites.press("no-such-token", ADMIN).verdict is MembershipTap.GONE
+    assert house.invites.press(token, OWNER).verdict is MembershipTap.NOT_YOURS
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.DONE
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.USED
     late = house.invites.button("resume", TRADER, by=ADMIN)
     house.later(minutes=5)
-    assert house.invites.press(late, ADMIN).verdict is Tapped.LATE
+    assert house.invites.press(late, ADMIN).verdict is MembershipTap.LATE
     assert house.people.find(TRADER).status is Status.SUSPENDED
 
 
@@ -384,7 +384,7 @@ def test_a_button_changes_only_the_person_as_they_stood(house):
     house.people.set_role(TRADER, Role.ADMIN, by=OWNER)
     house.people.set_role(TRADER, Role.TRADER, by=OWNER)
 
-    assert house.invites.press(token, ADMIN).verdict is Tapped.CHANGED
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.CHANGED
 
 
 def test_a_button_asks_again_whether_its_person_may(house):
@@ -392,10 +392,10 @@ def test_a_button_asks_again_whether_its_person_may(house):
     asked = house.invites.request(OTHER, "손님")
     token = house.invites.button("join:admin", OTHER, by=ADMIN, request=asked)
 
-    assert house.invites.press(token, ADMIN).verdict is Tapped.REFUSED
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.REFUSED
     assert house.people.find(OTHER) is None
     last = house.invites.button("remove", OWNER, by=OWNER)
-    assert house.invites.press(last, OWNER).verdict is Tapped.LAST_OWNER
+    assert house.invites.press(last, OWNER).verdict is MembershipTap.LAST_OWNER
 
 
 def test_a_removed_stranger_who_asks_again_is_shown_as_that(house):

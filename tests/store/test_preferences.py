@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.orders.preferences import Preferences, Quiet, Ring, Topic
-from bot.store.audit import AuditLog
-from bot.store.preferences import PreferenceBook
+from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
+from bot.store.audit.log import AuditLog
+from bot.store.preferences import PreferenceStore
 from tests.support.outbox import OWNER, TRADER, Clock, empty_database
 
 TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0))
@@ -30,7 +30,7 @@ def db():
 
 @given(WANTED)
 def test_what_was_kept_is_what_is_read(db, wanted):
-    book = PreferenceBook(db, AuditLog(db, Clock()), Clock())
+    book = PreferenceStore(db, AuditLog(db, Clock()), Clock())
     book.keep(TRADER, wanted)
 
     assert book.of(TRADER) == wanted
@@ -38,7 +38,7 @@ def test_what_was_kept_is_what_is_read(db, wanted):
 
 
 def test_each_change_is_on_record_with_its_person(db):
-    book = PreferenceBook(db, AuditLog(db, Clock()), Clock())
+    book = PreferenceStore(db, AuditLog(db, Clock()), Clock())
     book.keep(TRADER, Preferences().having(Topic.FILLS, Ring.OFF))
 
     row = db.execute("SELECT user_id, detail FROM audit WHERE action = 'people.settings' ORDER BY seq DESC").fetchone()

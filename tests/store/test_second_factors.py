@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import pyotp
 import pytest
 
-from bot.orders.stepup import Factor, Tries, Unreadable
-from bot.store.audit import AuditLog
+from bot.orders.access.second_factor import FactorKind, FactorUnreadable, Tries
+from bot.store.audit.keys import BadKey
+from bot.store.audit.log import AuditLog
 from bot.store.database import backup, open_database
-from bot.store.keys import BadKey
-from bot.store.secrets import FactorKey, SecondFactors, fits_now, new_secret, totp_uri
+from bot.store.second_factors import FactorKey, SecondFactors, fits_now, new_secret, totp_uri
 from kis.krx import KST
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -122,7 +122,7 @@ def test_a_stolen_database_holds_neither_secret_nor_pin_nor_anything_to_try_pins
     db = open_database(tmp_path / "elsewhere" / "kisbot.db")
     thief = SecondFactors(db, AuditLog(db, lambda: START), FactorKey(tmp_path / "elsewhere"), lambda: START)
     for user in (7, 8):
-        with pytest.raises(Unreadable):
+        with pytest.raises(FactorUnreadable):
             thief.answer(user, PIN, "confirm", "")
     db.close()
 
@@ -140,10 +140,10 @@ def test_a_row_moved_to_another_person_or_relabelled_opens_nothing(factors, db):
     factors.put_pin(7, PIN)
     factors.put_pin(8, "719283")
     db.execute("UPDATE second_factors SET sealed = (SELECT sealed FROM second_factors WHERE user_id = 8)")
-    with pytest.raises(Unreadable):
+    with pytest.raises(FactorUnreadable):
         right(factors, "719283", 7)
     db.execute("UPDATE second_factors SET kind = 'totp' WHERE user_id = 8")
-    with pytest.raises(Unreadable):
+    with pytest.raises(FactorUnreadable):
         right(factors, "719283", 8)
 
 
@@ -169,7 +169,7 @@ def test_the_key_is_readable_by_its_owner_alone_or_not_used(factors, db, tmp_pat
     path.chmod(0o640)
     with pytest.raises(BadKey, match="chmod 600"):
         SecondFactors(db, AuditLog(db, clock), FactorKey(tmp_path / "home"), clock)
-    with pytest.raises(Unreadable):
+    with pytest.raises(FactorUnreadable):
         right(factors, PIN)
     with pytest.raises(BadKey):
         factors.put_pin(8, PIN)
@@ -189,7 +189,7 @@ def test_a_damaged_key_is_not_replaced_and_opens_nothing(factors, tmp_path):
     factors.put_pin(7, PIN)
     path = FactorKey(tmp_path / "home").path
     path.write_text("half a key\n")
-    with pytest.raises(Unreadable):
+    with pytest.raises(FactorUnreadable):
         right(factors, PIN)
     with pytest.raises(BadKey, match="damaged"):
         factors.put_pin(8, PIN)
@@ -200,7 +200,7 @@ def test_an_unreadable_factor_counts_nothing(factors, tmp_path):
     factors.put_pin(7, PIN)
     FactorKey(tmp_path / "home").path.unlink()
     for _ in range(10):
-        with pytest.raises(Unreadable):
+        with pytest.raises(FactorUnreadable):
             right(factors, "111111")
     assert factors.tries(7) == Tries()
 
@@ -213,7 +213,7 @@ def test_a_factor_takes_the_place_of_the_one_before_with_its_wrong_answers(facto
     for _ in range(5):
         right(factors, "111111")
     factors.put_totp(7, SECRET, by=1)
-    assert (factors.kind(7), factors.tries(7)) == (Factor.TOTP, Tries())
+    assert (factors.kind(7), factors.tries(7)) == (FactorKind.TOTP, Tries())
     assert not right(factors, PIN)
     assert right(factors, code(START))
 

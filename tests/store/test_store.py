@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from bot.orders.events import Accepted, Confirmed, Submitting
-from bot.orders.model import State, apply
-from bot.orders.people import Role
-from bot.orders.ports import Button, Notice, Stale
-from bot.orders.search import Attempt
-from bot.store.audit import AuditLog
+from bot.orders.access.roles import Role
+from bot.orders.model.events import Accepted, Confirmed, Submitting
+from bot.orders.model.order import OrderState, apply
+from bot.orders.ports import ButtonToken, Notice, Stale
+from bot.orders.reconciliation.resolution import Attempt
+from bot.store.audit.log import AuditLog
 from bot.store.database import BadDatabase, backup, claim, open_database
 from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
@@ -52,7 +52,7 @@ def journal(db, clock) -> SqliteJournal:
     return SqliteJournal(db, AuditLog(db, clock), Outbox(db, clock), clock=clock)
 
 
-BUTTON = Button("secret-token-of-the-button", "confirm", 1, NOW + timedelta(seconds=60))
+BUTTON = ButtonToken("secret-token-of-the-button", "confirm", 1, NOW + timedelta(seconds=60))
 
 
 # --- the file -------------------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_the_attempt_is_written_with_the_state_that_speaks_of_it(journal):
     journal.save(sent, Submitting(1, NOW), attempt=attempt)
 
     assert journal.attempt(made.id) == attempt
-    assert journal.in_state({State.SUBMITTING}) == [sent]
+    assert journal.in_state({OrderState.SUBMITTING}) == [sent]
 
 
 def test_two_orders_cannot_claim_one_number(journal):

@@ -9,7 +9,7 @@ from bot.demo.run import OWNER, stage
 from kis.config import kst_now
 from kis.krx import KST, sell_tax_rate
 from kis.sim import Simulator
-from kis.sim.orders import HTS_CHANNEL, Side
+from kis.sim.exchange.orders import HTS_CHANNEL, OrderSide
 from tests.support.talk import Ahead
 
 FAST = {"kis_min_interval": 0.0, "kis_hts_id": "", "kisbot_resume_pause": 0}
@@ -56,24 +56,24 @@ def truth(on, day):
         order, amount = fill.order, fill.quantity * fill.price
         quantity, average = lots.get(order.code, (0, Fraction()))
         gain = Fraction()
-        if order.side is Side.BUY:
+        if order.side is OrderSide.BUY:
             lots[order.code] = (quantity + fill.quantity, (quantity * average + amount) / (quantity + fill.quantity))
         else:
             lots[order.code] = (quantity - fill.quantity, average)
             gain = amount - fill.quantity * average
         if fill.at.date() != day:
             continue
-        found["bought" if order.side is Side.BUY else "sold"] += amount
+        found["bought" if order.side is OrderSide.BUY else "sold"] += amount
         found["profit"] += gain
         shares, won = found["of"].get((order.code, order.side.value), (0, 0))
         found["of"][order.code, order.side.value] = (shares + fill.quantity, won + amount)
         amounts[order] = amounts.get(order, 0) + amount
     for order, amount in amounts.items():
         fee = int(amount * RATE)
-        tax = 0 if order.side is Side.BUY else int(amount * sell_tax_rate(day, etf=order.code == "069500"))
+        tax = 0 if order.side is OrderSide.BUY else int(amount * sell_tax_rate(day, etf=order.code == "069500"))
         found["fee"] += fee
         found["tax"] += tax
-        found["profit"] -= (fee if order.side is Side.SELL else 0) + tax
+        found["profit"] -= (fee if order.side is OrderSide.SELL else 0) + tax
     value = sum(quantity * on.broker.exchange.issues[code].last for code, (quantity, _) in lots.items())
     found["unrealised"] = value - sum(quantity * average for quantity, average in lots.values())
     return found

@@ -14,17 +14,17 @@ from typing import Any
 import httpx
 from sqlite_utils import Database
 
-from bot.hours import Hours
-from bot.orders.approvals import Policy
-from bot.orders.brakes import Brake, Brakes
-from bot.orders.desk import Desk
-from bot.orders.lists import Lists
-from bot.orders.model import OrderRequest, Who
-from bot.orders.people import Role
-from bot.orders.press import Press, Pressed
-from bot.orders.rules import Limits
-from bot.orders.watch import Watch
-from bot.store.audit import AuditLog
+from bot.orders.access.roles import Role
+from bot.orders.approvals.policy import ApprovalPolicy
+from bot.orders.execution.desk import Desk
+from bot.orders.execution.tap_result import TapOutcome, TapResult
+from bot.orders.hours import TradingHours
+from bot.orders.model.order import Actor, OrderRequest
+from bot.orders.reconciliation.report_handler import ReportHandler
+from bot.orders.reconciliation.report_reader import ReportReader
+from bot.orders.risk.checks import Limits
+from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
+from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.people import People
@@ -35,7 +35,7 @@ from kis.errors import KisError
 from kis.krx import step
 from kis.models import OrderKind, Side
 from kis.sim import Simulator
-from kis.sim.orders import API_CHANNEL, Action
+from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.life import database
 from tests.chaos.world import PLENTY, RICH, tradable
 from tests.support.memory_wire import MemoryWire
@@ -101,7 +101,7 @@ class Key:
 class Club:
     """The people, the bot and the broker."""
 
-    def __init__(self, loop: VirtualLoop, home: Path, policy: Policy) -> None:
+    def __init__(self, loop: VirtualLoop, home: Path, policy: ApprovalPolicy) -> None:
         self.loop = loop
         self.clock = ClubClock(loop)
         self.home = home
@@ -119,7 +119,7 @@ class Club:
         self.door = Door(MemoryWire(self.simulator, sleep=asyncio.sleep, clock=self.clock))
         self.connection = database()
         self.keys: list[Key] = []
-        self.waiting: list[Pressed] = []
+        self.waiting: list[TapResult] = []
         """Taps that were judged and not yet carried out."""
         self._read_to = 0
         self._origin = 0
@@ -141,18 +141,18 @@ class Club:
             rest_url="http://127.0.0.1:9",
             token_dir=self.home,
         )
-        clock, hours = self.clock, Hours()
+        clock, hours = self.clock, TradingHours()
         self.hours = hours
         self.client = KisClient(config, clock=clock, sleep=asyncio.sleep, transport=self.door)
         db = Database(self.connection, execute_plugins=False)
         audit = AuditLog(db, clock)
         self.journal = SqliteJournal(db, audit, Outbox(db, clock), clock=clock)
         self.people = People(db, audit, clock, self.journal.void_person)
-        self.brakes = Brakes(self.journal, clock=clock, overseers=self.people.overseers)
-        self.watch = Watch(
+        self.brakes = TradingHalt(self.journal, clock=clock, overseers=self.people.overseers)
+        self.watch = ReportHandler(
             self.journal, self.brakes, clock=clock, day_over=hours.day_over, overseers=self.people.overseers
         )
-        self.lists = Lists(self.client, self.watch)
+        self.lists = ReportReader(self.client, self.watch)
         self.desk = Desk(
             self.client,
             self.journal,
@@ -209,12 +209,12 @@ class Club:
 
     # --- people -------------------------------------------------------------------------------------------------------
 
-    def who(self, user: int) -> Who:
+    def who(self, user: int) -> Actor:
         """Somebody as the guard let them in last, be it long ago: what they may do now is for the desk to find out."""
         person = self.people.get(user)
         if person is not None:
             self._roles[user] = person.role
-        return Who(user, user, f"사람{user}", self._roles.get(user, Role.VIEWER))
+        return Actor(user, user, f"사람{user}", self._roles.get(user, Role.VIEWER))
 
     def standing(self) -> dict[int, Role]:
         """Everybody who is let in, and their role, as it stands on disk."""
@@ -266,10 +266,10 @@ class Club:
                 if data.get(action):
                     self.keys.append(Key(chat, action, order or 0, data[action]))
 
-    def press(self, key: Key, user: int) -> Pressed:
+    def press(self, key: Key, user: int) -> TapResult:
         """A tap; what it asks for waits until it is carried out."""
         pressed = self.desk.press(key.token, self.who(user))
-        if pressed.verdict in {Press.SENDING, Press.CANCELLING}:
+        if pressed.verdict in {TapOutcome.SENDING, TapOutcome.CANCELLING}:
             self.waiting.append(pressed)
         self.collect()
         return pressed
@@ -304,9 +304,9 @@ class Club:
         names = [column[0] for column in found.description]
         return dict(zip(names, found.fetchone(), strict=True))
 
-    def level(self) -> Brake:
+    def level(self) -> HaltLevel:
         row = self.connection.execute("SELECT level FROM brakes ORDER BY seq DESC LIMIT 1").fetchone()
-        return Brake(row[0]) if row else Brake.OFF
+        return HaltLevel(row[0]) if row else HaltLevel.OFF
 
     def booked(self) -> list[Any]:
         """New orders and revisions in the broker's ledger, oldest first."""

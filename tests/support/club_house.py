@@ -15,10 +15,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from bot.orders.approvals import Policy, Sells
-from bot.orders.brakes import Brake
-from bot.orders.membership import NotOurs
-from bot.orders.people import Role
+from bot.orders.access.membership import MembershipError
+from bot.orders.access.roles import Role
+from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import step
 from kis.models import Side
 from tests.chaos.listening import heard
@@ -48,9 +48,9 @@ class House(RuleBasedStateMachine):
         heard()
         self.home = tempfile.TemporaryDirectory(prefix="kisbot-approval-")
 
-    @initialize(sells=st.sampled_from(Sells), deputies=st.booleans())
-    def begin(self, sells: Sells, deputies: bool) -> None:
-        policy = Policy(ORDER_TIERS, DAY_TIERS, sells, DEPUTIES if deputies else None)
+    @initialize(sells=st.sampled_from(SellApproval), deputies=st.booleans())
+    def begin(self, sells: SellApproval, deputies: bool) -> None:
+        policy = ApprovalPolicy(ORDER_TIERS, DAY_TIERS, sells, DEPUTIES if deputies else None)
         self.club = Club(VirtualLoop(), Path(self.home.name), policy)
         self.judge = Judge(self.club)
         self.judge.seen = SEEN
@@ -82,7 +82,7 @@ class House(RuleBasedStateMachine):
         before = club.standing()
         try:
             change()
-        except NotOurs:
+        except MembershipError:
             return
         after = club.standing()
         lost = user in before and (user not in after or not after[user].covers(before[user]))
@@ -252,13 +252,13 @@ class House(RuleBasedStateMachine):
 
     # --- the brakes ---------------------------------------------------------------------------------------------------
 
-    @rule(user=PEOPLE, level=st.sampled_from((Brake.BUYS, Brake.NEW)))
-    def halt(self, user: int, level: Brake) -> None:
+    @rule(user=PEOPLE, level=st.sampled_from((HaltLevel.BUYS, HaltLevel.NEW)))
+    def halt(self, user: int, level: HaltLevel) -> None:
         if user in self.club.standing():
             self.club.desk.halt(level, self.club.who(user))
 
-    @rule(user=PEOPLE, level=st.sampled_from((Brake.OFF, Brake.OFF, Brake.BUYS)))
-    def release(self, user: int, level: Brake) -> None:
+    @rule(user=PEOPLE, level=st.sampled_from((HaltLevel.OFF, HaltLevel.OFF, HaltLevel.BUYS)))
+    def release(self, user: int, level: HaltLevel) -> None:
         club, was, known = self.club, self.club.level(), len(self.club.keys)
         if user not in club.standing():
             return
@@ -275,7 +275,7 @@ class House(RuleBasedStateMachine):
     def let_go(self, user: int) -> None:
         """Somebody asks for the release, and the others agree."""
         known = len(self.club.keys)
-        self.release(user, Brake.OFF)
+        self.release(user, HaltLevel.OFF)
         for key in self.club.keys[known:]:
             self.judge.press(key, key.chat)
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bot.orders.approvals import Sells, Tiers
-from bot.orders.brakes import Brake
-from bot.orders.people import Role
-from bot.orders.press import Press
+from bot.orders.access.roles import Role
+from bot.orders.approvals.policy import SellApproval, Tiers
+from bot.orders.execution.tap_result import TapOutcome
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.models import Side
 from tests.support.club import Club, Key
 
@@ -17,7 +17,15 @@ ON_THE_WAY = {"pending", "confirmed", "submitting", "waiting", "unknown"}
 ENDED = {"filled", "cancelled", "replaced", "lapsed", "rejected", "never_booked", "not_sent"}
 NEVER = {"blocked", "expired", "denied", "discarded"}
 """Ends at which the broker has nothing of it."""
-EFFECTS = {Press.SENDING, Press.PENDING, Press.VOTED, Press.DISCARDED, Press.AGAIN, Press.SETTLED, Press.CANCELLING}
+EFFECTS = {
+    TapOutcome.SENDING,
+    TapOutcome.PENDING,
+    TapOutcome.VOTED,
+    TapOutcome.DISCARDED,
+    TapOutcome.AGAIN,
+    TapOutcome.SETTLED,
+    TapOutcome.CANCELLING,
+}
 CANCEL = "02"
 """RVSE_CNCL_DVSN_CD of a cancel."""
 Round = tuple[int, int]
@@ -74,7 +82,9 @@ class Judge:
                 day += self._value(number, rows[number])
         count = max(tier(self.club.policy.order_tiers, value), tier(self.club.policy.day_tiers, day))
         if self.of[order][1] is Side.SELL and count:
-            count = {Sells.SAME: count, Sells.FEWER: count - 1, Sells.NONE: 0}[self.club.policy.sells]
+            count = {SellApproval.SAME: count, SellApproval.FEWER: count - 1, SellApproval.NONE: 0}[
+                self.club.policy.sells
+            ]
         return count
 
     def _tapped(self, order: int, row: dict[str, Any]) -> bool:
@@ -98,7 +108,7 @@ class Judge:
         free = self.demanded(key.order, before) if key.action == "confirm" and key.order in self.of else 0
         verdict = club.press(key, user).verdict
         if verdict not in EFFECTS:
-            if verdict is not Press.LATE:
+            if verdict is not TapOutcome.LATE:
                 assert club.rows() == before, f"{verdict} changed something"
             assert club.level() == was
             return
@@ -107,10 +117,12 @@ class Judge:
         assert user == key.chat, f"{user} pressed what is {key.chat}'s"
         assert user in club.standing(), f"{user} is shut out, and the tap took effect"
         at = (key.order, before[key.order]["round"]) if key.order else (0, 0)
-        if key.action == "confirm" and verdict in {Press.SENDING, Press.PENDING}:
+        if key.action == "confirm" and verdict in {TapOutcome.SENDING, TapOutcome.PENDING}:
             self.demand[at] = free
             self.asked_at[at] = club.clock()
-            assert (verdict is Press.PENDING) >= (free > 0), f"order {at} needs {free} others and was not asked about"
+            assert (verdict is TapOutcome.PENDING) >= (free > 0), (
+                f"order {at} needs {free} others and was not asked about"
+            )
         if key.action in {"approve", "deny"}:
             assert user != self.of[key.order][0], "the proposer voted"
             assert before[key.order]["state"] == "pending", "a vote on what is over"
@@ -148,7 +160,9 @@ class Judge:
         said = (body.get("PDNO", code), int(body.get("ORD_QTY") or 0) or quantity, int(body["ORD_UNPR"]))
         self._hold(said == (code, quantity, price), f"order {at} left as {said}")
         level = club.level()
-        self._hold(level < Brake.NEW and (level is Brake.OFF or side is Side.SELL), f"order {at} left under {level!r}")
+        self._hold(
+            level < HaltLevel.NEW and (level is HaltLevel.OFF or side is Side.SELL), f"order {at} left under {level!r}"
+        )
         waits = club.policy.deputies_after
         stood = club.clock() - self.asked_at.get(at, club.clock())
         least = Role.TRADER if waits is not None and stood >= waits else Role.ADMIN

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from typing import Any
 
+from bot.app.clients import kis_config
 from bot.demo.run import Stage
-from bot.ears import Ears, Hearing
 from bot.orders.ports import Notice
-from bot.wires import kis_config
+from bot.services.fill_stream import FillStream, StreamState
 from tests.bench.waiting import until
 
 DEAF: dict[str, Any] = {"kis_hts_id": ""}
@@ -17,10 +17,10 @@ DEAF: dict[str, Any] = {"kis_hts_id": ""}
 class Listening:
     """The ears, and what they made happen."""
 
-    def __init__(self, on: Stage, ears: Ears, wakes: list[int], told: list[Notice]) -> None:
+    def __init__(self, on: Stage, ears: FillStream, wakes: list[int], told: list[Notice]) -> None:
         self.on, self.ears, self.wakes, self.told = on, ears, wakes, told
 
-    async def comes(self, state: Hearing, within: float = 3.0) -> None:
+    async def comes(self, state: StreamState, within: float = 3.0) -> None:
         """Wait until they are in a state."""
         assert await until(lambda: self.ears.state is state, within=within), self.ears.state
 
@@ -40,7 +40,7 @@ async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | 
         told.extend(notices)
         on.app.journal.tell(notices)
 
-    ears = Ears(
+    ears = FillStream(
         kis_config(on.app._settings.model_copy(update=given)),
         wake=wake,
         tell=tell,
@@ -59,7 +59,7 @@ async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | 
     at = Listening(on, ears, wakes, told)
     try:
         if wait:
-            await at.comes(Hearing.LISTENING)
+            await at.comes(StreamState.LISTENING)
         yield at
         assert not work.done() or (not work.cancelled() and work.exception() is None)
     finally:

@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosedError
 from kis.cipher import Cipher
 from kis.errors import BadAnswer
 from kis.sim import Simulator
-from kis.sim.frames import Key, sealed
-from kis.sim.wire import ABORT
+from kis.sim.asgi_app import ABORT
+from kis.sim.websocket.frames import NoticeKey, sealed
 
 FIELDS = (23, 26, 29)
 """Fields of a notice: as paper has sent it, as it is, and with three more than anybody knows of."""
@@ -150,7 +150,7 @@ class Connection:
         if not self.stalled and not self.gone:
             self._to_client.put_nowait((text, 0))
 
-    def _give_notices(self, tr_id: str, records: list[str], key: Key) -> None:
+    def _give_notices(self, tr_id: str, records: list[str], key: NoticeKey) -> None:
         if not self.stalled and not self.gone:
             # whoever has registered anew meanwhile cannot open what was sealed before
             readable = len(records) if key == self._key(tr_id) else 0
@@ -179,7 +179,7 @@ class Connection:
         elif fault == "late":
             self._later(sockets.rng.uniform(0.1, 6), tr_id, [record], key)
         elif fault == "spoilt":
-            self._give(sealed(tr_id, [record], Key(key.iv * 2, key.iv)))
+            self._give(sealed(tr_id, [record], NoticeKey(key.iv * 2, key.iv)))
         else:
             self._give_notices(tr_id, [record], key)
             if fault == "repeated":
@@ -193,17 +193,17 @@ class Connection:
         shares = list(vars(weather).values())
         return self._sockets.rng.choices([*names, ""], [*shares, max(0.0, 1 - sum(shares))])[0]
 
-    def _hold(self, tr_id: str, record: str, key: Key) -> None:
+    def _hold(self, tr_id: str, record: str, key: NoticeKey) -> None:
         if not self._held:
             self._loop.call_later(GATHER, self._let_go, tr_id, key, context=self._sockets.outside())
         self._held.append(record)
 
-    def _let_go(self, tr_id: str, key: Key) -> None:
+    def _let_go(self, tr_id: str, key: NoticeKey) -> None:
         held, self._held = self._held, []
         self._sockets.fired["frames of several notices"] += len(held) > 1
         self._give_notices(tr_id, held, key)
 
-    def _key(self, tr_id: str) -> Key | None:
+    def _key(self, tr_id: str) -> NoticeKey | None:
         """The key this session's notices are sealed with now: only one session at a time is registered."""
         topics = [one for session in self._sockets.simulator.sockets.sessions for one in session.topics.items()]
         return next((key for topic, key in topics if topic.tr_id == tr_id), None)

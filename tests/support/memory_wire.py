@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from kis.sim.fates import End, Fate
-from kis.sim.faults import Fault, Faults
-from kis.sim.proxy import FAULTS
+from kis.sim.faults.faults import Faults, PlantedFault
+from kis.sim.faults.response_plan import ConnectionEnd, ResponsePlan
+from tests.support.proxy import FAULTS
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kis.sim import Simulator
-    from kis.sim.wire import Visit
+    from kis.sim.asgi_app import Visit
 
-_NO_FAULT = Fault("", acts=True, how={}, path=None, left=0)
+_NO_FAULT = PlantedFault("", acts=True, how={}, path=None, left=0)
 _SILENT = {"black_hole", "stall_request"}
 _LOST = {"reset_on_accept", "reset_after_headers", "cut_request"}
 _BAD_REQUEST = 400
@@ -70,7 +70,7 @@ class MemoryWire(httpx.AsyncBaseTransport):
         return self._faults.fired
 
     def plant(self, name: str, *, times: int = 1, path: str | None = None, skip: int = 0, **how: Any) -> None:
-        """Let a fault of the line befall the next requests: those of `kis.sim.proxy`, here all with a path."""
+        """Let a fault of the line befall the next requests: those of `tests.support.proxy`, here all with a path."""
         self._faults.plant(name, times=times, path=path, skip=skip, **how)
 
     def clear(self) -> None:
@@ -96,13 +96,13 @@ class MemoryWire(httpx.AsyncBaseTransport):
             await call.told("http11.response_closed.complete")
             raise
 
-    async def _fate(self, call: _Call) -> Fate:
+    async def _fate(self, call: _Call) -> ResponsePlan:
         fault = call.fault
         if fault.name == "garbage_tls":
-            return Fate(_BAD_REQUEST, (("Connection", "close"),), b"")
+            return ResponsePlan(_BAD_REQUEST, (("Connection", "close"),), b"")
         if fault.name in _SILENT | _LOST and not call.all_of_it():
             await self._travel(self._latency, call)
-            return Fate(0, (), b"", -1, call.end_of_fault())
+            return ResponsePlan(0, (), b"", -1, call.end_of_fault())
         visit = self._simulator.receive(*call.spoken())
         await self._travel(self._latency + visit.before, call, visit)
         fate = visit.act()
@@ -142,7 +142,7 @@ class MemoryWire(httpx.AsyncBaseTransport):
 class _Call:
     """One request on a connection of its own."""
 
-    def __init__(self, wire: MemoryWire, request: httpx.Request, fault: Fault) -> None:
+    def __init__(self, wire: MemoryWire, request: httpx.Request, fault: PlantedFault) -> None:
         self.wire = wire
         self.request = request
         self.fault = fault
@@ -204,13 +204,13 @@ class _Call:
         first = len(request.method) + len(request.url.raw_path) + len(" " + " HTTP/1.1\r\n")
         return at >= first + fields + 2 + len(request.content)
 
-    def end_of_fault(self) -> End:
+    def end_of_fault(self) -> ConnectionEnd:
         """How the connection ends that a fault has befallen."""
         if self.fault.name in {"black_hole", "stall_request", "stall_answer"}:
-            return End.OPEN
-        return End.RESET if self.fault.how.get("reset", True) else End.CLOSED
+            return ConnectionEnd.OPEN
+        return ConnectionEnd.RESET if self.fault.how.get("reset", True) else ConnectionEnd.CLOSED
 
-    async def head(self, fate: Fate) -> httpx.Response:
+    async def head(self, fate: ResponsePlan) -> httpx.Response:
         """The answer, once its headers are there."""
         if fate.answered and self.patience is not None and self.waited + fate.after >= self.patience:
             await self.silence(self.patience - self.waited)
@@ -220,18 +220,18 @@ class _Call:
         if not fate.answered:
             await self.broken(fate.end, self.waited)
         await self.told("http11.receive_response_headers.complete")
-        if fate.end is End.KEPT and not fate.rate:
+        if fate.end is ConnectionEnd.KEPT and not fate.rate:
             for event in ("receive_response_body.started", "receive_response_body.complete"):
                 await self.told(f"http11.{event}")
             return httpx.Response(fate.status, headers=fate.headers, content=fate.body, request=self.request)
         return httpx.Response(fate.status, headers=fate.headers, stream=_Body(self, fate), request=self.request)
 
-    async def broken(self, end: End, waited: float = 0.0) -> None:
+    async def broken(self, end: ConnectionEnd, waited: float = 0.0) -> None:
         """Raise what a read raises where nothing more comes."""
-        if end is End.OPEN:
+        if end is ConnectionEnd.OPEN:
             await self.silence(None if self.patience is None else self.patience - waited)
             raise httpx.ReadTimeout("", request=self.request)
-        if end is End.RESET:
+        if end is ConnectionEnd.RESET:
             raise httpx.ReadError("", request=self.request)
         raise httpx.RemoteProtocolError("the connection was closed before the answer was whole", request=self.request)
 
@@ -245,7 +245,7 @@ class _Call:
 class _Body(httpx.AsyncByteStream):
     """The body of an answer that comes slowly, or not whole."""
 
-    def __init__(self, call: _Call, fate: Fate) -> None:
+    def __init__(self, call: _Call, fate: ResponsePlan) -> None:
         self._call = call
         self._fate = fate
 
@@ -259,7 +259,7 @@ class _Body(httpx.AsyncByteStream):
                 if fate.rate:
                     seconds = len(piece) / fate.rate
                     if call.patience is not None and seconds >= call.patience:
-                        await call.broken(End.OPEN)
+                        await call.broken(ConnectionEnd.OPEN)
                     await call.wire.wait(seconds)
                 yield piece
             if len(fate.arrives) < len(fate.body):
@@ -274,7 +274,7 @@ class _Body(httpx.AsyncByteStream):
         await self._call.told("http11.response_closed.complete")
 
 
-def _on_the_line(fate: Fate, call: _Call) -> Fate:
+def _on_the_line(fate: ResponsePlan, call: _Call) -> ResponsePlan:
     """What the line leaves of what the broker sent."""
     fault, how = call.fault, call.fault.how
     if fault.name in _SILENT | _LOST:
@@ -282,7 +282,7 @@ def _on_the_line(fate: Fate, call: _Call) -> Fate:
     elif fault.name in {"cut_answer", "stall_answer"}:
         at = how["at"] - _head_length(fate)
         arrives = len(fate.arrives) if fate.answered else -1
-        if at < arrives or fate.end is End.KEPT:
+        if at < arrives or fate.end is ConnectionEnd.KEPT:
             fate.sent, fate.end = max(-1, at), call.end_of_fault()
     elif fault.name == "delay":
         fate.after += how["seconds"]
@@ -290,11 +290,11 @@ def _on_the_line(fate: Fate, call: _Call) -> Fate:
         fate.rate = how["bytes_per_second"]
         call.dripping = _head_length(fate) / fate.rate
         if call.patience is not None and 1 / fate.rate >= call.patience:
-            fate.sent, fate.end = -1, End.OPEN
+            fate.sent, fate.end = -1, ConnectionEnd.OPEN
     return fate
 
 
-def _head_length(fate: Fate) -> int:
+def _head_length(fate: ResponsePlan) -> int:
     """Bytes of the status line and the headers as the simulator's server writes them."""
     first = len(f"HTTP/1.1 {fate.status} {HTTPStatus(fate.status).phrase}\r\n")
     return first + sum(len(name) + len(value) + len(": \r\n") for name, value in fate.headers) + len("\r\n")

@@ -22,39 +22,39 @@ from click.testing import Result
 from telegram import InlineKeyboardMarkup
 from typer.testing import CliRunner
 
-from bot.__main__ import cli
-from bot.app import App
-from bot.chat.cards import Frame
-from bot.chat.messenger import Messenger, Undeliverable
-from bot.chat.story import story_pages
+from bot.app.application import BotApplication
+from bot.chat.handlers.order_history import story_pages
+from bot.chat.messages.order_card import Frame
+from bot.chat.transport.sender import MessageSender, Undeliverable
+from bot.cli.main import cli
+from bot.config.settings import GivenSettings
 from bot.demo.run import HOLDINGS, TOKEN
-from bot.demo.telegram import LocalTelegram, Person
-from bot.orders.model import Order
-from bot.orders.preferences import Preferences
-from bot.orders.rules import Limits
-from bot.settings import GivenSettings
-from bot.store.alerts import AlertBook
-from bot.store.audit import AuditLog
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.access.preferences import Preferences
+from bot.orders.model.order import Order
+from bot.orders.risk.checks import Limits
+from bot.store.alerts import AlertStore
+from bot.store.audit.keys import DayKeys
+from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.heard import HeardDays
 from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
-from bot.store.keys import DayKeys
-from bot.store.letters import Letter, from_row
-from bot.store.limits import LimitBook
+from bot.store.limits import LimitStore
+from bot.store.order_history import OrderHistory
 from bot.store.outbox import Outbox
+from bot.store.outbox_message import OutboxMessage, from_row
 from bot.store.people import People
-from bot.store.preferences import PreferenceBook
-from bot.store.reports import ReportBook
+from bot.store.preferences import PreferenceStore
+from bot.store.reading_mark import ReadingMarks
+from bot.store.reports import ReportStore
 from bot.store.runs import Runs
-from bot.store.secrets import FactorKey, SecondFactors
-from bot.store.sight import Sightings
-from bot.store.story import Stories
-from bot.store.watchlist import WatchBook
+from bot.store.second_factors import FactorKey, SecondFactors
+from bot.store.stream_stats import StreamStats
+from bot.store.watchlist import WatchlistStore
 from kis.krx import KST
 from kis.sim import Simulator
-from kis.sim.orders import API_CHANNEL
+from kis.sim.exchange.orders import API_CHANNEL
 from tests.chaos.week import Wires
 from tests.support.club import ClubClock
 from tests.support.memory_telegram import BASE, MemoryTelegram
@@ -134,17 +134,17 @@ class OldHouse:
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=stopped)
         self.people = People(self.db, self.audit, stopped)
         self.invites = Invites(self.db, self.audit, self.people, stopped)
-        self.stories = Stories(self.db)
-        self.alerts = AlertBook(self.db, self.outbox, stopped)
-        self.watched = WatchBook(self.db)
-        self.preferences = PreferenceBook(self.db, self.audit, stopped)
-        self.limits = LimitBook(self.db, self.audit, self.outbox, Limits(), stopped)
+        self.stories = OrderHistory(self.db)
+        self.alerts = AlertStore(self.db, self.outbox, stopped)
+        self.watched = WatchlistStore(self.db)
+        self.preferences = PreferenceStore(self.db, self.audit, stopped)
+        self.limits = LimitStore(self.db, self.audit, self.outbox, Limits(), stopped)
         self.factors = SecondFactors(self.db, self.audit, FactorKey(home), stopped)
-        self.reports = ReportBook(self.db, self.outbox, stopped)
+        self.reports = ReportStore(self.db, self.outbox, stopped)
         self.runs = Runs(self.db, self.audit, home, stopped)
         self.inbox = Inbox(self.db, stopped)
-        self.sightings = Sightings(self.db)
-        self.heard = HeardDays(self.db)
+        self.sightings = ReadingMarks(self.db)
+        self.heard = StreamStats(self.db)
 
     def ids(self, table: str, column: str = "id") -> list[Any]:
         """Every key of a table, in order."""
@@ -231,9 +231,9 @@ class OldHouse:
             shown.setdefault(self._shown(letter, lang), []).append(f"next in {letter.chat_id}: {letter.id}")
         return "\n\n".join(f"=== {', '.join(rows)} ===\n{text}" for text, rows in shown.items()) + "\n"
 
-    def _shown(self, letter: Letter, lang: Lang) -> str:
+    def _shown(self, letter: OutboxMessage, lang: Lang) -> str:
         paper = _Paper()
-        messenger = Messenger(
+        messenger = MessageSender(
             paper,  # type: ignore[arg-type]  # it only takes down what would be sent
             order=self.journal.get,
             card_message=self.outbox.card_message,
@@ -316,7 +316,7 @@ async def _live(loop: VirtualLoop, home: Path, lost: int) -> tuple[dict[int, str
     broker = Simulator(profile="real", seed=1, clock=clock, cash=100_000_000, holdings=HOLDINGS)
     broker.exchange.submit(side, code, "limit", quantity, price, channel=API_CHANNEL)
     clock.ahead += STOPPED - clock()
-    telegram = LocalTelegram(token=TOKEN, people=[Person(*one, "") for one in NAMES.items()], clock=clock)
+    telegram = LocalTelegram(token=TOKEN, people=[ChatUser(*one, "") for one in NAMES.items()], clock=clock)
     network = Wires(MemoryWire(broker, sleep=asyncio.sleep, clock=clock), MemoryTelegram(telegram))
     values: dict[str, Any] = {name.lower(): value for name, value in broker.environ(BASE).items()}
     values |= {
@@ -326,7 +326,7 @@ async def _live(loop: VirtualLoop, home: Path, lost: int) -> tuple[dict[int, str
         "kisbot_data_dir": home,
         "kis_hts_id": "",
     }
-    app = App(GivenSettings(**values), clock=clock, ticks=clock.seconds, network=network)
+    app = BotApplication(GivenSettings(**values), clock=clock, ticks=clock.seconds, network=network)
     app.charts._drawn = _undrawn  # type: ignore[method-assign]  # virtual time does not wait for a process
     seen = []
     async with app.running():

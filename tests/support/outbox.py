@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot.store.migrations import MIGRATIONS
+from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from kis.krx import KST
 

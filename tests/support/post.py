@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from bot.charts import Charts
-from bot.chat.cards import Frame
-from bot.chat.messenger import Messenger
-from bot.demo.telegram import LocalTelegram, Person
-from bot.notify import Notifier
-from bot.orders.model import State
+from bot.charts.renderer import ChartRenderer
+from bot.chat.messages.order_card import Frame
+from bot.chat.transport.sender import MessageSender
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.model.order import OrderState
+from bot.services.delivery import Delivery
 from bot.store.database import open_database
 from bot.store.outbox import Outbox
 from kis.krx import KST
@@ -59,10 +59,10 @@ class Post:
         """Called before each delivery: here a test plants what the call shall meet."""
         self.after = None
         """Called after each delivery, in place of telling the outbox what became of it."""
-        self.messenger = Messenger(
+        self.messenger = MessageSender(
             bot,
             order=lambda number: order(
-                State.PARTIAL,
+                OrderState.PARTIAL,
                 id=number,
                 name=name,
                 quantity=quantity,
@@ -71,7 +71,7 @@ class Post:
                 filled_amount=1,
             ),
             card_message=self._card_message,
-            draw=Charts().draw,
+            draw=ChartRenderer().draw,
             frame=Frame("ko", "practice", "…78-01"),
         )
         self._open()
@@ -79,7 +79,7 @@ class Post:
     def _open(self):
         self.db = open_database(self._path)
         self.box = Outbox(self.db, self.time)
-        self.notifier = Notifier(
+        self.notifier = Delivery(
             self.box, self._deliver, self.messenger.reachable, sleep=self.time.sleep, clock=self.time.seconds
         )
         self.work = asyncio.create_task(self.notifier.run())
@@ -132,7 +132,7 @@ class Post:
 @asynccontextmanager
 async def post_office(folder, **how):
     """Everything up and connected, with an empty outbox in the folder."""
-    people = [Person(ONE, "하나", "매매자"), Person(TWO, "둘", "매매자"), Person(OWNER, "셋", "관리자")]
+    people = [ChatUser(ONE, "하나", "매매자"), ChatUser(TWO, "둘", "매매자"), ChatUser(OWNER, "셋", "관리자")]
     telegram = LocalTelegram(token=TOKEN, people=people)
     requests = [HTTPXRequest(httpx_kwargs={"verify": False}) for _ in range(2)]  # no certificates on loopback
     async with (

@@ -4,15 +4,15 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.orders.brakes import Brakes
-from bot.orders.lists import Reading
-from bot.orders.model import State
-from bot.orders.watch import Watch
-from bot.sight import Sight
-from bot.store.audit import AuditLog
+from bot.orders.model.order import OrderState
+from bot.orders.reconciliation.report_handler import ReportHandler
+from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.risk.trading_halt import TradingHalt
+from bot.services.outages import OutageTracker
+from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
-from bot.store.sight import Sightings
+from bot.store.reading_mark import ReadingMarks
 from tests.orders.test_model import order
 from tests.support.outbox import OWNER, TRADER, Clock, empty_database
 
@@ -30,15 +30,15 @@ class House:
         self.start()
 
     def start(self):
-        self.watch = Watch(
+        self.watch = ReportHandler(
             self.journal,
-            Brakes(self.journal, clock=self.clock, overseers=lambda: [OWNER]),
+            TradingHalt(self.journal, clock=self.clock, overseers=lambda: [OWNER]),
             clock=self.clock,
             day_over=lambda day, now: day < now.date(),
             overseers=lambda: [OWNER],
         )
-        self.sight = Sight(
-            Sightings(self.db),
+        self.sight = OutageTracker(
+            ReadingMarks(self.db),
             tell=self.journal.tell,
             overseers=lambda: [OWNER],
             clock=self.clock,
@@ -49,16 +49,16 @@ class House:
         self.clock.forward(timedelta(seconds=seconds))
         self.seconds += seconds
 
-    def sends(self, number=7, *, state=State.OPEN):
+    def sends(self, number=7, *, state=OrderState.OPEN):
         """An order of ours reaches the broker now."""
         now = self.clock()
-        numbered = {"order_no": f"{number:010d}", "branch": "06010"} if state is State.OPEN else {}
+        numbered = {"order_no": f"{number:010d}", "branch": "06010"} if state is OrderState.OPEN else {}
         one = replace(order(), origin=number, chat_id=TRADER, state=state, day=now.date(), sent_at=now, attempt=1)
         return self.journal.add(replace(one, **numbered), [], [])
 
     def reads(self, *rows, day=None, took=0.0):
         day = day or self.clock().date()
-        self.watch.note(Reading(day, rows, {}, self.watch.is_over(day)))
+        self.watch.note(OrderListSnapshot(day, rows, {}, self.watch.is_over(day)))
         self.sight.saw(timedelta(seconds=took))
 
     @property

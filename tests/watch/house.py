@@ -8,20 +8,20 @@ from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
-from bot.chat.cards import Frame
-from bot.chat.talk import Ask, Key, Reply, Toast, letter_of, outgoing
-from bot.chat.watch_cards import look_push
-from bot.chat.watchlist import WatchView
-from bot.hours import Hours
-from bot.orders.model import Who
-from bot.orders.people import Role
-from bot.store.audit import AuditLog
-from bot.store.looks import Looks
+from bot.chat.handlers.watchlist import WatchlistHandlers
+from bot.chat.messages.order_card import Frame
+from bot.chat.messages.watchlist_messages import look_push
+from bot.chat.types import Button, CallbackAnswer, Reply, Request, letter_of, outgoing
+from bot.orders.access.roles import Role
+from bot.orders.hours import TradingHours
+from bot.orders.model.order import Actor
+from bot.services.live_watchlists import LiveWatchlists
+from bot.services.price_feed import PriceFeed
+from bot.store.audit.log import AuditLog
+from bot.store.live_message import LiveMessages
 from bot.store.outbox import Outbox
 from bot.store.people import People
-from bot.store.watchlist import WatchBook
-from bot.watch_prices import WatchPrices
-from bot.watchlist import WatchLists
+from bot.store.watchlist import WatchlistStore
 from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
@@ -37,7 +37,7 @@ HELD = {KAKAO: (20, 61_250)}
 
 
 class Stream:
-    """What `bot.ears` offers, worked by hand."""
+    """What `bot.services.fill_stream` offers, worked by hand."""
 
     def __init__(self):
         self.heard = frozenset()
@@ -82,18 +82,18 @@ class House:
         self.client = KisClient(config, clock=clock, sleep=asyncio.sleep, rng=random.Random(1), transport=self.wire)
         self.db = empty_database() if db is None else db
         self.outbox = Outbox(self.db, clock)
-        self.book = WatchBook(self.db)
-        self.looks = Looks(self.db, self.outbox, clock)
+        self.book = WatchlistStore(self.db)
+        self.looks = LiveMessages(self.db, self.outbox, clock)
         self.people = People(self.db, AuditLog(self.db, clock), clock)
-        self.prices = WatchPrices(self.client, clock=clock, per_minute=options.get("per_minute", 60))
+        self.prices = PriceFeed(self.client, clock=clock, per_minute=options.get("per_minute", 60))
         self.stream = Stream()
         self.prices.attach(self.stream.watch_trades)
-        self.lists = WatchLists(
+        self.lists = LiveWatchlists(
             self.book,
             self.looks,
             self.prices,
             self.client,
-            Hours(always=always),
+            TradingHours(always=always),
             self.people,
             clock=clock,
             sleep=asyncio.sleep,
@@ -103,7 +103,7 @@ class House:
             for one in self.exchange.issues.values()
         ]  # fmt: skip
         self.frame = Frame(options.get("lang", "ko"), "practice", "…78-01")
-        self.view = WatchView(self.lists, Symbols(listed), self.frame, self.outbox.put)
+        self.view = WatchlistHandlers(self.lists, Symbols(listed), self.frame, self.outbox.put)
         self.chats: dict[int, dict[int, Reply]] = defaultdict(dict)
         """By person and message, as it stands."""
         self.edits: list[tuple[float, int, int]] = []
@@ -118,7 +118,7 @@ class House:
         self.deliver(person)
         return self.looks.message_of(letter_of(self._updates))
 
-    async def tap(self, message: int, data: str, person: int = TRADER) -> Toast:
+    async def tap(self, message: int, data: str, person: int = TRADER) -> CallbackAnswer:
         """Press a button of a message."""
         self._updates += 1
         assert data in self.buttons(message, person)
@@ -128,7 +128,7 @@ class House:
 
     def _ask(self, words, person, message):
         role = Role.OWNER if person == OWNER else Role.TRADER
-        return Ask(Who(person, person, "누구", role), words, self._updates, message, self.clock())
+        return Request(Actor(person, person, "누구", role), words, self._updates, message, self.clock())
 
     def deliver(self, person: int = TRADER):
         """Telegram takes all that waits for a chat."""
@@ -193,7 +193,7 @@ class House:
 
 
 def _keys(letter):
-    return tuple(tuple(Key(*one) for one in row) for row in letter.data["keys"])
+    return tuple(tuple(Button(*one) for one in row) for row in letter.data["keys"])
 
 
 def in_house(play, start=MONDAY_MORNING, **options):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.demo.run import OWNER, TRADER, stage
-from bot.tape import ROOM
+from bot.services.trade_feed import ROOM
 from tests.bench.waiting import until
 from tests.support.talk import FAST, Ahead, bought, press, say, spoken
 
@@ -15,7 +15,7 @@ HEARING = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0}
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
-    monkeypatch.setattr("bot.watchlist.TICK", 0.02)
+    monkeypatch.setattr("bot.services.live_watchlists.TICK", 0.02)
 
 
 async def test_from_the_star_under_a_price_to_a_living_list_and_back():
@@ -117,7 +117,7 @@ async def test_alerts_keep_their_share_of_the_registrations():
 
 async def test_while_the_market_is_closed_it_says_so(monkeypatch):
     async with stage(**FAST) as on:
-        monkeypatch.setattr("bot.hours.Hours.open", lambda *_: False)
+        monkeypatch.setattr("bot.orders.hours.TradingHours.open", lambda *_: False)
         shown = await say(on, "/watch 005930", "장 마감")
         result = await on.telegram.tap_data(OWNER.id, shown.message_id, "w:live")
         assert "장중에만" in result.text

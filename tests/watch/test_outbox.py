@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.chat.watch_cards import Look, Mode, Row, Seen
-from bot.store.looks import Looks
+from bot.chat.messages.watchlist_messages import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
+from bot.store.live_message import LiveMessages
 from bot.store.outbox import Outbox
 from kis.krx import KST
 from tests.support.outbox import TRADER, Clock, delivered, empty_database
@@ -14,11 +14,11 @@ from tests.support.post import ONE, START, post_office, until
 
 
 def look(price, message_id=9, at=START):
-    seen = Seen(price, 100, "0.14", 1_000, halted=False, vi=False, at=at.astimezone(KST))
-    row = Row(code="005930", name="삼성전자", seen=seen)
-    return Look(message_id=message_id, at=at, mode=Mode.LIVE, until=at + timedelta(minutes=5), rows=(row,)).model_dump(
-        mode="json"
-    )
+    seen = LastPrice(price, 100, "0.14", 1_000, halted=False, vi=False, at=at.astimezone(KST))
+    row = WatchlistRow(code="005930", name="삼성전자", seen=seen)
+    return WatchlistView(
+        message_id=message_id, at=at, mode=WatchlistMode.LIVE, until=at + timedelta(minutes=5), rows=(row,)
+    ).model_dump(mode="json")
 
 
 class Hand:
@@ -27,7 +27,7 @@ class Hand:
     def __init__(self):
         self.clock, self.db = Clock(), empty_database()
         self.box = Outbox(self.db, self.clock)
-        self.looks = Looks(self.db, self.box, self.clock)
+        self.looks = LiveMessages(self.db, self.box, self.clock)
 
     def rows(self):
         return self.db.execute("SELECT count(*), max(state) FROM outbox WHERE kind = 'look'").fetchone()
@@ -123,7 +123,7 @@ async def test_a_flood_piles_up_nothing_and_a_fill_goes_before_what_waited(tmp_p
     """Telegram says 429 to every second change for a minute while the price moves every second."""
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     async with post_office(tmp_path, factor=50) as post:
-        looks = Looks(post.db, post.box, post.time)
+        looks = LiveMessages(post.db, post.box, post.time)
         post.box.put("reply", ONE, {"text": "⭐", "keys": []}, "reply:1")
         await until(lambda: looks.message_of("reply:1"))
         message = looks.message_of("reply:1")
@@ -155,7 +155,7 @@ async def test_a_flood_piles_up_nothing_and_a_fill_goes_before_what_waited(tmp_p
 
 async def test_a_fill_that_comes_while_telegram_is_away_is_told_before_the_look(tmp_path):
     async with post_office(tmp_path) as post:
-        looks = Looks(post.db, post.box, post.time)
+        looks = LiveMessages(post.db, post.box, post.time)
         post.box.put("reply", ONE, {"text": "⭐", "keys": []}, "reply:1")
         await until(lambda: looks.message_of("reply:1"))
         told = []

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.chat.cards import Frame
-from bot.chat.watch_cards import MOST, Look, Mode, Row, Seen, look_card
-from bot.chat.watchlist import stocks_in
+from bot.chat.handlers.watchlist import stocks_in
+from bot.chat.messages.order_card import Frame
+from bot.chat.messages.watchlist_messages import MOST, LastPrice, WatchlistMode, WatchlistRow, WatchlistView, look_card
 from tests.support.outbox import OWNER, TRADER
 from tests.support.virtual_time import MONDAY_MORNING
 from tests.watch.house import HYNIX, KAKAO, SAMSUNG, in_house
@@ -175,16 +175,17 @@ def test_in_english_too():
 
 
 def test_a_full_list_of_long_names_fits_into_one_message():
-    seen = Seen(1_234_500, -12_500, "-12.34", 123_456_789, halted=True, vi=True, at=MONDAY_MORNING)
+    seen = LastPrice(1_234_500, -12_500, "-12.34", 123_456_789, halted=True, vi=True, at=MONDAY_MORNING)
     rows = tuple(
-        Row(code=f"{n:06}", name="가나다라마바사아자차카타파하<&>" * 3, seen=seen, old=True) for n in range(MOST)
+        WatchlistRow(code=f"{n:06}", name="가나다라마바사아자차카타파하<&>" * 3, seen=seen, old=True)
+        for n in range(MOST)
     )
-    for mode in Mode:
-        look = Look(at=MONDAY_MORNING, mode=mode, until=MONDAY_MORNING, rows=rows)
+    for mode in WatchlistMode:
+        look = WatchlistView(at=MONDAY_MORNING, mode=mode, until=MONDAY_MORNING, rows=rows)
         card = look_card(look, Frame("ko", "real", "…34-01"))
         assert len(card.text.encode("utf-16-le")) // 2 <= 4_000
         assert "[실전]" in card.text
-        assert Look.model_validate(look.model_dump(mode="json")).told == look.told
+        assert WatchlistView.model_validate(look.model_dump(mode="json")).told == look.told
 
 
 hostile = st.one_of(

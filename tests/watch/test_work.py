@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bot.watchlist import LASTS
+from bot.services.live_watchlists import LASTS
 from kis.krx import KST
 from tests.support.outbox import OWNER, TRADER
 from tests.watch.house import HYNIX, SAMSUNG, in_house, trade

@@ -1,0 +1,1 @@
+"""Builds the bot from its settings and keeps it running."""

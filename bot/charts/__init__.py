@@ -1,0 +1,1 @@
+"""Price charts as pictures, drawn in a process of their own."""

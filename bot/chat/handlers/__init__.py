@@ -1,0 +1,1 @@
+"""One module per family of commands: parse, call the domain once, answer."""

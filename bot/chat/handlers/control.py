@@ -1,0 +1,185 @@
+"""The brakes and the state of the house: /halt, /resume, /status. Parse, ask the desk once, answer."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from bot.chat.handlers.trading import Hold
+from bot.chat.i18n.catalogue import clock_time, reason, safe, say, won
+from bot.chat.messages.order_card import Frame
+from bot.chat.messages.stream_status import Ears, hearing_line
+from bot.chat.messages.system import LEVELS, light
+from bot.chat.types import Button, Reply, Request
+from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
+from bot.orders.execution.desk import TapResult
+from bot.orders.model.order import Actor, Order
+from bot.orders.risk.checks import Reason
+from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
+from kis.krx import KST
+
+_WORDS = {
+    "": HaltLevel.NEW,
+    "매수": HaltLevel.BUYS, "매수중지": HaltLevel.BUYS, "buys": HaltLevel.BUYS,
+    "신규": HaltLevel.NEW, "신규중지": HaltLevel.NEW, "new": HaltLevel.NEW,
+    "전체취소": HaltLevel.CANCEL_ALL, "cancel": HaltLevel.CANCEL_ALL, "all": HaltLevel.CANCEL_ALL,
+    "동결": HaltLevel.FREEZE, "freeze": HaltLevel.FREEZE,
+}  # fmt: skip
+
+
+SINGLE = (
+    "1인 모드: 주문이 다른 사람의 승인 없이 나갑니다.",
+    "Single mode: orders go out without anybody else's consent.",
+)
+
+
+class Desk(Protocol):
+    """The part of the desk that the brakes need."""
+
+    @property
+    def brakes(self) -> "Reads": ...
+    @property
+    def consent(self) -> "Agreed": ...
+    @property
+    def situation(self) -> "State": ...
+    def halt(self, level: HaltLevel, who: Actor) -> TapResult | Reason: ...
+    def resume(self, level: HaltLevel, who: Actor) -> Reason | None: ...
+    async def carry_out(self, pressed: TapResult) -> None: ...
+    def working(self) -> list[Order]: ...
+    def in_doubt(self) -> list[Order]: ...
+
+
+class Reads(Protocol):
+    """The brakes as they stand."""
+
+    def now(self) -> HaltStatus: ...
+
+
+class Agreed(Protocol):
+    """Whose consent orders need."""
+
+    @property
+    def policy(self) -> ApprovalPolicy: ...
+
+
+class State(Protocol):
+    """What else keeps orders back."""
+
+    @property
+    def recovering(self) -> bool: ...
+    @property
+    def conflicts(self) -> Mapping[str, None]: ...
+
+
+class ControlHandlers:
+    """Handlers of the brakes."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        ears: Ears,
+        frame: Frame,
+        clock: Callable[[], datetime],
+        hold: Hold | None = None,
+        post: Callable[[int, Reply], None] = lambda *_: None,
+    ) -> None:
+        self._hold = hold
+        self._post = post
+        self._desk = desk
+        self._ears = ears
+        self._frame = frame
+        self._clock = clock
+
+    async def halt(self, ask: Request) -> Reply | None:
+        """/halt [매수|신규|전체취소|동결]: at once, without a question."""
+        level = _WORDS.get(ask.words.strip().lower())
+        if level is None:
+            return Reply(
+                say(self._frame.lang, "단계: 매수 · 신규 · 전체취소 · 동결", "Levels: buys · new · all · freeze")
+            )
+        pressed = self._desk.halt(level, ask.who)
+        if isinstance(pressed, Reason):
+            return Reply(f"🚫 {reason(pressed.code, pressed.values, self._frame.lang)}")
+        await self._desk.carry_out(pressed)
+        return None  # the brakes' own notice told everybody
+
+    async def resume(self, ask: Request) -> Reply | None:
+        """/resume [매수]: take the brakes off, or back to 매수중지."""
+        level = HaltLevel.BUYS if ask.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
+        subject = f"resume:{int(level)}:{self._desk.brakes.now().at.isoformat()}"
+        if self._hold is not None and self._hold(ask.who, "resume", subject, self._go_on, str(int(level))) is not None:
+            return None
+        return self._resumed(level, ask.who)
+
+    def _resumed(self, level: HaltLevel, who: Actor) -> Reply | None:
+        refused = self._desk.resume(level, who)
+        return None if refused is None else Reply(f"🚫 {reason(refused.code, refused.values, self._frame.lang)}")
+
+    async def _go_on(self, who: Actor, level: str) -> None:
+        reply = self._resumed(HaltLevel(int(level)), who)
+        if reply is not None:
+            self._post(who.chat_id, reply)
+
+    async def show_policy(self, ask: Request) -> Reply:
+        """/policy: whose consent orders need."""
+        del ask
+        frame, policy = self._frame, self._desk.consent.policy
+        head = f"🖐 <b>{frame.pick('승인 정책', 'Consent')}</b> {frame.badge}"
+        if policy.single:
+            return Reply(f"{head}\n{frame.pick(*SINGLE)}")
+        lines = [head]
+        for title, tiers in (
+            (("주문 1건", "one order"), policy.order_tiers),
+            (("하루 합계", "sum of the day"), policy.day_tiers),
+        ):
+            lines += [
+                f"{frame.pick(*title)} &gt; {won(above, frame.lang)}: {frame.pick(f'{count}명 승인', f'{count} to agree')}"
+                for above, count in tiers
+            ]
+        sells = {
+            SellApproval.SAME: ("같음", "the same"),
+            SellApproval.FEWER: ("한 명 적게", "one fewer"),
+            SellApproval.NONE: ("필요 없음", "none"),
+        }
+        lines.append(f"{frame.pick('보유분 매도', 'sales')}: {frame.pick(*sells[policy.sells])}")
+        if policy.deputies_after is not None:
+            minutes = int(policy.deputies_after.total_seconds() // 60)
+            lines.append(
+                frame.pick(
+                    f"{minutes}분이 지나면 다른 매매자도 승인할 수 있습니다.",
+                    f"After {minutes} min other traders may agree too.",
+                )
+            )
+        lines.append(
+            frame.pick(
+                "관리자와 소유자가 승인하고, 주문한 사람은 세지 않으며, 한 명이라도 거절하면 끝납니다. 장이 끝나면 요청도 끝납니다. 취소에는 승인이 필요 없습니다.",
+                "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody.",
+            )
+        )
+        return Reply("\n".join(lines))
+
+    async def status(self, ask: Request) -> Reply:
+        """/status: whether orders go out, and what is under way."""
+        del ask
+        frame, desk = self._frame, self._desk
+        now = desk.brakes.now()
+        lines = [f"🩺 <b>{frame.pick('상태', 'Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
+        if desk.consent.policy.single:
+            lines.append(f"ℹ️ {frame.pick(*SINGLE)}")
+        lines.append(f"{light(now.level)} {frame.pick(*LEVELS[now.level])}")
+        if now.level is not HaltLevel.OFF:
+            by = f" · {safe(now.name, 20)}" if now.name else ""
+            lines.append(f"{now.at.astimezone(KST):%m/%d %H:%M:%S}{by}")
+            lines.append(reason(now.why, {}, frame.lang))
+        if desk.situation.recovering:
+            lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
+        lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
+        lines.append(hearing_line(self._ears, frame))
+        lines.append(
+            f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
+            f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}"
+        )
+        keys = [
+            Button(frame.pick("📋 미체결", "📋 open orders"), "/orders"),
+            Button(frame.pick("🔄 새로고침", "🔄 refresh"), "~/status"),
+        ]
+        return Reply("\n".join(lines), (tuple(keys),))

@@ -1,0 +1,97 @@
+"""A keypad of buttons under a message: digits are tapped and never stand in the chat. Pure but for its chance.
+
+The digits lie in another order on every keypad, and every key is good for one tap: then the same digit has another.
+Which key is which digit is known to this process and to Telegram, which shows the keypad, and is written nowhere.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.language import Lang
+from bot.chat.types import Button, Buttons
+
+KEYPAD = "k:"
+"""Before a single-use token in a button: it is a key of a keypad."""
+_ERASE, _LEAVE = "⌫", "✖"
+
+
+class KeypadResult(Enum):
+    """What a tap on a keypad did."""
+
+    NOTHING = "nothing"
+    """Not a key of this keypad, or one that was tapped before."""
+    CHANGED = "changed"
+    FULL = "full"
+    LEFT = "left"
+
+
+class Keypad:
+    """One keypad, for one entry."""
+
+    def __init__(
+        self,
+        digits: int,
+        *,
+        chance: random.Random | None = None,
+        token: Callable[[], str] = lambda: secrets.token_urlsafe(16),
+    ) -> None:
+        self._digits = digits
+        self._token = token
+        self._order = list("0123456789")
+        (chance or random.SystemRandom()).shuffle(self._order)
+        self._keys: dict[str, str] = {}
+        self._of: dict[str, str] = {}
+        for sign in (*self._order, _ERASE, _LEAVE):
+            self._renew(sign)
+        self.entered = ""
+
+    def _renew(self, sign: str) -> None:
+        token = self._token()
+        self._keys[token], self._of[sign] = sign, token
+
+    @property
+    def dots(self) -> str:
+        """How many digits were entered, and how many are to come: ●●●○○○."""
+        return "●" * len(self.entered) + "○" * (self._digits - len(self.entered))
+
+    def press(self, token: str) -> KeypadResult:
+        """Take a tap; its key is used up whatever comes of it."""
+        sign = self._keys.pop(token, None)
+        if sign is None:
+            return KeypadResult.NOTHING
+        self._renew(sign)
+        if sign == _LEAVE:
+            return KeypadResult.LEFT
+        if sign == _ERASE:
+            self.entered = self.entered[:-1]
+            return KeypadResult.CHANGED
+        if len(self.entered) == self._digits:
+            return KeypadResult.NOTHING
+        self.entered += sign
+        return KeypadResult.FULL if len(self.entered) == self._digits else KeypadResult.CHANGED
+
+    def keys(self, lang: Lang) -> Buttons:
+        """The buttons as they stand now."""
+        signs = [self._order[0:3], self._order[3:6], self._order[6:9], [_LEAVE, self._order[9], _ERASE]]
+        labels = {_LEAVE: say(lang, "✖ 그만", "✖ leave")}
+        return tuple(tuple(Button(labels.get(one, one), KEYPAD + self._of[one]) for one in row) for row in signs)
+
+
+def without_keypads(body: Any) -> Any:
+    """An update without the keypads in it: on disk nobody could then say which key was which digit."""
+    if isinstance(body, Mapping):
+        return {name: without_keypads(value) for name, value in body.items() if not _is_keypad(name, value)}
+    if isinstance(body, list | tuple):
+        return [without_keypads(one) for one in body]
+    return body
+
+
+def _is_keypad(name: str, value: Any) -> bool:
+    if name != "reply_markup" or not isinstance(value, Mapping):
+        return False
+    rows = value.get("inline_keyboard") or ()
+    return any(str(key.get("callback_data", "")).startswith(KEYPAD) for row in rows for key in row)

@@ -1,0 +1,192 @@
+"""Looking at the market: /price, /book, /top, /index."""
+
+import re
+from collections.abc import Awaitable, Callable, Container, Sequence
+from typing import Protocol
+
+from bot.chat import keyboards
+from bot.chat.i18n.catalogue import arrow, clock_time, percent, reason, safe, say, signed, won
+from bot.chat.messages.order_card import Frame
+from bot.chat.parsing.order_args import StockLookup, split_stock
+from bot.chat.types import Button, Reply, Request
+from kis.errors import Unsupported
+from kis.models import IndexQuote, OrderBook, Quote, RankedStock
+from kis.symbols import Stock
+
+MOST_RANKED = 30
+"""What KIS lists."""
+USUAL_RANKED = 10
+BOOK_LINES = 5
+BAR = 8
+"""Blocks of the widest bar in an order book."""
+INDICES = {"0001": ("코스피", "KOSPI"), "1001": ("코스닥", "KOSDAQ"), "2001": ("코스피200", "KOSPI 200")}
+
+
+class Prices(Protocol):
+    """What is asked of the broker here; `kis.KisClient` fits as it is."""
+
+    async def price(self, code: str) -> Quote: ...
+    async def order_book(self, code: str) -> OrderBook: ...
+    async def volume_rank(self, count: int = 30) -> tuple[RankedStock, ...]: ...
+    async def index(self, code: str = "0001") -> IndexQuote: ...
+
+
+class MarketHandlers:
+    """Handlers that read the market and change nothing."""
+
+    def __init__(self, prices: Prices, symbols: StockLookup, frame: Frame) -> None:
+        self._prices = prices
+        self._symbols = symbols
+        self._frame = frame
+
+    def which(
+        self, words: str, command: str, ends: Container[str] = ()
+    ) -> tuple[Stock | None, list[str], Reply | None]:
+        """The stock that the words name, what follows it, and the question to ask back when it is not one stock.
+
+        `ends`: words, in small letters, that may follow a stock's name in this command.
+        """
+        stock, named, rest = split_stock(words, self._symbols, ends)
+        if stock is not None:
+            return stock, rest, None
+        return None, rest, self._ask_which(named, command, rest)
+
+    def _ask_which(self, named: str, command: str, rest: Sequence[str]) -> Reply:
+        lang = self._frame.lang
+        found = [
+            one for one in self._symbols.search(named, limit=10)
+            if len(f"{command} {one.code} {' '.join(rest)}".encode()) <= MOST_DATA
+        ]  # fmt: skip
+        if not len(self._symbols):
+            return Reply(reason("NO_TABLE", {}, lang))
+        if not found:
+            return Reply(reason("NO_STOCK", {"text": named[:20]}, lang))
+        text = say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20])
+        return Reply(text, keyboards.stocks(found, command, " ".join(rest)))
+
+    async def price(self, ask: Request) -> Reply | None:
+        """/price 종목: one stock now."""
+        return await self._of_one(ask, "/price", self._price)
+
+    async def book(self, ask: Request) -> Reply | None:
+        """/book 종목: its order book."""
+        return await self._of_one(ask, "/book", self._book)
+
+    async def _of_one(self, ask: Request, command: str, show: Callable[[Stock], Awaitable[Reply]]) -> Reply | None:
+        stock, _, question = self.which(ask.words, command)
+        return question if stock is None else await show(stock)
+
+    async def _price(self, stock: Stock) -> Reply:
+        quote = await self._prices.price(stock.code)
+        return Reply(self._quote_card(stock, quote), keyboards.of_quote(stock.code, self._frame.lang))
+
+    def _quote_card(self, stock: Stock, quote: Quote) -> str:
+        frame, lang = self._frame, self._frame.lang
+        lines = [
+            f"<b>{safe(stock.name, 20)}</b> <code>{stock.code}</code> · {stock.market}{' ETF' if stock.etf else ''} {frame.badge}",
+            f"<b>{won(quote.price, lang)}</b> {arrow(quote.change)} {signed(quote.change)} ({percent(quote.change_rate)})",
+        ]
+        if quote.open:
+            words = ("시", "고", "저") if lang == "ko" else ("open", "high", "low")
+            figures = zip(words, (quote.open, quote.high, quote.low), strict=True)
+            lines.append(" · ".join(f"{word} {figure:,}" for word, figure in figures))
+        lines += [
+            f"{frame.pick('거래량', 'volume')} {quote.volume:,} · {frame.pick('대금', 'value')} {_eok(quote.value, frame)}",
+            f"{frame.pick('상한', 'upper')} {quote.upper_limit:,} · {frame.pick('하한', 'lower')} {quote.lower_limit:,} · "
+            f"{frame.pick('호가단위', 'tick')} {quote.tick:,}",
+            *_flags(quote, frame),
+            f"🕘 {clock_time(quote.at)} {frame.pick('기준', 'KST')}",
+        ]
+        return "\n".join(lines)
+
+    async def _book(self, stock: Stock) -> Reply:
+        frame = self._frame
+        book = await self._prices.order_book(stock.code)
+        widest = max((level.quantity for level in (*book.asks[:BOOK_LINES], *book.bids[:BOOK_LINES])), default=1)
+        rows = [_book_row("🔵", level.price, level.quantity, widest) for level in reversed(book.asks[:BOOK_LINES])]
+        rows += [_book_row("🔴", level.price, level.quantity, widest) for level in book.bids[:BOOK_LINES]]
+        head = f"📊 <b>{safe(stock.name, 20)}</b> <code>{stock.code}</code> {frame.badge}"
+        totals = (
+            f"{frame.pick('매도잔량', 'asks')} {book.total_ask:,} · {frame.pick('매수잔량', 'bids')} {book.total_bid:,}"
+        )
+        empty = frame.pick("호가가 없습니다.", "The book is empty.")
+        table = "\n".join(rows) or empty
+        text = f"{head}\n<pre>{table}</pre>\n{totals}\n🕘 {clock_time(book.at)} {frame.pick('기준', 'KST')}"
+        return Reply(text, keyboards.of_book(stock.code, frame.lang))
+
+    async def top(self, ask: Request) -> Reply | None:
+        """/top [n]: the volume ranking."""
+        frame, lang = self._frame, self._frame.lang
+        said = re.fullmatch(r"\d{1,9}", ask.words, re.ASCII)
+        count = min(max(int(said[0]), 1), MOST_RANKED) if said else USUAL_RANKED
+        try:
+            ranked = await self._prices.volume_rank(count)
+        except Unsupported:
+            return Reply(
+                say(
+                    lang,
+                    "KIS는 모의투자에서 거래량 순위를 제공하지 않습니다. 관심 종목은 /price 로 볼 수 있습니다.",
+                    "KIS offers no volume ranking on paper accounts. /price shows any single stock.",
+                )
+            )
+        lines = [f"🏆 <b>{frame.pick('거래량 상위', 'Top volume')} {len(ranked)}</b> {frame.badge}"]
+        lines += [
+            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {rough_shares(row.volume, frame)}"
+            for row in ranked
+        ]
+        first = tuple(Button(f"{row.rank}. {row.name}", f"/price {row.code}") for row in ranked[:4])
+        return Reply("\n".join(lines), (first[:2], first[2:], (keyboards.refresh(f"/top {count}", lang),)))
+
+    async def index(self, ask: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
+        """/index: KOSPI, KOSDAQ and KOSPI 200."""
+        frame = self._frame
+        lines = [f"📉 <b>{frame.pick('지수', 'Indices')}</b> {frame.badge}"]
+        for code, names in INDICES.items():
+            now = await self._prices.index(code)
+            lines.append(
+                f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})"
+            )
+            if now.advancing or now.declining:  # paper accounts are not told
+                lines.append(
+                    f"   {frame.pick('상승', 'up')} {now.advancing:,} · {frame.pick('보합', 'flat')} {now.unchanged:,} · "
+                    f"{frame.pick('하락', 'down')} {now.declining:,}"
+                )
+        lines.append(f"🕘 {clock_time(now.at)} {frame.pick('기준', 'KST')}")
+        return Reply("\n".join(lines), ((keyboards.refresh("/index", frame.lang),),))
+
+
+MOST_DATA = 64
+"""Bytes of data that Telegram lets a button carry."""
+
+
+def _book_row(mark: str, price: int, quantity: int, widest: int) -> str:
+    bar = "█" * max(1, round(BAR * quantity / widest)) if quantity else ""
+    return f"{mark} {price:>9,} {quantity:>9,} {bar}"
+
+
+def _flags(quote: Quote, frame: Frame) -> list[str]:
+    found = []
+    if quote.halted:
+        found.append(frame.pick("⛔ 거래정지", "⛔ halted"))
+    if quote.vi:
+        found.append(frame.pick("⚡ VI 발동", "⚡ volatility interruption"))
+    if quote.warning.value in {"caution", "warning", "risk"}:
+        words = {
+            "caution": ("투자주의", "caution"),
+            "warning": ("투자경고", "warning"),
+            "risk": ("투자위험", "risk"),
+        }
+        found.append(f"⚠️ {frame.pick(*words[quote.warning.value])}")
+    return [" · ".join(found)] if found else []
+
+
+def _eok(value: int, frame: Frame) -> str:
+    """Large won amounts in units of 100 million, as Korean screens show them."""
+    return f"{value // 100_000_000:,}억" if frame.lang == "ko" else f"₩{value / 1_000_000:,.0f}M"
+
+
+def rough_shares(volume: int, frame: Frame) -> str:
+    """Many shares in few characters."""
+    if frame.lang == "ko":
+        return f"{volume // 10_000:,}만주" if volume >= 10_000 else f"{volume:,}주"  # noqa: PLR2004
+    return f"{volume / 1_000_000:,.1f}M sh" if volume >= 1_000_000 else f"{volume:,} sh"  # noqa: PLR2004

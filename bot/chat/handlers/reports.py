@@ -1,0 +1,91 @@
+"""Looking back: /pnl, what trading came to, and /fills, what was filled on a day."""
+
+from collections.abc import Callable, Collection
+from datetime import date, datetime
+from typing import Protocol
+
+from bot.chat.i18n.catalogue import reason
+from bot.chat.messages.order_card import Frame
+from bot.chat.messages.report_messages import fills_card, profit_card
+from bot.chat.parsing.dates import day_of
+from bot.chat.parsing.order_args import BadArguments
+from bot.chat.types import Reply, Request
+from bot.reports.fills import filled
+from bot.reports.model import Taken, Wealth, month, week
+from kis.models import OrderReport
+
+WEEK = frozenset({"주", "주간", "이번주", "week"})
+MONTH = frozenset({"월", "월간", "이번달", "month"})
+
+
+class Keeper(Protocol):
+    """Reckons profit; `bot.reports.bookkeeper.Bookkeeper` fits as it is."""
+
+    async def period(self, first: date, last: date) -> tuple[Taken, Wealth]:
+        """What some days came to, both included, and what the account is worth now."""
+        ...
+
+
+class Lists(Protocol):
+    """What is asked of the broker here; `kis.KisClient` fits as it is."""
+
+    async def executions(self, day: date | None = None) -> tuple[OrderReport, ...]:
+        """The order list of a day."""
+        ...
+
+
+class ReportHandlers:
+    """The handlers of /pnl and /fills."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        lists: Lists,
+        ours: Callable[[date], Collection[str]],
+        frame: Frame,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`ours`: numbers of this bot's orders of a day."""
+        self._keeper = keeper
+        self._lists = lists
+        self._ours = ours
+        self._frame = frame
+        self._clock = clock
+
+    async def pnl(self, ask: Request) -> Reply | None:
+        """/pnl [오늘|주|월|날짜]."""
+        today = self._clock().date()
+        try:
+            first, last = _span(ask.words, today)
+        except BadArguments as bad:
+            return self._say_no(bad)
+        taken, wealth = await self._keeper.period(first, last)
+        return profit_card(taken, wealth, today, self._frame)
+
+    async def fills(self, ask: Request) -> Reply | None:
+        """/fills [날짜]."""
+        now = self._clock()
+        try:
+            day = day_of(ask.words, now.date())
+        except BadArguments as bad:
+            return self._say_no(bad)
+        rows = await self._lists.executions(day)
+        return fills_card(day, filled(rows), self._ours(day), now, self._frame)
+
+    def _say_no(self, bad: BadArguments) -> Reply:
+        return Reply(f"🚫 {reason(bad.reason.code, bad.reason.values, self._frame.lang)}")
+
+
+def _span(words: str, today: date) -> tuple[date, date]:
+    """The days that the words of /pnl mean.
+
+    Raises:
+        BadWords: as `day_of`.
+    """
+    word = words.lower().replace(" ", "")
+    if word in WEEK:
+        return week(today)
+    if word in MONTH:
+        return month(today)
+    day = day_of(words, today)
+    return day, day

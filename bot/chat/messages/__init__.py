@@ -1,0 +1,1 @@
+"""What the bot writes: order cards, notices and reports."""

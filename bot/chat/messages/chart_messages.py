@@ -1,0 +1,92 @@
+"""What stands under a chart, and in its place where it cannot be drawn. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bot.chat.i18n.catalogue import arrow, clock_time, percent, safe, shares, signed, won
+from bot.chat.messages.order_card import Frame
+from bot.chat.types import REFRESH, Button, Buttons, Reply
+
+PERIODS = {
+    "day": ("일", "day", "일봉", "daily"),
+    "week": ("주", "week", "주봉", "weekly"),
+    "month": ("월", "month", "월봉", "monthly"),
+    "minute": ("분", "minute", "분봉", "by the minute"),
+}
+"""The periods of a chart: on its button, and in its caption, in Korean and English."""
+LINES = 10
+"""Bars told in figures where there is no picture."""
+
+
+def chart_caption(facts: Mapping[str, Any], frame: Frame) -> Reply:
+    """Under the picture: the price, the range that is shown, what the shares held cost; another period in place."""
+    return Reply("\n".join(_lines(facts, frame)), _keys(facts, frame, REFRESH))
+
+
+def chart_in_words(facts: Mapping[str, Any], frame: Frame, *, old_above: bool = False) -> Reply:
+    """Instead of a picture: the same and the last bars in figures; `old_above`: the picture before this still stands."""
+    sorry = frame.pick(
+        "⚠️ 차트 그림을 그리지 못해 숫자로 보여 드립니다.", "⚠️ The chart could not be drawn; here are its figures."
+    )
+    if old_above:
+        sorry += frame.pick(" 위 그림은 이전 것입니다.", " The picture above is the one before.")
+    period, bars = str(facts["period"]), facts["bars"][-LINES - 1 :]
+    rows = []
+    for before, (at, *_, close, _) in zip([None, *bars[:-1]], bars, strict=True):
+        change = percent(Decimal(close - before[4]) * 100 / before[4]) if before and before[4] else ""
+        rows.append(f"{_when(at, period)} {close:>9,} {change:>8}")
+    table = "\n".join(rows[-LINES:])
+    # a button in place would need a picture to put its own in the place of
+    keys = _keys(facts, frame, REFRESH if old_above else "")
+    return Reply("\n".join([sorry, *_lines(facts, frame), f"<pre>{table}</pre>"]), keys)
+
+
+def _lines(facts: Mapping[str, Any], frame: Frame) -> list[str]:
+    lang, period, price = frame.lang, str(facts["period"]), int(facts["price"])
+    shown = facts["bars"][-int(facts["shown"]) :]
+    change, rate = int(facts["change"]), Decimal(facts["rate"])
+    high, low = max(bar[2] for bar in shown), min(bar[3] for bar in shown)
+    lines = [
+        f"📈 <b>{safe(facts['name'], 20)}</b> <code>{safe(facts['code'], 8)}</code> "
+        f"{frame.pick(*PERIODS[period][2:])} {frame.badge}",
+        f"<b>{won(price, lang)}</b> {arrow(change)} {signed(change)} ({percent(rate)})",
+        f"{_when(shown[0][0], period)}~{_when(shown[-1][0], period)} · "
+        f"{frame.pick('고', 'high')} {high:,} · {frame.pick('저', 'low')} {low:,}",
+    ]
+    if facts["average"]:
+        average = Decimal(facts["average"])
+        gain = percent((price - average) * 100 / average)
+        lines.append(
+            f"🟣 {frame.pick('평단', 'your average')} {won(round(average), lang)} ({gain}) · "
+            f"{shares(int(facts['held']), lang)}"
+        )
+    elif not facts["account_read"]:
+        lines.append(
+            frame.pick("🟣 평단은 잔고를 읽지 못해 없습니다.", "🟣 No average: the balance could not be read.")
+        )
+    at = clock_time(datetime.fromisoformat(str(facts["at"])))
+    return [*lines, f"🕘 {at} {frame.pick('기준', 'KST')}"]
+
+
+def _when(at: str, period: str) -> str:
+    """A bar's day or minute, as short as it is clear."""
+    cut = {"day": slice(5, None), "week": slice(2, None), "month": slice(7), "minute": slice(None)}[period]
+    return safe(at[cut].replace("-", "/"), 10)
+
+
+def _keys(facts: Mapping[str, Any], frame: Frame, prefix: str) -> Buttons:
+    code, now = str(facts["code"]), str(facts["period"])
+    periods = tuple(
+        Button(f"{'🔄 ' if name == now else ''}{frame.pick(*words[:2])}", f"{prefix}/chart {code} {name}")
+        for name, words in PERIODS.items()
+    )
+    return (
+        periods,
+        (
+            Button(frame.pick("🟥 매수", "🟥 buy"), f"/buy {code}"),
+            Button(frame.pick("🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Button(frame.pick("🔔 알림", "🔔 alert"), f"/alert {code}"),
+        ),
+    )

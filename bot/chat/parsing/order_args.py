@@ -1,0 +1,127 @@
+"""A person's words become numbers, strictly: what could mean two things is asked back, never guessed."""
+
+import re
+import unicodedata
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.orders.risk.checks import Reason
+from kis.models import Side
+from kis.symbols import Stock
+
+LONGEST = 200
+"""Characters of a command's arguments: no real one comes near."""
+MARKET_WORDS = frozenset({"시장가", "시장", "market", "mkt"})
+ALL_WORDS = frozenset({"전량", "전부", "모두", "all"})
+MOST_DIGITS = 10
+"""KIS's own width for a quantity."""
+
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+")
+_UNITS = {
+    "quantity": re.compile(r"(주|shares?|sh)$", re.IGNORECASE),
+    "price": re.compile(r"(원|won|krw)$", re.IGNORECASE),
+}
+
+
+class StockLookup(Protocol):
+    """The table of stocks; `kis.symbols.Symbols` fits as it is."""
+
+    def __len__(self) -> int: ...
+    def get(self, code: str) -> Stock | None: ...
+    def named(self, text: str) -> Stock | None: ...
+    def search(self, text: str, limit: int = 10) -> list[Stock]: ...
+
+
+class BadArguments(Exception):
+    """The words do not make sense as an order; `reason` has the code and values for the sentence."""
+
+    def __init__(self, code: str, **values: object) -> None:
+        super().__init__(code)
+        self.reason = Reason(code, values)
+
+
+@dataclass(frozen=True)
+class OrderArgs:
+    """What stood behind /buy or /sell. None: not said. `market` and `price` exclude each other."""
+
+    quantity: int | None = None
+    everything: bool = False
+    price: int | None = None
+    market: bool = False
+
+
+def clean(text: str) -> str:
+    """One line of plain characters: full-width forms folded; control, bidi and zero-width characters gone."""
+    folded = unicodedata.normalize("NFKC", text)
+    kept = (" " if unicodedata.category(one) in {"Cc", "Zl", "Zp", "Zs"} else one for one in folded)
+    plain = "".join(one for one in kept if unicodedata.category(one) not in {"Cf", "Co", "Cs", "Cn"})
+    return " ".join(plain.split())
+
+
+def split_stock(words: str, symbols: StockLookup, ends: Container[str] = ()) -> tuple[Stock | None, str, list[str]]:
+    """The stock at the head of the words, the text it was named by, and what follows.
+
+    A name may hold spaces ("KODEX 200"), so the longest head that is exactly a code or a name wins. Where there is
+    none, the name ends before what looks like quantity and price, or is one of `ends`, small letters.
+    """
+    parts = words.split()
+    for length in range(len(parts), 0, -1):
+        head = " ".join(parts[:length])
+        stock = symbols.get(head.upper()) or symbols.named(head)
+        if stock is not None:
+            return stock, head, parts[length:]
+    tail = len(parts)
+    while tail > 1 and (_looks_like_terms(parts[tail - 1]) or parts[tail - 1].lower() in ends):
+        tail -= 1
+    return None, " ".join(parts[:tail]), parts[tail:]
+
+
+def _looks_like_terms(word: str) -> bool:
+    return word.lower() in MARKET_WORDS | ALL_WORDS or word[:1].isdigit() or word[:1] in "-+"
+
+
+def order_words(parts: list[str], side: Side) -> OrderArgs:
+    """Quantity and price, in that order, either of which may be missing.
+
+    Raises:
+        BadWords: with the code of the first thing that is wrong.
+    """
+    if len(parts) > 2:  # noqa: PLR2004  # quantity and price
+        if any(part.lower() in MARKET_WORDS for part in parts):
+            raise BadArguments("MARKET_WITH_PRICE")
+        raise BadArguments("TOO_MANY_WORDS", rest=" ".join(parts[2:]))
+    quantity: int | None = None
+    everything = False
+    if parts:
+        everything = side is Side.SELL and parts[0].lower() in ALL_WORDS
+        quantity = None if everything else number(parts[0], "quantity")
+    if len(parts) < 2:  # noqa: PLR2004
+        return OrderArgs(quantity, everything)
+    if parts[1].lower() in MARKET_WORDS:
+        return OrderArgs(quantity, everything, market=True)
+    return OrderArgs(quantity, everything, price=number(parts[1], "price"))
+
+
+def number(word: str, what: str) -> int:
+    """A whole positive number with an optional unit and well-placed commas.
+
+    Raises:
+        BadWords: QUANTITY_... or PRICE_... with ZERO, NEGATIVE, DECIMAL, HUGE or FORM.
+    """
+    code = what.upper()
+    bare = _UNITS[what].sub("", word)
+    negative = bare.startswith("-")
+    digits = bare.lstrip("+-")
+    if re.fullmatch(r"[\d,]*\.\d+", digits):
+        raise BadArguments(f"{code}_DECIMAL", word=word)
+    if not (digits.isascii() and (digits.isdigit() or _GROUPED.fullmatch(digits))):
+        raise BadArguments(f"{code}_FORM", word=word)
+    plain = digits.replace(",", "").lstrip("0")
+    if negative:
+        raise BadArguments(f"{code}_NEGATIVE", word=word)
+    if not plain:
+        raise BadArguments(f"{code}_ZERO")
+    if len(plain) > MOST_DIGITS:
+        raise BadArguments(f"{code}_HUGE", word=word)
+    return int(plain)

@@ -1,0 +1,170 @@
+"""Updates from Telegram: stored, then confirmed, then answered. Asking for the next ones is what confirms."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import structlog
+from telegram import Bot, Update
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+
+from bot.chat.transport.sender import seconds_to_wait
+
+log = structlog.get_logger(__name__)
+
+WANTED = ("message", "callback_query", "my_chat_member")
+"""All that is ever asked for: no edited messages, channel posts, inline queries or polls."""
+LONG_POLL = 25
+"""Seconds Telegram may hold a request open while nothing happens."""
+CALM = 60.0
+"""Seconds without a second poller after which trading is let go on."""
+SLOWEST = 15.0
+
+
+class Store(Protocol):
+    """Where updates are kept; `bot.store.inbox.Inbox` fits as it is."""
+
+    def keep(self, updates: Sequence[tuple[int, dict[str, Any]]]) -> list[int]: ...
+    def open(self) -> list[tuple[int, dict[str, Any]]]: ...
+    def done(self, update_id: int) -> None: ...
+    def next_offset(self) -> int | None: ...
+
+
+class UpdatePoller:
+    """Long polling that loses nothing across a crash and answers nothing twice."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        store: Store,
+        handle: Callable[[Update], Awaitable[None]],
+        hold: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        keeps: Callable[[Update], bool] = lambda _: True,
+    ) -> None:
+        """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on.
+
+        What `keeps` says no to is handled and never written down: strangers cannot fill the disk.
+        """
+        self._bot = bot
+        self._store = store
+        self._handle = handle
+        self._hold = hold
+        self._sleep = sleep
+        self._keeps = keeps
+        self._next = 0
+        self._answering: set[asyncio.Future[None]] = set()
+
+    async def run(self) -> None:
+        """Answer what an earlier run left open, then poll until cancelled.
+
+        Raises:
+            telegram.error.InvalidToken: Telegram does not know the token.
+        """
+        for update_id, body in self._store.open():
+            self._answer(update_id, body)
+        faults = _PollBackoff()
+        while True:
+            try:
+                updates = await self._fetch()
+            except InvalidToken:
+                raise
+            except TelegramError as error:
+                if isinstance(error, Conflict):
+                    self._hold("TELEGRAM_CONFLICT")
+                await self._sleep(faults.wait(error))
+                continue
+            if faults.calm():
+                self._hold("")
+            bodies = {update.update_id: update.to_dict() for update in updates if self._keeps(update)}
+            for update_id in self._store.keep(list(bodies.items())) if bodies else ():
+                self._answer(update_id, bodies[update_id])
+            for update in updates:
+                self._next = max(self._next, update.update_id + 1)
+                if update.update_id not in bodies:
+                    self._start(self._handle(update))
+
+    async def drain(self) -> None:
+        """Let the answers under way end; what does not end in time is answered after the next start."""
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=5)
+        for task in self._answering:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._answering, return_exceptions=True)
+
+    def _answer(self, update_id: int, body: dict[str, Any]) -> None:
+        async def run() -> None:
+            update = Update.de_json(body, self._bot)
+            if update is not None:
+                await self._handle(update)
+            self._store.done(update_id)
+
+        self._start(run())
+
+    async def _fetch(self) -> Sequence[Update]:
+        try:
+            return await self._bot.get_updates(offset=self._offset(), timeout=LONG_POLL, allowed_updates=list(WANTED))
+        except TelegramError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever the library makes of what a stranger may have sent
+            log.warning("updates cannot be read together", why=type(error).__name__)
+            return await self._fetch_singly()
+
+    async def _fetch_singly(self) -> list[Update]:
+        """The same updates, each read by itself: what cannot be read is passed over, and keeps nobody else waiting."""
+        asked = {"offset": self._offset(), "timeout": 0, "allowed_updates": list(WANTED)}
+        # The capital letter is the library's only way to hand out what it would parse itself; Telegram takes either.
+        bodies: Any = await self._bot.do_api_request("GetUpdates", api_kwargs=asked)
+        readable = []
+        for body in bodies:
+            try:
+                update = Update.de_json(body, self._bot)
+            except Exception as error:  # noqa: BLE001  # as above
+                log.warning("an update cannot be read", update=body["update_id"], why=type(error).__name__)
+                self._next = max(self._next, body["update_id"] + 1)
+            else:
+                readable.append(update)
+        return readable
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    def _offset(self) -> int | None:
+        """What to ask for next: past all that is on disk, and past what was only looked at."""
+        kept = self._store.next_offset()
+        return max(kept or 0, self._next) or None
+
+
+class _PollBackoff:
+    """How long to wait after a failed poll; one log line when Telegram goes away and one when it is back."""
+
+    def __init__(self) -> None:
+        self._row = 0
+        self._conflict_at: float | None = None
+
+    def wait(self, error: TelegramError) -> float:
+        self._row += 1
+        if isinstance(error, RetryAfter):
+            return seconds_to_wait(error)
+        if isinstance(error, Conflict):
+            if self._conflict_at is None:
+                log.error("another program polls this bot token: new orders are on hold")
+            self._conflict_at = asyncio.get_running_loop().time()
+            return SLOWEST
+        if self._row == 1:
+            log.warning("Telegram cannot be reached", why=type(error).__name__)
+        return min(0.5 * 2.0 ** (self._row - 1), SLOWEST)
+
+    def calm(self) -> bool:
+        """After an answered poll: whether a conflict has just been over for long enough."""
+        if self._row:
+            log.info("Telegram is back", failed_polls=self._row)
+        self._row = 0
+        if self._conflict_at is None or asyncio.get_running_loop().time() - self._conflict_at < CALM:
+            return False
+        self._conflict_at = None
+        return True

@@ -1,0 +1,62 @@
+"""`kisbot doctor`: is everything there that a day of trading needs? Reads only."""
+
+from collections.abc import Callable
+
+from telegram.error import InvalidToken, TelegramError
+
+from bot.app.clients import kis_config, telegram_bot
+from bot.config.settings import Settings
+from kis import KisClient, KisError
+from kis.errors import Misconfigured
+
+
+async def examine(settings: Settings, say: Callable[[str], object]) -> bool:
+    """Say what was found, a line each; True when all is well."""
+    say(f"✔ 설정 · settings: KIS_ENV={settings.kis_env}, mode={settings.mode}, data={settings.kisbot_data_dir}")
+    telegram = await _telegram(settings, say)
+    kis = await _kis(settings, say)
+    return telegram and kis
+
+
+async def _telegram(settings: Settings, say: Callable[[str], object]) -> bool:
+    bot = telegram_bot(settings)
+    try:
+        await bot.initialize()
+        say(f"✔ 텔레그램 · Telegram: @{bot.username}")
+        hook = await bot.get_webhook_info()
+        if hook.url:
+            say("✘ 웹훅이 설정되어 있어 수신할 수 없습니다 · a webhook is set, so polling gets nothing: deleteWebhook")
+            return False
+    except InvalidToken:
+        say("✘ TELEGRAM_BOT_TOKEN: 텔레그램이 이 토큰을 모릅니다 · Telegram does not know this token")
+        return False
+    except TelegramError as error:
+        say(f"✘ 텔레그램에 연결할 수 없습니다 · Telegram cannot be reached ({type(error).__name__})")
+        return False
+    finally:
+        await bot.shutdown()
+    return True
+
+
+async def _kis(settings: Settings, say: Callable[[str], object]) -> bool:
+    try:
+        client = KisClient(kis_config(settings))
+    except Misconfigured as error:
+        say(f"✘ {error.setting}: {error.advice.ko} · {error.advice.en}")
+        return False
+    try:
+        quote = await client.price("005930")
+        say(f"✔ KIS 시세 · quotes: 삼성전자 {quote.price:,}원")
+        balance = await client.balance()
+        say(f"✔ KIS 계좌 · account {client.account_masked}: {len(balance.holdings)} 종목 · holdings")
+        offset = client.clock_offset
+        say(f"{'✔' if abs(offset) <= 3 else '✘'} 시계 · clock: {offset:+.1f} s")  # noqa: PLR2004  # worth a warning
+    except Misconfigured as error:
+        say(f"✘ {error.setting}: {error.advice.ko} · {error.advice.en}")
+        return False
+    except KisError as error:
+        say(f"✘ KIS: {error.advice.ko} · {error.advice.en}")
+        return False
+    finally:
+        await client.close()
+    return True

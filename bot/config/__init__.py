@@ -1,0 +1,1 @@
+"""Settings, the limits of the house, and how the log is written."""

@@ -1,0 +1,176 @@
+"""Asking others to agree, and counting what they say.
+
+A request ends with its session and never agrees to itself. Whoever is asked sees what the person who ordered saw, and
+the position and the day's sum beside it. Before the order leaves, the voices are counted again among those who may vote
+then.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from bot.orders.access.roles import Person
+from bot.orders.approvals.policy import ApprovalPolicy, Vote, value_of
+from bot.orders.execution.tap_result import TapOutcome, TapResult
+from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
+from bot.orders.model.order import ON_ITS_WAY, Actor, Order, OrderState, apply
+from bot.orders.ports import ButtonToken, Journal, KnownButton, MarketHours, Notice, Roster, Stale, card
+from bot.orders.risk.day_totals import UNCOUNTED, past
+from kis.models import Side
+
+log = structlog.get_logger(__name__)
+
+OUTSTANDING = ON_ITS_WAY | {OrderState.PENDING}
+"""Orders that were pressed and are not with the broker yet: they count as if they were."""
+
+
+class ApprovalWorkflow:
+    """What the house's policy asks for, carried out."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        roster: Roster | None,
+        policy: ApprovalPolicy,
+        market: MarketHours,
+        *,
+        clock: Callable[[], datetime],
+        token: Callable[[], str],
+    ) -> None:
+        self._journal = journal
+        self._roster = roster
+        self._policy = policy
+        self._market = market
+        self._clock = clock
+        self._token = token
+
+    @property
+    def policy(self) -> ApprovalPolicy:
+        """The policy in force."""
+        return self._policy
+
+    def day_value(self, order: Order) -> int:
+        """Won this person will have ordered today once this order is out; what is on its way counts already."""
+        now = self._clock()
+        tried = [one for one in self._journal.tried_on(now.date()) if one.id != order.id]
+        counted = {one.id for one in tried if one.state not in UNCOUNTED}
+        waiting = [one for one in self._journal.in_state(OUTSTANDING) if one.id not in counted and one.id != order.id]
+        done = past(order.request, order.user_id, tried, (), now).user_value
+        return done + sum(value_of(one) for one in waiting if one.user_id == order.user_id) + value_of(order)
+
+    def needed(self, order: Order) -> int:
+        """How many others must agree to this order now."""
+        return self._policy.needed(value_of(order), self.day_value(order), order.side)
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def ask(self, order: Order, needed: int, button: KnownButton, who: Actor) -> TapResult:
+        """Put the order before those who must agree.
+
+        Raises:
+            Stale: somebody else changed it first.
+        """
+        now = self._clock()
+        voters = self._voters(order)
+        if len(voters) < needed:
+            gone = Voided("NO_APPROVERS")
+            after = apply(order, gone, now)
+            self._journal.save(after, gone, who=who, uses=button.id, notices=[card(after)])
+            return TapResult(TapOutcome.SETTLED, after)
+        held = order.sellable_after if order.side is Side.SELL else order.held_after
+        event = ApprovalRequested(
+            needed=needed,
+            expires_at=self._market.closes(now),
+            asked=_chats(voters),
+            held_after=held if held is not None else order.quantity,
+            day_after=self.day_value(order),
+        )
+        after = apply(order, event, now)
+        buttons, notices = self._cards(after, ())
+        self._journal.save(after, event, who=who, uses=button.id, buttons=buttons, notices=notices)
+        return TapResult(TapOutcome.PENDING, after)
+
+    def _voters(self, order: Order) -> list[Person]:
+        people = self._roster.all() if self._roster is not None else []
+        return self._policy.voters(people, order, self._clock())
+
+    def _cards(self, order: Order, votes: Sequence[Vote]) -> tuple[list[ButtonToken], list[Notice]]:
+        """The order's card for everybody it concerns; whoever has not voted yet gets the two buttons."""
+        spoken = {vote.user_id for vote in votes if vote.round == order.round}
+        mine = ButtonToken(self._token(), "discard", order.user_id, order.expires_at, order.terms())
+        buttons, notices = [mine], [card(order, withdraw=mine.token)]
+        open_to = {one.user_id for one in self._voters(order)} - spoken if order.state is OrderState.PENDING else set()
+        for chat in json.loads(order.asked):
+            data: dict[str, object] = {"order": order.id}
+            if chat in open_to:
+                pair = [
+                    ButtonToken(self._token(), act, chat, order.expires_at, order.terms())
+                    for act in ("approve", "deny")
+                ]
+                buttons += pair
+                data |= {one.action: one.token for one in pair}
+            notices.append(Notice("card", chat, data))
+        return buttons, notices
+
+    # --- voting -------------------------------------------------------------------------------------------------------
+
+    def vote(self, order: Order, button: KnownButton, who: Actor) -> TapResult:
+        """Take a vote; the last one that is needed sends the order on its way.
+
+        Raises:
+            Stale: somebody else was faster, or this person has voted already.
+        """
+        now = self._clock()
+        person = self._roster.get(who.user_id) if self._roster is not None else None
+        if person is None or not self._policy.may_vote(person, order, now):
+            log.warning("a vote that does not count", order=order.id, user=who.user_id)
+            return TapResult(TapOutcome.NOT_YOURS, order)
+        if order.state is not OrderState.PENDING:
+            return TapResult(TapOutcome.USED, order)
+        approve = button.action == "approve"
+        event = Voted(who.user_id, person.name or who.name, approve)
+        vote = Vote(order.id, order.round, who.user_id, event.name, approve, now)
+        after = apply(order, event, now)
+        buttons, notices = self._cards(after, [*self._journal.votes(order.id), vote])
+        self._journal.save(after, event, who=who, uses=button.id, vote=vote, buttons=buttons, notices=notices)
+        if after.state is OrderState.CONFIRMED:
+            return TapResult(TapOutcome.SENDING, after)
+        return TapResult(TapOutcome.VOTED, after)
+
+    def deputise(self) -> None:
+        """Ask deputies too where a request has stood for long."""
+        now = self._clock()
+        for order in self._journal.in_state({OrderState.PENDING}):
+            chats = _chats(self._voters(order))
+            if order.terms() != order.fingerprint:
+                continue  # somebody has edited it: it goes nowhere, and nobody is asked about it
+            if not self._policy.deputies(order, now) or set(json.loads(chats)) <= set(json.loads(order.asked)):
+                continue
+            event = Deputised(chats)
+            after = apply(order, event, now)
+            buttons, notices = self._cards(after, self._journal.votes(order.id))
+            try:
+                self._journal.save(after, event, buttons=buttons, notices=notices)
+            except Stale:
+                continue
+
+    def lacks(self, order: Order) -> str:
+        """Why an order may not leave for want of people, as a code, or empty. Asked just before it is sent."""
+        if self._roster is None:
+            return "" if self._policy.single else "QUORUM"
+        proposer = self._roster.get(order.user_id)
+        if proposer is None or not proposer.may_trade:
+            return "PERSON_GONE"
+        needed = max(order.needed, self._policy.needed(value_of(order), 0, order.side))
+        if not needed:
+            return ""
+        votes = self._journal.votes(order.id)
+        if any(vote.round == order.round and not vote.approve for vote in votes):
+            return "QUORUM"
+        return "" if self._policy.standing(votes, self._roster.all(), order, self._clock()) >= needed else "QUORUM"
+
+
+def _chats(people: Sequence[Person]) -> str:
+    return json.dumps([one.user_id for one in people])

@@ -1,0 +1,1 @@
+"""The order desk: tickets, taps, pre-trade data and sending."""

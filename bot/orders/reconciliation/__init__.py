@@ -1,0 +1,1 @@
+"""What the broker's order list says of our orders."""

@@ -1,0 +1,113 @@
+"""Limits of one person, or of the account, that differ from the settings. Pure: what may be set, and what is a raise.
+
+Lowering counts at once. Raising counts from the next trading day, so that nobody, in a heat or in another's hands,
+lifts a limit and uses it within the hour.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+
+from bot.orders.access.roles import Role
+from bot.orders.model.order import Actor
+from bot.orders.risk.checks import Limits
+
+ACCOUNT = 0
+"""Stands for the account where a person's id is asked."""
+
+Value = int | bool | Decimal
+
+
+@dataclass(frozen=True)
+class SettableLimit:
+    """One limit that can be set. `name` is the field of `Limits`."""
+
+    name: str
+    korean: str
+    read: Callable[[str], Value | None]
+    none_is_zero: bool = False
+    """0 means any number, which is the most of all."""
+    account: bool = False
+
+    def looser(self, one: Value, other: Value) -> bool:
+        """Whether one value lets more through than the other."""
+        if self.none_is_zero and 0 in (one, other):
+            return not one and bool(other)
+        return one > other
+
+    def shown(self, value: Value) -> object:
+        """As a sentence takes it: a number, or a word of the table of words."""
+        if isinstance(value, bool):
+            return "ON" if value else "OFF"
+        if self.none_is_zero and value == 0:
+            return "ANY_NUMBER"
+        return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def _count(text: str) -> int | None:
+    """A whole number, with or without well-placed commas and a unit."""
+    bare = text.removesuffix("원").removesuffix("주").removesuffix("건")
+    digits = bare.replace(",", "")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 12:  # noqa: PLR2004  # a trillion won
+        return None
+    value = int(digits)
+    return value if bare in {digits, f"{value:,}"} else None
+
+
+def _positive(text: str) -> int | None:
+    return _count(text) or None
+
+
+def _percent(text: str) -> Decimal | None:
+    try:
+        value = Decimal(text.removesuffix("%"))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and 0 < value <= 30 else None  # noqa: PLR2004  # the exchange's own price limit
+
+
+def _switch(text: str) -> bool | None:
+    return {"on": True, "켬": True, "true": True, "off": False, "끔": False, "false": False}.get(text.lower())
+
+
+ITEMS: Mapping[str, SettableLimit] = {
+    one.name: one
+    for one in (
+        SettableLimit("max_quantity", "1회수량", _positive),
+        SettableLimit("soft_value", "두번확인", _positive),
+        SettableLimit("max_value", "1회금액", _positive),
+        SettableLimit("day_value_user", "하루금액", _positive),
+        SettableLimit("day_orders_user", "하루건수", _count, none_is_zero=True),
+        SettableLimit("orders_per_minute", "분당건수", _count, none_is_zero=True),
+        SettableLimit("collar_deny", "괴리율", _percent),
+        SettableLimit("market_orders", "시장가", _switch),
+        SettableLimit("day_value_account", "계좌하루금액", _positive, account=True),
+    )
+}
+BY_WORD: Mapping[str, SettableLimit] = {word: one for one in ITEMS.values() for word in (one.name, one.korean)}
+
+
+def with_overrides(house: Limits, overrides: Mapping[str, Value]) -> Limits:
+    """The house's limits with a person's and the account's in their place, none contradicting another."""
+    limits = replace(house, **{name: value for name, value in overrides.items() if name in ITEMS})  # type: ignore[arg-type]  # the store reads each by its own item
+    confirm = min(limits.collar_confirm, limits.collar_deny)
+    return replace(
+        limits,
+        soft_value=min(limits.soft_value, limits.max_value),
+        collar_confirm=confirm,
+        collar_note=min(limits.collar_note, confirm),
+    )
+
+
+def may_set(who: Actor, subject: int, role: Role | None, item: SettableLimit) -> bool:
+    """Whether somebody may change this limit of this person (of that role) or of the account.
+
+    Everybody's is the owners'; admins set it for those below them, never for themselves.
+    """
+    if item.account != (subject == ACCOUNT):
+        return False
+    if who.role is Role.OWNER:
+        return True
+    if item.account or role is None or not who.role.covers(Role.ADMIN):
+        return False
+    return who.role is not role and who.role.covers(role)

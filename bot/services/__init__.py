@@ -1,0 +1,1 @@
+"""The loops that run as long as the bot does."""

@@ -1,0 +1,32 @@
+"""Faults of ours and of the broker's line, told to those in charge: the first rings, the same again is counted."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import structlog
+
+from bot.orders.ports import Notice
+
+log = structlog.get_logger(__name__)
+
+
+class OperatorAlerts:
+    """Tells of troubles by a code that has a sentence; what exactly happened stands in the log alone."""
+
+    def __init__(self, tell: Callable[[Sequence[Notice]], object], overseers: Callable[[], Iterable[int]]) -> None:
+        """`tell` queues notices, and collapses those of the same code; `overseers`: chats of those in charge."""
+        self._tell = tell
+        self._overseers = overseers
+
+    def report(self, code: str, values: Mapping[str, object] | None = None, also: Iterable[int] = ()) -> None:
+        """Tell of a trouble. It never raises: what is in trouble may be the disk that this would be written to.
+
+        Args:
+            code: names its sentence.
+            values: what the sentence has room for.
+            also: further chats.
+        """
+        try:
+            chats = dict.fromkeys([*self._overseers(), *also])
+            self._tell([Notice("trouble", chat, {"code": code, "values": dict(values or {})}) for chat in chats])
+        except Exception:
+            log.exception("a trouble could not be told", code=code)

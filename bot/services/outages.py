@@ -1,0 +1,136 @@
+"""How long nothing could be seen while orders of ours were open, and what was found when it ended.
+
+Whatever keeps the list from being read and taken in (the broker is away, an answer takes long, the poll is stuck, the
+machine sleeps, the process is gone) is the same to somebody who waits for a fill: a gap, told once when it is over.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from bot.orders.ports import Notice
+from bot.store.reading_mark import GapFindings, ReadingMark, ReadingMarks, SentOrder
+
+BLIND_FOR = timedelta(seconds=20)
+"""Blindness up to this is the poll's ordinary wait for an answer."""
+
+
+def uptime() -> float:
+    """Seconds that no setting of the clock changes and that go on while the machine sleeps."""
+    which = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return time.monotonic() if which is None else time.clock_gettime(which)
+
+
+def blind_for(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elapsed: timedelta) -> timedelta:
+    """How long orders of ours were open unseen, up to now; zero where none were.
+
+    Args:
+        mark: the last clean reading before.
+        sent: orders open then, and those that left since.
+        now: the present moment.
+        elapsed: time since the mark, by a clock that is never set where there is one.
+    """
+    if mark.open:
+        return max(elapsed, timedelta())
+    # With nothing open the list is read every 15 or 60 seconds: that rest is no blindness until an order leaves.
+    opened = min((one.sent_at for one in sent), default=now)
+    return max(timedelta(), min(elapsed, now - opened))
+
+
+def takes(lists: Iterable[int], page: int, interval: float) -> timedelta:
+    """How much longer a reading takes than a single call, for the broker gives a list page by page at its own pace.
+
+    Args:
+        lists: rows of each list that is read.
+        page: rows of a page.
+        interval: seconds between two calls.
+    """
+    calls = sum(max(1, -(-rows // page)) for rows in lists)
+    return timedelta(seconds=interval * max(0, calls - 1))
+
+
+class OutageTracker:
+    """Keeps the time of the last clean reading, on disk too, and tells of gaps between two of them."""
+
+    def __init__(
+        self,
+        book: ReadingMarks,
+        *,
+        tell: Callable[[Sequence[Notice]], object],
+        overseers: Callable[[], Iterable[int]],
+        clock: Callable[[], datetime],
+        ticks: Callable[[], float] = uptime,
+    ) -> None:
+        """Begins a run.
+
+        Args:
+            book: where the last clean reading is remembered.
+            tell: queues notices.
+            overseers: chats told of every gap, beside those whose orders were open.
+            clock: the present moment, KST.
+            ticks: seconds that only ever go forward, from any beginning.
+        """
+        self._book = book
+        self._tell = tell
+        self._overseers = overseers
+        self._clock = clock
+        self._ticks = ticks
+        self._began = clock()
+        self._mark: ReadingMark | None = None
+        self._tick = ticks()
+
+    def silence(self) -> float:
+        """Seconds since the last clean reading of this run, or since it began."""
+        return self._ticks() - self._tick
+
+    def failed(self) -> None:
+        """A reading was tried in vain."""
+        self._book.unread()
+
+    def saw(self, took: timedelta = timedelta()) -> None:
+        """A clean reading was taken in just now: the gap before it, if it was one, is told.
+
+        `took`: how long a list of this length takes in any case; a long one that is read again and again is no gap.
+        """
+        limit = BLIND_FOR + took
+        now, tick = self._clock(), self._ticks()
+        before = self._mark or self._book.last()
+        elapsed = timedelta()
+        if self._mark is not None:
+            elapsed = timedelta(seconds=tick - self._tick)
+        elif before is not None:  # between two runs there is only the clock
+            elapsed = now - before.at
+        if before is None or elapsed <= limit:
+            self._mark = self._book.mark(now)
+        else:
+            with self._book.together():
+                self._tell(self._notices(before, now, elapsed, limit))
+                self._mark = self._book.mark(now)
+        self._tick = tick
+
+    def _notices(self, mark: ReadingMark, now: datetime, elapsed: timedelta, limit: timedelta) -> list[Notice]:
+        sent = self._book.sent_since(mark)
+        blind = blind_for(mark, sent, now, elapsed)
+        if blind <= limit:
+            return []
+        known = self._book.last()
+        data = gap(now - blind, now, self._book.found_since(mark), orders=len(sent))
+        data |= {
+            "off": self._began.isoformat() if self._mark is None else "",
+            "unread": known is not None and known.unread,
+        }
+        chats = dict.fromkeys([*self._overseers(), *(one.chat_id for one in sent)])
+        return [Notice("blind", chat, data, f"blind:{mark.at.isoformat()}:{chat}") for chat in chats]
+
+
+def gap(since: datetime, until: datetime, found: GapFindings, *, orders: int) -> dict[str, object]:
+    """The facts of a gap: from when to when, how many orders of ours were open, and what was found."""
+    return {
+        "since": since.isoformat(),
+        "until": until.isoformat(),
+        "open": orders,
+        "fills": found.fills,
+        "shares": found.shares,
+        "orders": found.orders,
+        "ended": dict(found.ended or {}),
+    }

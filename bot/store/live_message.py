@@ -1,0 +1,79 @@
+"""The one letter by which a chat's living message is kept up to date: the newest look replaces any that waits.
+
+A chat has one such row for good, so that neither a flood nor a day of looks piles anything up. The row is never
+deleted: a number that is free again could be given to another letter while this one is leaving.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlite_utils import Database
+
+from bot.store.message_kinds import KINDS
+from bot.store.outbox import Outbox
+from bot.store.outbox_message import as_json, iso
+
+
+class LiveMessages:
+    """Those rows of the outbox."""
+
+    def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._clock = clock
+
+    def put(self, chat_id: int, look: Mapping[str, Any], *, asked: bool = False) -> bool:
+        """Show this look next; it names its message as `message_id`.
+
+        Args:
+            chat_id: where.
+            look: the facts it is drawn from.
+            asked: its person waits for it, so that it is as urgent as a reply.
+
+        Returns:
+            False while an earlier one is just leaving: put it again shortly.
+        """
+        urgency = KINDS["reply" if asked else "look"].urgency
+        with self._db.atomic():
+            self._outbox.put("look", chat_id, look, _key(chat_id))
+            put = self._db.execute(
+                "UPDATE outbox SET data = ?, state = 'pending', tries = 0, doubts = 0, error = NULL, "
+                "message_id = NULL, made_at = ?, done_at = NULL, "
+                "urgency = CASE state WHEN 'pending' THEN min(urgency, ?) ELSE ? END "
+                "WHERE key = ? AND state != 'sending'",
+                [as_json(look), iso(self._clock()), urgency, urgency, _key(chat_id)],
+            )
+        return put.rowcount > 0
+
+    def drop(self, chat_id: int) -> None:
+        """What waits is not shown any more; one that is leaving is not sent a second time."""
+        self._db.execute(
+            "UPDATE outbox SET data = '{}', done_at = ?, "
+            "state = CASE state WHEN 'pending' THEN 'failed' ELSE state END "
+            "WHERE key = ? AND state IN ('pending', 'sending')",
+            [iso(self._clock()), _key(chat_id)],
+        )
+
+    def refused(self, chat_id: int, message_id: int) -> bool:
+        """Whether Telegram will not have this message changed any more: it is gone, or the chat is."""
+        row = self._db.execute(
+            "SELECT 1 FROM outbox WHERE key = ? AND state = 'failed' AND json_extract(data, '$.message_id') = ?",
+            [_key(chat_id), message_id],
+        ).fetchone()
+        return row is not None
+
+    def last(self, chat_id: int) -> dict[str, Any] | None:
+        """The facts of the newest look, shown or still to be."""
+        row = self._db.execute("SELECT data FROM outbox WHERE key = ?", [_key(chat_id)]).fetchone()
+        return json.loads(row[0]) or None if row else None
+
+    def message_of(self, letter: str) -> int | None:
+        """The message that a letter has become, by the letter's key; None until it was delivered."""
+        row = self._db.execute("SELECT message_id FROM outbox WHERE key = ?", [letter]).fetchone()
+        return row[0] if row else None
+
+
+def _key(chat_id: int) -> str:
+    return f"look:{chat_id}"

@@ -1,0 +1,234 @@
+"""Reading one order's story, and the newest rows of the audit log, out of the tables. Changes nothing."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlite_utils import Database
+
+from bot.orders.model.order import Order
+from bot.orders.model.timeline import (
+    AnchorPosted,
+    AuditEntry,
+    ChainState,
+    HaltChange,
+    MessageSent,
+    OrderTimeline,
+    SendAttempt,
+    VoteEntry,
+)
+from bot.store.audit import chain
+
+_ORDER = TypeAdapter(Order)
+_WORDS = re.compile(r'"msg1"\s*:\s*("(?:[^"\\]|\\.)*")')
+_MOST_TOLD = 60
+
+
+class OrderHistory:
+    """What was written down, order by order. Works on a connection that can only read, too."""
+
+    def __init__(self, db: Database, *, key_here: Callable[[], bool] = lambda: False) -> None:
+        """`key_here` tells whether the first key of the audit log still lies on this machine."""
+        self._db = db
+        self._key_here = key_here
+
+    # --- one order ----------------------------------------------------------------------------------------------------
+
+    def find(self, number: str) -> list[Order]:
+        """Orders that a person may mean, the likeliest first: `#12` is our own number, else it is the broker's.
+
+        A short number that the broker never gave is taken for our own.
+        """
+        digits = number.removeprefix("#")
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > len("0000000000"):
+            return []
+        ours = self._orders("WHERE id = ?", int(digits))
+        if number.startswith("#"):
+            return ours
+        return self._orders("WHERE order_no = ? ORDER BY id DESC", digits.zfill(10)) or ours
+
+    def latest(self, user_id: int) -> Order | None:
+        """The newest order that this person asked for."""
+        return next(iter(self._orders("WHERE user_id = ? ORDER BY id DESC LIMIT 1", user_id)), None)
+
+    def of(self, order: Order) -> OrderTimeline:
+        """Everything about this order."""
+        deeds = tuple(self._deeds("WHERE order_id = ? ORDER BY seq", order.id))
+        last = deeds[-1].seq if deeds else 0
+        return OrderTimeline(
+            order,
+            deeds=deeds,
+            votes=tuple(self._votes(order.id)),
+            tries=tuple(self._tries(order.id)),
+            told=tuple(self._told(order.id)),
+            pulls=tuple(self._pulls(order)),
+            parent=next(iter(self._orders("WHERE id = ?", order.parent)), None),
+            children=tuple(self._orders("WHERE parent = ? ORDER BY id", order.id)),
+            namesakes=tuple(
+                one.id
+                for one in self._orders("WHERE order_no = ? AND order_no != '' ORDER BY id", order.order_no)
+                if one.id != order.id
+            ),
+            posted=self._posted("WHERE seq >= ? ORDER BY seq LIMIT 1", last),
+            head=self._head(),
+        )
+
+    def _orders(self, which: str, *values: object) -> list[Order]:
+        rows = self._db.query(f"SELECT * FROM orders {which}", list(values))  # noqa: S608  # our own words
+        return [_ORDER.validate_python(row) for row in rows]
+
+    def _votes(self, order_id: int) -> list[VoteEntry]:
+        if not self._has("votes"):
+            return []
+        rows = self._db.query("SELECT * FROM votes WHERE order_id = ? ORDER BY round, at", [order_id])
+        return [
+            VoteEntry(row["round"], row["user_id"], row["name"] or "", bool(row["approve"]), _moment(row["at"]))
+            for row in rows
+        ]
+
+    def _tries(self, order_id: int) -> list[SendAttempt]:
+        rows = self._db.query("SELECT * FROM attempts WHERE order_id = ? ORDER BY n", [order_id])
+        return [
+            SendAttempt(
+                row["n"],
+                _moment(row["started_at"]),
+                row["endpoint"],
+                row["outcome"] or "",
+                row["status"],
+                row["code"] or "",
+                _broker_words(row["answer"] or ""),
+                row["seconds"],
+            )
+            for row in rows
+        ]
+
+    def _told(self, order_id: int) -> list[MessageSent]:
+        names = self._names()
+        rows = self._db.query(
+            "SELECT chat_id, kind, state, message_id, coalesce(done_at, made_at) AS at FROM outbox "
+            "WHERE order_id = ? ORDER BY chat_id, kind, at",
+            [order_id],
+        )
+        found = [
+            _told(chat_id, names.get(chat_id, ""), kind, list(letters))
+            for (chat_id, kind), letters in groupby(rows, lambda row: (row["chat_id"], row["kind"]))
+        ]
+        return sorted(found, key=lambda one: one.first)[:_MOST_TOLD]
+
+    def _pulls(self, order: Order) -> list[HaltChange]:
+        """Brakes that were on when it was proposed, and every change until it was over."""
+        began, ended = _iso(order.created_at), _iso(order.finished_at) if order.finished_at else "~"
+        rows = list(self._db.query("SELECT * FROM brakes WHERE at <= ? ORDER BY seq", [ended]))
+        before = [row for row in rows if row["at"] < began][-1:]
+        standing = [_pull(row, before=True) for row in before if row["level"]]
+        return standing + [_pull(row) for row in rows if row["at"] >= began]
+
+    # --- the audit log ------------------------------------------------------------------------------------------------
+
+    def newest(self, count: int) -> list[AuditEntry]:
+        """The newest rows of the log, newest first."""
+        return self._deeds("ORDER BY seq DESC LIMIT ?", count)
+
+    def orders_of(self, deeds: list[AuditEntry]) -> dict[int, int]:
+        """Which order each of these rows is about, by the row's number."""
+        marks = ",".join("?" * len(deeds))
+        rows = self._db.execute(
+            f"SELECT seq, order_id FROM audit WHERE order_id IS NOT NULL AND seq IN ({marks})",  # noqa: S608  # only marks
+            [one.seq for one in deeds],
+        )
+        return dict(rows.fetchall())
+
+    def chain(self) -> ChainState:
+        """The chain as it stands. Whether it is whole, only `kisbot audit verify` and the first key can say."""
+        rows, since = self._db.execute("SELECT count(*), min(at) FROM audit").fetchone()
+        (broken,) = self._db.execute(
+            "SELECT count(*) FROM audit_anchors LEFT JOIN audit USING (seq) "
+            "WHERE audit.mac IS NULL OR substr(audit.mac, 1, length(head)) != head"
+        ).fetchone()
+        return ChainState(
+            rows,
+            self._head(),
+            _moment(since) if since else None,
+            self._posted("ORDER BY seq DESC LIMIT 1"),
+            agrees=not broken,
+            key_here=self._key_here(),
+        )
+
+    def _deeds(self, which: str, *values: object) -> list[AuditEntry]:
+        names = self._names()
+        rows = self._db.query(f"SELECT seq, at, user_id, name, action, detail FROM audit {which}", list(values))  # noqa: S608  # our own words
+        return [
+            AuditEntry(
+                row["seq"],
+                _moment(row["at"]),
+                row["action"],
+                row["user_id"],
+                row["name"] or names.get(row["user_id"], ""),
+                _object(row["detail"]),
+            )
+            for row in rows
+        ]
+
+    def _posted(self, which: str, *values: object) -> AnchorPosted | None:
+        row = self._db.execute(f"SELECT seq, head, at FROM audit_anchors {which}", list(values)).fetchone()  # noqa: S608  # our own words
+        return None if row is None else AnchorPosted(row[0], row[1], _moment(row[2]))
+
+    def _head(self) -> str:
+        row = self._db.execute("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        return "" if row is None else str(chain.Head(row[0], (row[1] or "")[: chain.HEAD_DIGITS]))
+
+    def _names(self) -> dict[int, str]:
+        return dict(self._db.execute("SELECT user_id, name FROM people").fetchall())
+
+    def _has(self, table: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [table])
+        return found.fetchone() is not None
+
+
+def _told(chat_id: int, name: str, kind: str, rows: list[dict[str, Any]]) -> MessageSent:
+    sent = [row for row in rows if row["state"] in {"sent", "digested"} and row["message_id"] is not None]
+    times = [_moment(row["at"]) for row in sent or rows]
+    return MessageSent(
+        chat_id,
+        name,
+        kind,
+        min(times),
+        max(times),
+        messages=len({row["message_id"] for row in sent}),
+        open=sum(row["state"] in {"pending", "sending"} for row in rows),
+        failed=sum(row["state"] in {"failed", "given_up"} for row in rows),
+    )
+
+
+def _pull(row: Mapping[str, Any], *, before: bool = False) -> HaltChange:
+    return HaltChange(row["level"], row["why"], _moment(row["at"]), row["name"] or "", before=before)
+
+
+def _broker_words(answer: str) -> str:
+    """What the broker said, also out of an answer that was cut off."""
+    found = _WORDS.search(answer)
+    try:
+        return str(json.loads(found[1])) if found else ""
+    except ValueError:
+        return ""
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A row's detail; one that somebody spoilt is shown as it stands."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"text": text}
+    return found if isinstance(found, dict) else {"text": text}
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

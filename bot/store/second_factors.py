@@ -1,0 +1,330 @@
+"""Second factors at rest. The database holds them encrypted; the key is a file of its own beside it.
+
+A TOTP secret has to be read back, so it is encrypted (Fernet). A PIN is kept as a salted scrypt hash; a hash of six
+digits alone could be tried through in hours, so that is encrypted, too. A stolen copy of the database gives nothing
+away without `stepup-key.txt`, and `kisbot backup` copies the database only.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyotp
+from cryptography.fernet import Fernet, InvalidToken
+from sqlite_utils import Database
+
+from bot.orders.access.second_factor import DIGITS, FactorKind, FactorUnreadable, Tries, judged
+from bot.store.audit.keys import BadKey
+from bot.store.audit.log import AuditLog
+from bot.store.database import PRIVATE
+
+ISSUER = "kisbot"
+"""What an authenticator app shows beside the person's name."""
+STEP = 30
+"""Seconds that a TOTP code is shown."""
+WORK = 2**14
+"""scrypt's cost for new PINs, kept with each: 16 MB and some 50 ms a try."""
+_KEPT_STEPS = 10
+"""Used codes are remembered for so many steps: a code is good for three."""
+
+
+class FactorKey:
+    """The key file in the data directory, made at the first enrolment, readable by its owner alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "stepup-key.txt"
+
+    def cipher(self, *, make: bool = False) -> Fernet | None:
+        """What seals and opens; None where there is no key and none is to be made, or it is no key.
+
+        Raises:
+            BadKey: others can read the file, or we cannot; or it is damaged and something is to be sealed with it.
+        """
+        text = self._read()
+        if text is None and make:
+            self._make()
+            text = self._read()
+        try:
+            return None if text is None else Fernet(text.strip().encode())
+        except ValueError:
+            if make:  # what is sealed under it may yet be read once the file is brought back: it is not replaced
+                raise BadKey(
+                    f"{self.path}: 손상되었습니다. 백업에서 되돌리거나 지우고 모두 다시 등록하세요 · "
+                    "damaged: bring it back, or delete it and enrol everybody again"
+                ) from None
+            return None
+
+    def _read(self) -> str | None:
+        try:
+            with self.path.open(encoding="ascii", errors="replace") as file:
+                if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                    # Whoever could read it may know every factor; only a person knows whether somebody did.
+                    raise BadKey(
+                        f"{self.path}: 다른 사람이 읽을 수 있습니다. chmod 600 하고, 이미 읽혔을 수 있으면 지우고 모두 "
+                        "다시 등록하세요 · can be read by others: run chmod 600 on it; if they may have, delete it "
+                        "and enrol everybody again"
+                    )
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BadKey(f"{self.path}: 읽을 수 없습니다 · cannot be read ({type(error).__name__})") from None
+
+    def _make(self) -> None:
+        """Durable before anything is sealed with it; of two makers at once the first wins."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+        draft = self.path.with_suffix(f".{os.getpid()}.tmp")
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(Fernet.generate_key() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                self._place(draft)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _place(self, draft: Path) -> None:
+        try:
+            os.link(draft, self.path)  # unlike a rename it replaces nothing
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if not self.path.exists():
+                draft.replace(self.path)
+        if os.name == "posix":
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+class SecondFactors:
+    """The tables of second factors; every method is one transaction with its audit row."""
+
+    def __init__(
+        self, db: Database, audit: AuditLog, key: FactorKey, clock: Callable[[], datetime], *, work: int = WORK
+    ) -> None:
+        """Checks that nobody else can read the key, if there is one.
+
+        Raises:
+            BadKey: others can read it, or we cannot.
+        """
+        self._db = db
+        self._audit = audit
+        self._key = key
+        self._clock = clock
+        self._work = work
+        key.cipher()
+
+    # --- what there is ------------------------------------------------------------------------------------------------
+
+    def kind(self, user_id: int) -> FactorKind | None:
+        """Which factor the person has."""
+        row = self._db.execute("SELECT kind FROM second_factors WHERE user_id = ?", [user_id]).fetchone()
+        return FactorKind(row[0]) if row else None
+
+    def all(self) -> list[tuple[int, FactorKind, datetime, Tries]]:
+        """Everybody who has one: id, kind, since when, wrong answers."""
+        rows = self._db.query("SELECT user_id, kind, made_at FROM second_factors ORDER BY user_id")
+        return [
+            (
+                one["user_id"],
+                FactorKind(one["kind"]),
+                datetime.fromisoformat(one["made_at"]),
+                self.tries(one["user_id"]),
+            )
+            for one in rows
+        ]
+
+    def tries(self, user_id: int) -> Tries:
+        """The wrong answers so far."""
+        row = self._db.execute(
+            "SELECT wrong, rounds, locked_until, barred FROM stepup_people WHERE user_id = ?", [user_id]
+        ).fetchone()
+        if row is None:
+            return Tries()
+        wrong, rounds, until, barred = row
+        return Tries(wrong, rounds, datetime.fromisoformat(until) if until else None, bool(barred))
+
+    def active_at(self, user_id: int) -> datetime | None:
+        """When the person last did something that may need a factor."""
+        row = self._db.execute("SELECT active_at FROM stepup_people WHERE user_id = ?", [user_id]).fetchone()
+        return datetime.fromisoformat(row[0]) if row and row[0] else None
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def acted(self, user_id: int) -> None:
+        """The person is at work now."""
+        self._db.execute(
+            "INSERT INTO stepup_people (user_id, wrong, rounds, barred, active_at) VALUES (?, 0, 0, 0, ?) "
+            "ON CONFLICT (user_id) DO UPDATE SET active_at = excluded.active_at",
+            [user_id, self._now()],
+        )
+
+    def answer(self, user_id: int, code: str, deed: str, subject: str) -> tuple[bool, Tries]:
+        """Judge a code and count it. The code itself is written nowhere.
+
+        Raises:
+            Unreadable: the factor cannot be opened, or there is none; nothing was counted.
+        """
+        kind, secret = self._open(user_id)
+        with self._db.atomic():
+            now = self._clock()
+            right = self._totp(user_id, secret, code, now) if kind is FactorKind.TOTP else _same_pin(secret, code)
+            tries = judged(self.tries(user_id), now, right=right)
+            self._keep(user_id, tries)
+            if right:
+                self.acted(user_id)
+            self._audit.add(
+                "stepup.passed" if right else "stepup.wrong",
+                user_id=user_id,
+                factor=kind.value,
+                deed=deed,
+                subject=subject,
+                locked=tries.locked(now),
+                until=tries.locked_until.isoformat(timespec="seconds") if tries.locked_until else None,
+            )
+        return right, tries
+
+    def _totp(self, user_id: int, secret: str, code: str, now: datetime) -> bool:
+        """One step early or late is let through, for clocks that differ; each code once."""
+        totp = pyotp.TOTP(secret, digits=DIGITS, interval=STEP)
+        step = int(now.timestamp()) // STEP
+        # all three are compared whatever the first says: the time it takes tells nothing
+        fits = [one for one in (step - 1, step, step + 1) if _same(totp.generate_otp(one), code)]
+        self._db.execute(
+            "DELETE FROM stepup_codes WHERE user_id = ? AND step NOT BETWEEN ? AND ?",
+            [user_id, step - _KEPT_STEPS, step + _KEPT_STEPS],
+        )
+        for one in fits:
+            written = self._db.execute(
+                "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)", [user_id, one]
+            )
+            if written.rowcount:
+                return True
+        return False
+
+    def _keep(self, user_id: int, tries: Tries) -> None:
+        until = tries.locked_until.isoformat(timespec="milliseconds") if tries.locked_until else None
+        self._db.execute(
+            "INSERT INTO stepup_people (user_id, wrong, rounds, locked_until, barred) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (user_id) DO UPDATE SET wrong = excluded.wrong, rounds = excluded.rounds, "
+            "locked_until = excluded.locked_until, barred = excluded.barred",
+            [user_id, tries.wrong, tries.rounds, until, int(tries.barred)],
+        )
+
+    def unlock(self, user_id: int, by: int | None) -> bool:
+        """Forget wrong answers; False where there are none."""
+        with self._db.atomic():
+            if self.tries(user_id) == Tries():
+                return False
+            self._keep(user_id, Tries())
+            self._audit.add("stepup.unlocked", user_id=by, subject=user_id)
+        return True
+
+    # --- enrolment ----------------------------------------------------------------------------------------------------
+
+    def put_pin(self, user_id: int, pin: str) -> None:
+        """This PIN from now on, in the place of any factor before.
+
+        Raises:
+            BadKey: the key file cannot be used.
+        """
+        salt = secrets.token_bytes(16)
+        self._put(user_id, FactorKind.PIN, f"{self._work}:{salt.hex()}:{_scrypt(pin, salt, self._work)}", user_id)
+        self.acted(user_id)
+
+    def put_totp(self, user_id: int, secret: str, *, by: int | None = None) -> None:
+        """This TOTP secret (base32) from now on, in the place of any factor before.
+
+        Raises:
+            BadKey: the key file cannot be used.
+        """
+        self._put(user_id, FactorKind.TOTP, secret, by)
+
+    def remove(self, user_id: int, *, by: int | None = None) -> bool:
+        """Take somebody's factor away; False where there is none."""
+        with self._db.atomic():
+            gone = self._db.execute("DELETE FROM second_factors WHERE user_id = ?", [user_id])
+            if not gone.rowcount:
+                return False
+            self._db.execute("DELETE FROM stepup_codes WHERE user_id = ?", [user_id])
+            self._db.execute("DELETE FROM stepup_people WHERE user_id = ?", [user_id])
+            self._audit.add("stepup.removed", user_id=by, subject=user_id)
+        return True
+
+    def _put(self, user_id: int, kind: FactorKind, secret: str, by: int | None) -> None:
+        cipher = self._key.cipher(make=True)
+        assert cipher is not None  # noqa: S101  # made a line ago
+        # the person stands inside: a row copied to somebody else's place opens nothing
+        plain = json.dumps({"user": user_id, "kind": kind.value, "secret": secret})
+        with self._db.atomic():
+            self._db.execute(
+                "INSERT OR REPLACE INTO second_factors (user_id, kind, sealed, made_at, made_by) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [user_id, kind.value, cipher.encrypt(plain.encode()).decode(), self._now(), by],
+            )
+            self._db.execute("DELETE FROM stepup_codes WHERE user_id = ?", [user_id])
+            self._keep(user_id, Tries())
+            self._audit.add("stepup.enrolled", user_id=by, subject=user_id, factor=kind.value)
+
+    def _open(self, user_id: int) -> tuple[FactorKind, str]:
+        row = self._db.execute("SELECT kind, sealed FROM second_factors WHERE user_id = ?", [user_id]).fetchone()
+        try:
+            cipher = self._key.cipher()
+        except BadKey as error:
+            raise FactorUnreadable(str(error)) from None
+        if row is None or cipher is None:
+            raise FactorUnreadable(str(user_id))
+        try:
+            plain: dict[str, Any] = json.loads(cipher.decrypt(row[1]))
+        except (InvalidToken, ValueError):
+            raise FactorUnreadable(str(user_id)) from None
+        if (plain.get("user"), plain.get("kind")) != (user_id, row[0]):
+            raise FactorUnreadable(str(user_id))
+        return FactorKind(row[0]), str(plain["secret"])
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")
+
+
+def new_secret() -> str:
+    """A fresh TOTP secret: 160 bits, as RFC 4226 recommends, in base32."""
+    return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def totp_uri(secret: str, name: str) -> str:
+    """The otpauth address that authenticator apps read from a QR code."""
+    return pyotp.TOTP(secret, digits=DIGITS, interval=STEP).provisioning_uri(name=name, issuer_name=ISSUER)
+
+
+def fits_now(secret: str, code: str, now: datetime) -> bool:
+    """Whether an app that was given the secret shows this code: asked once at enrolment, before it is kept."""
+    return pyotp.TOTP(secret, digits=DIGITS, interval=STEP).verify(code, for_time=now, valid_window=1)
+
+
+def _scrypt(pin: str, salt: bytes, work: int) -> str:
+    return hashlib.scrypt(pin.encode(), salt=salt, n=work, r=8, p=1, dklen=32).hex()
+
+
+def _same_pin(kept: str, pin: str) -> bool:
+    work, salt, wanted = kept.split(":")
+    return _same(_scrypt(pin, bytes.fromhex(salt), int(work)), wanted)
+
+
+def _same(one: str, other: str) -> bool:
+    """In a time that does not tell where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())

@@ -1,0 +1,219 @@
+"""What KIS's codes mean for the caller.
+
+The code decides, never the HTTP status: KIS refuses with 500 as well as with 200 (measured 2026-09).
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_ROWS = "KIOK0560"
+LEDGER_THROTTLE = "EGW00215"
+TOKEN_THROTTLE = "EGW00133"  # noqa: S105 - a code of KIS, no password
+TIMED_OUT = frozenset({"EGW00301", "EGW00302"})
+"""KIS's gateway heard nothing from behind it, and tells the customer to look whether the last order is in."""
+SEEN_REFUSALS = frozenset(
+    {
+        "APBK0344",
+        "APBK0400",
+        "APBK0406",
+        "APBK0506",
+        "APBK0656",
+        "APBK0918",
+        "APBK0919",
+        "APBK0927",
+        "APBK0952",
+        "APBK0963",
+        "APBK1234",
+        "APBK1359",
+        "APBK1497",
+        "APBK1744",
+        "APBK1943",
+        "APBK3013",
+        "40030000",
+        "40070000",
+        "40100000",
+        "40240000",
+        "40250000",
+        "40320000",
+        "40330000",
+        "40570000",
+        "40580000",
+    }
+)
+"""Refusals by the ledger or the exchange that are believed at once: nothing happened.
+
+Most stand in captured answers. APBK1234, APBK1497, APBK1744, 40240000 and 40250000 are known from other programs'
+tables only, APBK0344, APBK0406 and 40320000 from texts that agree; all of them speak of orders that cannot exist (no
+means, no such stock, not allowed). A code in doubt is left out, and costs its reader two readings of the list.
+"""
+
+_CODE_LIKE = re.compile(r"[A-Z]{3,4}\d{4,5}")
+_GATEWAY = ("EGW", "OPSQ", "IGW")
+_AUTH_STATUS = frozenset({401, 403})
+_NUMBERS = frozenset({"ODNO", "SOR_ODNO"})
+
+
+class ErrorMeaning(Enum):
+    """What a refusal says about our request, and about whether it was carried out."""
+
+    THROTTLED = auto()  # too fast: not processed
+    TOKEN = auto()  # the access token: refused before processing
+    SETTING = auto()  # the settings do not fit together
+    UNSUPPORTED = auto()  # not offered in this environment
+    MALFORMED = auto()  # our request is wrong
+    TRANSIENT = auto()  # KIS stumbled: a read may be asked again, a write may have happened
+    BUSINESS = auto()  # the ledger or the exchange said no
+    OPAQUE = auto()  # none of the above is certain
+
+
+_THROTTLE = (TOKEN_THROTTLE, "EGW00201", LEDGER_THROTTLE)
+_TOKEN = ("EGW00121", "EGW00122", "EGW00123")
+_TRANSIENT = (
+    "EGW00001",
+    "EGW00002",
+    "EGW00202",
+    "EGW00203",
+    "EGW00204",
+    "EGW00300",
+    *TIMED_OUT,
+    "EGW00316",
+    "OPSQ0001",
+    *(f"OPSQ{n:04}" for n in range(3, 12)),
+    "OPSQ1002",
+    "OPSQ3001",
+    "OPSQ3002",
+    "OPSQ3004",
+    "IGW00009",  # the answer could not be built, which tells nothing of the order
+)
+# Codes of success: beside an `rt_cd` that says no they contradict it.
+_DONE = ("APBK0013", "APBK2938", "40590000", "40600000", "40620000", "40630000")
+_MALFORMED = (
+    "EGW00101",
+    *(f"EGW{n:05}" for n in range(106, 121)),
+    *(f"EGW{n:05}" for n in range(124, 133)),
+    "EGW00205",
+    "EGW00208",
+    "EGW00209",
+    "EGW00211",
+    "EGW00212",
+    "EGW00213",
+    "EGW00310",
+    "IGW00007",
+    "OPSQ2001",
+    "OPSQ2002",
+    "OPSQ2003",
+    *(f"OPSQ{n}" for n in range(9995, 10000)),
+)
+_SETTINGS = {
+    "EGW00003": "KIS_APP_KEY",
+    "EGW00004": "KIS_APP_KEY",
+    "EGW00102": "KIS_APP_KEY",
+    "EGW00103": "KIS_APP_KEY",
+    "EGW00104": "KIS_APP_SECRET",
+    "EGW00105": "KIS_APP_SECRET",
+    "EGW00206": "KIS_APP_KEY",
+    "EGW00207": "KIS_APP_KEY",
+    "EGW00210": "KIS_ENV",
+    "EGW00303": "KIS_APP_KEY",
+    "EGW00304": "KIS_APP_SECRET",
+    "EGW02004": "KIS_ENV",
+    "IGW00002": "KIS_ACCOUNT",
+    "OPSQ2000": "KIS_ACCOUNT",
+    "40910000": "KIS_ACCOUNT",
+}
+_VERDICTS = (
+    dict.fromkeys(_THROTTLE, ErrorMeaning.THROTTLED)
+    | dict.fromkeys(_TOKEN, ErrorMeaning.TOKEN)
+    | dict.fromkeys(_TRANSIENT, ErrorMeaning.TRANSIENT)
+    | dict.fromkeys(_MALFORMED, ErrorMeaning.MALFORMED)
+    | dict.fromkeys(_SETTINGS, ErrorMeaning.SETTING)
+    | dict.fromkeys(_DONE, ErrorMeaning.OPAQUE)
+    | dict.fromkeys(("EGW02006", "OPSQ0002"), ErrorMeaning.UNSUPPORTED)
+)
+
+
+def said_yes(body: Mapping[str, Any]) -> bool:
+    """Whether an answer is a success: `rt_cd` "0", and nothing else is."""
+    said = body.get("rt_cd")
+    return said.strip() == "0" if isinstance(said, str) else type(said) is int and said == 0
+
+
+def enveloped(body: Mapping[str, Any]) -> bool:
+    """Whether an answer has KIS's whole envelope, `rt_cd` and `msg_cd`."""
+    code = body.get("msg_cd")
+    return isinstance(body.get("rt_cd"), str | int) and isinstance(code, str) and bool(code.strip())
+
+
+def order_no_of(body: Mapping[str, Any]) -> str:
+    """The order number an answer to an order bears, without leading zeros; "" where it bears none."""
+    output = body.get("output")
+    if not isinstance(output, dict):
+        return ""
+    number = output.get("ODNO") or output.get("odno")
+    bare = number.strip().lstrip("0") if isinstance(number, str) else ""
+    return bare if bare.isascii() and bare.isdigit() else ""
+
+
+def bears_order_no(body: Mapping[str, Any]) -> bool:
+    """Whether anything in an answer may be an order's number, be it written as none is: a no then settles nothing."""
+    output = body.get("output")
+    return any(
+        name.upper() in _NUMBERS and (value.strip(" 0") if isinstance(value, str) else value)
+        for row in (output if isinstance(output, list) else [output])
+        if isinstance(row, dict)
+        for name, value in row.items()
+    )
+
+
+def code_of(body: Mapping[str, Any]) -> str | None:
+    """The code of an answer, in whichever of KIS's shapes it comes.
+
+    It stands under `msg_cd`, under `message` (rate refusals lack `msg_cd`), or under `error_code` (oauth2).
+    """
+    message = body.get("message")
+    code = body.get("msg_cd")
+    if not code and isinstance(message, str) and _CODE_LIKE.fullmatch(message):
+        code = message
+    code = code or body.get("error_code")
+    return code.strip() if isinstance(code, str) and code.strip() else None
+
+
+def message_of(body: Mapping[str, Any]) -> str:
+    """KIS's own words, "" where it has none; it pads them with blanks."""
+    for name in ("msg1", "error_description", "message"):
+        words = body.get(name)
+        if isinstance(words, str) and words.strip():
+            return words.strip()
+    return ""
+
+
+def told_by(code: str) -> ErrorMeaning | None:
+    """What a code means by itself; None where it is not among those that mean the same beside every call."""
+    return _VERDICTS.get(code)
+
+
+def verdict(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
+    """What a refusal means.
+
+    Args:
+        code: KIS's code, as `code_of` finds it.
+        status: HTTP status; it decides only where the code says nothing.
+        answered: whether the answer bears an `rt_cd`, that is comes from behind the gateway.
+    """
+    known = _VERDICTS.get(code or "")
+    if known is not None:
+        return known
+    if code is None or code.startswith(_GATEWAY) or not answered:
+        return ErrorMeaning.TOKEN if status in _AUTH_STATUS else ErrorMeaning.OPAQUE
+    return ErrorMeaning.BUSINESS
+
+
+def setting_of(code: str | None) -> str:
+    """The setting a code of verdict SETTING points at."""
+    return _SETTINGS.get(code or "", "KIS_APP_KEY")

@@ -1,0 +1,56 @@
+"""What KIS answers, as frozen values: won, shares, percent, KST."""
+
+from kis.models.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
+from kis.models.core import (
+    Balance,
+    Bar,
+    BuyingPower,
+    DailyBars,
+    Holding,
+    IndexQuote,
+    Level,
+    MarketWarning,
+    Model,
+    OpenOrder,
+    OrderBook,
+    OrderKind,
+    OrderReport,
+    PlacedOrder,
+    Quote,
+    RankedStock,
+    Side,
+    StockStatus,
+)
+from kis.models.listings import MarketDay, Mover, StockInfo
+from kis.models.profits import DayProfit, PeriodProfit, Sellable
+
+__all__ = [
+    "Balance",
+    "Bar",
+    "BuyingPower",
+    "DailyBars",
+    "DayProfit",
+    "Holding",
+    "IndexBar",
+    "IndexBars",
+    "IndexQuote",
+    "Level",
+    "MarketDay",
+    "MarketWarning",
+    "MinuteBar",
+    "MinuteBars",
+    "Model",
+    "Mover",
+    "OpenOrder",
+    "OrderBook",
+    "OrderKind",
+    "OrderReport",
+    "PeriodProfit",
+    "PlacedOrder",
+    "Quote",
+    "RankedStock",
+    "Sellable",
+    "Side",
+    "StockInfo",
+    "StockStatus",
+]

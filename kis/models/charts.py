@@ -1,0 +1,91 @@
+"""Charts beside a stock's daily one: a stock by the minute, and an index by the day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
+
+from kis.fields import Code, Count, Day, Ratio, Text, wire
+from kis.krx import KST
+from kis.models.core import INDEX_NAMES, Model
+
+__all__ = ["IndexBar", "IndexBars", "MinuteBar", "MinuteBars"]
+
+_Row = Mapping[str, Any]
+
+
+class MinuteBar(Model):
+    """One minute of trading: prices in won, `volume` the minute's shares, `day_value` the day's won so far.
+
+    `time` is KIS's HHMMSS (KST).
+    """
+
+    day: Day = wire("stck_bsop_date")
+    time: Text = wire("stck_cntg_hour")
+    open: Count = wire("stck_oprc")
+    high: Count = wire("stck_hgpr")
+    low: Count = wire("stck_lwpr")
+    close: Count = wire("stck_prpr")
+    volume: Count = wire("cntg_vol")
+    day_value: Count = wire("acml_tr_pbmn")
+
+    @property
+    def at(self) -> datetime:
+        """The minute as a moment in KST."""
+        return datetime.strptime(f"{self.day:%Y%m%d}{self.time}", "%Y%m%d%H%M%S").replace(tzinfo=KST)
+
+
+class MinuteBars(Model):
+    """A stock's minutes of today, newest first (KIS portal, 주식당일분봉조회; at most 30 in one answer)."""
+
+    code: Code
+    name: Text
+    bars: tuple[MinuteBar, ...]
+
+    @classmethod
+    def read(cls, code: str, body: _Row) -> Self:
+        """Reads `output1`, the stock, and `output2`, its rows, of which KIS may leave some blank."""
+        bars = [MinuteBar.model_validate(row) for row in _filled(body["output2"])]
+        bars.sort(key=lambda bar: bar.at, reverse=True)
+        return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
+
+
+class IndexBar(Model):
+    """One day (week, month, year) of an index, in points.
+
+    `volume` is in thousand shares and `value` in million won, as inferred from captured answers.
+    """
+
+    day: Day = wire("stck_bsop_date")
+    open: Ratio = wire("bstp_nmix_oprc")
+    high: Ratio = wire("bstp_nmix_hgpr")
+    low: Ratio = wire("bstp_nmix_lwpr")
+    close: Ratio = wire("bstp_nmix_prpr")
+    volume: Count = wire("acml_vol")
+    value: Count = wire("acml_tr_pbmn")
+
+
+class IndexBars(Model):
+    """An index's bars, newest first (KIS portal, 국내주식업종기간별시세; at most 50 in one answer).
+
+    Before the open, today's bar stands there already: all four of its levels are the last close.
+    """
+
+    code: Code
+    name: Text
+    bars: tuple[IndexBar, ...]
+
+    @classmethod
+    def read(cls, code: str, body: _Row) -> Self:
+        """Reads `output2`; KIS does not repeat which index it is."""
+        bars = [IndexBar.model_validate(row) for row in _filled(body["output2"])]
+        bars.sort(key=lambda bar: bar.day, reverse=True)
+        return cls(code=code, name=INDEX_NAMES.get(code, code), bars=tuple(bars))
+
+
+def _filled(rows: object) -> list[_Row]:
+    if not isinstance(rows, list):
+        msg = "output2 is no list"
+        raise TypeError(msg)
+    return [row for row in rows if row and str(row["stck_bsop_date"]).strip()]

@@ -1,0 +1,54 @@
+"""How often a call is tried, and with which pauses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from kis.errors import KisError
+
+_log = structlog.get_logger(__name__)
+
+_BACK_OFF = (0.5, 1.0, 2.0)
+_BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
+
+
+class RetryBudget:
+    """The attempts of one call: four at most, the last begun within ten seconds of the first."""
+
+    def __init__(
+        self, clock: Callable[[], datetime], sleep: Callable[[float], Awaitable[None]], rng: random.Random
+    ) -> None:
+        """The first attempt begins now.
+
+        Args:
+            clock: the present moment in KST.
+            sleep: waits between attempts.
+            rng: the chance in those waits.
+        """
+        self._clock = clock
+        self._sleep = sleep
+        self._rng = rng
+        self._started = clock()
+        self._retries = 0
+
+    async def pause(self, failure: KisError) -> None:
+        """Waits before another attempt.
+
+        Raises:
+            KisError: the failure itself, where there is to be no other attempt.
+        """
+        if self._retries >= len(_BACK_OFF):
+            raise failure
+        delay = _BACK_OFF[self._retries] * self._rng.uniform(0.8, 1.2)
+        if (self._clock() - self._started).total_seconds() + delay > _BUDGET:
+            raise failure
+        _log.info("asking_again", endpoint=failure.endpoint, after=round(delay, 2), reason=str(failure))
+        self._retries += 1
+        await self._sleep(delay)

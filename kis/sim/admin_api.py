@@ -1,0 +1,174 @@
+"""The control door: a few calls under /__sim__ for whoever stages a scene in a running simulator."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kis.krx import KST
+from kis.sim.api.context import SimResponse
+from kis.sim.exchange.clock import SimClock
+from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
+from kis.sim.exchange.scenario import SCRIPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kis.sim.simulator import Simulator
+
+PREFIX = "/__sim__/"
+
+
+class AdminApi:
+    """The calls. All are POST with a JSON object.
+
+    trade     somebody else trades: code, price, quantity
+    price     the market moves: code, price
+    step      random steps of the market: times
+    order     an order of the account from the broker's own program: side, code, quantity, price, kind
+    fault     plant one: name, times, path and its options; `clear` takes back faults and scripts in waiting
+    scenario  play market scripts: play, a text; without it, what there is and what is under way
+    halt      suspend trading in an issue, or resume it: code, on
+    clock     freeze (true or a later moment), step (seconds), speed; answers what the clock shows
+    snapshot  the whole state; `restore` takes such an answer back
+    tokens    drop: true forgets every token, as KIS does in its weekend maintenance
+    state     the account, its orders, and which faults went off
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._exchange = simulator.exchange
+        self._faults = simulator.faults
+        self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "trade": self._trade,
+            "price": self._price,
+            "step": self._step,
+            "order": self._order,
+            "fault": self._fault,
+            "clear": self._clear,
+            "scenario": self._scenario,
+            "halt": self._halt,
+            "clock": self._clock,
+            "snapshot": self._snapshot,
+            "restore": self._restore,
+            "tokens": self._tokens,
+            "state": self._state,
+        }
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The names of all calls."""
+        return tuple(self._calls)
+
+    def answer(self, name: str, body: dict[str, Any]) -> SimResponse:
+        """Do what is asked; a 400 tells what was wrong with it."""
+        call = self._calls.get(name)
+        if call is None:
+            return SimResponse({"error": f"no such call; there are {', '.join(self._calls)}"}, 404)
+        try:
+            return SimResponse(call(body))
+        except (KeyError, TypeError, ValueError, OrderRejected) as wrong:
+            return SimResponse({"error": f"{type(wrong).__name__}: {wrong}"}, 400)
+
+    def _trade(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"reached": self._exchange.trade(body["code"], int(body["price"]), int(body["quantity"]))}
+
+    def _price(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._exchange.set_price(body["code"], int(body["price"]))
+        return {}
+
+    def _step(self, body: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(int(body.get("times", 1))):
+            self._exchange.step()
+        return {}
+
+    def _order(self, body: dict[str, Any]) -> dict[str, Any]:
+        """An order keyed in at the broker's own program."""
+        kind, price = body.get("kind", "00"), int(body.get("price", 0))
+        order = self._exchange.submit(
+            body["side"], body["code"], kind, int(body["quantity"]), price, channel=HTS_CHANNEL
+        )
+        return {"number": order.number}
+
+    def _fault(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._faults.plant(**body)
+        return {"waiting": self._faults.waiting}
+
+    def _clear(self, body: dict[str, Any]) -> dict[str, Any]:
+        del body
+        self._faults.clear()
+        self._exchange.stage.clear()
+        return {}
+
+    def _scenario(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._exchange.play(str(body.get("play", "")))
+        cues = self._exchange.stage.waiting
+        return {
+            "scenarios": {name: script.told for name, script in SCRIPTS.items()},
+            "waiting": [{"at": cue.at.isoformat(), "code": cue.code, "act": cue.act.value} for cue in cues],
+        }
+
+    def _halt(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._exchange.quote(body["code"]).halted = bool(body.get("on", True))
+        return {}
+
+    def _clock(self, body: dict[str, Any]) -> dict[str, Any]:
+        clock = self._simulator.clock
+        if not isinstance(clock, SimClock):
+            raise ValueError("this simulator was given a clock that is not a SimClock")  # noqa: TRY004  of a value
+        unknown = body.keys() - {"freeze", "step", "speed"}
+        if unknown:
+            raise ValueError(f"the clock takes freeze, step and speed, not {', '.join(sorted(unknown))}")
+        if "speed" in body:
+            clock.run(float(body["speed"]))
+        if body.get("freeze"):
+            clock.freeze(None if body["freeze"] is True else _moment(body["freeze"]))
+        if "step" in body:
+            clock.step(float(body["step"]))
+        self._exchange.roll()
+        return {"now": clock().isoformat(), "frozen": clock.frozen, "speed": clock.speed}
+
+    def _snapshot(self, body: dict[str, Any]) -> dict[str, Any]:
+        del body
+        return self._simulator.snapshot()
+
+    def _restore(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._simulator.restore(body)
+        return {}
+
+    def _tokens(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("drop") is True:
+            self._simulator.oauth.drop_tokens()
+        return {"live": len(self._simulator.oauth.live)}
+
+    def _state(self, body: dict[str, Any]) -> dict[str, Any]:
+        del body
+        exchange = self._exchange
+        return {
+            "cash": exchange.cash,
+            "buying_power": exchange.ledger.buying_power,
+            "holdings": {code: p.quantity for code, p in exchange.ledger.positions.items()},
+            "orders": [
+                {
+                    "number": order.number,
+                    "original": order.original,
+                    "action": order.action.value,
+                    "side": order.side.value,
+                    "code": order.code,
+                    "kind": order.kind.value,
+                    "quantity": order.quantity,
+                    "price": order.price,
+                    "filled": order.filled,
+                    "open": order.open,
+                    "channel": order.channel,
+                }
+                for order in exchange.orders
+            ],
+            "fired": dict(self._faults.fired),
+        }
+
+
+def _moment(text: str) -> datetime:
+    """A moment as people write it; KST where it bears no time zone."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=KST)

@@ -1,0 +1,160 @@
+"""One call as it arrives at the broker's gateway, and what goes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kis.endpoints import Env
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from kis.sim.api.oauth import Oauth
+    from kis.sim.exchange.exchange import Exchange
+
+MESSAGE_WIDTH = 80
+
+
+class Recorded(NamedTuple):
+    """A request that arrived, kept for whoever tests a client.
+
+    Attributes:
+        headers: names in lower case.
+        query: names as sent.
+        at: the simulator's time.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    query: dict[str, str]
+    body: bytes
+    at: datetime
+
+
+@dataclass(slots=True)
+class ApiCall:
+    """A request the gateway has let through.
+
+    Attributes:
+        fields: query of a GET, names in upper case, or body of a POST as sent.
+        late: seconds by which a planted fault delays the order lists.
+        lies: planted faults of an order list, by name, with their options.
+    """
+
+    path: str
+    tr_id: str
+    tr_cont: str
+    headers: Mapping[str, str]
+    fields: dict[str, Any]
+    late: float = 0.0
+    lies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SimResponse:
+    """What goes back: a JSON body, or raw bytes of another type."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
+    tr_cont: str = ""
+    raw: bytes | None = None
+    content_type: str = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """What a handler may ask.
+
+    Attributes:
+        strict: refuse order bodies that lack a key the portal calls optional, as KIS has done since 2026-08.
+    """
+
+    env: Env
+    exchange: Exchange
+    oauth: Oauth
+    account: str
+    strict: bool = True
+
+    @property
+    def paper(self) -> bool:
+        """Whether this is the paper environment."""
+        return self.env is Env.PAPER
+
+    @property
+    def client_address(self) -> str:
+        """The address order lists show (a documentation address)."""
+        return "203.0.113.10"
+
+
+if TYPE_CHECKING:
+    Handler = Callable[[ApiContext, ApiCall], SimResponse]
+
+
+class ApiRefusal(Exception):
+    """A refusal on its way out: nothing was done."""
+
+    def __init__(self, body: dict[str, Any], status: int = 200) -> None:
+        super().__init__(str(body))
+        self.answer = SimResponse(body, status)
+
+
+def business(code: str, message: str, rt_cd: str = "7", status: int = 200) -> ApiRefusal:
+    """A refusal by the ledger or the quotation service."""
+    return ApiRefusal({"rt_cd": rt_cd, "msg_cd": code, "msg1": message}, status)
+
+
+def gateway(code: str, message: str) -> ApiRefusal:
+    """A refusal by the gateway: HTTP 500 with the usual envelope."""
+    return ApiRefusal({"rt_cd": "1", "msg_cd": code, "msg1": message}, 500)
+
+
+def credentials(code: str, message: str, status: int = 403) -> ApiRefusal:
+    """A refusal by the token service, which has an envelope of its own."""
+    return ApiRefusal({"error_description": message, "error_code": code}, status)
+
+
+def malformed() -> ApiRefusal:
+    """The gateway could not build its message from the order's body."""
+    return gateway("IGW00007", "MCA 전문바디 구성 중 오류가 발생하였습니다.")
+
+
+def padded(message: str) -> str:
+    """A ledger's message, as wide as its column."""
+    return message.ljust(MESSAGE_WIDTH)
+
+
+def queried(broker: ApiContext, code: str, message: str) -> dict[str, str]:
+    """The envelope of an answered ledger query: paper has one code for all of them."""
+    if broker.paper:
+        code, message = "20310000", "모의투자 조회가 완료되었습니다."
+    return {"rt_cd": "0", "msg_cd": code, "msg1": padded(message)}
+
+
+QUOTED = {"rt_cd": "0", "msg_cd": "MCA00000", "msg1": "정상처리 되었습니다."}
+"""The envelope of an answered quotation, on both environments."""
+
+
+def required(call: ApiCall, *names: str) -> list[str]:
+    """The values of query fields that must be there.
+
+    Raises:
+        Refusal: one is missing.
+    """
+    for name in names:
+        if name not in call.fields:
+            raise business("OPSQ2002", f"ERROR : INPUT FIELD NOT FOUND [{name}]", "2")
+    return [str(call.fields[name]) for name in names]
+
+
+def require_account(broker: ApiContext, call: ApiCall) -> None:
+    """The account of a call must be the one its app key was issued for.
+
+    Raises:
+        Refusal: it is not.
+    """
+    number, product = required(call, "CANO", "ACNT_PRDT_CD")
+    if f"{number}-{product}" != broker.account:
+        raise business("OPSQ2000", "ERROR : INPUT INVALID_CHECK_ACNO", "2")

@@ -1,0 +1,353 @@
+"""Orders over the wire: order-cash, order-rvsecncl, and the lists that tell what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from kis import endpoints, krx
+from kis.sim.api import context as gateway
+from kis.sim.api.context import ApiCall, ApiContext, SimResponse, business, malformed, queried
+from kis.sim.api.error_messages import refusal
+from kis.sim.api.number_format import decimals
+from kis.sim.api.paging import page
+from kis.sim.api.quotations import day_of
+from kis.sim.exchange.orders import Action, BookedOrder, OrderDivision, OrderRejected, OrderSide, RejectReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ORDER_KEYS = ("CANO", "ACNT_PRDT_CD", "PDNO", "ORD_DVSN", "ORD_QTY", "ORD_UNPR")
+_STRICT_KEYS = ("EXCG_ID_DVSN_CD", "SLL_TYPE", "CNDT_PRIC")
+_REQUEST_KEYS = (
+    "CANO",
+    "ACNT_PRDT_CD",
+    "KRX_FWDG_ORD_ORGNO",
+    "ORGN_ODNO",
+    "ORD_DVSN",
+    "RVSE_CNCL_DVSN_CD",
+    "ORD_QTY",
+    "ORD_UNPR",
+    "QTY_ALL_ORD_YN",
+)
+_KIND_NAMES = {
+    OrderDivision.LIMIT: "지정가",
+    OrderDivision.MARKET: "시장가",
+    OrderDivision.CONDITIONAL: "조건부지정가",
+    OrderDivision.BEST: "최유리지정가",
+    OrderDivision.PRIORITY: "최우선지정가",
+    OrderDivision.IOC_LIMIT: "IOC지정가",
+    OrderDivision.FOK_LIMIT: "FOK지정가",
+    OrderDivision.IOC_MARKET: "IOC시장가",
+    OrderDivision.FOK_MARKET: "FOK시장가",
+    OrderDivision.IOC_BEST: "IOC최유리",
+    OrderDivision.FOK_BEST: "FOK최유리",
+}
+_SIDE_CODES = {OrderSide.SELL: "01", OrderSide.BUY: "02"}
+_SIDE_WORDS = {OrderSide.SELL: "매도", OrderSide.BUY: "매수"}
+_NOTHING = ("KIOK0560", "조회할 내용이 없습니다.")
+_LONGEST_NUMBER = 19
+_REVISE, _CANCEL = "01", "02"
+_THREE_MONTHS = timedelta(days=92)
+
+
+# --- orders -----------------------------------------------------------------------------------------------
+
+
+def buy(broker: ApiContext, call: ApiCall) -> SimResponse:
+    """주식주문(현금), a buy by its TR id."""
+    return _order(broker, call, OrderSide.BUY, ("40600000", "모의투자 매수주문이 완료 되었습니다."))
+
+
+def sell(broker: ApiContext, call: ApiCall) -> SimResponse:
+    """주식주문(현금), a sale by its TR id."""
+    return _order(broker, call, OrderSide.SELL, ("40590000", "모의투자 매도주문이 완료 되었습니다."))
+
+
+def _order(broker: ApiContext, call: ApiCall, side: OrderSide, done: tuple[str, str]) -> SimResponse:
+    keys = _ORDER_KEYS + (_STRICT_KEYS if broker.strict and not _legacy(call) else ())
+    body = _checked(broker, call, keys)
+    if body.get("SLL_TYPE") == "01":
+        # KIS portal calls 01 the default; since 2026-08-11 it has been refused (measured on a real account).
+        raise malformed()
+    if broker.paper and body.get("EXCG_ID_DVSN_CD", "") not in {"", "KRX"}:
+        raise business("40070000", "모의투자 주문처리가 안되었습니다(매매불가 거래소)", "1")
+    try:
+        order = broker.exchange.submit(
+            side,
+            body["PDNO"],
+            _kind(broker, body["ORD_DVSN"]),
+            _shares(body["ORD_QTY"]),
+            _whole(body["ORD_UNPR"]),
+            delay=call.late,
+        )
+    except OrderRejected as away:
+        raise refusal(broker, away.reason) from None
+    order.venue = body.get("EXCG_ID_DVSN_CD") or "KRX"
+    return _accepted(broker, order, done)
+
+
+def revise_cancel(broker: ApiContext, call: ApiCall) -> SimResponse:
+    """주식주문(정정취소)."""
+    body = _checked(broker, call, _REQUEST_KEYS)
+    what = body["RVSE_CNCL_DVSN_CD"]
+    if what not in {_REVISE, _CANCEL}:
+        raise malformed()
+    quantity = None if body["QTY_ALL_ORD_YN"] == "Y" else _shares(body["ORD_QTY"])
+    if body["KRX_FWDG_ORD_ORGNO"] not in {"", broker.exchange.branch}:
+        raise refusal(broker, RejectReason.NO_ORIGINAL)
+    try:
+        if what == _CANCEL:
+            order = broker.exchange.cancel(body["ORGN_ODNO"], quantity, delay=call.late)
+            return _accepted(broker, order, ("40630000", "모의투자 취소주문이 완료 되었습니다."))
+        order = broker.exchange.revise(
+            body["ORGN_ODNO"],
+            _whole(body["ORD_UNPR"]),
+            quantity,
+            kind=_kind(broker, body["ORD_DVSN"]),
+            delay=call.late,
+        )
+    except OrderRejected as away:
+        raise refusal(broker, away.reason) from None
+    return _accepted(broker, order, ("40620000", "모의투자 정정주문이 완료 되었습니다."))
+
+
+def _checked(broker: ApiContext, call: ApiCall, keys: Sequence[str]) -> dict[str, str]:
+    body = call.fields
+    if any(key not in body for key in keys) or not all(isinstance(value, str) for value in body.values()):
+        raise malformed()
+    claimed = call.headers.get("hashkey")
+    if claimed and claimed != broker.oauth.hash_of(body):
+        raise gateway.gateway("EGW00131", "유효하지 않은 hashkey 입니다.")
+    gateway.require_account(broker, call)
+    return body
+
+
+def _legacy(call: ApiCall) -> bool:
+    return any(call.tr_id in {e.tr.legacy_real, e.tr.legacy_paper} for e in (endpoints.BUY, endpoints.SELL))
+
+
+def _kind(broker: ApiContext, text: str) -> str:
+    # Paper takes the five kinds that rest or take what is there; IOC and FOK are for real accounts.
+    if not text.isdigit() or (broker.paper and text > OrderDivision.PRIORITY.value):
+        raise refusal(broker, RejectReason.KIND)
+    return text
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_NUMBER:
+        raise malformed()
+    return int(text)
+
+
+def _shares(text: str) -> int:
+    quantity = _whole(text)
+    if quantity < 1:
+        # Nobody has published what KIS says of no shares at all.
+        raise malformed()
+    return quantity
+
+
+def _accepted(broker: ApiContext, order: BookedOrder, done: tuple[str, str]) -> SimResponse:
+    code, message = done if broker.paper else ("APBK0013", "주문 전송 완료 되었습니다.")
+    output = {
+        "KRX_FWDG_ORD_ORGNO": order.branch,
+        "ODNO": order.number,
+        "ORD_TMD": order.at.strftime("%H%M%S"),
+    }
+    if not broker.paper:
+        output["SOR_ODNO"] = ""
+    return SimResponse({"rt_cd": "0", "msg_cd": code, "msg1": message, "output": output})
+
+
+# --- lists ------------------------------------------------------------------------------------------------
+
+
+def _seen(broker: ApiContext, call: ApiCall) -> list[BookedOrder]:
+    """What the lists show, oldest first: all there is, unless a planted fault has them lie."""
+    rows, lies = broker.exchange.visible(), call.lies
+    if "lag" in lies:
+        since = broker.exchange.now() - timedelta(seconds=lies["lag"]["seconds"])
+        rows = [order for order in rows if order.at <= since]
+    if "krx_only" in lies and str(call.fields.get("EXCG_ID_DVSN_CD", "")).strip() in {"", "KRX"}:
+        rows = [order for order in rows if order.venue == "KRX"]
+    if "old_rows" in lies:
+        rows = [*(_as_of_before(order) for order in rows), *rows]
+    return rows
+
+
+def _as_of_before(order: BookedOrder) -> BookedOrder:
+    return replace(order, at=order.at - (order.day - krx.previous_trading_day(order.day)))
+
+
+def executions(broker: ApiContext, call: ApiCall) -> SimResponse:
+    """주식일별주문체결조회: every order and request of the days asked, filled or not."""
+    gateway.require_account(broker, call)
+    asked = ("INQR_STRT_DT", "INQR_END_DT", "SLL_BUY_DVSN_CD", "PDNO", "CCLD_DVSN", "INQR_DVSN")
+    values = gateway.required(call, *asked, "ORD_GNO_BRNO", "ODNO", "INQR_DVSN_1", "INQR_DVSN_3")
+    start, end, side, code, filled, order_by = (value.strip() for value in values[:6])
+    number = str(call.fields["ODNO"]).strip().lstrip("0")
+    first, last = day_of(start, "INQR_STRT_DT"), day_of(end, "INQR_END_DT")
+    if call.tr_id in astuple(endpoints.EXECUTIONS_OLDER.tr):
+        last = min(last, broker.exchange.now().date() - _THREE_MONTHS)
+    if "old_rows" in call.lies:
+        first = date.min
+    either = side in {"", "00"}
+    rows = [
+        order
+        for order in _seen(broker, call)
+        if first <= order.day <= last
+        and (either or side == _SIDE_CODES[order.side])
+        and (not code or code == order.code)
+        and (not number or number == order.number.lstrip("0"))
+        and (filled != "01" or order.filled > 0)
+        and (filled != "02" or order.open > 0)
+    ]
+    if order_by != "01":
+        rows.reverse()
+    size = endpoints.EXECUTIONS.page_size(broker.env) or len(rows)
+    symbol = f"00000A{code}" if code else ""
+    searched = [*broker.account.split("-"), start, end, symbol, side, filled, order_by]
+    shown = page(call, rows, size, key=_key, searched=searched, joint="!^")
+    words = ("KIOK0490", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
+    if not shown.more:
+        words = ("KIOK0460", "조회 되었습니다. (마지막 자료)") if rows else _NOTHING
+    return SimResponse(
+        {
+            **shown.cursors,
+            "output1": [_row(broker, order) for order in shown.rows],
+            "output2": _totals(rows),
+            **queried(broker, *words),
+        },
+        tr_cont=shown.tr_cont,
+    )
+
+
+def _row(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
+    """A row of the list; an order that has not changed since is not written out anew."""
+    state = (
+        order.quantity,
+        order.price,
+        order.filled,
+        order.filled_amount,
+        order.cancelled,
+        order.moved,
+        order.venue,
+        order.channel,
+    )
+    known = _ROWS.get(order)
+    if known is None or known[0] != state:
+        known = _ROWS[order] = (state, _written(broker, order))
+    return dict(known[1])
+
+
+_ROWS: WeakKeyDictionary[BookedOrder, tuple[tuple[object, ...], dict[str, str]]] = WeakKeyDictionary()
+
+
+def _written(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
+    average = order.filled_amount / order.filled if order.filled else 0
+    gone = order.cancelled if order.action is not Action.CANCEL else order.quantity
+    return {
+        "ord_dt": order.day.strftime("%Y%m%d"),
+        "ord_gno_brno": order.branch,
+        "odno": order.number,
+        "orgn_odno": order.original,
+        "ord_dvsn_name": _KIND_NAMES[order.kind],
+        "sll_buy_dvsn_cd": _SIDE_CODES[order.side],
+        "sll_buy_dvsn_cd_name": _said(order),
+        "pdno": order.code,
+        "prdt_name": order.name,
+        "ord_qty": str(order.quantity),
+        "ord_unpr": str(order.price),
+        "ord_tmd": order.at.strftime("%H%M%S"),
+        "tot_ccld_qty": str(order.filled),
+        "avg_prvs": str(round(average)),
+        "cncl_yn": "Y" if order.action is not Action.CANCEL and order.cancelled and not order.open else "",
+        "tot_ccld_amt": str(order.filled_amount),
+        "loan_dt": "",
+        "ordr_empno": order.channel,
+        "ord_dvsn_cd": order.kind.value,
+        "cncl_cfrm_qty": str(gone),
+        "rmn_qty": str(order.open),
+        "rjct_qty": "0",
+        "ccld_cndt_name": order.kind.condition or "없음",
+        "inqr_ip_addr": broker.client_address,
+        "cpbc_ordp_ord_rcit_dvsn_cd": "",
+        "cpbc_ordp_infm_mthd_dvsn_cd": "",
+        "infm_tmd": "",
+        "ctac_tlno": "",
+        "prdt_type_cd": "",
+        "excg_dvsn_cd": "12" if order.venue == "SOR" else "02",
+        "cpbc_ordp_mtrl_dvsn_cd": "",
+        "ord_orgno": "00000",
+        "rsvn_ord_end_dt": "",
+        "excg_id_dvsn_cd": order.venue,
+        "stpm_cndt_pric": "0",
+        "stpm_efct_occr_dtmd": "",
+    }
+
+
+def _said(order: BookedOrder) -> str:
+    word = _SIDE_WORDS[order.side]
+    if order.action is Action.NEW:
+        return f"현금{word}"
+    return f"{word}정정*" if order.action is Action.REVISE else f"{word}취소*"
+
+
+def _key(order: BookedOrder) -> str:
+    return f"{order.day:%Y%m%d}!^{order.number}"
+
+
+def _totals(rows: Sequence[BookedOrder]) -> dict[str, Any]:
+    quantity = sum(order.filled for order in rows)
+    amount = sum(order.filled_amount for order in rows)
+    return {
+        "tot_ord_qty": str(sum(order.quantity for order in rows if order.action is not Action.CANCEL)),
+        "tot_ccld_qty": str(quantity),
+        "tot_ccld_amt": str(amount),
+        "prsm_tlex_smtl": str(sum(order.fee + order.tax for order in rows)),
+        "pchs_avg_pric": decimals(amount / quantity if quantity else 0, 4),
+    }
+
+
+def open_orders(broker: ApiContext, call: ApiCall) -> SimResponse:
+    """주식정정취소가능주문조회: what is still in the book. Real accounts only."""
+    gateway.require_account(broker, call)
+    _, side = gateway.required(call, "INQR_DVSN_1", "INQR_DVSN_2")
+    wanted = {"1": OrderSide.SELL, "2": OrderSide.BUY}.get(side)
+    rows = [order for order in _seen(broker, call) if order.open and wanted in {None, order.side}]
+    size = endpoints.OPEN_ORDERS.page_size(broker.env) or len(rows)
+    shown = page(call, rows, size, key=lambda order: order.number, searched=broker.account.split("-"))
+    words = ("KIOK0510", "조회가 완료되었습니다") if rows else _NOTHING
+    if shown.more:
+        words = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
+    output = [_open_row(order) for order in shown.rows]
+    return SimResponse({**shown.cursors, "output": output, **queried(broker, *words)}, tr_cont=shown.tr_cont)
+
+
+def _open_row(order: BookedOrder) -> dict[str, str]:
+    return {
+        "ord_gno_brno": order.branch,
+        "odno": order.number,
+        "orgn_odno": order.original,
+        "ord_dvsn_name": _KIND_NAMES[order.kind],
+        "pdno": order.code,
+        "prdt_name": order.name,
+        "rvse_cncl_dvsn_name": f"현금{_SIDE_WORDS[order.side]}",
+        "ord_qty": str(order.quantity),
+        "ord_unpr": str(order.price),
+        "ord_tmd": order.at.strftime("%H%M%S"),
+        "tot_ccld_qty": str(order.filled),
+        "tot_ccld_amt": str(order.filled_amount),
+        "psbl_qty": str(order.open),
+        "sll_buy_dvsn_cd": _SIDE_CODES[order.side],
+        "ord_dvsn_cd": order.kind.value,
+        "mgco_aptm_odno": "",
+        "excg_dvsn_cd": "12" if order.venue == "SOR" else "02",
+        "excg_id_dvsn_cd": order.venue,
+        "excg_id_dvsn_name": order.venue,
+        "stpm_cndt_pric": "0",
+        "stpm_efct_occr_yn": "",
+    }

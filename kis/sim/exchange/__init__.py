@@ -1,0 +1,1 @@
+"""The simulated exchange: issues, prices, books, matching, the account; no HTTP."""
