@@ -124,7 +124,10 @@ class KisApi:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -243,7 +246,11 @@ class KisApi:
         return self._ask(self._client.available_cash)
 
     def get_buying_power(
-        self, code: str, *, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
+        self,
+        code: str,
+        *,
+        price: int | None = None,
+        order_type: OrderType | str = OrderType.LIMIT,
     ) -> BuyingPower:
         """How many shares can be bought without debt; a market order is reckoned at the upper limit."""
         kind = self._kind(BUYING_POWER, price, order_type)
@@ -291,7 +298,11 @@ class KisApi:
         return self._ask(self._client.open_orders)
 
     def buy_stock(
-        self, code: str, quantity: int, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
+        self,
+        code: str,
+        quantity: int,
+        price: int | None = None,
+        order_type: OrderType | str = OrderType.LIMIT,
     ) -> PlacedOrder:
         """Sends one order to buy, once.
 
@@ -319,7 +330,11 @@ class KisApi:
         return self._place(Side.BUY, code, quantity, price, order_type)
 
     def sell_stock(
-        self, code: str, quantity: int, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
+        self,
+        code: str,
+        quantity: int,
+        price: int | None = None,
+        order_type: OrderType | str = OrderType.LIMIT,
     ) -> PlacedOrder:
         """Sends one order to sell, once; arguments and errors are those of `buy_stock`.
 
@@ -360,7 +375,12 @@ class KisApi:
         return self._send(REVISE_CANCEL, work, order_no, branch=branch, quantity=quantity, price=price, kind=kind)
 
     def _place(
-        self, side: Side, code: str, quantity: int, price: int | None, order_type: OrderType | str
+        self,
+        side: Side,
+        code: str,
+        quantity: int,
+        price: int | None,
+        order_type: OrderType | str,
     ) -> PlacedOrder:
         endpoint = BUY if side is Side.BUY else SELL
         kind = self._kind(endpoint, price, order_type)

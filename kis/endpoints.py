@@ -113,10 +113,20 @@ _RANKING = "/uapi/domestic-stock/v1/ranking/"
 
 TOKEN = Endpoint("token", "POST", "/oauth2/tokenP", _everywhere(""), Lane.ORDER, source="KIS portal, 접근토큰발급(P)")
 REVOKE = Endpoint(
-    "revoke", "POST", "/oauth2/revokeP", _everywhere(""), Lane.REPORT, source="KIS portal, 접근토큰폐기(P)"
+    "revoke",
+    "POST",
+    "/oauth2/revokeP",
+    _everywhere(""),
+    Lane.REPORT,
+    source="KIS portal, 접근토큰폐기(P)",
 )
 APPROVAL = Endpoint(
-    "approval", "POST", "/oauth2/Approval", _everywhere(""), Lane.QUOTE, source="KIS portal, 실시간 접속키 발급"
+    "approval",
+    "POST",
+    "/oauth2/Approval",
+    _everywhere(""),
+    Lane.QUOTE,
+    source="KIS portal, 실시간 접속키 발급",
 )
 HASHKEY = Endpoint("hashkey", "POST", "/uapi/hashkey", _everywhere(""), Lane.ORDER, source="KIS portal, Hashkey")
 

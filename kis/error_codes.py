@@ -44,7 +44,7 @@ SEEN_REFUSALS = frozenset(
         "40330000",
         "40570000",
         "40580000",
-    }
+    },
 )
 """Refusals by the ledger or the exchange that are believed at once: nothing happened.
 

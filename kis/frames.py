@@ -165,7 +165,7 @@ def _system(text: str) -> Heartbeat | ControlReply:
     output = body.get("output") or {}
     told = (header["tr_id"], header.get("tr_key"), body.get("msg_cd"), body.get("msg1"))
     return ControlReply(
-        *("" if one is None else str(one).strip() for one in (*told, output.get("key"), output.get("iv")))
+        *("" if one is None else str(one).strip() for one in (*told, output.get("key"), output.get("iv"))),
     )
 
 

@@ -38,7 +38,13 @@ class Quotations(BaseClient):
         return self._parsed(api.ORDER_BOOK, OrderBook.read, code, answer.body, answer.at)
 
     async def daily_bars(
-        self, code: str, start: date, end: date, *, period: str = "D", adjusted: bool = True
+        self,
+        code: str,
+        start: date,
+        end: date,
+        *,
+        period: str = "D",
+        adjusted: bool = True,
     ) -> DailyBars:
         """A stock's bars between two days, both included, newest first; KIS gives the newest 100 at most.
 

@@ -198,7 +198,12 @@ class ErrorMapper:
         answer = self._masked(content.decode(errors="replace"), token)[:_LONGEST_ANSWER]
         if body is None:
             return Receipt(
-                outcome, message=_no_answer(status), status=status, sent=True, answer=answer, seconds=seconds
+                outcome,
+                message=_no_answer(status),
+                status=status,
+                sent=True,
+                answer=answer,
+                seconds=seconds,
             )
         return Receipt(
             outcome,
@@ -252,7 +257,11 @@ class ErrorMapper:
         )
 
     def _error(
-        self, endpoint: Endpoint, status: int, body: dict[str, Any] | None, uncertain: type[KisError]
+        self,
+        endpoint: Endpoint,
+        status: int,
+        body: dict[str, Any] | None,
+        uncertain: type[KisError],
     ) -> KisError:
         body = body or {}
         code = code_of(body)

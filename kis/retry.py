@@ -23,7 +23,10 @@ class RetryBudget:
     """The attempts of one call: four at most, the last begun within ten seconds of the first."""
 
     def __init__(
-        self, clock: Callable[[], datetime], sleep: Callable[[float], Awaitable[None]], rng: random.Random
+        self,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+        rng: random.Random,
     ) -> None:
         """The first attempt begins now.
 

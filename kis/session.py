@@ -158,7 +158,12 @@ class Session:
         return clock_offset(self._dates)
 
     async def read(
-        self, endpoint: Endpoint, params: Mapping[str, str], *, follow: bool = False, max_age: float = 0.0
+        self,
+        endpoint: Endpoint,
+        params: Mapping[str, str],
+        *,
+        follow: bool = False,
+        max_age: float = 0.0,
     ) -> ApiResponse:
         """Asks once, and up to three times more where KIS stumbled, over ten seconds at most.
 

@@ -100,7 +100,10 @@ class KisStream:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -141,7 +144,11 @@ class KisStream:
         return self._listener((FillNotice,), self._notices())
 
     def events(
-        self, *, trades: Iterable[str] = (), order_books: Iterable[str] = (), fill_notices: bool = False
+        self,
+        *,
+        trades: Iterable[str] = (),
+        order_books: Iterable[str] = (),
+        fill_notices: bool = False,
     ) -> Listener[Event]:
         """All of it in the order it came, and a `Gap` after every time that something may have been missed.
 

@@ -153,7 +153,10 @@ async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
     """
     try:
         async with httpx.AsyncClient(
-            verify=trust(url), trust_env=False, timeout=_DOWNLOAD, transport=stand_in
+            verify=trust(url),
+            trust_env=False,
+            timeout=_DOWNLOAD,
+            transport=stand_in,
         ) as client:
             response = await client.get(url)
             response.raise_for_status()

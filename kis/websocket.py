@@ -212,7 +212,11 @@ class WebSocketConnection:
         now = self._clock()
         if self._approved is None or now - self._approved[1] > _APPROVED:
             session = Session(
-                self._config, clock=self._clock, sleep=self._sleep, rng=self._rng, transport=self._transport
+                self._config,
+                clock=self._clock,
+                sleep=self._sleep,
+                rng=self._rng,
+                transport=self._transport,
             )
             try:
                 self._approved = (await session.approval(), now)

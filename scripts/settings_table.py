@@ -1,4 +1,4 @@
-"""Writes the table of settings into README.md, and prints deploy/env.example; both are made from bot/config/settings.py.
+"""Writes the table of settings into README.md and prints deploy/env.example, both made from bot/config/settings.py.
 
 python scripts/settings_table.py                                 # rewrite the README between its markers
 python scripts/settings_table.py --env > deploy/env.example

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.listening import listening
-from tests.support.old_house import OLD, OldHouse, laid_out, lived, plain, raw, terminal
+from tests.support.old_database import OLD, OldHouse, laid_out, lived, plain, raw, terminal
 
 ROWS, DAYS, HEAD = 346, 5, "346:d6a0a4eb8adc29d0"
 STATES = {

@@ -12,7 +12,7 @@ from telegram.error import InvalidToken, TelegramError
 from bot import __version__
 from bot.app.container import Container
 from bot.config.settings import BadSettings, Settings
-from bot.orders.ports import Notice
+from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_reader import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.outages import takes, uptime
@@ -140,7 +140,7 @@ class BotApplication(Container):
                 break
             except InvalidToken:
                 raise BadSettings(
-                    "TELEGRAM_BOT_TOKEN: 텔레그램이 이 토큰을 모릅니다 · Telegram does not know this token"
+                    "TELEGRAM_BOT_TOKEN: 텔레그램이 이 토큰을 모릅니다 · Telegram does not know this token",
                 ) from None
             except TelegramError as error:
                 if not told:

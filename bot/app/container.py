@@ -23,7 +23,7 @@ from bot.chat.handlers.reports import ReportHandlers
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.frame import Frame
 from bot.chat.transport.access import AccessGuard
 from bot.chat.transport.router import Router
 from bot.chat.transport.sender import MessageSender
@@ -31,11 +31,11 @@ from bot.chat.transport.update_inbox import UpdatePoller
 from bot.chat.types import WATCH, CallbackAnswer, Handler, Reply, outgoing
 from bot.config.settings import Settings
 from bot.orders.access.preferences import Lang
+from bot.orders.access.roles import Actor
 from bot.orders.access.second_factor import ProtectedAction
 from bot.orders.execution.desk import Desk
-from bot.orders.execution.tap_result import ProofRequest
 from bot.orders.hours import TradingHours, report_moments
-from bot.orders.model.order import Actor
+from bot.orders.model.tap_result import ProofRequest
 from bot.orders.reconciliation.report_handler import ReportHandler
 from bot.orders.reconciliation.report_reader import ReportReader
 from bot.orders.risk.circuit_breaker import CircuitBreaker
@@ -88,7 +88,11 @@ class Container(Storage):
         """
         super().__init__(settings, clock=clock, network=network, wake=self._wake_notifier)
         self.sight = OutageTracker(
-            ReadingMarks(self.db), tell=self.journal.tell, overseers=self.people.overseers, clock=clock, ticks=ticks
+            ReadingMarks(self.db),
+            tell=self.journal.tell,
+            overseers=self.people.overseers,
+            clock=clock,
+            ticks=ticks,
         )
         self._build_desk(settings, clock)
         self._build_reports(settings, clock)
@@ -100,7 +104,11 @@ class Container(Storage):
         self.hours = TradingHours(always=settings.kisbot_market_hours == "always", auctions=settings.kisbot_auctions)
         self.brakes = TradingHalt(self.journal, clock=clock, overseers=self.people.overseers)
         self.watch = ReportHandler(
-            self.journal, self.brakes, clock=clock, day_over=self.hours.day_over, overseers=self.people.overseers
+            self.journal,
+            self.brakes,
+            clock=clock,
+            day_over=self.hours.day_over,
+            overseers=self.people.overseers,
         )
         self.lists = ReportReader(self.client, self.watch)
         broker = self._broker_settings
@@ -244,7 +252,11 @@ class Container(Storage):
         manners = DeliveryPolicy(self.preferences, clock)
         self.notifier = Delivery(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
         self.inbox_poll = UpdatePoller(
-            self.bot, self.inbox, self.dispatcher.handle, self._hold, keeps=self.dispatcher.keeps
+            self.bot,
+            self.inbox,
+            self.dispatcher.handle,
+            self._hold,
+            keeps=self.dispatcher.keeps,
         )
 
     def _handlers(self, frame: Frame, market: MarketHandlers, account: AccountHandlers) -> dict[str, Handler]:
@@ -260,7 +272,13 @@ class Container(Storage):
             self._settings.kisbot_alerts_per_person,
         )
         limits = LimitHandlers(
-            self.limit_book, self.people.all, self.stepup, self.stepup_chat, self._answer, frame, self._clock
+            self.limit_book,
+            self.people.all,
+            self.stepup,
+            self.stepup_chat,
+            self._answer,
+            frame,
+            self._clock,
         )
         reports = ReportHandlers(self.bookkeeper, self.client, self.journal.linked, frame, self._clock)
         return {

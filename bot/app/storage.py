@@ -82,5 +82,8 @@ class Storage:
         self.limit_book = LimitStore(self.db, self.audit, self.outbox, self.limits, clock, wake=wake)
         factors = SecondFactors(self.db, self.audit, FactorKey(settings.kisbot_data_dir), clock)
         self.stepup = SecondFactor(
-            factors, settings.proof_policy(), tell=self.journal.tell, overseers=self.people.overseers
+            factors,
+            settings.proof_policy(),
+            tell=self.journal.tell,
+            overseers=self.people.overseers,
         )

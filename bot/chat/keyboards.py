@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.chat.i18n.catalogue import say, shares, won
+from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.formatting import shares, won
 from bot.chat.i18n.language import Lang
 from bot.chat.types import REFRESH, STAR, TICKET, Button, Buttons
 from bot.orders.model.order import Order

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.orders.model.order import Actor
+from bot.orders.access.roles import Actor
 
 REFRESH = "~"
 """Before a command in a button: put the answer in place of the message that bears it."""
@@ -76,3 +76,13 @@ class CallbackAnswer:
 
     text: str = ""
     alert: bool = field(default=False)
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Somebody who is not let in: all that is taken from them is a number, a short name and the words of a /start."""
+
+    user_id: int
+    name: str
+    start: str | None = None
+    """What stood behind /start in a private chat; None for anything else."""

@@ -20,7 +20,8 @@ from bot.store.audit.export import all_rows, new_private_file, reading, stored_a
 from bot.store.audit.keys import DamagedKey, DayKeys, first_keys, first_keys_text
 from bot.store.audit.log import AuditLog
 from bot.store.audit.verify import ChainFault, ChainVerdict, Problem, verify
-from bot.store.database import BadDatabase, open_database
+from bot.store.database import open_database
+from bot.store.private_files import BadDatabase
 from kis.config import kst_now
 
 audit_cli = typer.Typer(no_args_is_help=True, help="감사 기록 · the audit log")
@@ -50,7 +51,8 @@ _FAULTS = {
 @audit_cli.command("verify")
 def audit_verify(
     head: Annotated[
-        list[str] | None, typer.Option(help="대화방에 게시된 줄번호:머리값 · a head as posted, SEQ:HEX")
+        list[str] | None,
+        typer.Option(help="대화방에 게시된 줄번호:머리값 · a head as posted, SEQ:HEX"),
     ] = None,
     key: Annotated[
         list[Path] | None,
@@ -74,7 +76,8 @@ def audit_verify(
                 verdict = verify(all_rows(connection), *given, anchors=anchors, day_key=day_key)
             except (ValueError, TypeError) as error:
                 _stop_with(
-                    f"✘ 기록의 표가 kisbot의 것이 아닙니다 · not the table kisbot made ({type(error).__name__})", 1
+                    f"✘ 기록의 표가 kisbot의 것이 아닙니다 · not the table kisbot made ({type(error).__name__})",
+                    1,
                 )
     _tell(verdict, time.perf_counter() - began, key_at_home=keys.first_path.exists())
     raise typer.Exit(0 if verdict.ok else 1)
@@ -97,7 +100,7 @@ def audit_show(
                 who = row["name"] or row["user_id"] or "-"
                 what = f"#{row['order_id']} " if row["order_id"] else ""
                 typer.echo(
-                    _printable(f"{row['seq']:>6} {row['at']} {who:<12} {row['action']:<18} {what}{row['detail']}")
+                    _printable(f"{row['seq']:>6} {row['at']} {who:<12} {row['action']:<18} {what}{row['detail']}"),
                 )
 
 
@@ -209,7 +212,7 @@ def _given_keys(files: list[Path] | None, keys: DayKeys) -> list[bytes]:
             found = keys.firsts()
     if not found:
         _stop_with(
-            "첫 키가 필요합니다: --key 파일 (`kisbot audit key`로 받은 것) · the first key is needed: --key FILE"
+            "첫 키가 필요합니다: --key 파일 (`kisbot audit key`로 받은 것) · the first key is needed: --key FILE",
         )
     return found
 
@@ -248,7 +251,7 @@ def _tell(verdict: ChainVerdict, seconds: float, *, key_at_home: bool) -> None:
     if verdict.problem is None:
         typer.echo(
             f"✔ {verdict.rows:,}줄이 모두 처음 쓰인 그대로입니다 · all {verdict.rows:,} rows are as they were written "
-            f"({seconds:.1f} s)"
+            f"({seconds:.1f} s)",
         )
         typer.echo(f"  마지막 줄 · head {verdict.head}")
     else:

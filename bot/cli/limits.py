@@ -11,14 +11,15 @@ from typing import Annotated, NoReturn
 import typer
 
 from bot.config.settings import BadSettings, load_settings
-from bot.orders.risk.checks import Reason
+from bot.orders.model.reason import Reason
 from bot.orders.risk.limit_overrides import ACCOUNT, BY_WORD, ITEMS, Value
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
-from bot.store.database import BadDatabase, open_database
+from bot.store.database import open_database
 from bot.store.limits import LimitStore
 from bot.store.outbox import Outbox
 from bot.store.people import People
+from bot.store.private_files import BadDatabase
 from kis.config import kst_now
 
 limits_cli = typer.Typer(no_args_is_help=True, help="사람별·계좌 한도 · limits of a person or the account")
@@ -35,7 +36,8 @@ class _House:
 @limits_cli.command("list")
 def limits_list(
     subject: Annotated[
-        int | None, typer.Argument(help=f"{_SUBJECT}; 없으면 바꾼 것 모두 · none: all overrides")
+        int | None,
+        typer.Argument(help=f"{_SUBJECT}; 없으면 바꾼 것 모두 · none: all overrides"),
     ] = None,
 ) -> None:
     """설정과 다른 한도, 또는 한 사람의 모든 한도 · what differs from the settings, or all limits of one person."""

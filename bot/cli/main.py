@@ -20,7 +20,8 @@ from bot.cli.second_factor import stepup_cli
 from bot.cli.users import users_cli
 from bot.config.logging import set_up_logs
 from bot.config.settings import BadSettings, DataSettings, Settings, load_settings
-from bot.store.database import BadDatabase, backup
+from bot.store.database import backup
+from bot.store.private_files import BadDatabase
 
 if TYPE_CHECKING:
     from bot.app.application import BotApplication
@@ -98,7 +99,8 @@ def demo(
     port: Annotated[int, typer.Option(help="채팅 화면의 포트 · port of the chat page (0: any)")] = 8765,
     script: Annotated[Path | None, typer.Option(help="브라우저 없이 대화를 재생 · play a conversation")] = None,
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="짧은 대화로 점검 · play the built-in short conversation")
+        bool,
+        typer.Option("--smoke", help="짧은 대화로 점검 · play the built-in short conversation"),
     ] = False,
     seed: Annotated[int, typer.Option(help="모의 시장의 난수 씨앗 · seed of the simulated market")] = 1,
     lang: Annotated[Literal["ko", "en"], typer.Option(help="대화 언어 · language")] = "ko",
@@ -123,11 +125,13 @@ def sim(
     host: Annotated[str, typer.Option(help="주소 · address")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="포트 · port (0: any)")] = 8800,
     profile: Annotated[
-        Literal["paper", "real"], typer.Option(help="흉내 낼 환경 · which environment it plays")
+        Literal["paper", "real"],
+        typer.Option(help="흉내 낼 환경 · which environment it plays"),
     ] = "paper",
     seed: Annotated[int, typer.Option(help="난수 씨앗 · seed")] = 1,
     always_open: Annotated[
-        bool, typer.Option("--always-open", help="장 시간을 따지지 않음 · ignore market hours")
+        bool,
+        typer.Option("--always-open", help="장 시간을 따지지 않음 · ignore market hours"),
     ] = False,
     scenario: Annotated[
         str,
@@ -146,7 +150,12 @@ def sim(
     async def go(stop: asyncio.Event) -> None:
         try:
             broker = Simulator(
-                profile=profile, seed=seed, always_open=always_open, moving=True, control=control, scenario=scenario
+                profile=profile,
+                seed=seed,
+                always_open=always_open,
+                moving=True,
+                control=control,
+                scenario=scenario,
             )
         except ValueError as error:
             _stop_with(f"--scenario: {error}")

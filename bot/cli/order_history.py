@@ -10,19 +10,19 @@ import typer
 from sqlite_utils import Database
 
 from bot.chat.handlers.order_history import story_pages
-from bot.chat.i18n.catalogue import Mode
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.frame import Frame, Mode
 from bot.config.settings import DataSettings
 from bot.store.audit.export import reading
-from bot.store.database import BadDatabase
 from bot.store.order_history import OrderHistory
+from bot.store.private_files import BadDatabase
 
 _MODES: dict[str, Mode] = {"practice": "practice", "paper": "paper", "real": "real"}
 
 
 def why(
     number: Annotated[
-        str, typer.Argument(help="주문번호, 또는 #접수번호(12처럼 짧게) · order number, or our own (#12 or 12)")
+        str,
+        typer.Argument(help="주문번호, 또는 #접수번호(12처럼 짧게) · order number, or our own (#12 or 12)"),
     ],
     lang: Annotated[Literal["ko", "en"], typer.Option(help="언어 · language")] = "ko",
 ) -> None:

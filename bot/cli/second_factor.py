@@ -16,9 +16,10 @@ from bot.config.settings import DataSettings
 from bot.orders.access.roles import Person
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
-from bot.store.database import BadDatabase, open_database
+from bot.store.database import open_database
 from bot.store.outbox import Outbox
 from bot.store.people import People
+from bot.store.private_files import BadDatabase
 from bot.store.second_factors import FactorKey, SecondFactors, fits_now, new_secret, totp_uri
 from kis.config import kst_now
 
@@ -68,7 +69,7 @@ def stepup_enrol(
     """인증 앱을 등록합니다. PIN은 대화에서 /pin · enrol an authenticator app; a PIN is chosen in the chat with /pin."""
     if not totp:
         _stop_with(
-            "--totp 를 적으세요. PIN은 본인이 대화에서 /pin 으로 정합니다 · say --totp; a PIN is chosen with /pin"
+            "--totp 를 적으세요. PIN은 본인이 대화에서 /pin 으로 정합니다 · say --totp; a PIN is chosen with /pin",
         )
     with _house() as house:
         person = house.person(user_id)

@@ -15,11 +15,12 @@ from bot.orders.access.membership import LastOwner, NoSuchPerson, Status, TooMan
 from bot.orders.access.roles import Role
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
-from bot.store.database import BadDatabase, open_database
+from bot.store.database import open_database
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.people import People
+from bot.store.private_files import BadDatabase
 from kis.config import kst_now
 
 users_cli = typer.Typer(no_args_is_help=True, help="사용자 목록 관리 · who may use the bot")
@@ -40,7 +41,8 @@ def users_add(
     name: Annotated[str, typer.Option(help="표시 이름 · name to show")] = "",
     role: RoleOption = Role.TRADER,
     again: Annotated[
-        bool, typer.Option("--again", help="전에 내보낸 사람을 다시 들임 · let in somebody who was removed")
+        bool,
+        typer.Option("--again", help="전에 내보낸 사람을 다시 들임 · let in somebody who was removed"),
     ] = False,
 ) -> None:
     """사용자를 추가하거나 권한을 바꿉니다 · let somebody in, or change their role."""

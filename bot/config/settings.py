@@ -39,7 +39,7 @@ class Settings(RiskSettings):
         description="Bot API 주소. 로컬 서버로 바꿀 수 있음 · the Bot API's address; a local server can stand in",
     )
     kisbot_owner_id: Annotated[tuple[int, ...], NoDecode] = Field(
-        description="소유자의 텔레그램 숫자 ID, 쉼표로 여러 명 · the owners' numeric Telegram ids, comma separated"
+        description="소유자의 텔레그램 숫자 ID, 쉼표로 여러 명 · the owners' numeric Telegram ids, comma separated",
     )
     kisbot_join_requests: bool = Field(
         default=False,
@@ -72,7 +72,8 @@ class Settings(RiskSettings):
         description="HTS ID. 있으면 체결 통보를 실시간으로 받음, 없으면 조회만 · HTS id: with it fills are heard by websocket, without it only polled",
     )
     kis_tr_generation: Literal["current", "legacy"] = Field(
-        "current", description="TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids"
+        "current",
+        description="TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids",
     )
     kis_min_interval: float | None = Field(
         None,
@@ -86,7 +87,8 @@ class Settings(RiskSettings):
     )
     kis_rest_url: str | None = Field(None, description="REST 주소. 비우면 KIS 공식 · REST address; empty: KIS's own")
     kis_ws_url: str | None = Field(
-        None, description="웹소켓 주소. 비우면 KIS 공식 · websocket address; empty: KIS's own"
+        None,
+        description="웹소켓 주소. 비우면 KIS 공식 · websocket address; empty: KIS's own",
     )
     kis_master_url: str | None = Field(
         None,

@@ -203,7 +203,13 @@ class Methods:
         return self._sent(call, body, html, file)
 
     def _edited(
-        self, call: Parameters, message: Message, body: Formatted, html: str, *, file: File | None = None
+        self,
+        call: Parameters,
+        message: Message,
+        body: Formatted,
+        html: str,
+        *,
+        file: File | None = None,
     ) -> dict[str, Any]:
         markup = keyboards.checked(call.nested("reply_markup"))
         if markup is not None and "inline_keyboard" not in markup:
@@ -281,7 +287,7 @@ def _check_caption(body: Formatted) -> None:
 def _not_modified() -> MethodRefused:
     return bad_request(
         "message is not modified: specified new message content and reply markup are exactly the same"
-        " as a current content and reply markup of the message"
+        " as a current content and reply markup of the message",
     )
 
 

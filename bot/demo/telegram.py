@@ -194,7 +194,7 @@ class LocalTelegram:
             shown = "\n".join(f"  [{m.message_id}] {m.sender}: {m.text}" for m in self.chat(person_id)[-8:])
             wanted = repr(contains) if isinstance(contains, str) else "the wanted message"
             raise TimeoutError(
-                f"{wanted} did not come within {timeout} s; the chat of {person_id} ends with\n{shown}"
+                f"{wanted} did not come within {timeout} s; the chat of {person_id} ends with\n{shown}",
             ) from None
 
     def chat(self, chat_id: int) -> list[ChatMessage]:
@@ -262,8 +262,8 @@ class LocalTelegram:
                     "message": gone if message is None else self._chats.json(message),
                     "chat_instance": str(person_id * 7919),
                     "data": data,
-                }
-            }
+                },
+            },
         )
         try:
             return await asyncio.wait_for(asyncio.shield(answer), timeout)

@@ -3,19 +3,17 @@
 `kis.KisClient` is a `Broker` and `bot.store.journal.SqliteJournal` a `Journal` as they are; the domain knows neither.
 """
 
-import hashlib
-import json
-import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
-from bot.orders.access.roles import Person
-from bot.orders.approvals.policy import Vote
+from bot.orders.access.roles import Actor, Person
+from bot.orders.model.attempt import Attempt
+from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import Event
-from bot.orders.model.order import Actor, Order, OrderState
-from bot.orders.reconciliation.resolution import Attempt
+from bot.orders.model.notice import Notice
+from bot.orders.model.order import Order, OrderState
+from bot.orders.model.vote import Vote
 from kis.models import Balance, BuyingPower, OpenOrder, OrderBook, OrderKind, OrderReport, Quote, Side
 from kis.receipts import Receipt, Written
 
@@ -34,7 +32,12 @@ class Broker(Protocol):
     def written(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> Written: ...
     def written_cancel(self, order_no: str, *, branch: str = "", kind: OrderKind = OrderKind.LIMIT) -> Written: ...
     def written_revision(
-        self, order_no: str, *, branch: str = "", price: int | None, kind: OrderKind = OrderKind.LIMIT
+        self,
+        order_no: str,
+        *,
+        branch: str = "",
+        price: int | None,
+        kind: OrderKind = OrderKind.LIMIT,
     ) -> Written: ...
     async def send(self, written: Written) -> Receipt: ...
 
@@ -58,51 +61,6 @@ class MarketHours(Protocol):
     def at_edge(self, now: datetime) -> bool:
         """Whether a phase of the day is ending or beginning: an order may arrive in another one than it left in."""
         ...
-
-
-@dataclass(frozen=True)
-class ButtonToken:
-    """A single-use key to one act, for one person. Only the hash of the token is ever stored.
-
-    `terms` are those of the order as the person sees it: the key opens no other.
-    """
-
-    token: str
-    action: str
-    user_id: int
-    expires_at: datetime
-    terms: str = ""
-
-    @property
-    def digest(self) -> str:
-        """What the journal keeps of the token."""
-        return digest(self.token)
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something a chat is to be told, in facts; the words are made when it is sent.
-
-    `key` makes it happen once; `card` means: bring the order's living message up to date, or begin it.
-    """
-
-    kind: str
-    chat_id: int
-    data: dict[str, object] = field(default_factory=dict)
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class KnownButton:
-    """A button as the journal knows it."""
-
-    id: int
-    action: str
-    order_id: int | None
-    user_id: int
-    expires_at: datetime
-    used: bool
-    terms: str = ""
 
 
 class Stale(Exception):
@@ -177,24 +135,3 @@ class Journal(Protocol):
 
     def day_seen(self, day: date, *, over: bool) -> None: ...
     def tell(self, notices: Sequence[Notice]) -> None: ...
-
-
-def new_token() -> str:
-    """128 bits of chance, short enough for a button."""
-    return secrets.token_urlsafe(16)
-
-
-def digest(token: str) -> str:
-    """The hash under which a button's token is stored."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def card(order: Order, **data: object) -> Notice:
-    """Bring the living message of the person who ordered up to date."""
-    return Notice("card", order.chat_id, {"order": order.id, **data})
-
-
-def cards(order: Order, **data: object) -> list[Notice]:
-    """Bring the order's living message up to date for everybody who follows it."""
-    asked = [chat for chat in json.loads(order.asked or "[]") if chat != order.chat_id]
-    return [card(order, **data), *(Notice("card", chat, {"order": order.id, **data}) for chat in asked)]

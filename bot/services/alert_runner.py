@@ -180,7 +180,11 @@ class AlertRunner:
         if quote.open and quote.price:
             base = quote.base_price or None
             tick = tick._replace(
-                price=quote.price, volume=quote.volume, base=base, upper=quote.upper_limit, lower=quote.lower_limit
+                price=quote.price,
+                volume=quote.volume,
+                base=base,
+                upper=quote.upper_limit,
+                lower=quote.lower_limit,
             )
         self._guarded(tick)
 
@@ -198,7 +202,7 @@ class AlertRunner:
         self._live = {code: since for code, since in self._live.items() if code in self._streamed}
 
     def attach(self, watch_trades: Callable[[Sequence[str], OnTrade, OnGap], Subscription]) -> None:
-        """Hear trades from now on, of as many stocks as there is room for; `bot.services.fill_stream.FillStream.watch_trades` fits."""
+        """Hear trades from now on, of as many stocks as there is room for; `FillStream.watch_trades` fits."""
 
         def on_trade(trade: Trade) -> None:
             self.on_tick(trade.code, trade.price, trade.volume, trade.at)
@@ -245,7 +249,9 @@ class AlertRunner:
         if tick.code not in self._live:
             unseen = seen is None or tick.at - seen.at > BLIND
             tick = tick._replace(
-                unseen=unseen, since=seen.at if unseen and seen else None, last=seen.price if unseen and seen else None
+                unseen=unseen,
+                since=seen.at if unseen and seen else None,
+                last=seen.price if unseen and seen else None,
             )
         changes = self._board.look(tick)
         if changes:
@@ -369,7 +375,15 @@ def _parts(basket: Alert, code: str, name: str) -> list[Alert]:
     """What an alert on holdings watches of one stock; each is told once a day, halts every time."""
     percent = basket.percent or Decimal()
     one = replace(
-        basket, id=0, parent=basket.id, asked=None, code=code, name=name, again=Repeat.DAILY, line=1, percent=None
+        basket,
+        id=0,
+        parent=basket.id,
+        asked=None,
+        code=code,
+        name=name,
+        again=Repeat.DAILY,
+        line=1,
+        percent=None,
     )
     return [
         replace(one, kind=AlertKind.MOVE, op=Comparison.AT_LEAST, percent=percent),

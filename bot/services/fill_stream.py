@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from bot.orders.ports import Notice
+from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_reader import OrderListSnapshot
 from bot.services.fill_stream_audit import KEPT_DAYS, FillStreamAudit, StreamCounts, UnconfirmedFill
 from bot.services.trade_feed import LiveStream, OnGap, OnHeard, OnTrade, Subscription, TradeFeed
@@ -139,7 +139,11 @@ class FillStream:
     # --- for others ---------------------------------------------------------------------------------------------------
 
     def watch_trades(
-        self, codes: Sequence[str], on_trade: OnTrade, on_gap: OnGap | None = None, on_heard: OnHeard | None = None
+        self,
+        codes: Sequence[str],
+        on_trade: OnTrade,
+        on_gap: OnGap | None = None,
+        on_heard: OnHeard | None = None,
     ) -> Subscription:
         """Hear the trades of some stocks, the most urgent first, as far as KIS's registrations go round.
 

@@ -194,7 +194,9 @@ class FillStreamAudit:
         return due
 
     def judge(
-        self, now: datetime, listening_since: datetime | None
+        self,
+        now: datetime,
+        listening_since: datetime | None,
     ) -> tuple[list[UnconfirmedFill], list[UnconfirmedFill]]:
         """Count what was missed.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from bot.orders.ports import Notice
+from bot.orders.model.notice import Notice
 
 log = structlog.get_logger(__name__)
 

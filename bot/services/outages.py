@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from bot.orders.ports import Notice
+from bot.orders.model.notice import Notice
 from bot.store.reading_mark import GapFindings, ReadingMark, ReadingMarks, SentOrder
 
 BLIND_FOR = timedelta(seconds=20)

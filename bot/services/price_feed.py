@@ -98,7 +98,7 @@ class PriceFeed:
     # --- hearing ------------------------------------------------------------------------------------------------------
 
     def attach(self, watch_trades: Callable[[Sequence[str], OnTrade, OnGap], Subscription]) -> None:
-        """Hear trades from now on, of as many stocks as there is room for; `bot.services.fill_stream.FillStream.watch_trades` fits."""
+        """Hear trades from now on, of as many stocks as there is room for; `FillStream.watch_trades` fits."""
 
         def on_trade(trade: Trade) -> None:
             figures = trade.price, trade.change, trade.change_rate, trade.volume

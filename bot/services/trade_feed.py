@@ -113,7 +113,11 @@ class TradeFeed:
         return frozenset(self._taken)
 
     def watch(
-        self, codes: Sequence[str], on_trade: OnTrade, on_gap: OnGap | None = None, on_heard: OnHeard | None = None
+        self,
+        codes: Sequence[str],
+        on_trade: OnTrade,
+        on_gap: OnGap | None = None,
+        on_heard: OnHeard | None = None,
     ) -> Subscription:
         """Hear the trades of some stocks, as far as there is room.
 

@@ -130,7 +130,8 @@ class AlertStore:
     def _end(self, alerts: Iterable[int], state: AlertState) -> None:
         for alert_id in alerts:
             self._db.execute(
-                "UPDATE alerts SET state = ?, ended_at = ? WHERE id = ?", [state.value, self._now(), alert_id]
+                "UPDATE alerts SET state = ?, ended_at = ? WHERE id = ?",
+                [state.value, self._now(), alert_id],
             )
 
     def tidy(self) -> None:

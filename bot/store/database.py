@@ -10,12 +10,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.store.migrations.registry import MIGRATIONS
-
-PRIVATE = stat.S_IRUSR | stat.S_IWUSR
-
-
-class BadDatabase(Exception):
-    """The file cannot be trusted with orders; the text says why, Korean first."""
+from bot.store.private_files import PRIVATE, BadDatabase
 
 
 def open_database(path: Path) -> Database:
@@ -68,7 +63,7 @@ def claim(db: Database, *, mode: str, account: str, now: datetime) -> None:
     if known != (mode, account):
         raise BadDatabase(
             f"이 데이터 폴더는 다른 계좌의 것입니다 ({known[0]} {known[1]}, 지금은 {mode} {account}). "
-            "KISBOT_DATA_DIR을 따로 정하세요 · this data directory belongs to another account; set KISBOT_DATA_DIR"
+            "KISBOT_DATA_DIR을 따로 정하세요 · this data directory belongs to another account; set KISBOT_DATA_DIR",
         )
 
 
@@ -79,7 +74,7 @@ def _check(db: Database, path: Path) -> None:
     ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - _known())
     if ahead:
         raise BadDatabase(
-            f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}"
+            f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}",
         )
 
 

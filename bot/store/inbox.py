@@ -55,5 +55,6 @@ class Inbox:
         """Forget old rows, but never the newest, which holds the offset."""
         before = (self._clock() - KEEP).isoformat(timespec="milliseconds")
         self._db.execute(
-            "DELETE FROM inbox WHERE done_at < ? AND update_id < (SELECT max(update_id) FROM inbox)", [before]
+            "DELETE FROM inbox WHERE done_at < ? AND update_id < (SELECT max(update_id) FROM inbox)",
+            [before],
         )

@@ -24,7 +24,7 @@ from bot.orders.access.membership import (
     new_invitation_token,
 )
 from bot.orders.access.roles import Role
-from bot.orders.ports import digest, new_token
+from bot.orders.model.button import digest, new_token
 from bot.store.audit.log import AuditLog
 from bot.store.outbox_message import iso
 from bot.store.people import People
@@ -114,7 +114,8 @@ class Invites:
                 [user_id, iso(now - ONE_STRANGER_EVERY)],
             ).fetchone()
             (all_of_them,) = self._db.execute(
-                "SELECT count(*) FROM join_requests WHERE at > ?", [iso(now - timedelta(hours=1))]
+                "SELECT count(*) FROM join_requests WHERE at > ?",
+                [iso(now - timedelta(hours=1))],
             ).fetchone()
             if theirs or all_of_them >= REQUESTS_AN_HOUR:
                 return None
@@ -214,7 +215,8 @@ class Invites:
 
     def _asked_as(self, subject: int) -> str:
         (name,) = self._db.execute(
-            "SELECT name FROM join_requests WHERE user_id = ? ORDER BY id DESC LIMIT 1", [subject]
+            "SELECT name FROM join_requests WHERE user_id = ? ORDER BY id DESC LIMIT 1",
+            [subject],
         ).fetchone()
         return str(name)
 

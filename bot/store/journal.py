@@ -10,11 +10,14 @@ from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.access.membership import for_groups
-from bot.orders.approvals.policy import Vote
+from bot.orders.access.roles import Actor
+from bot.orders.model.attempt import Attempt
+from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import Event, Voided
-from bot.orders.model.order import Actor, Link, Order, OrderState, apply
-from bot.orders.ports import ButtonToken, KnownButton, Notice, Stale, cards
-from bot.orders.reconciliation.resolution import Attempt
+from bot.orders.model.notice import Notice, cards
+from bot.orders.model.order import Link, Order, OrderState, apply
+from bot.orders.model.vote import Vote
+from bot.orders.ports import Stale
 from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
 from bot.store.audit.log import AuditLog
 from bot.store.message_kinds import CARDS
@@ -202,7 +205,8 @@ class SqliteJournal:
 
     def _use(self, button_id: int) -> None:
         used = self._db.execute(
-            "UPDATE buttons SET used_at = ? WHERE id = ? AND used_at IS NULL", [self._now(), button_id]
+            "UPDATE buttons SET used_at = ? WHERE id = ? AND used_at IS NULL",
+            [self._now(), button_id],
         )
         if used.rowcount != 1:
             raise Stale(f"button {button_id}")
@@ -248,7 +252,8 @@ class SqliteJournal:
         """The newest try at the order itself, not at cancelling it."""
         row = next(
             self._db.query(
-                "SELECT * FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n DESC LIMIT 1", [order_id]
+                "SELECT * FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n DESC LIMIT 1",
+                [order_id],
             ),
             None,
         )
@@ -260,7 +265,8 @@ class SqliteJournal:
         """Write down a try at cancelling, before it leaves."""
         with self._db.atomic():
             (last,) = self._db.execute(
-                "SELECT coalesce(max(n), 0) FROM attempts WHERE order_id = ?", [attempt.order_id]
+                "SELECT coalesce(max(n), 0) FROM attempts WHERE order_id = ?",
+                [attempt.order_id],
             ).fetchone()
             self._add_attempt(replace(attempt, n=last + 1))
 

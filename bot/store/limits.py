@@ -10,8 +10,9 @@ from decimal import Decimal
 
 from sqlite_utils import Database
 
-from bot.orders.model.order import Actor
-from bot.orders.risk.checks import Limits, Reason
+from bot.orders.access.roles import Actor
+from bot.orders.model.reason import Reason
+from bot.orders.risk.checks import Limits
 from bot.orders.risk.limit_overrides import ACCOUNT, ITEMS, SettableLimit, Value, with_overrides
 from bot.store.audit.log import AuditLog
 from bot.store.outbox import Outbox
@@ -160,7 +161,12 @@ class LimitStore:
         return change
 
     def _tell(
-        self, change: LimitChange, name: str, by: Actor | None, everybody: Sequence[int], row: int | None
+        self,
+        change: LimitChange,
+        name: str,
+        by: Actor | None,
+        everybody: Sequence[int],
+        row: int | None,
     ) -> None:
         all_of_them = change.raised or change.user_id == ACCOUNT
         concerned = everybody if all_of_them else [change.user_id, *([by.chat_id] if by else [])]

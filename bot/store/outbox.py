@@ -60,7 +60,13 @@ class Outbox:
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def put(
-        self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None, *, urgency: int | None = None
+        self,
+        kind: str,
+        chat_id: int,
+        data: Mapping[str, Any],
+        key: str | None = None,
+        *,
+        urgency: int | None = None,
     ) -> None:
         """Queue a message; one whose key was ever queued before is dropped, however often it comes.
 
@@ -226,7 +232,8 @@ class Outbox:
     def withheld(self, chat_id: int) -> int:
         """How many letters the next round-up of a chat has to name."""
         (count,) = self._db.execute(
-            "SELECT count(*) FROM outbox WHERE state = 'withheld' AND chat_id = ?", [chat_id]
+            "SELECT count(*) FROM outbox WHERE state = 'withheld' AND chat_id = ?",
+            [chat_id],
         ).fetchone()
         return int(count)
 
@@ -270,7 +277,8 @@ class Outbox:
     def _doubt(self, rows: Iterable[int]) -> None:
         for row in rows:
             chat_id, kind, order_id, doubts = self._db.execute(
-                "SELECT chat_id, kind, order_id, doubts FROM outbox WHERE id = ?", [row]
+                "SELECT chat_id, kind, order_id, doubts FROM outbox WHERE id = ?",
+                [row],
             ).fetchone()
             if kind == "digest":
                 pause = min(GATHER * 2 ** min(doubts + 1, 10), SLOWEST_DIGEST)

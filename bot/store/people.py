@@ -104,7 +104,12 @@ class People:
             )
             came_from = was.status.value if was is not None and was.status is not status else ""
             self._audit.add(
-                "people.put", user_id=by, subject=user_id, name_given=name, role=role.value, came_from=came_from
+                "people.put",
+                user_id=by,
+                subject=user_id,
+                name_given=name,
+                role=role.value,
+                came_from=came_from,
             )
             if was is not None and not role.covers(was.role):
                 self._void(user_id)
@@ -187,7 +192,12 @@ class People:
 
     @contextmanager
     def _changing(
-        self, by: int | None, user_id: int, role: Role | None, *, ends: bool = False
+        self,
+        by: int | None,
+        user_id: int,
+        role: Role | None,
+        *,
+        ends: bool = False,
     ) -> Iterator[Member | None]:
         """One transaction, begun by asking who this is and whether the change may be made at all."""
         with self._db.atomic():
@@ -223,7 +233,8 @@ class People:
 
     def _changed(self, user_id: int) -> None:
         self._db.execute(
-            "UPDATE people SET version = version + 1, changed_at = ? WHERE user_id = ?", [self._now(), user_id]
+            "UPDATE people SET version = version + 1, changed_at = ? WHERE user_id = ?",
+            [self._now(), user_id],
         )
 
     def _void(self, user_id: int) -> None:

@@ -22,7 +22,8 @@ class PreferenceStore:
     def of(self, user_id: int) -> Preferences:
         """A person's."""
         row = self._db.execute(
-            "SELECT lang, rings, quiet, roundup FROM preferences WHERE user_id = ?", [user_id]
+            "SELECT lang, rings, quiet, roundup FROM preferences WHERE user_id = ?",
+            [user_id],
         ).fetchone()
         if row is None:
             return Preferences()

@@ -93,7 +93,8 @@ class ReportStore:
     def finish(self, moment: datetime) -> None:
         """It is done."""
         self._db.execute(
-            "UPDATE closings SET after_at = ? WHERE moment = ?", [self._clock().isoformat(), moment.isoformat()]
+            "UPDATE closings SET after_at = ? WHERE moment = ?",
+            [self._clock().isoformat(), moment.isoformat()],
         )
 
 

@@ -49,7 +49,8 @@ class Runs:
         self.number = start.number
         with self._db.atomic():
             self._db.execute(
-                "INSERT INTO runs (id, started_at, version) VALUES (?, ?, ?)", [start.number, self._now(), version]
+                "INSERT INTO runs (id, started_at, version) VALUES (?, ?, ?)",
+                [start.number, self._now(), version],
             )
             self._audit.add("bot.started", run=start.number, unclean=start.unclean, restored=start.restored)
         self._count(start.number)

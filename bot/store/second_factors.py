@@ -25,7 +25,7 @@ from sqlite_utils import Database
 from bot.orders.access.second_factor import DIGITS, FactorKind, FactorUnreadable, Tries, judged
 from bot.store.audit.keys import BadKey
 from bot.store.audit.log import AuditLog
-from bot.store.database import PRIVATE
+from bot.store.private_files import PRIVATE
 
 ISSUER = "kisbot"
 """What an authenticator app shows beside the person's name."""
@@ -59,7 +59,7 @@ class FactorKey:
             if make:  # what is sealed under it may yet be read once the file is brought back: it is not replaced
                 raise BadKey(
                     f"{self.path}: 손상되었습니다. 백업에서 되돌리거나 지우고 모두 다시 등록하세요 · "
-                    "damaged: bring it back, or delete it and enrol everybody again"
+                    "damaged: bring it back, or delete it and enrol everybody again",
                 ) from None
             return None
 
@@ -71,7 +71,7 @@ class FactorKey:
                     raise BadKey(
                         f"{self.path}: 다른 사람이 읽을 수 있습니다. chmod 600 하고, 이미 읽혔을 수 있으면 지우고 모두 "
                         "다시 등록하세요 · can be read by others: run chmod 600 on it; if they may have, delete it "
-                        "and enrol everybody again"
+                        "and enrol everybody again",
                     )
                 return file.read()
         except FileNotFoundError:
@@ -115,7 +115,13 @@ class SecondFactors:
     """The tables of second factors; every method is one transaction with its audit row."""
 
     def __init__(
-        self, db: Database, audit: AuditLog, key: FactorKey, clock: Callable[[], datetime], *, work: int = WORK
+        self,
+        db: Database,
+        audit: AuditLog,
+        key: FactorKey,
+        clock: Callable[[], datetime],
+        *,
+        work: int = WORK,
     ) -> None:
         """Checks that nobody else can read the key, if there is one.
 
@@ -152,7 +158,8 @@ class SecondFactors:
     def tries(self, user_id: int) -> Tries:
         """The wrong answers so far."""
         row = self._db.execute(
-            "SELECT wrong, rounds, locked_until, barred FROM stepup_people WHERE user_id = ?", [user_id]
+            "SELECT wrong, rounds, locked_until, barred FROM stepup_people WHERE user_id = ?",
+            [user_id],
         ).fetchone()
         if row is None:
             return Tries()
@@ -211,7 +218,8 @@ class SecondFactors:
         )
         for one in fits:
             written = self._db.execute(
-                "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)", [user_id, one]
+                "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)",
+                [user_id, one],
             )
             if written.rowcount:
                 return True

@@ -148,7 +148,7 @@ class OrderBook(Model):
                 "expected_price": _count(expected["antc_cnpr"]) or None,
                 "expected_quantity": expected["antc_vol"],
                 "at": at,
-            }
+            },
         )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kis.krx import KST
-from kis.sim.api.context import SimResponse
+from kis.sim.api.responses import SimResponse
 from kis.sim.exchange.clock import SimClock
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
 from kis.sim.exchange.scenario import SCRIPTS
@@ -14,9 +14,32 @@ from kis.sim.exchange.scenario import SCRIPTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kis.sim.simulator import Simulator
+    from kis.sim.api.oauth import Oauth
+    from kis.sim.exchange.exchange import Exchange
+    from kis.sim.faults.faults import Faults
 
 PREFIX = "/__sim__/"
+
+
+class Administered(Protocol):
+    """The simulator, as far as it can be changed from outside."""
+
+    exchange: Exchange
+    faults: Faults
+    oauth: Oauth
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """What tells the simulator its time."""
+        ...
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a snapshot."""
+        ...
 
 
 class AdminApi:
@@ -35,7 +58,7 @@ class AdminApi:
     state     the account, its orders, and which faults went off
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Administered) -> None:
         self._simulator = simulator
         self._exchange = simulator.exchange
         self._faults = simulator.faults
@@ -86,7 +109,12 @@ class AdminApi:
         """An order keyed in at the broker's own program."""
         kind, price = body.get("kind", "00"), int(body.get("price", 0))
         order = self._exchange.submit(
-            body["side"], body["code"], kind, int(body["quantity"]), price, channel=HTS_CHANNEL
+            body["side"],
+            body["code"],
+            kind,
+            int(body["quantity"]),
+            price,
+            channel=HTS_CHANNEL,
         )
         return {"number": order.number}
 

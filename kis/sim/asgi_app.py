@@ -18,26 +18,23 @@ from urllib.parse import parse_qsl
 from kis import endpoints
 from kis.sim import master
 from kis.sim.admin_api import PREFIX
-from kis.sim.api.context import ApiCall, ApiContext, ApiRefusal, Recorded, SimResponse, gateway, malformed
+from kis.sim.api.context import ApiCall, ApiContext, Recorded
 from kis.sim.api.rate_limit import Window, ledger_throttled, throttled
+from kis.sim.api.responses import ApiRefusal, SimResponse, gateway, malformed
 from kis.sim.api.routes import Routes
+from kis.sim.asgi_types import ABORT
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected, OrderSide
 from kis.sim.faults.faults import KINDS, Faults, PlantedFault
 from kis.sim.faults.response_plan import ConnectionEnd, ResponsePlan, befallen, fate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from kis.sim.admin_api import AdminApi
+    from kis.sim.asgi_types import Receive, Scope, Send
     from kis.sim.websocket.server import WebSocketServer
 
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
 
-ABORT = "kis.sim.abort"
-"""The ASGI extension through which a server lets the application drop the connection, or reset it (`reset`)."""
 _MASTERS = {
     "/common/master/kospi_code.mst.zip": "KOSPI",
     "/common/master/kosdaq_code.mst.zip": "KOSDAQ",

@@ -13,12 +13,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from kis.sim.asgi_app import ABORT
+from kis.sim.asgi_types import ABORT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from kis.sim.asgi_app import AsgiApp, Receive, Scope, Send
+    from kis.sim.asgi_app import AsgiApp
+    from kis.sim.asgi_types import Receive, Scope, Send
 
 _POLL = 0.005
 # `struct linger`: on, for no time at all. Windows has it in shorts.

@@ -64,7 +64,7 @@ async def fill_latency(*, fills: int = 100, seed: int = 1) -> tuple[list[Row], d
                 f"from the match to the message leaving, {en}",
                 f"{found['p50_ms'] / 1000 / BUSY:.3f} / {found['p99_ms'] / 1000 / BUSY:.3f} 조회 간격 · intervals",
                 f"p50 {found['p50_ms']:.0f} ms, p99 {found['p99_ms']:.0f} ms, n={found['n']}; {aims}: {'✔' if met else '✘ missed'}",
-            )
+            ),
         )
     return rows, figures
 

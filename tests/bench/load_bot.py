@@ -16,9 +16,9 @@ from typing import Any
 from bot.app.application import BotApplication
 from bot.config.logging import set_up_logs
 from bot.config.settings import load_settings
-from bot.orders.access.roles import Role
-from bot.orders.execution.pretrade_data import PretradeData
-from bot.orders.model.order import Actor, Order, OrderRequest
+from bot.orders.access.roles import Actor, Role
+from bot.orders.model.order import Order, OrderRequest
+from bot.orders.risk.context import PretradeData
 from kis.models import OrderKind, Side
 
 FIRST_MESSAGE = 1_000_000

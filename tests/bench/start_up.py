@@ -86,7 +86,15 @@ class _World:
         began = time.perf_counter()
         with (home / "err").open("wb") as errors, (home / "out").open("wb") as words:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, *flags, "-m", "bot", "run", cwd=home, env=environ, stdout=words, stderr=errors
+                sys.executable,
+                *flags,
+                "-m",
+                "bot",
+                "run",
+                cwd=home,
+                env=environ,
+                stdout=words,
+                stderr=errors,
             )
             try:
                 up = await until(lambda: child.returncode is not None or self._polls() > polls, within=60)
@@ -130,7 +138,12 @@ async def _import_only() -> tuple[float, float]:
     began = time.perf_counter()
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MEASURE, stdin=pipe, stdout=pipe, env=environment()
+        sys.executable,
+        "-c",
+        MEASURE,
+        stdin=pipe,
+        stdout=pipe,
+        env=environment(),
     )
     assert child.stdout is not None
     assert child.stdin is not None

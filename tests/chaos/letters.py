@@ -24,7 +24,7 @@ from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.risk.trading_halt import HaltLevel
 from tests.chaos.listening import heard
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.post import LABEL, TOKEN, Post
+from tests.support.telegram_wire import LABEL, TOKEN, Post
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 FILLS, QUICK_FILLS = 5_000, 1_000

@@ -107,7 +107,11 @@ class Life:
         self.brakes = TradingHalt(self.journal, clock=clock, overseers=lambda: [OWNER_CHAT])
         hours = TradingHours(always=True)
         self.watch = ReportHandler(
-            self.journal, self.brakes, clock=clock, day_over=hours.day_over, overseers=lambda: [OWNER_CHAT]
+            self.journal,
+            self.brakes,
+            clock=clock,
+            day_over=hours.day_over,
+            overseers=lambda: [OWNER_CHAT],
         )
         self.client = world.client()
         self.lists = ReportReader(self.client, self.watch)

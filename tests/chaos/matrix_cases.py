@@ -245,7 +245,7 @@ KILL_POINTS = (
 
 SOCKETS = ("S1", "S2", "S3", "S4", "S5", "S6")
 """Rows of the fill websocket, which the bot does not listen to: its fills come from the list alone."""
-APART = {"K2": "tests/test_disk_and_clock.py", "T4": "tests/test_disk_and_clock.py"}
+APART = {"K2": "tests/integration/test_disk_and_clock.py", "T4": "tests/integration/test_disk_and_clock.py"}
 """Rows that need the whole program, and where they are played."""
 TELEGRAM = ("T1", "T2", "T3", "T5", "T6")
 DISK = ("D1", "D2", "D3", "D4")

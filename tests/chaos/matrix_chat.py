@@ -13,8 +13,8 @@ from telegram import Update
 
 from bot.chat.transport.sender import Delivered, MaybeDelivered, Outcome, RetryLater
 from bot.chat.transport.update_inbox import UpdatePoller
-from bot.orders.execution.tap_result import TapOutcome
 from bot.orders.model.order import OrderState
+from bot.orders.model.tap_result import TapOutcome
 from bot.services.delivery import Delivery
 from bot.store.inbox import Inbox
 from bot.store.outbox import OutboxMessage
@@ -109,12 +109,20 @@ class Person:
         life, stand = self.stand.life, self.stand
         inbox = Inbox(life.db, stand.clock)
         notifier = Delivery(
-            life.outbox, self.telegram.deliver, self.telegram.reachable, clock=asyncio.get_running_loop().time
+            life.outbox,
+            self.telegram.deliver,
+            self.telegram.reachable,
+            clock=asyncio.get_running_loop().time,
         )
         life.journal._wake = notifier.wake
         poll = UpdatePoller(self.telegram, inbox, self._handle, lambda _: None)  # type: ignore[arg-type]  # it asks no more
         kill_points.mark(
-            journal=life.journal, outbox=life.outbox, inbox=inbox, desk=life.desk, notifier=notifier, poll=poll
+            journal=life.journal,
+            outbox=life.outbox,
+            inbox=inbox,
+            desk=life.desk,
+            notifier=notifier,
+            poll=poll,
         )
         life.start(notifier.run())
         life.start(poll.run())

@@ -58,7 +58,9 @@ def other_cases() -> Iterator[Case]:
 def known_limits() -> Iterator[Case]:
     """What the desk does not settle by itself, and is counted apart: K1 stays unknown until a person has answered."""
     yield Case(
-        "K1", "KIS's Date alone +5 s: the ledger's clock is behind", partial(_in_time, partial(_skewed, 0.0, 5.0))
+        "K1",
+        "KIS's Date alone +5 s: the ledger's clock is behind",
+        partial(_in_time, partial(_skewed, 0.0, 5.0)),
     )
     yield Case("Q9", "by hand while ours was lost, before our channel is known", partial(_in_time, _unlearned))
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 
-from bot.orders.access.roles import Role
-from bot.orders.execution.tap_result import TapOutcome, TapResult
-from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Actor, Link, Order, OrderRequest, OrderState
+from bot.orders.access.roles import Actor, Role
+from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Link, Order, OrderRequest, OrderState
+from bot.orders.model.tap_result import TapOutcome, TapResult
 from bot.orders.risk.trading_halt import HaltLevel
 from kis import failpoints as crash
 from kis.client import KisClient

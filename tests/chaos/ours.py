@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.orders.access.roles import Role
-from bot.orders.execution.tap_result import TapOutcome, TapResult
-from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Actor, Link, Order, OrderRequest, OrderState
+from bot.orders.access.roles import Actor, Role
+from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, Link, Order, OrderRequest, OrderState
+from bot.orders.model.tap_result import TapOutcome, TapResult
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.errors import KisError
 from kis.models import Side
@@ -83,7 +83,7 @@ class Ours:
     async def order(self, wish: Wish) -> None:
         who = _who(wish)
         ask = OrderRequest(
-            Side(wish.side.value), wish.code, wish.code, False, wish.quantity, kind_of(wish), wish.price or None
+            Side(wish.side.value), wish.code, wish.code, False, wish.quantity, kind_of(wish), wish.price or None,
         )  # fmt: skip
         order = await self._ticket(wish, lambda: self.life.desk.propose(ask, who, wish.number + 1))
         if order is not None:
@@ -95,7 +95,9 @@ class Ours:
             return
         who, origin = _who(wish), REVISIONS + wish.number + 1
         ticket = await self._ticket(
-            wish, lambda: self.life.desk.propose_revision(order.order_no, wish.revised, who, origin), patience=60
+            wish,
+            lambda: self.life.desk.propose_revision(order.order_no, wish.revised, who, origin),
+            patience=60,
         )
         if ticket is not None:
             await self._tap(wish, ticket, who)
@@ -268,14 +270,16 @@ class Ours:
 
     def _told_shares(self, order: Order) -> int:
         rows = self.connection.execute(
-            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?", [order.id, order.chat_id]
+            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?",
+            [order.id, order.chat_id],
         )
         return sum(json.loads(data)["step"] for (data,) in rows.fetchall())
 
     def _unsure(self, order: Order) -> float | None:
         """Seconds from the sending until an order in doubt was settled."""
         rows = self.connection.execute(
-            "SELECT at, action FROM audit WHERE order_id = ? ORDER BY seq", [order.id]
+            "SELECT at, action FROM audit WHERE order_id = ? ORDER BY seq",
+            [order.id],
         ).fetchall()
         lost = next((at for at, action in rows if action in {"order.lost", "order.doubted"}), None)
         if lost is None:
@@ -285,7 +289,7 @@ class Ours:
 
 
 PASSING = frozenset(
-    {"UNKNOWN_OPEN", "TRADING_HALTED", "BUYS_HALTED", "RECOVERING", "CLOCK", "DISK", "CASH", "SELLABLE", "PARENT_GONE"}
+    {"UNKNOWN_OPEN", "TRADING_HALTED", "BUYS_HALTED", "RECOVERING", "CLOCK", "DISK", "CASH", "SELLABLE", "PARENT_GONE"},
 )
 """Refusals after which somebody asks again later."""
 SETTLED = frozenset({"order.found", "order.not_found", "order.claimed", "order.disowned", "order.refused"})

@@ -23,8 +23,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.orders.execution.pretrade_data import PretradeData
-from bot.orders.execution.tap_result import TapOutcome
 from bot.orders.model.order import (
     AT_BROKER,
     IN_DOUBT,
@@ -35,6 +33,8 @@ from bot.orders.model.order import (
     OrderRequest,
     OrderState,
 )
+from bot.orders.model.tap_result import TapOutcome
+from bot.orders.risk.context import PretradeData
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.errors import KisError
 from kis.krx import step
@@ -198,7 +198,12 @@ class Desk(RuleBasedStateMachine):
         kind = SimKind.MARKET if one.kind is OrderKind.MARKET else SimKind.LIMIT
         try:
             self.stand.exchange.submit(
-                one.side.value, one.code, kind, one.quantity, one.price or 0, channel=HTS_CHANNEL
+                one.side.value,
+                one.code,
+                kind,
+                one.quantity,
+                one.price or 0,
+                channel=HTS_CHANNEL,
             )
         except OrderRejected:
             return
@@ -251,7 +256,8 @@ class Desk(RuleBasedStateMachine):
         rows = self._rows(order)
         assert len(rows) <= 1, f"I1: {len(rows)} orders at the broker for order {order.id}"
         attempts = self.stand.connection.execute(
-            "SELECT n, outcome FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n", [order.id]
+            "SELECT n, outcome FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n",
+            [order.id],
         ).fetchall()
         assert len(attempts) <= 4, f"I8: order {order.id} was tried {len(attempts)} times"
         assert all(outcome in SAFE_AGAIN for _, outcome in attempts[:-1]), f"I8: {attempts}"
@@ -275,7 +281,7 @@ class Desk(RuleBasedStateMachine):
 
     def _one_to_one(self) -> None:
         twice = self.stand.connection.execute(
-            "SELECT order_no FROM orders WHERE order_no != '' GROUP BY day, order_no HAVING count(*) > 1"
+            "SELECT order_no FROM orders WHERE order_no != '' GROUP BY day, order_no HAVING count(*) > 1",
         ).fetchall()
         assert not twice, f"I4: linked twice: {twice}"
 
@@ -290,7 +296,7 @@ class Desk(RuleBasedStateMachine):
     def _leaves(self) -> None:
         """I7: what leaves stands on disk, unanswered, and no brake was on when that was written."""
         rows = self.stand.connection.execute(
-            "SELECT order_id, outcome, started_at FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1"
+            "SELECT order_id, outcome, started_at FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1",
         ).fetchone()
         if rows is None or rows[1] is not None:
             self.broken.append(f"I7: it left without a row: {rows}")
@@ -300,7 +306,8 @@ class Desk(RuleBasedStateMachine):
         # what was pulled or released within the same millisecond may have come before it or after it
         found = [
             self.stand.connection.execute(
-                f"SELECT level FROM brakes WHERE at {sign} ? ORDER BY seq DESC LIMIT 1", [at]
+                f"SELECT level FROM brakes WHERE at {sign} ? ORDER BY seq DESC LIMIT 1",
+                [at],
             ).fetchone()
             for sign in ("<", "<=")
         ]

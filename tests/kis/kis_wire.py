@@ -67,7 +67,7 @@ class Wire:
         """Adds an answer to calls whose path ends so."""
         content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         self._script[path].append(
-            lambda _: httpx.Response(status, content=content, headers={"tr_cont": more, **headers})
+            lambda _: httpx.Response(status, content=content, headers={"tr_cont": more, **headers}),
         )
 
     def fail(self, path: str, error: Exception) -> None:

@@ -68,7 +68,8 @@ async def test_the_earlier_of_the_two_ends_kis_names_counts(kis, wire, clock):
     wire.forget(TOKEN_PATH)
     ends = clock.now + timedelta(hours=1)
     wire.answer(
-        TOKEN_PATH, sample("token") | {"access_token_token_expired": f"{ends:%Y-%m-%d %H:%M:%S}", "expires_in": 86400}
+        TOKEN_PATH,
+        sample("token") | {"access_token_token_expired": f"{ends:%Y-%m-%d %H:%M:%S}", "expires_in": 86400},
     )
     await kis.price("005930")
     clock.now += timedelta(minutes=56)

@@ -32,8 +32,14 @@ MUTMUT = "mutmut==3.8.1"
 LISTED = Path(__file__).with_name("survivors.json")
 LEAST = 90
 """Percent of a module's mutants that must be noticed."""
-ORDERS = [f"tests/orders/test_{name}.py" for name in ("model", "reconcile", "search", "witness", "stored_words")]
-OUTCOME = ["tests/kis/test_kis_outcome.py", "tests/orders/test_stored_words.py"]
+ORDERS = [
+    "tests/unit/orders/model/test_order.py",
+    "tests/unit/orders/reconciliation/test_reconcile.py",
+    "tests/unit/orders/reconciliation/test_resolution.py",
+    "tests/unit/orders/reconciliation/test_account_evidence.py",
+    "tests/unit/store/test_stored_words.py",
+]
+OUTCOME = ["tests/kis/test_kis_outcome.py", "tests/unit/store/test_stored_words.py"]
 PLAN = {
     "bot/orders/model/order.py": ORDERS,
     "bot/orders/reconciliation/reconcile.py": ORDERS,
@@ -97,7 +103,7 @@ def inside(python: Path, tree: Path, at_once: int) -> list[Found]:
             where = re.sub(r"^.*\.x[_ǁ]|__mutmut_\d+$", "", name).replace("ǁ", ".")
             was, now = ("", "") if code not in {0, 33, None} else _difference(_mutmut(python, tree, "show", name))
             found.append(
-                Found(module, where, was, now, {0: "survived", 33: "untested", None: "unknown"}.get(code, "killed"))
+                Found(module, where, was, now, {0: "survived", 33: "untested", None: "unknown"}.get(code, "killed")),
             )
     return found
 
@@ -182,7 +188,7 @@ def report(found: list[Found], seconds: float, to: Path | None) -> int:
         verdicts = Counter(one.verdict for one in found if one.module == module)
         score = 100 * verdicts["killed"] / verdicts.total()
         print(
-            f"{module:<26}{verdicts.total():>9}{verdicts['killed']:>9}{verdicts.total() - verdicts['killed']:>10}{score:>8.1f}%"
+            f"{module:<26}{verdicts.total():>9}{verdicts['killed']:>9}{verdicts.total() - verdicts['killed']:>10}{score:>8.1f}%",
         )
         if score < LEAST:
             wrong.append(f"{module}: {score:.1f} % is less than {LEAST} %")

@@ -71,7 +71,8 @@ async def test_an_html_page_of_the_edge_means_by_default_that_nothing_was_done(s
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("throttle", ("message", "EGW00201")), ("stale_token", ("msg_cd", "EGW00123"))]
+    ("name", "code"),
+    [("throttle", ("message", "EGW00201")), ("stale_token", ("msg_cd", "EGW00123"))],
 )
 async def test_refusals_by_the_gateway(served, name, code):
     served.sim.faults.plant(name, times=2, path=ORDER)

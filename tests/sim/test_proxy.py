@@ -49,7 +49,9 @@ class Line:
 
     def price(self):
         return self.request(
-            "GET", f"{QUOTATIONS}inquire-price?FID_COND_MRKT_DIV_CODE=J&FID_INPUT_ISCD=005930", "FHKST01010100"
+            "GET",
+            f"{QUOTATIONS}inquire-price?FID_COND_MRKT_DIV_CODE=J&FID_INPUT_ISCD=005930",
+            "FHKST01010100",
         )
 
     async def open(self):

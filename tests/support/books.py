@@ -10,7 +10,7 @@ from kis.config import kst_now
 from kis.krx import KST, sell_tax_rate
 from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderSide
-from tests.support.talk import Ahead
+from tests.support.conversation import Ahead
 
 FAST = {"kis_min_interval": 0.0, "kis_hts_id": "", "kisbot_resume_pause": 0}
 HOLDINGS = {"000660": (3, 251_500), "035720": (60, 61_250), "069500": (80, 42_180)}
@@ -34,7 +34,11 @@ class At(Ahead):
 @contextlib.asynccontextmanager
 async def house(clock, profile="real", **options):
     broker = options.pop("broker", None) or Simulator(
-        profile=profile, clock=clock, holdings=HOLDINGS, rate_limit=False, token_rules=False
+        profile=profile,
+        clock=clock,
+        holdings=HOLDINGS,
+        rate_limit=False,
+        token_rules=False,
     )
     async with stage(broker=broker, clock=clock, **FAST, **options) as on:
         await on.app.closing.look()  # the base, where one is needed; the app looks only once a second

@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 from sqlite_utils import Database
 
-from bot.orders.access.roles import Role
+from bot.orders.access.roles import Actor, Role
 from bot.orders.approvals.policy import ApprovalPolicy
 from bot.orders.execution.desk import Desk
-from bot.orders.execution.tap_result import TapOutcome, TapResult
 from bot.orders.hours import TradingHours
-from bot.orders.model.order import Actor, OrderRequest
+from bot.orders.model.order import OrderRequest
+from bot.orders.model.tap_result import TapOutcome, TapResult
 from bot.orders.reconciliation.report_handler import ReportHandler
 from bot.orders.reconciliation.report_reader import ReportReader
 from bot.orders.risk.checks import Limits
@@ -150,7 +150,11 @@ class Club:
         self.people = People(db, audit, clock, self.journal.void_person)
         self.brakes = TradingHalt(self.journal, clock=clock, overseers=self.people.overseers)
         self.watch = ReportHandler(
-            self.journal, self.brakes, clock=clock, day_over=hours.day_over, overseers=self.people.overseers
+            self.journal,
+            self.brakes,
+            clock=clock,
+            day_over=hours.day_over,
+            overseers=self.people.overseers,
         )
         self.lists = ReportReader(self.client, self.watch)
         self.desk = Desk(
@@ -236,7 +240,13 @@ class Club:
         last = self.exchange.issues[code].last
         price = None if market else step(last, away)
         ask = OrderRequest(
-            side, code, code, False, max(1, won // last), OrderKind.MARKET if market else OrderKind.LIMIT, price
+            side,
+            code,
+            code,
+            False,
+            max(1, won // last),
+            OrderKind.MARKET if market else OrderKind.LIMIT,
+            price,
         )
         self._origin += 1
         return self._made(self.desk.propose(ask, self.who(user), self._origin))
@@ -257,7 +267,8 @@ class Club:
     def collect(self) -> None:
         """Take the buttons off all that chats were told since."""
         rows = self.connection.execute(
-            "SELECT id, chat_id, order_id, data FROM outbox WHERE id > ? ORDER BY id", [self._read_to]
+            "SELECT id, chat_id, order_id, data FROM outbox WHERE id > ? ORDER BY id",
+            [self._read_to],
         )
         for number, chat, order, text in rows.fetchall():
             self._read_to = number

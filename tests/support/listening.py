@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.app.clients import kis_config
 from bot.demo.run import Stage
-from bot.orders.ports import Notice
+from bot.orders.model.notice import Notice
 from bot.services.fill_stream import FillStream, StreamState
 from tests.bench.waiting import until
 

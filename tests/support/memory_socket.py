@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosedError
 from kis.cipher import Cipher
 from kis.errors import BadAnswer
 from kis.sim import Simulator
-from kis.sim.asgi_app import ABORT
+from kis.sim.asgi_types import ABORT
 from kis.sim.websocket.frames import NoticeKey, sealed
 
 FIELDS = (23, 26, 29)
@@ -52,7 +52,12 @@ class MemorySockets:
     """
 
     def __init__(
-        self, simulator: Simulator, rng: random.Random, outside: Callable[[], contextvars.Context], *, fields: int
+        self,
+        simulator: Simulator,
+        rng: random.Random,
+        outside: Callable[[], contextvars.Context],
+        *,
+        fields: int,
     ) -> None:
         """`outside`: in which context the broker works, so that it lives on when a client dies."""
         self.simulator = simulator

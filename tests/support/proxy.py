@@ -105,7 +105,7 @@ class TcpProxy:
         self.bytes_out = 0
 
     @property
-    def fired(self) -> Counter[str]:  # noqa: D102 - see the class
+    def fired(self) -> Counter[str]:
         counts = self._on_accept.fired + self._on_request.fired
         return counts + Counter({_REFUSE: self._refused}) if self._refused else counts
 
@@ -258,7 +258,10 @@ class TcpProxy:
         return bool(whole) and fault.name not in {"stall_answer", "cut_answer"}
 
     async def _relay(
-        self, answer: AsyncIterator[bytes | _Mark], writer: asyncio.StreamWriter, fault: PlantedFault
+        self,
+        answer: AsyncIterator[bytes | _Mark],
+        writer: asyncio.StreamWriter,
+        fault: PlantedFault,
     ) -> bool | None:
         """Send an answer on; False where it came to an early end, None where another protocol begins after it."""
         how = fault.how

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import arrow, clock_time, percent, safe, signed, won
-from bot.chat.messages.order_card import SIDE, SQUARE, Frame
+from bot.chat.i18n.formatting import arrow, clock_time, percent, safe, signed, won
+from bot.chat.i18n.frame import Frame
+from bot.chat.messages.order_card import SIDE, SQUARE
 from bot.chat.types import TICKET, Button, Reply, Request
-from bot.orders.model.order import Actor, Order, OrderState
+from bot.orders.access.roles import Actor
+from bot.orders.model.order import Order, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
 from kis.models import Balance, Holding, OrderReport
 
@@ -59,7 +61,7 @@ class AccountHandlers:
         lines += [line for one in now.holdings[:MOST_HOLDINGS] for line in self._holding(one)]
         if len(now.holdings) > MOST_HOLDINGS:
             lines.append(
-                frame.pick("외 ", "and ") + f"{len(now.holdings) - MOST_HOLDINGS}" + frame.pick("종목", " more")
+                frame.pick("외 ", "and ") + f"{len(now.holdings) - MOST_HOLDINGS}" + frame.pick("종목", " more"),
             )
         if not now.holdings:
             lines.append(frame.pick("보유 종목이 없습니다.", "Nothing is held."))
@@ -109,7 +111,7 @@ class AccountHandlers:
                 (
                     keyboards.refresh("/orders", frame.lang),
                     Button(frame.pick("💼 잔고", "💼 balance"), "/balance"),
-                )
+                ),
             )
         return Reply("\n".join(lines), tuple(keys))
 

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, moved
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import percent, reason, say, won
+from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.formatting import percent, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import list_card, made_card
-from bot.chat.messages.order_card import Frame
 from bot.chat.parsing.alert_args import (
     DELETE,
     HOLDINGS,
@@ -238,14 +239,14 @@ class AlertHandlers:
                 else frame.pick(
                     "⚠️ 오늘은 이미 넘었습니다. 다음 거래일부터 알립니다.",
                     "⚠️ Today's is past that already; it counts from the next trading day.",
-                )
+                ),
             )
         if alert.kind is AlertKind.VOLUME:
             notes.append(
                 frame.pick(
                     f"오늘 누적 거래량을, 설정한 때의 지난 {VOLUME_DAYS}거래일 하루 평균과 견줍니다.",
                     f"Today's volume so far against the daily average of the {VOLUME_DAYS} trading days before now.",
-                )
+                ),
             )
         elif quote.upper_limit and alert.bound > quote.upper_limit:
             notes.append(self._beyond_limit("상한가", "upper limit", quote.upper_limit))
@@ -268,7 +269,7 @@ class AlertHandlers:
             self._frame.pick(
                 f"🌙 지금은 장이 열려 있지 않아, {opens:%m/%d %H:%M}부터 봅니다.",
                 f"🌙 The market is closed; watched from {opens:%m/%d %H:%M}.",
-            )
+            ),
         ]
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from bot.chat.handlers.market import MarketHandlers
 from bot.chat.i18n.catalogue import say
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.frame import Frame
 from bot.chat.types import Chart, Reply, Request
 from kis.errors import KisError
 from kis.models import Balance, Bar, DailyBars, Holding, Quote
@@ -71,7 +71,7 @@ class ChartHandlers:
                     "🚫 기간은 일, 주, 월, 분 가운데 하나입니다: {words}",
                     "🚫 The period is one of day, week, month, minute: {words}",
                     words=" ".join(rest)[:20],
-                )
+                ),
             )
         bars = await self._bars(stock.code, period)
         if not bars:

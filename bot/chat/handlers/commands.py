@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.chat.i18n.catalogue import safe, say
+from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.formatting import safe
+from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang
-from bot.chat.messages.order_card import Frame
 from bot.chat.types import Button, Chart, Handler, Reply, Request
 from bot.orders.access.roles import Role
 
@@ -176,7 +177,7 @@ def help_card(role: Role, frame: Frame) -> Reply:
             lang,
             "종목은 6자리 코드나 정확한 이름으로 적습니다. 이름만 보내면 현재가를 보여 드립니다.",
             "A stock is its 6-character code or exact name; send just that for its price.",
-        )
+        ),
     )
     return Reply("\n".join(lines), _first_steps(lang))
 

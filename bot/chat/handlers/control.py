@@ -5,15 +5,17 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.chat.handlers.trading import Hold
-from bot.chat.i18n.catalogue import clock_time, reason, safe, say, won
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.formatting import clock_time, safe, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.messages.stream_status import Ears, hearing_line
 from bot.chat.messages.system import LEVELS, light
 from bot.chat.types import Button, Reply, Request
+from bot.orders.access.roles import Actor
 from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
 from bot.orders.execution.desk import TapResult
-from bot.orders.model.order import Actor, Order
-from bot.orders.risk.checks import Reason
+from bot.orders.model.order import Order
+from bot.orders.model.reason import Reason
 from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
 from kis.krx import KST
 
@@ -94,7 +96,7 @@ class ControlHandlers:
         level = _WORDS.get(ask.words.strip().lower())
         if level is None:
             return Reply(
-                say(self._frame.lang, "단계: 매수 · 신규 · 전체취소 · 동결", "Levels: buys · new · all · freeze")
+                say(self._frame.lang, "단계: 매수 · 신규 · 전체취소 · 동결", "Levels: buys · new · all · freeze"),
             )
         pressed = self._desk.halt(level, ask.who)
         if isinstance(pressed, Reason):
@@ -147,13 +149,13 @@ class ControlHandlers:
                 frame.pick(
                     f"{minutes}분이 지나면 다른 매매자도 승인할 수 있습니다.",
                     f"After {minutes} min other traders may agree too.",
-                )
+                ),
             )
         lines.append(
             frame.pick(
                 "관리자와 소유자가 승인하고, 주문한 사람은 세지 않으며, 한 명이라도 거절하면 끝납니다. 장이 끝나면 요청도 끝납니다. 취소에는 승인이 필요 없습니다.",
                 "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody.",
-            )
+            ),
         )
         return Reply("\n".join(lines))
 
@@ -176,7 +178,7 @@ class ControlHandlers:
         lines.append(hearing_line(self._ears, frame))
         lines.append(
             f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
-            f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}"
+            f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}",
         )
         keys = [
             Button(frame.pick("📋 미체결", "📋 open orders"), "/orders"),

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from bot.chat.i18n.catalogue import limit_value, reason, safe
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.catalogue import limit_value, reason
+from bot.chat.i18n.formatting import safe
+from bot.chat.i18n.frame import Frame
 from bot.chat.types import Reply, Request
-from bot.orders.access.roles import Person, Role
+from bot.orders.access.roles import Actor, Person, Role
 from bot.orders.access.second_factor import ProtectedAction
-from bot.orders.model.order import Actor
-from bot.orders.risk.checks import Limits, Reason
+from bot.orders.model.reason import Reason
+from bot.orders.risk.checks import Limits
 from bot.orders.risk.limit_overrides import ACCOUNT, BY_WORD, ITEMS, SettableLimit, Value, may_set
 
 _ACCOUNT_WORDS = frozenset({"계좌", "account"})
@@ -136,7 +137,11 @@ class LimitHandlers:
         about = f"{name or subject} · {self._item(item)} → {self._value(item, value)}"
         proof = f"limits:{subject}:{item.name}:{value}"
         if self._book.raises(subject, item, value) and self._stepup.needs(
-            who, ProtectedAction.LIMITS, 0, self._clock(), proof
+            who,
+            ProtectedAction.LIMITS,
+            0,
+            self._clock(),
+            proof,
         ):
 
             async def go_on(again: Actor, _token: str) -> None:

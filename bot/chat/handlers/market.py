@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Protocol
 
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import arrow, clock_time, percent, reason, safe, say, signed, won
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe, signed, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.parsing.order_args import StockLookup, split_stock
 from bot.chat.types import Button, Reply, Request
 from kis.errors import Unsupported
@@ -40,7 +41,10 @@ class MarketHandlers:
         self._frame = frame
 
     def which(
-        self, words: str, command: str, ends: Container[str] = ()
+        self,
+        words: str,
+        command: str,
+        ends: Container[str] = (),
     ) -> tuple[Stock | None, list[str], Reply | None]:
         """The stock that the words name, what follows it, and the question to ask back when it is not one stock.
 
@@ -127,7 +131,7 @@ class MarketHandlers:
                     lang,
                     "KIS는 모의투자에서 거래량 순위를 제공하지 않습니다. 관심 종목은 /price 로 볼 수 있습니다.",
                     "KIS offers no volume ranking on paper accounts. /price shows any single stock.",
-                )
+                ),
             )
         lines = [f"🏆 <b>{frame.pick('거래량 상위', 'Top volume')} {len(ranked)}</b> {frame.badge}"]
         lines += [
@@ -144,12 +148,12 @@ class MarketHandlers:
         for code, names in INDICES.items():
             now = await self._prices.index(code)
             lines.append(
-                f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})"
+                f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})",
             )
             if now.advancing or now.declining:  # paper accounts are not told
                 lines.append(
                     f"   {frame.pick('상승', 'up')} {now.advancing:,} · {frame.pick('보합', 'flat')} {now.unchanged:,} · "
-                    f"{frame.pick('하락', 'down')} {now.declining:,}"
+                    f"{frame.pick('하락', 'down')} {now.declining:,}",
                 )
         lines.append(f"🕘 {clock_time(now.at)} {frame.pick('기준', 'KST')}")
         return Reply("\n".join(lines), ((keyboards.refresh("/index", frame.lang),),))
@@ -183,10 +187,3 @@ def _flags(quote: Quote, frame: Frame) -> list[str]:
 def _eok(value: int, frame: Frame) -> str:
     """Large won amounts in units of 100 million, as Korean screens show them."""
     return f"{value // 100_000_000:,}억" if frame.lang == "ko" else f"₩{value / 1_000_000:,.0f}M"
-
-
-def rough_shares(volume: int, frame: Frame) -> str:
-    """Many shares in few characters."""
-    if frame.lang == "ko":
-        return f"{volume // 10_000:,}만주" if volume >= 10_000 else f"{volume:,}주"  # noqa: PLR2004
-    return f"{volume / 1_000_000:,.1f}M sh" if volume >= 1_000_000 else f"{volume:,} sh"  # noqa: PLR2004

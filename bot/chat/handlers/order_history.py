@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.chat.i18n.catalogue import clock_time, reason, safe, say, shares, won
-from bot.chat.messages.order_card import Frame, average, hms, stock_line, terms_line, word_of
+from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.formatting import clock_time, safe, shares, won
+from bot.chat.i18n.frame import Frame
+from bot.chat.messages.order_card import average, hms, stock_line, terms_line, word_of
 from bot.chat.messages.order_history_sections import (
     brakes,
     family,
@@ -20,9 +22,9 @@ from bot.chat.messages.order_history_sections import (
 )
 from bot.chat.messages.system import light
 from bot.chat.types import REFRESH, Button, Reply, Request
-from bot.orders.access.roles import Role
+from bot.orders.access.roles import Actor, Role
 from bot.orders.model.events import ReadBackResult
-from bot.orders.model.order import Actor, Link, Order, OrderAction, OrderState
+from bot.orders.model.order import Link, Order, OrderAction, OrderState
 from bot.orders.model.timeline import MessageSent, OrderTimeline
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
@@ -79,7 +81,7 @@ class OrderHistoryHandlers:
                     self._frame.lang,
                     "볼 수 있는 주문 가운데 그런 번호가 없습니다. 주문번호나 #접수번호를 적어 주세요: /why #12",
                     "No such order that you may read. Give its number at the broker or its ticket: /why #12",
-                )
+                ),
             )
         pages = story_pages(self._stories.of(order), self._frame)
         at = min(int(page), len(pages)) if page.isascii() and page.isdigit() and len(page) < 4 else 1  # noqa: PLR2004  # no story has 1,000 pages
@@ -196,7 +198,7 @@ def _sent_line(story: OrderTimeline, frame: Frame) -> list[str]:
         lines.append(f"📤 {frame.pick('증권사로 아무것도 보내지 않았습니다.', 'Nothing was sent to the broker.')}")
     if cancels:
         lines.append(
-            f"↩️ {try_line(story.tries[-1], frame)}" if story.tries[-1].endpoint == "cancel" else f"↩️ ×{cancels}"
+            f"↩️ {try_line(story.tries[-1], frame)}" if story.tries[-1].endpoint == "cancel" else f"↩️ ×{cancels}",
         )
     return lines
 
@@ -224,7 +226,7 @@ def _fill_line(story: OrderTimeline, frame: Frame) -> list[str]:
         lines.append(
             f"💰 {frame.pick('체결', 'filled')} <b>{order.filled:,}/{order.quantity:,}</b> · "
             f"{frame.pick('평균', 'average')} {average(order.filled_amount, order.filled)} · "
-            f"{won(order.filled_amount, frame.lang)}{seen}"
+            f"{won(order.filled_amount, frame.lang)}{seen}",
         )
     if order.cancelled:
         lines.append(f"↩️ {frame.pick('취소된 수량', 'cancelled')} {shares(order.cancelled, frame.lang)}")
@@ -239,7 +241,7 @@ def _end_line(story: OrderTimeline, frame: Frame) -> list[str]:
         lines.append(f"🚫 {reason(order.code_word, {'name': order.name}, frame.lang)}")
     elif order.code_word or order.message:
         lines.append(
-            f"💬 {frame.pick('증권사 또는 봇의 사유', 'reason given')}: {safe(order.message or '-')} ({safe(order.code_word or '-', 24)})"
+            f"💬 {frame.pick('증권사 또는 봇의 사유', 'reason given')}: {safe(order.message or '-')} ({safe(order.code_word or '-', 24)})",
         )
     if order.finished_at is not None:
         lines.append(f"🏁 {order.finished_at.astimezone(KST):%m/%d %H:%M:%S} {frame.pick('끝남', 'over')}")
@@ -249,7 +251,7 @@ def _end_line(story: OrderTimeline, frame: Frame) -> list[str]:
 def _told_line(letters: Sequence[MessageSent], frame: Frame) -> list[str]:
     if not letters:
         return [
-            f"📨 {frame.pick('남은 알림 기록이 없습니다 (30일 보관).', 'No messages on record (kept for 30 days).')}"
+            f"📨 {frame.pick('남은 알림 기록이 없습니다 (30일 보관).', 'No messages on record (kept for 30 days).')}",
         ]
     people: dict[int, list[MessageSent]] = {}
     for one in letters:

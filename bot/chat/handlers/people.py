@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from bot.chat.handlers.strangers import Strangers
 from bot.chat.i18n.catalogue import not_allowed
+from bot.chat.i18n.formatting import shown_name
+from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import speaking
 from bot.chat.messages.members import (
     confirm_card,
@@ -19,9 +22,7 @@ from bot.chat.messages.members import (
     stranger_line,
     tap_words,
 )
-from bot.chat.messages.order_card import Frame
-from bot.chat.transport.access import Stranger, Strangers, shown_name
-from bot.chat.types import CallbackAnswer, Reply, Request
+from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
 from bot.orders.access.membership import (
     Invitation,
     Joined,
@@ -34,8 +35,7 @@ from bot.orders.access.membership import (
     TooMany,
     may_manage,
 )
-from bot.orders.access.roles import Role
-from bot.orders.model.order import Actor
+from bot.orders.access.roles import Actor, Role
 
 LINES_AN_HOUR = 20
 """Strangers who are told the one line, all of them together."""
@@ -135,7 +135,7 @@ class MemberHandlers:
         one = self._people.find(int(words[0])) if re.fullmatch(r"[0-9]{1,15}", words[0]) else None
         if one is None:
             return Reply(
-                pick("그 번호의 사람이 없습니다. /users 에서 골라 주세요.", "Nobody has this number; see /users.")
+                pick("그 번호의 사람이 없습니다. /users 에서 골라 주세요.", "Nobody has this number; see /users."),
             )
         acts = self._acts(ask.who.user_id, one)
         if len(words) == 1:
@@ -182,8 +182,9 @@ class MemberHandlers:
         except TooMany:
             return Reply(
                 pick(
-                    "아직 쓰지 않은 초대가 너무 많습니다 (20개, 24시간).", "Too many open invitations (20, for a day)."
-                )
+                    "아직 쓰지 않은 초대가 너무 많습니다 (20개, 24시간).",
+                    "Too many open invitations (20, for a day).",
+                ),
             )
         return None
 
@@ -191,7 +192,9 @@ class MemberHandlers:
         """A button about a person: the change and its letters at once, or the reason why not."""
         if not who.role.covers(Role.ADMIN):
             return TapAnswer(
-                CallbackAnswer(not_allowed(self._frame.lang), alert=True), None, MembershipTap.REFUSED.value
+                CallbackAnswer(not_allowed(self._frame.lang), alert=True),
+                None,
+                MembershipTap.REFUSED.value,
             )
         looked = self._invites.stands(token, who.user_id)
         if looked.verdict is MembershipTap.DONE:

@@ -6,13 +6,12 @@ from dataclasses import replace
 from datetime import time
 from typing import Protocol
 
-from bot.chat.i18n.catalogue import safe
+from bot.chat.i18n.formatting import safe
+from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
-from bot.chat.messages.order_card import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply, Request
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
-from bot.orders.access.roles import Role
-from bot.orders.model.order import Actor
+from bot.orders.access.roles import Actor, Role
 
 OnLanguage = Callable[[Actor], None]
 TOPICS: dict[Topic, tuple[str, str]] = {
@@ -116,7 +115,7 @@ def _quiet(text: str) -> Quiet | None:
 
 def _usage(frame: Frame) -> str:
     topics = " · ".join(
-        ("체결", "종료", "외부", "알림", "보고") if frame.lang == "ko" else [one.value for one in Topic]
+        ("체결", "종료", "외부", "알림", "보고") if frame.lang == "ko" else [one.value for one in Topic],
     )
     return frame.pick(
         f"예: <code>/settings 체결 무음</code> ({topics} / 켬 · 무음 · 끔), <code>/settings 조용 22:00-07:00</code>, "

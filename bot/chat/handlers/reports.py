@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from bot.chat.i18n.catalogue import reason
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.frame import Frame
 from bot.chat.messages.report_messages import fills_card, profit_card
 from bot.chat.parsing.dates import day_of
 from bot.chat.parsing.order_args import BadArguments

@@ -18,10 +18,11 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, TelegramError
 
 from bot.chat.handlers.keypad import KEYPAD, Keypad, KeypadResult, without_keypads
-from bot.chat.i18n.catalogue import clock_time, reason, safe, say, toast
-from bot.chat.messages.order_card import Frame
-from bot.chat.parsing.order_args import clean
+from bot.chat.i18n.catalogue import reason, say, toast
+from bot.chat.i18n.formatting import clean, clock_time, safe
+from bot.chat.i18n.frame import Frame
 from bot.chat.types import Button, Buttons, CallbackAnswer, Reply, Request
+from bot.orders.access.roles import Actor
 from bot.orders.access.second_factor import (
     DIGITS,
     LIVES,
@@ -31,7 +32,6 @@ from bot.orders.access.second_factor import (
     ProtectedAction,
     SecondFactor,
 )
-from bot.orders.model.order import Actor
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,13 @@ class SecondFactorChat:
     # --- asking -------------------------------------------------------------------------------------------------------
 
     async def begin(
-        self, who: Actor, act: str, subject: str, resume: Resume, token: str = "", about: str = ""
+        self,
+        who: Actor,
+        act: str,
+        subject: str,
+        resume: Resume,
+        token: str = "",
+        about: str = "",
     ) -> Challenge:
         """Ask; once the answer is right, `resume(who, token)` goes on with what was asked for.
 
@@ -112,7 +118,15 @@ class SecondFactorChat:
         return asked
 
     def hold(
-        self, who: Actor, act: str, subject: str, resume: Resume, token: str = "", *, value: int = 0, about: str = ""
+        self,
+        who: Actor,
+        act: str,
+        subject: str,
+        resume: Resume,
+        token: str = "",
+        *,
+        value: int = 0,
+        about: str = "",
     ) -> CallbackAnswer | None:
         """A toast instead of the deed where it needs a second factor, which is asked for now; else None: go on.
 
@@ -192,7 +206,7 @@ class SecondFactorChat:
                 CallbackAnswer(
                     self._frame.pick("시간이 지났습니다. 다시 시도해 주세요.", "Too late; please start again."),
                     alert=True,
-                )
+                ),
             )
             await self._end(screen, self._frame.pick("⌛ 시간이 지났습니다.", "⌛ Too late."))
             return
@@ -278,7 +292,8 @@ class SecondFactorChat:
         elif screen.first != pin:
             screen.first = ""
             screen.note = self._frame.pick(
-                "❌ 두 번이 서로 다릅니다. 처음부터 다시 눌러 주세요.", "❌ The two differ. Please begin anew."
+                "❌ 두 번이 서로 다릅니다. 처음부터 다시 눌러 주세요.",
+                "❌ The two differ. Please begin anew.",
             )
         else:
             screen.first = ""
@@ -287,7 +302,8 @@ class SecondFactorChat:
                 self._screens.pop(who.user_id, None)
                 done = self._frame.pick("✅ PIN을 정했습니다. 큰 주문과 중요한 변경에서 묻습니다.", "✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
                 await self._end(
-                    screen, done if refused is None else f"🚫 {reason(refused.code, refused.values, self._frame.lang)}"
+                    screen,
+                    done if refused is None else f"🚫 {reason(refused.code, refused.values, self._frame.lang)}",
                 )
                 return
             screen.note = f"🚫 {reason(refused.code, refused.values, self._frame.lang)}"

@@ -6,14 +6,17 @@ from typing import Protocol
 from bot.chat import keyboards
 from bot.chat.handlers.account import AccountHandlers
 from bot.chat.handlers.market import MarketHandlers
-from bot.chat.i18n.catalogue import reason, say, shares, toast
-from bot.chat.messages.order_card import Frame, order_card
+from bot.chat.i18n.catalogue import reason, say, toast
+from bot.chat.i18n.formatting import shares
+from bot.chat.i18n.frame import Frame
+from bot.chat.messages.order_card import order_card
 from bot.chat.parsing.order_args import BadArguments, OrderArgs, order_words
 from bot.chat.types import TICKET, Button, CallbackAnswer, Reply, Request
+from bot.orders.access.roles import Actor
 from bot.orders.execution.desk import TapOutcome, TapResult
-from bot.orders.execution.tap_result import ProofRequest
-from bot.orders.model.order import Actor, Order, OrderRequest
-from bot.orders.risk.checks import Reason
+from bot.orders.model.order import Order, OrderRequest
+from bot.orders.model.reason import Reason
+from bot.orders.model.tap_result import ProofRequest
 from kis.models import Balance, OrderBook, OrderKind, Quote, Side
 from kis.symbols import Stock
 
@@ -27,7 +30,11 @@ class Desk(Protocol):
     async def propose(self, ask: OrderRequest, who: Actor, origin: int) -> Order | list[Reason]: ...
     def press(self, token: str, who: Actor) -> TapResult: ...
     async def propose_revision(
-        self, order_no: str, price: int | None, who: Actor, origin: int
+        self,
+        order_no: str,
+        price: int | None,
+        who: Actor,
+        origin: int,
     ) -> Order | list[Reason]: ...
     def cancel_number(self, order_no: str, who: Actor) -> TapResult: ...
     def cancel_all_key(self, who: Actor) -> tuple[str, int]: ...
@@ -179,7 +186,7 @@ class TradingHandlers:
                     "주문번호는 숫자입니다: {word}",
                     "An order number has only digits: {word}",
                     word=number,
-                )
+                ),
             )
         pressed = self._desk.cancel_number(number.zfill(10), ask.who)
         if pressed.verdict is TapOutcome.CANCELLING:

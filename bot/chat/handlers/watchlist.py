@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bot.chat import keyboards
 from bot.chat.i18n.catalogue import reason, say
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.frame import Frame
 from bot.chat.messages.watchlist_messages import (
     ADD,
     MOST,
@@ -20,7 +20,7 @@ from bot.chat.messages.watchlist_messages import (
 )
 from bot.chat.parsing.alert_args import DELETE
 from bot.chat.parsing.order_args import StockLookup, split_stock
-from bot.chat.transport.router import Post
+from bot.chat.ports import Post
 from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, letter_of, outgoing
 from kis.symbols import Stock
 

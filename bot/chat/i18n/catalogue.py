@@ -6,70 +6,17 @@ Cards with figures are laid out in `cards.py` from the pieces below.
 import html
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
+from bot.chat.i18n.formatting import clock_time, safe
 from bot.chat.i18n.language import Lang
-from bot.chat.parsing.order_args import clean
 from kis import errors
 from kis.krx import KST
-
-Mode = Literal["practice", "paper", "real"]
-
-BADGES: dict[Mode, dict[Lang, str]] = {
-    "practice": {"ko": "[연습]", "en": "[PRACTICE]"},
-    "paper": {"ko": "[모의]", "en": "[PAPER]"},
-    "real": {"ko": "[실전]", "en": "[REAL]"},
-}
-LONGEST_QUOTE = 80
-"""Characters of somebody else's words that a message will carry."""
-
-
-def safe(value: object, limit: int = LONGEST_QUOTE) -> str:
-    """Somebody else's words, fit to stand in a message: one line, capped, escaped."""
-    text = clean(str(value))
-    return html.escape(text if len(text) <= limit else text[: limit - 1] + "…")
 
 
 def say(lang: Lang, ko: str, en: str, **values: object) -> str:
     """The sentence in the reader's language, with its values escaped."""
     return (ko if lang == "ko" else en).format(**{name: safe(value) for name, value in values.items()})
-
-
-def won(amount: int, lang: Lang = "ko") -> str:
-    """Won with separators and unit."""
-    return f"{amount:,}원" if lang == "ko" else f"₩{amount:,}"
-
-
-def shares(quantity: int, lang: Lang = "ko") -> str:
-    """A number of shares with its unit."""
-    return f"{quantity:,}주" if lang == "ko" else f"{quantity:,} sh"
-
-
-def signed(amount: int | Decimal) -> str:
-    """A number that always bears its sign; a true minus, so that it is not read as a dash."""
-    text = f"{abs(amount):,}"
-    return f"+{text}" if amount > 0 else f"−{text}" if amount < 0 else text
-
-
-def percent(rate: Decimal) -> str:
-    """A signed percentage with two digits."""
-    return f"{signed(round(rate, 2))}%"
-
-
-def arrow(change: int | Decimal) -> str:
-    """Red is up, blue is down, and the arrow says so without colour."""
-    return "🔴▲" if change > 0 else "🔵▼" if change < 0 else "⚪"
-
-
-def clock_time(moment: datetime) -> str:
-    """Time of day in Seoul."""
-    return moment.astimezone(KST).strftime("%H:%M:%S")
-
-
-def badge(mode: Mode, lang: Lang) -> str:
-    """Which money this is about."""
-    return BADGES[mode][lang]
 
 
 _REASONS: dict[str, tuple[str, str]] = {

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, facts
-from bot.chat.i18n.catalogue import clock_time, safe, shares, won
+from bot.chat.i18n.formatting import clock_time, safe, shares, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import chart
-from bot.chat.messages.order_card import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 from kis.krx import KST
 
@@ -91,11 +91,13 @@ def condition(data: Mapping[str, Any], frame: Frame) -> str:
         return frame.pick("⚡ VI 발동", "⚡ volatility interruption")
     if kind is AlertKind.UPPER:
         return frame.pick(
-            f"상한가 1% 이내 ({won(line)} 이상)", f"within 1 % of the upper limit ({won(line, lang)} and up)"
+            f"상한가 1% 이내 ({won(line)} 이상)",
+            f"within 1 % of the upper limit ({won(line, lang)} and up)",
         )
     if kind is AlertKind.LOWER:
         return frame.pick(
-            f"하한가 1% 이내 ({won(line)} 이하)", f"within 1 % of the lower limit ({won(line, lang)} and down)"
+            f"하한가 1% 이내 ({won(line)} 이하)",
+            f"within 1 % of the lower limit ({won(line, lang)} and down)",
         )
     if kind is AlertKind.VOLUME:
         average = frame.pick(
@@ -122,7 +124,8 @@ def made_card(alert: Alert, notes: Sequence[str], frame: Frame) -> Reply:
     stock = f"<b>{safe(alert.name, 20)}</b> <code>{alert.code}</code>\n" if alert.code else ""
     lines = [f"{head}\n{stock}{condition(facts(alert), frame)}", _life(alert, frame), *notes]
     return Reply(
-        "\n".join(lines), ((_delete(alert, frame), Button(frame.pick("🔔 알림 목록", "🔔 alerts"), "/alert")),)
+        "\n".join(lines),
+        ((_delete(alert, frame), Button(frame.pick("🔔 알림 목록", "🔔 alerts"), "/alert")),),
     )
 
 
@@ -156,7 +159,7 @@ def list_card(alerts: Sequence[Alert], most: int, frame: Frame, head: str = "") 
             frame.pick(
                 "알림이 없습니다. 예: /alert 005930 &gt; 72000, /alert 삼성전자 -3%, /alert 005930 거래량 3배, /alert 보유 5%",
                 "None yet. Try /alert 005930 &gt; 72000, /alert 005930 -3%, /alert 005930 volume 3x, /alert holdings 5%",
-            )
+            ),
         )
     keys = [_delete(one, frame) for one in alerts]
     rows = tuple(tuple(keys[place : place + 2]) for place in range(0, len(keys), 2))

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import safe
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.formatting import safe
+from bot.chat.i18n.frame import Frame
 from bot.chat.types import Reply
 
 _WHY = {
@@ -36,12 +36,12 @@ def key_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     if data.get("posted"):
         lines.append(
             f"{frame.pick('마지막으로 게시한 머리값과 대조하세요', 'Compare with the head posted last')}: "
-            f"<code>kisbot audit verify --key FILE --head {safe(data['posted'], 40)}</code>"
+            f"<code>kisbot audit verify --key FILE --head {safe(data['posted'], 40)}</code>",
         )
     lines.append(
         frame.pick(
             "새 첫 키를 보관하세요: <code>kisbot audit key</code>",
             "Keep the new first key: <code>kisbot audit key</code>",
-        )
+        ),
     )
     return Reply("\n".join(lines))

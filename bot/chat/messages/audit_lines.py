@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import reason, safe, shares, won
-from bot.chat.messages.order_card import SIDE, Frame, average, hms
+from bot.chat.i18n.catalogue import reason
+from bot.chat.i18n.formatting import safe, shares, won
+from bot.chat.i18n.frame import Frame
+from bot.chat.messages.order_card import SIDE, average, hms
 from bot.chat.messages.system import LEVELS
 from bot.orders.model.timeline import AuditEntry
 from bot.orders.risk.trading_halt import HaltLevel
@@ -114,7 +116,7 @@ def _reported(facts: _Facts, frame: Frame) -> str:
     told = []
     if filled:
         told.append(
-            f"{frame.pick('체결 누적', 'filled so far')} {shares(filled, frame.lang)} @{average(amount, filled)}"
+            f"{frame.pick('체결 누적', 'filled so far')} {shares(filled, frame.lang)} @{average(amount, filled)}",
         )
     if int(facts["event_cancelled"]):
         told.append(f"{frame.pick('취소', 'cancelled')} {shares(int(facts['event_cancelled']), frame.lang)}")

@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bot.chat.i18n.catalogue import arrow, clock_time, percent, safe, shares, signed, won
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.formatting import arrow, clock_time, percent, safe, shares, signed, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 
 PERIODS = {
@@ -28,7 +28,8 @@ def chart_caption(facts: Mapping[str, Any], frame: Frame) -> Reply:
 def chart_in_words(facts: Mapping[str, Any], frame: Frame, *, old_above: bool = False) -> Reply:
     """Instead of a picture: the same and the last bars in figures; `old_above`: the picture before this still stands."""
     sorry = frame.pick(
-        "⚠️ 차트 그림을 그리지 못해 숫자로 보여 드립니다.", "⚠️ The chart could not be drawn; here are its figures."
+        "⚠️ 차트 그림을 그리지 못해 숫자로 보여 드립니다.",
+        "⚠️ The chart could not be drawn; here are its figures.",
     )
     if old_above:
         sorry += frame.pick(" 위 그림은 이전 것입니다.", " The picture above is the one before.")
@@ -60,11 +61,11 @@ def _lines(facts: Mapping[str, Any], frame: Frame) -> list[str]:
         gain = percent((price - average) * 100 / average)
         lines.append(
             f"🟣 {frame.pick('평단', 'your average')} {won(round(average), lang)} ({gain}) · "
-            f"{shares(int(facts['held']), lang)}"
+            f"{shares(int(facts['held']), lang)}",
         )
     elif not facts["account_read"]:
         lines.append(
-            frame.pick("🟣 평단은 잔고를 읽지 못해 없습니다.", "🟣 No average: the balance could not be read.")
+            frame.pick("🟣 평단은 잔고를 읽지 못해 없습니다.", "🟣 No average: the balance could not be read."),
         )
     at = clock_time(datetime.fromisoformat(str(facts["at"])))
     return [*lines, f"🕘 {at} {frame.pick('기준', 'KST')}"]

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from bot.chat.i18n.catalogue import clock_time, safe, say, shares
+from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.formatting import clock_time, safe, shares
+from bot.chat.i18n.frame import Frame
 from bot.chat.messages.fills import fill_push
-from bot.chat.messages.order_card import SIDE, Frame
+from bot.chat.messages.order_card import SIDE
 from bot.chat.types import Button, Reply
 from bot.orders.model.order import Order
 from kis.models import Side
@@ -125,7 +127,7 @@ def roundup(parts: Sequence[Told], count: int, order_of: Callable[[int], Order |
     ]
     if count > len(parts):
         lines.append(
-            frame.pick(f"앞의 {count - len(parts)}건은 줄였습니다.", f"{count - len(parts)} earlier ones left out.")
+            frame.pick(f"앞의 {count - len(parts)}건은 줄였습니다.", f"{count - len(parts)} earlier ones left out."),
         )
     lines += [f"• {notice_line(one, order_of(one.order_id) if one.order_id else None, frame)}" for one in parts]
     keys = (
@@ -184,5 +186,5 @@ def stopped_push(data: Mapping[str, Any], frame: Frame) -> Reply:
             chat=data.get("chat", "?"),
             why=data.get("why", "?"),
         )
-        + frame.badge
+        + frame.badge,
     )

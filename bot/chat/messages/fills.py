@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import safe, shares, won
+from bot.chat.i18n.formatting import safe, shares, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill
-from bot.chat.messages.order_card import Frame, average, hms, order_card, stock_line, terms_line, word_of
+from bot.chat.messages.order_card import average, hms, order_card, stock_line, terms_line, word_of
 from bot.chat.types import TICKET, Button, Reply
 from bot.orders.model.order import Order, OrderState
 from kis.models import Side
@@ -34,7 +35,7 @@ def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         f"{stock_line(side, frame.pick('체결 (외부 주문)', 'filled (made elsewhere)'), str(data['name']), str(data['code']), frame)}\n"
         f"{frame.pick('누적', 'total')} <b>{filled:,}/{int(data['quantity']):,}{frame.pick('주', '')}</b> "
         f"@{average(int(data['amount']), filled)} · {frame.pick('주문번호', 'order no.')} <code>{safe(data['order_no'], 12)}</code>\n"
-        f"<i>{frame.pick('봇이 낸 주문이 아닙니다 (HTS·MTS 등).', 'Not placed by this bot (HTS, MTS or another program).')}</i>"
+        f"<i>{frame.pick('봇이 낸 주문이 아닙니다 (HTS·MTS 등).', 'Not placed by this bot (HTS, MTS or another program).')}</i>",
     )
 
 
@@ -64,7 +65,7 @@ def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -
         return Reply("\n".join([*lines, f"#{order.id}{number}"]))
     lines += [safe(data.get("why", ""), 200), f"#{order.id}{number}"]
     lines.append(
-        frame.pick("HTS·MTS에서 이 주문을 바로 확인해 주세요.", "Please look at this order in HTS or MTS now.")
+        frame.pick("HTS·MTS에서 이 주문을 바로 확인해 주세요.", "Please look at this order in HTS or MTS now."),
     )
     return Reply("\n".join(lines))
 
@@ -81,6 +82,6 @@ def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -
         frame.pick(
             "HTS·MTS에서 확인하고 눌러 주세요. 그때까지 이 종목의 새 주문은 받지 않습니다.",
             "Please look in HTS or MTS and press. Until then this stock takes no new orders.",
-        )
+        ),
     )
     return Reply("\n".join(lines), tuple(keys))

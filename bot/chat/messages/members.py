@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bot.chat.i18n.catalogue import safe
-from bot.chat.messages.order_card import Frame
-from bot.chat.transport.access import shown_name
+from bot.chat.i18n.formatting import safe, shown_name
+from bot.chat.i18n.frame import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 from bot.orders.access.membership import Member, MembershipChange, MembershipTap, Status
 from bot.orders.access.roles import Role
@@ -82,7 +81,7 @@ def list_card(people: Sequence[Member], page: int, frame: Frame) -> Reply:
     head = f"👥 <b>{frame.pick('사용자', 'People')}</b> {len(people)} {frame.badge}"
     lines = [head if pages == 1 else f"{head} · {page}/{pages}", *(person_lines(one, frame) for one in shown)]
     lines.append(
-        frame.pick("초대: /invite trader [이름] · /invite viewer [이름]", "invite: /invite trader [name] · viewer")
+        frame.pick("초대: /invite trader [이름] · /invite viewer [이름]", "invite: /invite trader [name] · viewer"),
     )
     keys = [Button(f"⚙ {one.user_id}", f"{REFRESH}/users {one.user_id}") for one in shown]
     rows = [tuple(keys[n : n + 2]) for n in range(0, len(keys), 2)]

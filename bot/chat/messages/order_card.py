@@ -6,12 +6,12 @@ side and name, because a phone's notification shows little more.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bot.chat.i18n.catalogue import Mode, arrow, badge, clock_time, percent, reason, safe, say, shares, won
-from bot.chat.i18n.language import Lang, spoken
+from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.formatting import arrow, clock_time, percent, safe, shares, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill, consent_keys, of_working_order, ticket_keys, warned_keys
 from bot.chat.types import Button, Reply
 from bot.orders.model.events import CancelState, ReadBackResult
@@ -44,29 +44,6 @@ _HEAD = {
 }
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What every message bears: the language, which money it is about, and the masked account."""
-
-    house: Lang
-    mode: Mode
-    account: str
-
-    @property
-    def lang(self) -> Lang:
-        """The language of whoever reads now (`tongue.speaking`), else the house's."""
-        return spoken(self.house)
-
-    @property
-    def badge(self) -> str:
-        """[연습], [모의] or [실전]."""
-        return badge(self.mode, self.lang)
-
-    def pick(self, ko: str, en: str) -> str:
-        """The wording of the reader's language; nothing in it is escaped."""
-        return ko if self.lang == "ko" else en
-
-
 def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
     """The order's living message as it stands now. `data` holds a ticket's tokens and fresh reasons."""
     lines = [_head(order, frame), terms_line(order, frame)]
@@ -78,7 +55,8 @@ def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
         return Reply("\n".join(lines), keys(order, str(data["confirm"]), str(data["discard"]), frame.lang))
     if order.state is OrderState.PENDING:
         return Reply(
-            "\n".join(lines + _ticket(order, frame) + _consent(order, frame)), consent_keys(order, data, frame.lang)
+            "\n".join(lines + _ticket(order, frame) + _consent(order, frame)),
+            consent_keys(order, data, frame.lang),
         )
     lines += _agreed(order, frame) + _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
     if order.state in {OrderState.OPEN, OrderState.PARTIAL}:
@@ -151,11 +129,11 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
             frame.pick(
                 f"⚠️ 확인하는 사이 가격이 {won(order.was_quote)} → <b>{won(order.quote)}</b>으로 바뀌었습니다. 다시 확인해 주세요.",
                 f"⚠️ The price moved {won(order.was_quote, lang)} → <b>{won(order.quote, lang)}</b>. Please confirm again.",
-            )
+            ),
         )
     lines.append(
         f"{frame.pick('현재', 'now')} {won(order.quote, lang)} {arrow(order.quote_change)} "
-        f"({percent(order.quote_change)}) · {clock_time(order.quote_at)} {frame.pick('기준', 'KST')}"
+        f"({percent(order.quote_change)}) · {clock_time(order.quote_at)} {frame.pick('기준', 'KST')}",
     )
     lines += [f"ℹ️ {line}" for line in _said(order.notes, frame)]
     lines.append(f"{frame.pick('수수료 약', 'fee about')} {won(order.fee, lang)}{_tax(order, frame)}")
@@ -168,14 +146,14 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
             frame.pick(
                 f"<i>시장가 매수는 상한가 {won(order.reserve_unit)} 기준으로 증거금이 잡힙니다.</i>",
                 f"<i>KIS sets cash aside at the upper limit, {won(order.reserve_unit, lang)}.</i>",
-            )
+            ),
         )
     lines.append(f"{frame.pick('계좌', 'account')} {frame.account} · {frame.pick('접수번호', 'ticket')} #{order.id}")
     fresh = order.was_quote is None and not order.warned and order.state is OrderState.PROPOSED
     seconds = int((order.expires_at - order.created_at).total_seconds()) if fresh else 0
     within = f"{seconds}{frame.pick('초', ' s')} · " if seconds else ""
     lines.append(
-        f"⏳ {within}{clock_time(order.expires_at)}{frame.pick('까지, 한 번만 누를 수 있습니다', ' at the latest, single use')}"
+        f"⏳ {within}{clock_time(order.expires_at)}{frame.pick('까지, 한 번만 누를 수 있습니다', ' at the latest, single use')}",
     )
     return lines
 
@@ -192,7 +170,8 @@ def _consent(order: Order, frame: Frame) -> list[str]:
         lines.insert(1, f"{frame.pick('체결되면 보유', 'held once filled')} {shares(order.held_after, lang)}")
     if order.day_after is not None:
         lines.insert(
-            1, f"{frame.pick('오늘 주문 합계 (이 주문 포함)', 'ordered today, with this')} {won(order.day_after, lang)}"
+            1,
+            f"{frame.pick('오늘 주문 합계 (이 주문 포함)', 'ordered today, with this')} {won(order.day_after, lang)}",
         )
     return lines
 
@@ -219,7 +198,7 @@ def _cautions(order: Order, frame: Frame) -> list[str]:
             frame.pick(
                 "<b>그래도 내시겠습니까? 아래 왼쪽 버튼은 취소입니다.</b>",
                 "<b>Send it all the same? The button on the left discards it.</b>",
-            )
+            ),
         )
     return said
 
@@ -236,18 +215,18 @@ def _progress(order: Order, frame: Frame) -> list[str]:
     if order.order_no:
         when = f" · {hms(order.accepted_time)}" if order.accepted_time else ""
         lines.append(
-            f"{frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code>{when} · #{order.id}"
+            f"{frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code>{when} · #{order.id}",
         )
     if order.checked is ReadBackResult.SAME:
         lines.append(frame.pick("✓ 증권사 내역과 일치", "✓ the broker's list agrees"))
     if order.moved_to:
         lines.append(
-            f"{frame.pick('정정 후 주문번호', 'goes on as order no.')} <code>{safe(order.moved_to, 12)}</code>"
+            f"{frame.pick('정정 후 주문번호', 'goes on as order no.')} <code>{safe(order.moved_to, 12)}</code>",
         )
     if order.filled:
         lines.append(
             f"{frame.pick('체결', 'filled')} <b>{order.filled:,}/{order.quantity:,}{frame.pick('주', '')}</b> · "
-            f"{frame.pick('평균', 'average')} {average(order.filled_amount, order.filled)} · {won(order.filled_amount, lang)}"
+            f"{frame.pick('평균', 'average')} {average(order.filled_amount, order.filled)} · {won(order.filled_amount, lang)}",
         )
     if order.cancelled:
         lines.append(f"{frame.pick('취소', 'cancelled')} {shares(order.cancelled, lang)}")
@@ -256,7 +235,7 @@ def _progress(order: Order, frame: Frame) -> list[str]:
             frame.pick(
                 "응답을 못 받아 증권사 주문내역에서 찾았습니다.",
                 "The answer was lost; found in the broker's list.",
-            )
+            ),
         )
     if order.link is Link.HUMAN:
         lines.append(frame.pick("사람이 주문내역에서 확인해 연결했습니다.", "A person found it in the broker's list."))
@@ -283,14 +262,14 @@ def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> li
                 frame.pick(
                     "⏳ 주문 결과를 확인하고 있습니다. 증권사에 접수되었을 수도 있습니다.\n다시 보내지 않았습니다. 같은 주문을 다시 내지 마세요.",
                     "⏳ The outcome is being looked up; the broker may have it.\nIt was not sent again. Please do not place it a second time.",
-                )
+                ),
             ]
         case OrderState.WAITING:
             return [
                 frame.pick(
                     "증권사가 처리하지 않았습니다. 주문내역을 다시 본 뒤 보냅니다.",
                     "The broker did not process it; it goes out again after a look at the list.",
-                )
+                ),
             ]
         case OrderState.ABSENT if order.claimed:
             return [
@@ -305,14 +284,14 @@ def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> li
                 frame.pick(
                     "증권사 주문내역을 3분 동안 확인했으나 접수 기록이 없습니다. 장 마감까지 계속 지켜봅니다.",
                     "The broker's list was read for three minutes and has no trace of it. It is watched until the close.",
-                )
+                ),
             ]
         case OrderState.NEVER_BOOKED:
             return [
                 frame.pick(
                     "장 마감까지 접수 기록이 없었거나, 사람이 그렇게 확인했습니다.",
                     "No trace of it until the close, or a person has said so.",
-                )
+                ),
             ]
         case OrderState.REJECTED:
             return [_kis_words(order, frame)]
@@ -321,7 +300,7 @@ def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> li
                 frame.pick(
                     "증권사에 연결하지 못해 주문이 나가지 않았습니다.",
                     "The broker could not be reached, so nothing was sent.",
-                )
+                ),
             ]
         case OrderState.BLOCKED:
             return [f"• {reason(order.code_word, {'name': order.name}, lang)}"]
@@ -342,7 +321,7 @@ def _cancelling(order: Order, frame: Frame) -> list[str]:
                 frame.pick(
                     "❓ 취소 요청의 응답을 받지 못했습니다. 주문내역으로 확인 중이며, 다시 취소해도 안전합니다.",
                     "❓ The answer to the cancel was lost; the list will tell. Cancelling again is safe.",
-                )
+                ),
             ]
         case CancelState.REFUSED:
             return [f"{frame.pick('취소 거부', 'cancel refused')}: {_kis_words(order, frame)}"]
@@ -351,7 +330,7 @@ def _cancelling(order: Order, frame: Frame) -> list[str]:
                 frame.pick(
                     "취소 요청이 나가지 않았습니다. 다시 눌러 주세요.",
                     "The cancel was not sent; please try again.",
-                )
+                ),
             ]
         case _:
             return []

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 
-from bot.chat.i18n.catalogue import clock_time, percent, reason, safe, shares, won
+from bot.chat.i18n.catalogue import reason
+from bot.chat.i18n.formatting import clock_time, percent, safe, shares, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import deed_line
-from bot.chat.messages.order_card import Frame, word_of
+from bot.chat.messages.order_card import word_of
 from bot.chat.messages.system import LEVELS
 from bot.orders.model.order import Order
 from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, SendAttempt
@@ -82,14 +84,14 @@ def seen(story: OrderTimeline, frame: Frame) -> list[str]:
     ]
     if order.reserve_unit != order.unit:
         lines.append(
-            f"{frame.pick('증거금은 상한가 기준', 'cash set aside at the upper limit')} {won(order.reserve_unit, lang)}"
+            f"{frame.pick('증거금은 상한가 기준', 'cash set aside at the upper limit')} {won(order.reserve_unit, lang)}",
         )
     lines += [f"⚠️ {line}" for line in reasons(order.cautions, frame)]
     lines += [f"ℹ️ {line}" for line in reasons(order.notes, frame)]
     if order.held_after is not None and order.day_after is not None:
         lines.append(
             f"{frame.pick('승인자에게 보인 것: 체결되면 보유', 'approvers saw: held once filled')} {shares(order.held_after, lang)}, "
-            f"{frame.pick('주문자의 오늘 합계', 'ordered today')} {won(order.day_after, lang)}"
+            f"{frame.pick('주문자의 오늘 합계', 'ordered today')} {won(order.day_after, lang)}",
         )
     if order.warned:
         lines.append(frame.pick("주의할 점을 보고 두 번 눌렀습니다.", "Was shown what is unusual, and pressed twice."))
@@ -134,7 +136,7 @@ def family(story: OrderTimeline, frame: Frame) -> list[str]:
     order, lines = story.order, []
     if story.parent is not None:
         lines.append(
-            f"✏️ #{story.parent.id} → <b>#{order.id}</b> {_price(story.parent, frame)} → {_price(order, frame)}"
+            f"✏️ #{story.parent.id} → <b>#{order.id}</b> {_price(story.parent, frame)} → {_price(order, frame)}",
         )
     lines += [
         f"✏️ <b>#{order.id}</b> → #{one.id} {_price(order, frame)} → {_price(one, frame)} ({word_of(one.state, frame)})"
@@ -142,7 +144,7 @@ def family(story: OrderTimeline, frame: Frame) -> list[str]:
     ]
     if order.moved_to:
         lines.append(
-            f"{frame.pick('정정 후 주문번호', 'goes on as order no.')} <code>{safe(order.moved_to, 12)}</code>"
+            f"{frame.pick('정정 후 주문번호', 'goes on as order no.')} <code>{safe(order.moved_to, 12)}</code>",
         )
     if story.namesakes:
         others = ", ".join(f"#{one}" for one in story.namesakes[-5:])
@@ -163,7 +165,7 @@ def told(story: OrderTimeline, frame: Frame) -> list[str]:
         late = f" · {frame.pick('대기', 'waiting')} {one.open}" if one.open else ""
         lost = f" · {frame.pick('미전달', 'not delivered')} {one.failed}" if one.failed else ""
         lines.append(
-            f"{clock_time(one.first)}{until} <b>{reader(one)}</b> {kind} {one.messages}{frame.pick('건', '')}{late}{lost}"
+            f"{clock_time(one.first)}{until} <b>{reader(one)}</b> {kind} {one.messages}{frame.pick('건', '')}{late}{lost}",
         )
     return lines
 
@@ -188,10 +190,10 @@ def proof(story: OrderTimeline, frame: Frame) -> list[str]:
     if story.posted is not None:
         posted = story.posted
         return [
-            f"🔏 {rows} · {posted.at.astimezone(KST):%m/%d %H:%M} {frame.pick('게시', 'posted')} <code>{posted.seq}:{safe(posted.head, 16)}</code>"
+            f"🔏 {rows} · {posted.at.astimezone(KST):%m/%d %H:%M} {frame.pick('게시', 'posted')} <code>{posted.seq}:{safe(posted.head, 16)}</code>",
         ]
     return [
-        f"🔏 {rows} · {frame.pick('아직 게시 전, 지금 머리값', 'not yet posted, head now')} <code>{safe(story.head, 40)}</code>"
+        f"🔏 {rows} · {frame.pick('아직 게시 전, 지금 머리값', 'not yet posted, head now')} <code>{safe(story.head, 40)}</code>",
     ]
 
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.chat.i18n.catalogue import clock_time, say, shares
-from bot.chat.messages.order_card import Frame, word_of
+from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.formatting import clock_time, shares
+from bot.chat.i18n.frame import Frame
+from bot.chat.messages.order_card import word_of
 from bot.chat.types import Button, Reply
 from bot.orders.model.order import OrderState
 from kis.krx import KST
@@ -34,7 +36,8 @@ def _unread(since: datetime, until: datetime, frame: Frame) -> str:
 
 def _told_anyway(frame: Frame) -> str:
     return frame.pick(
-        "그사이의 체결은 하나씩 따로 알려 드립니다.", "Whatever filled meanwhile is told in messages of its own."
+        "그사이의 체결은 하나씩 따로 알려 드립니다.",
+        "Whatever filled meanwhile is told in messages of its own.",
     )
 
 
@@ -50,7 +53,8 @@ def _why(data: Mapping[str, Any], until: datetime, frame: Frame) -> str:
     )
     if data.get("unread"):
         line += " " + frame.pick(
-            "증권사 주문내역도 한동안 읽지 못했습니다.", "For a while the broker's list could not be read either."
+            "증권사 주문내역도 한동안 읽지 못했습니다.",
+            "For a while the broker's list could not be read either.",
         )
     return line
 

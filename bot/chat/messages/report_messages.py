@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.chat.i18n.catalogue import arrow, clock_time, percent, safe, shares, signed, won
+from bot.chat.i18n.formatting import arrow, clock_time, percent, safe, shares, signed, won
+from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import refresh
-from bot.chat.messages.order_card import SIDE, SQUARE, Frame, average, hms
+from bot.chat.messages.order_card import SIDE, SQUARE, average, hms
 from bot.chat.parsing.dates import day_label
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 from bot.reports.cost import Doubt
@@ -53,7 +54,7 @@ def report_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         nothing = frame.pick("앞선 보고 뒤 체결 없음", "nothing filled since the last report")
         return Reply(
             f"🌙 <b>{frame.pick(*title)}</b> {when} {frame.badge} · {nothing}\n"
-            f"{_total(report.wealth, frame)} · {_unrealised(report.wealth, frame)}"
+            f"{_total(report.wealth, frame)} · {_unrealised(report.wealth, frame)}",
         )
     lines = [
         f"🔔 <b>{frame.pick(*title)}</b> {when} {frame.badge}",
@@ -219,7 +220,7 @@ def fills_card(day: date, rows: Sequence[OrderReport], ours: Collection[str], no
             + " · ".join(
                 f"{frame.pick(*SIDE[side])} {len(of)}{frame.pick('건', '')} {won(sum(row.filled_amount for row in of), frame.lang)}"
                 for side, of in totals
-            )
+            ),
         )
         lines.append(f"<i>{frame.pick('시각은 주문한 때입니다.', 'Times are those of the orders.')}</i>")
     else:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from bot.chat.i18n.catalogue import clock_time, safe, say, shares, won
-from bot.chat.messages.order_card import Frame, stock_line
+from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.formatting import clock_time, safe, shares, won
+from bot.chat.i18n.frame import Frame
+from bot.chat.messages.order_card import stock_line
 from bot.chat.types import Button, Reply
 from kis.krx import KST
 from kis.models import Side
@@ -61,7 +63,10 @@ def hearing_line(ears: Ears, frame: Frame) -> str:
             )
         case "listening":
             line = say(
-                frame.lang, "👂 체결 통보 수신 중 ({clock}부터)", "👂 hearing fill notices since {clock}", clock=clock
+                frame.lang,
+                "👂 체결 통보 수신 중 ({clock}부터)",
+                "👂 hearing fill notices since {clock}",
+                clock=clock,
             )
         case _:
             line = say(

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import reason, safe, say
+from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.formatting import safe
+from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import alert_push
 from bot.chat.messages.audit_anchor import anchor_push, key_push
 from bot.chat.messages.members import KINDS, people_push
-from bot.chat.messages.order_card import Frame
 from bot.chat.messages.outage import blind_push
 from bot.chat.messages.report_messages import report_push
 from bot.chat.messages.stream_status import heard_push
@@ -46,7 +47,7 @@ def _recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
             "봇이 다시 시작되었습니다. 전송 중이던 주문 {count}건을 증권사 내역에서 확인하고 있습니다. 그동안 새 주문은 나가지 않습니다.",
             "The bot was started again. {count} orders that were on their way are being looked up; nothing new goes out meanwhile.",
             count=data["count"],
-        )
+        ),
     )
 
 
@@ -58,7 +59,7 @@ def _recovered_push(data: Mapping[str, Any], frame: Frame) -> Reply:
             "주문 {count}건의 확인이 끝났습니다. 각 주문의 결과는 해당 메시지에 있습니다.",
             "All {count} orders are settled; each one's message says how.",
             count=data["count"],
-        )
+        ),
     )
 
 

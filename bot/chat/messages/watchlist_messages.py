@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from bot.chat.handlers.market import rough_shares
-from bot.chat.i18n.catalogue import arrow, clock_time, percent, safe
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe
+from bot.chat.i18n.frame import Frame
 from bot.chat.types import WATCH, Button, Buttons, Reply
 from kis.krx import KST
 
@@ -153,7 +152,8 @@ def _foot(look: WatchlistView, frame: Frame) -> str:
             return frame.pick(f"▶️ 실시간 {until}까지 · 마지막 변동 {at}", f"▶️ live until {until} · last change {at}")
         case WatchlistMode.OVER:
             return frame.pick(
-                f"⏸ 실시간이 끝났습니다. ▶️를 누르면 이어집니다. · {at} 기준", f"⏸ No longer live; ▶️ goes on. · {at} KST"
+                f"⏸ 실시간이 끝났습니다. ▶️를 누르면 이어집니다. · {at} 기준",
+                f"⏸ No longer live; ▶️ goes on. · {at} KST",
             )
         case WatchlistMode.CLOSED:
             return frame.pick(f"🌙 장 마감 · 🕘 {at} 기준", f"🌙 market closed · 🕘 {at} KST")
@@ -193,7 +193,7 @@ def moved_card(frame: Frame) -> Reply:
     """What an older message says once there is a newer one."""
     return Reply(
         f"{heading(frame)}\n"
-        f"{frame.pick('⤵️ 아래의 새 메시지로 옮겼습니다.', '⤵️ It has moved to a newer message below.')}"
+        f"{frame.pick('⤵️ 아래의 새 메시지로 옮겼습니다.', '⤵️ It has moved to a newer message below.')}",
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from bot.alerts.model import Comparison
 from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.formatting import clean
 from bot.chat.i18n.language import Lang
-from bot.chat.parsing.order_args import BadArguments, clean, number
+from bot.chat.parsing.order_args import BadArguments, number
 
 LONGEST_DAYS = 365
 MOST_PERCENT = 1_000

@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 from datetime import date, timedelta
 
-from bot.chat.messages.order_card import Frame
+from bot.chat.i18n.frame import Frame
 from bot.chat.parsing.order_args import BadArguments
 
 TODAY = frozenset({"", "오늘", "today"})

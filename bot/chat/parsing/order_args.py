@@ -1,12 +1,11 @@
 """A person's words become numbers, strictly: what could mean two things is asked back, never guessed."""
 
 import re
-import unicodedata
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.orders.risk.checks import Reason
+from bot.orders.model.reason import Reason
 from kis.models import Side
 from kis.symbols import Stock
 
@@ -49,14 +48,6 @@ class OrderArgs:
     everything: bool = False
     price: int | None = None
     market: bool = False
-
-
-def clean(text: str) -> str:
-    """One line of plain characters: full-width forms folded; control, bidi and zero-width characters gone."""
-    folded = unicodedata.normalize("NFKC", text)
-    kept = (" " if unicodedata.category(one) in {"Cc", "Zl", "Zp", "Zs"} else one for one in folded)
-    plain = "".join(one for one in kept if unicodedata.category(one) not in {"Cf", "Co", "Cs", "Cn"})
-    return " ".join(plain.split())
 
 
 def split_stock(words: str, symbols: StockLookup, ends: Container[str] = ()) -> tuple[Stock | None, str, list[str]]:

@@ -4,36 +4,20 @@ Authority is the numeric user id in a private chat. A stranger meets silence, or
 that is not in the settings is left; in one that is, members may look and nobody may act.
 """
 
-import unicodedata
-from collections import OrderedDict, deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
 import structlog
 from telegram import CallbackQuery, ChatMemberUpdated, Message, Update, User
 from telegram.constants import ChatMemberStatus, ChatType
 
-from bot.chat.parsing.order_args import clean
-from bot.orders.access.roles import Person
-from bot.orders.model.order import Actor
+from bot.chat.i18n.formatting import shown_name
+from bot.chat.types import Stranger
+from bot.orders.access.roles import Actor, Person
 
 log = structlog.get_logger(__name__)
 
-LONGEST_NAME = 20
-"""Characters of a name that cards show."""
 INSIDE = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.RESTRICTED}
-BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800"))
-"""Letters that look like nothing."""
-MARKS = 2
-"""Accents on one letter; more of them would paint over the lines around."""
-
-PERSISTENT = 10
-"""Attempts of one stranger within `WINDOW` after which the admins hear of it."""
-WINDOW = timedelta(minutes=5)
-ONE_LINE_EVERY = timedelta(minutes=1)
-REMEMBERED = 1_000
-"""Strangers that are counted at the same time."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +29,6 @@ class Visitor:
     tap: CallbackQuery | None = None
     in_group: bool = False
     """In a group of the settings: they may look, not act."""
-
-
-@dataclass(frozen=True)
-class Stranger:
-    """Somebody who is not let in: all that is taken from them is a number, a short name and the words of a /start."""
-
-    user_id: int
-    name: str
-    start: str | None = None
-    """What stood behind /start in a private chat; None for anything else."""
 
 
 @dataclass(frozen=True)
@@ -151,46 +125,3 @@ def _start_words(message: Message) -> str | None:
 
 def _stranger(user: User, start: str | None = None) -> Stranger | None:
     return None if user.is_bot else Stranger(user.id, shown_name(user.full_name), start)
-
-
-def shown_name(text: str) -> str:
-    """A name as cards may bear it: one short line, nothing that steers, hides or paints over the text around it."""
-    kept: list[str] = []
-    marks = 0
-    for one in unicodedata.normalize("NFC", clean(text).translate(BLANKS)):
-        marks = marks + 1 if unicodedata.category(one) in {"Mn", "Me"} else 0
-        if marks <= MARKS and (kept or not marks):
-            kept.append(one)
-    return " ".join("".join(kept[:LONGEST_NAME]).split())
-
-
-@dataclass
-class _Tally:
-    """What is remembered of one stranger."""
-
-    times: deque[datetime] = field(default_factory=lambda: deque(maxlen=PERSISTENT))
-    logged_at: datetime | None = None
-
-
-class Strangers:
-    """Counts the attempts of those who are not let in; in memory, for a bounded number of them."""
-
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._tallies: OrderedDict[int, _Tally] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._tallies)
-
-    def count(self, stranger: Stranger) -> bool:
-        """Count an attempt; one line in the log a minute. True: this is somebody the admins should hear of."""
-        now = self._clock()
-        tally = self._tallies.setdefault(stranger.user_id, _Tally())
-        self._tallies.move_to_end(stranger.user_id)
-        if len(self._tallies) > REMEMBERED:
-            self._tallies.popitem(last=False)
-        tally.times.append(now)
-        if tally.logged_at is None or now - tally.logged_at >= ONE_LINE_EVERY:
-            tally.logged_at = now
-            log.info("stranger", user=stranger.user_id)
-        return len(tally.times) == PERSISTENT and now - tally.times[0] <= WINDOW

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from telegram import Bot, BotCommand, BotCommandScopeChat, Message, Update
@@ -21,16 +21,17 @@ from bot.chat.handlers.commands import BY_WORD, Command, Handlers, allowed
 from bot.chat.handlers.people import MemberHandlers
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.i18n.catalogue import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
+from bot.chat.i18n.formatting import clean
+from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
 from bot.chat.messages.members import PEOPLE, keyless
-from bot.chat.messages.order_card import Frame
-from bot.chat.parsing.order_args import LONGEST, StockLookup, clean, split_stock
-from bot.chat.transport.access import AccessGuard, Stranger, Visitor, WrongChat, borrowed
-from bot.chat.types import REFRESH, TICKET, CallbackAnswer, Chart, Reply, Request, letter_of, outgoing
+from bot.chat.parsing.order_args import LONGEST, StockLookup, split_stock
+from bot.chat.ports import Post, Record
+from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
+from bot.chat.types import REFRESH, TICKET, CallbackAnswer, Chart, Reply, Request, Stranger, letter_of, outgoing
 from bot.orders.access.membership import Member, Status
-from bot.orders.access.roles import Role
-from bot.orders.execution.tap_result import TapOutcome
-from bot.orders.model.order import Actor
+from bot.orders.access.roles import Actor, Role
+from bot.orders.model.tap_result import TapOutcome
 from kis.errors import KisError
 from kis.krx import KST
 
@@ -39,7 +40,7 @@ log = structlog.get_logger(__name__)
 TOO_LATE = timedelta(seconds=120)
 """A trading command older than this was written for another market."""
 WITHOUT_EFFECT = frozenset(
-    {TapOutcome.NOT_YOURS, TapOutcome.BUSY, TapOutcome.LATE, TapOutcome.USED, TapOutcome.GONE, TapOutcome.STEP_UP}
+    {TapOutcome.NOT_YOURS, TapOutcome.BUSY, TapOutcome.LATE, TapOutcome.USED, TapOutcome.GONE, TapOutcome.STEP_UP},
 )
 TYPING_AFTER = 0.4
 """Seconds of silence after which the chat shows that somebody is working on it."""
@@ -50,26 +51,6 @@ LEAVE_EVERY = timedelta(minutes=10)
 GROUPS_REMEMBERED = 100
 UNWRITTEN = frozenset({"start", "pin"})
 """Commands whose words may be a secret: an invitation, a PIN that should not have been typed."""
-
-
-class Post(Protocol):
-    """Where replies go: the outbox."""
-
-    def __call__(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None: ...
-
-
-class Record(Protocol):
-    """Where it is written down who did what: the audit log."""
-
-    def __call__(
-        self,
-        action: str,
-        *,
-        user_id: int | None = None,
-        name: str | None = None,
-        order_id: int | None = None,
-        **detail: object,
-    ) -> None: ...
 
 
 class Router:
@@ -340,7 +321,7 @@ class Router:
 
     def _toast(self, tap_id: str, answer: CallbackAnswer) -> None:
         self._run_errand(
-            self._bot.answer_callback_query(tap_id, text=answer.text or None, show_alert=answer.alert or None)
+            self._bot.answer_callback_query(tap_id, text=answer.text or None, show_alert=answer.alert or None),
         )
 
     def _run_errand(self, errand: Coroutine[Any, Any, object]) -> None:
@@ -355,7 +336,8 @@ class Router:
     @contextlib.asynccontextmanager
     async def _typing(self, chat_id: int) -> Any:
         handle = asyncio.get_running_loop().call_later(
-            TYPING_AFTER, lambda: self._run_errand(self._bot.send_chat_action(chat_id, ChatAction.TYPING))
+            TYPING_AFTER,
+            lambda: self._run_errand(self._bot.send_chat_action(chat_id, ChatAction.TYPING)),
         )
         try:
             yield

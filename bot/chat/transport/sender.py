@@ -13,12 +13,13 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
 from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
 from bot.chat.messages.chart_messages import chart_caption, chart_in_words
 from bot.chat.messages.delivery_digest import bundle_push, counted, notice_line, notices, roundup, stopped_push
 from bot.chat.messages.fills import external_push, fill_push, state_push
 from bot.chat.messages.members import keyless
-from bot.chat.messages.order_card import Frame, order_card
+from bot.chat.messages.order_card import order_card
 from bot.chat.messages.system import news_push
 from bot.chat.messages.watchlist_messages import look_push
 from bot.chat.types import Button, Buttons, Reply
@@ -267,7 +268,11 @@ class MessageSender:
         )
 
     async def _in_place(
-        self, message_id: int, edit: Callable[[str, str | None], Any], text: str, longest: int = LONGEST
+        self,
+        message_id: int,
+        edit: Callable[[str, str | None], Any],
+        text: str,
+        longest: int = LONGEST,
     ) -> Outcome:
         """Bring a message up to date; one that is so already counts as well."""
         try:

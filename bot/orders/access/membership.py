@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.orders.access.roles import Person, Role
-from bot.orders.ports import Notice
+from bot.orders.model.notice import Notice
 
 
 class Status(StrEnum):

@@ -32,3 +32,13 @@ class Person:
     def may_trade(self) -> bool:
         """Whether their orders are sent."""
         return self.role.covers(Role.TRADER)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person as the guard let them in: authority is `user_id` and `role`, the name is only for reading."""
+
+    user_id: int
+    chat_id: int
+    name: str = ""
+    role: Role = Role.VIEWER

@@ -14,9 +14,9 @@ from typing import Protocol
 
 import structlog
 
-from bot.orders.model.order import Actor
-from bot.orders.ports import Notice
-from bot.orders.risk.checks import Reason
+from bot.orders.access.roles import Actor
+from bot.orders.model.notice import Notice
+from bot.orders.model.reason import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -224,7 +224,10 @@ class SecondFactor:
         if self._policy.value is None and self._factors.kind(who.user_id) is None:
             return False
         if not (subject and self.granted(who.user_id, deed, subject, now)) and self._asks(
-            who.user_id, deed, value, now
+            who.user_id,
+            deed,
+            value,
+            now,
         ):
             return True
         last = self._factors.active_at(who.user_id)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from bot.orders.access.roles import Person, Role
 from bot.orders.model.order import Order
+from bot.orders.model.vote import Vote
 from kis.models import Side
 
 Tiers = tuple[tuple[int, int], ...]
@@ -23,18 +24,6 @@ class SellApproval(StrEnum):
     SAME = "same"
     FEWER = "fewer"
     NONE = "none"
-
-
-@dataclass(frozen=True)
-class Vote:
-    """What somebody said to an order, in one of its rounds."""
-
-    order_id: int
-    round: int
-    user_id: int
-    name: str
-    approve: bool
-    at: datetime
 
 
 @dataclass(frozen=True)
@@ -88,7 +77,7 @@ class ApprovalPolicy:
         """How many of the votes of this round still count: those of people who may vote now."""
         ids = {person.user_id for person in self.voters(people, order, now)}
         return len(
-            {vote.user_id for vote in votes if vote.approve and vote.round == order.round and vote.user_id in ids}
+            {vote.user_id for vote in votes if vote.approve and vote.round == order.round and vote.user_id in ids},
         )
 
 

@@ -11,12 +11,15 @@ from datetime import datetime
 
 import structlog
 
-from bot.orders.access.roles import Person
-from bot.orders.approvals.policy import ApprovalPolicy, Vote, value_of
-from bot.orders.execution.tap_result import TapOutcome, TapResult
+from bot.orders.access.roles import Actor, Person
+from bot.orders.approvals.policy import ApprovalPolicy, value_of
+from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
-from bot.orders.model.order import ON_ITS_WAY, Actor, Order, OrderState, apply
-from bot.orders.ports import ButtonToken, Journal, KnownButton, MarketHours, Notice, Roster, Stale, card
+from bot.orders.model.notice import Notice, card
+from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, apply
+from bot.orders.model.tap_result import TapOutcome, TapResult
+from bot.orders.model.vote import Vote
+from bot.orders.ports import Journal, MarketHours, Roster, Stale
 from bot.orders.risk.day_totals import UNCOUNTED, past
 from kis.models import Side
 

@@ -12,13 +12,13 @@ from decimal import Decimal
 
 import structlog
 
-from bot.orders.access.roles import Role
+from bot.orders.access.roles import Actor, Role
 from bot.orders.approvals.policy import ApprovalPolicy, value_of
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.execution.sender import HALTING_DOUBTS, SEND_BUDGET, OrderSender
-from bot.orders.execution.tap_result import ProofRequest, TapOutcome, TapResult
 from bot.orders.execution.tickets import Tickets
+from bot.orders.model.button import ButtonToken, KnownButton, digest, new_token
 from bot.orders.model.events import (
     AnswerLost,
     CancelState,
@@ -32,21 +32,12 @@ from bot.orders.model.events import (
     TimedOut,
     Voided,
 )
-from bot.orders.model.order import IN_DOUBT, WORKING, Actor, Order, OrderRequest, OrderState, apply
-from bot.orders.ports import (
-    Broker,
-    ButtonToken,
-    Journal,
-    KnownButton,
-    MarketHours,
-    Notice,
-    Roster,
-    Stale,
-    cards,
-    digest,
-    new_token,
-)
-from bot.orders.risk.checks import Limits, Reason
+from bot.orders.model.notice import Notice, cards
+from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderRequest, OrderState, apply
+from bot.orders.model.reason import Reason
+from bot.orders.model.tap_result import ProofRequest, TapOutcome, TapResult
+from bot.orders.ports import Broker, Journal, MarketHours, Roster, Stale
+from bot.orders.risk.checks import Limits
 from bot.orders.risk.context import RiskContext
 from bot.orders.risk.resume import Resume
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
@@ -351,7 +342,8 @@ class Desk:
         now = self._clock()
         under_way = set(self._on_their_way.values())
         for order in self._journal.due(
-            {OrderState.PROPOSED, OrderState.PENDING, OrderState.CONFIRMED, OrderState.WAITING}, now
+            {OrderState.PROPOSED, OrderState.PENDING, OrderState.CONFIRMED, OrderState.WAITING},
+            now,
         ):
             open_still = order.state in {OrderState.PROPOSED, OrderState.PENDING}
             stuck = not open_still and order.id not in under_way

@@ -6,7 +6,6 @@ travel in the lanes of quotes and lists: an order never waits behind more than t
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,8 +13,9 @@ import structlog
 
 from bot.orders.model.order import OrderRequest
 from bot.orders.ports import Broker
+from bot.orders.risk.context import PretradeData
 from kis.errors import KisError
-from kis.models import Balance, OrderBook, OrderKind, OrderReport, Quote, Side
+from kis.models import Balance, OrderBook, OrderKind, Side
 
 log = structlog.get_logger(__name__)
 
@@ -37,21 +37,6 @@ class _Key(NamedTuple):
     code: str = ""
     price: int | None = None
     kind: str = ""
-
-
-@dataclass(frozen=True)
-class PretradeData:
-    """What was read for one order, and since when it may be out of date."""
-
-    quote: Quote
-    buyable: int | None
-    sellable: int | None
-    rows: tuple[OrderReport, ...] = ()
-    """Today's list for the order's code; only for a send."""
-    expected: int | None = None
-    """Won per share at which a market order would fill, from the order book; only for a ticket."""
-    fresh: bool = False
-    """Whether all of it was there already."""
 
 
 class PretradeReader:

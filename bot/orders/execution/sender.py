@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import structlog
 
-from bot.orders.execution.pretrade_data import PretradeData, PretradeReader
+from bot.orders.execution.pretrade_data import PretradeReader
+from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import (
     Accepted,
     AnswerLost,
@@ -29,11 +30,13 @@ from bot.orders.model.events import (
     Submitting,
     TimedOut,
 )
+from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderState, apply
-from bot.orders.ports import Broker, Journal, Notice, Stale, cards
-from bot.orders.reconciliation.resolution import Attempt, candidates
-from bot.orders.risk.checks import Facts, Limits, Reason, cautions, check, estimate, moved
-from bot.orders.risk.context import RiskContext
+from bot.orders.model.reason import Reason
+from bot.orders.ports import Broker, Journal, Stale
+from bot.orders.reconciliation.resolution import candidates
+from bot.orders.risk.checks import Facts, Limits, cautions, check, estimate, moved
+from bot.orders.risk.context import PretradeData, RiskContext
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from kis import errors
 from kis import failpoints as crash
@@ -320,7 +323,14 @@ class OrderSender:
     def _cancel_attempt(self, order: Order, written: Written) -> Attempt:
         now = self._clock()
         return Attempt(
-            order.id, 0, now, frozenset(), endpoint="cancel", body=written.shown, digest=written.digest, run=self._run()
+            order.id,
+            0,
+            now,
+            frozenset(),
+            endpoint="cancel",
+            body=written.shown,
+            digest=written.digest,
+            run=self._run(),
         )
 
     def _settle_cancel(self, order_id: int, step: CancelStep) -> None:

@@ -5,14 +5,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from bot.orders.access.roles import Actor
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.execution.sender import as_text
-from bot.orders.execution.tap_result import TapOutcome, TapResult
+from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import Requoted, Warned
-from bot.orders.model.order import IN_DOUBT, WORKING, Actor, Order, OrderAction, OrderRequest, OrderState, apply
-from bot.orders.ports import ButtonToken, Journal, KnownButton, Notice, cards
-from bot.orders.risk.checks import Facts, Limits, Reason, cautions, check, estimate, notes
+from bot.orders.model.notice import Notice, cards
+from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderRequest, OrderState, apply
+from bot.orders.model.reason import Reason
+from bot.orders.model.tap_result import TapOutcome, TapResult
+from bot.orders.ports import Journal
+from bot.orders.risk.checks import Facts, Limits, cautions, check, estimate, notes
 from bot.orders.risk.concentration import position_reasons
 from bot.orders.risk.context import RiskContext
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
@@ -47,7 +51,11 @@ class Tickets:
         self._token = token
 
     async def make(
-        self, ask: OrderRequest, who: Actor, origin: int, parent: Order | None = None
+        self,
+        ask: OrderRequest,
+        who: Actor,
+        origin: int,
+        parent: Order | None = None,
     ) -> Order | list[Reason]:
         """Check a request and put its ticket before the person; `parent` is the order it takes the place of.
 

@@ -52,7 +52,7 @@ from bot.orders.model.events import (
     Voted,
     Warned,
 )
-from bot.orders.model.request import Actor, Link, OrderAction, OrderRequest
+from bot.orders.model.request import Link, OrderAction, OrderRequest
 from kis.models import OrderKind, Side
 
 __all__ = [
@@ -63,7 +63,6 @@ __all__ = [
     "TRANSITIONS",
     "WATCHED",
     "WORKING",
-    "Actor",
     "ImpossibleEvent",
     "Link",
     "Order",
@@ -311,7 +310,7 @@ FINAL = frozenset(
         _S.EXPIRED,
         _S.DENIED,
         _S.DISCARDED,
-    }
+    },
 )
 
 
@@ -340,7 +339,9 @@ def _details(order: Order, event: Event, at: datetime) -> Order:  # noqa: C901, 
         case Voted():
             names = [*json.loads(order.approvers or "[]"), event.name] if event.approve else [event.name]
             return replace(
-                order, approvals=order.approvals + event.approve, approvers=json.dumps(names, ensure_ascii=False)
+                order,
+                approvals=order.approvals + event.approve,
+                approvers=json.dumps(names, ensure_ascii=False),
             )
         case Requoted():
             anew = replace(order, was_quote=order.quote, warned=False, round=order.round + 1, **vars(event))

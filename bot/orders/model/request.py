@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.orders.access.roles import Role
 from kis.models import OrderKind, Side
 
 
@@ -23,16 +22,6 @@ class Link(StrEnum):
     MATCHED = "matched"
     LATE = "late"
     HUMAN = "human"
-
-
-@dataclass(frozen=True)
-class Actor:
-    """A person as the guard let them in: authority is `user_id` and `role`, the name is only for reading."""
-
-    user_id: int
-    chat_id: int
-    name: str = ""
-    role: Role = Role.VIEWER
 
 
 @dataclass(frozen=True)

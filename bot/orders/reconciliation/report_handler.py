@@ -10,6 +10,8 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
+from bot.orders.model.attempt import Attempt
+from bot.orders.model.button import ButtonToken, new_token
 from bot.orders.model.events import (
     CancelState,
     DayEnded,
@@ -20,11 +22,12 @@ from bot.orders.model.events import (
     ReadBack,
     ReadBackResult,
 )
+from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, OrderState, apply
-from bot.orders.ports import ButtonToken, Journal, Notice, Stale, cards, new_token
+from bot.orders.ports import Journal, Stale
 from bot.orders.reconciliation.reconcile import is_cancel, news, own_channel, row_of
 from bot.orders.reconciliation.report_reader import OrderListSnapshot
-from bot.orders.reconciliation.resolution import Ambiguous, Attempt, Resolution, look, overdue, wants_witness
+from bot.orders.reconciliation.resolution import Ambiguous, Resolution, look, overdue, wants_witness
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from kis.models import OrderReport
 
@@ -32,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 ENDINGS = frozenset(
-    {OrderState.CANCELLED, OrderState.REPLACED, OrderState.REJECTED, OrderState.LAPSED, OrderState.NEVER_BOOKED}
+    {OrderState.CANCELLED, OrderState.REPLACED, OrderState.REJECTED, OrderState.LAPSED, OrderState.NEVER_BOOKED},
 )
 """Ends that ring the phone; a full fill has rung already."""
 LOOK_BACK = timedelta(days=7)
@@ -179,7 +182,7 @@ class ReportHandler:
                             "number": after.growths,
                         },
                         f"fill:{after.day}:{after.branch}:{after.order_no}:{after.filled}:{chat}",
-                    )
+                    ),
                 )
             elif after.filled_amount != before.filled_amount:
                 data: dict[str, object] = {**whose, "was": before.filled_amount, "amount": after.filled_amount}

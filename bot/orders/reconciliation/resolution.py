@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import Event, FoundAtBroker, NotFound
 from bot.orders.model.order import Order, OrderAction, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
@@ -27,30 +28,6 @@ MANUAL_AFTER = timedelta(minutes=15)
 """Nothing proven for this long, as the list cannot be read or the account's money contradicts it: a person decides."""
 WITNESS_SHARE = 90
 """Percent of the order's value (or shares) that must be missing for the account's money to speak for the order."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One try at the wire, as it was written down before the first byte left."""
-
-    order_id: int
-    n: int
-    started_at: datetime
-    baseline: frozenset[str]
-    """Order numbers that stood in the broker's list for this code before: a match must be a new number."""
-    first_at: datetime | None = None
-    """When the order's first try began; `baseline` is that one's, so that a row it left can never pass for old."""
-    offset: float = 0.0
-    """Seconds KIS's clock was ahead of ours."""
-    means: int | None = None
-    """Won that could buy, or shares that could be sold, just before."""
-    endpoint: str = ""
-    body: str = ""
-    """The exact request, its account number masked."""
-    digest: str = ""
-    """Keyed hash of the exact request."""
-    run: int = 0
-    """Which run of the program sent it."""
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,18 @@ mentions (`notes`). A reason has a stable code and the plain values its sentence
 An input that could not be read is a refusal too: nothing is sent on a guess.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from math import ceil
 
 from bot.orders.model.order import OrderRequest
+from bot.orders.model.reason import Reason
 from bot.orders.risk.day_totals import DayTotals
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import sell_tax_rate, tick_neighbours
 from kis.models import MarketWarning, OrderKind, Quote, Side, StockStatus
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why an order may not go out, or what there is to say about it."""
-
-    code: str
-    values: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,7 +133,12 @@ def estimate(ask: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> 
 
 
 def check(
-    ask: OrderRequest, facts: Facts, limits: Limits, now: datetime, *, quote_seconds: float | None = None
+    ask: OrderRequest,
+    facts: Facts,
+    limits: Limits,
+    now: datetime,
+    *,
+    quote_seconds: float | None = None,
 ) -> list[Reason]:
     """Every refusal of the order, the ones a person cannot mend first.
 

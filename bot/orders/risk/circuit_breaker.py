@@ -28,7 +28,7 @@ VERDICTS = frozenset(
         OrderState.FILLED,
         OrderState.CANCELLED,
         OrderState.REPLACED,
-    }
+    },
 )
 
 

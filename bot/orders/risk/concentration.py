@@ -6,12 +6,18 @@ Pure: facts in, reasons out.
 from decimal import ROUND_DOWN, Decimal
 
 from bot.orders.model.order import OrderRequest
-from bot.orders.risk.checks import Facts, Reason
+from bot.orders.model.reason import Reason
+from bot.orders.risk.checks import Facts
 from kis.models import Balance, Side
 
 
 def position_reasons(
-    ask: OrderRequest, facts: Facts, balance: Balance | None, percent: Decimal, *, coming: int = 0
+    ask: OrderRequest,
+    facts: Facts,
+    balance: Balance | None,
+    percent: Decimal,
+    *,
+    coming: int = 0,
 ) -> list[Reason]:
     """Why a buy would put too much of the account into one stock, if it would; nothing for a sale.
 

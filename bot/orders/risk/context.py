@@ -1,15 +1,30 @@
 """What the rules ask about beside the order's own figures: the day so far, the brakes, the doubts."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from bot.orders.execution.pretrade_data import PretradeData
 from bot.orders.model.order import IN_DOUBT, Order, OrderRequest
 from bot.orders.ports import Broker, Journal, MarketHours
 from bot.orders.risk.checks import Facts
 from bot.orders.risk.day_totals import past
 from bot.orders.risk.trading_halt import TradingHalt
-from kis.models import OrderReport, Side
+from kis.models import OrderReport, Quote, Side
+
+
+@dataclass(frozen=True)
+class PretradeData:
+    """What was read for one order, and since when it may be out of date."""
+
+    quote: Quote
+    buyable: int | None
+    sellable: int | None
+    rows: tuple[OrderReport, ...] = ()
+    """Today's list for the order's code; only for a send."""
+    expected: int | None = None
+    """Won per share at which a market order would fill, from the order book; only for a ticket."""
+    fresh: bool = False
+    """Whether all of it was there already."""
 
 
 class RiskContext:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
-from bot.orders.access.roles import Role
-from bot.orders.model.order import Actor
+from bot.orders.access.roles import Actor, Role
 from bot.orders.risk.checks import Limits
 
 ACCOUNT = 0

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from bot.orders.access.roles import Role
-from bot.orders.execution.tap_result import TapOutcome, TapResult
-from bot.orders.model.order import Actor
-from bot.orders.ports import ButtonToken, Journal, KnownButton, Notice, Roster
-from bot.orders.risk.checks import Reason
+from bot.orders.access.roles import Actor, Role
+from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.notice import Notice
+from bot.orders.model.reason import Reason
+from bot.orders.model.tap_result import TapOutcome, TapResult
+from bot.orders.ports import Journal, Roster
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 
 ASKED_FOR = timedelta(minutes=10)

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import structlog
 
-from bot.orders.model.order import Actor
-from bot.orders.ports import Notice
+from bot.orders.access.roles import Actor
+from bot.orders.model.notice import Notice
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,11 @@ class TradingHalt:
     """The account's brakes."""
 
     def __init__(
-        self, book: HaltStore, *, clock: Callable[[], datetime], overseers: Callable[[], Sequence[int]]
+        self,
+        book: HaltStore,
+        *,
+        clock: Callable[[], datetime],
+        overseers: Callable[[], Sequence[int]],
     ) -> None:
         self._book = book
         self._clock = clock

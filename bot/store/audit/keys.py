@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from bot.store.audit import chain
-from bot.store.database import PRIVATE, BadDatabase
+from bot.store.private_files import PRIVATE, BadDatabase
 
 _NEWEST_SHOWN = "# kisbot 감사 기록의 첫 키 · first keys of kisbot's audit log\n"
 
@@ -132,7 +132,7 @@ def _read_private(path: Path) -> str | None:
                 raise BadKey(
                     f"{path}: 다른 사람이 읽을 수 있습니다. chmod 600 하세요. "
                     "이미 읽혔을 수 있으면 `kisbot audit key --new` · "
-                    "can be read by others: run chmod 600 on it; if they may have, also `kisbot audit key --new`"
+                    "can be read by others: run chmod 600 on it; if they may have, also `kisbot audit key --new`",
                 )
             return file.read()
     except FileNotFoundError:

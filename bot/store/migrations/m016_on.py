@@ -20,7 +20,10 @@ def m016_preferences(db: Database) -> None:
 def m017_cost_base(db: Database) -> None:
     """What was held when, from which profit is worked out where the broker tells none; and the closings reported."""
     db.table("cost_base").create(
-        {"at": str, "day": str, "lots": str, "seen": str}, pk="at", not_null={"day", "lots", "seen"}, strict=True
+        {"at": str, "day": str, "lots": str, "seen": str},
+        pk="at",
+        not_null={"day", "lots", "seen"},
+        strict=True,
     )
     db.table("closings").create(
         {"moment": str, "day": str, "report": str, "told_at": str, "after_at": str},

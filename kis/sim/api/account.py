@@ -6,11 +6,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from kis import endpoints, krx
-from kis.sim.api import context as gateway
-from kis.sim.api.context import ApiCall, ApiContext, SimResponse, business, queried
+from kis.sim.api.context import ApiCall, ApiContext, queried, require_account, required
 from kis.sim.api.error_messages import refusal
 from kis.sim.api.number_format import decimals, percent
 from kis.sim.api.paging import page
+from kis.sim.api.responses import SimResponse, business
 from kis.sim.exchange.orders import OrderDivision, OrderSide, RejectReason
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _BALANCE_FIELDS = (
 
 def balance(broker: ApiContext, call: ApiCall) -> SimResponse:
     """주식잔고조회. Issues sold out stay listed with no share until the sale has settled."""
-    gateway.require_account(broker, call)
-    asked = gateway.required(call, *_BALANCE_FIELDS)
+    require_account(broker, call)
+    asked = required(call, *_BALANCE_FIELDS)
     exchange = broker.exchange
     exchange.roll()
     rows = sorted(exchange.ledger.positions.values(), key=lambda position: position.code)
@@ -133,10 +133,8 @@ def _summary(broker: ApiContext) -> dict[str, str]:
 
 def buying_power(broker: ApiContext, call: ApiCall) -> SimResponse:
     """매수가능조회: a market order is measured at the upper price limit. Without a symbol, amounts only."""
-    gateway.require_account(broker, call)
-    code, asked, kind, *_ = gateway.required(
-        call, "PDNO", "ORD_UNPR", "ORD_DVSN", "CMA_EVLU_AMT_ICLD_YN", "OVRS_ICLD_YN"
-    )
+    require_account(broker, call)
+    code, asked, kind, *_ = required(call, "PDNO", "ORD_UNPR", "ORD_DVSN", "CMA_EVLU_AMT_ICLD_YN", "OVRS_ICLD_YN")
     exchange = broker.exchange
     exchange.roll()
     ledger = exchange.ledger
@@ -168,7 +166,7 @@ def buying_power(broker: ApiContext, call: ApiCall) -> SimResponse:
                 "ord_psbl_frcr_amt_wcrc": "0",
             },
             **queried(broker, "KIOK0420", "정상적으로 조회되었습니다"),
-        }
+        },
     )
 
 
@@ -182,8 +180,8 @@ def _unit(issue: Issue, asked: str, kind: str) -> int:
 
 def sellable(broker: ApiContext, call: ApiCall) -> SimResponse:
     """매도가능수량조회. Real accounts only."""
-    gateway.require_account(broker, call)
-    (code,) = gateway.required(call, "PDNO")
+    require_account(broker, call)
+    (code,) = required(call, "PDNO")
     exchange = broker.exchange
     exchange.roll()
     position = exchange.ledger.positions.get(code)
@@ -209,5 +207,5 @@ def sellable(broker: ApiContext, call: ApiCall) -> SimResponse:
                 "evlu_pfls_rt": percent(profit, position.cost),
             },
             **queried(broker, "KIOK0420", "정상적으로 조회되었습니다"),
-        }
+        },
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kis.endpoints import Env
+from kis.sim.api.responses import SimResponse, business, padded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from kis.sim.api.oauth import Oauth
     from kis.sim.exchange.exchange import Exchange
-
-MESSAGE_WIDTH = 80
 
 
 class Recorded(NamedTuple):
@@ -53,17 +52,6 @@ class ApiCall:
     lies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class SimResponse:
-    """What goes back: a JSON body, or raw bytes of another type."""
-
-    body: dict[str, Any] = field(default_factory=dict)
-    status: int = 200
-    tr_cont: str = ""
-    raw: bytes | None = None
-    content_type: str = "application/json; charset=utf-8"
-
-
 @dataclass(frozen=True, slots=True)
 class ApiContext:
     """What a handler may ask.
@@ -93,48 +81,11 @@ if TYPE_CHECKING:
     Handler = Callable[[ApiContext, ApiCall], SimResponse]
 
 
-class ApiRefusal(Exception):
-    """A refusal on its way out: nothing was done."""
-
-    def __init__(self, body: dict[str, Any], status: int = 200) -> None:
-        super().__init__(str(body))
-        self.answer = SimResponse(body, status)
-
-
-def business(code: str, message: str, rt_cd: str = "7", status: int = 200) -> ApiRefusal:
-    """A refusal by the ledger or the quotation service."""
-    return ApiRefusal({"rt_cd": rt_cd, "msg_cd": code, "msg1": message}, status)
-
-
-def gateway(code: str, message: str) -> ApiRefusal:
-    """A refusal by the gateway: HTTP 500 with the usual envelope."""
-    return ApiRefusal({"rt_cd": "1", "msg_cd": code, "msg1": message}, 500)
-
-
-def credentials(code: str, message: str, status: int = 403) -> ApiRefusal:
-    """A refusal by the token service, which has an envelope of its own."""
-    return ApiRefusal({"error_description": message, "error_code": code}, status)
-
-
-def malformed() -> ApiRefusal:
-    """The gateway could not build its message from the order's body."""
-    return gateway("IGW00007", "MCA 전문바디 구성 중 오류가 발생하였습니다.")
-
-
-def padded(message: str) -> str:
-    """A ledger's message, as wide as its column."""
-    return message.ljust(MESSAGE_WIDTH)
-
-
 def queried(broker: ApiContext, code: str, message: str) -> dict[str, str]:
     """The envelope of an answered ledger query: paper has one code for all of them."""
     if broker.paper:
         code, message = "20310000", "모의투자 조회가 완료되었습니다."
     return {"rt_cd": "0", "msg_cd": code, "msg1": padded(message)}
-
-
-QUOTED = {"rt_cd": "0", "msg_cd": "MCA00000", "msg1": "정상처리 되었습니다."}
-"""The envelope of an answered quotation, on both environments."""
 
 
 def required(call: ApiCall, *names: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kis.sim.api.context import ApiRefusal, business
+from kis.sim.api.responses import ApiRefusal, business
 from kis.sim.exchange.orders import RejectReason
 
 if TYPE_CHECKING:

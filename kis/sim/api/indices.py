@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kis.sim.api.context import QUOTED, ApiCall, ApiContext, SimResponse, business, required
+from kis.sim.api.context import ApiCall, ApiContext, required
 from kis.sim.api.number_format import decimals, percent, sign
 from kis.sim.api.quotations import day_of, grouped
+from kis.sim.api.responses import QUOTED, SimResponse, business
 from kis.sim.exchange.prices import DayBar
 
 if TYPE_CHECKING:

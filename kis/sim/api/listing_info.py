@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kis import krx
-from kis.sim.api.context import ApiCall, ApiContext, SimResponse, business, padded, required
+from kis.sim.api.context import ApiCall, ApiContext, required
 from kis.sim.api.number_format import flag
 from kis.sim.api.quotations import day_of
+from kis.sim.api.responses import SimResponse, business, padded
 
 if TYPE_CHECKING:
     from datetime import date
@@ -35,7 +36,7 @@ def holidays(broker: ApiContext, call: ApiCall) -> SimResponse:
             "rt_cd": "0",
             "msg_cd": "KIOK0500",
             "msg1": padded("조회가 계속됩니다..다음버튼을 Click 하십시오."),
-        }
+        },
     )
 
 

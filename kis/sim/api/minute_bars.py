@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kis import krx
-from kis.sim.api.context import QUOTED, ApiCall, ApiContext, SimResponse, business, required
+from kis.sim.api.context import ApiCall, ApiContext, required
 from kis.sim.api.quotations import change_of, issue_of
+from kis.sim.api.responses import QUOTED, SimResponse, business
 from kis.sim.exchange.prices import Minute
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kis.endpoints import Env
 from kis.krx import KST
-from kis.sim.api.context import SimResponse, credentials, gateway
+from kis.sim.api.responses import SimResponse, credentials, gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,7 +102,7 @@ class Oauth:
                 "access_token_token_expired": token.expires.astimezone(KST).strftime("%Y-%m-%d %H:%M:%S"),
                 "token_type": "Bearer",
                 "expires_in": int((token.expires - now).total_seconds()),
-            }
+            },
         )
 
     def revoke(self, body: Mapping[str, Any]) -> SimResponse:

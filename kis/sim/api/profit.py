@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kis.sim.api import context as gateway
-from kis.sim.api.context import ApiCall, ApiContext, SimResponse, queried
+from kis.sim.api.context import ApiCall, ApiContext, queried, require_account, required
 from kis.sim.api.number_format import percent
 from kis.sim.api.paging import page
 from kis.sim.api.quotations import day_of
+from kis.sim.api.responses import SimResponse
 from kis.sim.exchange.orders import Fill, OrderSide
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class _ProfitDay:
 
 def period_profit(broker: ApiContext, call: ApiCall) -> SimResponse:
     """기간별손익일별합산조회, of the fills the exchange still remembers."""
-    gateway.require_account(broker, call)
+    require_account(broker, call)
     names = ("INQR_STRT_DT", "INQR_END_DT", "PDNO", "SORT_DVSN", "INQR_DVSN", "CBLC_DVSN")
-    start, end, code, order_by, *_ = (value.strip() for value in gateway.required(call, *names))
+    start, end, code, order_by, *_ = (value.strip() for value in required(call, *names))
     first, last = day_of(start, "INQR_STRT_DT"), day_of(end, "INQR_END_DT")
     broker.exchange.roll()
     fills = [

@@ -8,9 +8,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from kis.krx import KST
-from kis.sim.api.context import QUOTED, ApiCall, ApiContext, SimResponse, business, required
+from kis.sim.api.context import ApiCall, ApiContext, required
 from kis.sim.api.error_messages import REAL
 from kis.sim.api.number_format import decimals, flag, percent, sign
+from kis.sim.api.responses import QUOTED, SimResponse, business
 from kis.sim.exchange.orders import OrderSide, RejectReason
 from kis.sim.exchange.prices import DayBar
 
@@ -238,7 +239,11 @@ def daily_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
     """국내주식기간별시세: newest first, a hundred rows at most."""
     issue = issue_of(broker, call)
     start, end, period, _ = required(
-        call, "FID_INPUT_DATE_1", "FID_INPUT_DATE_2", "FID_PERIOD_DIV_CODE", "FID_ORG_ADJ_PRC"
+        call,
+        "FID_INPUT_DATE_1",
+        "FID_INPUT_DATE_2",
+        "FID_PERIOD_DIV_CODE",
+        "FID_ORG_ADJ_PRC",
     )
     first, last = day_of(start, "FID_INPUT_DATE_1"), day_of(end, "FID_INPUT_DATE_2")
     today = issue.today(broker.exchange.now().date())

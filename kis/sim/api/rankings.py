@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kis.sim.api.context import QUOTED, ApiCall, ApiContext, SimResponse, business, required
+from kis.sim.api.context import ApiCall, ApiContext, required
 from kis.sim.api.number_format import percent, sign
 from kis.sim.api.quotations import MOST_RANKED, change_of
+from kis.sim.api.responses import QUOTED, SimResponse, business
 
 if TYPE_CHECKING:
     from collections.abc import Callable

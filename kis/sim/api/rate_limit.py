@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from kis.endpoints import Env
-from kis.sim.api.context import ApiRefusal, gateway
+from kis.sim.api.responses import ApiRefusal, gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

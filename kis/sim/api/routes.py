@@ -9,7 +9,7 @@ from kis.endpoints import Env
 from kis.sim.api import account, indices, profit, quotations, rankings, trading
 from kis.sim.api import listing_info as reference
 from kis.sim.api import minute_bars as minutes
-from kis.sim.api.context import gateway
+from kis.sim.api.responses import gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

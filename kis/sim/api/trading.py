@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from kis import endpoints, krx
-from kis.sim.api import context as gateway
-from kis.sim.api.context import ApiCall, ApiContext, SimResponse, business, malformed, queried
+from kis.sim.api.context import ApiCall, ApiContext, queried, require_account, required
 from kis.sim.api.error_messages import refusal
 from kis.sim.api.number_format import decimals
 from kis.sim.api.paging import page
 from kis.sim.api.quotations import day_of
+from kis.sim.api.responses import SimResponse, business, gateway, malformed
 from kis.sim.exchange.orders import Action, BookedOrder, OrderDivision, OrderRejected, OrderSide, RejectReason
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def _checked(broker: ApiContext, call: ApiCall, keys: Sequence[str]) -> dict[str
         raise malformed()
     claimed = call.headers.get("hashkey")
     if claimed and claimed != broker.oauth.hash_of(body):
-        raise gateway.gateway("EGW00131", "유효하지 않은 hashkey 입니다.")
-    gateway.require_account(broker, call)
+        raise gateway("EGW00131", "유효하지 않은 hashkey 입니다.")
+    require_account(broker, call)
     return body
 
 
@@ -184,9 +184,9 @@ def _as_of_before(order: BookedOrder) -> BookedOrder:
 
 def executions(broker: ApiContext, call: ApiCall) -> SimResponse:
     """주식일별주문체결조회: every order and request of the days asked, filled or not."""
-    gateway.require_account(broker, call)
+    require_account(broker, call)
     asked = ("INQR_STRT_DT", "INQR_END_DT", "SLL_BUY_DVSN_CD", "PDNO", "CCLD_DVSN", "INQR_DVSN")
-    values = gateway.required(call, *asked, "ORD_GNO_BRNO", "ODNO", "INQR_DVSN_1", "INQR_DVSN_3")
+    values = required(call, *asked, "ORD_GNO_BRNO", "ODNO", "INQR_DVSN_1", "INQR_DVSN_3")
     start, end, side, code, filled, order_by = (value.strip() for value in values[:6])
     number = str(call.fields["ODNO"]).strip().lstrip("0")
     first, last = day_of(start, "INQR_STRT_DT"), day_of(end, "INQR_END_DT")
@@ -314,8 +314,8 @@ def _totals(rows: Sequence[BookedOrder]) -> dict[str, Any]:
 
 def open_orders(broker: ApiContext, call: ApiCall) -> SimResponse:
     """주식정정취소가능주문조회: what is still in the book. Real accounts only."""
-    gateway.require_account(broker, call)
-    _, side = gateway.required(call, "INQR_DVSN_1", "INQR_DVSN_2")
+    require_account(broker, call)
+    _, side = required(call, "INQR_DVSN_1", "INQR_DVSN_2")
     wanted = {"1": OrderSide.SELL, "2": OrderSide.BUY}.get(side)
     rows = [order for order in _seen(broker, call) if order.open and wanted in {None, order.side}]
     size = endpoints.OPEN_ORDERS.page_size(broker.env) or len(rows)

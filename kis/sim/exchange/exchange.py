@@ -169,7 +169,12 @@ class Exchange(Market):
         return order
 
     def cancel(
-        self, number: str, quantity: int | None = None, *, channel: str = API_CHANNEL, delay: float = 0.0
+        self,
+        number: str,
+        quantity: int | None = None,
+        *,
+        channel: str = API_CHANNEL,
+        delay: float = 0.0,
     ) -> BookedOrder:
         """Take back an order, or part of it.
 
@@ -382,7 +387,11 @@ class Exchange(Market):
         self._close(order, order.open)
 
     def _tell(
-        self, order: BookedOrder, news: UpdateKind, quantity: int | None = None, price: int | None = None
+        self,
+        order: BookedOrder,
+        news: UpdateKind,
+        quantity: int | None = None,
+        price: int | None = None,
     ) -> None:
         if self._watcher is not None:
             quantity = order.quantity if quantity is None else quantity

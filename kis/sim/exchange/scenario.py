@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kis import krx
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from kis.sim.exchange.market import Market
     from kis.sim.exchange.prices import Issue
 
 EVERY = "*"
@@ -112,6 +111,16 @@ class Cue(NamedTuple):
     percent: float
 
 
+class Scripted(Protocol):
+    """The market, as far as a script changes it."""
+
+    issues: dict[str, Issue]
+
+    def set_price(self, code: str, price: int) -> None:
+        """Trade up or down to a price."""
+        ...
+
+
 class MarketStage:
     """What is staged on a trading floor; it happens when somebody looks and its time has come."""
 
@@ -132,7 +141,7 @@ class MarketStage:
         """Call off whatever has not happened yet."""
         self._cues.clear()
 
-    def run(self, floor: Market, now: datetime) -> None:
+    def run(self, market: Scripted, now: datetime) -> None:
         """Let happen whose time has come."""
         if self._running:
             return  # what a cue does to the floor makes the floor look again
@@ -140,8 +149,8 @@ class MarketStage:
         try:
             while self._cues and self._cues[0].at <= now:
                 cue = self._cues.pop(0)
-                for code in floor.issues if cue.code == EVERY else (cue.code,):
-                    _happen(floor, floor.issues[code], cue)
+                for code in market.issues if cue.code == EVERY else (cue.code,):
+                    _happen(market, market.issues[code], cue)
         finally:
             self._running = False
 
@@ -182,7 +191,7 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-def _happen(floor: Market, issue: Issue, cue: Cue) -> None:
+def _happen(market: Scripted, issue: Issue, cue: Cue) -> None:
     if cue.act in {CueAction.HALT, CueAction.RESUME}:
         issue.halted = cue.act is CueAction.HALT
         return
@@ -191,7 +200,7 @@ def _happen(floor: Market, issue: Issue, cue: Cue) -> None:
         return
     if cue.act is CueAction.OPEN:
         issue.reopen()
-    floor.set_price(issue.listing.code, priced(issue, cue.percent))
+    market.set_price(issue.listing.code, priced(issue, cue.percent))
 
 
 def priced(issue: Issue, percent: float) -> int:

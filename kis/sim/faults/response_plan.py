@@ -11,8 +11,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from kis.sim.api.context import SimResponse, gateway
 from kis.sim.api.rate_limit import ledger_throttled, throttled
+from kis.sim.api.responses import SimResponse, gateway
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kis.endpoints import Env
-from kis.sim.asgi_app import ABORT
+from kis.sim.asgi_types import ABORT
 from kis.sim.websocket import frames
 from kis.sim.websocket.frames import BOOKS, FIELDS, HEARTBEAT, NOTICES, TRADES, NoticeKey, Tally
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kis.sim.api.oauth import Oauth
-    from kis.sim.asgi_app import Receive, Scope, Send
+    from kis.sim.asgi_types import Receive, Scope, Send
     from kis.sim.exchange.events import OrderUpdate
     from kis.sim.exchange.exchange import Exchange
     from kis.sim.exchange.prices import Issue
@@ -95,7 +95,14 @@ class WebSocketServer:
     """
 
     def __init__(
-        self, exchange: Exchange, oauth: Oauth, faults: Faults, *, layout: Layout, beat: float, seed: int
+        self,
+        exchange: Exchange,
+        oauth: Oauth,
+        faults: Faults,
+        *,
+        layout: Layout,
+        beat: float,
+        seed: int,
     ) -> None:
         """Watch the exchange.
 
@@ -292,7 +299,11 @@ class WebSocketServer:
             session.push(topic.tr_id, frames.data(topic.tr_id, [record]))
 
     def _push_news(
-        self, session: StreamSession, topic: SubscriptionKey, key: NoticeKey, news: list[OrderUpdate]
+        self,
+        session: StreamSession,
+        topic: SubscriptionKey,
+        key: NoticeKey,
+        news: list[OrderUpdate],
     ) -> None:
         customer = self._oauth.customer
         for told in news:

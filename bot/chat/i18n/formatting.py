@@ -1,0 +1,89 @@
+"""How figures, names and moments are written, and how words of people are made fit to be shown."""
+
+import html
+import unicodedata
+from datetime import datetime
+from decimal import Decimal
+
+from bot.chat.i18n.frame import Frame
+from bot.chat.i18n.language import Lang
+from kis.krx import KST
+
+
+def clean(text: str) -> str:
+    """One line of plain characters: full-width forms folded; control, bidi and zero-width characters gone."""
+    folded = unicodedata.normalize("NFKC", text)
+    kept = (" " if unicodedata.category(one) in {"Cc", "Zl", "Zp", "Zs"} else one for one in folded)
+    plain = "".join(one for one in kept if unicodedata.category(one) not in {"Cf", "Co", "Cs", "Cn"})
+    return " ".join(plain.split())
+
+
+LONGEST_QUOTE = 80
+"""Characters of somebody else's words that a message will carry."""
+
+
+def safe(value: object, limit: int = LONGEST_QUOTE) -> str:
+    """Somebody else's words, fit to stand in a message: one line, capped, escaped."""
+    text = clean(str(value))
+    return html.escape(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def won(amount: int, lang: Lang = "ko") -> str:
+    """Won with separators and unit."""
+    return f"{amount:,}원" if lang == "ko" else f"₩{amount:,}"
+
+
+def shares(quantity: int, lang: Lang = "ko") -> str:
+    """A number of shares with its unit."""
+    return f"{quantity:,}주" if lang == "ko" else f"{quantity:,} sh"
+
+
+def signed(amount: int | Decimal) -> str:
+    """A number that always bears its sign; a true minus, so that it is not read as a dash."""
+    text = f"{abs(amount):,}"
+    return f"+{text}" if amount > 0 else f"−{text}" if amount < 0 else text
+
+
+def percent(rate: Decimal) -> str:
+    """A signed percentage with two digits."""
+    return f"{signed(round(rate, 2))}%"
+
+
+def arrow(change: int | Decimal) -> str:
+    """Red is up, blue is down, and the arrow says so without colour."""
+    return "🔴▲" if change > 0 else "🔵▼" if change < 0 else "⚪"
+
+
+def clock_time(moment: datetime) -> str:
+    """Time of day in Seoul."""
+    return moment.astimezone(KST).strftime("%H:%M:%S")
+
+
+LONGEST_NAME = 20
+"""Characters of a name that cards show."""
+
+
+BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800"))
+"""Letters that look like nothing."""
+
+
+MARKS = 2
+"""Accents on one letter; more of them would paint over the lines around."""
+
+
+def shown_name(text: str) -> str:
+    """A name as cards may bear it: one short line, nothing that steers, hides or paints over the text around it."""
+    kept: list[str] = []
+    marks = 0
+    for one in unicodedata.normalize("NFC", clean(text).translate(BLANKS)):
+        marks = marks + 1 if unicodedata.category(one) in {"Mn", "Me"} else 0
+        if marks <= MARKS and (kept or not marks):
+            kept.append(one)
+    return " ".join("".join(kept[:LONGEST_NAME]).split())
+
+
+def rough_shares(volume: int, frame: Frame) -> str:
+    """Many shares in few characters."""
+    if frame.lang == "ko":
+        return f"{volume // 10_000:,}만주" if volume >= 10_000 else f"{volume:,}주"  # noqa: PLR2004
+    return f"{volume / 1_000_000:,.1f}M sh" if volume >= 1_000_000 else f"{volume:,} sh"  # noqa: PLR2004

@@ -1,0 +1,150 @@
+"""An outbox on disk, a real bot before a local Telegram, and a notifier between them; only time runs faster."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from telegram import Bot
+from telegram.request import HTTPXRequest
+
+from bot.charts.renderer import ChartRenderer
+from bot.chat.i18n.frame import Frame
+from bot.chat.transport.sender import MessageSender
+from bot.demo.telegram import ChatUser, LocalTelegram
+from bot.orders.model.order import OrderState
+from bot.services.delivery import Delivery
+from bot.store.database import open_database
+from bot.store.outbox import Outbox
+from kis.krx import KST
+from tests.unit.orders.model.test_order import order
+
+TOKEN = "123456789:local-telegram-token-for-tests-only"
+ONE, TWO, OWNER = 7001, 7002, 7003
+LABEL = "(재전송일 수 있음)"
+START = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
+
+
+async def until(true: Callable[[], object], within: float = 8.0) -> None:
+    """Wait for something that tells nobody when it happens."""
+    async with asyncio.timeout(within):
+        while not true():  # noqa: ASYNC110  # rows and messages have no event
+            await asyncio.sleep(0.002)
+
+
+class Fast:
+    """Time that runs 200 times as fast, for sleeps and clocks alike."""
+
+    def __init__(self, factor=200):
+        self.factor = factor
+        self._began = asyncio.get_running_loop().time()
+
+    def seconds(self):
+        return (asyncio.get_running_loop().time() - self._began) * self.factor
+
+    def __call__(self):
+        return START + timedelta(seconds=self.seconds())
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(seconds / self.factor)
+
+
+class Post:
+    """An outbox on disk, a real bot before a local Telegram, and a notifier between them."""
+
+    def __init__(self, path, telegram, bot, *, name="삼성전자", quantity=50, factor=200, time=None):
+        self.telegram, self.time = telegram, time or Fast(factor)
+        self._path = path
+        self.before = lambda letter: None
+        """Called before each delivery: here a test plants what the call shall meet."""
+        self.after = None
+        """Called after each delivery, in place of telling the outbox what became of it."""
+        self.messenger = MessageSender(
+            bot,
+            order=lambda number: order(
+                OrderState.PARTIAL,
+                id=number,
+                name=name,
+                quantity=quantity,
+                order_no=f"{number:010}",
+                filled=1,
+                filled_amount=1,
+            ),
+            card_message=self._card_message,
+            draw=ChartRenderer().draw,
+            frame=Frame("ko", "practice", "…78-01"),
+        )
+        self._open()
+
+    def _open(self):
+        self.db = open_database(self._path)
+        self.box = Outbox(self.db, self.time)
+        self.notifier = Delivery(
+            self.box,
+            self._deliver,
+            self.messenger.reachable,
+            sleep=self.time.sleep,
+            clock=self.time.seconds,
+        )
+        self.work = asyncio.create_task(self.notifier.run())
+
+    async def _deliver(self, letter):
+        self.before(letter)
+        outcome = await self.messenger.deliver(letter)
+        if self.after is not None:
+            await self.after()
+        return outcome
+
+    async def stop(self):
+        """As a kill leaves it: nothing more is written."""
+        self.work.cancel()
+        await asyncio.wait([self.work])
+        await self.notifier.cancel()
+        self.db.close()
+
+    async def restart(self):
+        await self.stop()
+        self._open()
+
+    def fill(self, number, order=1, chat=ONE, kind="fill"):
+        data = {
+            "order": order,
+            "number": number,
+            "filled": number,
+            "amount": number * 100,
+            "step": 1,
+            "step_amount": 100,
+        }
+        self.box.put(kind, chat, data, f"fill:{order}:{number}:{chat}")
+
+    async def quiet(self):
+        """Wait until everything is told, the digests too."""
+        await until(lambda: not self.left())
+
+    def _card_message(self, number):
+        return self.box.card_message(number)
+
+    def left(self):
+        return self.db.execute(
+            "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending', 'given_up')",
+        ).fetchone()[0]
+
+    def said(self, chat=ONE):
+        return [message.text for message in self.telegram.chat(chat)]
+
+
+@asynccontextmanager
+async def post_office(folder, **how):
+    """Everything up and connected, with an empty outbox in the folder."""
+    people = [ChatUser(ONE, "하나", "매매자"), ChatUser(TWO, "둘", "매매자"), ChatUser(OWNER, "셋", "관리자")]
+    telegram = LocalTelegram(token=TOKEN, people=people)
+    requests = [HTTPXRequest(httpx_kwargs={"verify": False}) for _ in range(2)]  # no certificates on loopback
+    async with (
+        telegram.serve() as url,
+        Bot(TOKEN, base_url=f"{url}/bot", request=requests[0], get_updates_request=requests[1]) as bot,
+    ):
+        post = Post(folder / "kisbot.db", telegram, bot, **how)
+        try:
+            yield post
+        finally:
+            await post.stop()

@@ -1,0 +1,175 @@
+"""/limits: everybody sees their own, admins set those of the people below, and a raise waits for a second factor."""
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.chat.handlers.limits import LimitHandlers
+from bot.chat.i18n.catalogue import reason
+from bot.chat.i18n.frame import Frame
+from bot.chat.types import Request
+from bot.orders.access.roles import Actor, Person, Role
+from bot.orders.access.second_factor import SecondFactor, SecondFactorPolicy
+from bot.orders.risk.checks import Limits
+from bot.store.audit.log import AuditLog
+from bot.store.database import open_database
+from bot.store.limits import LimitStore
+from bot.store.outbox import Outbox
+from bot.store.second_factors import FactorKey, SecondFactors
+from kis.krx import KST
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
+PEOPLE = [
+    Person(1, "김관리", Role.OWNER, NOW),
+    Person(2, "이매매", Role.TRADER, NOW),
+    Person(3, "박 대리", Role.ADMIN, NOW),
+    Person(4, "이매매", Role.VIEWER, NOW),
+    Person(5, "최조회", Role.VIEWER, NOW),
+]
+OWNER, TRADER, ADMIN = (Actor(one.user_id, one.user_id, one.name, one.role) for one in PEOPLE[:3])
+
+
+class Asked:
+    """Remembers questions; the test answers them."""
+
+    def __init__(self):
+        self.open = []
+
+    async def begin(self, who, act, subject, resume, token="", about=""):
+        self.open.append((who, act, subject, resume, about))
+
+
+class House:
+    def __init__(self, home):
+        clock = lambda: NOW  # noqa: E731  # time stands
+        self.db = open_database(home / "kisbot.db")
+        audit = AuditLog(self.db, clock)
+        self.outbox = Outbox(self.db, clock)
+        self.people = list(PEOPLE)
+        self.book = LimitStore(self.db, audit, self.outbox, Limits(), clock)
+        self.factors = SecondFactors(self.db, audit, FactorKey(home), clock, work=16)
+        self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), tell=lambda _: None, overseers=list)
+        self.asked, self.posted = Asked(), []
+        frame = Frame("ko", "practice", "…32-01")
+        post = lambda chat, reply: self.posted.append((chat, reply.text))  # noqa: E731
+        self.view = LimitHandlers(self.book, lambda: self.people, self.stepup, self.asked, post, frame, clock)
+
+    async def say(self, who, words):
+        reply = await self.view.limits(Request(who, words, 1, 1, NOW))
+        return reply.text if reply is not None else None
+
+    def told(self):
+        rows = self.db.query("SELECT chat_id, data FROM outbox WHERE kind = 'limits' ORDER BY id")
+        found = [(row["chat_id"], json.loads(row["data"])) for row in rows]
+        return [(chat, reason(data["code"], data["values"], "ko")) for chat, data in found]
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(tmp_path)
+    yield made
+    made.db.close()
+
+
+async def test_everybody_sees_their_own_and_only_admins_see_others(house):
+    text = await house.say(TRADER, "")
+    assert "1회 금액: <b>5,000,000</b>" in text
+    assert "하루 건수: <b>20</b>" in text
+    assert "시장가 주문: <b>켬</b>" in text
+    assert "바꾸기" not in text
+    assert "권한" in await house.say(TRADER, "김관리")
+    assert "권한" in await house.say(TRADER, "2 1회금액 1")
+    assert "최조회" in await house.say(ADMIN, "5")
+    assert "바꾸기" in await house.say(ADMIN, "박 대리")
+
+
+async def test_a_lower_limit_counts_at_once_and_is_told_to_whom_it_concerns(house):
+    assert await house.say(ADMIN, "2 1회금액 3,000,000원") is None
+    assert house.book.limits_of(2, NOW.date()).max_value == 3_000_000
+    assert house.told() == [
+        (chat, "한도 내림: 이매매 · 1회 금액 5,000,000 → 3,000,000, 지금부터 (박 대리)") for chat in (2, 3)
+    ]
+    assert "3,000,000</b> ✎" in await house.say(ADMIN, "2")
+
+
+async def test_a_raise_is_announced_to_all_and_shown_as_waiting(house):
+    await house.say(OWNER, "2 하루건수 0")
+    assert house.told() == [
+        (one.user_id, "한도 올림: 이매매 · 하루 건수 20 → 무제한, 2026-11-24부터 (김관리)") for one in PEOPLE
+    ]
+    assert "⏳ 11/24 하루 건수 → 무제한" in await house.say(OWNER, "2")
+    assert "하루 건수: <b>20</b>" in await house.say(TRADER, "")
+
+
+@pytest.mark.parametrize(
+    ("who", "words", "said"),
+    [
+        (ADMIN, "1 1회금액 1", "낮은 권한"), (ADMIN, "3 1회금액 1", "낮은 권한"), (ADMIN, "계좌 계좌하루금액 1", "낮은 권한"),
+        (OWNER, "2 계좌하루금액 1", "낮은 권한"), (OWNER, "이매매 1회금액 1", "겹칩니다"), (OWNER, "9 1회금액 1", "겹칩니다"),
+        (OWNER, "2 이름 1", "그런 항목이"), (OWNER, "2 1회금액 많이", "값을 알아볼"), (OWNER, "2 1회금액 5000000", "이미 그 값"),
+        (OWNER, "<b>x</b>", "&lt;b&gt;"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_done_is_said_why(house, who, words, said):
+    assert said in await house.say(who, words)
+    assert house.told() == []
+    assert house.book.overrides() == []
+
+
+async def test_a_name_of_two_words_and_the_account_are_understood(house):
+    assert await house.say(OWNER, "박 대리 max_quantity 10") is None
+    assert house.book.limits_of(3, NOW.date()).max_quantity == 10
+    assert await house.say(OWNER, "계좌 계좌하루금액 1000000") is None
+    assert house.book.limits_of(2, NOW.date()).day_value_account == 1_000_000
+    assert "계좌 하루 금액: <b>1,000,000</b> ✎" in await house.say(OWNER, "계좌")
+
+
+async def test_a_raise_waits_for_the_second_factor_and_a_lower_limit_does_not(house):
+    house.factors.put_pin(OWNER.user_id, "402958")
+    assert await house.say(OWNER, "2 1회금액 9000000") is None
+    assert house.book.overrides() == []
+    ((who, act, subject, resume, about),) = house.asked.open
+    assert (who, act, about) == (OWNER, "limits", "이매매 · 1회 금액 → 9,000,000")
+
+    house.stepup.begin(OWNER, act, subject, NOW)
+    house.stepup.answer(OWNER, "402958", NOW)
+    await resume(OWNER, "")
+    assert [one.value for one in house.book.overrides(2)] == [9_000_000]
+    assert len(house.told()) == len(PEOPLE)
+    assert await house.say(OWNER, "2 1회금액 1000000") is None
+    assert len(house.asked.open) == 1
+
+
+async def test_a_proof_is_good_for_the_one_raise_it_was_given_for(house):
+    house.factors.put_pin(OWNER.user_id, "402958")
+    await house.say(OWNER, "2 1회금액 9000000")
+    house.stepup.begin(OWNER, "limits", house.asked.open[0][2], NOW)
+    house.stepup.answer(OWNER, "402958", NOW)
+    for other in ("2 1회금액 9000001", "5 1회금액 9000000", "2 하루금액 90000000"):
+        await house.say(OWNER, other)
+    assert len(house.asked.open) == 4
+    assert house.book.overrides() == []
+
+
+async def test_whoever_lost_the_role_or_the_person_meanwhile_changes_nothing(house):
+    house.factors.put_pin(ADMIN.user_id, "402958")
+    await house.say(ADMIN, "2 1회금액 9000000")
+    _, act, subject, resume, _ = house.asked.open[0]
+    house.stepup.begin(ADMIN, act, subject, NOW)
+    house.stepup.answer(ADMIN, "402958", NOW)
+
+    await resume(Actor(3, 3, "박 대리", Role.TRADER), "")
+    house.people = [one for one in PEOPLE if one.user_id != 2]
+    await resume(ADMIN, "")
+
+    assert house.book.overrides() == []
+    assert "낮은 권한" in house.posted[0][1]
+    assert "그런 사람이" in house.posted[1][1]
+
+
+async def test_going_back_to_the_settings(house):
+    await house.say(OWNER, "2 1회금액 1000000")
+    await house.say(OWNER, "2 1회금액 기본")
+    assert "⏳ 11/24 1회 금액 → 기본" in await house.say(OWNER, "2")
+    assert house.book.limits_of(2, NOW.date() + timedelta(days=1)).max_value == 5_000_000

@@ -1,0 +1,176 @@
+"""The files of the keys, and several processes that write one log with them, or are killed while they do."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.store.audit import chain
+from bot.store.audit.keys import BadKey, first_keys, first_keys_text
+from bot.store.audit.log import AuditLog
+from bot.store.database import open_database
+from tests.support.audit_guest import House
+
+ROOT = Path(__file__).parents[4]
+POSIX = pytest.mark.skipif(os.name != "posix", reason="modes and signals as a POSIX system has them")
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(tmp_path / "home")
+    yield made
+    made.close()
+
+
+# --- files ----------------------------------------------------------------------------------------------------------------
+
+
+@POSIX
+def test_key_files_are_for_their_owner_alone(house):
+    for path in (house.keys.path, house.keys.first_path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    house.keys.path.chmod(0o640)
+
+    with pytest.raises(BadKey, match="chmod 600"):
+        house.again()
+
+
+@POSIX
+def test_an_old_key_is_written_over(house):
+    other_name = house.home / "another-name"
+    os.link(house.keys.path, other_name)
+    house.clock.to(24)
+    house.log.new_day()
+
+    assert set(other_name.read_bytes()) == {0}
+
+
+@POSIX
+def test_a_key_file_that_goes_away_under_a_running_log_stops_nothing(house):
+    house.keys.path.unlink()
+    house.work(2)
+
+    assert house.verdict().ok
+
+
+def test_first_keys_are_read_as_they_were_shown_and_nothing_else_is():
+    keys = [b"a" * 32, b"b" * 32]
+    assert first_keys(first_keys_text(keys)) == keys
+    assert first_keys(f"\n  {keys[0].hex()} \n") == keys[:1]
+    for wrong in ("hello", "00" * 31, f"{chain.key_id(keys[1])} {keys[0].hex()}", f"x {keys[0].hex()}"):
+        with pytest.raises(ValueError, match="line 1") as error:
+            first_keys(wrong)
+        assert keys[0].hex() not in str(error.value)
+
+
+def test_a_key_never_stands_in_its_own_description(house):
+    assert house.keys.read().key.hex() not in repr(house.keys.read())
+    assert str(house.keys.read().key) not in repr(house.keys.read())
+
+
+# --- processes ------------------------------------------------------------------------------------------------------------
+
+WRITER = """
+    import sys
+    from datetime import datetime, timedelta
+    from pathlib import Path
+    from bot.store.audit.log import AuditLog
+    from bot.store.database import open_database
+    from bot.store.audit.keys import DayKeys
+    from kis.krx import KST
+
+    home, name, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    now = datetime(2026, 11, 23, 23, 50, tzinfo=KST)
+    def clock():
+        global now
+        now += timedelta(minutes=1)
+        return now
+    log = AuditLog(open_database(home / "kisbot.db"), clock, DayKeys(home))
+    print("ready", flush=True)
+    for number in range(rows):
+        if number % 3:
+            with log._db.atomic():
+                log.add("work", name=name, n=number)
+                log.add("more", name=name, n=number)
+        else:
+            log.add("work", name=name, n=number)
+"""
+
+
+def writer(home: Path, name: str, rows: int) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(home), name, str(rows)],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_a_row_waits_for_another_writer_and_comes_after_its_rows(house):
+    """Also where it is the first thing its transaction does."""
+
+    def write() -> None:
+        with closing(open_database(house.path)) as db:
+            log = AuditLog(db, house.clock, house.keys)
+            opened.set()
+            assert held.wait(5)
+            with db.atomic():
+                log.add("second")
+
+    opened, held = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(write)
+        assert opened.wait(5)
+        with house.db.atomic():
+            house.log.add("first")
+            held.set()
+            time.sleep(0.1)
+        other.result(10)
+
+    assert [row.action for row in house.rows()[1:]] == ["first", "second"]
+    assert house.verdict().ok
+
+
+def test_two_processes_write_one_chain_over_midnight(house):
+    writers = [writer(house.home, name, 30) for name in ("하나", "둘")]
+    for one in writers:
+        one.communicate(timeout=30)
+        assert one.returncode == 0
+
+    verdict = house.verdict()
+    assert verdict.ok
+    assert verdict.rows == 1 + 2 * 50
+    assert {row.key_day for row in house.rows()} == {"2026-11-23", "2026-11-24"}
+
+
+@POSIX
+def test_a_kill_at_any_moment_leaves_a_whole_chain(house):
+    for life in range(3):
+        victim = writer(house.home, "짧은", 100_000)
+        assert victim.stdout.readline() == b"ready\n"
+        time.sleep(0.02 * life)
+        victim.send_signal(signal.SIGKILL)
+        victim.communicate(timeout=10)
+        assert house.verdict().ok
+    house.again()
+    house.work(1)
+
+    assert house.verdict().ok
+    assert len(house.verdict().keys) == 1
+
+
+def test_a_sealed_row_costs_little_beside_its_commit(house):
+    began = time.perf_counter()
+    with house.db.atomic():
+        for _ in range(500):
+            house.log.add("order.proposed", code="005930", quantity=10)
+    each = (time.perf_counter() - began) / 500
+
+    assert each < 0.01

@@ -1,0 +1,473 @@
+"""The whitelist on disk: who may change whom, what a change voids with it, and how somebody new comes in, once."""
+
+import sqlite3
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.orders.access.membership import (
+    LastOwner,
+    Member,
+    MembershipTap,
+    NoSuchPerson,
+    NotAllowed,
+    Status,
+    TooMany,
+    WasRemoved,
+    for_groups,
+    may_manage,
+)
+from bot.orders.access.roles import Role
+from bot.orders.model.button import ButtonToken
+from bot.orders.model.notice import Notice
+from bot.orders.model.order import OrderState
+from bot.store.audit.log import AuditLog
+from bot.store.database import open_database
+from bot.store.invites import Invites
+from bot.store.journal import SqliteJournal
+from bot.store.outbox import Outbox
+from bot.store.people import People
+from kis.krx import KST
+from tests.unit.orders.model.test_order import NOW, order
+
+OWNER, ADMIN, TRADER, VIEWER, OTHER = 11, 12, 13, 14, 15
+
+
+class House:
+    """A database with an owner, an admin, a trader and a viewer."""
+
+    def __init__(self, path):
+        self.now = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
+        self.db = open_database(path)
+        self.audit = AuditLog(self.db, lambda: self.now)
+        box = Outbox(self.db, lambda: self.now)
+        self.journal = SqliteJournal(self.db, self.audit, box, clock=lambda: self.now)
+        self.people = People(self.db, self.audit, lambda: self.now, self.journal.void_person)
+        self.invites = Invites(self.db, self.audit, self.people, lambda: self.now)
+        for user_id, name, role in (
+            (OWNER, "주인", Role.OWNER),
+            (ADMIN, "관리", Role.ADMIN),
+            (TRADER, "매매", Role.TRADER),
+            (VIEWER, "구경", Role.VIEWER),
+        ):
+            self.people.put(user_id, name, role)
+
+    def later(self, **by):
+        self.now += timedelta(**by)
+
+    def audited(self, action):
+        return self.db.execute("SELECT count(*) FROM audit WHERE action = ?", [action]).fetchone()[0]
+
+    def count(self, table):
+        return self.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(tmp_path / "kisbot.db")
+    yield made
+    made.db.close()
+
+
+# --- who may change whom --------------------------------------------------------------------------------------------------
+
+
+def test_the_guard_is_told_of_active_people_only(house):
+    house.people.suspend(TRADER, by=ADMIN)
+    house.people.remove(VIEWER, by=ADMIN)
+
+    assert house.people.get(TRADER) is None
+    assert house.people.get(VIEWER) is None
+    assert house.people.find(TRADER).status is Status.SUSPENDED
+    assert house.people.find(VIEWER).status is Status.REMOVED
+    assert [one.user_id for one in house.people.all()] == [OWNER, ADMIN]
+    assert [one.user_id for one in house.people.everybody()] == [OWNER, ADMIN, TRADER, VIEWER]
+
+
+@pytest.mark.parametrize("what", ["remove", "suspend", "role", "put"])
+def test_the_last_owner_stays_whoever_asks(house, what):
+    for by in (None, OWNER):
+        with pytest.raises(LastOwner):
+            change(house.people, what, OWNER, by)
+    assert house.people.owners() == [OWNER]
+
+    house.people.put(OTHER, "둘째", Role.OWNER, by=OWNER)
+    change(house.people, what, OWNER, OTHER)
+    assert house.people.owners() == [OTHER]
+
+
+def change(people, what, user_id, by):
+    match what:
+        case "remove":
+            people.remove(user_id, by=by)
+        case "suspend":
+            people.suspend(user_id, by=by)
+        case "role":
+            people.set_role(user_id, Role.TRADER, by=by)
+        case "put":
+            people.put(user_id, "이름", Role.VIEWER, by=by)
+
+
+def test_a_suspended_owner_is_not_in_charge(house):
+    house.people.put(OTHER, "둘째", Role.OWNER)
+    house.people.suspend(OTHER, by=OWNER)
+
+    with pytest.raises(LastOwner):
+        house.people.remove(OWNER)
+
+
+@pytest.mark.parametrize("what", ["remove", "suspend", "role", "put"])
+@pytest.mark.parametrize("subject", [OWNER, ADMIN])
+def test_an_admin_changes_nobody_of_the_same_or_a_higher_role(house, what, subject):
+    house.people.put(OTHER, "둘째 관리", Role.ADMIN)
+
+    with pytest.raises(NotAllowed):
+        change(house.people, what, subject, OTHER)
+    assert house.people.get(subject) is not None
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.OWNER])
+def test_an_admin_makes_nobody_an_admin(house, role):
+    with pytest.raises(NotAllowed):
+        house.people.set_role(TRADER, role, by=ADMIN)
+    with pytest.raises(NotAllowed):
+        house.people.put(OTHER, "새 사람", role, by=ADMIN)
+    with pytest.raises(NotAllowed):
+        house.invites.make(role, by=ADMIN)
+    assert house.people.find(OTHER) is None
+
+
+@pytest.mark.parametrize("by", [TRADER, VIEWER, 999])
+def test_nobody_below_admin_changes_anybody(house, by):
+    for what in ("remove", "suspend", "role", "put"):
+        with pytest.raises(NotAllowed):
+            change(house.people, what, VIEWER, by)
+    with pytest.raises(NotAllowed):
+        house.invites.make(Role.VIEWER, by=by)
+
+
+def test_a_suspended_admin_changes_nobody(house):
+    house.people.suspend(ADMIN, by=OWNER)
+
+    with pytest.raises(NotAllowed):
+        house.people.remove(TRADER, by=ADMIN)
+
+
+def test_a_removed_person_comes_back_only_when_that_is_said(house):
+    house.people.remove(TRADER, by=OWNER)
+
+    with pytest.raises(WasRemoved):
+        house.people.put(TRADER, "다른 이름", Role.OWNER, by=OWNER)
+    assert house.people.get(TRADER) is None
+    with pytest.raises(NoSuchPerson):
+        house.people.set_role(TRADER, Role.VIEWER, by=OWNER)
+    assert house.people.remove(TRADER, by=OWNER) is False
+
+    assert house.people.put(TRADER, "매매", Role.VIEWER, by=OWNER, again=True).status is Status.ACTIVE
+
+
+def test_putting_a_suspended_person_again_does_not_lift_the_suspension(house):
+    house.people.suspend(TRADER, by=ADMIN)
+
+    assert house.people.put(TRADER, "새 이름", Role.VIEWER, by=OWNER).status is Status.SUSPENDED
+    assert house.people.get(TRADER) is None
+    assert house.people.resume(TRADER, by=ADMIN).role is Role.VIEWER
+
+
+_ROLES = st.sampled_from(list(Role))
+
+
+@given(actor=_ROLES, standing=st.sampled_from(list(Status)), subject=st.none() | _ROLES, given_role=st.none() | _ROLES)
+def test_nobody_but_an_owner_reaches_their_own_height(actor, standing, subject, given_role):
+    made = [member(1, actor, standing), None if subject is None else member(2, subject)]
+
+    allowed = may_manage(made[0], made[1], given_role)
+
+    reached = [one for one in (subject, given_role) if one is not None]
+    if standing is not Status.ACTIVE or not actor.covers(Role.ADMIN):
+        assert not allowed
+    elif actor is Role.OWNER:
+        assert allowed
+    else:
+        assert allowed == all(one in {Role.TRADER, Role.VIEWER} for one in reached)
+
+
+def member(user_id, role, status=Status.ACTIVE):
+    return Member(user_id, "이름", role, NOW, status)
+
+
+# --- what goes with a person ----------------------------------------------------------------------------------------------
+
+
+def hand_out(house, user_id):
+    """Give a person everything that can be held: a ticket with its button, a button about people, an invitation."""
+    button = ButtonToken(f"token-of-{user_id}-and-so-on", "confirm", user_id, house.now + timedelta(seconds=60))
+    made = house.journal.add(order(user_id=user_id, chat_id=user_id, origin=user_id), [button], [])
+    if house.people.get(user_id).role.covers(Role.ADMIN):
+        house.invites.make(Role.VIEWER, by=user_id)
+    house.invites.button("suspend", VIEWER, by=user_id)
+    return made, button
+
+
+@pytest.mark.parametrize("what", ["remove", "suspend", "role"])
+def test_whoever_is_shut_out_or_demoted_holds_nothing_any_more(house, what):
+    made, button = hand_out(house, ADMIN)
+
+    change(house.people, what, ADMIN, OWNER)
+
+    assert house.journal.get(made.id).state is OrderState.BLOCKED
+    assert house.journal.button(button.digest).used
+    for table, whose in (("invites", "made_by"), ("people_buttons", "user_id")):
+        assert house.db.execute(f"SELECT count(*) FROM {table} WHERE {whose} = {ADMIN} AND used_at IS NULL").fetchone() == (0,)  # fmt: skip
+
+
+def test_a_higher_role_voids_nothing(house):
+    made, button = hand_out(house, TRADER)
+
+    house.people.set_role(TRADER, Role.ADMIN, by=OWNER)
+
+    assert house.journal.get(made.id).state is OrderState.PROPOSED
+    assert not house.journal.button(button.digest).used
+
+
+@pytest.mark.parametrize("what", ["remove", "suspend", "role"])
+def test_what_is_voided_and_the_change_happen_together_or_not_at_all(house, what):
+    """A fault while the tickets are ended leaves the person in, with all they had, and no audit row."""
+    made, button = hand_out(house, ADMIN)
+    rows = house.count("audit")
+
+    def broken(user_id, why):
+        house.journal.void_person(user_id, why)
+        raise OSError("disk")
+
+    house.people.void = broken
+    with pytest.raises(OSError, match="disk"):
+        change(house.people, what, ADMIN, OWNER)
+
+    assert house.people.get(ADMIN).role is Role.ADMIN
+    assert house.journal.get(made.id).state is OrderState.PROPOSED
+    assert not house.journal.button(button.digest).used
+    assert house.count("audit") == rows
+
+
+def test_every_change_has_its_audit_row(house):
+    house.people.set_role(TRADER, Role.VIEWER, by=OWNER)
+    house.people.suspend(TRADER, by=ADMIN)
+    house.people.resume(TRADER, by=ADMIN)
+    house.people.remove(TRADER, by=ADMIN)
+    token = house.invites.make(Role.TRADER, by=ADMIN).token
+    house.invites.join(token, OTHER, "손님")
+
+    for action in ("people.role", "people.suspend", "people.resume", "people.remove", "people.invite", "people.join"):
+        assert house.audited(action) == 1, action
+    assert house.audited("people.put") == 5
+
+
+def test_when_somebody_was_seen_is_written_no_more_than_once_a_minute(house):
+    for _ in range(100):
+        house.people.seen(TRADER)
+        house.later(seconds=1)
+
+    assert house.people.find(TRADER).seen_at == datetime(2026, 11, 23, 10, 1, tzinfo=KST)
+
+
+# --- invitations ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_invitation_lets_one_person_in_once_with_its_role(house):
+    made = house.invites.make(Role.TRADER, "별명", by=ADMIN)
+
+    joined = house.invites.join(made.token, OTHER, "텔레그램 이름")
+
+    assert (joined.person.user_id, joined.person.name, joined.person.role) == (OTHER, "별명", Role.TRADER)
+    assert joined.by == ADMIN
+    assert house.invites.join(made.token, 999, "둘째 손님") is None
+    assert house.people.find(999) is None
+
+
+def test_an_invitation_is_over_after_a_day(house):
+    made = house.invites.make(Role.TRADER, by=ADMIN)
+    house.later(hours=24)
+
+    assert house.invites.join(made.token, OTHER, "손님") is None
+
+
+@pytest.mark.parametrize("known", [TRADER, VIEWER])
+def test_nobody_who_was_ever_on_the_list_comes_in_or_up_by_a_link(house, known):
+    house.people.remove(VIEWER)
+    house.people.suspend(TRADER)
+    made = house.invites.make(Role.ADMIN, by=OWNER)
+
+    assert house.invites.join(made.token, known, "이름") is None
+    assert house.people.get(known) is None
+    assert house.invites.join(made.token, OTHER, "손님") is not None, "and the link is still good"
+
+
+def test_an_invitation_dies_with_the_right_to_make_it(house):
+    by_admin = house.invites.make(Role.TRADER, by=ADMIN)
+    house.people.set_role(ADMIN, Role.TRADER, by=OWNER)
+
+    assert house.invites.join(by_admin.token, OTHER, "손님") is None
+
+
+def test_only_the_hash_of_a_link_or_button_is_kept(house, tmp_path):
+    link = house.invites.make(Role.TRADER, by=ADMIN).token
+    button = house.invites.button("remove", TRADER, by=ADMIN)
+    house.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    stored = (tmp_path / "kisbot.db").read_bytes()
+    assert len(link) == 22
+    assert link.encode() not in stored
+    assert button.encode() not in stored
+
+
+def test_one_person_holds_no_more_than_twenty_open_invitations(house):
+    for _ in range(20):
+        house.invites.make(Role.VIEWER, by=ADMIN)
+
+    with pytest.raises(TooMany):
+        house.invites.make(Role.VIEWER, by=ADMIN)
+    house.invites.make(Role.VIEWER, by=OWNER)
+    house.later(hours=24)
+    house.invites.make(Role.VIEWER, by=ADMIN)
+
+
+# --- requests and buttons -------------------------------------------------------------------------------------------------
+
+
+def test_strangers_ask_once_a_day_each_and_five_times_an_hour_together(house):
+    asked = [house.invites.request(900 + n, "손님") for n in range(50)]
+    assert sum(one is not None for one in asked) == 5
+    house.later(hours=1)
+    assert house.invites.request(900, "손님") is None, "this one asked today"
+    assert house.invites.request(949, "손님") is not None
+    house.later(hours=23)
+    assert house.invites.request(900, "손님") is not None
+
+
+def test_old_requests_links_and_buttons_are_forgotten(house):
+    for n in range(40):
+        asked = house.invites.request(900 + n, "손님")
+        house.invites.button("join:viewer", 900 + n, by=ADMIN, request=asked)
+        house.invites.make(Role.VIEWER, by=ADMIN)
+        house.later(days=2)
+
+    assert max(house.count(one) for one in ("invites", "join_requests", "people_buttons")) <= 16
+
+
+def test_of_two_admins_who_answer_a_request_the_first_one_decides(house):
+    asked = house.invites.request(OTHER, "손님")
+    yes = house.invites.button("join:trader", OTHER, by=ADMIN, request=asked)
+    no = house.invites.button("refuse", OTHER, by=OWNER, request=asked)
+
+    assert house.invites.press(yes, ADMIN).verdict is MembershipTap.DONE
+    assert house.invites.press(no, OWNER).verdict is MembershipTap.USED
+    assert house.people.get(OTHER).role is Role.TRADER
+
+
+def test_a_button_works_once_for_its_person_in_its_time(house):
+    token = house.invites.button("suspend", TRADER, by=ADMIN)
+
+    assert house.invites.press("no-such-token", ADMIN).verdict is MembershipTap.GONE
+    assert house.invites.press(token, OWNER).verdict is MembershipTap.NOT_YOURS
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.DONE
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.USED
+    late = house.invites.button("resume", TRADER, by=ADMIN)
+    house.later(minutes=5)
+    assert house.invites.press(late, ADMIN).verdict is MembershipTap.LATE
+    assert house.people.find(TRADER).status is Status.SUSPENDED
+
+
+def test_a_button_changes_only_the_person_as_they_stood(house):
+    token = house.invites.button("role:viewer", TRADER, by=ADMIN)
+    house.people.set_role(TRADER, Role.ADMIN, by=OWNER)
+    house.people.set_role(TRADER, Role.TRADER, by=OWNER)
+
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.CHANGED
+
+
+def test_a_button_asks_again_whether_its_person_may(house):
+    """Made while allowed, pressed when not: the rule at the press counts."""
+    asked = house.invites.request(OTHER, "손님")
+    token = house.invites.button("join:admin", OTHER, by=ADMIN, request=asked)
+
+    assert house.invites.press(token, ADMIN).verdict is MembershipTap.REFUSED
+    assert house.people.find(OTHER) is None
+    last = house.invites.button("remove", OWNER, by=OWNER)
+    assert house.invites.press(last, OWNER).verdict is MembershipTap.LAST_OWNER
+
+
+def test_a_removed_stranger_who_asks_again_is_shown_as_that(house):
+    house.people.remove(TRADER)
+    house.people.suspend(VIEWER)
+
+    asked = house.invites.request(TRADER, "매매")
+
+    assert asked.known is Status.REMOVED
+    assert house.invites.request(VIEWER, "구경") is None, "a suspended person waits"
+    token = house.invites.button("join:viewer", TRADER, by=ADMIN, request=asked)
+    assert house.invites.press(token, ADMIN).person.role is Role.VIEWER
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["remove", "suspend", "resume", "role:owner", "role:admin", "role:trader", "put", "join"]),
+            st.sampled_from([OWNER, ADMIN, TRADER, VIEWER, OTHER]),
+            st.sampled_from([OWNER, ADMIN, TRADER, VIEWER, OTHER]),
+        ),
+        max_size=12,
+    ),
+)
+def test_whatever_people_do_to_each_other_an_owner_is_left_and_nobody_rises_by_themselves(house, steps):
+    people = house.people
+    house.db.execute("BEGIN")  # each example begins from the same house
+    try:
+        for act, subject, by in steps:
+            before, actor = people.find(subject), people.get(by)
+            token = house.invites.button(act, subject, by=by) if act not in {"put", "join"} else ""
+            try:
+                if act == "put":
+                    people.put(subject, "이름", Role.ADMIN, by=by)
+                elif act == "join":
+                    house.invites.join(house.invites.make(Role.TRADER, by=by).token, subject, "이름")
+                else:
+                    house.invites.press(token, by)
+            except (LastOwner, NotAllowed, NoSuchPerson, WasRemoved):
+                pass
+            after = people.find(subject)
+            assert people.owners(), "somebody is in charge"
+            if after != before:
+                assert actor is not None, "a change by somebody who is not let in"
+                assert actor.role.covers(Role.ADMIN)
+                if actor.role is Role.ADMIN:
+                    assert not after.role.covers(Role.ADMIN)
+                    assert before is None or not before.role.covers(Role.ADMIN)
+    finally:
+        house.db.execute("ROLLBACK")
+
+
+# --- the rest -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_status_or_hash_twice_is_refused_by_the_database_itself(house):
+    house.db.execute("INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')")
+    with pytest.raises(sqlite3.IntegrityError):
+        house.db.execute(
+            "INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')",
+        )
+
+
+def test_groups_are_told_of_fills_and_of_nothing_else():
+    told = [Notice(kind, 1, {"filled": 1}, f"{kind}:1") for kind in ("fill", "card", "brake", "ended", "reply")]
+
+    told.append(Notice("fill", 2, {"filled": 1, "others": True}, "fill:2"))  # the same fill, to an administrator
+
+    assert for_groups(told, ()) == []
+    assert [(one.kind, one.chat_id, one.key) for one in for_groups(told, (-5, -6))] == [
+        ("group_fill", -5, "fill:1:group:-5"),
+        ("group_fill", -6, "fill:1:group:-6"),
+    ]
