@@ -1,4 +1,4 @@
-"""The whole bot, kept running. Decides nothing itself."""
+"""The bot's lifecycle: start, recovery, the long-running tasks, housekeeping and stop."""
 
 import asyncio
 import contextlib
@@ -13,27 +13,36 @@ from bot import __version__
 from bot.app.container import Container
 from bot.config.settings import BadSettings, Settings
 from bot.orders.model.notice import Notice
-from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.outages import takes, uptime
 from kis.config import kst_now
+from kis.endpoints import EXECUTIONS
 from kis.errors import KisError, Misconfigured
 from kis.transport import Transport
 
 log = structlog.get_logger(__name__)
 
-FIRST_TABLE = 5.0
+FIRST_SYMBOLS_TIMEOUT = 5.0
 """Seconds the start waits for the table of stocks; after that it arrives while the bot is at work."""
-SWEEP = 0.5
-"""Seconds between looks for tickets whose time is up."""
-STALE_AFTER = 60.0
-"""Seconds without a clean reading of the list, with orders open, after which people are told while it lasts."""
-CLOCK_STEP = 2.0
-"""Seconds the clock may be set back before everything new is stopped."""
+HOUSEKEEPING_INTERVAL = 0.5
+"""Seconds between checks for tickets whose time is up."""
+MAX_LIST_AGE = 60.0
+"""Seconds without a reading of the list, with orders open, after which people are told while it lasts."""
+MAX_CLOCK_STEP = 2.0
+"""Seconds the clock may be set back before trading is halted."""
 
 
-class BotApplication(Container):
-    """One running bot. `async with App(settings).running():` and it trades."""
+class BotApplication:
+    """One running bot. `async with BotApplication(settings).running():` and it trades.
+
+    Attributes:
+        parts: what it consists of.
+        storage: what it stores; the container's.
+        fault: done when a part of the bot has died.
+        ready: whether everything is at work.
+        readings: how often the broker's list was read to its end so far.
+    """
 
     def __init__(
         self,
@@ -44,51 +53,51 @@ class BotApplication(Container):
         network: Transport | None = None,
     ) -> None:
         """Builds everything; raises as `Container`."""
-        super().__init__(settings, clock=clock, ticks=ticks, network=network)
+        self._settings = settings
+        self._clock = clock
+        self.parts = Container(settings, clock=clock, ticks=ticks, network=network)
+        self.storage = self.parts.storage
         self.fault: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-        """Done when a part of the bot has died."""
         self.ready = False
-        """Whether everything is at work."""
         self.readings = 0
-        """Clean readings of the broker's list so far."""
         self._stale = False
-        """People know that the list cannot be read."""
-        self._ill = False
-        """Housekeeping failed last time."""
-        self._recovered_from = 0
+        """Overseers were told that the list cannot be read."""
+        self._housekeeping_failed = False
+        """Housekeeping failed last time, and overseers were told."""
+        self._in_doubt_at_start = 0
         """How many orders were in doubt when this run began."""
 
     # --- running ------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["BotApplication"]:
-        """Everything at work; on the way out orders on their way are waited for and messages are sent.
+        """Everything at work; on the way out orders being sent are waited for and messages are delivered.
 
         Raises:
             BadSettings: Telegram or KIS refuses what the settings say; the text names the setting.
         """
         try:
-            await self._meet_telegram()
-            await self._meet_kis()
+            await self._connect_telegram()
+            await self._check_kis()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_TABLE):
-                    await self.symbols.refresh()
-            self.people.welcome_owners(self._settings.kisbot_owner_id)
-            for person in self.people.all():
-                await self.dispatcher.offer_menu(person.user_id, person.role)
+                async with asyncio.timeout(FIRST_SYMBOLS_TIMEOUT):
+                    await self.parts.symbols.refresh()
+            self.storage.people.welcome_owners(self._settings.kisbot_owner_id)
+            for person in self.storage.people.all():
+                await self.parts.menu.offer(person.user_id, person.role)
             await self._recover()
-            self.anchors.tell_of_new_key()
-            intake = self._work(self.inbox_poll.run())
+            self.parts.audit_anchors.tell_of_new_key()
+            intake = self._work(self.parts.update_poller.run())
             work = [
-                self._work(self.notifier.run()),
-                self._work(self.poll.run(self._note, self._lost_sight, self._sees_again)),
+                self._work(self.parts.delivery.run()),
+                self._work(self.parts.report_poll.run(self._handle, self._list_lost, self._list_back)),
                 self._work(self._housekeep()),
-                self._work(self.sentry.run()),
-                self._work(self.ears.run()),
-                self._work(self.alert_watch.run()),
-                self._work(self.closing.run()),
-                self._work(self.watch_lists.run()),
-                self._work(self.symbols.run()),
+                self._work(self.parts.circuit_breaker.run()),
+                self._work(self.parts.fill_stream.run()),
+                self._work(self.parts.alert_runner.run()),
+                self._work(self.parts.close_reports.run()),
+                self._work(self.parts.live_watchlists.run()),
+                self._work(self.parts.symbols.run()),
             ]
             self.ready = True
             try:
@@ -99,7 +108,7 @@ class BotApplication(Container):
             await self._close()
 
     def _work(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Keep a part at work; if it dies of a fault the whole bot must stop, and `fault` says so."""
+        """Run a part; if it dies of an exception the whole bot must stop, and `fault` says so."""
         task = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(self._ended)
         return task
@@ -113,30 +122,29 @@ class BotApplication(Container):
 
     async def _wind_down(self, intake: asyncio.Task[None], work: list[asyncio.Task[None]]) -> None:
         intake.cancel()
-        await self.inbox_poll.drain()
-        await self.stepup_chat.drain()
-        await self.desk.drain()
+        await self.parts.update_poller.drain()
+        await self.parts.second_factor_chat.drain()
+        await self.parts.desk.drain()
         for task in work:
             task.cancel()
         await asyncio.wait(work)
-        await self.notifier.drain(3)
-        await self.notifier.cancel()
-        await self.dispatcher.drain()
-        self.runs.end()
+        await self.parts.delivery.drain(3)
+        await self.parts.delivery.cancel()
+        await self.parts.calls.drain()
+        self.storage.runs.end()
 
     async def _close(self) -> None:
         with contextlib.suppress(TelegramError):
-            await self.bot.shutdown()
-        await self.client.close()
-        self.db.close()
-        self._lock.release()
+            await self.parts.bot.shutdown()
+        await self.parts.client.close()
+        self.storage.close()
 
-    async def _meet_telegram(self) -> None:
+    async def _connect_telegram(self) -> None:
         """Wait for Telegram as long as it takes; only a wrong token is hopeless."""
         fault, told = 0.5, False
         while True:
             try:
-                await self.bot.initialize()
+                await self.parts.bot.initialize()
                 break
             except InvalidToken:
                 raise BadSettings(
@@ -149,10 +157,10 @@ class BotApplication(Container):
                 await asyncio.sleep(fault)
                 fault = min(fault * 2, 15)
 
-    async def _meet_kis(self) -> None:
+    async def _check_kis(self) -> None:
         """A key, secret or account that KIS refuses is named now, not at the first order."""
         try:
-            await self.client.executions(self._clock().date())
+            await self.parts.client.executions(self._clock().date())
         except Misconfigured as error:
             raise BadSettings(f"{error.setting}: {error.advice.ko} · {error.advice.en} ({error.message})") from None
         except KisError as error:
@@ -161,90 +169,97 @@ class BotApplication(Container):
     # --- after a start, and while things go wrong --------------------------------------------------------------------
 
     async def _recover(self) -> None:
-        """Nothing is sent until it is known what became of all that was on its way; a bad end leaves the brakes on."""
-        start = self.runs.begin(__version__)
-        if start.restored or self.audit.begun in {"restored", "lost"}:
-            self.brakes.pull(HaltLevel.NEW, "RESTORED")
+        """Nothing is sent until the outcome of all that was being sent is known; an unclean stop halts trading."""
+        start = self.storage.runs.begin(__version__)
+        if start.restored or self.storage.audit.begun in {"restored", "lost"}:
+            self.parts.trading_halt.halt(HaltLevel.NEW, "RESTORED")
         elif start.unclean:
-            self.brakes.pull(HaltLevel.BUYS, "UNCLEAN_STOP")
-        self.desk.recover()
-        left = self.watch.unresolved()
+            self.parts.trading_halt.halt(HaltLevel.BUYS, "UNCLEAN_STOP")
+        self.parts.desk.recover()
+        left = self.parts.report_handler.unresolved()
         if left:
-            self._tell_owners("recovering", {"count": left, "run": self.runs.number})
+            self._tell_owners("recovering", {"count": left, "run": self.storage.runs.number})
         try:
-            await self._note(await self.lists.read())
+            await self._handle(await self.parts.report_reader.read())
         except KisError as error:
-            self.sight.failed()
+            self.parts.outages.failed()
             log.warning("KIS's list cannot be read yet", code=error.code, why=type(error).__name__)
-        self._recovered_from = left
+        self._in_doubt_at_start = left
 
-    def _see_recovery_end(self) -> None:
-        if self.desk.situation.recovering and not self.watch.unresolved():
-            self.desk.situation.recovering = False
-            if self._recovered_from:
-                self._tell_owners("recovered", {"count": self._recovered_from, "run": self.runs.number})
+    def _end_recovery(self) -> None:
+        if self.parts.desk.risk_context.recovering and not self.parts.report_handler.unresolved():
+            self.parts.desk.risk_context.recovering = False
+            if self._in_doubt_at_start:
+                self._tell_owners("recovered", {"count": self._in_doubt_at_start, "run": self.storage.runs.number})
 
     def _tell_owners(self, kind: str, data: dict[str, object]) -> None:
-        self.journal.tell([Notice(kind, chat, data) for chat in self.people.owners()])
+        notifications = self.parts.notifications
+        notifications.tell([Notice(kind, chat, data) for chat in notifications.owners()])
 
-    async def _note(self, readings: list[OrderListSnapshot]) -> None:
+    async def _handle(self, snapshots: list[OrderListSnapshot]) -> None:
         whole = True
-        for reading in readings:
+        for snapshot in snapshots:
             try:
-                self.watch.note(reading)
+                self.parts.report_handler.note(snapshot)
             except Exception:
                 whole = False
-                log.exception("a reading of the list could not be taken in", day=reading.day.isoformat())
-                self.troubles.report("READING_LOST")
-            self.ears.read(reading)
+                log.exception("a snapshot of the list could not be handled", day=snapshot.day.isoformat())
+                self.parts.operator_alerts.report("READING_LOST")
+            self.parts.fill_stream.read(snapshot)
         if whole:
-            self._saw(readings)
+            self._record_reading(snapshots)
             self._stale = False
-        self._see_recovery_end()
+        self._end_recovery()
         self.readings += 1
 
-    def _saw(self, readings: list[OrderListSnapshot]) -> None:
+    def _record_reading(self, snapshots: list[OrderListSnapshot]) -> None:
         try:
-            self.sight.saw(takes((len(one.rows) for one in readings), *self._paging))
+            self.parts.outages.saw(
+                takes(
+                    (len(one.rows) for one in snapshots),
+                    EXECUTIONS.page_size(self.parts.kis_config.env) or 1,
+                    self.parts.kis_config.interval,
+                )
+            )
         except Exception:  # a disk that refuses must not end the poll
-            log.exception("a clean reading could not be written down")
+            log.exception("a reading of the list could not be recorded")
 
-    def _see_staleness(self) -> None:
+    def _check_staleness(self) -> None:
         """Orders are open and their fills cannot be seen: people learn that while it lasts, once."""
-        if not self._stale and self.sight.silence() > STALE_AFTER and self.watch.busy():
+        if not self._stale and self.parts.outages.silence() > MAX_LIST_AGE and self.parts.report_handler.busy():
             self._stale = True
-            self.troubles.report("LIST_STALE", also=[order.chat_id for order in self.desk.working()])
+            self.parts.operator_alerts.report("LIST_STALE", also=[order.chat_id for order in self.parts.desk.working()])
 
-    async def _lost_sight(self, error: KisError) -> None:
-        self.sight.failed()
-        self.audit.add("broker.lost", code=error.code)
+    async def _list_lost(self, error: KisError) -> None:
+        self.parts.outages.failed()
+        self.storage.audit.add("broker.lost", code=error.code)
 
-    async def _sees_again(self) -> None:
-        self.audit.add("broker.back")
+    async def _list_back(self) -> None:
+        self.storage.audit.add("broker.back")
 
     async def _housekeep(self) -> None:
         tidied = self._clock().date()
         last, ticked = self._clock(), asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(HOUSEKEEPING_INTERVAL)
             now, tick = self._clock(), asyncio.get_running_loop().time()
-            if (now - last).total_seconds() - (tick - ticked) < -CLOCK_STEP:
-                self.brakes.pull(HaltLevel.NEW, "CLOCK_STEP")
+            if (now - last).total_seconds() - (tick - ticked) < -MAX_CLOCK_STEP:
+                self.parts.trading_halt.halt(HaltLevel.NEW, "CLOCK_STEP")
             last, ticked = now, tick
             try:
-                self.desk.expire()
-                self.watch.remind()
-                self.anchors.tick()
-                self.sentry.look()
-                self._see_staleness()
-                self._ill = False
+                self.parts.desk.expire()
+                self.parts.report_handler.remind()
+                self.parts.audit_anchors.tick()
+                self.parts.circuit_breaker.check()
+                self._check_staleness()
+                self._housekeeping_failed = False
             except Exception:  # a disk that refuses must not end what waits for it to be well again
                 log.exception("housekeeping failed; it is tried again")
-                if not self._ill:
-                    self._ill = True
-                    self.troubles.report("HOUSEKEEPING")
+                if not self._housekeeping_failed:
+                    self._housekeeping_failed = True
+                    self.parts.operator_alerts.report("HOUSEKEEPING")
             if now.date() != tidied:
                 tidied = now.date()
-                self.audit.new_day()
-                self.inbox.tidy()
-                self.outbox.tidy()
+                self.storage.audit.new_day()
+                self.parts.inbox.tidy()
+                self.storage.outbox.tidy()

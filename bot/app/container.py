@@ -1,10 +1,9 @@
-"""Everything the bot consists of, built in reading order from its settings. Decides nothing, runs nothing."""
+"""Builds every part from the settings, in reading order: each from what stands above it. Runs nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
-from bot.app.clients import stocks_of, telegram_bot
+from bot.app.clients import kis_config, stocks_of, telegram_bot
 from bot.app.storage import Storage
 from bot.charts.renderer import ChartRenderer
 from bot.chat.handlers.account import AccountHandlers
@@ -25,330 +24,312 @@ from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.frame import Frame
 from bot.chat.transport.access import AccessGuard
+from bot.chat.transport.background_calls import BackgroundCalls, CommandMenu
 from bot.chat.transport.router import Router
 from bot.chat.transport.sender import MessageSender
 from bot.chat.transport.update_inbox import UpdatePoller
-from bot.chat.types import WATCH, CallbackAnswer, Handler, Reply, outgoing
+from bot.chat.types import WATCH, Reply, outgoing
 from bot.config.settings import Settings
+from bot.orders.access.notifications import Notifications
 from bot.orders.access.preferences import Lang
-from bot.orders.access.roles import Actor
-from bot.orders.access.second_factor import ProtectedAction
+from bot.orders.access.second_factor import SecondFactor
 from bot.orders.execution.desk import Desk
 from bot.orders.hours import TradingHours, report_moments
-from bot.orders.model.tap_result import ProofRequest
 from bot.orders.reconciliation.report_handler import ReportHandler
 from bot.orders.reconciliation.report_reader import ReportReader
 from bot.orders.risk.circuit_breaker import CircuitBreaker
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from bot.reports.bookkeeper import Bookkeeper
 from bot.services.alert_runner import AlertRunner
+from bot.services.audit_anchors import AuditAnchors
 from bot.services.close_reports import CloseReports
 from bot.services.delivery import Delivery
 from bot.services.delivery_policy import DeliveryPolicy
 from bot.services.fill_stream import FillStream
 from bot.services.live_watchlists import LiveWatchlists
-from bot.services.outages import OutageTracker, uptime
+from bot.services.operator_alerts import OperatorAlerts
+from bot.services.outages import OutageTracker
 from bot.services.price_feed import PriceFeed
 from bot.services.symbols import LiveSymbols
-from bot.store.alerts import AlertStore
-from bot.store.live_message import LiveMessages
-from bot.store.reading_mark import ReadingMarks
-from bot.store.reports import ReportStore
-from bot.store.stream_stats import StreamStats
-from bot.store.watchlist import WatchlistStore
-from kis.config import kst_now
-from kis.endpoints import EXECUTIONS
+from bot.store.inbox import Inbox
+from kis.client import KisClient
 from kis.executions import ExecutionsPoll
 from kis.transport import Transport
 
-BUSY, IN_SESSION, IDLE = 3.0, 15.0, 60.0
-"""Seconds between readings of the broker's list: while something is open, in session, and otherwise."""
 
-
-class Container(Storage):
-    """The parts, and what they ask of one another."""
+class Container:
+    """The parts of the bot."""
 
     def __init__(
         self,
         settings: Settings,
         *,
-        clock: Callable[[], datetime] = kst_now,
-        ticks: Callable[[], float] = uptime,
-        network: Transport | None = None,
+        clock: Callable[[], datetime],
+        ticks: Callable[[], float],
+        network: Transport | None,
     ) -> None:
-        """Builds everything; opens the database and nothing else.
+        """Builds everything; opens the database and no connection.
 
-        `clock` tells the time in KST and may be set; `ticks` are seconds that only go forward; `network` takes the
-        place of the real one.
+        Args:
+            settings: what the bot is to be.
+            clock: the present moment, KST; it may be set.
+            ticks: monotonic seconds.
+            network: takes the place of the real one.
 
         Raises:
             BadDatabase: the database cannot be trusted, or is another account's.
-            AlreadyRunning: another copy holds the data directory.
+            AlreadyRunning: another process holds the data directory.
             kis.errors.Misconfigured: the KIS settings contradict each other.
         """
-        super().__init__(settings, clock=clock, network=network, wake=self._wake_notifier)
-        self.sight = OutageTracker(
-            ReadingMarks(self.db),
-            tell=self.journal.tell,
-            overseers=self.people.overseers,
-            clock=clock,
-            ticks=ticks,
-        )
-        self._build_desk(settings, clock)
-        self._build_reports(settings, clock)
-        self._build_chat(settings, clock)
+        self.kis_config = kis_config(settings)
+        self.storage = Storage(settings, account=self.kis_config.account_masked, clock=clock)
+        self.client = KisClient(self.kis_config, clock=clock, transport=network)
+        self.notifications = Notifications(self.storage.outbox, self.storage.people)
+        self.operator_alerts = OperatorAlerts(self.notifications)
+        self._build_orders(settings, clock)
+        self._build_services(settings, clock, ticks, network)
+        self._build_chat(settings, clock, network)
 
-    # --- what trades --------------------------------------------------------------------------------------------------
-
-    def _build_desk(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def _build_orders(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        """Everything that decides about orders."""
+        storage = self.storage
         self.hours = TradingHours(always=settings.kisbot_market_hours == "always", auctions=settings.kisbot_auctions)
-        self.brakes = TradingHalt(self.journal, clock=clock, overseers=self.people.overseers)
-        self.watch = ReportHandler(
-            self.journal,
-            self.brakes,
+        self.second_factor = SecondFactor(storage.second_factors, settings.proof_policy(), self.notifications)
+        self.trading_halt = TradingHalt(storage.journal, self.notifications, clock=clock)
+        self.report_handler = ReportHandler(
+            storage.journal,
+            self.trading_halt,
+            self.notifications,
             clock=clock,
             day_over=self.hours.day_over,
-            overseers=self.people.overseers,
         )
-        self.lists = ReportReader(self.client, self.watch)
-        broker = self._broker_settings
-        self._paging = EXECUTIONS.page_size(broker.env) or 1, broker.interval
-        self.poll = ExecutionsPoll(self.lists.read, self._interval)
+        self.report_reader = ReportReader(self.client, self.report_handler, self.hours, clock=clock)
+        self.report_poll = ExecutionsPoll(self.report_reader.read, self.report_reader.interval)
         self.desk = Desk(
             self.client,
-            self.journal,
-            self.brakes,
+            storage.journal,
+            self.trading_halt,
             self.hours,
-            roster=self.people,
-            resume_pause=settings.kisbot_resume_pause,
+            storage.people,
+            self.second_factor,
+            self.notifications,
             clock=clock,
-            limits=self.limits,
+            limits_of=lambda user_id: storage.limits.limits_of(user_id, clock().date()),
             policy=settings.policy(),
-            limits_of=lambda user_id: self.limit_book.limits_of(user_id, clock().date()),
-            needs_proof=self._needs_proof,
             position_percent=settings.position_percent(),
-            wake=self.poll.wake,
-            elsewhere=self.watch.elsewhere,
-            run=lambda: self.runs.number,
+            resume_pause=settings.kisbot_resume_pause,
+            external_orders=self.report_handler.external_orders,
+            poll_reports=self.report_poll.wake,
+            run_number=lambda: storage.runs.number,
         )
-
-        self.sentry = CircuitBreaker(
+        self.circuit_breaker = CircuitBreaker(
             self.client,
-            self.journal,
-            self.runs,
-            self.brakes,
+            storage.journal,
+            storage.runs,
+            self.trading_halt,
             self.hours,
             clock=clock,
-            clock_stop=self.limits.clock_stop,
+            clock_stop=settings.limits().clock_stop,
             loss_percent=settings.kisbot_day_loss_percent,
         )
 
-        self.ears = FillStream(
-            broker,
-            wake=self.poll.wake,
-            tell=self.journal.tell,
-            overseers=self.people.overseers,
+    def _build_services(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        ticks: Callable[[], float],
+        network: Transport | None,
+    ) -> None:
+        """The loops that watch the market, the account and the bot itself."""
+        storage = self.storage
+        self.audit_anchors = AuditAnchors(
+            storage.db,
+            storage.audit,
+            storage.order_history,
+            self.notifications,
+            clock=clock,
+        )
+        self.outages = OutageTracker(
+            storage.reading_marks,
+            notifications=self.notifications,
+            clock=clock,
+            ticks=ticks,
+        )
+        self.fill_stream = FillStream(
+            self.kis_config,
+            wake=self.report_poll.wake,
+            notifications=self.notifications,
             clock=clock,
             always=self.hours.always,
-            days=StreamStats(self.db),
+            days=storage.stream_stats,
         )
-        self.alert_watch = AlertRunner(
-            AlertStore(self.db, self.outbox, clock),
+        self.alert_runner = AlertRunner(
+            storage.alerts,
             self.client,
             self.hours,
             clock=clock,
             per_minute=settings.alert_calls_per_minute(),
-            wake=self._wake_notifier,
         )
-        self.alert_watch.attach(self.ears.watch_trades)
-        watch_prices = PriceFeed(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
-        watch_prices.attach(self.ears.watch_trades)
-        self.watch_lists = LiveWatchlists(
-            WatchlistStore(self.db),
-            LiveMessages(self.db, self.outbox, clock),
-            watch_prices,
+        self.alert_runner.attach(self.fill_stream.watch_trades)
+        self.price_feed = PriceFeed(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
+        self.price_feed.attach(self.fill_stream.watch_trades)
+        self.live_watchlists = LiveWatchlists(
+            storage.watchlists,
+            storage.live_messages,
+            self.price_feed,
             self.client,
             self.hours,
-            self.people,
+            storage.people,
             clock=clock,
-            wake=self._wake_notifier,
         )
-
-    # --- what looks back ----------------------------------------------------------------------------------------------
-
-    def _build_reports(self, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self.symbols = LiveSymbols(lambda day: stocks_of(settings, day, self._network), clock)
-        book = ReportStore(self.db, self.outbox, clock)
+        self.symbols = LiveSymbols(lambda day: stocks_of(settings, day, network), clock)
         self.bookkeeper = Bookkeeper(
             self.client,
-            book,
+            storage.reports,
             clock=clock,
-            ours=self.journal.linked,
-            began=self.runs.worth,
+            ours=storage.journal.linked,
+            began=storage.runs.worth,
             etf=self.symbols.etf,
             fee_percent=settings.kisbot_fee_percent,
             estimates=settings.kis_env == "paper",
         )
-        self.closing = CloseReports(
+        self.close_reports = CloseReports(
             self.bookkeeper,
-            book,
+            storage.reports,
+            storage.outbox,
+            storage.people,
             clock=clock,
             moments=report_moments,
-            chats=lambda: [person.user_id for person in self.people.all()],
-            wake=self._wake_notifier,
         )
-        self.closing.after = self._round_up
 
-    # --- what speaks --------------------------------------------------------------------------------------------------
-
-    def _build_chat(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def _build_chat(self, settings: Settings, clock: Callable[[], datetime], network: Transport | None) -> None:
+        """Everything that speaks Telegram."""
+        storage = self.storage
         frame = Frame(settings.kisbot_lang, settings.mode, self.client.account_masked)
-        self.bot = telegram_bot(settings, self._network)
-        self.stepup_chat = SecondFactorChat(self.bot, self.stepup, frame, clock)
+
+        def lang_of(chat_id: int) -> Lang | None:
+            return storage.preferences.of(chat_id).lang
+
+        def answer(chat_id: int, reply: Reply) -> None:
+            storage.outbox.put("reply", chat_id, outgoing(reply))
+
+        def token_conflict(why: str) -> None:
+            """Another program polls the same bot: nothing new goes out until a person resumes."""
+            if why:
+                self.trading_halt.halt(HaltLevel.NEW, why)
+
+        self.bot = telegram_bot(settings, network)
+        self.calls = BackgroundCalls(self.bot)
+        self.menu = CommandMenu(self.bot, self.calls, frame, lang_of)
+        self.second_factor_chat = SecondFactorChat(self.bot, self.second_factor, frame, clock)
+        hold = self.second_factor_chat.hold
+        self.inbox = Inbox(storage.db, clock, self.second_factor_chat.for_disk)
         market = MarketHandlers(self.client, self.symbols, frame)
-        watch = WatchlistHandlers(self.watch_lists, self.symbols, frame, self._post)
+        watchlist = WatchlistHandlers(self.live_watchlists, self.symbols, frame, storage.outbox.put)
         account = AccountHandlers(self.client, self.desk, frame, clock)
-        self.trading = TradingHandlers(self.desk, self.client, market, account, frame, self.stepup_chat.hold)
-        self.members = MemberHandlers(
-            self.people,
-            self.invites,
+        trading = TradingHandlers(self.desk, self.client, market, account, frame, hold)
+        members = MemberHandlers(
+            storage.people,
+            storage.invites,
             frame,
-            post=self._post,
-            together=self.db.atomic,
+            post=storage.outbox.put,
+            together=storage.db.atomic,
             clock=clock,
             username=lambda: self.bot.username,
+            hold=hold,
+            menu_changed=self.menu.update,
+            whisper=self.calls.say,
             requests=settings.kisbot_join_requests,
         )
-        self.members.hold = self._hold_change
-        self.settings_view = PreferenceHandlers(self.preferences, frame)
-        self.dispatcher = Router(
-            self.bot,
-            AccessGuard(self.people.get, settings.kisbot_group_chats),
-            Handlers({**self._handlers(frame, market, account), "watch": watch.watch}, frame),
-            self.trading,
-            self.symbols,
-            post=self._post,
-            record=self.audit.add,
-            clock=clock,
-            frame=frame,
-            people=self.members,
-            lang_of=self._lang_of,
-            trouble=self.troubles.report,
-        )
-        self.settings_view.spoke = self.dispatcher.renew_menu
-        self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
-        self.dispatcher.taps[WATCH] = watch.tap
-        self.dispatcher.listen = self.stepup_chat.listen
-        self.inbox.for_disk = self.stepup_chat.for_disk
-        self.charts = ChartRenderer()
-        messenger = MessageSender(
-            self.bot,
-            order=self.journal.get,
-            card_message=self.outbox.card_message,
-            draw=self.charts.draw,
-            frame=frame,
-            lang_of=self._lang_of,
-        )
-        manners = DeliveryPolicy(self.preferences, clock)
-        self.notifier = Delivery(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
-        self.inbox_poll = UpdatePoller(
-            self.bot,
-            self.inbox,
-            self.dispatcher.handle,
-            self._hold,
-            keeps=self.dispatcher.keeps,
-        )
-
-    def _handlers(self, frame: Frame, market: MarketHandlers, account: AccountHandlers) -> dict[str, Handler]:
-        """Who answers which command."""
-        control = ControlHandlers(self.desk, self.ears, frame, self._clock, self.stepup_chat.hold, self._answer)
+        control = ControlHandlers(self.desk, self.fill_stream, frame, clock, hold, answer)
         alerts = AlertHandlers(
-            self.alert_watch,
+            self.alert_runner,
             self.client,
             self.symbols,
             self.hours,
             frame,
-            self._clock,
-            self._settings.kisbot_alerts_per_person,
+            clock,
+            settings.kisbot_alerts_per_person,
         )
         limits = LimitHandlers(
-            self.limit_book,
-            self.people.all,
-            self.stepup,
-            self.stepup_chat,
-            self._answer,
+            storage.limits,
+            storage.people.all,
+            self.second_factor,
+            self.second_factor_chat,
+            answer,
             frame,
-            self._clock,
+            clock,
         )
-        reports = ReportHandlers(self.bookkeeper, self.client, self.journal.linked, frame, self._clock)
-        return {
-            "price": market.price,
-            "book": market.book,
-            "chart": ChartHandlers(self.client, market, frame).chart,
-            "top": market.top,
-            "index": market.index,
-            "balance": account.balance,
-            "orders": account.orders,
-            "pnl": reports.pnl,
-            "fills": reports.fills,
-            "buy": self.trading.buy,
-            "sell": self.trading.sell,
-            "cancel": self.trading.cancel,
-            "revise": self.trading.revise,
-            "halt": control.halt,
-            "resume": control.resume,
-            "status": control.status,
-            "policy": control.show_policy,
-            "users": self.members.users,
-            "invite": self.members.invite,
-            "limits": limits.limits,
-            "pin": self.stepup_chat.pin,
-            "alert": alerts.alert,
-            "alerts": alerts.alerts,
-            "settings": self.settings_view.settings,
-            "why": OrderHistoryHandlers(self.stories, frame).why,
-            "audit": AuditHandlers(self.stories, frame).audit,
-        }
-
-    # --- the pieces' needs --------------------------------------------------------------------------------------------
-
-    def _lang_of(self, chat_id: int) -> Lang | None:
-        return self.preferences.of(chat_id).lang
-
-    def _round_up(self, moment: datetime) -> None:
-        """At a close: whoever had silenced something learns what it was."""
-        for person in self.people.all():
-            if self.outbox.withheld(person.user_id):
-                self._post("roundup", person.user_id, {}, f"roundup:{moment.isoformat()}:{person.user_id}")
-
-    def _needs_proof(self, who: Actor, proof: ProofRequest) -> bool:
-        return self.stepup.needs(who, proof.act, proof.value, self._clock(), proof.subject)
-
-    def _hold_change(self, who: Actor, act: str, token: str) -> CallbackAnswer | None:
-        """A change of people may need a second factor; once it is given, the button is pressed again."""
-
-        async def again(now: Actor, token: str) -> None:
-            self.members.tap(token, now)
-
-        return self.stepup_chat.hold(who, ProtectedAction.PEOPLE, token, again, token, about=act)
-
-    def _answer(self, chat_id: int, reply: Reply) -> None:
-        """Something that is no answer to an update of the moment."""
-        self._post("reply", chat_id, outgoing(reply))
-
-    def _post(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None:
-        self.outbox.put(kind, chat_id, data, key)
-        self.notifier.wake()
-
-    def _wake_notifier(self) -> None:
-        self.notifier.wake()
-
-    def _hold(self, why: str) -> None:
-        """Another program polls the same bot: nothing new goes out until a person has looked."""
-        if why:
-            self.brakes.pull(HaltLevel.NEW, why)
-
-    def _interval(self) -> float:
-        if self.watch.busy():
-            return BUSY
-        return IN_SESSION if self.hours.open(self._clock()) else IDLE
+        reports = ReportHandlers(self.bookkeeper, self.client, storage.journal.linked, frame, clock)
+        handlers = Handlers(
+            {
+                "price": market.price,
+                "book": market.book,
+                "chart": ChartHandlers(self.client, market, frame).chart,
+                "top": market.top,
+                "index": market.index,
+                "balance": account.balance,
+                "orders": account.orders,
+                "pnl": reports.pnl,
+                "fills": reports.fills,
+                "buy": trading.buy,
+                "sell": trading.sell,
+                "cancel": trading.cancel,
+                "revise": trading.revise,
+                "halt": control.halt,
+                "resume": control.resume,
+                "status": control.status,
+                "policy": control.show_policy,
+                "users": members.users,
+                "invite": members.invite,
+                "limits": limits.limits,
+                "pin": self.second_factor_chat.pin,
+                "alert": alerts.alert,
+                "alerts": alerts.alerts,
+                "watch": watchlist.watch,
+                "settings": PreferenceHandlers(storage.preferences, frame, self.menu.renew).settings,
+                "why": OrderHistoryHandlers(storage.order_history, frame).why,
+                "audit": AuditHandlers(storage.order_history, frame).audit,
+            },
+            frame,
+        )
+        self.router = Router(
+            self.bot,
+            AccessGuard(storage.people.get, settings.kisbot_group_chats),
+            handlers,
+            trading,
+            self.symbols,
+            post=storage.outbox.put,
+            record=storage.audit.add,
+            clock=clock,
+            frame=frame,
+            people=members,
+            lang_of=lang_of,
+            trouble=self.operator_alerts.report,
+            free_text=self.second_factor_chat.listen,
+            buttons={KEYPAD: self.second_factor_chat.press, WATCH: watchlist.tap},
+            calls=self.calls,
+            menu=self.menu,
+        )
+        self.charts = ChartRenderer()
+        sender = MessageSender(
+            self.bot,
+            order=storage.journal.get,
+            card_message=storage.outbox.card_message,
+            draw=self.charts.draw,
+            frame=frame,
+            lang_of=lang_of,
+        )
+        self.delivery = Delivery(
+            storage.outbox,
+            sender.deliver,
+            sender.reachable,
+            manners=DeliveryPolicy(storage.preferences, clock),
+        )
+        self.update_poller = UpdatePoller(
+            self.bot,
+            self.inbox,
+            self.router.handle,
+            token_conflict,
+            keeps=self.router.keeps,
+        )

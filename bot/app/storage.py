@@ -1,89 +1,79 @@
-"""What the bot keeps: its data directory, the database, and everybody who reads or writes there."""
+"""The data directory: its lock, the database, and every store."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from filelock import FileLock, Timeout
 
-from bot.app.clients import kis_config
 from bot.config.settings import Settings
-from bot.orders.access.second_factor import SecondFactor
-from bot.services.audit_anchors import AuditAnchors
-from bot.services.operator_alerts import OperatorAlerts
+from bot.store.alerts import AlertStore
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
 from bot.store.database import claim, open_database
-from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.limits import LimitStore
+from bot.store.live_message import LiveMessages
 from bot.store.order_history import OrderHistory
 from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.preferences import PreferenceStore
+from bot.store.reading_mark import ReadingMarks
+from bot.store.reports import ReportStore
 from bot.store.runs import Runs
 from bot.store.second_factors import FactorKey, SecondFactors
-from kis.client import KisClient
-from kis.transport import Transport
+from bot.store.stream_stats import StreamStats
+from bot.store.watchlist import WatchlistStore
 
 
 class AlreadyRunning(Exception):
-    """Another copy works on the same data directory."""
+    """Another process works on the same data directory."""
 
 
 class Storage:
-    """The records, in reading order."""
+    """The stores, each built from those above it. The inbox is the container's, for it needs the redaction."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        clock: Callable[[], datetime],
-        network: Transport | None,
-        wake: Callable[[], None],
-    ) -> None:
-        """Opens the database. `wake` is called after letters were written; the rest, errors too, is as in `Parts`."""
-        self._settings = settings
-        self._clock = clock
-        self._network = network
-        settings.kisbot_data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = FileLock(settings.kisbot_data_dir / "kisbot.lock", timeout=0)
+    def __init__(self, settings: Settings, *, account: str, clock: Callable[[], datetime]) -> None:
+        """Locks the data directory and opens the database.
+
+        Args:
+            settings: where the data lies.
+            account: the account as it may be shown; a database belongs to one.
+            clock: the present moment, KST.
+
+        Raises:
+            AlreadyRunning: another process holds the data directory.
+            BadDatabase: the database cannot be trusted, or is another account's.
+        """
+        folder = settings.kisbot_data_dir
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = FileLock(folder / "kisbot.lock", timeout=0)
         try:
             self._lock.acquire()
         except Timeout:
-            raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {settings.kisbot_data_dir}") from None
-        self._broker_settings = kis_config(settings)
-        self.client = KisClient(self._broker_settings, clock=clock, transport=network)
+            raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {folder}") from None
         self.db = open_database(settings.database)
-        claim(self.db, mode=settings.mode, account=self.client.account_masked, now=clock())
-        keys = DayKeys(settings.kisbot_data_dir)
+        claim(self.db, mode=settings.mode, account=account, now=clock())
+        keys = DayKeys(folder)
         self.audit = AuditLog(self.db, clock, keys)
-        self.stories = OrderHistory(self.db, key_here=keys.first_path.exists)
-        self.people = People(self.db, self.audit, clock)
-        self.inbox = Inbox(self.db, clock)
+        self.order_history = OrderHistory(self.db, key_here=keys.first_path.exists)
         self.outbox = Outbox(self.db, clock)
         groups = settings.kisbot_group_chats if settings.kisbot_group_fills else ()
-        self.preferences = PreferenceStore(self.db, self.audit, clock)
-        self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock, wake=wake, groups=groups)
-        self.people.void = self.journal.void_person
-        self.troubles = OperatorAlerts(self.journal.tell, self.people.overseers)
+        self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock, groups=groups)
+        self.people = People(self.db, self.audit, clock, self.journal.void_person)
         self.invites = Invites(self.db, self.audit, self.people, clock)
-        self.anchors = AuditAnchors(
-            self.db,
-            self.audit,
-            self.stories,
-            self.outbox.put,
-            clock=clock,
-            overseers=self.people.overseers,
-            wake=wake,
-        )
-        self.runs = Runs(self.db, self.audit, settings.kisbot_data_dir, clock)
-        self.limits = settings.limits()
-        self.limit_book = LimitStore(self.db, self.audit, self.outbox, self.limits, clock, wake=wake)
-        factors = SecondFactors(self.db, self.audit, FactorKey(settings.kisbot_data_dir), clock)
-        self.stepup = SecondFactor(
-            factors,
-            settings.proof_policy(),
-            tell=self.journal.tell,
-            overseers=self.people.overseers,
-        )
+        self.preferences = PreferenceStore(self.db, self.audit, clock)
+        self.limits = LimitStore(self.db, self.audit, self.outbox, settings.limits(), clock)
+        self.second_factors = SecondFactors(self.db, self.audit, FactorKey(folder), clock)
+        self.runs = Runs(self.db, self.audit, folder, clock)
+        self.alerts = AlertStore(self.db, self.outbox, clock)
+        self.watchlists = WatchlistStore(self.db)
+        self.live_messages = LiveMessages(self.db, self.outbox, clock)
+        self.reports = ReportStore(self.db, self.outbox, clock)
+        self.reading_marks = ReadingMarks(self.db)
+        self.stream_stats = StreamStats(self.db)
+
+    def close(self) -> None:
+        """Close the database and release the lock."""
+        self.db.close()
+        self._lock.release()

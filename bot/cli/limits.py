@@ -16,6 +16,7 @@ from bot.orders.risk.limit_overrides import ACCOUNT, BY_WORD, ITEMS, Value
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
+from bot.store.journal import SqliteJournal
 from bot.store.limits import LimitStore
 from bot.store.outbox import Outbox
 from bot.store.people import People
@@ -100,8 +101,10 @@ def _house() -> Iterator[_House]:
         _stop_with(str(error))
     try:
         audit = AuditLog(db, kst_now, DayKeys(settings.kisbot_data_dir))
-        book = LimitStore(db, audit, Outbox(db, kst_now), settings.limits(), kst_now)
-        yield _House(book, People(db, audit, kst_now))
+        outbox = Outbox(db, kst_now)
+        book = LimitStore(db, audit, outbox, settings.limits(), kst_now)
+        journal = SqliteJournal(db, audit, outbox, clock=kst_now)
+        yield _House(book, People(db, audit, kst_now, journal.void_person))
     except BadDatabase as error:  # also a key file that others can read
         _stop_with(str(error))
     finally:

@@ -17,6 +17,7 @@ from bot.orders.access.roles import Person
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
+from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.private_files import BadDatabase
@@ -124,7 +125,9 @@ def _house() -> Iterator[_House]:
     try:
         audit = AuditLog(db, kst_now, DayKeys(home.kisbot_data_dir))
         factors = SecondFactors(db, audit, FactorKey(home.kisbot_data_dir), kst_now)
-        yield _House(People(db, audit, kst_now), factors, Outbox(db, kst_now))
+        outbox = Outbox(db, kst_now)
+        journal = SqliteJournal(db, audit, outbox, clock=kst_now)
+        yield _House(People(db, audit, kst_now, journal.void_person), factors, outbox)
     except BadDatabase as error:  # also a key file that others can read
         _stop_with(str(error))
     finally:

@@ -79,8 +79,8 @@ async def stage(  # what a play may want to set up differently
             **settings,
         }
         app = BotApplication(GivenSettings(**values), clock=clock, ticks=ticks)
-        app.people.put(OWNER.id, OWNER.name, Role.OWNER)
-        app.people.put(TRADER.id, TRADER.name, Role.TRADER)
+        app.storage.people.put(OWNER.id, OWNER.name, Role.OWNER)
+        app.storage.people.put(TRADER.id, TRADER.name, Role.TRADER)
         await stack.enter_async_context(app.running())
         yield Stage(broker, telegram, app, page, int(kis_url.rpartition(":")[2]))
 

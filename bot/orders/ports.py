@@ -1,13 +1,13 @@
-"""What the desk asks of the world: a broker, a market, a journal, and the things it hands to people.
+"""Where the domain looks outward: the broker, the market's hours, the members, and what is stored.
 
-`kis.KisClient` is a `Broker` and `bot.store.journal.SqliteJournal` a `Journal` as they are; the domain knows neither.
+`kis.client.KisClient` is a `Broker` and `bot.store.journal.SqliteJournal` a `Journal`; the domain imports neither.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from bot.orders.access.roles import Actor, Person
+from bot.orders.access.roles import Actor
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import Event
@@ -19,7 +19,7 @@ from kis.receipts import Receipt, Written
 
 
 class Broker(Protocol):
-    """What the desk asks of the broker; `kis.KisClient` fits as it is."""
+    """The broker's calls that orders need."""
 
     @property
     def clock_offset(self) -> float: ...
@@ -42,33 +42,26 @@ class Broker(Protocol):
     async def send(self, written: Written) -> Receipt: ...
 
 
-class Roster(Protocol):
-    """Who is who now; those who are suspended or gone are not in it."""
-
-    def get(self, user_id: int) -> Person | None: ...
-    def all(self) -> Sequence[Person]: ...
-
-
 class MarketHours(Protocol):
     """When orders are taken."""
 
     def closes(self, now: datetime) -> datetime:
-        """When the session that is on, or comes next, ends: no request for consent outlives it."""
+        """When the current or next session ends: no approval request outlives it."""
         ...
 
     def open(self, now: datetime) -> bool: ...
     def next_open(self, now: datetime) -> datetime: ...
     def at_edge(self, now: datetime) -> bool:
-        """Whether a phase of the day is ending or beginning: an order may arrive in another one than it left in."""
+        """Whether a phase of the day is ending or beginning: an order may arrive in another one than it was sent in."""
         ...
 
 
 class Stale(Exception):
-    """Somebody else changed the order first: nothing was written."""
+    """The order was changed meanwhile: nothing was written."""
 
 
 class Journal(Protocol):
-    """Where orders are written down; every method is one transaction and is durable when it returns."""
+    """Where orders are stored; every method is one transaction and is durable when it returns."""
 
     def add(self, order: Order, buttons: Sequence[ButtonToken], notices: Sequence[Notice]) -> Order: ...
     def get(self, order_id: int) -> Order | None: ...
@@ -80,7 +73,7 @@ class Journal(Protocol):
         ...
 
     def tried_on(self, day: date) -> list[Order]:
-        """Every order of that day that was sent at least once, oldest first."""
+        """Orders of that day that were sent at least once, oldest first."""
         ...
 
     def save(
@@ -88,7 +81,7 @@ class Journal(Protocol):
         order: Order,
         event: Event,
         *,
-        who: Actor | None = None,
+        actor: Actor | None = None,
         uses: int | None = None,
         vote: Vote | None = None,
         attempt: Attempt | None = None,
@@ -99,20 +92,20 @@ class Journal(Protocol):
     def votes(self, order_id: int) -> list[Vote]: ...
     def button(self, digest: str) -> KnownButton | None: ...
     def add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None: ...
-    def use(self, button_id: int, who: Actor, action: str) -> None:
+    def use(self, button_id: int, actor: Actor, action: str) -> None:
         """Use up a button that belongs to no single order."""
         ...
 
     def attempt(self, order_id: int) -> Attempt | None:
-        """The newest try at the order itself, not at cancelling it."""
+        """The newest attempt at the order itself, not at cancelling it."""
         ...
 
     def attempted(self, attempt: Attempt) -> None:
-        """Write down a try at cancelling, before it leaves."""
+        """Record an attempt at cancelling, before it is sent."""
         ...
 
     def answered(self, order_id: int, receipt: Receipt) -> None:
-        """Write down what became of the newest try."""
+        """Record the outcome of the newest attempt."""
         ...
 
     def linked(self, day: date, *, directly: bool = False) -> frozenset[str]:
@@ -125,13 +118,19 @@ class Journal(Protocol):
 
     def keep_channel(self, channel: str) -> None: ...
     def external_mark(self, row: OrderReport) -> int:
-        """Shares of an order made elsewhere that were filled when it was last looked at; 0 if it is new."""
+        """Filled shares of an external order as last recorded; 0 if it is new."""
         ...
 
     def mark_external(self, row: OrderReport, notices: Sequence[Notice]) -> None: ...
     def days_seen(self) -> dict[date, bool]:
-        """The last days whose list was taken in by any run, and whether that was done when they were over."""
+        """The last days whose list was handled by any run, and whether that was done when they were over."""
         ...
 
     def day_seen(self, day: date, *, over: bool) -> None: ...
-    def tell(self, notices: Sequence[Notice]) -> None: ...
+
+
+class DayValues(Protocol):
+    """What the account was worth when a day began, in won; `bot.store.runs.Runs` keeps it."""
+
+    def worth(self, day: date) -> int | None: ...
+    def begin_day(self, day: date, worth: int) -> None: ...

@@ -4,13 +4,15 @@ A posted head fixes every row up to it. Cutting the log off, or rewriting it wit
 agrees with what stands in the overseers' chats.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
+from bot.orders.access.notifications import Notifications
+from bot.orders.model.notice import Notice
 from bot.orders.model.timeline import ChainState
 from bot.store.audit.chain import Head
 
@@ -51,14 +53,6 @@ class Transactions(Protocol):
         ...
 
 
-class Put(Protocol):
-    """Queues one message."""
-
-    def __call__(self, kind: str, chat_id: int, data: dict[str, Any], key: str | None = None) -> None:
-        """One message whose key was ever queued before is dropped."""
-        ...
-
-
 class AuditAnchors:
     """Posts heads, and tells of a chain that had to begin again."""
 
@@ -67,20 +61,15 @@ class AuditAnchors:
         db: Transactions,
         audit: Log,
         chain: Chain,
-        put: Put,
+        notifications: Notifications,
         *,
         clock: Callable[[], datetime],
-        overseers: Callable[[], Sequence[int]],
-        wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`overseers` gives the chats that keep the heads; `put` writes into the outbox and takes part in `atomic`."""
         self._db = db
         self._audit = audit
         self._chain = chain
-        self._put = put
+        self._notifications = notifications
         self._clock = clock
-        self._overseers = overseers
-        self._wake = wake
         self._day: date | None = None
         self._not_before: datetime | None = None
 
@@ -116,7 +105,7 @@ class AuditAnchors:
 
     def post(self) -> bool:
         """Post the head now: in one transaction it is remembered as posted and queued to be told."""
-        today, chats = self._clock().date(), self._overseers()
+        today, chats = self._clock().date(), self._notifications.overseers()
         if not chats:
             log.warning("nobody is there to keep the head of the audit log")
             return False
@@ -124,10 +113,9 @@ class AuditAnchors:
             head = self._audit.anchor()
             if head is None:
                 return False
-            for chat in chats:
-                data: dict[str, Any] = {"seq": head.seq, "head": head.head, "day": today.isoformat()}
-                self._put("anchor", chat, data, f"anchor:{today.isoformat()}:{head.seq}:{chat}")
-        self._wake()
+            data: dict[str, object] = {"seq": head.seq, "head": head.head, "day": today.isoformat()}
+            key = f"anchor:{today.isoformat()}:{head.seq}"
+            self._notifications.tell([Notice("anchor", chat, data, f"{key}:{chat}") for chat in chats])
         return True
 
     def tell_of_new_key(self) -> bool:
@@ -137,8 +125,7 @@ class AuditAnchors:
             return False
         state = self._chain.chain()
         last = state.last
-        for chat in self._overseers():
-            data = {"why": why, "rows": state.rows, "posted": f"{last.seq}:{last.head}" if last else ""}
-            self._put("audit_key", chat, data, f"audit_key:{state.head}:{chat}")
-        self._wake()
+        data: dict[str, object] = {"why": why, "rows": state.rows, "posted": f"{last.seq}:{last.head}" if last else ""}
+        chats = self._notifications.overseers()
+        self._notifications.tell([Notice("audit_key", chat, data, f"audit_key:{state.head}:{chat}") for chat in chats])
         return True

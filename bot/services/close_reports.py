@@ -6,7 +6,9 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
+from bot.orders.access.roles import Roster
 from bot.reports.bookkeeper import Bookkeeper
+from bot.store.outbox import Outbox
 from bot.store.reports import ReportStore
 from kis.errors import KisError
 
@@ -25,27 +27,25 @@ class CloseReports:
         self,
         keeper: Bookkeeper,
         book: ReportStore,
+        outbox: Outbox,
+        roster: Roster,
         *,
         clock: Callable[[], datetime],
         moments: Callable[[date], Iterable[datetime]],
-        chats: Callable[[], Iterable[int]],
-        wake: Callable[[], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`moments`: when a day's reports are due, earliest first. `chats`: who gets them, asked each time."""
+        """`moments`: when a day's reports are due, earliest first. `roster`: who gets them, read each time."""
         self._keeper = keeper
         self._book = book
         self._clock = clock
         self._moments = moments
-        self._chats = chats
-        self._wake = wake
+        self._outbox = outbox
+        self._roster = roster
         self._sleep = sleep
         self._next = clock()
         self._done: datetime | None = None
         self._based = False
         self._opened = book.opened()
-        self.after: Callable[[datetime], None] = lambda _moment: None
-        """Called with the moment of every closing once its letters are written; after a crash just then, once more."""
 
     async def run(self) -> None:
         """Report, until cancelled."""
@@ -85,8 +85,13 @@ class CloseReports:
             report = await self._keeper.day(due.date())
             before = self._book.last_told(due)
             quiet = before is not None and before.fills == report.fills
-            self._book.tell(due, report, self._chats(), quiet=quiet)
-            self._wake()
+            self._book.tell(due, report, [one.user_id for one in self._roster.all()], quiet=quiet)
         if self._book.unfinished(due):
-            self.after(due)
+            self._round_up(due)
             self._book.finish(due)
+
+    def _round_up(self, due: datetime) -> None:
+        """Whoever had silenced something learns what it was; after a crash in here, once more, and told once."""
+        for one in self._roster.all():
+            if self._outbox.withheld(one.user_id):
+                self._outbox.put("roundup", one.user_id, {}, f"roundup:{due.isoformat()}:{one.user_id}")

@@ -29,6 +29,8 @@ LOOK_AGAIN = 1.0
 class Box(Protocol):
     """What is asked of the outbox table; `bot.store.outbox.Outbox` fits as it is."""
 
+    @property
+    def queued(self) -> asyncio.Event: ...
     def ready(self, chats_busy: Sequence[int] = ()) -> list[int]: ...
     def next(self, chat_id: int) -> OutboxMessage | None: ...
     def sending(self, letter: OutboxMessage) -> None: ...
@@ -98,7 +100,6 @@ class Delivery:
         self._reachable = reachable
         self._sleep = sleep
         self._clock = clock or asyncio.get_running_loop().time
-        self._news = asyncio.Event()
         self._overall = SendRate(*OVERALL, self._clock)
         self._per_chat: dict[int, SendRate] = {}
         self._busy: dict[int, asyncio.Task[None]] = {}
@@ -106,19 +107,15 @@ class Delivery:
         self._astray = False
         """A fault of ours left a letter half handled."""
 
-    def wake(self) -> None:
-        """A letter was written: look at once."""
-        self._news.set()
-
     async def run(self) -> None:
         """Deliver until cancelled."""
         self._box.recover()
         ticking = asyncio.get_running_loop().create_task(self._tick())
         try:
             while True:
-                self._news.clear()
+                self._box.queued.clear()
                 self._start()
-                await self._news.wait()
+                await self._box.queued.wait()
         finally:
             ticking.cancel()
 
@@ -144,7 +141,7 @@ class Delivery:
             await self._sleep(LOOK_AGAIN)
             if self._astray:
                 self._find_again()
-            self._news.set()
+            self._box.queued.set()
 
     def _start(self) -> None:
         for chat_id in self._box.ready(list(self._busy)):
@@ -158,7 +155,7 @@ class Delivery:
             log.error("a letter could not be handled; it goes once more", exc_info=done.exception())
             self._astray = True  # not at once: what broke, a full disk for one, must not be asked in a circle
             return
-        self._news.set()
+        self._box.queued.set()
 
     def _find_again(self) -> None:
         try:

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
-from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.services.fill_stream_audit import KEPT_DAYS, FillStreamAudit, StreamCounts, UnconfirmedFill
 from bot.services.trade_feed import LiveStream, OnGap, OnHeard, OnTrade, Subscription, TradeFeed
 from kis import krx
@@ -61,8 +62,7 @@ class FillStream:
         config: KisConfig,
         *,
         wake: Callable[[], object],
-        tell: Callable[[Sequence[Notice]], object],
-        overseers: Callable[[], Iterable[int]],
+        notifications: Notifications,
         clock: Callable[[], datetime] = kst_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         silence: float = 90.0,
@@ -75,8 +75,7 @@ class FillStream:
         Args:
             config: whose account, and where.
             wake: has the list read at once.
-            tell: queues notices to people.
-            overseers: chats told of a fill that the list does not show.
+            notifications: overseers are told of a fill that the list does not show.
             clock: the present moment in KST.
             sleep: waits between attempts to connect.
             silence: seconds without a frame after which a connection counts as dead, in session.
@@ -86,8 +85,7 @@ class FillStream:
         """
         self._config = config
         self._wake = wake
-        self._tell = tell
-        self._overseers = overseers
+        self._notifications = notifications
         self._clock = clock
         self._sleep = sleep
         self._silence = silence
@@ -296,7 +294,7 @@ class FillStream:
             log.warning("a fill was told that the list does not show", order_no=one.order_no, told=one.told)
         told = [*self._notices("heard", missing), *self._notices("heard_shown", found)]
         if told:
-            self._tell(told)
+            self._notifications.tell(told)
 
     def _notices(self, kind: str, fills: Iterable[UnconfirmedFill]) -> Iterator[Notice]:
         for one in fills:
@@ -311,7 +309,7 @@ class FillStream:
                 "filled": one.shown,
                 "at": one.at.isoformat(),
             }
-            for chat in self._overseers():
+            for chat in self._notifications.overseers():
                 key = f"{kind}:{one.at.date()}:{one.order_no}:{one.told}:{chat}"
                 yield Notice(kind, chat, data, key)
 

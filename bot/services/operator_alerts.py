@@ -1,9 +1,10 @@
 """Faults of ours and of the broker's line, told to those in charge: the first rings, the same again is counted."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import structlog
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
 
 log = structlog.get_logger(__name__)
@@ -12,10 +13,8 @@ log = structlog.get_logger(__name__)
 class OperatorAlerts:
     """Tells of troubles by a code that has a sentence; what exactly happened stands in the log alone."""
 
-    def __init__(self, tell: Callable[[Sequence[Notice]], object], overseers: Callable[[], Iterable[int]]) -> None:
-        """`tell` queues notices, and collapses those of the same code; `overseers`: chats of those in charge."""
-        self._tell = tell
-        self._overseers = overseers
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
 
     def report(self, code: str, values: Mapping[str, object] | None = None, also: Iterable[int] = ()) -> None:
         """Tell of a trouble. It never raises: what is in trouble may be the disk that this would be written to.
@@ -26,7 +25,8 @@ class OperatorAlerts:
             also: further chats.
         """
         try:
-            chats = dict.fromkeys([*self._overseers(), *also])
-            self._tell([Notice("trouble", chat, {"code": code, "values": dict(values or {})}) for chat in chats])
+            chats = dict.fromkeys([*self._notifications.overseers(), *also])
+            data: dict[str, object] = {"code": code, "values": dict(values or {})}
+            self._notifications.tell([Notice("trouble", chat, data) for chat in chats])
         except Exception:
             log.exception("a trouble could not be told", code=code)

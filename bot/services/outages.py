@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
 from bot.store.reading_mark import GapFindings, ReadingMark, ReadingMarks, SentOrder
 
@@ -56,8 +57,7 @@ class OutageTracker:
         self,
         book: ReadingMarks,
         *,
-        tell: Callable[[Sequence[Notice]], object],
-        overseers: Callable[[], Iterable[int]],
+        notifications: Notifications,
         clock: Callable[[], datetime],
         ticks: Callable[[], float] = uptime,
     ) -> None:
@@ -65,14 +65,12 @@ class OutageTracker:
 
         Args:
             book: where the last clean reading is remembered.
-            tell: queues notices.
-            overseers: chats told of every gap, beside those whose orders were open.
+            notifications: overseers are told of every gap, beside those whose orders were open.
             clock: the present moment, KST.
             ticks: seconds that only ever go forward, from any beginning.
         """
         self._book = book
-        self._tell = tell
-        self._overseers = overseers
+        self._notifications = notifications
         self._clock = clock
         self._ticks = ticks
         self._began = clock()
@@ -104,7 +102,7 @@ class OutageTracker:
             self._mark = self._book.mark(now)
         else:
             with self._book.together():
-                self._tell(self._notices(before, now, elapsed, limit))
+                self._notifications.tell(self._notices(before, now, elapsed, limit))
                 self._mark = self._book.mark(now)
         self._tick = tick
 
@@ -119,7 +117,7 @@ class OutageTracker:
             "off": self._began.isoformat() if self._mark is None else "",
             "unread": known is not None and known.unread,
         }
-        chats = dict.fromkeys([*self._overseers(), *(one.chat_id for one in sent)])
+        chats = dict.fromkeys([*self._notifications.overseers(), *(one.chat_id for one in sent)])
         return [Notice("blind", chat, data, f"blind:{mark.at.isoformat()}:{chat}") for chat in chats]
 
 

@@ -41,16 +41,14 @@ class SqliteJournal:
         outbox: Outbox,
         *,
         clock: Callable[[], datetime],
-        wake: Callable[[], None] = lambda: None,
         groups: Collection[int] = (),
     ) -> None:
-        """`wake` is called after notices were committed, so that they leave at once; `groups` are told of fills."""
+        """`groups`: chats told of fills."""
         self._groups = groups
         self._db = db
         self._audit = audit
         self._outbox = outbox
         self._clock = clock
-        self._wake = wake
         self._tried: dict[int, Order] = {}
         self._tried_day: date | None = None
 
@@ -76,7 +74,6 @@ class SqliteJournal:
                 order_id=order_id,
                 **{name: row[name] for name in ("act", "parent", "side", "code", "quantity", "kind", "price", "quote")},
             )
-        self._wake()
         found = self.get(order_id)
         assert found is not None  # noqa: S101  # written a line ago
         return found
@@ -128,7 +125,7 @@ class SqliteJournal:
         order: Order,
         event: Event,
         *,
-        who: Actor | None = None,
+        actor: Actor | None = None,
         uses: int | None = None,
         vote: Vote | None = None,
         attempt: Attempt | None = None,
@@ -153,11 +150,10 @@ class SqliteJournal:
             if receipt is not None:
                 self._add_receipt(order.id, receipt)
             self._add_buttons(order.id, buttons)
-            self._write(order, event, who, notices)
+            self._write(order, event, actor, notices)
         self._remember(order)
-        self._wake()
 
-    def _write(self, order: Order, event: Event, who: Actor | None, notices: Sequence[Notice]) -> None:
+    def _write(self, order: Order, event: Event, actor: Actor | None, notices: Sequence[Notice]) -> None:
         row = _ORDER.dump_python(order, mode="json")
         fields = [name for name in row if name not in {"id", "origin"}]
         sets = ", ".join(f"{name} = ?" for name in fields)
@@ -170,8 +166,8 @@ class SqliteJournal:
         self._put(order.id, [*notices, *for_groups(notices, self._groups)], CARDS.get(order.state))
         self._audit.add(
             event.action,
-            user_id=who.user_id if who else None,
-            name=who.name if who else None,
+            user_id=actor.user_id if actor else None,
+            name=actor.name if actor else None,
             order_id=order.id,
             state=order.state.value,
             **{f"event_{name}": value for name, value in _plain(event).items()},
@@ -201,7 +197,6 @@ class SqliteJournal:
             if order.user_id == user_id or (order.state is OrderState.PENDING and order.id in voted):
                 event = Voided(code)
                 self._write(apply(order, event, self._clock()), event, None, cards(order))
-        self._wake()
 
     def _use(self, button_id: int) -> None:
         used = self._db.execute(
@@ -231,7 +226,7 @@ class SqliteJournal:
         with self._db.atomic():
             self._add_buttons(order_id, buttons)
 
-    def use(self, button_id: int, who: Actor, action: str) -> None:
+    def use(self, button_id: int, actor: Actor, action: str) -> None:
         """Use up a button that belongs to no single order.
 
         Raises:
@@ -239,7 +234,7 @@ class SqliteJournal:
         """
         with self._db.atomic():
             self._use(button_id)
-            self._audit.add(action, user_id=who.user_id, name=who.name)
+            self._audit.add(action, user_id=actor.user_id, name=actor.name)
 
     def _add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None:
         for one in buttons:
@@ -298,24 +293,35 @@ class SqliteJournal:
             ],
         )
 
-    def brake(self) -> HaltStatus | None:
-        """How far the brakes are pulled, None if they never were."""
+    def halt_status(self) -> HaltStatus | None:
+        """The newest row of the trading halt, None before any."""
         row = next(self._db.query("SELECT * FROM brakes ORDER BY seq DESC LIMIT 1"), None)
         if row is None:
             return None
         at = datetime.fromisoformat(row["at"])
         return HaltStatus(HaltLevel(row["level"]), row["why"], at, row["user_id"], row["name"], row["seq"])
 
-    def pull(self, now: HaltStatus, notices: Sequence[Notice]) -> None:
-        """Pull or release the brakes, with what is told of it."""
+    def set_halt(self, status: HaltStatus, notices: Sequence[Notice]) -> None:
+        """Add a row to the trading halt, with its notices."""
         with self._db.atomic():
             self._db.execute(
                 "INSERT INTO brakes (at, level, why, user_id, name) VALUES (?, ?, ?, ?, ?)",
-                [now.at.isoformat(timespec="milliseconds"), int(now.level), now.why, now.user_id, now.name],
+                [
+                    status.at.isoformat(timespec="milliseconds"),
+                    int(status.level),
+                    status.why,
+                    status.user_id,
+                    status.name,
+                ],
             )
             self._put(None, notices)
-            self._audit.add("brake", user_id=now.user_id or None, name=now.name, level=now.level.name, why=now.why)
-        self._wake()
+            self._audit.add(
+                "brake",
+                user_id=status.user_id or None,
+                name=status.name,
+                level=status.level.name,
+                why=status.why,
+            )
 
     def linked(self, day: date, *, directly: bool = False) -> frozenset[str]:
         """Order numbers of that day which belong to our orders; `directly`: which the broker's answer gave us."""
@@ -352,7 +358,6 @@ class SqliteJournal:
             )
             self._put(None, notices)
             self._audit.add("external.filled", order_no=row.order_no, code=row.code, filled=row.filled)
-        self._wake()
 
     def days_seen(self) -> dict[date, bool]:
         """The last days whose list was taken in, and whether that was done once more when they were over."""
@@ -362,12 +367,6 @@ class SqliteJournal:
     def day_seen(self, day: date, *, over: bool) -> None:
         """Remember it."""
         self._db.execute("INSERT OR REPLACE INTO list_days (day, over) VALUES (?, ?)", [day.isoformat(), over])
-
-    def tell(self, notices: Sequence[Notice]) -> None:
-        """Queue notices that go with no change."""
-        with self._db.atomic():
-            self._put(None, notices)
-        self._wake()
 
     def _put(self, order_id: int | None, notices: Sequence[Notice], of_cards: int | None = None) -> None:
         for one in notices:

@@ -52,16 +52,13 @@ class LimitStore:
         outbox: Outbox,
         house: Limits,
         clock: Callable[[], datetime],
-        *,
-        wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`house` are the settings' limits; `wake` is called after notices were committed."""
+        """`house`: the limits of the settings, which overrides take the place of."""
         self._db = db
         self._audit = audit
         self._outbox = outbox
         self._house = house
         self._clock = clock
-        self._wake = wake
 
     def limits_of(self, user_id: int, day: date) -> Limits:
         """What holds for this person on that day: the settings, with the person's and the account's own."""
@@ -157,7 +154,6 @@ class LimitStore:
                 day=day.isoformat(),
             )
             self._tell(change, name, by, everybody, written.lastrowid)
-        self._wake()
         return change
 
     def _tell(

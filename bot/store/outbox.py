@@ -15,6 +15,7 @@ So a notice is shown twice at most, the second time labelled, and what is still 
 digest ("미확인 알림 모음"), which goes out until one copy of it has surely arrived.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from typing import Any
 import structlog
 from sqlite_utils import Database
 
+from bot.orders.model.notice import Notice
 from bot.store.message_kinds import ANSWERS, IN_PLACE, KINDS, OTHER, IfUndelivered
 from bot.store.outbox_message import LISTS, OutboxMessage, as_json, from_row, iso, marks
 
@@ -56,6 +58,8 @@ class Outbox:
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self._db = db
         self._clock = clock
+        self.queued = asyncio.Event()
+        """Set whenever a message was queued. Whoever waits for it runs after the transaction, which awaits nothing."""
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -79,6 +83,13 @@ class Outbox:
                 self._put_trouble(chat_id, data, key)
             else:
                 self._insert(kind, chat_id, data, key, urgency=urgency)
+        self.queued.set()
+
+    def tell(self, notices: Iterable[Notice]) -> None:
+        """Queue notices that go with no change of an order, all or none of them."""
+        with self._db.atomic():
+            for one in notices:
+                self.put(one.kind, one.chat_id, one.data, one.key)
 
     def _insert(  # the columns of a row
         self,

@@ -39,16 +39,16 @@ class People:
         db: Database,
         audit: AuditLog,
         clock: Callable[[], datetime],
-        void: Callable[[int, str], None] | None = None,
+        void_orders: Callable[[int, str], None],
     ) -> None:
-        """`void(user_id, why)` ends that person's open tickets and votes; it is called inside the transaction.
+        """`void_orders(user_id, why)` ends a removed or demoted member's tickets and votes, in the same transaction.
 
-        Their buttons and invitations are voided here, with or without it.
+        Their buttons and invitations are voided here.
         """
         self._db = db
         self._audit = audit
         self._clock = clock
-        self.void = void
+        self._void_orders = void_orders
         self._seen: dict[int, datetime] = {}
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -243,8 +243,7 @@ class People:
         for table in ("buttons", "people_buttons"):
             self._db.execute(f"UPDATE {table} SET used_at = ? WHERE user_id = ? AND used_at IS NULL", [now, user_id])  # noqa: S608  # our own names
         self._db.execute("UPDATE invites SET used_at = ? WHERE made_by = ? AND used_at IS NULL", [now, user_id])
-        if self.void is not None:
-            self.void(user_id, WHY)
+        self._void_orders(user_id, WHY)
 
     def _found(self, user_id: int) -> Member:
         person = self.find(user_id)

@@ -94,7 +94,7 @@ async def _orders(on: Stage, quantity: int) -> dict[int, tuple[str, int]]:
     waiting: dict[int, tuple[str, int]] = {}
     for person, (code, issue) in zip(PEOPLE[:HOLDERS], stocks, strict=False):
         price = step(issue.last, -UNDER, etf=issue.listing.etf)
-        on.app.people.put(person.id, person.name, Role.TRADER)
+        on.app.storage.people.put(person.id, person.name, Role.TRADER)
         before = on.telegram.revision
         await on.telegram.send(person.id, f"/buy {code} {quantity} {price}")
         ticket = await on.telegram.wait(person.id, lambda message: bool(message.buttons), after=before)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlite_utils import Database
 from bot.demo.run import TOKEN, stage
 from bot.demo.telegram import LocalTelegram
 from bot.orders.access.roles import Actor, Role
+from bot.orders.approvals.policy import ApprovalPolicy
 from bot.orders.execution.desk import Desk
 from bot.orders.hours import TradingHours
 from bot.orders.model.order import Order, OrderRequest, OrderState
@@ -37,6 +39,7 @@ from kis.sim import Simulator
 from tests.bench.report import Row, median, percentile
 from tests.bench.tap_to_wire import LIMITS, PEOPLE, RICH, is_order, quiet
 from tests.bench.waiting import until
+from tests.support.members import FixedRoster, never_asks, notifications
 from tests.support.memory_wire import MemoryWire
 
 CODE, NAME = "005930", "삼성전자"
@@ -74,8 +77,8 @@ class _Side:
         made = await self.desk.propose(ask, _WHO, number)
         if not isinstance(made, Order):
             raise TypeError(f"no ticket: {made}")
-        self.desk.looks.drop(made.id)
-        await self.desk.looks.for_send(ask)
+        self.desk.pretrade.drop(made.id)
+        await self.desk.pretrade.for_send(ask)
         token = _token(self.db, made.id)
         tapped, began = self.broker.clock(), time.perf_counter()
         await self.desk.carry_out(self.desk.press(token, _WHO))
@@ -176,9 +179,26 @@ def _side(home: Path, db: Database) -> _Side:
         transport=MemoryWire(broker, sleep=asyncio.sleep, clock=kst_now),
     )
     audit = AuditLog(db, kst_now)
-    journal = SqliteJournal(db, audit, Outbox(db, kst_now), clock=kst_now)
-    brakes = TradingHalt(journal, clock=kst_now, overseers=list)
-    desk = Desk(client, journal, brakes, TradingHours(always=True), clock=kst_now, limits=_WIDE)
+    outbox = Outbox(db, kst_now)
+    journal = SqliteJournal(db, audit, outbox, clock=kst_now)
+    told = notifications(outbox)
+    desk = Desk(
+        client,
+        journal,
+        TradingHalt(journal, told, clock=kst_now),
+        TradingHours(always=True),
+        FixedRoster(),
+        never_asks(told),
+        told,
+        clock=kst_now,
+        limits_of=lambda _: _WIDE,
+        policy=ApprovalPolicy(),
+        position_percent=Decimal(0),
+        resume_pause=0,
+        external_orders=tuple,
+        poll_reports=lambda: None,
+        run_number=lambda: 0,
+    )
     return _Side(broker, client, db, desk, journal, [])
 
 
@@ -234,8 +254,8 @@ async def commits_of_a_send(taps: int) -> dict[str, dict[str, float]]:
     counted: dict[str, Counter[str]] = {"before_the_order": Counter(), "after_it": Counter()}
     async with stage(broker=broker, telegram=telegram, kis_min_interval=0.0, **LIMITS) as on:
         for person in telegram.people:
-            on.app.people.put(person.id, person.name, Role.TRADER)
-        commits = _Commits(on.app.db)
+            on.app.storage.people.put(person.id, person.name, Role.TRADER)
+        commits = _Commits(on.app.storage.db)
         for person in telegram.people:
             before = telegram.revision
             await telegram.send(person.id, f"/buy {CODE} 1 60000")
@@ -243,7 +263,7 @@ async def commits_of_a_send(taps: int) -> dict[str, dict[str, float]]:
             await asyncio.sleep(0.3)
             commits.found.clear()
             await telegram.tap(person.id, ticket.message_id, "확인")
-            idle = _settled(on.app.db, commits)
+            idle = _settled(on.app.storage.db, commits)
             if not await until(idle, within=10, every=0.05):
                 raise RuntimeError("the send does not come to rest")
             at = next(one for one in reversed(broker.requests) if is_order(one)).at.timestamp()

@@ -31,7 +31,7 @@ async def main() -> None:
     wanted = json.loads(sys.stdin.readline())
     app = BotApplication(load_settings(env_file=None))
     for number in wanted["people"]:
-        app.people.put(number, f"손님{number}", Role.TRADER)
+        app.storage.people.put(number, f"손님{number}", Role.TRADER)
     async with app.running():
         _say(await _tickets(app, wanted))
         async with _noting(app) as noted:
@@ -42,23 +42,23 @@ async def main() -> None:
 async def _tickets(app: BotApplication, wanted: dict[str, Any]) -> list[tuple[int, int, str, str, int]]:
     """Chat, order, key, code and quantity of each; no two orders have the same code and quantity."""
     people, stocks = wanted["people"], wanted["stocks"]
-    app.db.execute("PRAGMA synchronous=OFF")  # nothing of this is measured
+    app.storage.db.execute("PRAGMA synchronous=OFF")  # nothing of this is measured
     made = []
     for n in range(wanted["tickets"]):
         chat, (code, name, price) = people[n % len(people)], stocks[n % len(stocks)]
         quantity = n // len(stocks) + 1
         ask = OrderRequest(Side.BUY, code, name, etf=False, quantity=quantity, kind=OrderKind.LIMIT, price=price)
-        order = await app.desk.propose(ask, Actor(chat, chat, f"손님{chat}", Role.TRADER), -n - 1)
+        order = await app.parts.desk.propose(ask, Actor(chat, chat, f"손님{chat}", Role.TRADER), -n - 1)
         if not isinstance(order, Order):
             raise TypeError(f"no ticket: {order}")
         # before anything else runs: the card counts as delivered, as Telegram takes only so many a second
-        (token,) = app.db.execute(
+        (token,) = app.storage.db.execute(
             "UPDATE outbox SET state = 'sent', message_id = ? WHERE order_id = ? "
             "RETURNING json_extract(data, '$.confirm')",
             [FIRST_MESSAGE + order.id, order.id],
         ).fetchone()
         made.append((chat, order.id, token, code, quantity))
-    app.db.execute("PRAGMA synchronous=FULL")
+    app.storage.db.execute("PRAGMA synchronous=FULL")
     return made
 
 
@@ -67,7 +67,7 @@ async def _noting(app: BotApplication) -> AsyncIterator[dict[str, Any]]:
     """Notes whether each send found its reads there, how late the event loop is, and how long it has had no work."""
     noted: dict[str, Any] = {"fresh": [], "late_ms": [], "idle": []}
     idle = _idle()
-    for_send = app.desk.looks.for_send
+    for_send = app.parts.desk.pretrade.for_send
 
     async def listened(ask: OrderRequest, *after: Any) -> PretradeData:
         look = await for_send(ask, *after)
@@ -81,7 +81,7 @@ async def _noting(app: BotApplication) -> AsyncIterator[dict[str, Any]]:
             noted["late_ms"].append(round(1000 * (time.perf_counter() - began - LOOKS), 1))
             noted["idle"].append((time.time(), idle[0]))
 
-    app.desk.looks.for_send = listened  # type: ignore[method-assign]  # listened to, and passed on unchanged
+    app.parts.desk.pretrade.for_send = listened  # type: ignore[method-assign]  # listened to, and passed on unchanged
     looking = asyncio.get_running_loop().create_task(lateness())
     try:
         yield noted

@@ -107,7 +107,7 @@ async def world(way: Way, taps: int, turns: asyncio.Lock) -> list[tuple[float, b
     telegram = LocalTelegram(token=TOKEN, people=PEOPLE)
     async with stage(broker=broker, telegram=telegram, kis_min_interval=SLOT, **LIMITS) as on:
         for person in PEOPLE:
-            on.app.people.put(person.id, person.name, Role.TRADER)
+            on.app.storage.people.put(person.id, person.name, Role.TRADER)
         if not way.prefetch:
             _read_nothing_ahead(on)
         stocks = [code for code, issue in broker.exchange.issues.items() if not issue.halted]
@@ -135,13 +135,13 @@ def _read_nothing_ahead(on: Stage) -> None:
     def keep(*_: object) -> None:
         """No ticket's figures are kept fresh."""
 
-    on.app.desk.looks.keep = keep  # type: ignore[method-assign]  # this is what is switched off
+    on.app.parts.desk.pretrade.keep = keep  # type: ignore[method-assign]  # this is what is switched off
 
 
 @contextlib.contextmanager
 def _freshness(on: Stage) -> Iterator[list[bool]]:
     """Whether each send found all its reads there."""
-    looks, seen = on.app.desk.looks, []
+    looks, seen = on.app.parts.desk.pretrade, []
     for_send = looks.for_send
 
     async def noted(ask: Any, *after: Any) -> Any:
@@ -164,7 +164,7 @@ async def _ticket(on: Stage, person: int, side: str, code: str) -> tuple[int, in
 
 
 async def _tap(on: Stage, person: int, message: int) -> float:
-    orders, watch = on.broker.exchange.orders, on.app.watch
+    orders, watch = on.broker.exchange.orders, on.app.parts.report_handler
     seen, tapped = len(orders), kst_now()
     await on.telegram.tap(person, message, "확인")
     if not await until(lambda: len(orders) > seen and not watch.busy(), within=10):
@@ -181,5 +181,5 @@ def is_order(one: Recorded) -> bool:
 
 async def quiet(on: Stage) -> None:
     """Nobody reads these chats: what still waits to be told would only hold up the end."""
-    on.app.db.execute("UPDATE outbox SET state = 'failed' WHERE state = 'pending'")
+    on.app.storage.db.execute("UPDATE outbox SET state = 'failed' WHERE state = 'pending'")
     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ import sqlite3
 from functools import partial
 from typing import Any
 
-from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.fill_stream import FillStream
 from bot.services.outages import OutageTracker
@@ -14,7 +14,7 @@ from bot.services.trade_feed import LiveStream
 from bot.store.reading_mark import ReadingMarks
 from bot.store.stream_stats import StreamStats
 from kis.errors import KisError
-from tests.chaos.life import OWNER_CHAT, Life
+from tests.chaos.life import Life
 
 
 class Killed(BaseException):
@@ -59,16 +59,14 @@ class FillsLife(Life):
         loop = asyncio.get_running_loop()
         self.sight = OutageTracker(
             ReadingMarks(self.db),
-            tell=self.journal.tell,
-            overseers=lambda: [OWNER_CHAT],
+            notifications=self.notifications,
             clock=world.clock,
             ticks=loop.time,
         )
         self.ears = FillStream(
             world.config,
             wake=self.poll.wake,
-            tell=self.journal.tell,
-            overseers=lambda: [OWNER_CHAT],
+            notifications=self.notifications,
             clock=world.clock,
             always=True,
             days=StreamStats(self.db),
@@ -78,7 +76,7 @@ class FillsLife(Life):
     async def _run(self) -> None:
         start = self.runs.begin("chaos")
         if start.unclean:
-            self.brakes.pull(HaltLevel.BUYS, "UNCLEAN_STOP")
+            self.brakes.halt(HaltLevel.BUYS, "UNCLEAN_STOP")
         self.desk.recover()
         try:
             await self._note(await self.lists.read())
@@ -95,8 +93,8 @@ class FillsLife(Life):
         self.mortal.left = None
         self.world.account.saw(self.world.clock(), asyncio.get_running_loop().time())
         self.readings += 1
-        if self.desk.situation.recovering and not self.watch.unresolved():
-            self.desk.situation.recovering = False
+        if self.desk.risk_context.recovering and not self.watch.unresolved():
+            self.desk.risk_context.recovering = False
 
     async def _failed(self, _: KisError) -> None:
         self.sight.failed()

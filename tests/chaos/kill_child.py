@@ -56,12 +56,12 @@ def live(line: Connection, settings: dict[str, Any], clock_file: Path, spec: str
 async def _live(line: Connection, settings: dict[str, Any], clock: SharedClock, spec: str) -> None:
     app = BotApplication(GivenSettings(**settings), clock=clock)
     kill_points.mark(
-        journal=app.journal,
-        outbox=app.outbox,
-        inbox=app.inbox,
-        desk=app.desk,
-        notifier=app.notifier,
-        poll=app.inbox_poll,
+        journal=app.storage.journal,
+        outbox=app.storage.outbox,
+        inbox=app.parts.inbox,
+        desk=app.parts.desk,
+        notifier=app.parts.delivery,
+        poll=app.parts.update_poller,
     )
     async with app.running():
         await _settle(app, clock)
@@ -85,26 +85,26 @@ async def _heard(line: Connection) -> str:
 async def _settle(app: BotApplication, clock: SharedClock) -> None:
     """Look after what is in doubt, at a pace of our own."""
     for _ in range(READINGS):
-        await _until(lambda: not app.journal.in_state(ON_ITS_WAY - IN_DOUBT), 5)
-        if not app.journal.in_state(IN_DOUBT) and not app.desk.situation.recovering:
+        await _until(lambda: not app.storage.journal.in_state(ON_ITS_WAY - IN_DOUBT), 5)
+        if not app.storage.journal.in_state(IN_DOUBT) and not app.parts.desk.risk_context.recovering:
             break
         before = app.readings
-        app.poll.wake()
+        app.parts.report_poll.wake()
         await _until(lambda before=before: app.readings > before, 2)
         clock.jump(STEP)
     before = app.readings
-    app.poll.wake()
+    app.parts.report_poll.wake()
     await _until(lambda: app.readings > before, 2)
 
 
 async def _quiet(app: BotApplication, clock: SharedClock) -> None:
     """Let everything be told but what is only for the owner, whose chat is as slow as Telegram has it."""
-    owner = app.people.owners()[0]
+    owner = app.storage.people.owners()[0]
     for _ in range(30):
         with contextlib.suppress(Exception):
-            app.db.execute(NEVER_MIND, [owner])
+            app.storage.db.execute(NEVER_MIND, [owner])
         pending = "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')"
-        if not app.db.execute(pending).fetchone()[0]:
+        if not app.storage.db.execute(pending).fetchone()[0]:
             return
         clock.jump(6)
         await asyncio.sleep(0.2)

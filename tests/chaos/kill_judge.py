@@ -28,7 +28,6 @@ from bot.orders.access.roles import Role
 from bot.orders.model.order import AT_BROKER, IN_DOUBT, ON_ITS_WAY, OrderState
 from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.people import People
 from kis.config import kst_now
 from kis.krx import KST
 from kis.sim import Simulator
@@ -38,6 +37,7 @@ from tests.chaos.kill_points import POINTS, spec
 from tests.chaos.listening import listen
 from tests.chaos.matrix_stand import ORDER_PATH
 from tests.chaos.world import PLENTY, RICH
+from tests.support.members import members
 
 KILLS, QUICK_KILLS = 50, 3
 TRADERS = tuple(ChatUser(3001 + n, f"매매{n}", "매매자") for n in range(12))
@@ -152,7 +152,7 @@ async def kill_at(point: str, kills: int, seed: int) -> Counter[str]:
 
 def _let_in(home: Path, clock: SharedClock) -> None:
     db = open_database(home / "data" / "kisbot.db")
-    people = People(db, AuditLog(db, clock), clock)
+    people = members(db, AuditLog(db, clock), clock)
     for person in (OWNER, *TRADERS):
         people.put(person.id, person.name, Role.OWNER if person is OWNER else Role.TRADER)
     db.close()

@@ -32,7 +32,7 @@ def mark(*, journal: Any, outbox: Any, inbox: Any, desk: Any, notifier: Any, pol
     _after(journal, "save", "fill_noted", lambda _, __, event, **how: event.action == "order.reported")
     _after(outbox, "sending", "outbox_sending")
     _before(desk._sender, "submit", "approved")
-    _after_waiting(desk.looks, "for_send", "baseline")
+    _after_waiting(desk.pretrade, "for_send", "baseline")
     _after_waiting(notifier, "_deliver", "card_sent", lambda _, letter: letter.kind == "card")
     _after_waiting(notifier, "_deliver", "fill_sent", lambda _, letter: letter.kind == "fill")
     poll._bot = _Asking(poll._bot)

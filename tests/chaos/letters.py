@@ -300,7 +300,6 @@ async def _alarms(office: Office, seen: Seen) -> None:
                 for mark, data in news.items():
                     seen.alarms.append(Alarm(mark, chat, len(office.said(chat))))
                     office.box.put("manual" if "claims" in data else "brake", chat, data, f"{mark}:{chat}")
-        office.notifier.wake()
 
 
 async def _fill(office: Office, each: int, to: Mapping[int, Sequence[int]], chance: random.Random) -> None:
@@ -316,7 +315,6 @@ async def _fill(office: Office, each: int, to: Mapping[int, Sequence[int]], chan
         with office.db.atomic():
             for chat in to[order]:
                 office.fill(numbers[order], order, chat, "group_fill" if chat < 0 else "fill")
-        office.notifier.wake()
 
 
 def line(seen: Seen, seeds: int, *, killed: bool) -> str:

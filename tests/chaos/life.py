@@ -9,14 +9,16 @@ import contextlib
 import contextvars
 import sqlite3
 from collections.abc import Coroutine
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
+from bot.orders.approvals.policy import ApprovalPolicy
 from bot.orders.execution.desk import Desk
 from bot.orders.hours import TradingHours
-from bot.orders.reconciliation.report_handler import ReportHandler
-from bot.orders.reconciliation.report_reader import OrderListSnapshot, ReportReader
+from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
+from bot.orders.reconciliation.report_reader import ReportReader
 from bot.orders.risk.checks import Limits
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from bot.store.audit.log import AuditLog
@@ -28,6 +30,7 @@ from kis.errors import KisError
 from kis.executions import ExecutionsPoll
 from tests.chaos.listening import HEARD
 from tests.chaos.world import RICH, World
+from tests.support.members import FixedRoster, never_asks, notifications
 
 OWNER_CHAT = 1001
 BUSY, IN_SESSION = 3.0, 15.0
@@ -104,28 +107,35 @@ class Life:
         self.outbox = Outbox(self.db, clock)
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock)
         self.runs = Runs(self.db, self.audit, world.home, clock)
-        self.brakes = TradingHalt(self.journal, clock=clock, overseers=lambda: [OWNER_CHAT])
+        self.notifications = notifications(self.outbox, OWNER_CHAT)
+        self.brakes = TradingHalt(self.journal, self.notifications, clock=clock)
         hours = TradingHours(always=True)
         self.watch = ReportHandler(
             self.journal,
             self.brakes,
+            self.notifications,
             clock=clock,
             day_over=hours.day_over,
-            overseers=lambda: [OWNER_CHAT],
         )
         self.client = world.client()
-        self.lists = ReportReader(self.client, self.watch)
+        self.lists = ReportReader(self.client, self.watch, hours, clock=clock)
         self.poll: ExecutionsPoll[list[OrderListSnapshot]] = ExecutionsPoll(self.lists.read, self._interval)
         self.desk = Desk(
             self.client,
             self.journal,
             self.brakes,
             hours,
+            FixedRoster(OWNER_CHAT),
+            never_asks(self.notifications),
+            self.notifications,
             clock=clock,
-            limits=LIMITS,
-            wake=self.poll.wake,
-            elsewhere=self.watch.elsewhere,
-            run=lambda: self.runs.number,
+            limits_of=lambda _: LIMITS,
+            policy=ApprovalPolicy(),
+            position_percent=Decimal(0),
+            resume_pause=0,
+            external_orders=self.watch.external_orders,
+            poll_reports=self.poll.wake,
+            run_number=lambda: self.runs.number,
         )
         self.readings = 0
 
@@ -166,9 +176,9 @@ class Life:
     async def _run(self) -> None:
         start = self.runs.begin("chaos")
         if start.restored:
-            self.brakes.pull(HaltLevel.NEW, "RESTORED")
+            self.brakes.halt(HaltLevel.NEW, "RESTORED")
         elif start.unclean:
-            self.brakes.pull(HaltLevel.BUYS, "UNCLEAN_STOP")
+            self.brakes.halt(HaltLevel.BUYS, "UNCLEAN_STOP")
         self.desk.recover()
         with contextlib.suppress(KisError):
             await self._note(await self.lists.read())
@@ -181,8 +191,8 @@ class Life:
             except Exception as fault:  # noqa: BLE001  # as in the bot, where it must not end the watch
                 HEARD.append(f"a reading could not be taken in ({type(fault).__name__}: {fault})")
         self.readings += 1
-        if self.desk.situation.recovering and not self.watch.unresolved():
-            self.desk.situation.recovering = False
+        if self.desk.risk_context.recovering and not self.watch.unresolved():
+            self.desk.risk_context.recovering = False
 
     async def _nothing(self, *_: object) -> None:
         """What `App` writes to its log here is not of interest."""

@@ -107,14 +107,13 @@ class Person:
     def begin(self) -> None:
         """Everything between Telegram and the desk, for this life."""
         life, stand = self.stand.life, self.stand
-        inbox = Inbox(life.db, stand.clock)
+        inbox = Inbox(life.db, stand.clock, dict)
         notifier = Delivery(
             life.outbox,
             self.telegram.deliver,
             self.telegram.reachable,
             clock=asyncio.get_running_loop().time,
         )
-        life.journal._wake = notifier.wake
         poll = UpdatePoller(self.telegram, inbox, self._handle, lambda _: None)  # type: ignore[arg-type]  # it asks no more
         kill_points.mark(
             journal=life.journal,

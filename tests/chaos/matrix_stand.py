@@ -215,7 +215,7 @@ class Stand:
         self.life = CaseLife(self, self.connection)  # type: ignore[arg-type]  # it has what a life asks of a world
         self.life.stand = self
         self.life.begin()
-        while self.life.desk.situation.recovering and not self.life.readings:  # noqa: ASYNC110  # a reading has no event
+        while self.life.desk.risk_context.recovering and not self.life.readings:  # noqa: ASYNC110  # a reading has no event
             await asyncio.sleep(0.2)
 
     def strike(self, _point: str = "") -> None:

@@ -288,7 +288,7 @@ class Desk(RuleBasedStateMachine):
     def _reserved(self) -> None:
         doubts = self._in(IN_DOUBT)
         ask = self.stand.ask()
-        facts = self.stand.life.desk.situation.facts(ask, PretradeData(None, None, None), ME.user_id)  # type: ignore[arg-type]
+        facts = self.stand.life.desk.risk_context.facts(ask, PretradeData(None, None, None), ME.user_id)  # type: ignore[arg-type]
         won = sum(one.quantity * one.reserve_unit for one in doubts if one.side is Side.BUY)
         assert facts.reserved_won >= won, "I12: an order in doubt is not reckoned with"
         assert facts.symbol_in_doubt == any(one.code == ask.code for one in doubts), "I12: its stock is free"

@@ -98,7 +98,6 @@ async def test_a_group_s_fills_are_bundled_like_everybody_s_bear_no_buttons_and_
         with post.db.atomic():
             for number in range(1, 9):
                 post.fill(number, chat=GROUP, kind="group_fill")
-        post.notifier.wake()
         await until(lambda: not post.left())
 
         first, second, digest = post.telegram.chat(GROUP)

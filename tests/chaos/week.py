@@ -204,10 +204,10 @@ class _Town:
             ticks=clock.seconds,
             network=Wires(self.wire, self.post),
         )
-        _draw_at_once(self.app.charts)
-        self.app.db.execute("PRAGMA synchronous=OFF")  # nobody is killed here
+        _draw_at_once(self.app.parts.charts)
+        self.app.storage.db.execute("PRAGMA synchronous=OFF")  # nobody is killed here
         for person, role in PEOPLE:
-            self.app.people.put(person.id, person.name, role)
+            self.app.storage.people.put(person.id, person.name, role)
         self._well_since = clock()
         self._away = False
         self.people = Town(self.telegram, exchange, clock, self._excused, self.codes)

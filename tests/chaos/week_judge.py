@@ -165,17 +165,17 @@ class Told:
     @classmethod
     def of(cls, app: BotApplication, exchange: Exchange, updates: int) -> "Told":
         """Read it off."""
-        overseers = list(app.people.overseers())
+        overseers = list(app.storage.people.overseers())
         found = cls({}, {}, {}, [], Counter(), overseers, [], updates)
         for one in exchange.orders:
             if one.action is not Action.CANCEL and one.filled:
                 found.filled[one.day.isoformat(), one.number, one.channel] = one.filled
         ours = {}
-        for number, day, order_no, chat in app.db.execute("SELECT id, day, order_no, chat_id FROM orders"):
+        for number, day, order_no, chat in app.storage.db.execute("SELECT id, day, order_no, chat_id FROM orders"):
             ours[number] = (day, order_no)
             if order_no:
                 found.wanted[day, order_no] = {chat, *overseers, *app._settings.kisbot_group_chats}
-        rows = app.db.execute("SELECT kind, state, chat_id, order_id, data, made_at FROM outbox").fetchall()
+        rows = app.storage.db.execute("SELECT kind, state, chat_id, order_id, data, made_at FROM outbox").fetchall()
         for kind, state, chat, order, data, made_at in rows:
             found.letters[made_at[:10], kind, state] += 1
             if kind in {"fill", "external_fill", "group_fill"} and state in DELIVERED:
@@ -186,10 +186,10 @@ class Told:
                 found.told[key] = max(found.told.get(key, 0), facts["filled"])
         found.unsettled = [
             f"#{one.id} {one.state.value} {one.side.value} {one.code}"
-            for one in app.journal.in_state(WORKING | IN_DOUBT)
-            if one.day is None or app.hours.day_over(one.day, app._clock())
+            for one in app.storage.journal.in_state(WORKING | IN_DOUBT)
+            if one.day is None or app.parts.hours.day_over(one.day, app._clock())
         ]
-        found.updates += len(app.inbox.open())
+        found.updates += len(app.parts.inbox.open())
         return found
 
     def verify_audit(self, home: Path) -> None:

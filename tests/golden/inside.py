@@ -55,15 +55,15 @@ def built(
 ) -> BotApplication:
     """The bot on these wires, with these people (id, name, role); charts are told as a digest of their facts."""
     app = BotApplication(GivenSettings(**values), clock=clock, ticks=ticks, network=network)
-    app.db.execute("PRAGMA synchronous=OFF")
+    app.storage.db.execute("PRAGMA synchronous=OFF")
     for user_id, name, role in people:
-        app.people.put(user_id, name, ROLES[role])
+        app.storage.people.put(user_id, name, ROLES[role])
 
     async def drawn(asked: bytes) -> bytes | None:
         drew(hashlib.sha256(asked).hexdigest()[:12])
         return _png()
 
-    app.charts._drawn = drawn  # type: ignore[method-assign]
+    app.parts.charts._drawn = drawn  # type: ignore[method-assign]
     return app
 
 

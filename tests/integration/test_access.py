@@ -145,7 +145,7 @@ async def test_in_a_group_members_may_look_and_nobody_may_act():
         assert [one.sender for one in on.telegram.chat(GROUP)].count("bot") == 2
         assert not answer.buttons
         assert not price.buttons
-        assert on.app.journal.in_state(set(OrderState)) == []
+        assert on.app.storage.journal.in_state(set(OrderState)) == []
         assert not any(call.method == "leaveChat" for call in on.telegram.calls)
 
 
@@ -167,7 +167,7 @@ async def test_a_group_of_the_settings_is_told_of_fills_without_buttons_or_balan
         await on.telegram.wait(GROUP, "상태")
         await bought(on, "005930 1 시장가", TRADER.id)
         told = await on.telegram.wait(GROUP, "삼성전자")
-        await until(lambda: not on.app.outbox.ready())
+        await until(lambda: not on.app.storage.outbox.ready())
 
         assert [one.sender for one in on.telegram.chat(GROUP)].count("bot") == 2, "the status, and the fill once"
         assert "✅ 체결" in told.text
@@ -303,8 +303,10 @@ def random_update(dice: random.Random, words: str) -> dict[str, object]:
 
 
 def rows(on):
-    tables = [name for (name,) in on.app.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
-    return {one: on.app.db.execute(f"SELECT count(*) FROM [{one}]").fetchone()[0] for one in tables}
+    tables = [
+        name for (name,) in on.app.storage.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    ]
+    return {one: on.app.storage.db.execute(f"SELECT count(*) FROM [{one}]").fetchone()[0] for one in tables}
 
 
 @pytest.mark.parametrize("requests", [False, True])
@@ -319,10 +321,10 @@ async def test_a_thousand_updates_of_every_kind_from_strangers_come_to_nothing(r
         heard = {call.method for call in on.telegram.calls}
         for n in range(1_000):
             raw = random_update(dice, dice.choice(words))
-            update = Update.de_json({"update_id": 10_000_000 + n, **raw}, on.app.bot)
-            assert not on.app.dispatcher.keeps(update)
-            await on.app.dispatcher.handle(update)
-        await on.app.dispatcher.drain()
+            update = Update.de_json({"update_id": 10_000_000 + n, **raw}, on.app.parts.bot)
+            assert not on.app.parts.router.keeps(update)
+            await on.app.parts.router.handle(update)
+        await on.app.parts.router.drain()
         await asyncio.sleep(0.3)
 
         grown = {name: n - before[name] for name, n in rows(on).items() if n != before[name]}
@@ -332,7 +334,7 @@ async def test_a_thousand_updates_of_every_kind_from_strangers_come_to_nothing(r
             "초대받은 사람만 쓸 수 있는 봇입니다. · This bot is by invitation only.",
         }
         assert len(lines) == len({one["chat_id"] for one in lines}) <= 20
-        kinds = dict(on.app.db.execute("SELECT kind, count(*) FROM outbox GROUP BY kind").fetchall())
+        kinds = dict(on.app.storage.db.execute("SELECT kind, count(*) FROM outbox GROUP BY kind").fetchall())
         assert set(kinds) <= {"join", "stranger"}, kinds
         assert grown.pop("outbox", 0) <= 5 + 1
         assert grown.pop("audit", 0) <= 5
@@ -354,7 +356,7 @@ async def test_strangers_leave_no_row_in_the_inbox_and_are_confirmed_all_the_sam
         await say(on, "/price 005930", "삼성전자")
         await asyncio.sleep(0.05)
 
-        assert on.app.db.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
+        assert on.app.storage.db.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
         assert len(on.telegram._updates) == 0
 
 
@@ -376,7 +378,7 @@ async def test_only_three_kinds_of_updates_are_asked_for():
 
         assert set(WANTED) == {"message", "callback_query", "my_chat_member"}
         assert on.telegram._updates._allowed == set(WANTED)
-        assert isinstance(on.app.inbox, Inbox)
+        assert isinstance(on.app.parts.inbox, Inbox)
 
 
 # --- one button, many fingers ---------------------------------------------------------------------------------------------
@@ -386,22 +388,22 @@ async def test_fifty_members_tapping_one_button_twenty_times_are_one_order():
     async with stage(**FAST) as on:
         members = range(7_001, 7_050)
         for number in members:
-            on.app.people.put(number, f"회원{number}", Role.TRADER)
+            on.app.storage.people.put(number, f"회원{number}", Role.TRADER)
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
         token = next(key.data for row in ticket.buttons for key in row if "확인" in key.text)
         taps = [number for number in (OWNER.id, *members) for _ in range(20)]
         random.Random(1).shuffle(taps)
-        on.app.dispatcher._toast = lambda *_: None  # a thousand toasts are another test's
-        on.app.db.execute("PRAGMA synchronous = OFF")  # and so is durability
+        on.app.parts.router._toast = lambda *_: None  # a thousand toasts are another test's
+        on.app.storage.db.execute("PRAGMA synchronous = OFF")  # and so is durability
         for n, number in enumerate(taps):
             person = {"id": number, "is_bot": False, "first_name": "x"}
             bearer = raw_message("카드", **{"from": BOT, "chat": {"id": number, "type": "private", "first_name": "x"}})
             raw = tap(data=token, message=bearer, **{"from": person})
-            await on.app.dispatcher.handle(
-                Update.de_json({"update_id": 20_000_000 + n, "callback_query": raw}, on.app.bot),
+            await on.app.parts.router.handle(
+                Update.de_json({"update_id": 20_000_000 + n, "callback_query": raw}, on.app.parts.bot),
             )
         await on.telegram.wait(OWNER.id, "주문번호")
-        await on.app.dispatcher.drain()
+        await on.app.parts.router.drain()
 
         assert len(taps) == 1_000
         assert posts(on) == 1
@@ -411,9 +413,9 @@ async def test_fifty_members_tapping_one_button_twenty_times_are_one_order():
 async def test_nothing_is_sent_for_somebody_shut_out_between_ticket_and_tap(what):
     async with stage(**FAST) as on:
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인", TRADER.id)
-        getattr(on.app.people, what)(TRADER.id, by=OWNER.id)
+        getattr(on.app.storage.people, what)(TRADER.id, by=OWNER.id)
         answer = await on.telegram.tap(TRADER.id, ticket.message_id, "확인", timeout=0.3)
 
         assert not answer.answered
         assert posts(on) == 0
-        assert on.app.journal.in_state({OrderState.PROPOSED, OrderState.CONFIRMED, OrderState.SUBMITTING}) == []
+        assert on.app.storage.journal.in_state({OrderState.PROPOSED, OrderState.CONFIRMED, OrderState.SUBMITTING}) == []

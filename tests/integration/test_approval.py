@@ -29,9 +29,9 @@ async def club(**settings):
     clock = settings.pop("clock", Ahead())
     telegram = settings.pop("telegram", None) or LocalTelegram(token=TOKEN, people=EVERYBODY, clock=clock)
     async with stage(**FAST, clock=clock, telegram=telegram, **settings) as on:
-        on.app.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
-        on.app.people.put(TRADER.id, TRADER.name, Role.TRADER)
-        on.app.people.put(OTHER.id, OTHER.name, Role.TRADER)
+        on.app.storage.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
+        on.app.storage.people.put(TRADER.id, TRADER.name, Role.TRADER)
+        on.app.storage.people.put(OTHER.id, OTHER.name, Role.TRADER)
         on.clock = clock
         yield on
 
@@ -63,14 +63,14 @@ async def test_a_large_order_leaves_when_somebody_else_agrees_and_everybody_sees
         assert posts(on) == 1
         for person in (TRADER, OWNER, ADMIN):
             await on.telegram.wait(person.id, "승인: 최관리")
-        assert [order.approvals for order in on.app.desk.working()] == [1]
+        assert [order.approvals for order in on.app.parts.desk.working()] == [1]
 
 
 async def test_a_small_order_needs_nobody_and_a_cancel_never_does():
     async with club(**ONE) as on:
         ticket = await say(on, "/buy 005930 2 60000", "매수 확인", TRADER.id)
         await press(on, ticket, "확인", "주문번호", TRADER.id)
-        (order,) = on.app.desk.working()
+        (order,) = on.app.parts.desk.working()
 
         await say(on, f"/cancel {order.order_no}", "취소 완료", TRADER.id)
 
@@ -83,7 +83,7 @@ async def test_one_refusal_ends_it():
 
         await on.telegram.wait(TRADER.id, "거절: 최관리")
         assert posts(on) == 0
-        assert on.app.journal.in_state({OrderState.DENIED})
+        assert on.app.storage.journal.in_state({OrderState.DENIED})
 
 
 async def test_two_must_agree_where_two_are_asked_for_and_a_restart_between_them_changes_nothing(tmp_path):
@@ -124,7 +124,7 @@ async def test_a_price_that_moved_meanwhile_is_asked_again_and_the_voices_are_vo
     async with club(**TWO) as on:
         await ask(on, "005930 10 시장가")
         await press(on, await asked(on), "승인", "승인 1/2", ADMIN.id)
-        quote = await on.app.client.price("005930")
+        quote = await on.app.parts.client.price("005930")
         on.broker.exchange.set_price("005930", quote.price + 40 * quote.tick)
         on.clock.jump(seconds=4)
         await press(on, await asked(on, OWNER), "승인", "매수 확인", OWNER.id)
@@ -133,7 +133,7 @@ async def test_a_price_that_moved_meanwhile_is_asked_again_and_the_voices_are_vo
         assert f"{quote.price:,}원 → {quote.price + 40 * quote.tick:,}원" in again.text
         assert posts(on) == 0
         await press(on, again, "확인", "승인 대기", TRADER.id)
-        (order,) = on.app.journal.in_state({OrderState.PENDING})
+        (order,) = on.app.storage.journal.in_state({OrderState.PENDING})
         assert (order.approvals, order.round) == (0, 2)
 
 
@@ -154,7 +154,7 @@ async def test_ten_slices_of_one_large_order_meet_the_limit_of_the_day():
             await on.telegram.tap(TRADER.id, ticket.message_id, "확인")
             await on.telegram.wait(TRADER.id, partial(placed_or_pending, f"6{n},000원"))
 
-        states = [order.state for order in on.app.journal.in_state({OrderState.OPEN, OrderState.PENDING})]
+        states = [order.state for order in on.app.storage.journal.in_state({OrderState.OPEN, OrderState.PENDING})]
         assert states == [OrderState.OPEN] * 3 + [OrderState.PENDING]
 
 
@@ -166,8 +166,8 @@ async def test_slices_pressed_together_count_each_other():
         await asked(on)
         await reread(on)
 
-        assert len(on.app.journal.in_state({OrderState.OPEN})) == 1
-        assert len(on.app.journal.in_state({OrderState.PENDING})) == 2
+        assert len(on.app.storage.journal.in_state({OrderState.OPEN})) == 1
+        assert len(on.app.storage.journal.in_state({OrderState.PENDING})) == 2
 
 
 @pytest.mark.parametrize(("role", "who"), [(Role.VIEWER, ADMIN), (Role.VIEWER, TRADER)])
@@ -178,7 +178,7 @@ async def test_a_role_taken_away_between_the_vote_and_the_sending_stops_the_orde
         on.broker.faults.plant("slow", path="inquire-daily-ccld", seconds=0.5, times=3)
         on.clock.jump(seconds=4)  # so that the figures are read again
         await on.telegram.tap(ADMIN.id, card.message_id, "승인")
-        on.app.people.put(who.id, who.name, role)
+        on.app.storage.people.put(who.id, who.name, role)
 
         await on.telegram.wait(TRADER.id, "보내지 않음")
         assert posts(on) == 0
@@ -232,9 +232,9 @@ async def test_one_vote_a_person_and_one_effect_a_button():
         tokens = [key.data for key in card.buttons[0]]
         await asyncio.gather(*(on.telegram.tap(ADMIN.id, card.message_id, "승인") for _ in range(5)))
         await on.telegram.wait(TRADER.id, "승인 1/2")
-        again = on.app.desk.press(tokens[0].removeprefix("t:"), Actor(ADMIN.id, ADMIN.id, "", Role.ADMIN))
+        again = on.app.parts.desk.press(tokens[0].removeprefix("t:"), Actor(ADMIN.id, ADMIN.id, "", Role.ADMIN))
         assert again.verdict.value == "used"
-        stolen = on.app.desk.press(tokens[1].removeprefix("t:"), Actor(OTHER.id, OTHER.id, "", Role.TRADER))
+        stolen = on.app.parts.desk.press(tokens[1].removeprefix("t:"), Actor(OTHER.id, OTHER.id, "", Role.TRADER))
         assert stolen.verdict.value == "not_yours"
         assert posts(on) == 0
 
@@ -244,11 +244,11 @@ async def test_letting_go_of_the_brakes_takes_another_administrator():
         await say(on, "/halt", "신규중지", TRADER.id)
         await say(on, "/resume", "권한이 없습니다", TRADER.id)
         await say(on, "/resume", "해제 동의를 물었습니다", ADMIN.id)
-        assert on.app.brakes.now().level is HaltLevel.NEW
+        assert on.app.parts.trading_halt.now().level is HaltLevel.NEW
 
         question = await on.telegram.wait(OWNER.id, "중지 해제 동의")
         await press(on, question, "동의", "정상", OWNER.id)
-        assert on.app.brakes.now().level is HaltLevel.OFF
+        assert on.app.parts.trading_halt.now().level is HaltLevel.OFF
 
 
 async def test_a_consent_to_release_does_not_outlive_a_further_pull():

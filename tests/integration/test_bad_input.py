@@ -49,7 +49,7 @@ async def test_every_slip_of_the_keyboard_has_its_sentence(lang):
             await say(on, words, ko if lang == "ko" else en, (OWNER, TRADER)[n % 2].id)  # two chats, one burst each
 
         assert posts(on) == 0
-        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
+        assert on.app.storage.journal.in_state({OrderState.PROPOSED}) == []
 
 
 async def test_numbers_as_people_write_them_are_understood():
@@ -103,7 +103,7 @@ async def test_a_trading_command_that_comes_late_is_not_carried_out_and_says_so(
         answer = await on.telegram.wait(OWNER.id, "늦게 도착", after=before)
 
         assert "6분" in answer.text
-        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
+        assert on.app.storage.journal.in_state({OrderState.PROPOSED}) == []
 
 
 def raw_message(text: str, **more: object) -> dict[str, object]:
@@ -131,7 +131,7 @@ async def test_what_is_not_a_plain_message_of_ones_own_never_trades():
         await on.telegram.wait(OWNER.id, "전달된 메시지")
 
         assert len(spoken(on)) == 1
-        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
+        assert on.app.storage.journal.in_state({OrderState.PROPOSED}) == []
 
 
 async def test_five_thousand_characters_are_answered_and_not_kept():
@@ -141,7 +141,7 @@ async def test_five_thousand_characters_are_answered_and_not_kept():
         on.telegram.inject({"message": raw_message("나" * 5_000)})
         await on.telegram.wait(OWNER.id, "무슨 뜻인지")
 
-        (longest,) = on.app.db.execute("SELECT max(length(detail)) FROM audit").fetchone()
+        (longest,) = on.app.storage.db.execute("SELECT max(length(detail)) FROM audit").fetchone()
         assert longest < 1_000
 
 
@@ -176,7 +176,7 @@ async def test_hostile_words_in_every_place_are_answered_as_words(words):
             await on.telegram.wait(OWNER.id, lambda _: True, after=before)
         await asyncio.sleep(0.05)
 
-        failed = on.app.db.execute("SELECT count(*) FROM outbox WHERE state = 'failed'").fetchone()
+        failed = on.app.storage.db.execute("SELECT count(*) FROM outbox WHERE state = 'failed'").fetchone()
         assert failed == (0,)
         assert posts(on) == 0
         assert all("\u202e" not in text for text in spoken(on))
@@ -270,14 +270,14 @@ async def test_a_second_copy_of_the_bot_holds_new_orders():
         on.telegram.faults.plant("conflict")
         await on.telegram.send(TRADER.id, "/help")
         for _ in range(50):
-            if on.app.brakes.now().level:
+            if on.app.parts.trading_halt.now().level:
                 break
             await asyncio.sleep(0.05)
-        order = on.app.journal.in_state({OrderState.PROPOSED})[0]
-        pressed = on.app.desk.press(ticket.buttons[0][0].data.removeprefix("t:"), who_of(order))
-        await on.app.desk.carry_out(pressed)
+        order = on.app.storage.journal.in_state({OrderState.PROPOSED})[0]
+        pressed = on.app.parts.desk.press(ticket.buttons[0][0].data.removeprefix("t:"), who_of(order))
+        await on.app.parts.desk.carry_out(pressed)
 
-        assert on.app.journal.get(order.id).state is OrderState.BLOCKED
+        assert on.app.storage.journal.get(order.id).state is OrderState.BLOCKED
         assert posts(on) == 0
         await on.telegram.wait(OWNER.id, "신규중지")
         on.telegram.faults.clear()

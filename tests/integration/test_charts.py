@@ -169,26 +169,26 @@ HANGS = (sys.executable, "-c", "import time; time.sleep(60)")
 @pytest.mark.parametrize("command", [DIES, HANGS], ids=["dies", "hangs"])
 async def test_without_a_picture_the_figures_come_as_text_and_nothing_else(clock, command):
     async with stage(**FAST, clock=clock) as on:
-        on.app.charts._command, on.app.charts._at_most = command, 0.4
+        on.app.parts.charts._command, on.app.parts.charts._at_most = command, 0.4
         told = await say(on, "/chart 035720", "그림을 그리지 못해 숫자로")
 
         assert told.file is None
         assert "평단 61,250원" in told.text
-        closes = [bar.close for bar in (await on.app.client.recent_bars("035720", 10)).bars]
+        closes = [bar.close for bar in (await on.app.parts.client.recent_bars("035720", 10)).bars]
         assert all(f"{close:,}" in told.text for close in closes)
         assert data_of(told)["주"] == "/chart 035720 week", "there is no picture for the next to take the place of"
         await asyncio.sleep(0.2)
         assert len(spoken(on)) == 1
 
-        on.app.charts._command = type(on.app.charts)()._command
-        on.app.charts._at_most = 10
+        on.app.parts.charts._command = type(on.app.parts.charts)()._command
+        on.app.parts.charts._at_most = 10
         assert (await press(on, told, "주", "주봉")).file is not None
 
 
 async def test_where_a_picture_stands_its_caption_takes_the_figures_and_says_that_it_is_old(clock):
     async with stage(**FAST, clock=clock) as on:
         chart = await say(on, "/chart 035720", "일봉")
-        on.app.charts._command = DIES
+        on.app.parts.charts._command = DIES
 
         told = await press(on, chart, "주", "위 그림은 이전 것입니다")
 
@@ -224,7 +224,7 @@ async def test_from_a_fill_to_the_chart_and_to_a_ticket_for_all_that_can_be_sold
 
 async def test_from_an_alert_to_a_ticket_and_to_the_chart(clock):
     async with stage(**FAST, clock=clock) as on:
-        quote = await on.app.client.price("005930")
+        quote = await on.app.parts.client.price("005930")
         await say(on, f"/alert 005930 > {quote.price}", "#1")
         before = on.telegram.revision
         on.broker.exchange.set_price("005930", quote.price + 5 * quote.tick)

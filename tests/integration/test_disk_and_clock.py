@@ -209,7 +209,7 @@ async def test_a_clock_that_is_set_back_stops_what_is_new():
         clock.jump(seconds=-3)
         await on.telegram.wait(OWNER.id, "신규중지")
 
-        brake = on.app.brakes.now()
+        brake = on.app.parts.trading_halt.now()
         assert (brake.level, brake.why) == (HaltLevel.NEW, "CLOCK_STEP")
         await press(on, ticket, "확인", "보내지 않음")
         assert posts(on) == 0
@@ -231,12 +231,12 @@ async def test_a_second_reader_of_the_same_token_stops_what_is_new():
         await other.post(f"{on.page}/bot{TOKEN}/getUpdates", json={"timeout": 0})
         await on.telegram.wait(OWNER.id, "신규중지")
 
-        brake = on.app.brakes.now()
+        brake = on.app.parts.trading_halt.now()
         assert (brake.level, brake.why) == (HaltLevel.NEW, "TELEGRAM_CONFLICT")
         data = ticket.buttons[0][0].data.removeprefix("t:")
-        (order,) = on.app.journal.in_state({OrderState.PROPOSED})
-        await on.app.desk.carry_out(on.app.desk.press(data, owner_of(order)))
-        assert on.app.journal.get(order.id).state is OrderState.BLOCKED
+        (order,) = on.app.storage.journal.in_state({OrderState.PROPOSED})
+        await on.app.parts.desk.carry_out(on.app.parts.desk.press(data, owner_of(order)))
+        assert on.app.storage.journal.get(order.id).state is OrderState.BLOCKED
         assert posts(on) == 0
 
 

@@ -38,7 +38,7 @@ async def house(*, poll=3600.0, kis_min_interval=0.0, **broker):
         kis_min_interval=kis_min_interval,
         **DEAF,
     ) as on:
-        on.app.poll._interval = lambda: poll
+        on.app.parts.report_poll._interval = lambda: poll
         await reread(on)
         yield on
 
@@ -55,7 +55,7 @@ async def resting(on, quantity=5):
 
 def fills(on, chat=OWNER.id):
     """Every growth that was told in a chat: shares of the step, and in all."""
-    rows = on.app.db.execute("SELECT data FROM outbox WHERE kind = 'fill' AND chat_id = ? ORDER BY id", [chat])
+    rows = on.app.storage.db.execute("SELECT data FROM outbox WHERE kind = 'fill' AND chat_id = ? ORDER BY id", [chat])
     return [(one["step"], one["filled"]) for one in (json.loads(row[0]) for row in rows)]
 
 
@@ -125,7 +125,7 @@ async def test_a_burst_of_notices_leaves_others_their_calls():
         await asyncio.sleep(0.15)
         while not bursting.done():
             began = time.monotonic()
-            await on.app.client.price("000660")
+            await on.app.parts.client.price("000660")
             waits.append(time.monotonic() - began)
         await told(on, 40)
         assert len(waits) >= 2
@@ -297,7 +297,7 @@ async def test_a_fill_the_list_does_not_show_is_told_as_just_that_and_corrected_
 
 async def test_what_was_counted_today_is_not_begun_anew_by_a_restart():
     async with house() as on:
-        days = StreamStats(on.app.db)
+        days = StreamStats(on.app.storage.db)
         async with listening(on, days=days) as at:
             await resting(on)
             on.broker.exchange.trade("005930", LOW, 2)
@@ -315,7 +315,7 @@ async def test_the_figures_of_a_day_are_kept_and_logged_when_it_is_over(monkeypa
     monkeypatch.setattr("bot.services.fill_stream.LOOK", 0.02)
     clock = Ahead()
     async with house() as on:
-        days = StreamStats(on.app.db)
+        days = StreamStats(on.app.storage.db)
         with structlog.testing.capture_logs() as logs:
             async with listening(on, days=days, clock=clock) as at:
                 await resting(on)

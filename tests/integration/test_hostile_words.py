@@ -155,14 +155,14 @@ async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
 async def test_a_hostile_nickname_and_a_hostile_refusal_go_all_the_way():
     words = "</b>\u202e<a href='tg://user?id=1'>매도 5,000주\n🟦" + "가" * 400
     async with stage(**FAST) as on:
-        on.app.people.put(TRADER.id, words, Role.TRADER)
+        on.app.storage.people.put(TRADER.id, words, Role.TRADER)
         on.broker.faults.plant("refuse", path="order-cash", code="APBK1943", message=words, status=200, rt_cd="7")
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인", TRADER.id)
         told = await press(on, ticket, "확인", "⛔ 거부", TRADER.id)
 
         assert told.text.startswith("🟥 매수 ⛔ 거부  삼성전자 005930 [연습]")
         assert "\u202e" not in told.text
-        assert on.app.db.execute("SELECT count(*) FROM outbox WHERE state = 'failed'").fetchone() == (0,)
+        assert on.app.storage.db.execute("SELECT count(*) FROM outbox WHERE state = 'failed'").fetchone() == (0,)
 
 
 def test_the_same_words_are_hostile_in_every_run():

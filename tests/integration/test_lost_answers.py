@@ -45,7 +45,7 @@ async def test_an_order_the_broker_never_got_is_absent_only_after_time_and_readi
         on.broker.faults.plant("lose_request", path="order-cash")
         await confirmed(on, "확인중(불명)")
         await reread(on, 6)
-        (order,) = on.app.desk.in_doubt()
+        (order,) = on.app.parts.desk.in_doubt()
         assert order.state is OrderState.UNKNOWN
 
         clock.jump(seconds=181)
@@ -53,7 +53,7 @@ async def test_an_order_the_broker_never_got_is_absent_only_after_time_and_readi
 
         card = await on.telegram.wait(OWNER.id, "접수 기록 없음")
         assert "새로 주문하기" in str(card.buttons)
-        assert on.app.desk.in_doubt() == [], "the stock takes orders again"
+        assert on.app.parts.desk.in_doubt() == [], "the stock takes orders again"
         assert posts(on) == 1
         again = await press(on, card, "새로 주문하기", "매수 확인")
         assert "똑같은 주문" in again.text, "it may yet turn up"
@@ -97,7 +97,7 @@ async def test_two_rows_that_fit_are_a_question_to_the_person():
         card = await press(on, asked, ours.number, "사람이 주문내역에서 확인해")
 
         assert ours.number in card.text
-        assert [order.order_no for order in on.app.desk.working()] == [ours.number]
+        assert [order.order_no for order in on.app.parts.desk.working()] == [ours.number]
         clock.jump(seconds=60)
         await reread(on, 2)
         assert sum("여러 건 보입니다" in text for text in spoken(on)) == 1, "asked once"
@@ -115,13 +115,13 @@ async def test_the_day_after_an_order_that_never_appeared_is_over():
         await reread(on, 5)
         clock.jump(seconds=181)
         await reread(on)
-        assert len(on.app.watch.days()) == 1
+        assert len(on.app.parts.report_handler.days()) == 1
 
         clock.jump(days=1)
         await reread(on)
 
         await on.telegram.wait(OWNER.id, "접수되지 않음")
-        assert on.app.watch.days() == [clock().date()], "nobody reads yesterday's list any more"
+        assert on.app.parts.report_handler.days() == [clock().date()], "nobody reads yesterday's list any more"
 
 
 async def test_an_order_that_rests_when_its_day_ends_is_told_to_be_over():
@@ -133,7 +133,7 @@ async def test_an_order_that_rests_when_its_day_ends_is_told_to_be_over():
         await reread(on, 2)  # the first may have been asked for before the day was over
 
         await on.telegram.wait(OWNER.id, "장 마감 미체결")
-        assert on.app.desk.working() == []
+        assert on.app.parts.desk.working() == []
 
 
 async def test_a_cancel_whose_answer_is_lost_is_told_by_the_list():
@@ -156,7 +156,7 @@ async def test_a_cancel_that_comes_too_late_says_so_and_the_fill_is_told():
 
         await say(on, f"/cancel {number}", "누적 5/5주")
 
-        assert on.app.desk.working() == []
+        assert on.app.parts.desk.working() == []
 
 
 async def test_an_order_booked_twenty_seconds_late_is_asked_about_before_it_is_called_absent():
@@ -177,7 +177,7 @@ async def test_an_order_booked_twenty_seconds_late_is_asked_about_before_it_is_c
         assert not any("접수 기록 없음" in text for text in spoken(on))
         (booked,) = on.broker.exchange.orders
         await press(on, asked, booked.number, "사람이 주문내역에서 확인해")
-        assert [order.order_no for order in on.app.desk.working()] == [booked.number]
+        assert [order.order_no for order in on.app.parts.desk.working()] == [booked.number]
 
 
 async def test_an_identical_order_from_hts_is_not_taken_for_ours_once_our_channel_is_known():
@@ -193,4 +193,4 @@ async def test_an_identical_order_from_hts_is_not_taken_for_ours_once_our_channe
         await reread(on)
 
         await on.telegram.wait(OWNER.id, "접수 기록 없음")
-        assert [order.name for order in on.app.desk.working()] == []
+        assert [order.name for order in on.app.parts.desk.working()] == []

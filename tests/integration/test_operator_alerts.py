@@ -4,8 +4,11 @@ import sqlite3
 
 from bot.demo.run import OWNER, TRADER, stage
 from bot.services.operator_alerts import OperatorAlerts
+from bot.store.outbox import Outbox
 from kis.sim.faults.faults import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
+from tests.support.members import notifications
+from tests.support.outbox import Clock, empty_database
 from tests.support.telegram_wire import until
 
 NO = {"code": "EGW00003", "status": 500}
@@ -13,7 +16,7 @@ LIST = "inquire-daily-ccld"
 
 
 def troubles(on, chat=OWNER.id):
-    rows = on.app.db.execute(
+    rows = on.app.storage.db.execute(
         "SELECT repeats, state FROM outbox WHERE kind = 'trouble' AND chat_id = ? AND state != 'collapsed'",
         [chat],
     )
@@ -55,12 +58,12 @@ async def test_without_open_orders_a_silent_list_is_nobodys_trouble():
 async def test_the_same_trouble_37_times_is_two_messages_and_the_second_counts_the_rest():
     clock = Ahead()
     async with stage(**FAST, clock=clock) as on:
-        on.app.troubles.report("READING_LOST")
+        on.app.parts.operator_alerts.report("READING_LOST")
         await on.telegram.wait(OWNER.id, "기록하지 못했습니다")
         for _ in range(37):
-            on.app.troubles.report("READING_LOST")
+            on.app.parts.operator_alerts.report("READING_LOST")
         clock.jump(minutes=11)
-        on.app.notifier.wake()
+        on.app.storage.outbox.queued.set()
         await on.telegram.wait(OWNER.id, "(×37, 마지막")
 
         assert sum("기록하지 못했습니다" in text for text in spoken(on)) == 2
@@ -72,7 +75,7 @@ async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_withou
         async def broken(_ask):
             raise ZeroDivisionError("secret detail")
 
-        on.app.dispatcher._handlers._by_name = {**on.app.dispatcher._handlers._by_name, "index": broken}
+        on.app.parts.router._handlers._by_name = {**on.app.parts.router._handlers._by_name, "index": broken}
         await say(on, "/index", "내부 오류로 처리하지 못했습니다", TRADER.id)
         told = await on.telegram.wait(OWNER.id, "이매매 님의 요청을")
 
@@ -83,23 +86,22 @@ async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_withou
 
 async def test_a_reading_that_cannot_be_taken_in_is_told():
     async with stage(**FAST) as on:
-        note = on.app.watch.note
+        note = on.app.parts.report_handler.note
 
         def broken(_reading):
             raise sqlite3.OperationalError("disk I/O error")
 
-        on.app.watch.note = broken
-        on.app.poll.wake()
+        on.app.parts.report_handler.note = broken
+        on.app.parts.report_poll.wake()
         await on.telegram.wait(OWNER.id, "기록하지 못했습니다")
-        on.app.watch.note = note
+        on.app.parts.report_handler.note = note
         await until(lambda: troubles(on)[0][1] == "sent")
 
 
 def test_telling_of_trouble_never_makes_another():
-    def refuse(_notices):
-        raise sqlite3.OperationalError("disk full")
-
-    OperatorAlerts(refuse, lambda: [1]).report("HOUSEKEEPING")
-    told = []
-    OperatorAlerts(told.extend, lambda: [1, 2]).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
-    assert [(one.kind, one.chat_id) for one in told] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
+    db = empty_database()
+    box = Outbox(db, Clock())
+    OperatorAlerts(notifications(box, 1, 2)).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
+    assert [(one.kind, one.chat_id) for one in box.waiting()] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
+    db.close()
+    OperatorAlerts(notifications(box, 1)).report("HOUSEKEEPING")  # no disk to write to

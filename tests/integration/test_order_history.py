@@ -38,7 +38,7 @@ def asked(words, who=ADMIN):
 
 
 def view(on, lang="ko"):
-    return OrderHistoryHandlers(OrderHistory(on.app.db), FRAMES[lang])
+    return OrderHistoryHandlers(OrderHistory(on.app.storage.db), FRAMES[lang])
 
 
 def plain(reply):
@@ -48,7 +48,7 @@ def plain(reply):
 
 async def delivered(on):
     """Wait until all that is to be told was told."""
-    while on.app.db.execute("SELECT 1 FROM outbox WHERE state IN ('pending', 'sending')").fetchone():  # noqa: ASYNC110  # rows have no event
+    while on.app.storage.db.execute("SELECT 1 FROM outbox WHERE state IN ('pending', 'sending')").fetchone():  # noqa: ASYNC110  # rows have no event
         await asyncio.sleep(0.01)
 
 
@@ -70,7 +70,7 @@ async def test_the_summary_says_who_saw_what_what_was_sent_what_came_back_and_wh
         await on.telegram.wait(TRADER.id, "누적 3/3주")
         await on.telegram.wait(OWNER.id, "누적 3/3주")
         await delivered(on)
-        made = on.app.journal.get(1)
+        made = on.app.storage.journal.get(1)
 
         summary, *_ = await whole(on, made.order_no)
 
@@ -200,7 +200,7 @@ async def test_a_trader_reads_their_own_orders_an_overseer_everybodys_and_a_numb
     async with stage(**FAST) as on:
         await bought(on, "005930 1 시장가")
         await bought(on, "000660 1 시장가", TRADER.id)
-        theirs = on.app.journal.get(1).order_no
+        theirs = on.app.storage.journal.get(1).order_no
 
         nothing = plain(await view(on).why(asked("#99", OTHER)))
         assert plain(await view(on).why(asked(theirs, OTHER))) == nothing
@@ -243,7 +243,7 @@ async def test_votes_that_no_longer_count_are_told_as_that():
         await say(on, "/buy 005930 1 시장가", "매수 확인", TRADER.id)
         for n, row in enumerate([(1, 1, 7, "하나", 1), (1, 2, 7, "하나", 1), (1, 2, 8, "둘<b>", 0)]):
             at = (kst_now() + timedelta(seconds=n)).isoformat(timespec="milliseconds")
-            on.app.db.execute("INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?)", [*row, at])
+            on.app.storage.db.execute("INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?)", [*row, at])
 
         summary, *rest = await whole(on, "#1")
 
@@ -285,7 +285,7 @@ async def test_the_command_line_tells_the_same_story_beside_the_running_bot(tmp_
     monkeypatch.setenv("KISBOT_DATA_DIR", str(tmp_path / "home"))
     async with stage(**FAST, data_dir=tmp_path / "home") as on:
         await bought(on, "005930 1 시장가")
-        number = on.app.journal.get(1).order_no
+        number = on.app.storage.journal.get(1).order_no
         for words_ in ("1", "#1", number):
             run = CliRunner().invoke(app, [words_])
             assert run.exit_code == 0, run.output
@@ -304,11 +304,11 @@ async def test_the_command_line_tells_the_same_story_beside_the_running_bot(tmp_
 async def test_the_audit_view_shows_the_newest_rows_in_words_and_how_to_have_the_chain_proven():
     async with stage(**FAST) as on:
         await bought(on, "005930 1 시장가")
-        audit = AuditHandlers(OrderHistory(on.app.db, key_here=lambda: True), FRAMES["ko"])
+        audit = AuditHandlers(OrderHistory(on.app.storage.db, key_here=lambda: True), FRAMES["ko"])
 
         text = plain(await audit.audit(asked("")))
 
-        assert f"머리값 {on.app.audit.head()}" in text
+        assert f"머리값 {on.app.storage.audit.head()}" in text
         assert "아직 게시한 머리값이 없습니다" in text
         assert "첫 키가 아직 이 컴퓨터에" in text
         assert "kisbot audit verify --key FILE --head" in text
@@ -320,11 +320,11 @@ async def test_the_audit_view_shows_the_newest_rows_in_words_and_how_to_have_the
 
 async def test_a_log_that_no_longer_bears_a_posted_head_is_called_so_also_without_the_key(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
-        on.app.audit.anchor()
-        audit = AuditHandlers(OrderHistory(on.app.db), FRAMES["ko"])
+        on.app.storage.audit.anchor()
+        audit = AuditHandlers(OrderHistory(on.app.storage.db), FRAMES["ko"])
         assert "다릅니다" not in plain(await audit.audit(asked("1")))
 
-        db = on.app.db
+        db = on.app.storage.db
         for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             db.execute(f"DROP TRIGGER {name}")
         db.execute("UPDATE audit SET mac = 'x' || substr(mac, 2) WHERE seq IN (SELECT seq FROM audit_anchors)")

@@ -8,10 +8,10 @@ import pytest
 from telegram import Update
 from typer.testing import CliRunner
 
+from bot.chat.i18n.catalogue import toast
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, person_card
-from bot.chat.types import CallbackAnswer, Reply
 from bot.cli.users import users_cli
 from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
 from bot.demo.telegram import ChatUser, LocalTelegram
@@ -58,7 +58,7 @@ async def test_a_link_lets_one_stranger_in_and_tells_the_admins():
 
         assert "1003" in told.text
         assert "매매자" in told.text
-        assert on.app.people.get(STRANGER.id).name == "홍길동"
+        assert on.app.storage.people.get(STRANGER.id).name == "홍길동"
         await say(on, "/buy 005930 1 시장가", "매수 확인", STRANGER.id)
         commands = {one["command"] for one in on.telegram._bot_api._methods._profile.menu(STRANGER.id)}
         assert "buy" in commands
@@ -70,7 +70,7 @@ async def test_a_used_link_an_old_one_and_an_unknown_one_get_the_same_line_once_
     async with stage(**FAST, clock=clock, telegram=crowd(clock=clock)) as on:
         used = await invited(on)
         old = await invited(on)
-        on.app.invites.join(used, 999, "누군가")
+        on.app.storage.invites.join(used, 999, "누군가")
         first = await refused_line(on, f"/start {used}")
         await on.telegram.send(STRANGER.id, "/start " + "A" * 22)
         clock.jump(hours=25)
@@ -78,7 +78,7 @@ async def test_a_used_link_an_old_one_and_an_unknown_one_get_the_same_line_once_
 
         assert first.text == second.text
         assert len(spoken(on, STRANGER.id)) == 2
-        assert on.app.people.find(STRANGER.id) is None
+        assert on.app.storage.people.find(STRANGER.id) is None
 
 
 async def test_the_token_of_an_invitation_stays_nowhere(tmp_path):
@@ -86,8 +86,8 @@ async def test_the_token_of_an_invitation_stays_nowhere(tmp_path):
         token = await invited(on)
         await say(on, f"/start {token}", "kisbot", TRADER.id)  # a member taps it: it is not used and not written down
         await say(on, "/price 005930", "삼성전자")
-        on.app.db.execute("VACUUM")
-        on.app.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        on.app.storage.db.execute("VACUUM")
+        on.app.storage.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
         for file in tmp_path.rglob("kisbot.db*"):
             assert token.encode() not in file.read_bytes(), file
@@ -95,14 +95,14 @@ async def test_the_token_of_an_invitation_stays_nowhere(tmp_path):
 
 async def test_an_admin_invites_traders_and_viewers_only():
     async with stage(**FAST, telegram=crowd()) as on:
-        on.app.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
+        on.app.storage.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
 
         assert await invited(on, "viewer", ADMIN.id)
         await say(on, "/invite admin", "초대할 수 없습니다", ADMIN.id)
         await say(on, "/invite owner", "초대할 수 없습니다", ADMIN.id)
         await say(on, "/invite 사장", "권한:", ADMIN.id)
         await say(on, "/invite trader", "권한이 없습니다", TRADER.id)
-        assert on.app.db.execute("SELECT count(*) FROM invites").fetchone() == (1,)
+        assert on.app.storage.db.execute("SELECT count(*) FROM invites").fetchone() == (1,)
 
 
 # --- a stranger's /start --------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ async def test_as_it_comes_the_bot_is_silent_to_a_plain_start():
 
 async def test_a_stranger_is_shown_to_every_admin_and_the_first_answer_counts():
     async with stage(**FAST, telegram=crowd(), kisbot_join_requests=True) as on:
-        on.app.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
+        on.app.storage.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
         await refused_line(on, "/start")
         to_owner = await on.telegram.wait(OWNER.id, "들어오고 싶다는")
         to_admin = await on.telegram.wait(ADMIN.id, "들어오고 싶다는")
@@ -132,7 +132,7 @@ async def test_a_stranger_is_shown_to_every_admin_and_the_first_answer_counts():
         late = await on.telegram.tap(OWNER.id, to_owner.message_id, "매매자")
 
         assert late.text == "이미 처리되었습니다."
-        assert on.app.people.get(STRANGER.id).role is Role.VIEWER
+        assert on.app.storage.people.get(STRANGER.id).role is Role.VIEWER
         await on.telegram.wait(OWNER.id, "새 사용자")
         await say(on, "/buy 005930 1 시장가", "권한이 없습니다", STRANGER.id)
 
@@ -148,12 +148,12 @@ async def test_a_stranger_who_is_turned_away_hears_nothing_of_it():
 
         assert len(spoken(on, STRANGER.id)) == 1
         assert sum("들어오고" in text for text in spoken(on)) == 0
-        assert on.app.people.find(STRANGER.id) is None
+        assert on.app.storage.people.find(STRANGER.id) is None
 
 
 async def test_a_strangers_button_is_bound_to_the_admin_it_was_made_for():
     async with stage(**FAST, telegram=crowd(), kisbot_join_requests=True) as on:
-        on.app.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
+        on.app.storage.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
         await refused_line(on, "/start")
         card = await on.telegram.wait(OWNER.id, "들어오고 싶다는")
         data = [key.data for row in card.buttons for key in row]
@@ -164,7 +164,7 @@ async def test_a_strangers_button_is_bound_to_the_admin_it_was_made_for():
                 assert words in (await on.telegram.tap_data(person.id, message, one)).text
         line = on.telegram.chat(STRANGER.id)[-1].message_id
         assert not (await on.telegram.tap_data(STRANGER.id, line, data[0], timeout=0.1)).answered
-        assert on.app.people.find(STRANGER.id) is None
+        assert on.app.storage.people.find(STRANGER.id) is None
 
 
 async def test_a_stranger_who_keeps_trying_is_told_to_the_admins_once_a_day():
@@ -199,8 +199,8 @@ async def test_from_the_list_to_a_suspended_person_in_three_taps():
         asked = await press(on, person, "정지", "무효가 됩니다")
         done = await press(on, asked, "✅", "⏸ 정지")
 
-        assert on.app.people.find(TRADER.id).status is Status.SUSPENDED
-        assert on.app.journal.in_state({OrderState.PROPOSED}) == []
+        assert on.app.storage.people.find(TRADER.id).status is Status.SUSPENDED
+        assert on.app.storage.journal.in_state({OrderState.PROPOSED}) == []
         assert not (await on.telegram.tap_data(TRADER.id, ticket.message_id, confirm, timeout=0.1)).answered
         assert posts(on) == 0
         again = await press(on, done, "다시 들이기", "❓")
@@ -210,7 +210,7 @@ async def test_from_the_list_to_a_suspended_person_in_three_taps():
 
 async def test_a_change_is_told_to_the_admins_and_to_whom_it_happened():
     async with stage(**FAST, telegram=crowd()) as on:
-        on.app.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
+        on.app.storage.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
         asked = await say(on, "/users 1002 viewer", "❓", ADMIN.id)
         before = on.telegram.revision
         await on.telegram.tap(ADMIN.id, asked.message_id, "✅")
@@ -223,7 +223,7 @@ async def test_a_change_is_told_to_the_admins_and_to_whom_it_happened():
 
 async def test_an_admin_sees_no_buttons_over_admins_and_typing_them_is_refused():
     async with stage(**FAST, telegram=crowd()) as on:
-        on.app.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
+        on.app.storage.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
         card = await say(on, "/users 1001", "소유자", ADMIN.id)
 
         assert [key.text for row in card.buttons for key in row] == ["↩ 목록"]
@@ -241,12 +241,12 @@ async def test_the_last_owner_cannot_be_removed_from_the_chat_either():
 
         assert answer.show_alert
         assert "마지막 소유자" in answer.text
-        assert on.app.people.owners() == [OWNER.id]
+        assert on.app.storage.people.owners() == [OWNER.id]
 
 
 async def test_a_confirming_button_works_once_and_for_one_person():
     async with stage(**FAST, telegram=crowd()) as on:
-        on.app.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
+        on.app.storage.people.put(ADMIN.id, ADMIN.name, Role.ADMIN)
         asked = await say(on, "/users 1002 suspend", "❓")
         data = next(key.data for row in asked.buttons for key in row if key.text.startswith("✅"))
         own = (await say(on, "/price 005930", "삼성전자", ADMIN.id)).message_id
@@ -254,22 +254,22 @@ async def test_a_confirming_button_works_once_and_for_one_person():
         answers = [(await on.telegram.tap_data(OWNER.id, asked.message_id, data)).text for _ in range(20)]
 
         assert answers == ["처리했습니다."] + ["이미 처리되었습니다."] * 19
-        (changes,) = on.app.db.execute("SELECT count(*) FROM audit WHERE action = 'people.suspend'").fetchone()
+        (changes,) = on.app.storage.db.execute("SELECT count(*) FROM audit WHERE action = 'people.suspend'").fetchone()
         assert changes == 1
-        assert data[2:] not in str(on.app.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
+        assert data[2:] not in str(on.app.storage.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
 
 
 async def test_fifty_admins_tapping_one_button_twenty_times_change_one_person_once():
     async with stage(**FAST) as on:
         admins = range(7_001, 7_050)
         for number in admins:
-            on.app.people.put(number, f"관리{number}", Role.ADMIN)
+            on.app.storage.people.put(number, f"관리{number}", Role.ADMIN)
         asked = await say(on, "/users 1002 viewer", "❓")
         data = next(key.data for row in asked.buttons for key in row if key.text.startswith("✅"))
         taps = [number for number in (OWNER.id, *admins) for _ in range(20)]
         random.Random(2).shuffle(taps)
-        on.app.dispatcher._toast = lambda *_: None  # a thousand toasts are another test's
-        on.app.db.execute("PRAGMA synchronous = OFF")  # and so is durability
+        on.app.parts.router._toast = lambda *_: None  # a thousand toasts are another test's
+        on.app.storage.db.execute("PRAGMA synchronous = OFF")  # and so is durability
         for n, number in enumerate(taps):
             chat = {"id": number, "type": "private", "first_name": "x"}
             raw = {
@@ -279,45 +279,41 @@ async def test_fifty_admins_tapping_one_button_twenty_times_change_one_person_on
                 "data": data,
                 "message": raw_message("카드", chat=chat),
             }
-            update = Update.de_json({"update_id": 30_000_000 + n, "callback_query": raw}, on.app.bot)
-            await on.app.dispatcher.handle(update)
+            update = Update.de_json({"update_id": 30_000_000 + n, "callback_query": raw}, on.app.parts.bot)
+            await on.app.parts.router.handle(update)
 
-        (changes,) = on.app.db.execute("SELECT count(*) FROM audit WHERE action = 'people.role'").fetchone()
+        (changes,) = on.app.storage.db.execute("SELECT count(*) FROM audit WHERE action = 'people.role'").fetchone()
         assert (len(taps), changes) == (1_000, 1)
-        assert on.app.people.get(TRADER.id).role is Role.VIEWER
+        assert on.app.storage.people.get(TRADER.id).role is Role.VIEWER
 
 
-async def test_a_gate_and_a_hold_can_ask_for_more_before_anything_happens():
-    """What a second factor hangs on."""
+async def test_a_change_of_people_waits_for_a_second_factor_where_one_is_due():
     async with stage(**FAST) as on:
-        members = on.app.dispatcher._people
-        members.hold = lambda who, act, token: CallbackAnswer(f"{act}: 코드를 보내세요", alert=True)
+        factor = on.app.parts.second_factor
+        needs = factor.needs
+        factor.needs = lambda *_: True
         asked = await say(on, "/users 1002 suspend", "❓")
         held = await on.telegram.tap(OWNER.id, asked.message_id, "✅")
-        assert held.text == "suspend: 코드를 보내세요"
-        assert on.app.people.get(TRADER.id) is not None
-        members.hold = lambda who, act, token: None
+        assert held.text == toast("step_up", "ko")
+        assert on.app.storage.people.get(TRADER.id) is not None
+        factor.needs = needs
         await press(on, asked, "✅", "⏸ 정지")
 
-        on.app.dispatcher.gate = lambda command, ask: Reply("먼저 코드") if command.name == "invite" else None
-        await say(on, "/invite viewer", "먼저 코드")
-        await say(on, "/price 005930", "삼성전자")
 
-
-async def test_typed_words_for_a_listener_are_answered_by_it_and_written_nowhere():
+async def test_typed_words_for_the_second_factor_are_answered_by_it_and_written_nowhere():
     async with stage(**FAST) as on:
         heard = []
 
-        async def listen(ask):
-            heard.append(ask.words)
-            return ask.words.isdigit()
+        async def typed(_who, text, _message_id):
+            heard.append(text)
+            return text.isdigit()
 
-        on.app.dispatcher.listen = listen
+        on.app.parts.second_factor_chat.typed = typed
         await on.telegram.send(OWNER.id, "123456")
         await say(on, "삼성전자", "호가단위")
 
         assert heard == ["123456", "삼성전자"]
-        assert "123456" not in str(on.app.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
+        assert "123456" not in str(on.app.storage.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
         assert len(spoken(on)) == 1
 
 
@@ -368,7 +364,7 @@ async def test_hostile_names_are_all_delivered():
     async with stage(**FAST) as on:
         numbers = range(70_000, 70_000 + 5 * PAGE)
         for number in numbers:
-            on.app.people.put(number, hostile(dice)[:200], dice.choice([Role.TRADER, Role.VIEWER]))
+            on.app.storage.people.put(number, hostile(dice)[:200], dice.choice([Role.TRADER, Role.VIEWER]))
         shown = ""
         for page in range(1, 7):
             shown += (await say(on, f"/users p{page}", f"{page}/6")).text
@@ -376,7 +372,7 @@ async def test_hostile_names_are_all_delivered():
             await say(on, f"/users {number}", str(number))
 
         assert all(str(number) in shown for number in numbers)
-        assert on.app.db.execute("SELECT count(*) FROM outbox WHERE state = 'failed'").fetchone() == (0,)
+        assert on.app.storage.db.execute("SELECT count(*) FROM outbox WHERE state = 'failed'").fetchone() == (0,)
 
 
 def test_a_full_list_fits_into_one_message():

@@ -30,8 +30,8 @@ async def test_a_topic_goes_from_on_to_silent_to_off_and_back_by_its_button():
         for word in ("🔕 무음 · 내 주문 체결", "🚫 끔 · 내 주문 체결", "🔔 켬 · 내 주문 체결"):
             card = await press(on, card, "내 주문 체결 →", word, TRADER.id)
 
-        assert on.app.preferences.of(TRADER.id).rings == {Topic.FILLS: Ring.ON}
-        assert on.app.preferences.of(OWNER.id) == Preferences()
+        assert on.app.storage.preferences.of(TRADER.id).rings == {Topic.FILLS: Ring.ON}
+        assert on.app.storage.preferences.of(OWNER.id) == Preferences()
         assert sum("내 알림 설정" in text for text in said(on, TRADER.id)) == 1, "one card, changed in place"
 
 
@@ -52,7 +52,7 @@ async def test_words_change_one_thing(words, wanted):
     async with stage(**FAST) as on:
         await say(on, f"/설정 {words}", "⚙️", TRADER.id)
 
-        assert on.app.preferences.of(TRADER.id) == wanted
+        assert on.app.storage.preferences.of(TRADER.id) == wanted
 
 
 async def test_words_that_mean_nothing_change_nothing_and_are_answered_with_an_example():
@@ -71,7 +71,7 @@ async def test_words_that_mean_nothing_change_nothing_and_are_answered_with_an_e
         ):
             await say(on, f"/settings {words}", "🚫", TRADER.id)
 
-        assert on.app.preferences.of(TRADER.id) == Preferences()
+        assert on.app.storage.preferences.of(TRADER.id) == Preferences()
 
 
 def test_only_administrators_are_asked_about_what_only_they_are_told():
@@ -92,15 +92,14 @@ async def test_fills_that_are_off_do_not_come_yet_the_card_is_kept_current_and_o
         await bought(on, "005930 3 시장가", TRADER.id)
         await on.telegram.wait(OWNER.id, "누적 3/3주")
         await on.telegram.wait(TRADER.id, "체결 3/3주")
-        await until(lambda: not on.app.outbox.ready())
+        await until(lambda: not on.app.storage.outbox.ready())
 
         cards = [text for text in said(on, TRADER.id) if "매수" in text]
         assert len(cards) == 1, "the card alone"
         assert "✅ 체결" in cards[0]
-        assert on.app.outbox.withheld(TRADER.id) == 1
+        assert on.app.storage.outbox.withheld(TRADER.id) == 1
 
-        on.app.outbox.put("roundup", TRADER.id, {})
-        on.app.notifier.wake()
+        on.app.storage.outbox.put("roundup", TRADER.id, {})
         listed = await on.telegram.wait(TRADER.id, "꺼 둔 알림 모음")
         assert "체결 삼성전자 매수 3/3주" in listed.text
 
@@ -112,7 +111,7 @@ async def test_an_administrator_may_leave_other_peoples_orders_to_them():
         await on.telegram.wait(TRADER.id, "누적 3/3주")
         await bought(on, "005930 2 시장가", OWNER.id)
         await on.telegram.wait(OWNER.id, "누적 2/2주")
-        await until(lambda: not on.app.outbox.ready())
+        await until(lambda: not on.app.storage.outbox.ready())
 
         assert not any("3/3주" in text for text in said(on, OWNER.id))
 
@@ -168,7 +167,7 @@ async def test_people_who_ask_at_the_same_moment_do_not_get_each_others_language
 async def test_who_is_let_in_by_somebody_reading_english_is_welcomed_in_the_houses_language():
     async with stage(**FAST) as on:
         await say(on, "/settings language en", "My settings", OWNER.id)
-        made = on.app.invites.make(Role.TRADER, "손님", by=OWNER.id)
+        made = on.app.storage.invites.make(Role.TRADER, "손님", by=OWNER.id)
         await say(on, f"/start {made.token}", "들어오셨습니다", 1003)
         await reread(on)
 

@@ -19,7 +19,7 @@ async def test_a_large_order_waits_for_a_one_time_code_and_the_code_stays_nowher
         kisbot_stepup_value=300_000,
         kisbot_stepup_idle_hours=0,
     ) as on:
-        on.app.stepup._factors.put_totp(OWNER.id, SECRET)
+        on.app.parts.second_factor._factors.put_totp(OWNER.id, SECRET)
         small = await say(on, "/buy 005930 2 60000", "매수 확인")
         await press(on, small, "확인", "주문번호")
 
@@ -31,14 +31,14 @@ async def test_a_large_order_waits_for_a_one_time_code_and_the_code_stays_nowher
 
         assert posts(on) == 2
         await asyncio.sleep(0.1)
-        on.app.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        on.app.storage.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         kept = b"".join(path.read_bytes() for path in tmp_path.glob("kisbot.db*"))
         assert code.encode() not in kept
 
 
 async def test_a_wrong_code_sends_nothing_and_a_cancel_needs_none():
     async with stage(**FAST, kisbot_stepup_value=300_000, kisbot_stepup_idle_hours=0) as on:
-        on.app.stepup._factors.put_totp(OWNER.id, SECRET)
+        on.app.parts.second_factor._factors.put_totp(OWNER.id, SECRET)
         ticket = await say(on, "/buy 005930 6 60000", "매수 확인")
         await press(on, ticket, "확인", "본인 확인")
         before = on.telegram.revision
@@ -48,7 +48,7 @@ async def test_a_wrong_code_sends_nothing_and_a_cancel_needs_none():
 
         small = await say(on, "/buy 005930 2 60000", "매수 확인")
         await press(on, small, "확인", "주문번호")
-        (order,) = on.app.desk.working()
+        (order,) = on.app.parts.desk.working()
         await say(on, f"/cancel {order.order_no}", "취소 완료")
 
 
@@ -87,4 +87,4 @@ async def test_a_new_audit_key_is_announced(tmp_path):
     (tmp_path / "audit-day-key.json").unlink()
     async with stage(**FAST, data_dir=tmp_path, telegram=on.telegram) as on:
         await on.telegram.wait(OWNER.id, "새 키로 다시")
-        assert on.app.brakes.now().why == "RESTORED"
+        assert on.app.parts.trading_halt.now().why == "RESTORED"

@@ -103,7 +103,7 @@ async def test_the_brokers_own_row_is_held_against_the_ticket_and_a_difference_s
     async with stage(**FAST) as on:
         card = await confirmed(on, "📨 접수", "005930 5 60000")
         await on.telegram.wait(OWNER.id, "증권사 내역과 일치")
-        (order,) = on.app.desk.working()
+        (order,) = on.app.parts.desk.working()
         assert order.checked is ReadBackResult.SAME
         assert "거래" not in card
 
@@ -111,31 +111,31 @@ async def test_the_brokers_own_row_is_held_against_the_ticket_and_a_difference_s
         ticket = await say(on, "/buy 000660 1 200000", "매수 확인")
         on.broker.faults.clear()
         await press(on, ticket, "확인", "주문번호")
-        (mine,) = [one for one in on.app.desk.working() if one.code == "000660"]
+        (mine,) = [one for one in on.app.parts.desk.working() if one.code == "000660"]
         (booked,) = [one for one in on.broker.exchange.orders if one.number == mine.order_no]
-        on.app.db.execute("UPDATE orders SET checked = 'none' WHERE id = ?", [mine.id])
+        on.app.storage.db.execute("UPDATE orders SET checked = 'none' WHERE id = ?", [mine.id])
         booked.quantity = 7
         await reread(on)
 
         await on.telegram.wait(OWNER.id, "승인한 주문과 다릅니다")
-        assert on.app.brakes.now().why == "MISMATCH"
-        assert on.app.brakes.now().level is HaltLevel.NEW
+        assert on.app.parts.trading_halt.now().why == "MISMATCH"
+        assert on.app.parts.trading_halt.now().level is HaltLevel.NEW
 
 
 async def test_terms_changed_behind_our_back_are_not_sent():
     async with stage(**FAST) as on:
         ticket = await say(on, "/buy 005930 1 60000", "매수 확인")
-        on.app.db.execute("UPDATE orders SET quantity = 100")
+        on.app.storage.db.execute("UPDATE orders SET quantity = 100")
         await on.telegram.tap(OWNER.id, ticket.message_id, "확인")
         await say(on, "/price 000660", "하이닉스")
         assert posts(on) == 0
 
         other = await say(on, "/buy 000660 1 200000", "매수 확인")
-        on.app.db.execute("UPDATE orders SET quantity = 100 WHERE code = '000660'")
+        on.app.storage.db.execute("UPDATE orders SET quantity = 100 WHERE code = '000660'")
         terms = next(
-            order for order in on.app.journal.in_state({OrderState.PROPOSED}) if order.code == "000660"
+            order for order in on.app.storage.journal.in_state({OrderState.PROPOSED}) if order.code == "000660"
         ).terms()
-        on.app.db.execute("UPDATE buttons SET terms = ?", [terms])
+        on.app.storage.db.execute("UPDATE buttons SET terms = ?", [terms])
         await press(on, other, "확인", "확인하신 주문과 달라")
         assert posts(on) == 0
 
@@ -167,7 +167,7 @@ async def test_an_hts_order_on_the_same_terms_counts_as_the_same_order():
 async def test_a_revision_goes_on_under_a_new_number_and_the_chain_is_kept():
     async with stage(**FAST) as on:
         await confirmed(on, "📨 접수", "005930 5 60000")
-        (parent,) = on.app.desk.working()
+        (parent,) = on.app.parts.desk.working()
         asked = await say(on, f"/revise {parent.order_no}", "새 가격은")
         assert any("현재가" in key.text for row in asked.buttons for key in row)
         ticket = await say(on, f"/정정 {parent.order_no} 61000", "정정 확인")
@@ -176,10 +176,10 @@ async def test_a_revision_goes_on_under_a_new_number_and_the_chain_is_kept():
         await reread(on, 2)
 
         await on.telegram.wait(OWNER.id, "정정됨")
-        (child,) = on.app.desk.working()
+        (child,) = on.app.parts.desk.working()
         assert (child.parent, child.price, child.quantity, child.checked) == (parent.id, 61_000, 5, ReadBackResult.SAME)
-        assert on.app.journal.get(parent.id).state is OrderState.REPLACED
-        assert on.app.journal.get(parent.id).moved_to == child.order_no
+        assert on.app.storage.journal.get(parent.id).state is OrderState.REPLACED
+        assert on.app.storage.journal.get(parent.id).moved_to == child.order_no
         on.broker.exchange.trade("005930", 61_000, 5)
         await reread(on)
         await on.telegram.wait(OWNER.id, "누적 5/5주")
@@ -190,7 +190,7 @@ async def test_a_revision_whose_answer_is_lost_is_found_by_its_parent_and_not_re
     clock = Ahead()
     async with stage(**FAST, clock=clock) as on:
         await confirmed(on, "📨 접수", "005930 5 60000")
-        (parent,) = on.app.desk.working()
+        (parent,) = on.app.parts.desk.working()
         ticket = await say(on, f"/revise {parent.order_no} 61000", "정정 확인")
         on.broker.faults.plant("lose_reply", path="order-rvsecncl")
         await press(on, ticket, "확인", "확인중(불명)")
@@ -200,30 +200,30 @@ async def test_a_revision_whose_answer_is_lost_is_found_by_its_parent_and_not_re
 
         await on.telegram.wait(OWNER.id, "주문내역에서 찾았습니다")
         assert posts(on, "order-rvsecncl") == 1
-        (child,) = on.app.desk.working()
+        (child,) = on.app.parts.desk.working()
         assert (child.link, child.price) == (Link.MATCHED, 61_000)
 
 
 async def test_a_revision_takes_what_a_fill_has_left_over():
     async with stage(**FAST) as on:
         await confirmed(on, "📨 접수", "005930 5 60000")
-        (parent,) = on.app.desk.working()
+        (parent,) = on.app.parts.desk.working()
         ticket = await say(on, f"/revise {parent.order_no} 59000", "정정 확인")
         on.broker.exchange.trade("005930", 60_000, 2)
         await press(on, ticket, "확인", "주문번호")
         await reread(on, 2)
 
-        (child,) = on.app.desk.working()
+        (child,) = on.app.parts.desk.working()
         assert child.quantity == 3
-        before = on.app.journal.get(parent.id)
+        before = on.app.storage.journal.get(parent.id)
         assert (before.filled, before.state) == (2, OrderState.REPLACED)
-        assert on.app.brakes.now().level is HaltLevel.OFF
+        assert on.app.parts.trading_halt.now().level is HaltLevel.OFF
 
 
 async def test_an_order_revised_by_hand_in_hts_is_told_under_both_numbers():
     async with stage(**FAST) as on:
         await confirmed(on, "📨 접수", "005930 5 60000")
-        (parent,) = on.app.desk.working()
+        (parent,) = on.app.parts.desk.working()
         on.broker.exchange.revise(parent.order_no, 61_000, channel="Nsmart")
         await reread(on)
         await on.telegram.wait(OWNER.id, "정정됨")
@@ -231,13 +231,13 @@ async def test_an_order_revised_by_hand_in_hts_is_told_under_both_numbers():
         await reread(on)
 
         await on.telegram.wait(OWNER.id, "외부 주문")
-        assert on.app.journal.get(parent.id).filled == 0
+        assert on.app.storage.journal.get(parent.id).filled == 0
 
 
 async def test_a_filled_order_cannot_be_revised():
     async with stage(**FAST) as on:
         await confirmed(on, "✅ 체결", "005930 1 시장가")
-        (order,) = on.app.journal.in_state({OrderState.FILLED})
+        (order,) = on.app.storage.journal.in_state({OrderState.FILLED})
 
         await say(on, f"/revise {order.order_no} 60000", "정정·취소할 수 있는 주문 중에")
 
@@ -253,14 +253,14 @@ async def test_cancel_all_asks_once_and_takes_them_all():
         await reread(on)
         await on.telegram.tap(OWNER.id, asked.message_id, "전체 취소")
 
-        assert on.app.desk.working() == []
+        assert on.app.parts.desk.working() == []
         assert posts(on, "order-rvsecncl") == 2
 
 
 async def test_a_cancel_that_kis_throttles_is_asked_again():
     async with stage(**FAST) as on:
         await confirmed(on, "📨 접수", "005930 5 60000")
-        (order,) = on.app.desk.working()
+        (order,) = on.app.parts.desk.working()
         on.broker.faults.plant("throttle", path="order-rvsecncl")
 
         await say(on, f"/cancel {order.order_no}", "취소 완료", within=10)
@@ -302,13 +302,13 @@ async def test_a_clock_that_is_set_forward_makes_no_time_in_which_nothing_could_
 
 async def reread_failing(on) -> None:
     """Have the list read once more, in vain."""
-    on.app.poll.wake()
+    on.app.parts.report_poll.wake()
     await asyncio.sleep(0.1)
 
 
 def attempts(on) -> list[dict]:
     """Every try at the wire, as the journal keeps it."""
-    return list(on.app.db.query("SELECT * FROM attempts ORDER BY order_id, n"))
+    return list(on.app.storage.db.query("SELECT * FROM attempts ORDER BY order_id, n"))
 
 
 # --- how pressing its card is ---------------------------------------------------------------------------------------------
@@ -331,7 +331,9 @@ async def test_a_card_that_tells_of_doubt_or_a_refusal_goes_before_fills_and_one
         if fault:
             on.broker.faults.plant(fault.pop("kind"), path="order-cash", **fault)
         await confirmed(on, word, "005930 1 60000")
-        row = on.app.db.execute("SELECT urgency FROM outbox WHERE kind = 'card' ORDER BY id DESC LIMIT 1").fetchone()
+        row = on.app.storage.db.execute(
+            "SELECT urgency FROM outbox WHERE kind = 'card' ORDER BY id DESC LIMIT 1"
+        ).fetchone()
 
         assert row[0] == urgency
         assert KINDS["fill"].urgency == 2

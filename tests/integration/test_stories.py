@@ -51,24 +51,24 @@ async def test_a_market_buy_from_price_to_balance():
 
 async def test_a_limit_buy_rests_fills_in_parts_and_each_growth_is_told_once():
     async with stage(**FAST) as on:
-        quote = await on.app.client.price("005930")
+        quote = await on.app.parts.client.price("005930")
         low = quote.price - 10 * quote.tick
         await bought(on, f"005930 10 {low}")
         before = on.telegram.revision
         await on.telegram.wait(OWNER.id, "접수")
         for part in (3, 4, 3):
             on.broker.exchange.trade("005930", low - quote.tick, part)
-            on.app.poll.wake()
+            on.app.parts.report_poll.wake()
             await asyncio.sleep(0.2)
         await on.telegram.wait(OWNER.id, "누적 10/10주", after=before)
-        on.app.poll.wake()
+        on.app.parts.report_poll.wake()
         await asyncio.sleep(0.3)
 
         pushes = [m.text for m in on.telegram.chat(OWNER.id) if "누적" in m.text]
         told = sum(int(line.split("이번 ")[1].split("주")[0]) for line in pushes)
         assert told == 10
         assert len(pushes) == len(set(pushes))
-        (order,) = on.app.journal.in_state(set(OrderState))
+        (order,) = on.app.storage.journal.in_state(set(OrderState))
         assert (order.state, order.filled) == (OrderState.FILLED, 10)
 
 
@@ -80,7 +80,7 @@ async def test_an_order_below_the_market_waits_and_cancel_removes_it():
         await press(on, listed, "취소", "취소 완료")
         await say(on, "/cancel", "미체결 주문이 없습니다")
 
-        assert on.app.desk.working() == []
+        assert on.app.parts.desk.working() == []
         assert posts(on, "order-rvsecncl") == 1
 
 
@@ -151,8 +151,8 @@ async def test_a_ticket_expires_visibly_and_its_button_is_dead():
     async with stage(**FAST, kisbot_ticket_seconds=10) as on:
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
         data = ticket.buttons[0][0].data
-        on.app.db.execute("UPDATE orders SET expires_at = '2020-01-01T00:00:00+09:00'")
-        on.app.db.execute("UPDATE buttons SET expires_at = '2020-01-01T00:00:00+09:00'")
+        on.app.storage.db.execute("UPDATE orders SET expires_at = '2020-01-01T00:00:00+09:00'")
+        on.app.storage.db.execute("UPDATE buttons SET expires_at = '2020-01-01T00:00:00+09:00'")
 
         gone = await on.telegram.wait(OWNER.id, lambda m: ("만료" in m.text and not m.buttons[0:1]) or "⌛" in m.text)
         result = await on.telegram.tap_data(OWNER.id, ticket.message_id, data)
@@ -166,7 +166,7 @@ async def test_a_price_that_moved_while_the_ticket_stood_there_is_asked_again():
     clock = Ahead()
     async with stage(**FAST, clock=clock) as on:
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
-        quote = await on.app.client.price("005930")
+        quote = await on.app.parts.client.price("005930")
         on.broker.exchange.set_price("005930", quote.price + 20 * quote.tick)
         clock.jump(seconds=4)  # figures of up to three seconds ago would do
 
@@ -211,7 +211,7 @@ async def test_everything_survives_a_restart(tmp_path: Path):
     async with stage(**FAST, data_dir=tmp_path, broker=broker, telegram=telegram, kis_port=kis_port) as on:
         await telegram.wait(OWNER.id, "누적 5/5주", after=before)
         await telegram.wait(OWNER.id, "잔고", after=before)
-        on.app.poll.wake()
+        on.app.parts.report_poll.wake()
         await asyncio.sleep(0.3)
 
     assert sum("누적 5/5주" in m.text for m in telegram.chat(OWNER.id)) == 1
@@ -222,7 +222,7 @@ async def test_orders_made_elsewhere_are_told_apart():
     async with stage(**FAST) as on:
         await asyncio.sleep(0.2)
         on.broker.exchange.submit(Side.BUY, "000660", "01", 2, channel="Nsmart")
-        on.app.poll.wake()
+        on.app.parts.report_poll.wake()
 
         told = await on.telegram.wait(OWNER.id, "외부 주문")
 

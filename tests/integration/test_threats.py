@@ -69,11 +69,11 @@ async def test_a_second_program_that_reads_our_updates_stops_new_orders_within_a
         async with Bot(TOKEN, base_url=f"{on.page}/bot", request=quick[0], get_updates_request=quick[1]) as thief:
             await asyncio.sleep(0.1)
             await thief.get_updates(timeout=0)
-        while on.app.brakes.now().level < HaltLevel.NEW:  # noqa: ASYNC110  # the brakes have no event
+        while on.app.parts.trading_halt.now().level < HaltLevel.NEW:  # noqa: ASYNC110  # the brakes have no event
             await asyncio.sleep(0.01)
 
         assert time.monotonic() - began < 60
-        assert on.app.brakes.now().why == "TELEGRAM_CONFLICT"
+        assert on.app.parts.trading_halt.now().why == "TELEGRAM_CONFLICT"
         await on.telegram.wait(OWNER.id, "신규중지")
 
 
@@ -146,15 +146,15 @@ async def tickets(on, count):
     found = []
     for n in range(count):
         request = order(quantity=1, kind=OrderKind.MARKET, price=None).request
-        made = await on.app.desk.propose(request, ME, 900_000 + n)
+        made = await on.app.parts.desk.propose(request, ME, 900_000 + n)
         button = ButtonToken(f"token-{n}", "confirm", ME.user_id, made.expires_at, made.terms())
-        on.app.journal.add_buttons(made.id, [button])
+        on.app.storage.journal.add_buttons(made.id, [button])
         found.append((made, button.token))
     return found
 
 
 def change(on, order_id, column, value):
-    on.app.db.execute(f"UPDATE orders SET {column} = ? WHERE id = ?", [value, order_id])
+    on.app.storage.db.execute(f"UPDATE orders SET {column} = ? WHERE id = ?", [value, order_id])
 
 
 def bodies(on):
@@ -169,7 +169,7 @@ async def fast():
     broker = Simulator(profile="real", seed=1, holdings=HOLDINGS, rate_limit=False)
     async with stage(**FREE, broker=broker, kis_min_interval=0.0) as on:
         yield on
-        on.app.db.execute("DELETE FROM outbox WHERE state = 'pending'")
+        on.app.storage.db.execute("DELETE FROM outbox WHERE state = 'pending'")
 
 
 FREE = {"kisbot_orders_per_minute": 1_000, "kisbot_day_orders_user": 1_000, "kisbot_duplicate_minutes": 0}
@@ -178,18 +178,18 @@ FREE = {"kisbot_orders_per_minute": 1_000, "kisbot_day_orders_user": 1_000, "kis
 async def test_no_column_of_an_order_can_be_changed_into_another_order():
     """Between ticket and tap every column is changed in turn; nothing but what was shown ever leaves."""
     async with fast() as on:
-        columns = {row[1]: row[2] for row in on.app.db.execute("PRAGMA table_info(orders)").fetchall()}
+        columns = {row[1]: row[2] for row in on.app.storage.db.execute("PRAGMA table_info(orders)").fetchall()}
         rest = {name: REST.get(name, 1 if kind == "INTEGER" else "x") for name, kind in columns.items()}
         changes = {**{name: value for name, value in rest.items() if name not in {"id", "origin"}}, **TERMS}
         for (made, token), (column, value) in zip(await tickets(on, len(changes)), changes.items(), strict=True):
             change(on, made.id, column, value)
             pressed = None
             with suppress(Exception):  # a row that cannot even be read is no order; the chat says so
-                pressed = on.app.desk.press(token, ME)
-                await on.app.desk.carry_out(pressed)
+                pressed = on.app.parts.desk.press(token, ME)
+                await on.app.parts.desk.carry_out(pressed)
             if column in TERMS:
                 assert pressed.verdict is TapOutcome.GONE, column
-                assert on.app.journal.get(made.id).attempt == 0
+                assert on.app.storage.journal.get(made.id).attempt == 0
 
         assert bodies(on), "columns that are none of the order's terms do not stop it"
         assert set(bodies(on)) == {("005930", "1", "01", "0")}
@@ -208,11 +208,11 @@ async def test_terms_changed_together_with_their_button_are_stopped_by_the_finge
         stopped = {}
         for (made, token), (column, value) in zip(await tickets(on, len(TERMS)), TERMS.items(), strict=True):
             change(on, made.id, column, value)
-            changed = on.app.journal.get(made.id)
-            on.app.db.execute("UPDATE buttons SET terms = ? WHERE order_id = ?", [changed.terms(), made.id])
-            await on.app.desk.carry_out(on.app.desk.press(token, ME))
+            changed = on.app.storage.journal.get(made.id)
+            on.app.storage.db.execute("UPDATE buttons SET terms = ? WHERE order_id = ?", [changed.terms(), made.id])
+            await on.app.parts.desk.carry_out(on.app.parts.desk.press(token, ME))
 
-            after = on.app.journal.get(made.id)
+            after = on.app.storage.journal.get(made.id)
             assert (after.state, after.attempt) == (OrderState.BLOCKED, 0), column
             stopped[column] = after.code_word
         assert posts(on) == 0
@@ -223,9 +223,9 @@ async def test_terms_changed_together_with_their_button_are_stopped_by_the_finge
 async def test_what_is_changed_between_tap_and_send_changes_nothing_that_is_sent():
     async with fast() as on:
         for (made, token), (column, value) in zip(await tickets(on, len(TERMS)), TERMS.items(), strict=True):
-            pressed = on.app.desk.press(token, ME)
+            pressed = on.app.parts.desk.press(token, ME)
             change(on, made.id, column, value)
-            await on.app.desk.carry_out(pressed)
+            await on.app.parts.desk.carry_out(pressed)
 
         assert set(bodies(on)) == {("005930", "1", "01", "0")}
         assert side_paths(on) == {"buy"}
@@ -233,11 +233,11 @@ async def test_what_is_changed_between_tap_and_send_changes_nothing_that_is_sent
 
 async def test_a_quorum_lowered_in_the_database_is_found_before_the_send():
     async with stage(**FAST, kisbot_approval_order="1=2") as on:
-        on.app.people.put(STRANGER.id, STRANGER.name, Role.ADMIN)
+        on.app.storage.people.put(STRANGER.id, STRANGER.name, Role.ADMIN)
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인", TRADER.id)
         await on.telegram.tap(TRADER.id, ticket.message_id, "확인")
         asked = await on.telegram.wait(OWNER.id, "승인 0/2")
-        on.app.db.execute("UPDATE orders SET needed = 1, approvals = 1")
+        on.app.storage.db.execute("UPDATE orders SET needed = 1, approvals = 1")
         await on.telegram.tap(OWNER.id, asked.message_id, "승인")
         await on.telegram.wait(TRADER.id, "보내지 않음")
 
@@ -290,7 +290,7 @@ async def test_ten_thousand_old_taps_in_random_order_across_restarts_are_one_ord
         await press(on, ticket, "확인", "누적 1/1주")
         await press(on, dropped, "취소", "보내지 않음")
         clock.jump(seconds=600)
-        on.app.desk.expire()
+        on.app.parts.desk.expire()
     crossed = [
         (data, other, at) for data, person, at in old for other in (OWNER.id, TRADER.id, 1003) if other != person
     ]
@@ -298,16 +298,16 @@ async def test_ten_thousand_old_taps_in_random_order_across_restarts_are_one_ord
     taps, number, effects = [*old, *crossed, *forged], 500_000, Counter()
     for _ in range(5):
         async with stage(**FAST, data_dir=tmp_path, clock=clock, broker=on.broker) as on:
-            on.app.db.execute("PRAGMA synchronous = OFF")
-            on.app.dispatcher._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
+            on.app.storage.db.execute("PRAGMA synchronous = OFF")
+            on.app.parts.router._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
             for _ in range(2_000):
                 number += dice.choice((0, 1))  # redelivered, or new
                 data, person, at = dice.choice(taps)
-                update = Update.de_json(callback(number, data, person, at), on.app.bot)
-                await on.app.dispatcher.handle(update)
+                update = Update.de_json(callback(number, data, person, at), on.app.parts.bot)
+                await on.app.parts.router.handle(update)
                 effects[data] += 1
-            await on.app.dispatcher.drain()
-            states = Counter(on.app.journal.get(one).state for one in (1, 2, 3))
+            await on.app.parts.router.drain()
+            states = Counter(on.app.storage.journal.get(one).state for one in (1, 2, 3))
 
     assert sum(effects.values()) == 10_000
     assert posts(on) == 1

@@ -47,15 +47,15 @@ async def test_cancel_all_by_the_brake_takes_every_open_order_back():
         await say(on, "/halt 전체취소", "전체취소")
         await reread(on, 2)
 
-        assert on.app.desk.working() == []
+        assert on.app.parts.desk.working() == []
         assert sum("취소 완료" in text for text in spoken(on)) >= 2
-        assert on.app.brakes.now().level is HaltLevel.CANCEL_ALL
+        assert on.app.parts.trading_halt.now().level is HaltLevel.CANCEL_ALL
         await say(on, "/halt", "이미 그 단계까지")
 
 
 async def test_a_viewer_may_stop_what_is_new_and_nothing_more():
     async with stage(**FAST) as on:
-        on.app.people.put(TRADER.id, TRADER.name, Role.VIEWER)
+        on.app.storage.people.put(TRADER.id, TRADER.name, Role.VIEWER)
 
         await say(on, "/halt 전체취소", "권한이 없습니다", TRADER.id)
         await say(on, "/halt", "신규중지", TRADER.id)
@@ -93,7 +93,7 @@ async def test_brakes_outlive_the_program(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
         await say(on, "/halt", "신규중지")
     async with stage(**FAST, data_dir=tmp_path, telegram=on.telegram) as on:
-        assert on.app.brakes.now().level is HaltLevel.NEW
+        assert on.app.parts.trading_halt.now().level is HaltLevel.NEW
         await say(on, "/buy 005930 1 시장가", "신규 주문이 중지된")
 
 
@@ -101,12 +101,12 @@ async def test_after_an_unclean_end_buys_wait_for_a_person_and_after_a_clean_one
     async with stage(**FAST, data_dir=tmp_path) as on:
         await confirmed(on, "✅ 체결", "005930 1 시장가")
     async with stage(**FAST, data_dir=tmp_path, telegram=on.telegram) as on:
-        assert on.app.brakes.now().level is HaltLevel.OFF
-        on.app.db.execute("UPDATE runs SET stopped_at = NULL")
-        run = on.app.runs.number
-        on.app.runs.number = -1  # as a kill would leave it: this run's end is never written
+        assert on.app.parts.trading_halt.now().level is HaltLevel.OFF
+        on.app.storage.db.execute("UPDATE runs SET stopped_at = NULL")
+        run = on.app.storage.runs.number
+        on.app.storage.runs.number = -1  # as a kill would leave it: this run's end is never written
     async with stage(**FAST, data_dir=tmp_path, telegram=on.telegram) as on:
-        assert on.app.runs.number == run + 1
+        assert on.app.storage.runs.number == run + 1
         await on.telegram.wait(OWNER.id, "매수중지")
         await say(on, "/buy 000660 1 시장가", "매수가 중지된")
         await say(on, "/resume", "정상")
@@ -116,9 +116,9 @@ async def test_after_an_unclean_end_buys_wait_for_a_person_and_after_a_clean_one
 async def test_a_database_restored_from_a_backup_starts_halted(tmp_path):
     old = tmp_path / "old.db"
     async with stage(**FAST, data_dir=tmp_path / "home") as on:
-        on.app.db.execute(f"VACUUM INTO '{old}'")
+        on.app.storage.db.execute(f"VACUUM INTO '{old}'")
     async with stage(**FAST, data_dir=tmp_path / "home") as on:
-        assert on.app.brakes.now().level is HaltLevel.OFF
+        assert on.app.parts.trading_halt.now().level is HaltLevel.OFF
     database = tmp_path / "home" / "kisbot.db"
     for left in (tmp_path / "home").glob("kisbot.db*"):
         left.unlink()
@@ -127,14 +127,14 @@ async def test_a_database_restored_from_a_backup_starts_halted(tmp_path):
     async with stage(**FAST, data_dir=tmp_path / "home") as on:
         await on.telegram.wait(OWNER.id, "신규중지")
         await say(on, "/buy 005930 1 시장가", "예전 사본")
-        assert on.app.journal.in_state(set(OrderState)) == []
+        assert on.app.storage.journal.in_state(set(OrderState)) == []
 
 
 @pytest.mark.parametrize("words", ["/halt 살살", "/halt 9"])
 async def test_a_level_that_does_not_exist_is_answered_with_those_that_do(words):
     async with stage(**FAST) as on:
         await say(on, words, "전체취소 · 동결")
-        assert on.app.brakes.now().level is HaltLevel.OFF
+        assert on.app.parts.trading_halt.now().level is HaltLevel.OFF
 
 
 # --- what pulls them by itself ----------------------------------------------------------------------------------------
@@ -147,20 +147,20 @@ async def test_refusals_in_a_row_stop_everything_new():
             await confirmed(on, "⛔ 거부", f"005930 {n + 1} 60000")
 
         await on.telegram.wait(OWNER.id, "잇달아 거부")
-        assert on.app.brakes.now().level is HaltLevel.NEW
+        assert on.app.parts.trading_halt.now().level is HaltLevel.NEW
         await say(on, "/resume", "정상")
         await confirmed(on, "📨 접수", "005930 9 60000")
-        assert on.app.brakes.now().level is HaltLevel.OFF, "the count begins anew"
+        assert on.app.parts.trading_halt.now().level is HaltLevel.OFF, "the count begins anew"
 
 
 async def test_a_clock_far_from_the_brokers_stops_everything_new():
     async with stage(**FAST) as on:
         on.broker.faults.plant("skew", seconds=40, times=-1)
         for _ in range(25):
-            await on.app.client.price("005930")
+            await on.app.parts.client.price("005930")
 
         await on.telegram.wait(OWNER.id, "크게 어긋났습니다")
-        assert on.app.brakes.now().why == "CLOCK_DRIFT"
+        assert on.app.parts.trading_halt.now().why == "CLOCK_DRIFT"
 
 
 async def test_a_day_that_loses_too_much_stops_buys():
@@ -168,16 +168,16 @@ async def test_a_day_that_loses_too_much_stops_buys():
     async with stage(**FAST, clock=clock, kisbot_day_loss_percent=1) as on:
         clock.jump(seconds=6)
         for _ in range(100):
-            if on.app.runs.worth(clock().date()) is not None:
+            if on.app.storage.runs.worth(clock().date()) is not None:
                 break
             await asyncio.sleep(0.02)
-        worth = on.app.runs.worth(clock().date())
-        quote = await on.app.client.price("069500")
+        worth = on.app.storage.runs.worth(clock().date())
+        quote = await on.app.parts.client.price("069500")
         on.broker.exchange.set_price("069500", quote.lower_limit)
         clock.jump(minutes=6)
 
         await on.telegram.wait(OWNER.id, "오늘 손실이")
-        assert on.app.brakes.now().level is HaltLevel.BUYS
+        assert on.app.parts.trading_halt.now().level is HaltLevel.BUYS
         assert worth > 0
         ticket = await say(on, "/sell 000660 1 시장가", "매도 확인")
         await press(on, ticket, "확인", "누적 1/1주")

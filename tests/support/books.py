@@ -41,13 +41,15 @@ async def house(clock, profile="real", **options):
         token_rules=False,
     )
     async with stage(broker=broker, clock=clock, **FAST, **options) as on:
-        await on.app.closing.look()  # the base, where one is needed; the app looks only once a second
+        await on.app.parts.close_reports.look()  # the base, where one is needed; the app looks only once a second
         yield on
 
 
 def letters(on, person=OWNER.id):
     """What reports were written for a chat, in facts."""
-    rows = on.app.db.execute("SELECT key, data FROM outbox WHERE kind = 'report' AND chat_id = ? ORDER BY id", [person])
+    rows = on.app.storage.db.execute(
+        "SELECT key, data FROM outbox WHERE kind = 'report' AND chat_id = ? ORDER BY id", [person]
+    )
     return {key: json.loads(data) for key, data in rows.fetchall()}
 
 

@@ -8,12 +8,14 @@ import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 from sqlite_utils import Database
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Actor, Role
 from bot.orders.approvals.policy import ApprovalPolicy
 from bot.orders.execution.desk import Desk
@@ -38,6 +40,7 @@ from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.life import database
 from tests.chaos.world import PLENTY, RICH, tradable
+from tests.support.members import never_asks
 from tests.support.memory_wire import MemoryWire
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
@@ -146,35 +149,42 @@ class Club:
         self.client = KisClient(config, clock=clock, sleep=asyncio.sleep, transport=self.door)
         db = Database(self.connection, execute_plugins=False)
         audit = AuditLog(db, clock)
-        self.journal = SqliteJournal(db, audit, Outbox(db, clock), clock=clock)
+        outbox = Outbox(db, clock)
+        self.journal = SqliteJournal(db, audit, outbox, clock=clock)
         self.people = People(db, audit, clock, self.journal.void_person)
-        self.brakes = TradingHalt(self.journal, clock=clock, overseers=self.people.overseers)
+        told = Notifications(outbox, self.people)
+        self.brakes = TradingHalt(self.journal, told, clock=clock)
         self.watch = ReportHandler(
             self.journal,
             self.brakes,
+            told,
             clock=clock,
             day_over=hours.day_over,
-            overseers=self.people.overseers,
         )
-        self.lists = ReportReader(self.client, self.watch)
+        self.lists = ReportReader(self.client, self.watch, hours, clock=clock)
         self.desk = Desk(
             self.client,
             self.journal,
             self.brakes,
             hours,
+            self.people,
+            never_asks(told),
+            told,
             clock=clock,
-            limits=LIMITS,
+            limits_of=lambda _: LIMITS,
             policy=self.policy,
+            position_percent=Decimal(0),
             resume_pause=PAUSE,
-            roster=self.people,
-            elsewhere=self.watch.elsewhere,
+            external_orders=self.watch.external_orders,
+            poll_reports=lambda: None,
+            run_number=lambda: 0,
         )
 
     def restart(self) -> None:
         """As after a kill: what was tapped and not carried out is forgotten."""
 
         async def end() -> None:
-            await self.desk.looks.close()
+            await self.desk.pretrade.close()
             await self.client.close()
 
         self.do(end())
@@ -199,8 +209,8 @@ class Club:
             return
         for reading in readings:
             self.watch.note(reading)
-        if self.desk.situation.recovering and not self.watch.unresolved():
-            self.desk.situation.recovering = False
+        if self.desk.risk_context.recovering and not self.watch.unresolved():
+            self.desk.risk_context.recovering = False
 
     def end(self) -> None:
         left = asyncio.all_tasks(self.loop)

@@ -32,7 +32,7 @@ async def reread(on: Stage, times: int = 1) -> None:
     """Have the broker's list read so many times, and wait for that."""
     for _ in range(times):
         before = on.app.readings
-        on.app.poll.wake()
+        on.app.parts.report_poll.wake()
         while on.app.readings == before:  # noqa: ASYNC110  # the bot has no such event, and needs none
             await asyncio.sleep(0.01)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.app.clients import kis_config
 from bot.demo.run import Stage
+from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
 from bot.services.fill_stream import FillStream, StreamState
 from tests.bench.waiting import until
@@ -34,27 +35,29 @@ async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | 
 
     def wake() -> None:
         wakes.append(on.app.readings)
-        on.app.poll.wake()
+        on.app.parts.report_poll.wake()
 
-    def tell(notices: Any) -> None:
-        told.extend(notices)
-        on.app.journal.tell(notices)
+    class Told:
+        """Notes what is told, and passes it on."""
+
+        def tell(self, notices: Any) -> None:
+            told.extend(notices)
+            on.app.storage.outbox.tell(notices)
 
     ears = FillStream(
         kis_config(on.app._settings.model_copy(update=given)),
         wake=wake,
-        tell=tell,
-        overseers=on.app.people.owners,
+        notifications=Notifications(Told(), on.app.storage.people),
         always=True,
         **{"clock": on.app._clock, **options},
     )
-    note = on.app.watch.note
+    note = on.app.parts.report_handler.note
 
     def noted(reading: Any) -> None:
         note(reading)
         ears.read(reading)
 
-    on.app.watch.note = noted  # type: ignore[method-assign]  # listened to, and passed on unchanged
+    on.app.parts.report_handler.note = noted  # type: ignore[method-assign]  # listened to, and passed on unchanged
     work = asyncio.get_running_loop().create_task(ears.run())
     at = Listening(on, ears, wakes, told)
     try:
@@ -63,6 +66,6 @@ async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | 
         yield at
         assert not work.done() or (not work.cancelled() and work.exception() is None)
     finally:
-        on.app.watch.note = note  # type: ignore[method-assign]
+        on.app.parts.report_handler.note = note  # type: ignore[method-assign]
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

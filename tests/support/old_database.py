@@ -132,7 +132,7 @@ class OldHouse:
         self.audit = AuditLog(self.db, stopped, DayKeys(home))
         self.outbox = Outbox(self.db, stopped)
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=stopped)
-        self.people = People(self.db, self.audit, stopped)
+        self.people = People(self.db, self.audit, stopped, self.journal.void_person)
         self.invites = Invites(self.db, self.audit, self.people, stopped)
         self.stories = OrderHistory(self.db)
         self.alerts = AlertStore(self.db, self.outbox, stopped)
@@ -142,7 +142,7 @@ class OldHouse:
         self.factors = SecondFactors(self.db, self.audit, FactorKey(home), stopped)
         self.reports = ReportStore(self.db, self.outbox, stopped)
         self.runs = Runs(self.db, self.audit, home, stopped)
-        self.inbox = Inbox(self.db, stopped)
+        self.inbox = Inbox(self.db, stopped, dict)
         self.sightings = ReadingMarks(self.db)
         self.heard = StreamStats(self.db)
 
@@ -185,7 +185,7 @@ class OldHouse:
 
     def settled(self) -> dict[str, Any]:
         """Single facts that people had settled, and what a person may do with them."""
-        brake, mark = self.journal.brake(), self.sightings.last()
+        brake, mark = self.journal.halt_status(), self.sightings.last()
         assert brake is not None
         assert mark is not None
         tries = self.factors.tries(1004)
@@ -327,12 +327,12 @@ async def _live(loop: VirtualLoop, home: Path, lost: int) -> tuple[dict[int, str
         "kis_hts_id": "",
     }
     app = BotApplication(GivenSettings(**values), clock=clock, ticks=clock.seconds, network=network)
-    app.charts._drawn = _undrawn  # type: ignore[method-assign]  # virtual time does not wait for a process
+    app.parts.charts._drawn = _undrawn  # type: ignore[method-assign]  # virtual time does not wait for a process
     seen = []
     async with app.running():
         for moment in (STOPPED + timedelta(minutes=10), MONDAY):
             clock.ahead += max(timedelta(), moment - clock() - timedelta(minutes=10))
             await asyncio.sleep((moment - clock()).total_seconds())
             assert not app.fault.done()
-            seen.append(dict(app.db.execute("SELECT id, state FROM orders ORDER BY id").fetchall()))
+            seen.append(dict(app.storage.db.execute("SELECT id, state FROM orders ORDER BY id").fetchall()))
     return seen[0], seen[1], [one.text for one in telegram.chat(1001) if one.sender == "bot"]

@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.orders.model.order import OrderState
-from bot.orders.reconciliation.report_handler import ReportHandler
-from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
 from bot.orders.risk.trading_halt import TradingHalt
 from bot.services.outages import OutageTracker
 from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.reading_mark import ReadingMarks
+from tests.support.members import notifications
 from tests.support.outbox import OWNER, TRADER, Clock, empty_database
 from tests.unit.orders.model.test_order import order
 
@@ -24,26 +24,22 @@ class House:
         self.db = empty_database()
         self.clock = Clock()
         self.seconds = 0.0
-        self.journal = SqliteJournal(
-            self.db,
-            AuditLog(self.db, self.clock),
-            Outbox(self.db, self.clock),
-            clock=self.clock,
-        )
+        outbox = Outbox(self.db, self.clock)
+        self.journal = SqliteJournal(self.db, AuditLog(self.db, self.clock), outbox, clock=self.clock)
+        self.notifications = notifications(outbox, OWNER)
         self.start()
 
     def start(self):
         self.watch = ReportHandler(
             self.journal,
-            TradingHalt(self.journal, clock=self.clock, overseers=lambda: [OWNER]),
+            TradingHalt(self.journal, self.notifications, clock=self.clock),
+            self.notifications,
             clock=self.clock,
             day_over=lambda day, now: day < now.date(),
-            overseers=lambda: [OWNER],
         )
         self.sight = OutageTracker(
             ReadingMarks(self.db),
-            tell=self.journal.tell,
-            overseers=lambda: [OWNER],
+            notifications=self.notifications,
             clock=self.clock,
             ticks=lambda: self.seconds,
         )

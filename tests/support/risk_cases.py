@@ -48,10 +48,10 @@ def case(code: str, ask: OrderRequest = BUY, facts: Facts = FACTS, limits: Limit
 
 
 REFUSED = [
-    case("TRADING_HALTED", facts=replace(FACTS, brake=HaltLevel.NEW, brake_why="TWO_UNKNOWN")),
-    case("TRADING_HALTED", SELL, replace(FACTS, brake=HaltLevel.NEW)),
-    case("TRADING_HALTED", SELL, replace(FACTS, brake=HaltLevel.FREEZE, brake_why="BY_PERSON")),
-    case("BUYS_HALTED", facts=replace(FACTS, brake=HaltLevel.BUYS, brake_why="UNCLEAN_STOP")),
+    case("TRADING_HALTED", facts=replace(FACTS, halt_level=HaltLevel.NEW, halt_why="TWO_UNKNOWN")),
+    case("TRADING_HALTED", SELL, replace(FACTS, halt_level=HaltLevel.NEW)),
+    case("TRADING_HALTED", SELL, replace(FACTS, halt_level=HaltLevel.FREEZE, halt_why="BY_PERSON")),
+    case("BUYS_HALTED", facts=replace(FACTS, halt_level=HaltLevel.BUYS, halt_why="UNCLEAN_STOP")),
     case("RECOVERING", SELL, replace(FACTS, recovering=True)),
     case("LIST_STALE", SELL, replace(FACTS, conflict="LIST_STALE")),
     case("CLOCK", facts=replace(FACTS, offset=10.01)),
@@ -105,7 +105,7 @@ REFUSED = [
     case("SELLABLE", SELL, replace(FACTS, sellable=14, reserved_shares=5)),
 ]  # fmt: skip
 JUST_TAKEN = [
-    case("brake on buys", SELL, replace(FACTS, brake=HaltLevel.BUYS)),
+    case("brake on buys", SELL, replace(FACTS, halt_level=HaltLevel.BUYS)),
     case("clock", facts=replace(FACTS, offset=-10)),
     case("held restricted stock", SELL, quoted(status=StockStatus.MANAGED)),
     case("restricted allowed", facts=quoted(status=StockStatus.RISK), limits=replace(LIMITS, restricted=True)),

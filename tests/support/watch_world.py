@@ -19,7 +19,6 @@ from bot.services.price_feed import PriceFeed
 from bot.store.audit.log import AuditLog
 from bot.store.live_message import LiveMessages
 from bot.store.outbox import Outbox
-from bot.store.people import People
 from bot.store.watchlist import WatchlistStore
 from kis.client import KisClient
 from kis.config import KisConfig
@@ -27,6 +26,7 @@ from kis.endpoints import Env
 from kis.sim import Simulator
 from kis.stream import Trade
 from kis.symbols import Stock, Symbols
+from tests.support.members import members
 from tests.support.memory_wire import MemoryWire
 from tests.support.outbox import OWNER, TRADER, empty_database
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
@@ -83,7 +83,7 @@ class House:
         self.outbox = Outbox(self.db, clock)
         self.book = WatchlistStore(self.db)
         self.looks = LiveMessages(self.db, self.outbox, clock)
-        self.people = People(self.db, AuditLog(self.db, clock), clock)
+        self.people = members(self.db, AuditLog(self.db, clock), clock)
         self.prices = PriceFeed(self.client, clock=clock, per_minute=options.get("per_minute", 60))
         self.stream = Stream()
         self.prices.attach(self.stream.watch_trades)

@@ -7,11 +7,11 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from bot.app.container import BUSY, IDLE, IN_SESSION
 from bot.chat.handlers.commands import COMMANDS
 from bot.cli.main import cli
 from bot.config.settings import Settings, load_settings
-from bot.orders.execution.desk import DRAIN_SECONDS
+from bot.orders.execution.desk import DRAIN_TIMEOUT
+from bot.orders.reconciliation.report_reader import BUSY_INTERVAL, IDLE_INTERVAL, SESSION_INTERVAL
 from bot.orders.risk.checks import Limits
 from kis import endpoints as api
 from scripts import settings_table
@@ -138,7 +138,9 @@ def test_ids_stand_in_the_readme_on_the_right_side():
 
 def test_figures_in_the_readme_are_the_codes_own():
     settings = {name: field.default for name, field in Settings.model_fields.items()}
-    assert f"약 {BUSY:.0f}초, 장중 {IN_SESSION:.0f}초, 그 밖에는 {IDLE:.0f}초" in text("README.md")
+    assert f"약 {BUSY_INTERVAL:.0f}초, 장중 {SESSION_INTERVAL:.0f}초, 그 밖에는 {IDLE_INTERVAL:.0f}초" in text(
+        "README.md"
+    )
     assert f"{settings['kisbot_max_order_quantity']:,} and {Limits().max_value:,} by default" in text("README.md")
     assert f"{settings['kisbot_ticket_seconds']}초\n안에" in text("README.md")
     assert f"값이 {settings['kisbot_requote_percent']}% 넘게" in text("README.md")
@@ -187,7 +189,7 @@ def test_a_stop_leaves_time_for_orders_on_their_way():
     """Answers under way, the orders, and the last messages each have their share of the time."""
     compose, unit = text("deploy/compose.yaml"), text("deploy/kisbot.service")
     for pattern, where in ((r"stop_grace_period: (\d+)s", compose), (r"TimeoutStopSec=(\d+)", unit)):
-        assert int(re.search(pattern, where)[1]) >= DRAIN_SECONDS + 10
+        assert int(re.search(pattern, where)[1]) >= DRAIN_TIMEOUT + 10
 
 
 def test_the_image_installs_a_part_of_the_lock():

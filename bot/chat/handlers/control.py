@@ -38,13 +38,13 @@ class Desk(Protocol):
     """The part of the desk that the brakes need."""
 
     @property
-    def brakes(self) -> "Reads": ...
+    def trading_halt(self) -> "Reads": ...
     @property
-    def consent(self) -> "Agreed": ...
+    def approvals(self) -> "Agreed": ...
     @property
-    def situation(self) -> "State": ...
-    def halt(self, level: HaltLevel, who: Actor) -> TapResult | Reason: ...
-    def resume(self, level: HaltLevel, who: Actor) -> Reason | None: ...
+    def risk_context(self) -> "State": ...
+    def halt(self, level: HaltLevel, actor: Actor) -> TapResult | Reason: ...
+    def resume(self, level: HaltLevel, actor: Actor) -> Reason | None: ...
     async def carry_out(self, pressed: TapResult) -> None: ...
     def working(self) -> list[Order]: ...
     def in_doubt(self) -> list[Order]: ...
@@ -81,8 +81,8 @@ class ControlHandlers:
         ears: Ears,
         frame: Frame,
         clock: Callable[[], datetime],
-        hold: Hold | None = None,
-        post: Callable[[int, Reply], None] = lambda *_: None,
+        hold: Hold,
+        post: Callable[[int, Reply], None],
     ) -> None:
         self._hold = hold
         self._post = post
@@ -107,8 +107,8 @@ class ControlHandlers:
     async def resume(self, ask: Request) -> Reply | None:
         """/resume [매수]: take the brakes off, or back to 매수중지."""
         level = HaltLevel.BUYS if ask.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
-        subject = f"resume:{int(level)}:{self._desk.brakes.now().at.isoformat()}"
-        if self._hold is not None and self._hold(ask.who, "resume", subject, self._go_on, str(int(level))) is not None:
+        subject = f"resume:{int(level)}:{self._desk.trading_halt.now().at.isoformat()}"
+        if self._hold(ask.who, "resume", subject, self._go_on, str(int(level))) is not None:
             return None
         return self._resumed(level, ask.who)
 
@@ -124,7 +124,7 @@ class ControlHandlers:
     async def show_policy(self, ask: Request) -> Reply:
         """/policy: whose consent orders need."""
         del ask
-        frame, policy = self._frame, self._desk.consent.policy
+        frame, policy = self._frame, self._desk.approvals.policy
         head = f"🖐 <b>{frame.pick('승인 정책', 'Consent')}</b> {frame.badge}"
         if policy.single:
             return Reply(f"{head}\n{frame.pick(*SINGLE)}")
@@ -163,18 +163,18 @@ class ControlHandlers:
         """/status: whether orders go out, and what is under way."""
         del ask
         frame, desk = self._frame, self._desk
-        now = desk.brakes.now()
+        now = desk.trading_halt.now()
         lines = [f"🩺 <b>{frame.pick('상태', 'Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
-        if desk.consent.policy.single:
+        if desk.approvals.policy.single:
             lines.append(f"ℹ️ {frame.pick(*SINGLE)}")
         lines.append(f"{light(now.level)} {frame.pick(*LEVELS[now.level])}")
         if now.level is not HaltLevel.OFF:
             by = f" · {safe(now.name, 20)}" if now.name else ""
             lines.append(f"{now.at.astimezone(KST):%m/%d %H:%M:%S}{by}")
             lines.append(reason(now.why, {}, frame.lang))
-        if desk.situation.recovering:
+        if desk.risk_context.recovering:
             lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
-        lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
+        lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.risk_context.conflicts]
         lines.append(hearing_line(self._ears, frame))
         lines.append(
             f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "

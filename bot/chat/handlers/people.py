@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from bot.chat.handlers.strangers import Strangers
+from bot.chat.handlers.trading import Hold
 from bot.chat.i18n.catalogue import not_allowed
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
@@ -36,6 +37,7 @@ from bot.orders.access.membership import (
     may_manage,
 )
 from bot.orders.access.roles import Actor, Role
+from bot.orders.access.second_factor import ProtectedAction
 
 LINES_AN_HOUR = 20
 """Strangers who are told the one line, all of them together."""
@@ -103,9 +105,26 @@ class MemberHandlers:
         together: Callable[[], AbstractContextManager[Any]],
         clock: Callable[[], datetime],
         username: Callable[[], str],
+        hold: Hold,
+        menu_changed: Callable[[Member], None],
+        whisper: Callable[[int, str], None],
         requests: bool = False,
     ) -> None:
-        """`together` makes one transaction of a change and its letters; `requests`: a stranger's /start is passed on."""
+        """Builds the handlers.
+
+        Args:
+            people: the members.
+            invites: links, requests and buttons about people.
+            frame: language and badge.
+            post: queues messages.
+            together: makes one transaction of a change and its messages.
+            clock: the present moment, KST.
+            username: the bot's own.
+            hold: asks for a second factor before a change is carried out.
+            menu_changed: called after somebody joined or was changed.
+            whisper: says something to a chat once, if it can be said at all.
+            requests: a stranger's /start is passed on to the admins.
+        """
         self._people = people
         self._invites = invites
         self._frame = frame
@@ -117,12 +136,9 @@ class MemberHandlers:
         self._strangers = Strangers(clock)
         self._lines: deque[tuple[datetime, str]] = deque(maxlen=LINES_AN_HOUR)
         self._alarmed_on = ""
-        self.changed: Callable[[Member], None] = lambda _: None
-        """Called after somebody came in or was changed."""
-        self.whisper: Callable[[int, str], None] = lambda _chat, _text: None
-        """Says something to a chat once, if it can be said at all."""
-        self.hold: Callable[[Actor, str, str], CallbackAnswer | None] = lambda _who, _act, _token: None
-        """Asked before a change is carried out: a toast instead, if this person must first prove who they are."""
+        self._hold = hold
+        self._menu_changed = menu_changed
+        self._whisper = whisper
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
@@ -198,7 +214,7 @@ class MemberHandlers:
             )
         looked = self._invites.stands(token, who.user_id)
         if looked.verdict is MembershipTap.DONE:
-            held = self.hold(who, looked.act, token)
+            held = self._hold(who, ProtectedAction.PEOPLE, token, self._tap_again, token, about=looked.act)
             if held is not None:
                 return TapAnswer(held, None, "held")
         with self._together():
@@ -207,8 +223,12 @@ class MemberHandlers:
                 self._tell_change(change, who)
         toast = CallbackAnswer(tap_words(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
-            self.changed(change.person)
+            self._menu_changed(change.person)
         return TapAnswer(toast, self._after(change, who), change.verdict.value)
+
+    async def _tap_again(self, who: Actor, token: str) -> None:
+        """The second factor was given: the same button once more."""
+        self.tap(token, who)
 
     def _after(self, change: MembershipChange, who: Actor) -> Reply | None:
         """What stands in place of the card that bore the button; None leaves it."""
@@ -257,7 +277,7 @@ class MemberHandlers:
             if joined is None:
                 return False
             self._tell_joined(joined)
-        self.changed(joined.person)
+        self._menu_changed(joined.person)
         return True
 
     def _tell_joined(self, joined: Joined) -> None:
@@ -306,7 +326,7 @@ class MemberHandlers:
         if full or any(told == key for _, told in self._lines):
             return
         self._lines.append((now, key))
-        self.whisper(stranger.user_id, stranger_line())
+        self._whisper(stranger.user_id, stranger_line())
 
     def _today(self) -> str:
         return self._clock().date().isoformat()

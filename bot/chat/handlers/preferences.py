@@ -13,7 +13,6 @@ from bot.chat.types import REFRESH, Button, Buttons, Reply, Request
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.orders.access.roles import Actor, Role
 
-OnLanguage = Callable[[Actor], None]
 TOPICS: dict[Topic, tuple[str, str]] = {
     Topic.FILLS: ("내 주문 체결", "my fills"),
     Topic.ENDS: ("내 주문 취소·거부·만료", "my orders ending otherwise"),
@@ -60,11 +59,11 @@ class Book(Protocol):
 class PreferenceHandlers:
     """The handler of /settings."""
 
-    def __init__(self, book: Book, frame: Frame) -> None:
+    def __init__(self, book: Book, frame: Frame, language_changed: Callable[[Actor], None]) -> None:
+        """`language_changed`: called after somebody chose another language, which their menu of commands follows."""
         self._book = book
         self._frame = frame
-        self.spoke: OnLanguage = lambda _: None
-        """Called after somebody chose another language: their menu of commands is to speak it, too."""
+        self._language_changed = language_changed
 
     async def settings(self, ask: Request) -> Reply | None:
         """/settings [항목 값]: one's own, with a button for each; words change one of them."""
@@ -79,7 +78,7 @@ class PreferenceHandlers:
             self._book.keep(who.user_id, wanted)
         with speaking(wanted.lang):
             if wanted.lang != now.lang:
-                self.spoke(who)
+                self._language_changed(who)
             return settings_card(wanted, who.role, self._frame)
 
 

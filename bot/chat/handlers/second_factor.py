@@ -24,8 +24,8 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.types import Button, Buttons, CallbackAnswer, Reply, Request
 from bot.orders.access.roles import Actor
 from bot.orders.access.second_factor import (
+    CHALLENGE_TTL,
     DIGITS,
-    LIVES,
     Challenge,
     ChallengeResult,
     FactorKind,
@@ -107,14 +107,14 @@ class SecondFactorChat:
             about: what it is about, in words for the person; escaped here.
         """
         asked = self._stepup.begin(who, act, subject, self._clock())
-        head = f"🔐 <b>{self._frame.pick('본인 확인', 'Is it you?')}</b> {self._frame.badge}\n{self._frame.pick(*_DEEDS[asked.deed])}"
+        head = f"🔐 <b>{self._frame.pick('본인 확인', 'Is it you?')}</b> {self._frame.badge}\n{self._frame.pick(*_DEEDS[asked.action])}"
         if about:
             head += f" · {safe(about, 200)}"
         if asked.state is not ChallengeResult.ASKED:
             await self._send(who.chat_id, f"{head}\n{self._refusal(asked)}", ())
             return asked
         pad = Keypad(DIGITS) if asked.factor is FactorKind.PIN else None
-        await self._open(_Screen(who, self._clock() + LIVES, head, pad, resume=resume, token=token))
+        await self._open(_Screen(who, self._clock() + CHALLENGE_TTL, head, pad, resume=resume, token=token))
         return asked
 
     def hold(
@@ -150,7 +150,7 @@ class SecondFactorChat:
 
     async def _ask_new_pin(self, who: Actor) -> None:
         head = f"🔐 <b>{self._frame.pick('새 PIN', 'A new PIN')}</b> {self._frame.badge}"
-        await self._open(_Screen(who, self._clock() + LIVES, head, Keypad(DIGITS), setting=True))
+        await self._open(_Screen(who, self._clock() + CHALLENGE_TTL, head, Keypad(DIGITS), setting=True))
 
     async def _open(self, screen: _Screen) -> None:
         before = self._screens.get(screen.who.user_id)

@@ -27,17 +27,17 @@ ALERTS = frozenset({TapOutcome.NOT_YOURS, TapOutcome.LATE, TapOutcome.GONE, TapO
 class Desk(Protocol):
     """The part of the desk that conversations use."""
 
-    async def propose(self, ask: OrderRequest, who: Actor, origin: int) -> Order | list[Reason]: ...
-    def press(self, token: str, who: Actor) -> TapResult: ...
+    async def propose(self, request: OrderRequest, actor: Actor, origin: int) -> Order | list[Reason]: ...
+    def press(self, token: str, actor: Actor) -> TapResult: ...
     async def propose_revision(
         self,
         order_no: str,
         price: int | None,
-        who: Actor,
+        actor: Actor,
         origin: int,
     ) -> Order | list[Reason]: ...
-    def cancel_number(self, order_no: str, who: Actor) -> TapResult: ...
-    def cancel_all_key(self, who: Actor) -> tuple[str, int]: ...
+    def cancel_number(self, order_no: str, actor: Actor) -> TapResult: ...
+    def cancel_all_token(self, actor: Actor) -> tuple[str, int]: ...
     def working(self) -> list[Order]: ...
     async def carry_out(self, pressed: TapResult) -> None: ...
 
@@ -76,7 +76,7 @@ class TradingHandlers:
         market: MarketHandlers,
         account: AccountHandlers,
         frame: Frame,
-        hold: Hold | None = None,
+        hold: Hold,
     ) -> None:
         self._desk = desk
         self._reads = reads
@@ -216,7 +216,7 @@ class TradingHandlers:
     def _cancel_all(self, ask: Request) -> Reply:
         """/cancel all: how many, and one button that does it."""
         lang = self._frame.lang
-        token, count = self._desk.cancel_all_key(ask.who)
+        token, count = self._desk.cancel_all_token(ask.who)
         if not count:
             return Reply(say(lang, "취소할 미체결 주문이 없습니다.", "There is no open order to cancel."))
         text = say(lang, "미체결 {count}건을 모두 취소할까요?", "Cancel all {count} open orders?", count=count)
@@ -259,11 +259,7 @@ class TradingHandlers:
 
     def _prove(self, proof: ProofRequest, token: str, who: Actor) -> CallbackAnswer:
         """A second factor is asked for; with it the same button is pressed once more."""
-        asked = (
-            self._hold(who, proof.act, proof.subject, self._press_again, token, value=proof.value)
-            if self._hold
-            else None
-        )
+        asked = self._hold(who, proof.act, proof.subject, self._press_again, token, value=proof.value)
         return asked or CallbackAnswer(toast("step_up", self._frame.lang), alert=True)
 
     async def _press_again(self, who: Actor, token: str) -> None:

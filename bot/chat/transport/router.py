@@ -7,17 +7,16 @@ what `IN_GROUPS` names and nothing else.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from telegram import Bot, BotCommand, BotCommandScopeChat, Message, Update
+from telegram import Bot, Message, Update
 from telegram.constants import ChatAction
-from telegram.error import TelegramError
 
-from bot.chat.handlers.commands import BY_WORD, Command, Handlers, allowed
+from bot.chat.handlers.commands import BY_WORD, Command, Handlers
 from bot.chat.handlers.people import MemberHandlers
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.i18n.catalogue import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
@@ -28,9 +27,8 @@ from bot.chat.messages.members import PEOPLE, keyless
 from bot.chat.parsing.order_args import LONGEST, StockLookup, split_stock
 from bot.chat.ports import Post, Record
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
+from bot.chat.transport.background_calls import BackgroundCalls, CommandMenu
 from bot.chat.types import REFRESH, TICKET, CallbackAnswer, Chart, Reply, Request, Stranger, letter_of, outgoing
-from bot.orders.access.membership import Member, Status
-from bot.orders.access.roles import Actor, Role
 from bot.orders.model.tap_result import TapOutcome
 from kis.errors import KisError
 from kis.krx import KST
@@ -68,11 +66,35 @@ class Router:
         record: Record,
         clock: Callable[[], datetime],
         frame: Frame,
-        people: MemberHandlers | None = None,
-        lang_of: Callable[[int], Lang | None] = lambda _: None,
-        trouble: Callable[[str, Mapping[str, object]], None] = lambda _code, _values: None,
+        people: MemberHandlers,
+        lang_of: Callable[[int], Lang | None],
+        trouble: Callable[[str, Mapping[str, object]], None],
+        free_text: Callable[[Request], Awaitable[bool]],
+        buttons: Mapping[str, Callable[[str, Request], Awaitable[CallbackAnswer]]],
+        calls: BackgroundCalls,
+        menu: CommandMenu,
     ) -> None:
-        """`lang_of`: the language somebody is spoken to in, None for the house's; `trouble` hears of faults of ours."""
+        """Connects to nothing yet.
+
+        Args:
+            bot: Telegram.
+            guard: who is let in.
+            handlers: the commands.
+            trading: order tickets and their buttons.
+            symbols: stocks by name and code.
+            post: queues replies.
+            record: writes to the audit log.
+            clock: the present moment, KST.
+            frame: language and badge.
+            people: strangers, and the buttons about people.
+            lang_of: the language of a person, None for the default.
+            trouble: told of internal errors.
+            free_text: asked first about typed words that are no command; True: they were meant for it, and are not
+                recorded.
+            buttons: further kinds of buttons, by the prefix of their data; what follows it is not recorded.
+            calls: toasts and other calls that nobody waits for.
+            menu: the menu of commands.
+        """
         self._trouble = trouble
         self._bot = bot
         self._guard = guard
@@ -84,18 +106,12 @@ class Router:
         self._clock = clock
         self._frame = frame
         self._lang_of = lang_of
-        self._errands: set[asyncio.Task[None]] = set()
         self._people = people
-        if people is not None:
-            people.changed = self._chart
-            people.whisper = self._whisper
+        self._free_text = free_text
+        self._buttons = buttons
+        self._calls = calls
+        self._menu = menu
         self._left: OrderedDict[int, datetime] = OrderedDict()
-        self.gate: Callable[[Command, Request], Reply | None] = lambda _command, _ask: None
-        """Asked before a command is carried out: an answer instead of it, if one is due."""
-        self.listen: Callable[[Request], Awaitable[bool]] | None = None
-        """Asked first about typed words that are no command; True: they were meant for it, and are not written down."""
-        self.taps: dict[str, Callable[[str, Request], Awaitable[CallbackAnswer]]] = {}
-        """Further kinds of buttons, by the prefix of their data; what follows it is not written down."""
 
     async def handle(self, update: Update) -> None:
         """Answer one update. Nothing escapes: a fault of ours becomes a sentence, and its detail a log line."""
@@ -108,8 +124,7 @@ class Router:
 
     async def _inside(self, visitor: Visitor, update: Update) -> None:
         try:
-            if self._people is not None:
-                self._people.came(visitor.who)
+            self._people.came(visitor.who)
             if visitor.tap is not None:
                 await self._tapped(visitor, update.update_id)
             else:
@@ -135,44 +150,18 @@ class Router:
         """Whether an update is worth a row on disk: those of people who are let in are."""
         return isinstance(self._guard.admit(update), Visitor)
 
-    async def offer_menu(self, chat_id: int, role: Role) -> None:
-        """Put the commands of this role into the menu of this chat; other chats show none."""
-        with speaking(self._lang_of(chat_id)):
-            menu = [BotCommand(one.name, one.help(self._lang)) for one in allowed(role)]
-        with contextlib.suppress(TelegramError):  # a chat that was never opened cannot have a menu yet
-            await self._bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))
-
-    def renew_menu(self, who: Actor) -> None:
-        """Somebody's menu of commands is to speak another language."""
-        self._run_errand(self.offer_menu(who.chat_id, who.role))
-
-    def _chart(self, person: Member) -> None:
-        """Bring somebody's menu of commands up to date with what they may do now."""
-        if person.status is Status.ACTIVE:
-            self._run_errand(self.offer_menu(person.user_id, person.role))
-        else:
-            self._run_errand(self._bot.delete_my_commands(scope=BotCommandScopeChat(person.user_id)))
-
-    async def drain(self) -> None:
-        """Let the small errands (toasts, typing) end."""
-        if self._errands:
-            await asyncio.wait(self._errands, timeout=2)
-
     # --- who is not let in --------------------------------------------------------------------------------------------
 
     def _outside(self, arrival: Stranger | WrongChat | None, update: Update) -> None:
         try:
             if isinstance(arrival, WrongChat):
                 self._leave(arrival.chat_id)
-            elif isinstance(arrival, Stranger) and self._people is not None:
+            elif isinstance(arrival, Stranger):
                 self._people.knock(arrival)
             elif update.callback_query is not None:
                 log.warning("tap outside a private chat", user=update.callback_query.from_user.id)
         except Exception:
             log.exception("an update of a stranger could not be handled", update=update.update_id)
-
-    def _whisper(self, chat_id: int, text: str) -> None:
-        self._run_errand(self._bot.send_message(chat_id, text))
 
     def _leave(self, chat_id: int) -> None:
         now = self._clock()
@@ -183,7 +172,7 @@ class Router:
         if len(self._left) > GROUPS_REMEMBERED:
             self._left.popitem(last=False)
         log.warning("leaving a chat that is not in the settings", chat=chat_id)
-        self._run_errand(self._bot.leave_chat(chat_id))
+        self._calls.start(self._bot.leave_chat(chat_id))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -199,10 +188,8 @@ class Router:
         if message.forward_origin is not None or (borrowed(message) and (command is None or command.trades)):
             self._reply(visitor, update_id, Reply(forwarded(self._lang)))
             return
-        if command is None and self.listen is not None:
-            said = Request(visitor.who, line, update_id, message.message_id, at)
-            if await self.listen(said):
-                return
+        if command is None and await self._free_text(Request(visitor.who, line, update_id, message.message_id, at)):
+            return
         if command is None:
             command, words = self._as_price(line)
         hidden = command is not None and command.name in UNWRITTEN
@@ -211,7 +198,7 @@ class Router:
             self._reply(visitor, update_id, Reply(unknown_words(self._lang)))
             return
         if command.name == "start":
-            self.renew_menu(visitor.who)
+            self._menu.renew(visitor.who)
         ask = Request(visitor.who, words, update_id, message.message_id, at)
         reply = await self._run(command, ask)
         self._reply(visitor, update_id, reply)
@@ -244,9 +231,6 @@ class Router:
         late = self._clock() - ask.at
         if command.trades and late > TOO_LATE:
             return Reply(late_command(int(late.total_seconds() // 60), self._lang))
-        instead = self.gate(command, ask)
-        if instead is not None:
-            return instead
         async with self._typing(ask.who.chat_id):
             return await self._handlers.answer(command, ask)
 
@@ -261,10 +245,10 @@ class Router:
             await self._ticket(visitor, data.removeprefix(TICKET))
             return
         ask = Request(visitor.who, "", update_id, tap.message.message_id, self._clock())
-        if data.startswith(PEOPLE) and self._people is not None:
+        if data.startswith(PEOPLE):
             self._about_people(visitor, data.removeprefix(PEOPLE), ask)
             return
-        for prefix, answer in self.taps.items():
+        for prefix, answer in self._buttons.items():
             if data.startswith(prefix):
                 self._toast(tap.id, await answer(data.removeprefix(prefix), ask))
                 return
@@ -282,10 +266,9 @@ class Router:
             self._reply(visitor, update_id, reply)
 
     def _about_people(self, visitor: Visitor, token: str, ask: Request) -> None:
-        tap, people = visitor.tap, self._people
+        tap = visitor.tap
         assert tap is not None  # noqa: S101  # the guard says so
-        assert people is not None  # noqa: S101  # asked a line ago
-        answer = people.tap(token, visitor.who)
+        answer = self._people.tap(token, visitor.who)
         self._write_down(visitor, "tap", verdict=answer.verdict)
         self._toast(tap.id, answer.toast)
         if answer.reply is not None:
@@ -320,24 +303,15 @@ class Router:
         self._record(action, user_id=who.user_id, name=who.name, order_id=order_id, **detail)
 
     def _toast(self, tap_id: str, answer: CallbackAnswer) -> None:
-        self._run_errand(
+        self._calls.start(
             self._bot.answer_callback_query(tap_id, text=answer.text or None, show_alert=answer.alert or None),
         )
-
-    def _run_errand(self, errand: Coroutine[Any, Any, object]) -> None:
-        async def run() -> None:
-            with contextlib.suppress(TelegramError):  # a toast that comes too late is no loss
-                await errand
-
-        task = asyncio.get_running_loop().create_task(run())
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
 
     @contextlib.asynccontextmanager
     async def _typing(self, chat_id: int) -> Any:
         handle = asyncio.get_running_loop().call_later(
             TYPING_AFTER,
-            lambda: self._run_errand(self._bot.send_chat_action(chat_id, ChatAction.TYPING)),
+            lambda: self._calls.start(self._bot.send_chat_action(chat_id, ChatAction.TYPING)),
         )
         try:
             yield

@@ -1,8 +1,10 @@
-"""Who may ask for what: the roles, and a person of the whitelist."""
+"""Roles, and the people of the whitelist."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class Role(StrEnum):
@@ -42,3 +44,15 @@ class Actor:
     chat_id: int
     name: str = ""
     role: Role = Role.VIEWER
+
+
+class Roster(Protocol):
+    """The active members; those who are suspended or removed are not in it."""
+
+    def get(self, user_id: int) -> Person | None:
+        """The active person of this id."""
+        ...
+
+    def all(self) -> Sequence[Person]:
+        """Every active person."""
+        ...

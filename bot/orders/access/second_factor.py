@@ -1,11 +1,10 @@
-"""Proving once more that it is you: when a second factor is asked, what a right or wrong answer does, and lock-outs.
+"""The second factor: when it is asked for, what a right or wrong answer does, and lock-outs.
 
 A person's phone may be in other hands. What it could do most harm with (a large order, the first order after a long
-pause, letting orders go out again, changing people, raising limits) waits for a code that the phone's chat does not
-hold. The rules are here; where secrets lie and how a code is judged is the store's matter.
+pause, resuming after a halt, changing people, raising limits) waits for a code that the phone's chat does not hold.
+The rules are here; the store keeps the secrets and verifies codes.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Actor
 from bot.orders.model.notice import Notice
 from bot.orders.model.reason import Reason
@@ -22,14 +22,14 @@ log = structlog.get_logger(__name__)
 
 DIGITS = 6
 """Of a PIN and of a TOTP code."""
-LIVES = timedelta(minutes=2)
-"""How long a question stands, and how long a right answer is good for the one thing it was asked for."""
-MOST_WRONG = 5
+CHALLENGE_TTL = timedelta(minutes=2)
+"""How long a challenge stands, and how long a right answer counts for the one subject it was given for."""
+MAX_WRONG = 5
 """Wrong answers in a row that lock."""
-LOCKS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
+LOCK_TIMES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 """How long each lock lasts; after the last of them only an owner opens the next."""
-_A_LITTLE = timedelta(minutes=1)
-"""How exactly it is known when somebody was last at work; a clock may have been set back by that much."""
+_CLOCK_TOLERANCE = timedelta(minutes=1)
+"""How exactly the last activity is stored; a clock may have been set back by that much."""
 
 
 class ProtectedAction(StrEnum):
@@ -45,7 +45,7 @@ class ProtectedAction(StrEnum):
 
 
 ORDERS = frozenset({ProtectedAction.CONFIRM, ProtectedAction.APPROVE})
-"""Asked only when large or after a pause; every other deed always is."""
+"""Asked only when large or after a pause; every other action always is."""
 
 
 class FactorKind(StrEnum):
@@ -57,7 +57,7 @@ class FactorKind(StrEnum):
 
 @dataclass(frozen=True)
 class SecondFactorPolicy:
-    """What the house asks. `value` in won: an order above it; None where the settings name none.
+    """When a second factor is required. `value` in won: of an order above it; None where the settings name none.
 
     With a value everybody is asked, and who has no second factor cannot do what needs one. Without, only those are
     asked who have chosen one, above `usual`.
@@ -88,14 +88,14 @@ class Tries:
 
 
 def judged(tries: Tries, now: datetime, *, right: bool) -> Tries:
-    """What an answer makes of the tries before it."""
+    """The tries after one more answer."""
     if right:
         return Tries()
-    if tries.wrong + 1 < MOST_WRONG:
+    if tries.wrong + 1 < MAX_WRONG:
         return replace(tries, wrong=tries.wrong + 1, locked_until=None)
-    if tries.rounds >= len(LOCKS):
+    if tries.rounds >= len(LOCK_TIMES):
         return Tries(rounds=tries.rounds, barred=True)
-    return Tries(rounds=tries.rounds + 1, locked_until=now + LOCKS[tries.rounds])
+    return Tries(rounds=tries.rounds + 1, locked_until=now + LOCK_TIMES[tries.rounds])
 
 
 def trivial(pin: str) -> bool:
@@ -125,7 +125,7 @@ class FactorUnreadable(Exception):
 
 
 class Factors(Protocol):
-    """Where second factors are kept; every method is one transaction."""
+    """Where second factors are stored; every method is one transaction."""
 
     def kind(self, user_id: int) -> FactorKind | None:
         """Which factor the person has."""
@@ -143,8 +143,8 @@ class Factors(Protocol):
         """The person does so now."""
         ...
 
-    def answer(self, user_id: int, code: str, deed: str, subject: str) -> tuple[bool, Tries]:
-        """Judge a code, count it, write it down. Raises `FactorUnreadable`, and then nothing was counted."""
+    def answer(self, user_id: int, code: str, action: str, subject: str) -> tuple[bool, Tries]:
+        """Verify a code, count and record the answer. Raises `FactorUnreadable`; then nothing was counted."""
         ...
 
     def put_pin(self, user_id: int, pin: str) -> None:
@@ -157,7 +157,7 @@ class Factors(Protocol):
 
 
 class ChallengeResult(StrEnum):
-    """What became of a question."""
+    """State of a challenge."""
 
     ASKED = "asked"
     PASSED = "passed"
@@ -166,152 +166,146 @@ class ChallengeResult(StrEnum):
     NOT_ENROLLED = "not_enrolled"
     UNREADABLE = "unreadable"
     GONE = "gone"
-    """There is no question, or its time is up."""
+    """There is no challenge, or its time is up."""
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """A question to one person about one thing, or why there is none (`state`)."""
+    """A challenge to one person about one subject, or why there is none (`state`)."""
 
-    who: Actor
-    deed: ProtectedAction
+    actor: Actor
+    action: ProtectedAction
     subject: str
     state: ChallengeResult
     factor: FactorKind | None = None
     until: datetime | None = None
-    """When the question ends, or the lock; None with LOCKED: when an owner unlocks."""
-    left: int = MOST_WRONG
+    """When the challenge or the lock ends; None with LOCKED: when an owner unlocks."""
+    left: int = MAX_WRONG
     """Tries before the next lock."""
 
 
 class SecondFactor:
-    """Asks, counts, and remembers for two minutes who has proved themselves for what."""
+    """Issues challenges, counts answers, and remembers for CHALLENGE_TTL who has passed for what."""
 
     def __init__(
         self,
         factors: Factors,
         policy: SecondFactorPolicy,
-        *,
-        tell: Callable[[Sequence[Notice]], None],
-        overseers: Callable[[], Sequence[int]],
-        done: Callable[[Actor, ProtectedAction, str], None] = lambda _who, _deed, _subject: None,
+        notifications: Notifications,
     ) -> None:
-        """`overseers` learn of locks and new PINs; `done` is called when somebody has passed, before anything else."""
+        """Overseers are told of locks and new PINs."""
         self._factors = factors
         self._policy = policy
-        self._tell = tell
-        self._overseers = overseers
-        self._done = done
+        self._notifications = notifications
         self._open: dict[int, Challenge] = {}
         self._passed: dict[tuple[int, ProtectedAction, str], datetime] = {}
 
     # --- whether ------------------------------------------------------------------------------------------------------
 
-    def needs(self, who: Actor, act: str, value: int, now: datetime, subject: str = "") -> bool:
-        """Whether this deed waits for a second factor; where it does not, the person counts as at work.
+    def needs(self, actor: Actor, act: str, value: int, now: datetime, subject: str = "") -> bool:
+        """Whether this action waits for a second factor; where it does not, the person counts as active.
 
         Args:
-            who: who acts.
+            actor: who acts.
             act: a `ProtectedAction`.
-            value: of the order in won; 0 for other deeds.
+            value: of the order in won; 0 for other actions.
             now: aware.
             subject: what a right answer less than two minutes old must have been given for to be enough.
 
         Raises:
-            ValueError: there is no such deed.
+            ValueError: there is no such action.
         """
-        deed = ProtectedAction(act)
-        if self._policy.value is None and self._factors.kind(who.user_id) is None:
+        action = ProtectedAction(act)
+        if self._policy.value is None and self._factors.kind(actor.user_id) is None:
             return False
-        if not (subject and self.granted(who.user_id, deed, subject, now)) and self._asks(
-            who.user_id,
-            deed,
+        if not (subject and self.granted(actor.user_id, action, subject, now)) and self._asks(
+            actor.user_id,
+            action,
             value,
             now,
         ):
             return True
-        last = self._factors.active_at(who.user_id)
-        if last is None or not timedelta() <= now - last < _A_LITTLE:  # a tap does not wait for the disk each time
-            self._factors.acted(who.user_id)
+        last = self._factors.active_at(actor.user_id)
+        if last is None or not timedelta() <= now - last < _CLOCK_TOLERANCE:  # not every tap waits for the disk
+            self._factors.acted(actor.user_id)
         return False
 
-    def _asks(self, user_id: int, deed: ProtectedAction, value: int, now: datetime) -> bool:
-        if deed not in ORDERS or value > self._policy.above:
+    def _asks(self, user_id: int, action: ProtectedAction, value: int, now: datetime) -> bool:
+        if action not in ORDERS or value > self._policy.above:
             return True
         return self._factors.tries(user_id).locked(now) or self._idle(user_id, now)
 
     def _idle(self, user_id: int, now: datetime) -> bool:
-        """A time still to come was written by a clock that was set back since: it is no proof of anything."""
+        """A time in the future was written by a clock that was set back since, and proves no activity."""
         if self._policy.idle is None:
             return False
         last = self._factors.active_at(user_id)
-        return last is None or not -_A_LITTLE <= now - last < self._policy.idle
+        return last is None or not -_CLOCK_TOLERANCE <= now - last < self._policy.idle
 
     def granted(self, user_id: int, act: str, subject: str, now: datetime) -> bool:
         """Whether the person has just proved themselves for this one thing."""
         until = self._passed.get((user_id, ProtectedAction(act), subject))
-        return until is not None and now < until <= now + LIVES
+        return until is not None and now < until <= now + CHALLENGE_TTL
 
-    # --- question and answer ------------------------------------------------------------------------------------------
+    # --- challenge and answer -----------------------------------------------------------------------------------------
 
-    def begin(self, who: Actor, act: str, subject: str, now: datetime) -> Challenge:
-        """Ask; a question before this one is over. Where no answer could help, `state` says why."""
-        deed, factor = ProtectedAction(act), self._factors.kind(who.user_id)
-        self._open.pop(who.user_id, None)
-        tries = self._factors.tries(who.user_id)
+    def begin(self, actor: Actor, act: str, subject: str, now: datetime) -> Challenge:
+        """Begin a challenge, which ends the one before it. Where no answer could help, `state` says why."""
+        action, factor = ProtectedAction(act), self._factors.kind(actor.user_id)
+        self._open.pop(actor.user_id, None)
+        tries = self._factors.tries(actor.user_id)
         if tries.locked(now):
-            return Challenge(who, deed, subject, ChallengeResult.LOCKED, factor, tries.locked_until)
+            return Challenge(actor, action, subject, ChallengeResult.LOCKED, factor, tries.locked_until)
         if factor is None:
-            return Challenge(who, deed, subject, ChallengeResult.NOT_ENROLLED)
-        left = MOST_WRONG - tries.wrong
-        asked = Challenge(who, deed, subject, ChallengeResult.ASKED, factor, now + LIVES, left)
-        self._open[who.user_id] = asked
+            return Challenge(actor, action, subject, ChallengeResult.NOT_ENROLLED)
+        left = MAX_WRONG - tries.wrong
+        asked = Challenge(actor, action, subject, ChallengeResult.ASKED, factor, now + CHALLENGE_TTL, left)
+        self._open[actor.user_id] = asked
         return asked
 
     def drop(self, user_id: int) -> None:
         """The person does not want to answer."""
         self._open.pop(user_id, None)
 
-    def answer(self, who: Actor, code: str, now: datetime) -> Challenge:
-        """Judge an answer. Until it is right or locks, the question stands."""
-        asked = self._open.get(who.user_id)
+    def answer(self, actor: Actor, code: str, now: datetime) -> Challenge:
+        """Verify an answer. The challenge stands until an answer is right or locks."""
+        asked = self._open.get(actor.user_id)
         if asked is None or asked.until is None or now >= asked.until:
-            self._open.pop(who.user_id, None)
-            return Challenge(who, asked.deed if asked else ProtectedAction.CONFIRM, "", ChallengeResult.GONE)
-        tries = self._factors.tries(who.user_id)
+            self._open.pop(actor.user_id, None)
+            return Challenge(actor, asked.action if asked else ProtectedAction.CONFIRM, "", ChallengeResult.GONE)
+        tries = self._factors.tries(actor.user_id)
         if tries.locked(now):  # another process counted, too
-            self._open.pop(who.user_id)
+            self._open.pop(actor.user_id)
             return replace(asked, state=ChallengeResult.LOCKED, until=tries.locked_until)
         try:
-            right, tries = self._factors.answer(who.user_id, code, asked.deed.value, asked.subject)
+            right, tries = self._factors.answer(actor.user_id, code, asked.action.value, asked.subject)
         except FactorUnreadable:
-            self._open.pop(who.user_id)
-            log.warning("a second factor cannot be read; it must be set anew", user=who.user_id)
-            self._announce("STEPUP_UNREADABLE", who.user_id, who.name)
+            self._open.pop(actor.user_id)
+            log.warning("a second factor cannot be read; it must be set anew", user=actor.user_id)
+            self._announce("STEPUP_UNREADABLE", actor.user_id, actor.name)
             return replace(asked, state=ChallengeResult.UNREADABLE)
         if right:
-            self._open.pop(who.user_id)
+            self._open.pop(actor.user_id)
             return self._pass(asked, now)
         if tries.locked(now):
-            self._open.pop(who.user_id)
-            self._passed = {key: until for key, until in self._passed.items() if key[0] != who.user_id}
-            self._tell_lock(who, tries, now)
+            self._open.pop(actor.user_id)
+            self._passed = {key: until for key, until in self._passed.items() if key[0] != actor.user_id}
+            self._tell_lock(actor, tries, now)
             return replace(asked, state=ChallengeResult.LOCKED, until=tries.locked_until)
-        return replace(asked, state=ChallengeResult.WRONG, left=MOST_WRONG - tries.wrong)
+        return replace(asked, state=ChallengeResult.WRONG, left=MAX_WRONG - tries.wrong)
 
     def _pass(self, asked: Challenge, now: datetime) -> Challenge:
         self._passed = {key: until for key, until in self._passed.items() if now < until}
-        self._passed[asked.who.user_id, asked.deed, asked.subject] = now + LIVES
-        self._done(asked.who, asked.deed, asked.subject)
+        self._passed[asked.actor.user_id, asked.action, asked.subject] = now + CHALLENGE_TTL
         return replace(asked, state=ChallengeResult.PASSED)
 
-    def _tell_lock(self, who: Actor, tries: Tries, now: datetime) -> None:
-        log.warning("step-up locked", user=who.user_id, rounds=tries.rounds, barred=tries.barred)
+    def _tell_lock(self, actor: Actor, tries: Tries, now: datetime) -> None:
+        log.warning("step-up locked", user=actor.user_id, rounds=tries.rounds, barred=tries.barred)
         if tries.locked_until is None:
-            self._announce("STEPUP_BARRED", who.user_id, who.name)
+            self._announce("STEPUP_BARRED", actor.user_id, actor.name)
             return
         minutes = round((tries.locked_until - now) / timedelta(minutes=1))
-        self._announce("STEPUP_LOCKED", who.user_id, who.name, minutes=minutes)
+        self._announce("STEPUP_LOCKED", actor.user_id, actor.name, minutes=minutes)
 
     # --- factors ------------------------------------------------------------------------------------------------------
 
@@ -319,27 +313,27 @@ class SecondFactor:
         """Which factor the person has."""
         return self._factors.kind(user_id)
 
-    def set_pin(self, who: Actor, pin: str, now: datetime) -> Reason | None:
-        """This PIN from now on; the reason why not, or None. Who has a factor has just proved it for Deed.PIN."""
+    def set_pin(self, actor: Actor, pin: str, now: datetime) -> Reason | None:
+        """This PIN from now on; the reason why not, or None. Whoever has a factor must have passed for PIN."""
         if len(pin) != DIGITS or not (pin.isascii() and pin.isdigit()):
             return Reason("PIN_FORM", {"digits": DIGITS})
         if trivial(pin):
             return Reason("PIN_TRIVIAL", {})
-        if self._factors.tries(who.user_id).locked(now):
+        if self._factors.tries(actor.user_id).locked(now):
             return Reason("STEPUP_LOCKED_YOU", {})
-        if self._factors.kind(who.user_id) is not None:
-            if not self.granted(who.user_id, ProtectedAction.PIN, "pin", now):
+        if self._factors.kind(actor.user_id) is not None:
+            if not self.granted(actor.user_id, ProtectedAction.PIN, "pin", now):
                 return Reason("PIN_UNPROVED", {})
-            del self._passed[who.user_id, ProtectedAction.PIN, "pin"]
-        self._factors.put_pin(who.user_id, pin)
-        self._announce("STEPUP_PIN_SET", who.user_id, who.name)
+            del self._passed[actor.user_id, ProtectedAction.PIN, "pin"]
+        self._factors.put_pin(actor.user_id, pin)
+        self._announce("STEPUP_PIN_SET", actor.user_id, actor.name)
         return None
 
     def unlock(self, user_id: int, *, by: Actor | None = None) -> bool:
-        """Let somebody try again; False where nothing was locked. Who may is for the caller to say."""
+        """Let somebody try again; False where nothing was locked. The caller decides who may."""
         return self._factors.unlock(user_id, by.user_id if by else None)
 
     def _announce(self, code: str, user_id: int, name: str, **values: object) -> None:
         data: dict[str, object] = {"code": code, "values": {"name": name or str(user_id), "id": str(user_id), **values}}
-        chats = dict.fromkeys([*self._overseers(), user_id])
-        self._tell([Notice("stepup", chat, data) for chat in chats])
+        chats = dict.fromkeys([*self._notifications.overseers(), user_id])
+        self._notifications.tell([Notice("stepup", chat, data) for chat in chats])

@@ -1,8 +1,7 @@
-"""Asking others to agree, and counting what they say.
+"""Asks other people to approve an order and counts their votes.
 
-A request ends with its session and never agrees to itself. Whoever is asked sees what the person who ordered saw, and
-the position and the day's sum beside it. Before the order leaves, the voices are counted again among those who may vote
-then.
+A request expires with its session and is never approved by time. Approvers see what the proposer saw, and the position
+and the day's total beside it. Before the order is sent, the votes are counted again among those who may vote then.
 """
 
 import json
@@ -11,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.orders.access.roles import Actor, Person
+from bot.orders.access.roles import Actor, Person, Roster
 from bot.orders.approvals.policy import ApprovalPolicy, value_of
 from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
@@ -19,23 +18,23 @@ from bot.orders.model.notice import Notice, card
 from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, apply
 from bot.orders.model.tap_result import TapOutcome, TapResult
 from bot.orders.model.vote import Vote
-from bot.orders.ports import Journal, MarketHours, Roster, Stale
+from bot.orders.ports import Journal, MarketHours, Stale
 from bot.orders.risk.day_totals import UNCOUNTED, past
 from kis.models import Side
 
 log = structlog.get_logger(__name__)
 
 OUTSTANDING = ON_ITS_WAY | {OrderState.PENDING}
-"""Orders that were pressed and are not with the broker yet: they count as if they were."""
+"""Orders that were confirmed and are not at the broker yet: they count as if they were."""
 
 
 class ApprovalWorkflow:
-    """What the house's policy asks for, carried out."""
+    """Carries out the approval policy."""
 
     def __init__(
         self,
         journal: Journal,
-        roster: Roster | None,
+        roster: Roster,
         policy: ApprovalPolicy,
         market: MarketHours,
         *,
@@ -55,7 +54,7 @@ class ApprovalWorkflow:
         return self._policy
 
     def day_value(self, order: Order) -> int:
-        """Won this person will have ordered today once this order is out; what is on its way counts already."""
+        """Won this person will have ordered today with this order; orders being sent count already."""
         now = self._clock()
         tried = [one for one in self._journal.tried_on(now.date()) if one.id != order.id]
         counted = {one.id for one in tried if one.state not in UNCOUNTED}
@@ -69,8 +68,8 @@ class ApprovalWorkflow:
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    def ask(self, order: Order, needed: int, button: KnownButton, who: Actor) -> TapResult:
-        """Put the order before those who must agree.
+    def request(self, order: Order, needed: int, button: KnownButton, actor: Actor) -> TapResult:
+        """Ask the approvers.
 
         Raises:
             Stale: somebody else changed it first.
@@ -80,7 +79,7 @@ class ApprovalWorkflow:
         if len(voters) < needed:
             gone = Voided("NO_APPROVERS")
             after = apply(order, gone, now)
-            self._journal.save(after, gone, who=who, uses=button.id, notices=[card(after)])
+            self._journal.save(after, gone, actor=actor, uses=button.id, notices=[card(after)])
             return TapResult(TapOutcome.SETTLED, after)
         held = order.sellable_after if order.side is Side.SELL else order.held_after
         event = ApprovalRequested(
@@ -92,19 +91,18 @@ class ApprovalWorkflow:
         )
         after = apply(order, event, now)
         buttons, notices = self._cards(after, ())
-        self._journal.save(after, event, who=who, uses=button.id, buttons=buttons, notices=notices)
+        self._journal.save(after, event, actor=actor, uses=button.id, buttons=buttons, notices=notices)
         return TapResult(TapOutcome.PENDING, after)
 
     def _voters(self, order: Order) -> list[Person]:
-        people = self._roster.all() if self._roster is not None else []
-        return self._policy.voters(people, order, self._clock())
+        return self._policy.voters(self._roster.all(), order, self._clock())
 
     def _cards(self, order: Order, votes: Sequence[Vote]) -> tuple[list[ButtonToken], list[Notice]]:
-        """The order's card for everybody it concerns; whoever has not voted yet gets the two buttons."""
-        spoken = {vote.user_id for vote in votes if vote.round == order.round}
-        mine = ButtonToken(self._token(), "discard", order.user_id, order.expires_at, order.terms())
-        buttons, notices = [mine], [card(order, withdraw=mine.token)]
-        open_to = {one.user_id for one in self._voters(order)} - spoken if order.state is OrderState.PENDING else set()
+        """The order's card for everybody it concerns; approvers who have not voted get the two buttons."""
+        voted = {vote.user_id for vote in votes if vote.round == order.round}
+        withdraw = ButtonToken(self._token(), "discard", order.user_id, order.expires_at, order.terms())
+        buttons, notices = [withdraw], [card(order, withdraw=withdraw.token)]
+        open_to = {one.user_id for one in self._voters(order)} - voted if order.state is OrderState.PENDING else set()
         for chat in json.loads(order.asked):
             data: dict[str, object] = {"order": order.id}
             if chat in open_to:
@@ -119,36 +117,36 @@ class ApprovalWorkflow:
 
     # --- voting -------------------------------------------------------------------------------------------------------
 
-    def vote(self, order: Order, button: KnownButton, who: Actor) -> TapResult:
-        """Take a vote; the last one that is needed sends the order on its way.
+    def vote(self, order: Order, button: KnownButton, actor: Actor) -> TapResult:
+        """Take a vote; the last one that is needed confirms the order.
 
         Raises:
             Stale: somebody else was faster, or this person has voted already.
         """
         now = self._clock()
-        person = self._roster.get(who.user_id) if self._roster is not None else None
+        person = self._roster.get(actor.user_id)
         if person is None or not self._policy.may_vote(person, order, now):
-            log.warning("a vote that does not count", order=order.id, user=who.user_id)
+            log.warning("a vote that does not count", order=order.id, user=actor.user_id)
             return TapResult(TapOutcome.NOT_YOURS, order)
         if order.state is not OrderState.PENDING:
             return TapResult(TapOutcome.USED, order)
         approve = button.action == "approve"
-        event = Voted(who.user_id, person.name or who.name, approve)
-        vote = Vote(order.id, order.round, who.user_id, event.name, approve, now)
+        event = Voted(actor.user_id, person.name or actor.name, approve)
+        vote = Vote(order.id, order.round, actor.user_id, event.name, approve, now)
         after = apply(order, event, now)
         buttons, notices = self._cards(after, [*self._journal.votes(order.id), vote])
-        self._journal.save(after, event, who=who, uses=button.id, vote=vote, buttons=buttons, notices=notices)
+        self._journal.save(after, event, actor=actor, uses=button.id, vote=vote, buttons=buttons, notices=notices)
         if after.state is OrderState.CONFIRMED:
             return TapResult(TapOutcome.SENDING, after)
         return TapResult(TapOutcome.VOTED, after)
 
     def deputise(self) -> None:
-        """Ask deputies too where a request has stood for long."""
+        """Ask deputies too where a request has stood for longer than the policy says."""
         now = self._clock()
         for order in self._journal.in_state({OrderState.PENDING}):
             chats = _chats(self._voters(order))
             if order.terms() != order.fingerprint:
-                continue  # somebody has edited it: it goes nowhere, and nobody is asked about it
+                continue  # the stored terms were edited: nobody is asked about it
             if not self._policy.deputies(order, now) or set(json.loads(chats)) <= set(json.loads(order.asked)):
                 continue
             event = Deputised(chats)
@@ -160,9 +158,7 @@ class ApprovalWorkflow:
                 continue
 
     def lacks(self, order: Order) -> str:
-        """Why an order may not leave for want of people, as a code, or empty. Asked just before it is sent."""
-        if self._roster is None:
-            return "" if self._policy.single else "QUORUM"
+        """Code of why an order may not be sent for want of approvals, or empty. Asked just before it is sent."""
         proposer = self._roster.get(order.user_id)
         if proposer is None or not proposer.may_trade:
             return "PERSON_GONE"

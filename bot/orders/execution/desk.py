@@ -1,7 +1,7 @@
-"""The order desk: propose, press, cancel, revise, halt. With `sender` and `watch` the only code that changes an order.
+"""The order desk: propose, press, cancel, revise, halt. Only it, `sender` and `report_handler` change an order.
 
-Every change is a compare-and-swap in the journal, in one transaction with what people will be told of it. Nothing is
-awaited inside a transaction.
+Every change is a compare-and-swap in the journal, in one transaction with its notices. Nothing is awaited inside a
+transaction.
 """
 
 import asyncio
@@ -12,11 +12,13 @@ from decimal import Decimal
 
 import structlog
 
-from bot.orders.access.roles import Actor, Role
+from bot.orders.access.notifications import Notifications
+from bot.orders.access.roles import Actor, Role, Roster
+from bot.orders.access.second_factor import SecondFactor
 from bot.orders.approvals.policy import ApprovalPolicy, value_of
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
-from bot.orders.execution.sender import HALTING_DOUBTS, SEND_BUDGET, OrderSender
+from bot.orders.execution.sender import IN_DOUBT_HALT_COUNT, SEND_BUDGET, OrderSender
 from bot.orders.execution.tickets import Tickets
 from bot.orders.model.button import ButtonToken, KnownButton, digest, new_token
 from bot.orders.model.events import (
@@ -36,7 +38,7 @@ from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderRequest, OrderState, apply
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import ProofRequest, TapOutcome, TapResult
-from bot.orders.ports import Broker, Journal, MarketHours, Roster, Stale
+from bot.orders.ports import Broker, Journal, MarketHours, Stale
 from bot.orders.risk.checks import Limits
 from bot.orders.risk.context import RiskContext
 from bot.orders.risk.resume import Resume
@@ -47,12 +49,12 @@ __all__ = ["Desk", "TapOutcome", "TapResult"]
 
 log = structlog.get_logger(__name__)
 
-DRAIN_SECONDS = 15.0
-"""How long a stop waits for orders on their way."""
-MOST_UNDER_WAY = 30
-"""More orders than this cannot leave within their ten seconds at KIS's pace: the next tap is asked to come again."""
-CANCEL_KEY_LIVES = timedelta(hours=1)
-CANCEL_ALL_LIVES = timedelta(seconds=60)
+DRAIN_TIMEOUT = 15.0
+"""Seconds a stop waits for orders being sent."""
+MAX_SENDING = 30
+"""More orders than this cannot be sent within their ten seconds at KIS's rate: the next tap is refused as BUSY."""
+CANCEL_BUTTON_TTL = timedelta(hours=1)
+CANCEL_ALL_BUTTON_TTL = timedelta(seconds=60)
 
 
 class Desk:
@@ -62,137 +64,163 @@ class Desk:
         self,
         broker: Broker,
         journal: Journal,
-        brakes: TradingHalt,
+        trading_halt: TradingHalt,
         market: MarketHours,
+        roster: Roster,
+        second_factor: SecondFactor,
+        notifications: Notifications,
         *,
         clock: Callable[[], datetime],
-        limits: Limits,
-        policy: ApprovalPolicy | None = None,
-        resume_pause: float = 0,
-        limits_of: Callable[[int], Limits] | None = None,
-        needs_proof: Callable[[Actor, ProofRequest], bool] = lambda *_: False,
-        position_percent: Decimal = Decimal(0),
-        roster: Roster | None = None,
+        limits_of: Callable[[int], Limits],
+        policy: ApprovalPolicy,
+        position_percent: Decimal,
+        resume_pause: float,
+        external_orders: Callable[[], Sequence[OrderReport]],
+        poll_reports: Callable[[], None],
+        run_number: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        wake: Callable[[], None] = lambda: None,
-        elsewhere: Callable[[], Sequence[OrderReport]] = tuple,
         token: Callable[[], str] = new_token,
-        run: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`wake` has the broker's list read at once; `elsewhere` gives its rows that are not ours, as last read.
+        """Builds the parts that check, approve and send.
 
-        `limits_of` gives a person's own limits in place of the house's; `needs_proof` says if a second factor is due.
-        `run` tells the number of this run of the program, for the record. Without a `roster` nobody's consent can be
-        asked for, and nobody's role is looked up again before an order leaves.
+        Args:
+            broker: quotes, account and orders.
+            journal: where orders are recorded.
+            trading_halt: read before every ticket and every send.
+            market: when orders are taken.
+            roster: roles, read again before an order is sent.
+            second_factor: asked at every tap that may need one.
+            notifications: tells those in charge that a resume was requested.
+            clock: the present moment, KST.
+            limits_of: a person's limits.
+            policy: when other people must approve.
+            position_percent: most of the account that may lie in one stock; 0 for any share.
+            resume_pause: seconds a halt must have stood before somebody alone in charge may resume.
+            external_orders: rows of today's broker list that are not ours, as last read.
+            poll_reports: has the broker's list read at once.
+            run_number: number of this run of the program, for the record.
+            sleep: waits between attempts.
+            token: makes the tokens of buttons.
         """
         self._journal = journal
         self._clock = clock
-        self._needs_proof = needs_proof
-        self._wake = wake
+        self._second_factor = second_factor
+        self._poll_reports = poll_reports
         self._token = token
-        self.brakes = brakes
-        self.looks = PretradeReader(broker, clock=clock, sleep=sleep)
-        self.release = Resume(journal, brakes, roster, clock=clock, token=token, pause=resume_pause)
-        self.consent = ApprovalWorkflow(journal, roster, policy or ApprovalPolicy(), market, clock=clock, token=token)
-        self.situation = RiskContext(broker, journal, brakes, market, clock=clock, elsewhere=elsewhere)
-        of = limits_of or (lambda _: limits)
+        self.trading_halt = trading_halt
+        self.pretrade = PretradeReader(broker, clock=clock, sleep=sleep)
+        self._resume = Resume(journal, trading_halt, notifications, clock=clock, token=token, pause=resume_pause)
+        self.approvals = ApprovalWorkflow(journal, roster, policy, market, clock=clock, token=token)
+        self.risk_context = RiskContext(
+            broker,
+            journal,
+            trading_halt,
+            market,
+            clock=clock,
+            external_orders=external_orders,
+        )
         self._tickets = Tickets(
             journal,
-            self.looks,
-            self.situation,
-            brakes,
-            self.consent,
-            of,
+            self.pretrade,
+            self.risk_context,
+            trading_halt,
+            self.approvals,
+            limits_of,
             clock=clock,
             token=token,
-            percent=position_percent,
+            position_percent=position_percent,
         )
         self._sender = OrderSender(
             broker,
             journal,
-            self.looks,
-            self.situation,
-            brakes,
-            of,
+            self.pretrade,
+            self.risk_context,
+            trading_halt,
+            self.approvals,
+            self._tickets,
+            limits_of,
             clock=clock,
             sleep=sleep,
-            ask_again=self._tickets.ask_again,
-            lacks=self.consent.lacks,
-            run=run,
+            run_number=run_number,
         )
-        self._on_their_way: dict[asyncio.Task[None], int] = {}
+        self._sending: dict[asyncio.Task[None], int] = {}
+        """Orders being sent, by their task."""
 
     # --- a ticket -----------------------------------------------------------------------------------------------------
 
-    async def propose(self, ask: OrderRequest, who: Actor, origin: int) -> Order | list[Reason]:
+    async def propose(self, request: OrderRequest, actor: Actor, origin: int) -> Order | list[Reason]:
         """Check a request and put its ticket before the person; `origin` (the update's id) makes it happen once.
 
         Raises:
             kis.errors.KisError: the market or the account could not be read; nothing was written.
         """
-        return await self._tickets.make(ask, who, origin)
+        return await self._tickets.make(request, actor, origin)
 
-    async def propose_revision(self, order_no: str, price: int | None, who: Actor, origin: int) -> Order | list[Reason]:
+    async def propose_revision(
+        self, order_no: str, price: int | None, actor: Actor, origin: int
+    ) -> Order | list[Reason]:
         """A ticket that changes the price of an open order; None makes it a market order. Raises as `propose`."""
         parent = self._journal.of_number(order_no)
-        if parent is None or not self.may_cancel(parent, who):
+        if parent is None or not self.may_cancel(parent, actor):
             return [Reason("NO_SUCH_ORDER", {"number": order_no})]
         if parent.state not in WORKING or parent.cancel in {CancelState.SUBMITTING, CancelState.ASKED}:
             return [Reason("PARENT_GONE", {"number": order_no})]
         kind = OrderKind.MARKET if price is None else OrderKind.LIMIT
         if (kind, price) == (parent.kind, parent.price):
             return [Reason("SAME_PRICE", {})]
-        ask = replace(parent.request, quantity=parent.remaining, kind=kind, price=price)
-        return await self._tickets.make(ask, who, origin, parent)
+        request = replace(parent.request, quantity=parent.remaining, kind=kind, price=price)
+        return await self._tickets.make(request, actor, origin, parent)
 
     # --- a tap --------------------------------------------------------------------------------------------------------
 
-    def press(self, token: str, who: Actor) -> TapResult:  # noqa: PLR0911  # one verdict per case
-        """Judge a tap and write it down, at once and without the broker; `carry_out` does the rest."""
+    def press(self, token: str, actor: Actor) -> TapResult:  # noqa: PLR0911  # one verdict per case
+        """Decide a tap and record it, without awaiting anything; `carry_out` then talks to the broker."""
         found = self._journal.button(digest(token))
         if found is None:
             return TapResult(TapOutcome.GONE)
-        if found.user_id != who.user_id:
-            log.warning("tap by another person", order=found.order_id, user=who.user_id)
+        if found.user_id != actor.user_id:
+            log.warning("tap by another person", order=found.order_id, user=actor.user_id)
             return TapResult(TapOutcome.NOT_YOURS)
         if found.used:
             return TapResult(TapOutcome.USED)
         if self._clock() >= found.expires_at:
             self.expire()
             return TapResult(TapOutcome.LATE)
-        if found.action in {"confirm", "approve"} and len(self._on_their_way) >= MOST_UNDER_WAY:
+        if found.action in {"confirm", "approve"} and len(self._sending) >= MAX_SENDING:
             return TapResult(TapOutcome.BUSY)
         try:
-            return self._act(found, who)
+            return self._act(found, actor)
         except Stale:
             return TapResult(TapOutcome.USED)
 
-    def _act(self, button: KnownButton, who: Actor) -> TapResult:  # noqa: PLR0911  # one act per kind of button
+    def _act(self, button: KnownButton, actor: Actor) -> TapResult:  # noqa: PLR0911  # one case per kind of button
         proof = self._proof(button)
-        if proof is not None and self._needs_proof(who, proof):
+        if proof is not None and self._second_factor.needs(actor, proof.act, proof.value, self._clock(), proof.subject):
             return TapResult(TapOutcome.STEP_UP, proof=proof)
         if button.action == "cancel_all":
-            self._journal.use(button.id, who, "order.cancel_all")
-            return self.request_cancel_all(who)
+            self._journal.use(button.id, actor, "order.cancel_all")
+            return self.request_cancel_all(actor)
         if button.action.startswith("release:"):
-            doubts = len(self.in_doubt()) >= HALTING_DOUBTS
-            return TapResult(TapOutcome.LATE) if doubts else self.release.agree(button, who)
+            doubts = len(self.in_doubt()) >= IN_DOUBT_HALT_COUNT
+            return TapResult(TapOutcome.LATE) if doubts else self._resume.agree(button, actor)
         order = self._journal.get(button.order_id) if button.order_id is not None else None
         if order is None or button.terms not in {"", order.terms()}:
             return TapResult(TapOutcome.GONE)
         if order.state in {OrderState.PROPOSED, OrderState.PENDING} and order.terms() != order.fingerprint:
             log.error("an order's terms are not those that were shown", order=order.id)
-            return TapResult(TapOutcome.GONE, self._save(order, Voided("FINGERPRINT"), who=who, notices=cards(order)))
+            return TapResult(
+                TapOutcome.GONE, self._save(order, Voided("FINGERPRINT"), actor=actor, notices=cards(order))
+            )
         if button.action.startswith("claim:"):
-            return self._claim(order, button, who)
+            return self._claim(order, button, actor)
         if button.action in {"approve", "deny"}:
-            return self.consent.vote(order, button, who)
+            return self.approvals.vote(order, button, actor)
         if button.action == "cancel":
-            return self.request_cancel(order, who, uses=button.id)
-        return self._decide(order, button, who)
+            return self.request_cancel(order, actor, uses=button.id)
+        return self._decide(order, button, actor)
 
     def _proof(self, button: KnownButton) -> ProofRequest | None:
-        """What a second factor would be given for, where this button could need one. Cancels and refusals never do."""
+        """What a second factor would have to prove, where this button may need one. Cancels and refusals never do."""
         if button.action.startswith("release:"):
             return ProofRequest("resume", f"button:{button.id}")
         order = self._journal.get(button.order_id) if button.order_id is not None else None
@@ -200,72 +228,72 @@ class Desk:
             return None
         return ProofRequest(button.action, f"order:{order.id}:{order.terms()[:16]}", value_of(order))
 
-    def _decide(self, order: Order, button: KnownButton, who: Actor) -> TapResult:
+    def _decide(self, order: Order, button: KnownButton, actor: Actor) -> TapResult:
         withdraws = order.state is OrderState.PENDING and button.action == "discard"
         if order.state is not OrderState.PROPOSED and not withdraws:
             return TapResult(TapOutcome.USED)
         if button.action == "confirm" and order.cautions and not order.warned:
-            return self._tickets.warn(order, button, who)
-        if button.action == "confirm" and (needed := self.consent.needed(order)):
-            self.looks.drop(order.id)
-            return self.consent.ask(order, needed, button, who)
+            return self._tickets.warn(order, button, actor)
+        if button.action == "confirm" and (needed := self.approvals.needed(order)):
+            self.pretrade.drop(order.id)
+            return self.approvals.request(order, needed, button, actor)
         event = Confirmed() if button.action == "confirm" else Discarded()
-        after = self._save(order, event, who=who, uses=button.id, notices=cards(order))
-        self.looks.drop(order.id)
+        after = self._save(order, event, actor=actor, uses=button.id, notices=cards(order))
+        self.pretrade.drop(order.id)
         return TapResult(TapOutcome.SENDING if button.action == "confirm" else TapOutcome.DISCARDED, after)
 
-    def _claim(self, order: Order, button: KnownButton, who: Actor) -> TapResult:
-        """A person has said which row of the broker's list the lost order is, or that it is none of them."""
+    def _claim(self, order: Order, button: KnownButton, actor: Actor) -> TapResult:
+        """A person has named the row of the broker's list that is the lost order, or said that none of them is."""
         if order.state not in {OrderState.UNKNOWN, OrderState.ABSENT}:
             return TapResult(TapOutcome.USED)
         _, *row = button.action.split(":")
         event = ManuallyRejected() if row == ["none"] else ManuallyLinked(*row)
-        after = self._save(order, event, who=who, uses=button.id, notices=cards(order))
-        self._wake()
+        after = self._save(order, event, actor=actor, uses=button.id, notices=cards(order))
+        self._poll_reports()
         return TapResult(TapOutcome.SETTLED, after)
 
     # --- cancels ------------------------------------------------------------------------------------------------------
 
-    def cancel_token(self, order: Order, who: Actor) -> str:
-        """A single-use key with which this person may cancel this order during the next hour."""
-        button = ButtonToken(self._token(), "cancel", who.user_id, self._clock() + CANCEL_KEY_LIVES, order.terms())
+    def cancel_token(self, order: Order, actor: Actor) -> str:
+        """Token of a single-use button with which this person may cancel this order during the next hour."""
+        button = ButtonToken(self._token(), "cancel", actor.user_id, self._clock() + CANCEL_BUTTON_TTL, order.terms())
         self._journal.add_buttons(order.id, [button])
         return button.token
 
-    def request_cancel(self, order: Order, who: Actor, *, uses: int | None = None) -> TapResult:
-        """Write down that this person wants the order cancelled; `carry_out` asks the broker."""
+    def request_cancel(self, order: Order, actor: Actor, *, uses: int | None = None) -> TapResult:
+        """Record that this person wants the order cancelled; `carry_out` asks the broker."""
         if order.state not in WORKING or order.cancel in {CancelState.SUBMITTING, CancelState.ASKED}:
             return TapResult(TapOutcome.USED, order)
         try:
-            after = self._save(order, CancelStep(CancelState.SUBMITTING), who=who, uses=uses, notices=cards(order))
+            after = self._save(order, CancelStep(CancelState.SUBMITTING), actor=actor, uses=uses, notices=cards(order))
         except Stale:
             return TapResult(TapOutcome.USED, order)
         return TapResult(TapOutcome.CANCELLING, after)
 
-    def may_cancel(self, order: Order, who: Actor) -> bool:
+    def may_cancel(self, order: Order, actor: Actor) -> bool:
         """One's own orders, and an administrator everybody's."""
-        return who.role.covers(Role.ADMIN) or (order.user_id == who.user_id and who.role.covers(Role.TRADER))
+        return actor.role.covers(Role.ADMIN) or (order.user_id == actor.user_id and actor.role.covers(Role.TRADER))
 
-    def cancel_number(self, order_no: str, who: Actor) -> TapResult:
+    def cancel_number(self, order_no: str, actor: Actor) -> TapResult:
         """Ask to cancel the order of this number at the broker."""
         order = self._journal.of_number(order_no)
         if order is None:
             return TapResult(TapOutcome.GONE)
-        if not self.may_cancel(order, who):
+        if not self.may_cancel(order, actor):
             return TapResult(TapOutcome.NOT_YOURS, order)
-        return self.request_cancel(order, who)
+        return self.request_cancel(order, actor)
 
-    def cancel_all_key(self, who: Actor) -> tuple[str, int]:
-        """A single-use key that cancels every open order this person may cancel, and how many there are now."""
-        button = ButtonToken(self._token(), "cancel_all", who.user_id, self._clock() + CANCEL_ALL_LIVES)
-        count = sum(self.may_cancel(order, who) for order in self.working())
+    def cancel_all_token(self, actor: Actor) -> tuple[str, int]:
+        """Token of a single-use button that cancels every open order this person may cancel, and how many there are."""
+        button = ButtonToken(self._token(), "cancel_all", actor.user_id, self._clock() + CANCEL_ALL_BUTTON_TTL)
+        count = sum(self.may_cancel(order, actor) for order in self.working())
         if count:
             self._journal.add_buttons(None, [button])
         return button.token, count
 
-    def request_cancel_all(self, who: Actor) -> TapResult:
-        """Write down that this person wants all of them cancelled; `carry_out` asks the broker."""
-        asked = [self.request_cancel(order, who) for order in self.working() if self.may_cancel(order, who)]
+    def request_cancel_all(self, actor: Actor) -> TapResult:
+        """Record that this person wants all of them cancelled; `carry_out` asks the broker."""
+        asked = [self.request_cancel(order, actor) for order in self.working() if self.may_cancel(order, actor)]
         orders = tuple(one.order for one in asked if one.verdict is TapOutcome.CANCELLING and one.order is not None)
         return TapResult(TapOutcome.CANCELLING, None, orders) if orders else TapResult(TapOutcome.USED)
 
@@ -277,33 +305,33 @@ class Desk:
         """Orders of which it is not known whether the broker has them."""
         return self._journal.in_state(IN_DOUBT)
 
-    # --- the brakes ---------------------------------------------------------------------------------------------------
+    # --- trading halt -------------------------------------------------------------------------------------------------
 
-    def halt(self, level: HaltLevel, who: Actor) -> TapResult | Reason:
-        """Raise the brakes, or the reason why not; from 전체취소 on every open order is asked to be cancelled.
+    def halt(self, level: HaltLevel, actor: Actor) -> TapResult | Reason:
+        """Halt trading, or say why not; from 전체취소 on every open order is asked to be cancelled.
 
         Anybody may stop what is new. Open orders are for those who trade.
         """
-        if level > HaltLevel.NEW and not who.role.covers(Role.TRADER):
+        if level > HaltLevel.NEW and not actor.role.covers(Role.TRADER):
             return Reason("NOT_ALLOWED", {})
-        if not self.brakes.pull(level, "BY_PERSON", who):
+        if not self.trading_halt.halt(level, "BY_PERSON", actor):
             return Reason("HALTED_ALREADY", {})
         if level < HaltLevel.CANCEL_ALL:
             return TapResult(TapOutcome.SETTLED)
-        asked = [self.request_cancel(order, who) for order in self.working()]
+        asked = [self.request_cancel(order, actor) for order in self.working()]
         orders = tuple(one.order for one in asked if one.verdict is TapOutcome.CANCELLING and one.order is not None)
         return TapResult(TapOutcome.CANCELLING if orders else TapOutcome.SETTLED, None, orders)
 
-    def resume(self, level: HaltLevel, who: Actor) -> Reason | None:
-        """Lower the brakes, or ask another administrator to agree; a reason that says what else is needed, or None."""
-        if len(self.in_doubt()) >= HALTING_DOUBTS and level < HaltLevel.NEW:
+    def resume(self, level: HaltLevel, actor: Actor) -> Reason | None:
+        """Lower the halt, or ask another administrator to agree; a reason that says what else is needed, or None."""
+        if len(self.in_doubt()) >= IN_DOUBT_HALT_COUNT and level < HaltLevel.NEW:
             return Reason("STILL_IN_DOUBT", {"count": len(self.in_doubt())})
-        return self.release.ask(level, who)
+        return self._resume.request(level, actor)
 
     # --- carrying out -------------------------------------------------------------------------------------------------
 
     async def carry_out(self, pressed: TapResult) -> None:
-        """Do what the tap asked for. A stop of the program waits for it; nothing else can interrupt it."""
+        """Do what the tap asked for. A stop of the program waits for it; cancelling the caller does not stop it."""
         if pressed.verdict is TapOutcome.SENDING and pressed.order is not None:
             await self._shielded(pressed.order.id, self._sender.submit(pressed.order, self._clock()))
         if pressed.verdict is TapOutcome.CANCELLING:
@@ -314,39 +342,37 @@ class Desk:
         async def run() -> None:
             try:
                 if await act:
-                    self._wake()
+                    self._poll_reports()
             except Stale:
-                log.info("an order was changed by somebody else meanwhile", order=order_id)
-            except (
-                Exception
-            ):  # nothing that is on disk says more than was done: housekeeping or the next start settles it
-                log.exception("an order's way ended in a fault", order=order_id)
+                log.info("an order was changed meanwhile", order=order_id)
+            except Exception:  # what is recorded is still true: housekeeping or the next start settles the order
+                log.exception("sending an order failed", order=order_id)
 
         task = asyncio.get_running_loop().create_task(run())
-        self._on_their_way[task] = order_id
-        task.add_done_callback(lambda done: self._on_their_way.pop(done, None))
+        self._sending[task] = order_id
+        task.add_done_callback(lambda done: self._sending.pop(done, None))
         await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Wait for the orders on their way, as long as a stop may take."""
+        """Wait for the orders being sent, up to DRAIN_TIMEOUT."""
         self._sender.stopping = True
-        if self._on_their_way:
-            await asyncio.wait(self._on_their_way, timeout=DRAIN_SECONDS)
-        await self.looks.close()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=DRAIN_TIMEOUT)
+        await self.pretrade.close()
 
     # --- housekeeping -------------------------------------------------------------------------------------------------
 
     def expire(self) -> None:
-        """End every ticket whose time is up: its buttons die and its message says so."""
-        self.consent.deputise()
+        """Expire every ticket whose time is up; its buttons become void and its message says so."""
+        self.approvals.deputise()
         now = self._clock()
-        under_way = set(self._on_their_way.values())
+        sending = set(self._sending.values())
         for order in self._journal.due(
             {OrderState.PROPOSED, OrderState.PENDING, OrderState.CONFIRMED, OrderState.WAITING},
             now,
         ):
             open_still = order.state in {OrderState.PROPOSED, OrderState.PENDING}
-            stuck = not open_still and order.id not in under_way
+            stuck = not open_still and order.id not in sending
             if (open_still or stuck) and now >= order.expires_at + (SEND_BUDGET if stuck else timedelta()):
                 try:
                     self._save(order, TimedOut(), notices=cards(order))
@@ -354,8 +380,8 @@ class Desk:
                     continue
 
     def recover(self) -> None:
-        """After a start: what was on its way is in doubt, what was not yet sent is over. Nothing is sent again."""
-        self.situation.recovering = True
+        """After a start: what was being sent is in doubt, what was not yet sent is over. Nothing is sent again."""
+        self.risk_context.recovering = True
         for order in self._journal.in_state({OrderState.CONFIRMED}):
             self._save(order, TimedOut(), notices=cards(order))
         for order in self._journal.in_state({OrderState.WAITING}):
@@ -373,10 +399,10 @@ class Desk:
         order: Order,
         event: Event,
         *,
-        who: Actor | None = None,
+        actor: Actor | None = None,
         uses: int | None = None,
         notices: Sequence[Notice] = (),
     ) -> Order:
         after = apply(order, event, self._clock())
-        self._journal.save(after, event, who=who, uses=uses, notices=notices)
+        self._journal.save(after, event, actor=actor, uses=uses, notices=notices)
         return after

@@ -1,7 +1,7 @@
-"""What a send needs to know, read while the ticket is on the screen, so that a tap waits for nothing but its turn.
+"""Reads what a send needs while the ticket is on the screen, so that a tap waits only for its turn.
 
-Only figures whose question left at most three seconds ago are used; an older one is asked anew at the tap. The reads
-travel in the lanes of quotes and lists: an order never waits behind more than the one that is leaving.
+Only figures requested at most three seconds ago are used; an older one is read again at the tap. The reads use the rate
+limiter's lanes of quotes and lists: an order never waits behind more than the one call that is under way.
 """
 
 import asyncio
@@ -19,19 +19,19 @@ from kis.models import Balance, OrderBook, OrderKind, Side
 
 log = structlog.get_logger(__name__)
 
-FRESH = timedelta(seconds=2.8)
-"""What was asked longer ago than this is asked again, so that nothing an order is sent upon is older than 3 s."""
-RENEW = timedelta(seconds=1.5)
+MAX_AGE = timedelta(seconds=2.8)
+"""A figure requested longer ago is read again, so that no order is sent upon one older than 3 s."""
+RENEW_AFTER = timedelta(seconds=1.5)
 """Figures older than this are read again while a ticket stands."""
-MOST_TICKETS = 3
+MAX_FRESH_TICKETS = 3
 """Tickets whose figures are kept fresh: the newest ones. The others are read at the tap."""
-FORGET = timedelta(seconds=30)
-IDLE = 0.25
-_OF_THE_ACCOUNT = frozenset({"power", "balance"})
+FORGET_AFTER = timedelta(seconds=30)
+IDLE_INTERVAL = 0.25
+_ACCOUNT_FIGURES = frozenset({"power", "balance"})
 
 
 class _Key(NamedTuple):
-    """A question to the broker."""
+    """One read of the broker."""
 
     what: str
     code: str = ""
@@ -40,7 +40,7 @@ class _Key(NamedTuple):
 
 
 class PretradeReader:
-    """The reads behind tickets, shared and kept fresh."""
+    """Reads quotes, account and lists for tickets; shared between them and kept fresh."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class PretradeReader:
         self._tickets: dict[int, tuple[OrderRequest, datetime]] = {}
         self._work: asyncio.Task[None] | None = None
 
-    async def for_ticket(self, ask: OrderRequest) -> PretradeData:
+    async def for_ticket(self, request: OrderRequest) -> PretradeData:
         """What a ticket shows.
 
         Raises:
             kis.errors.KisError: something could not be read.
         """
-        values, _ = await self._all(_of_ticket(ask))
-        expected = None if ask.price is not None else expected_price(ask, values["book"])
-        return PretradeData(values["quote"], values.get("power"), _sellable(values, ask), expected=expected)
+        values, _ = await self._all(_of_ticket(request))
+        expected = None if request.price is not None else expected_price(request, values["book"])
+        return PretradeData(values["quote"], values.get("power"), _sellable(values, request), expected=expected)
 
     async def balance(self) -> Balance:
         """The account; raises as `for_ticket`."""
@@ -77,45 +77,47 @@ class PretradeReader:
         """Shares of a stock in the account; raises as `for_ticket`."""
         return sum(one.quantity for one in (await self.balance()).holdings if one.code == code)
 
-    async def for_send(self, ask: OrderRequest, after: datetime | None = None) -> PretradeData:
-        """What an order is sent upon: nothing of it left for KIS more than three seconds ago, or before `after`.
+    async def for_send(self, request: OrderRequest, after: datetime | None = None) -> PretradeData:
+        """What an order is checked against when it is sent: nothing requested more than 3 s ago, or before `after`.
 
         Raises:
             kis.errors.KisError: something could not be read.
         """
-        values, fresh = await self._all(_of_send(ask), after)
-        return PretradeData(values["quote"], values.get("power"), _sellable(values, ask), values["list"], fresh=fresh)
+        values, fresh = await self._all(_of_send(request), after)
+        return PretradeData(
+            values["quote"], values.get("power"), _sellable(values, request), values["list"], fresh=fresh
+        )
 
     async def _all(self, keys: list[_Key], after: datetime | None = None) -> tuple[dict[str, Any], bool]:
         now = self._clock()
-        self._known = {key: one for key, one in self._known.items() if now - one[0] < FORGET}
+        self._known = {key: one for key, one in self._known.items() if now - one[0] < FORGET_AFTER}
         lacking = [key for key in keys if not self._good(key, now, after)]
         values = {key.what: self._known[key][1] for key in keys if key not in lacking}
         read = await asyncio.gather(*(self._read(key) for key in lacking))
         values |= {key.what: value for key, value in zip(lacking, read, strict=True)}
         quote = next((key for key in keys if key.what == "quote"), None)
-        if lacking and quote is not None and self._clock() - values["quote"].at > FRESH:
-            values["quote"] = await self._read(quote)  # it grew old while another answer was slow in coming
+        if lacking and quote is not None and self._clock() - values["quote"].at > MAX_AGE:
+            values["quote"] = await self._read(quote)  # it aged while another read was slow
         return values, not lacking
 
     def _good(self, key: _Key, now: datetime, after: datetime | None = None) -> bool:
         known = self._known.get(key)
-        if known is None or now - known[0] > FRESH or (after is not None and known[0] <= after):
+        if known is None or now - known[0] > MAX_AGE or (after is not None and known[0] <= after):
             return False
-        return key.what not in _OF_THE_ACCOUNT or self._spent_at is None or known[0] > self._spent_at
+        return key.what not in _ACCOUNT_FIGURES or self._spent_at is None or known[0] > self._spent_at
 
-    def keep(self, order_id: int, ask: OrderRequest, until: datetime) -> None:
+    def keep(self, order_id: int, request: OrderRequest, until: datetime) -> None:
         """A ticket is on the screen: keep its figures fresh until then."""
-        self._tickets[order_id] = (ask, until)
+        self._tickets[order_id] = (request, until)
         if self._work is None or self._work.done():
             self._work = asyncio.get_running_loop().create_task(self._refresh())
 
     def drop(self, order_id: int) -> None:
-        """The ticket is gone."""
+        """The ticket is closed."""
         self._tickets.pop(order_id, None)
 
     def spent(self) -> None:
-        """An order was sent: what can be bought or sold is no longer what it was."""
+        """An order was sent: buying power and sellable shares have changed."""
         self._spent_at = self._clock()
 
     async def close(self) -> None:
@@ -128,35 +130,35 @@ class PretradeReader:
     async def _refresh(self) -> None:
         while self._wanted():
             now = self._clock()
-            stale = [key for key in self._wanted() if self._age(key, now) >= RENEW or not self._good(key, now)]
+            stale = [key for key in self._wanted() if self._age(key, now) >= RENEW_AFTER or not self._good(key, now)]
             if not stale:
-                await self._sleep(IDLE)
+                await self._sleep(IDLE_INTERVAL)
                 continue
             try:
                 await self._read(max(stale, key=lambda key: self._age(key, now)))
             except KisError as error:
-                log.info("a figure behind a ticket could not be read", code=error.code)
+                log.info("pre-trade data could not be read", code=error.code)
                 await self._sleep(1)
 
     def _wanted(self) -> list[_Key]:
         now = self._clock()
         self._tickets = {number: one for number, one in self._tickets.items() if now < one[1]}
-        newest = [ask for ask, _ in list(self._tickets.values())[-MOST_TICKETS:]]
-        return list(dict.fromkeys(key for ask in newest for key in _of_send(ask)))
+        newest = [request for request, _ in list(self._tickets.values())[-MAX_FRESH_TICKETS:]]
+        return list(dict.fromkeys(key for request in newest for key in _of_send(request)))
 
     def _age(self, key: _Key, now: datetime) -> timedelta:
         known = self._known.get(key)
         return timedelta.max if known is None else now - known[0]
 
     async def _read(self, key: _Key) -> Any:
-        asked_at = self._clock()
-        value = await self._ask(key)
+        requested_at = self._clock()
+        value = await self._fetch(key)
         known = self._known.get(key)
-        if known is None or known[0] < asked_at:
-            self._known[key] = (asked_at, value)
+        if known is None or known[0] < requested_at:
+            self._known[key] = (requested_at, value)
         return value
 
-    async def _ask(self, key: _Key) -> Any:
+    async def _fetch(self, key: _Key) -> Any:
         match key.what:
             case "quote":
                 return await self._broker.price(key.code)
@@ -171,34 +173,36 @@ class PretradeReader:
                 return await self._broker.executions(self._clock().date(), code=key.code)
 
 
-def _means(ask: OrderRequest) -> _Key:
-    return _Key("power", ask.code, ask.price, ask.kind.value) if ask.side is Side.BUY else _Key("balance")
+def _funds(request: OrderRequest) -> _Key:
+    return (
+        _Key("power", request.code, request.price, request.kind.value) if request.side is Side.BUY else _Key("balance")
+    )
 
 
-def _of_ticket(ask: OrderRequest) -> list[_Key]:
-    keys = [_Key("quote", ask.code), _means(ask)]
-    return keys if ask.price is not None else [*keys, _Key("book", ask.code)]
+def _of_ticket(request: OrderRequest) -> list[_Key]:
+    keys = [_Key("quote", request.code), _funds(request)]
+    return keys if request.price is not None else [*keys, _Key("book", request.code)]
 
 
-def _of_send(ask: OrderRequest) -> list[_Key]:
-    # the quote last: of the three it is the one that grows old, and at KIS's slowest pace each takes a second
-    return [_Key("list", ask.code), _means(ask), _Key("quote", ask.code)]
+def _of_send(request: OrderRequest) -> list[_Key]:
+    # the quote last: it ages fastest, and at KIS's slowest rate each read takes a second
+    return [_Key("list", request.code), _funds(request), _Key("quote", request.code)]
 
 
-def _sellable(values: dict[str, Any], ask: OrderRequest) -> int | None:
-    if ask.side is Side.BUY:
+def _sellable(values: dict[str, Any], request: OrderRequest) -> int | None:
+    if request.side is Side.BUY:
         return None
     balance: Balance = values["balance"]
-    return sum(one.sellable for one in balance.holdings if one.code == ask.code)
+    return sum(one.sellable for one in balance.holdings if one.code == request.code)
 
 
-def expected_price(ask: OrderRequest, book: OrderBook) -> int | None:
+def expected_price(request: OrderRequest, book: OrderBook) -> int | None:
     """Won per share at which a market order would fill against the book as it stands; None if the book is too thin."""
-    left, amount = ask.quantity, 0
-    for level in book.asks if ask.side is Side.BUY else book.bids:
+    left, amount = request.quantity, 0
+    for level in book.asks if request.side is Side.BUY else book.bids:
         taken = min(left, level.quantity)
         left -= taken
         amount += taken * level.price
         if left == 0:
-            return -(-amount // ask.quantity)
+            return -(-amount // request.quantity)
     return None

@@ -1,7 +1,7 @@
-"""The way of one order to the wire and of its answer back: one at a time, written down before a byte leaves.
+"""Sends confirmed orders one at a time and records each attempt before the first byte leaves, then its answer.
 
 Between the last check and the attempt's row nothing is awaited. What was sent and not answered is never sent again;
-what provably was not carried out may be, at most four times within ten seconds, each time after another look at all.
+what provably was not carried out may be, at most four times within ten seconds, each time after all checks anew.
 """
 
 import asyncio
@@ -13,7 +13,9 @@ from decimal import Decimal
 
 import structlog
 
+from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
+from bot.orders.execution.tickets import Tickets
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import (
     Accepted,
@@ -32,7 +34,7 @@ from bot.orders.model.events import (
 )
 from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderState, apply
-from bot.orders.model.reason import Reason
+from bot.orders.model.reason import Reason, as_text, plain
 from bot.orders.ports import Broker, Journal, Stale
 from bot.orders.reconciliation.resolution import candidates
 from bot.orders.risk.checks import Facts, Limits, cautions, check, estimate, moved
@@ -46,21 +48,21 @@ from kis.receipts import Receipt, Written
 log = structlog.get_logger(__name__)
 
 SEND_BUDGET = timedelta(seconds=10)
-"""From tap to wire. Later than this the person is asked again: the market they saw is gone."""
-READING = timedelta(seconds=2)
-"""What must be left of that for the last look."""
-MOST_ATTEMPTS = 4
-BACK_OFF = {Outcome.NOT_SENT: (0.5, 1.0, 2.0), Outcome.THROTTLED: (1.1, 1.5, 2.0), Outcome.TOKEN: (0.1,)}
-"""Seconds before another try, for each try that is allowed. Anything not named here is not sent again."""
-SAVE_AGAIN = 1.0
-"""Seconds between tries to write down an outcome when the disk refuses."""
-HALTING_DOUBTS = 2
-"""This many orders in doubt at once, and nothing new goes out until a person has looked."""
+"""From tap to request. Later than this the ticket expires: its prices are out of date."""
+RECHECK_TIME = timedelta(seconds=2)
+"""What must be left of that for reading the pre-trade data."""
+MAX_ATTEMPTS = 4
+RETRY_PAUSES = {Outcome.NOT_SENT: (0.5, 1.0, 2.0), Outcome.THROTTLED: (1.1, 1.5, 2.0), Outcome.TOKEN: (0.1,)}
+"""Seconds before each further attempt. An outcome that is not named here is not sent again."""
+SAVE_RETRY_INTERVAL = 1.0
+"""Seconds between attempts to record an outcome while the disk refuses."""
+IN_DOUBT_HALT_COUNT = 2
+"""This many orders in doubt at once halt trading until a person resumes it."""
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """All that is needed to send, as of this very moment."""
+    """All that is needed to send, as of now."""
 
     order: Order
     attempt: Attempt
@@ -68,83 +70,81 @@ class _Ready:
 
 
 class OrderSender:
-    """Sends what was confirmed. The only code that writes to the broker."""
+    """The only code that sends orders and cancels to the broker."""
 
     def __init__(
         self,
         broker: Broker,
         journal: Journal,
-        looks: PretradeReader,
-        situation: RiskContext,
-        brakes: TradingHalt,
+        pretrade: PretradeReader,
+        risk_context: RiskContext,
+        trading_halt: TradingHalt,
+        approvals: ApprovalWorkflow,
+        tickets: Tickets,
         limits_of: Callable[[int], Limits],
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
-        ask_again: Callable[[Order, Requoted], None],
-        lacks: Callable[[Order], str],
-        run: Callable[[], int] = lambda: 0,
+        run_number: Callable[[], int],
     ) -> None:
-        """`ask_again` puts a ticket with new figures before the person; `lacks` says whose consent is missing.
-
-        `run` tells the number of this run.
-        """
         self._broker = broker
         self._journal = journal
-        self._looks = looks
-        self._situation = situation
-        self._brakes = brakes
+        self._pretrade = pretrade
+        self._risk_context = risk_context
+        self._trading_halt = trading_halt
         self._limits_of = limits_of
         self._clock = clock
         self._sleep = sleep
-        self._ask_again = ask_again
-        self._lacks = lacks
-        self._run = run
-        self._one_at_a_time = asyncio.Lock()
+        self._approvals = approvals
+        self._tickets = tickets
+        self._run_number = run_number
+        self._lock = asyncio.Lock()
         self.stopping = False
-        """Whether the program is on its way out: nothing is tried again then."""
+        """Whether the program is stopping: nothing is sent again then."""
 
     async def submit(self, order: Order, tapped: datetime) -> bool:
-        """Send an order that was confirmed at `tapped`, and write down what became of it; whether anything left."""
-        left = False
-        async with self._one_at_a_time:
-            while (ready := await self._last_look(order, tapped)) is not None:
+        """Send an order that was confirmed at `tapped` and record the outcome; returns whether a request was made."""
+        sent = False
+        async with self._lock:
+            while (ready := await self._recheck(order, tapped)) is not None:
                 submitting = Submitting(ready.attempt.n, ready.attempt.started_at)
                 crash.at("before_attempt")
                 order = self._save(ready.order, submitting, attempt=ready.attempt)
-                left = True
+                sent = True
                 crash.at("after_attempt")
                 receipt = await self._send(ready.written)
-                event, pause = self._verdict(order, receipt, tapped)
+                event, pause = self._event_of(order, receipt, tapped)
                 crash.at("before_outcome")
-                order = await self._save_surely(order, event, receipt)
+                order = await self._save_with_retry(order, event, receipt)
                 crash.at("after_outcome")
-                self._brake_if_needed(receipt)
+                self._halt_if_needed(receipt)
                 if pause is None:
                     break
                 await self._sleep(pause)
-        return left
+        return sent
 
     async def _send(self, written: Written) -> Receipt:
         try:
             return await self._broker.send(written)
-        except Exception:  # a fault of ours, after which the request may have arrived all the same
-            log.exception("a send ended in a fault of this program")
+        except Exception:  # an internal error: the request may have arrived all the same
+            log.exception("sending failed with an internal error")
             return Receipt(Outcome.UNKNOWN, code="INTERNAL")
         finally:
-            self._looks.spent()
+            self._pretrade.spent()
 
-    # --- the last look ------------------------------------------------------------------------------------------------
+    # --- the last check -----------------------------------------------------------------------------------------------
 
-    async def _last_look(self, order: Order, tapped: datetime) -> _Ready | None:
-        """Everything once more; None when the order stops here, and its card says why."""
-        if self.stopping or self._clock() - tapped > SEND_BUDGET - READING:
-            self._save(order, TimedOut(), notices=cards(order))  # before it costs the orders behind it their reads
+    async def _recheck(self, order: Order, tapped: datetime) -> _Ready | None:
+        """All checks once more; None when the order stops here, and its card says why."""
+        if self.stopping or self._clock() - tapped > SEND_BUDGET - RECHECK_TIME:
+            self._save(
+                order, TimedOut(), notices=cards(order)
+            )  # before any read, which would delay the orders queued behind it
             return None
         try:
             earlier = self._journal.attempt(order.id)
-            look = await self._looks.for_send(order.request, earlier.started_at if earlier is not None else None)
-            if order.state is OrderState.WAITING and earlier is not None and self._shows(order, earlier, look):
+            data = await self._pretrade.for_send(order.request, earlier.started_at if earlier is not None else None)
+            if order.state is OrderState.WAITING and earlier is not None and self._shows(order, earlier, data):
                 self._save(order, AnswerLost("SEEN"), notices=cards(order))
                 return None
             parent = self._journal.get(order.parent) if order.parent is not None else None
@@ -152,17 +152,17 @@ class OrderSender:
         except errors.KisError as error:
             self._stop(order, "BROKER_UNREADABLE", error.message)
             return None
-        except Exception:  # nothing was sent yet, and after a fault of ours nothing is
+        except Exception:  # nothing was sent yet, and after an internal error nothing is
             log.exception("order stopped before it was sent", order=order.id)
             self._stop(order, "INTERNAL")
             return None
         # from here to the attempt's row nothing is awaited
         now = self._clock()
-        if written is None or not self._passes(order, look, tapped, now):
+        if written is None or not self._passes(order, data, tapped, now):
             if written is None:
                 self._stop(order, "PARENT_GONE")
             return None
-        known = frozenset(row.order_no for row in look.rows) | self._journal.linked(now.date())
+        known = frozenset(row.order_no for row in data.rows) | self._journal.linked(now.date())
         first = earlier or Attempt(order.id, 0, now, known)
         attempt = replace(
             first,
@@ -170,18 +170,18 @@ class OrderSender:
             started_at=now,
             first_at=first.first_at or now,
             offset=self._broker.clock_offset,
-            means=look.sellable if look.buyable is None else look.buyable,
+            means=data.sellable if data.buyable is None else data.buyable,
             endpoint=written.endpoint,
             body=written.shown,
             digest=written.digest,
-            run=self._run(),
+            run=self._run_number(),
         )
         return _Ready(order, attempt, written)
 
-    def _shows(self, order: Order, attempt: Attempt, look: PretradeData) -> bool:
-        """Whether the list shows an order that was said not to have been carried out."""
+    def _shows(self, order: Order, attempt: Attempt, data: PretradeData) -> bool:
+        """Whether the broker's list shows an order that was reported as not carried out."""
         day = self._clock().date()
-        fits, late = candidates(order, attempt, look.rows, self._journal.linked(day), parent_no=self._parent_no(order))
+        fits, late = candidates(order, attempt, data.rows, self._journal.linked(day), parent_no=self._parent_no(order))
         return bool(fits or late)
 
     def _parent_no(self, order: Order) -> str:
@@ -189,7 +189,7 @@ class OrderSender:
         return parent.order_no if parent is not None else ""
 
     def _write(self, order: Order, parent: Order | None) -> Written | None:
-        """The request's exact text; None for a revision whose parent can no longer be revised."""
+        """The exact request; None for a revision whose parent can no longer be revised."""
         if order.act is OrderAction.NEW:
             return self._broker.written(order.side, order.code, order.quantity, price=order.price, kind=order.kind)
         if (
@@ -200,23 +200,23 @@ class OrderSender:
             return None
         return self._broker.written_revision(parent.order_no, branch=parent.branch, price=order.price, kind=order.kind)
 
-    def _passes(self, order: Order, look: PretradeData, tapped: datetime, now: datetime) -> bool:
-        """The checks, once more; where one fails the order is written down as stopped, or asked again."""
+    def _passes(self, order: Order, data: PretradeData, tapped: datetime, now: datetime) -> bool:
+        """Whether the order passes every check; where one fails it is recorded as blocked, or requoted."""
         if order.terms() != order.fingerprint:
             log.error("an order's terms are not those that were approved", order=order.id)
             self._stop(order, "FINGERPRINT")
             return False
-        if lacking := self._lacks(order):
+        if lacking := self._approvals.lacks(order):
             self._stop(order, lacking)
             return False
-        facts = self._situation.facts(order.request, look, order.user_id, but=order)
+        facts = self._risk_context.facts(order.request, data, order.user_id, but=order)
         limits = self._limits_of(order.user_id)
         reasons = check(order.request, facts, limits, now, quote_seconds=limits.quote_seconds_send)
         if reasons:
             self._stop(order, reasons[0].code, reasons=reasons)
             return False
         unseen = {one.code for one in cautions(order.request, facts, limits, now)} - _codes(order.cautions)
-        if unseen or moved(order.quote, facts.quote.price, self._bears(order)):
+        if unseen or moved(order.quote, facts.quote.price, self._max_move(order)):
             self._requote(order, facts, now)
             return False
         if now - tapped > SEND_BUDGET:
@@ -224,15 +224,15 @@ class OrderSender:
             return False
         return True
 
-    def _bears(self, order: Order) -> Decimal:
-        """Percent the market may have moved since the ticket; more for one that had to wait for others to agree."""
+    def _max_move(self, order: Order) -> Decimal:
+        """Percent the market may have moved since the ticket; more for one that had to wait for approvals."""
         limits = self._limits_of(order.user_id)
         return max(limits.requote_percent, limits.collar_confirm) if order.needed else limits.requote_percent
 
     def _requote(self, order: Order, facts: Facts, now: datetime) -> None:
         limits = self._limits_of(order.user_id)
         figures = estimate(order.request, facts, limits, now)
-        self._ask_again(
+        self._tickets.requote(
             order,
             Requoted(
                 quote=facts.quote.price,
@@ -245,14 +245,14 @@ class OrderSender:
         )
 
     def _stop(self, order: Order, code: str, message: str = "", reasons: Sequence[Reason] = ()) -> None:
-        """It goes no further; nothing was sent, or nothing that was carried out."""
+        """Block the order; nothing was sent, or nothing that was carried out."""
         told = {"reasons": plain(reasons)} if reasons else {}
         self._save(order, BlockedByRisk(code, message), notices=cards(order, **told))
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
-    def _verdict(self, order: Order, receipt: Receipt, tapped: datetime) -> tuple[Event, float | None]:
-        """What the answer makes of the order, and after how many seconds it may be tried again, None for never."""
+    def _event_of(self, order: Order, receipt: Receipt, tapped: datetime) -> tuple[Event, float | None]:
+        """The event an answer becomes, and the seconds before another attempt, None for never."""
         code = receipt.code or receipt.outcome.value.upper()
         match receipt.outcome:
             case Outcome.PLACED:
@@ -275,44 +275,44 @@ class OrderSender:
                 return AnswerLost(code), None
 
     def _pause(self, order: Order, outcome: Outcome, tapped: datetime) -> float | None:
-        pauses = BACK_OFF[outcome]
-        if self.stopping or order.attempt >= min(MOST_ATTEMPTS, len(pauses) + 1):
+        pauses = RETRY_PAUSES[outcome]
+        if self.stopping or order.attempt >= min(MAX_ATTEMPTS, len(pauses) + 1):
             return None
         pause = pauses[order.attempt - 1]
         return pause if self._clock() - tapped + timedelta(seconds=pause) < SEND_BUDGET else None
 
-    def _brake_if_needed(self, receipt: Receipt) -> None:
+    def _halt_if_needed(self, receipt: Receipt) -> None:
         if receipt.outcome is Outcome.MISCONFIGURED:
-            self._brakes.pull(HaltLevel.NEW, "MISCONFIGURED")
-        if len(self._journal.in_state(IN_DOUBT)) >= HALTING_DOUBTS:
-            self._brakes.pull(HaltLevel.NEW, "TWO_UNKNOWN")
+            self._trading_halt.halt(HaltLevel.NEW, "MISCONFIGURED")
+        if len(self._journal.in_state(IN_DOUBT)) >= IN_DOUBT_HALT_COUNT:
+            self._trading_halt.halt(HaltLevel.NEW, "TWO_UNKNOWN")
 
-    async def _save_surely(self, order: Order, event: Event, receipt: Receipt) -> Order:
-        """Write the outcome down however long the disk refuses; meanwhile nothing else is sent."""
+    async def _save_with_retry(self, order: Order, event: Event, receipt: Receipt) -> Order:
+        """Record the outcome, however long the disk refuses; meanwhile nothing else is sent."""
         while True:
             try:
                 after = self._save(order, event, receipt=receipt, notices=cards(order))
             except Stale:
                 raise
             except Exception:
-                log.exception("an outcome cannot be written down; nothing more is sent", order=order.id)
-                self._situation.conflicts["DISK"] = None
-                await self._sleep(SAVE_AGAIN)
+                log.exception("an outcome cannot be recorded; nothing more is sent", order=order.id)
+                self._risk_context.conflicts["DISK"] = None
+                await self._sleep(SAVE_RETRY_INTERVAL)
             else:
-                if self._situation.conflicts.pop("DISK", "") is None:
-                    self._brakes.pull(HaltLevel.NEW, "DISK")
+                if self._risk_context.conflicts.pop("DISK", "") is None:
+                    self._trading_halt.halt(HaltLevel.NEW, "DISK")
                 return after
 
     # --- cancels ------------------------------------------------------------------------------------------------------
 
     async def cancel(self, order: Order) -> bool:
-        """Ask the broker to cancel what is left of an order. A cancel waits for no order, and may be repeated."""
-        for n in range(MOST_ATTEMPTS):
+        """Ask the broker to cancel what is left of an order. A cancel does not wait for orders, and may be repeated."""
+        for n in range(MAX_ATTEMPTS):
             written = self._broker.written_cancel(order.order_no, branch=order.branch, kind=order.kind)
             self._journal.attempted(self._cancel_attempt(order, written))
             receipt = await self._send(written)
             self._journal.answered(order.id, receipt)
-            pauses = BACK_OFF.get(receipt.outcome, ())
+            pauses = RETRY_PAUSES.get(receipt.outcome, ())
             current = self._journal.get(order.id)
             if n >= len(pauses) or self.stopping or current is None or current.state not in WORKING:
                 break
@@ -330,11 +330,11 @@ class OrderSender:
             endpoint="cancel",
             body=written.shown,
             digest=written.digest,
-            run=self._run(),
+            run=self._run_number(),
         )
 
     def _settle_cancel(self, order_id: int, step: CancelStep) -> None:
-        """The list may have told the outcome first: then the answer to the request is no news."""
+        """Record the outcome, unless the broker's list has already ended the order."""
         order = self._journal.get(order_id)
         while order is not None and order.state in WORKING:
             try:
@@ -369,22 +369,6 @@ def _step(receipt: Receipt) -> CancelStep:
             return CancelStep(CancelState.NONE, code, receipt.message)
         case _:
             return CancelStep(CancelState.UNKNOWN, code)
-
-
-def plain(reasons: Sequence[Reason]) -> list[dict[str, object]]:
-    """Reasons as a notice keeps them: plain values that survive the outbox."""
-    return [
-        {
-            "code": one.code,
-            "values": {k: v.isoformat() if isinstance(v, datetime) else v for k, v in one.values.items()},
-        }
-        for one in reasons
-    ]
-
-
-def as_text(reasons: Sequence[Reason]) -> str:
-    """Reasons as an order keeps them."""
-    return json.dumps(plain(reasons), ensure_ascii=False, default=str) if reasons else ""
 
 
 def _codes(text: str) -> set[str]:

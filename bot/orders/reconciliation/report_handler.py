@@ -1,15 +1,16 @@
-"""The watch: holds every reading of the broker's list against the journal and tells what is new, once.
+"""Reconciles every snapshot of the broker's order list with the journal; each change becomes events and notices, once.
 
-Quantities in the list are cumulative, so a reading that comes twice, late or after a restart changes nothing. Orders
-whose answer was lost are looked for here; orders made elsewhere (HTS, MTS) are seen here too.
+Quantities in the list are cumulative, so a snapshot that comes twice, late or after a restart changes nothing. Orders
+whose answer was lost are resolved here; orders made elsewhere (HTS, MTS) are noticed here too.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 import structlog
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonToken, new_token
 from bot.orders.model.events import (
@@ -26,8 +27,14 @@ from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, OrderState, apply
 from bot.orders.ports import Journal, Stale
 from bot.orders.reconciliation.reconcile import is_cancel, news, own_channel, row_of
-from bot.orders.reconciliation.report_reader import OrderListSnapshot
-from bot.orders.reconciliation.resolution import Ambiguous, Resolution, look, overdue, wants_witness
+from bot.orders.reconciliation.resolution import (
+    AccountEvidence,
+    Ambiguous,
+    Resolution,
+    overdue,
+    resolve,
+    wants_evidence,
+)
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from kis.models import OrderReport
 
@@ -37,47 +44,61 @@ log = structlog.get_logger(__name__)
 ENDINGS = frozenset(
     {OrderState.CANCELLED, OrderState.REPLACED, OrderState.REJECTED, OrderState.LAPSED, OrderState.NEVER_BOOKED},
 )
-"""Ends that ring the phone; a full fill has rung already."""
-LOOK_BACK = timedelta(days=7)
-"""How long an unsettled order's day is read again; a question left open longer is the person's to settle."""
-ASKED_FOR = timedelta(hours=24)
-"""How long the buttons of a question to a person live."""
+"""Ends with a notice of their own; a full fill has had its fill notice."""
+LOOKBACK = timedelta(days=7)
+"""How long the day of an unsettled order is read again; after that a person has to settle it."""
+BUTTON_TTL = timedelta(hours=24)
+"""Life of the buttons that ask a person about an order in doubt."""
+
+
+@dataclass(frozen=True)
+class OrderListSnapshot:
+    """The whole list of one trading day, read to its end; `evidence` by the id of the order in doubt it is about.
+
+    `over`: no order of that day could fill any more when the list was requested. A list requested earlier may lack the
+    day's last fills, however late it arrives.
+    """
+
+    day: date
+    rows: tuple[OrderReport, ...]
+    evidence: Mapping[int, AccountEvidence] = field(default_factory=dict)
+    over: bool = False
 
 
 class ReportHandler:
-    """Turns readings of the broker's list into events and notices."""
+    """Turns snapshots of the broker's list into events and notices."""
 
     def __init__(
         self,
         journal: Journal,
-        brakes: TradingHalt,
+        trading_halt: TradingHalt,
+        notifications: Notifications,
         *,
         clock: Callable[[], datetime],
         day_over: Callable[[date, datetime], bool],
-        overseers: Callable[[], Sequence[int]],
         token: Callable[[], str] = new_token,
     ) -> None:
-        """`day_over(day, now)`: no order of that day can fill any more. `overseers`: chats told of every fill."""
+        """`day_over(day, now)`: no order of that day can fill any more. Overseers are told of every fill."""
         self._journal = journal
-        self._brakes = brakes
+        self._trading_halt = trading_halt
+        self._notifications = notifications
         self._clock = clock
         self._day_over = day_over
-        self._overseers = overseers
         self._token = token
-        self._searches: dict[int, Resolution] = {}
+        self._resolutions: dict[int, Resolution] = {}
         self._seen: dict[date, bool] | None = None
-        self._elsewhere: tuple[OrderReport, ...] = ()
+        self._external_orders: tuple[OrderReport, ...] = ()
 
     def days(self) -> list[date]:
         """The trading days whose lists can still bring news.
 
         Today, any on which something is unsettled, and any that was not read since it was over: an order made
-        elsewhere may have filled after the last look at it.
+        elsewhere may have filled after it was last read.
         """
         today = self._clock().date()
         open_days = {order.day for order in self._journal.in_state(WATCHED) if order.day is not None}
         open_days |= {day for day, over in self._days_seen().items() if not over}
-        return sorted({day for day in open_days if today - day <= LOOK_BACK} | {today})
+        return sorted({day for day in open_days if today - day <= LOOKBACK} | {today})
 
     def is_over(self, day: date) -> bool:
         """Whether no order of a day can fill any more."""
@@ -93,83 +114,85 @@ class ReportHandler:
         today = self._clock().date()
         return any(order.day == today for order in self._journal.in_state(WORKING | IN_DOUBT))
 
-    def elsewhere(self) -> tuple[OrderReport, ...]:
-        """Rows of today's list that are not ours, as last read."""
-        return self._elsewhere
+    def external_orders(self) -> tuple[OrderReport, ...]:
+        """Rows of today's list that are not orders of ours, as last read."""
+        return self._external_orders
 
-    def wants_witness(self) -> list[Order]:
-        """Orders about to be called absent, for which more than the list is to be asked."""
+    def wants_evidence(self) -> list[Order]:
+        """Orders about to be recorded as absent, for which the account is to be read too."""
         now = self._clock()
         return [
             order
             for order in self._journal.in_state({OrderState.UNKNOWN})
             if (attempt := self._journal.attempt(order.id)) is not None
-            and wants_witness(order, attempt, self._searches.get(order.id, Resolution()), now)
+            and wants_evidence(order, attempt, self._resolutions.get(order.id, Resolution()), now)
         ]
 
     def unresolved(self) -> int:
-        """Orders in doubt about which the list has not spoken and no person was asked."""
-        asked = {number for number, search in self._searches.items() if search.told or search.asked}
+        """How many orders in doubt are neither found nor put to a person."""
+        asked = {number for number, resolution in self._resolutions.items() if resolution.told or resolution.asked}
         return sum(order.id not in asked for order in self._journal.in_state(IN_DOUBT))
 
-    def note(self, reading: OrderListSnapshot) -> None:
-        """Take in one clean reading. Everything new is written and queued to be told before this returns."""
-        self._note_news(self._journal.in_state(WORKING), reading)
-        self._search(reading)
-        if reading.over:
-            self._close_day(reading)
-        self._note_external(reading)
+    def note(self, snapshot: OrderListSnapshot) -> None:
+        """Handle one complete snapshot. Everything new is stored and its notices are queued before this returns."""
+        self._apply_news(self._journal.in_state(WORKING), snapshot)
+        self._resolve_doubts(snapshot)
+        if snapshot.over:
+            self._close_day(snapshot)
+        self._note_external_orders(snapshot)
 
-    def _note_news(self, orders: Iterable[Order], reading: OrderListSnapshot) -> None:
-        ended = reading.over or reading.day < self._clock().date()
-        for order, events in news(orders, reading.rows):
+    def _apply_news(self, orders: Iterable[Order], snapshot: OrderListSnapshot) -> None:
+        ended = snapshot.over or snapshot.day < self._clock().date()
+        for order, events in news(orders, snapshot.rows):
             # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
-            unasked = ended and order.day == reading.day and order.cancel is CancelState.NONE
-            self._note_one(order, events, unasked=unasked)
+            unasked = ended and order.day == snapshot.day and order.cancel is CancelState.NONE
+            self._apply_events(order, events, unasked=unasked)
 
-    def _note_one(self, order: Order, events: Iterable[Event], *, unasked: bool) -> None:
+    def _apply_events(self, order: Order, events: Iterable[Event], *, unasked: bool) -> None:
         for event in events:
             told = (
                 replace(event, cancelled=order.cancelled) if unasked and isinstance(event, ExecutionReported) else event
             )
-            after = self._note_event(order, told)
+            after = self._apply_event(order, told)
             if after is None:
                 return
             order = after
 
-    def _note_event(self, order: Order, event: Event) -> Order | None:
-        """The order after one event; None where it did not take, and the next reading brings the rest."""
+    def _apply_event(self, order: Order, event: Event) -> Order | None:
+        """The order after one event; None where it could not be applied, and the next snapshot brings the rest."""
         try:
             after = apply(order, event, self._clock())
         except ImpossibleEvent as error:
             self._alarm(order, "contradiction", str(error))
             return None
-        notices = [*cards(after), *self._told(order, after)]
+        notices = [*cards(after), *self._notices(order, after)]
         if isinstance(event, ReadBack) and event.to is ReadBackResult.DIFFERENT:
             if not self._save(after, event, notices):
                 return None
             self._alarm(after, "mismatch", event.differs)
-            self._brakes.pull(HaltLevel.NEW, "MISMATCH")
+            self._trading_halt.halt(HaltLevel.NEW, "MISMATCH")
             return after
         return after if self._save(after, event, notices) else None
 
     def _alarm(self, order: Order, kind: str, why: str) -> None:
-        """The broker's list and our record cannot both be right: people are told, once."""
-        log.error("the list contradicts the journal", order=order.id, kind=kind, why=why)
-        self._tell(
-            Notice(kind, chat, {"order": order.id, "why": why}, f"{kind}:{order.id}:{why}:{chat}")
-            for chat in self._chats(order)
+        """The broker's list contradicts the journal: people are told, once."""
+        log.error("the broker's list contradicts the journal", order=order.id, kind=kind, why=why)
+        self._notifications.tell(
+            [
+                Notice(kind, chat, {"order": order.id, "why": why}, f"{kind}:{order.id}:{why}:{chat}")
+                for chat in self._chats(order)
+            ],
         )
 
-    def _told(self, before: Order, after: Order) -> list[Notice]:
-        """One push per growth, numbered by the cumulative quantity, and one when the order ends otherwise."""
-        told: list[Notice] = []
+    def _notices(self, before: Order, after: Order) -> list[Notice]:
+        """One notice per growth of the filled quantity, and one when the order ends otherwise."""
+        notices: list[Notice] = []
         for chat in self._chats(after):
             whose: dict[str, object] = {"order": after.id}
             if chat != after.chat_id:
                 whose["others"] = True
             if after.filled > before.filled:
-                told.append(
+                notices.append(
                     Notice(
                         "fill",
                         chat,
@@ -187,24 +210,24 @@ class ReportHandler:
             elif after.filled_amount != before.filled_amount:
                 data: dict[str, object] = {**whose, "was": before.filled_amount, "amount": after.filled_amount}
                 key = f"corrected:{after.id}:{after.filled}:{after.filled_amount}:{chat}"
-                told.append(Notice("corrected", chat, data, key))
+                notices.append(Notice("corrected", chat, data, key))
             if after.state in ENDINGS and before.state is not after.state:
-                told.append(Notice("ended", chat, whose, f"end:{after.id}:{after.state}:{chat}"))
-        return told
+                notices.append(Notice("ended", chat, whose, f"end:{after.id}:{after.state}:{chat}"))
+        return notices
 
     def _chats(self, order: Order) -> list[int]:
-        return list(dict.fromkeys([order.chat_id, *self._overseers()]))
+        return list(dict.fromkeys([order.chat_id, *self._notifications.overseers()]))
 
     # --- orders in doubt ----------------------------------------------------------------------------------------------
 
-    def _search(self, reading: OrderListSnapshot) -> None:
+    def _resolve_doubts(self, snapshot: OrderListSnapshot) -> None:
         sought = self._journal.in_state({OrderState.UNKNOWN, OrderState.ABSENT})
-        self._searches = {order.id: self._searches.get(order.id, Resolution()) for order in sought}
-        doubtful = [order for order in sought if order.day == reading.day]
-        linked = self._journal.linked(reading.day)
-        direct = self._journal.linked(reading.day, directly=True)
-        channel = own_channel(reading.rows, direct)
-        used_to = "" if channel else own_channel(reading.rows, direct, enough=1) or self._journal.channel()
+        self._resolutions = {order.id: self._resolutions.get(order.id, Resolution()) for order in sought}
+        doubtful = [order for order in sought if order.day == snapshot.day]
+        linked = self._journal.linked(snapshot.day)
+        direct = self._journal.linked(snapshot.day, directly=True)
+        channel = own_channel(snapshot.rows, direct)
+        used_to = "" if channel else own_channel(snapshot.rows, direct, enough=1) or self._journal.channel()
         if channel and doubtful:
             self._journal.keep_channel(channel)
         for order in doubtful:
@@ -212,50 +235,53 @@ class ReportHandler:
             if attempt is None:
                 continue
             parent = self._journal.get(order.parent) if order.parent is not None else None
-            search, found = look(
+            resolution, found = resolve(
                 order,
                 attempt,
-                self._searches[order.id],
-                reading.rows,
+                self._resolutions[order.id],
+                snapshot.rows,
                 linked,
                 self._clock(),
                 channel=channel,
                 used_to=used_to,
                 parent_no=parent.order_no if parent is not None else "",
-                witness=reading.witnesses.get(order.id),
+                evidence=snapshot.evidence.get(order.id),
             )
-            self._searches[order.id] = search
+            self._resolutions[order.id] = resolution
             if isinstance(found, Ambiguous):
                 self._ask_which(order, found.reports)
             elif found is not None:
-                self._resolve(order, found, reading)
-                linked = self._journal.linked(reading.day)
+                self._apply_resolution(order, found, snapshot)
+                linked = self._journal.linked(snapshot.day)
 
     def remind(self) -> None:
-        """Ask a person about every order that could not be resolved for too long, readings or not."""
+        """Ask a person about every order that has been unresolved for too long."""
         now = self._clock()
         for order in self._journal.in_state({OrderState.UNKNOWN}):
             attempt = self._journal.attempt(order.id)
-            search = self._searches.get(order.id, Resolution())
-            if attempt is not None and overdue(order, attempt, search, now):
-                self._searches[order.id] = replace(search, asked=True)
+            resolution = self._resolutions.get(order.id, Resolution())
+            if attempt is not None and overdue(order, attempt, resolution, now):
+                self._resolutions[order.id] = replace(resolution, asked=True)
                 self._ask_whether(order, attempt)
 
     def _ask_whether(self, order: Order, attempt: Attempt) -> None:
-        """Nothing could be proven: a person looks in HTS and says that it is not there, or waits for it to show."""
-        expires = self._clock() + ASKED_FOR
-        keys = {
+        """Nothing could be proven: a person checks in HTS and says that it is not there, or waits for it to appear."""
+        expires = self._clock() + BUTTON_TTL
+        buttons = {
             chat: ButtonToken(self._token(), "claim:none", chat, expires, order.terms()) for chat in self._chats(order)
         }
-        self._journal.add_buttons(order.id, list(keys.values()))
-        self._tell(
-            Notice("manual", chat, {"order": order.id, "none": key.token}, f"manual:{order.id}:{attempt.n}:{chat}")
-            for chat, key in keys.items()
+        self._journal.add_buttons(order.id, list(buttons.values()))
+        key = f"manual:{order.id}:{attempt.n}"
+        self._notifications.tell(
+            [
+                Notice("manual", chat, {"order": order.id, "none": one.token}, f"{key}:{chat}")
+                for chat, one in buttons.items()
+            ],
         )
 
     def _ask_which(self, order: Order, rows: Sequence[OrderReport]) -> None:
-        """Let the person who ordered, or an overseer, say which row it is; each gets keys of their own."""
-        expires = self._clock() + ASKED_FOR
+        """Let the person who ordered, or an overseer, say which row it is; each gets buttons of their own."""
+        expires = self._clock() + BUTTON_TTL
         notices, buttons = [], []
         for chat in self._chats(order):
             acts = [f"claim:{row.order_no}:{row.branch}:{row.time}" for row in rows] + ["claim:none"]
@@ -271,51 +297,51 @@ class ReportHandler:
             numbers = "-".join(row.order_no for row in rows)
             notices.append(Notice("ambiguous", chat, data, f"which:{order.id}:{numbers}:{chat}"))
         self._journal.add_buttons(order.id, buttons)
-        self._tell(notices)
+        self._notifications.tell(notices)
 
-    def _resolve(self, order: Order, event: Event, reading: OrderListSnapshot) -> None:
+    def _apply_resolution(self, order: Order, event: Event, snapshot: OrderListSnapshot) -> None:
         after = apply(order, event, self._clock())
         kind = {FoundAtBroker: "found", NotFound: "absent"}[type(event)]
         if isinstance(event, FoundAtBroker) and order.state is OrderState.ABSENT:
             kind = "late"
         told = [Notice(kind, chat, {"order": order.id}, f"{kind}:{order.id}:{chat}") for chat in self._chats(order)]
         if self._save(after, event, [*cards(after), *told]):
-            self._searches.pop(order.id, None)
-            self._note_news([after], reading)
+            self._resolutions.pop(order.id, None)
+            self._apply_news([after], snapshot)
 
-    def _close_day(self, reading: OrderListSnapshot) -> None:
-        """End what the day has ended: only what this list shows, and nothing that a row of it may yet be."""
+    def _close_day(self, snapshot: OrderListSnapshot) -> None:
+        """End the day's open orders: only those this list shows, and none that a row of it may still be."""
         for order in self._journal.in_state(WORKING | {OrderState.ABSENT}):
-            if order.day != reading.day:
+            if order.day != snapshot.day:
                 continue
             if order.state is OrderState.ABSENT:
-                if self._searches.get(order.id, Resolution()).candidates:
+                if self._resolutions.get(order.id, Resolution()).candidates:
                     continue
-            elif row_of(order, reading.rows) is None:
+            elif row_of(order, snapshot.rows) is None:
                 self._alarm(order, "contradiction", "the order is missing from the list of its day")
                 continue
             after = apply(order, DayEnded(), self._clock())
-            self._save(after, DayEnded(), [*cards(after), *self._told(order, after)])
+            self._save(after, DayEnded(), [*cards(after), *self._notices(order, after)])
 
     # --- orders made elsewhere ----------------------------------------------------------------------------------------
 
-    def _note_external(self, reading: OrderListSnapshot) -> None:
-        """Growth of orders that are not ours, told to the overseers; what stood there at the first look is no news.
+    def _note_external_orders(self, snapshot: OrderListSnapshot) -> None:
+        """Fills of external orders, told to the overseers; what was filled at the first snapshot is not told.
 
-        While one of ours is on its way or in doubt, a new row for its symbol may be it, and is left for later; so is
-        any row that a lost order may be.
+        While an order of ours is in doubt, a new row for its symbol may be it and is left for later; so is any row
+        that a lost order may be.
         """
         seen = self._days_seen()
-        # where the day before was looked at, whatever the new day brings came about since
-        quiet = not {reading.day, reading.day - timedelta(days=1)} & seen.keys()
-        ours = self._journal.linked(reading.day)
+        # where the day before was read, every fill of the new day came since
+        quiet = not {snapshot.day, snapshot.day - timedelta(days=1)} & seen.keys()
+        ours = self._journal.linked(snapshot.day)
         doubtful = {order.code for order in self._journal.in_state(IN_DOUBT)}
-        maybe_ours = {number for search in self._searches.values() for number in search.candidates}
-        elsewhere = [row for row in reading.rows if row.order_no not in ours and not is_cancel(row)]
-        if reading.day == self._clock().date():
-            self._elsewhere = tuple(elsewhere)
-        for row in elsewhere:
-            if row.code in doubtful or row.order_no in maybe_ours:
+        possibly_ours = {number for resolution in self._resolutions.values() for number in resolution.candidates}
+        external_orders = [row for row in snapshot.rows if row.order_no not in ours and not is_cancel(row)]
+        if snapshot.day == self._clock().date():
+            self._external_orders = tuple(external_orders)
+        for row in external_orders:
+            if row.code in doubtful or row.order_no in possibly_ours:
                 continue
             before = self._journal.external_mark(row)
             if row.filled <= before:
@@ -336,19 +362,16 @@ class ReportHandler:
                     data,
                     f"ext:{row.day}:{row.branch}:{row.order_no}:{row.filled}:{chat}",
                 )
-                for chat in ([] if quiet else self._overseers())
+                for chat in ([] if quiet else self._notifications.overseers())
             ]
             self._journal.mark_external(row, notices)
-        if seen.get(reading.day) is not reading.over:
-            self._journal.day_seen(reading.day, over=reading.over)
-            seen[reading.day] = reading.over
-
-    def _tell(self, notices: Iterable[Notice]) -> None:
-        self._journal.tell(list(notices))
+        if seen.get(snapshot.day) is not snapshot.over:
+            self._journal.day_seen(snapshot.day, over=snapshot.over)
+            seen[snapshot.day] = snapshot.over
 
     def _save(self, after: Order, event: Event, notices: Sequence[Notice]) -> bool:
         try:
             self._journal.save(after, event, notices=notices)
         except Stale:
-            return False  # the next reading brings the same news to the order as it then is
+            return False  # the next snapshot brings the same events
         return True

@@ -1,71 +1,66 @@
-"""Reading the broker's list: of every day that can still bring news, and what else speaks for an order in doubt."""
+"""Reads the broker's order list for every day that can still bring news, and the account for orders in doubt."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
-from typing import Protocol
+from collections.abc import Callable
+from datetime import datetime
 
 import structlog
 
 from bot.orders.model.order import Order
-from bot.orders.ports import Broker
+from bot.orders.ports import Broker, MarketHours
+from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
 from bot.orders.reconciliation.resolution import AccountEvidence
 from kis.errors import KisError, Unsupported
-from kis.models import OpenOrder, OrderReport, Side
+from kis.models import OpenOrder, Side
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True)
-class OrderListSnapshot:
-    """The whole list of one trading day, read to its end; `witnesses` by the id of the order in doubt they are for.
-
-    `over`: no order of that day could fill any more when the list was asked for. What was asked for before that may
-    lack the day's last fills, however late it comes.
-    """
-
-    day: date
-    rows: tuple[OrderReport, ...]
-    witnesses: Mapping[int, AccountEvidence] = field(default_factory=dict)
-    over: bool = False
-
-
-class Wanted(Protocol):
-    """What is to be read; `bot.orders.reconciliation.report_handler.ReportHandler` fits as it is."""
-
-    def days(self) -> list[date]: ...
-    def is_over(self, day: date) -> bool: ...
-    def wants_witness(self) -> list[Order]: ...
+BUSY_INTERVAL, SESSION_INTERVAL, IDLE_INTERVAL = 3.0, 15.0, 60.0
+"""Seconds between readings of the list: while an order is open or in doubt, in session, and otherwise."""
 
 
 class ReportReader:
-    """Asks the broker for what the watch needs."""
+    """Reads what the report handler needs."""
 
-    def __init__(self, broker: Broker, wanted: Wanted) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        handler: ReportHandler,
+        market: MarketHours,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._broker = broker
-        self._wanted = wanted
+        self._handler = handler
+        self._market = market
+        self._clock = clock
+
+    def interval(self) -> float:
+        """Seconds until the list is to be read again."""
+        if self._handler.busy():
+            return BUSY_INTERVAL
+        return SESSION_INTERVAL if self._market.open(self._clock()) else IDLE_INTERVAL
 
     async def read(self) -> list[OrderListSnapshot]:
-        """A reading of each day.
+        """A snapshot of each day.
 
         Raises:
             kis.errors.KisError: a list could not be read to its end; nothing of it is used.
         """
-        days = self._wanted.days()
-        doubtful = self._wanted.wants_witness()
-        over = {day: self._wanted.is_over(day) for day in days}
+        days = self._handler.days()
+        doubtful = self._handler.wants_evidence()
+        over = {day: self._handler.is_over(day) for day in days}
         rows = {day: await self._broker.executions(day) for day in days}
-        # asked after the list: what is booked between the two readings then speaks for the order, not against it
-        found = {order.id: await self._witness(order) for order in doubtful}
-        heard = {number: one for number, one in found.items() if one is not None}
-        return [OrderListSnapshot(day, rows[day], heard, over[day]) for day in days]
+        # read after the list: what is booked between the two then counts as evidence for the order, not against it
+        found = {order.id: await self._read_evidence(order) for order in doubtful}
+        evidence = {number: one for number, one in found.items() if one is not None}
+        return [OrderListSnapshot(day, rows[day], evidence, over[day]) for day in days]
 
-    async def _witness(self, order: Order) -> AccountEvidence | None:
-        """None where it could not be read: then nothing is proven."""
+    async def _read_evidence(self, order: Order) -> AccountEvidence | None:
+        """None where it could not be read: then no absence is proven."""
         try:
-            return AccountEvidence(await means(self._broker, order), await self._open_numbers(order))
+            return AccountEvidence(await available(self._broker, order), await self._open_numbers(order))
         except KisError as error:
-            log.info("a witness could not be read", order=order.id, code=error.code)
+            log.info("the account could not be read for an order in doubt", order=order.id, code=error.code)
             return None
 
     async def _open_numbers(self, order: Order) -> frozenset[str]:
@@ -82,7 +77,7 @@ def _on_its_terms(order: Order, row: OpenOrder) -> bool:
     return same and row.price == (order.price or 0) and row.quantity == order.quantity
 
 
-async def means(broker: Broker, order: Order) -> int:
+async def available(broker: Broker, order: Order) -> int:
     """Won that can buy, or shares that can be sold, as the order would need them.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Looking for an order whose answer was lost: which rows may be it, and when it is proven not to be there. Pure."""
+"""Resolves an order whose answer was lost: which rows of the list may be it, and when its absence is proven. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,29 +10,29 @@ from bot.orders.model.order import Order, OrderAction, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
 from kis.models import OrderKind, OrderReport, Side
 
-BEFORE = timedelta(seconds=2)
-AFTER = timedelta(seconds=15)
-"""How far the broker's one-second stamp may stand from the time of sending on the broker's own clock."""
-SETTLE = timedelta(seconds=10)
-"""A lone candidate is believed only after this long: a second, identical row may still appear."""
-STRAGGLER = timedelta(seconds=30)
-"""A row stamped later than AFTER is put to a person once it has stood this long unclaimed by a newer order of ours."""
-CLAIM_AFTER = timedelta(seconds=10)
-CLAIM_SCANS = 2
-"""KIS said no, in a code not known to mean no: believed after this long and this many clean readings without it."""
+STAMP_BEFORE = timedelta(seconds=2)
+STAMP_AFTER = timedelta(seconds=15)
+"""How far the broker's one-second time stamp may lie from the time of sending by the broker's clock."""
+SETTLE_TIME = timedelta(seconds=10)
+"""A lone candidate is linked only after this long: a second, identical row may still appear."""
+LATE_STAMP_WAIT = timedelta(seconds=30)
+"""A row stamped later than STAMP_AFTER is put to a person once it has stood this long unlinked to a newer order."""
+REJECTION_AFTER = timedelta(seconds=10)
+REJECTION_SNAPSHOTS = 2
+"""A rejection by an unknown code is believed after this long and this many snapshots without the order."""
 ABSENT_AFTER = timedelta(seconds=180)
-ABSENT_SCANS = 5
-"""Not in the list for this long and in this many clean readings: then it is not there. Late bookings of up to a minute
-and a half were seen at brokers of the same kind; waiting longer costs a person nothing but patience."""
+ABSENT_SNAPSHOTS = 5
+"""Not in the list for this long and in this many snapshots: absent. Bookings up to a minute and a half late were seen
+at brokers of the same kind."""
 MANUAL_AFTER = timedelta(minutes=15)
-"""Nothing proven for this long, as the list cannot be read or the account's money contradicts it: a person decides."""
-WITNESS_SHARE = 90
-"""Percent of the order's value (or shares) that must be missing for the account's money to speak for the order."""
+"""Nothing proven for this long, as the list cannot be read or the account's cash contradicts it: a person decides."""
+EVIDENCE_PERCENT = 90
+"""Percent of the order's value (or shares) that must be missing for the account to be evidence of the order."""
 
 
 @dataclass(frozen=True)
 class AccountEvidence:
-    """What was read beside the list for one order in doubt, once its absence is about to be stated.
+    """What was read of the account for one order in doubt, once its absence is about to be recorded.
 
     `means` as in `Attempt`. `open_numbers`: numbers of open orders on its terms, where KIS offers that list.
     """
@@ -43,24 +43,24 @@ class AccountEvidence:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What the readings so far have shown of an order in doubt."""
+    """What the snapshots so far have shown of an order in doubt."""
 
     scans: int = 0
     candidates: frozenset[str] = frozenset()
-    """Numbers of the rows that could be it, at the last reading."""
+    """Numbers of the rows that could be it, in the last snapshot."""
     since: datetime | None = None
-    """Since when exactly these stand there."""
+    """Since when exactly these have been listed."""
     told: frozenset[str] = field(default_factory=frozenset)
     """Rows a person was already asked about."""
     shown_at: datetime | None = None
-    """The last reading that showed one."""
+    """Time of the last snapshot that showed one."""
     asked: bool = False
     """Whether a person was asked to decide because nothing could be proven."""
 
 
 @dataclass(frozen=True)
 class Ambiguous:
-    """Rows that fit, of which the machine must not choose: a person says which it is, or none."""
+    """Rows that fit, between which only a person may choose: which of them it is, or none."""
 
     reports: tuple[OrderReport, ...]
 
@@ -84,8 +84,8 @@ def candidates(
         and channel in {"", row.channel}
     ]
     ahead = timedelta(seconds=round(attempt.offset))
-    first = (attempt.first_at or attempt.started_at).replace(microsecond=0) + ahead - BEFORE
-    last = attempt.started_at.replace(microsecond=0) + ahead + AFTER
+    first = (attempt.first_at or attempt.started_at).replace(microsecond=0) + ahead - STAMP_BEFORE
+    last = attempt.started_at.replace(microsecond=0) + ahead + STAMP_AFTER
     stamped = [(row, _stamp(row, attempt)) for row in same]
     return (
         tuple(row for row, at in stamped if first <= at <= last),
@@ -116,10 +116,10 @@ def _stamp(row: OrderReport, attempt: Attempt) -> datetime:
     return datetime.combine(row.day, clock, attempt.started_at.tzinfo)
 
 
-def look(
+def resolve(
     order: Order,
     attempt: Attempt,
-    search: Resolution,
+    resolution: Resolution,
     rows: Sequence[OrderReport],
     linked: frozenset[str],
     now: datetime,
@@ -127,20 +127,20 @@ def look(
     channel: str = "",
     used_to: str = "",
     parent_no: str = "",
-    witness: AccountEvidence | None = None,
+    evidence: AccountEvidence | None = None,
 ) -> tuple[Resolution, Event | Ambiguous | None]:
-    """One clean reading of the whole list for an order in doubt: what is known now, and what follows from it.
+    """Apply one snapshot of the whole list to an order in doubt: what is known now, and the event that follows.
 
-    `channel` is where today's orders of ours are entered, and rules out every other row; `used_to` is where the first
-    of them or those of earlier days were, and only puts a row of another one to a person.
+    `channel` is where today's orders of ours are entered, and excludes every other row; `used_to` is where the first
+    of them or those of earlier days were, and only makes a person decide about a row of another channel.
     """
     fits, late = candidates(order, attempt, rows, linked, channel, parent_no)
     shown = fits or late
     numbers = frozenset(row.order_no for row in shown)
-    since = search.since if numbers and numbers == search.candidates else (now if numbers else None)
-    # a reading that shows something says nothing for its absence: the count begins anew
-    search = replace(search, scans=0 if numbers else search.scans + 1, candidates=numbers, since=since)
-    search = replace(search, shown_at=now) if numbers else search
+    since = resolution.since if numbers and numbers == resolution.candidates else (now if numbers else None)
+    # a snapshot that shows a candidate proves no absence: the count begins anew
+    resolution = replace(resolution, scans=0 if numbers else resolution.scans + 1, candidates=numbers, since=since)
+    resolution = replace(resolution, shown_at=now) if numbers else resolution
     stood = now - since if since is not None else timedelta()
     if used_to and not channel:
         likely = tuple(row for row in fits if row.channel == used_to)
@@ -148,55 +148,55 @@ def look(
         fits = likely or fits
     else:
         odd = False
-    if len(fits) > 1 or ((odd or (late and not fits)) and stood >= STRAGGLER):
-        if numbers == search.told:
-            return search, None
-        return replace(search, told=numbers), Ambiguous(shown)
-    if fits and not odd and stood >= SETTLE:
-        return search, FoundAtBroker(fits[0])
-    if not shown and order.state is OrderState.UNKNOWN and _proven(order, attempt, search, now, witness, rows):
-        return search, NotFound()
-    return search, None
+    if len(fits) > 1 or ((odd or (late and not fits)) and stood >= LATE_STAMP_WAIT):
+        if numbers == resolution.told:
+            return resolution, None
+        return replace(resolution, told=numbers), Ambiguous(shown)
+    if fits and not odd and stood >= SETTLE_TIME:
+        return resolution, FoundAtBroker(fits[0])
+    if not shown and order.state is OrderState.UNKNOWN and _proven(order, attempt, resolution, now, evidence, rows):
+        return resolution, NotFound()
+    return resolution, None
 
 
-def wants_witness(order: Order, attempt: Attempt, search: Resolution, now: datetime) -> bool:
-    """Whether the list alone would call the order absent at its next reading: then the money is asked as well."""
+def wants_evidence(order: Order, attempt: Attempt, resolution: Resolution, now: datetime) -> bool:
+    """Whether the next snapshot alone would prove the order absent: then the account is read as well."""
     return (
         order.state is OrderState.UNKNOWN
-        and not search.candidates
-        and _long_enough(order, attempt, search, now, more=1)
+        and not resolution.candidates
+        and _long_enough(order, attempt, resolution, now, more=1)
     )
 
 
 def _proven(
     order: Order,
     attempt: Attempt,
-    search: Resolution,
+    resolution: Resolution,
     now: datetime,
-    witness: AccountEvidence | None,
+    evidence: AccountEvidence | None,
     rows: Sequence[OrderReport],
 ) -> bool:
-    if not _long_enough(order, attempt, search, now):
+    if not _long_enough(order, attempt, resolution, now):
         return False
-    return witness is not None and not contradicts(order, attempt, witness, rows)
+    return evidence is not None and not contradicts(order, attempt, evidence, rows)
 
 
-def _long_enough(order: Order, attempt: Attempt, search: Resolution, now: datetime, *, more: int = 0) -> bool:
-    after, scans = (CLAIM_AFTER, CLAIM_SCANS) if order.claimed else (ABSENT_AFTER, ABSENT_SCANS)
-    return now - (search.shown_at or attempt.started_at) >= after and search.scans + more >= scans
+def _long_enough(order: Order, attempt: Attempt, resolution: Resolution, now: datetime, *, more: int = 0) -> bool:
+    after, scans = (REJECTION_AFTER, REJECTION_SNAPSHOTS) if order.claimed else (ABSENT_AFTER, ABSENT_SNAPSHOTS)
+    return now - (resolution.shown_at or attempt.started_at) >= after and resolution.scans + more >= scans
 
 
-def contradicts(order: Order, attempt: Attempt, witness: AccountEvidence, rows: Sequence[OrderReport]) -> bool:
-    """Whether the account speaks for an order that its list does not show: something of its size is set aside.
+def contradicts(order: Order, attempt: Attempt, evidence: AccountEvidence, rows: Sequence[OrderReport]) -> bool:
+    """Whether the account contradicts the order's absence from the list: something of its size is reserved.
 
-    An accepted order takes its money or its shares at once. Other orders do so too: what the list shows to have come
-    since explains its part. A revision moves only a difference and is not judged by the money.
+    An accepted order reserves its cash or its shares at once. So do other orders: those the list shows since then
+    account for their part. A revision reserves only a difference and is not judged by cash.
     """
-    if witness.open_numbers - attempt.baseline - {row.order_no for row in rows}:
+    if evidence.open_numbers - attempt.baseline - {row.order_no for row in rows}:
         return True
-    if order.act is OrderAction.REVISE or attempt.means is None or witness.means is None:
+    if order.act is OrderAction.REVISE or attempt.means is None or evidence.means is None:
         return False
-    since = (attempt.first_at or attempt.started_at) + timedelta(seconds=round(attempt.offset)) - BEFORE
+    since = (attempt.first_at or attempt.started_at) + timedelta(seconds=round(attempt.offset)) - STAMP_BEFORE
     newer = [
         row
         for row in rows
@@ -209,17 +209,17 @@ def contradicts(order: Order, attempt: Attempt, witness: AccountEvidence, rows: 
         taken = sum(row.filled + row.remaining for row in newer if row.code == order.code)
         size = order.quantity
     else:
-        taken = sum(_set_aside(order, row) for row in newer)
+        taken = sum(_reserved(order, row) for row in newer)
         size = order.quantity * order.reserve_unit
-    return (attempt.means - witness.means - taken) * 100 >= size * WITNESS_SHARE
+    return (attempt.means - evidence.means - taken) * 100 >= size * EVIDENCE_PERCENT
 
 
-def _set_aside(order: Order, row: OrderReport) -> int:
-    """Won that another purchase has taken; what a market order of another stock holds back cannot be known."""
+def _reserved(order: Order, row: OrderReport) -> int:
+    """Won that another buy has reserved; what a market order of another stock reserves cannot be known."""
     unit = row.price or (order.reserve_unit if row.code == order.code else 0)
     return row.filled_amount + row.remaining * unit
 
 
-def overdue(order: Order, attempt: Attempt, search: Resolution, now: datetime) -> bool:
+def overdue(order: Order, attempt: Attempt, resolution: Resolution, now: datetime) -> bool:
     """Whether it has taken so long that a person is asked to decide, once."""
-    return order.state is OrderState.UNKNOWN and not search.asked and now - attempt.started_at >= MANUAL_AFTER
+    return order.state is OrderState.UNKNOWN and not resolution.asked and now - attempt.started_at >= MANUAL_AFTER

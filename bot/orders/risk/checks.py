@@ -79,8 +79,8 @@ class Facts:
     reserved_shares: int = 0
     """Shares of this stock that our orders in doubt may have taken."""
     symbol_in_doubt: bool = False
-    brake: HaltLevel = HaltLevel.OFF
-    brake_why: str = ""
+    halt_level: HaltLevel = HaltLevel.OFF
+    halt_why: str = ""
     """The code of why the brake is on."""
     recovering: bool = False
     conflict: str = ""
@@ -107,19 +107,19 @@ def commission(amount: int, percent: Decimal) -> int:
     return int((Decimal(amount) * percent / 100).to_integral_value(ROUND_DOWN))
 
 
-def estimate(ask: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> Estimate:
+def estimate(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> Estimate:
     """Price an order from what was read.
 
     A market order is priced at what the book promises, else at the last price. A market buy is set aside at the upper
     limit price, as KIS does, so that the cash shown afterwards is the cash that will really be free.
     """
-    unit = _unit(ask, facts)
-    reserve = _reserve(ask, facts)
-    amount = unit * ask.quantity
+    unit = _unit(request, facts)
+    reserve = _reserve(request, facts)
+    amount = unit * request.quantity
     tax = 0
-    if ask.side is Side.SELL:
-        tax = int(amount * sell_tax_rate(now.date(), etf=ask.etf))
-    set_aside = reserve * ask.quantity
+    if request.side is Side.SELL:
+        tax = int(amount * sell_tax_rate(now.date(), etf=request.etf))
+    set_aside = reserve * request.quantity
     set_aside += commission(set_aside, limits.fee_percent)
     cash, shares = _cash(facts), _shares(facts)
     return Estimate(
@@ -128,12 +128,12 @@ def estimate(ask: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> 
         fee=commission(amount, limits.fee_percent),
         tax=tax,
         cash_after=None if cash is None else cash - set_aside,
-        sellable_after=None if shares is None else shares - ask.quantity,
+        sellable_after=None if shares is None else shares - request.quantity,
     )
 
 
 def check(
-    ask: OrderRequest,
+    request: OrderRequest,
     facts: Facts,
     limits: Limits,
     now: datetime,
@@ -145,51 +145,51 @@ def check(
     Of an order that is too big in several ways only the first way is told, and likewise of its price.
 
     Args:
-        ask: the order.
+        request: the order.
         facts: what was read for it.
         limits: the house's limits.
         now: aware.
         quote_seconds: how old the quote may be; None while the order is only being drafted.
     """
     return [
-        *_state(ask, facts, limits),
+        *_state(request, facts, limits),
         *_session(facts),
-        *_symbol(ask, facts, limits),
+        *_symbol(request, facts, limits),
         *_unread(facts),
-        *_first(_size(ask, facts, limits)),
+        *_first(_size(request, facts, limits)),
         *_pace(facts, limits, now),
-        *_first(_price(ask, facts, limits)),
+        *_first(_price(request, facts, limits)),
         *_stale(facts, now, quote_seconds),
-        *_means(ask, facts, limits, now),
+        *_means(request, facts, limits, now),
     ]
 
 
-def cautions(ask: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> list[Reason]:
+def cautions(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> list[Reason]:
     """What is unusual enough about the order to be confirmed a second time, by a different tap."""
     found = []
-    value = _reserve(ask, facts) * ask.quantity
+    value = _reserve(request, facts) * request.quantity
     if value > limits.soft_value:
         found.append(Reason("SOFT_VALUE", {"value": value, "max": limits.soft_value}))
-    away = _against_us(ask, facts)
+    away = _against_us(request, facts)
     if away is not None and away >= limits.collar_confirm:
-        found.append(Reason("COLLAR_CONFIRM", _collar(ask, facts, away)))
+        found.append(Reason("COLLAR_CONFIRM", _collar(request, facts, away)))
     again = facts.past.identical_at
     if _doubled(facts, limits, now) and again is not None:
-        found.append(Reason("DUP_EXACT", {"name": ask.name, "at": again}))
+        found.append(Reason("DUP_EXACT", {"name": request.name, "at": again}))
     return found
 
 
-def notes(ask: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> list[Reason]:
+def notes(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> list[Reason]:
     """What the ticket says beside its figures; nothing that `cautions` says already."""
     found = []
-    away = _against_us(ask, facts)
+    away = _against_us(request, facts)
     if away is not None and (limits.collar_note <= away < limits.collar_confirm or -away > limits.collar_deny):
-        found.append(Reason("COLLAR_NOTE", _collar(ask, facts, away)))
+        found.append(Reason("COLLAR_NOTE", _collar(request, facts, away)))
     last = facts.past.near_at
     if last is not None and not _doubled(facts, limits, now):
         ago = (now - last).total_seconds()
         if ago <= limits.near_seconds:
-            found.append(Reason("DUP_NEAR", {"name": ask.name, "seconds": max(0, round(ago))}))
+            found.append(Reason("DUP_NEAR", {"name": request.name, "seconds": max(0, round(ago))}))
     if limits.clock_warn < abs(facts.offset):
         found.append(Reason("CLOCK_WARN", {"offset": f"{facts.offset:+.1f}"}))
     return found
@@ -203,13 +203,13 @@ def moved(then: int, now: int, percent: Decimal) -> bool:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def _unit(ask: OrderRequest, facts: Facts) -> int:
-    return ask.price if ask.price is not None else facts.expected or facts.quote.price
+def _unit(request: OrderRequest, facts: Facts) -> int:
+    return request.price if request.price is not None else facts.expected or facts.quote.price
 
 
-def _reserve(ask: OrderRequest, facts: Facts) -> int:
-    market_buy = ask.side is Side.BUY and (ask.kind is OrderKind.MARKET or ask.price is None)
-    return facts.quote.upper_limit if market_buy else _unit(ask, facts)
+def _reserve(request: OrderRequest, facts: Facts) -> int:
+    market_buy = request.side is Side.BUY and (request.kind is OrderKind.MARKET or request.price is None)
+    return facts.quote.upper_limit if market_buy else _unit(request, facts)
 
 
 def _cash(facts: Facts) -> int | None:
@@ -220,17 +220,17 @@ def _shares(facts: Facts) -> int | None:
     return None if facts.sellable is None else facts.sellable - facts.reserved_shares
 
 
-def _against_us(ask: OrderRequest, facts: Facts) -> Decimal | None:
+def _against_us(request: OrderRequest, facts: Facts) -> Decimal | None:
     """Percent by which a buy pays more, or a sell takes less, than the market; negative for a patient price."""
     last = facts.quote.price
     if last <= 0:
         return None
-    worse = _unit(ask, facts) - last if ask.side is Side.BUY else last - _unit(ask, facts)
+    worse = _unit(request, facts) - last if request.side is Side.BUY else last - _unit(request, facts)
     return Decimal(worse) * 100 / last
 
 
-def _collar(ask: OrderRequest, facts: Facts, away: Decimal) -> dict[str, object]:
-    return {"price": _unit(ask, facts), "last": facts.quote.price, "percent": f"{abs(away):.1f}"}
+def _collar(request: OrderRequest, facts: Facts, away: Decimal) -> dict[str, object]:
+    return {"price": _unit(request, facts), "last": facts.quote.price, "percent": f"{abs(away):.1f}"}
 
 
 def _doubled(facts: Facts, limits: Limits, now: datetime) -> bool:
@@ -252,11 +252,11 @@ def _first(found: Iterator[Reason]) -> Iterator[Reason]:
 # --- refusals, in the order they are told -----------------------------------------------------------------------------
 
 
-def _state(ask: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
-    if facts.brake >= HaltLevel.NEW:
-        yield Reason("TRADING_HALTED", {"why": facts.brake_why})
-    elif facts.brake is HaltLevel.BUYS and ask.side is Side.BUY:
-        yield Reason("BUYS_HALTED", {"why": facts.brake_why})
+def _state(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
+    if facts.halt_level >= HaltLevel.NEW:
+        yield Reason("TRADING_HALTED", {"why": facts.halt_why})
+    elif facts.halt_level is HaltLevel.BUYS and request.side is Side.BUY:
+        yield Reason("BUYS_HALTED", {"why": facts.halt_why})
     if facts.recovering:
         yield Reason("RECOVERING")
     if facts.conflict:
@@ -278,28 +278,30 @@ _STATUSES = {StockStatus.MANAGED: "MANAGED", StockStatus.RISK: "RISK", StockStat
 _WARNINGS = {MarketWarning.RISK: "RISK", MarketWarning.WARNING: "WARNING"}
 
 
-def _symbol(ask: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
+def _symbol(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
     quote = facts.quote
     if quote.halted:
-        yield Reason("SYMBOL_HALTED", {"name": ask.name})
-    what = _restriction(ask, quote)
-    if what and ask.side is Side.BUY and not limits.restricted:  # who holds one must be able to leave
-        yield Reason("SYMBOL_RESTRICTED", {"name": ask.name, "what": what})
-    crossing = ask.price is None or (ask.price >= quote.price if ask.side is Side.BUY else ask.price <= quote.price)
+        yield Reason("SYMBOL_HALTED", {"name": request.name})
+    what = _restriction(request, quote)
+    if what and request.side is Side.BUY and not limits.restricted:  # who holds one must be able to leave
+        yield Reason("SYMBOL_RESTRICTED", {"name": request.name, "what": what})
+    crossing = request.price is None or (
+        request.price >= quote.price if request.side is Side.BUY else request.price <= quote.price
+    )
     if quote.vi and crossing:
-        yield Reason("VI_ACTIVE", {"name": ask.name})
+        yield Reason("VI_ACTIVE", {"name": request.name})
     if facts.symbol_in_doubt:
-        yield Reason("UNKNOWN_OPEN", {"name": ask.name})
+        yield Reason("UNKNOWN_OPEN", {"name": request.name})
 
 
-def _restriction(ask: OrderRequest, quote: Quote) -> str:
+def _restriction(request: OrderRequest, quote: Quote) -> str:
     """Which kind of stock that takes experience it is, or empty."""
-    name, market = ask.name.upper(), quote.market_name.upper()
+    name, market = request.name.upper(), quote.market_name.upper()
     if "ELW" in market:
         return "ELW"
-    if ask.code.startswith("Q") or "ETN" in market or (ask.etf and "ETN" in name):
+    if request.code.startswith("Q") or "ETN" in market or (request.etf and "ETN" in name):
         return "ETN"
-    if ask.etf and any(word in name for word in _GEARED):
+    if request.etf and any(word in name for word in _GEARED):
         return "GEARED"
     return _STATUSES.get(quote.status) or _WARNINGS.get(quote.warning, "")
 
@@ -309,16 +311,16 @@ def _unread(facts: Facts) -> Iterator[Reason]:
         yield Reason("FACTS_MISSING", {"what": "QUOTE"})
 
 
-def _size(ask: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
-    if ask.quantity < 1:
+def _size(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
+    if request.quantity < 1:
         yield Reason("QUANTITY_ZERO")
-    if ask.quantity > limits.max_quantity:
+    if request.quantity > limits.max_quantity:
         yield Reason("QTY_MAX", {"max": limits.max_quantity})
-    each = max(1, _reserve(ask, facts))
-    value = each * ask.quantity
+    each = max(1, _reserve(request, facts))
+    value = each * request.quantity
     most = int(limits.volume_percent * facts.quote.volume / 100)
-    if value > limits.soft_value and ask.quantity > most:
-        yield Reason("VOLUME_SHARE", {"name": ask.name, "percent": f"{limits.volume_percent:f}", "max": most})
+    if value > limits.soft_value and request.quantity > most:
+        yield Reason("VOLUME_SHARE", {"name": request.name, "percent": f"{limits.volume_percent:f}", "max": most})
     if value > limits.max_value:
         yield Reason("ORDER_VALUE_MAX", {"value": value, "max": limits.max_value, "fits": limits.max_value // each})
     for code, used, most in (
@@ -342,23 +344,23 @@ def _pace(facts: Facts, limits: Limits, now: datetime) -> Iterator[Reason]:
             yield Reason("COOL_OFF", {"rejects": past.rejects, "minutes": ceil(left / timedelta(minutes=1))})
 
 
-def _price(ask: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
-    if ask.price is None and not limits.market_orders:
+def _price(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
+    if request.price is None and not limits.market_orders:
         yield Reason("MARKET_ORDER_OFF")
     quote = facts.quote
     if not _readable(quote):
         return
-    if ask.price is not None:
-        if not quote.lower_limit <= ask.price <= quote.upper_limit:
+    if request.price is not None:
+        if not quote.lower_limit <= request.price <= quote.upper_limit:
             yield Reason("PRICE_LIMIT", {"low": quote.lower_limit, "high": quote.upper_limit})
             return  # a price so far off may not even have neighbours
-        below, above = tick_neighbours(ask.price, etf=ask.etf)
-        if ask.price not in (below, above):
-            nearest = below if ask.price - below <= above - ask.price else above
+        below, above = tick_neighbours(request.price, etf=request.etf)
+        if request.price not in (below, above):
+            nearest = below if request.price - below <= above - request.price else above
             yield Reason("TICK", {"below": below, "above": above, "nearest": nearest})
-    away = _against_us(ask, facts)
+    away = _against_us(request, facts)
     if away is not None and away > limits.collar_deny:
-        yield Reason("COLLAR", {**_collar(ask, facts, away), "max": f"{limits.collar_deny:f}"})
+        yield Reason("COLLAR", {**_collar(request, facts, away), "max": f"{limits.collar_deny:f}"})
 
 
 def _stale(facts: Facts, now: datetime, most: float | None) -> Iterator[Reason]:
@@ -368,9 +370,9 @@ def _stale(facts: Facts, now: datetime, most: float | None) -> Iterator[Reason]:
         yield Reason("QUOTE_STALE", {"age": round(age), "max": f"{most:g}"})
 
 
-def _means(ask: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> Iterator[Reason]:
-    figures = estimate(ask, facts, limits, now)
-    if ask.side is Side.BUY:
+def _means(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> Iterator[Reason]:
+    figures = estimate(request, facts, limits, now)
+    if request.side is Side.BUY:
         cash = _cash(facts)
         if cash is None or figures.cash_after is None:
             yield Reason("FACTS_MISSING", {"what": "BUYABLE"})
@@ -381,4 +383,4 @@ def _means(ask: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> It
     elif figures.sellable_after is None:
         yield Reason("FACTS_MISSING", {"what": "SELLABLE"})
     elif figures.sellable_after < 0:
-        yield Reason("SELLABLE", {"have": max(0, _shares(facts) or 0), "name": ask.name})
+        yield Reason("SELLABLE", {"have": max(0, _shares(facts) or 0), "name": request.name})

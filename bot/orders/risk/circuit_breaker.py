@@ -1,25 +1,24 @@
-"""What pulls the brakes while nobody looks: a day that loses too much, refusals in a row, a clock that has drifted."""
+"""Halts trading by itself: after a day's loss, broker rejections in a row, or clock drift."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
 
 import structlog
 
 from bot.orders.model.order import OrderState
-from bot.orders.ports import Broker, Journal, MarketHours
+from bot.orders.ports import Broker, DayValues, Journal, MarketHours
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from kis.errors import KisError
 
 log = structlog.get_logger(__name__)
 
-EVERY = timedelta(minutes=5)
-"""Between looks at what the account is worth, while orders are taken."""
-AFTER_START = timedelta(seconds=5)
-REJECTS = 5
-"""So many orders refused by the broker in a row, whoever sent them: something is wrong that more orders do not mend."""
+WEIGH_INTERVAL = timedelta(minutes=5)
+"""Between readings of the account's value, while orders are taken."""
+START_DELAY = timedelta(seconds=5)
+MAX_REJECTIONS = 5
+"""Orders rejected by the broker in a row, whoever sent them, that halt trading."""
 VERDICTS = frozenset(
     {
         OrderState.REJECTED,
@@ -32,22 +31,15 @@ VERDICTS = frozenset(
 )
 
 
-class DayBook(Protocol):
-    """What the account was worth when a day began."""
-
-    def worth(self, day: date) -> int | None: ...
-    def begin_day(self, day: date, worth: int) -> None: ...
-
-
 class CircuitBreaker:
-    """Looks now and then."""
+    """Checks the account's value, rejections and clock."""
 
     def __init__(
         self,
         broker: Broker,
         journal: Journal,
-        book: DayBook,
-        brakes: TradingHalt,
+        day_values: DayValues,
+        trading_halt: TradingHalt,
         market: MarketHours,
         *,
         clock: Callable[[], datetime],
@@ -58,25 +50,25 @@ class CircuitBreaker:
         """`loss_percent` of what the account was worth this morning stops buys; 0 for never."""
         self._broker = broker
         self._journal = journal
-        self._book = book
-        self._brakes = brakes
+        self._day_values = day_values
+        self._trading_halt = trading_halt
         self._market = market
         self._clock = clock
         self._clock_stop = clock_stop
         self._loss_percent = loss_percent
         self._sleep = sleep
-        self._next = clock() + AFTER_START
+        self._next = clock() + START_DELAY
 
-    def look(self) -> None:
-        """What can be seen without asking anybody."""
+    def check(self) -> None:
+        """Check what needs no request to the broker."""
         if abs(self._broker.clock_offset) > self._clock_stop:
-            self._brakes.pull(HaltLevel.NEW, "CLOCK_DRIFT")
-        if self._refused_in_a_row() >= REJECTS:
-            self._brakes.pull(HaltLevel.NEW, "REJECTS")
+            self._trading_halt.halt(HaltLevel.NEW, "CLOCK_DRIFT")
+        if self._rejected_in_a_row() >= MAX_REJECTIONS:
+            self._trading_halt.halt(HaltLevel.NEW, "REJECTS")
 
-    def _refused_in_a_row(self) -> int:
-        """Since the brakes were last touched: a person who lets go begins the count anew."""
-        since = self._brakes.now().at
+    def _rejected_in_a_row(self) -> int:
+        """Counted since the halt last changed: resuming begins the count anew."""
+        since = self._trading_halt.now().at
         count = 0
         for order in reversed(self._journal.tried_on(self._clock().date())):
             if order.state in VERDICTS and order.sent_at is not None and order.sent_at > since:
@@ -86,24 +78,24 @@ class CircuitBreaker:
         return count
 
     async def run(self) -> None:
-        """Weigh the account now and then, until cancelled."""
+        """Weigh the account at intervals, until cancelled."""
         while True:
             await self.weigh()
             await self._sleep(1)
 
     async def weigh(self) -> None:
-        """Hold what the account is worth against what it was worth when the day began."""
+        """Compare the account's value with that of the morning."""
         now = self._clock()
         if not self._loss_percent or now < self._next or not self._market.open(now):
             return
-        self._next = now + EVERY
+        self._next = now + WEIGH_INTERVAL
         try:
             worth = (await self._broker.balance()).total_value
         except KisError as error:
-            log.info("the account could not be weighed", code=error.code)
+            log.info("the account's value could not be read", code=error.code)
             return
-        began = self._book.worth(now.date())
+        began = self._day_values.worth(now.date())
         if began is None:
-            self._book.begin_day(now.date(), worth)
+            self._day_values.begin_day(now.date(), worth)
         elif (began - worth) * 100 > self._loss_percent * began:
-            self._brakes.pull(HaltLevel.BUYS, "DAY_LOSS")
+            self._trading_halt.halt(HaltLevel.BUYS, "DAY_LOSS")

@@ -12,7 +12,7 @@ from kis.models import Balance, Side
 
 
 def position_reasons(
-    ask: OrderRequest,
+    request: OrderRequest,
     facts: Facts,
     balance: Balance | None,
     percent: Decimal,
@@ -25,23 +25,23 @@ def position_reasons(
     What is held counts at the last price, what is bought at what the order may pay; what is on its way counts too.
 
     Args:
-        ask: the order.
+        request: the order.
         facts: what was read for it; of these only the quote and `expected`.
         balance: the account, None where it could not be read.
         percent: the most that may lie in one stock; 0: any share.
         coming: shares of this stock in other buy orders that are open or in doubt.
     """
-    if not percent or ask.side is not Side.BUY:
+    if not percent or request.side is not Side.BUY:
         return []
-    price = ask.price if ask.price is not None else facts.expected or facts.quote.price
+    price = request.price if request.price is not None else facts.expected or facts.quote.price
     if balance is None or balance.total_value <= 0 or price <= 0:
         return [Reason("FACTS_MISSING", {"what": "BALANCE"})]
-    held = sum(one.quantity for one in balance.holdings if one.code == ask.code)
+    held = sum(one.quantity for one in balance.holdings if one.code == request.code)
     there = held * max(facts.quote.price, 0) + coming * price
     most = int(balance.total_value * percent / 100)
-    after = there + ask.quantity * price
+    after = there + request.quantity * price
     if after <= most:
         return []
     share = (Decimal(after) * 100 / balance.total_value).quantize(Decimal("0.1"), ROUND_DOWN)
     fits = max(0, most - there) // price
-    return [Reason("POSITION_MAX", {"name": ask.name, "percent": f"{share}", "max": f"{percent:f}", "fits": fits})]
+    return [Reason("POSITION_MAX", {"name": request.name, "percent": f"{share}", "max": f"{percent:f}", "fits": fits})]

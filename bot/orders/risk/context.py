@@ -1,4 +1,4 @@
-"""What the rules ask about beside the order's own figures: the day so far, the brakes, the doubts."""
+"""What the checks need beside the order's own figures: day totals, trading halt, orders in doubt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,61 +28,61 @@ class PretradeData:
 
 
 class RiskContext:
-    """How things stand, asked anew for every check."""
+    """Gathers the facts of a check, anew for each."""
 
     def __init__(
         self,
         broker: Broker,
         journal: Journal,
-        brakes: TradingHalt,
+        trading_halt: TradingHalt,
         market: MarketHours,
         *,
         clock: Callable[[], datetime],
-        elsewhere: Callable[[], Sequence[OrderReport]] = tuple,
+        external_orders: Callable[[], Sequence[OrderReport]],
     ) -> None:
         """`elsewhere`: rows of today's list that are not ours, as last read."""
         self._broker = broker
         self._journal = journal
-        self._brakes = brakes
+        self._trading_halt = trading_halt
         self._market = market
         self._clock = clock
-        self._elsewhere = elsewhere
+        self._external_orders = external_orders
         self.recovering = False
-        """From a start until it is known what became of everything that was on its way."""
+        """From a start until the outcome of everything that was being sent is known."""
         self.conflicts: dict[str, None] = {}
-        """Why nothing new may go out for now, by code; each goes away when its cause does."""
+        """Codes of passing reasons why nothing new may go out; each is removed with its cause."""
 
-    def facts(self, ask: OrderRequest, look: PretradeData, user_id: int, *, but: Order | None = None) -> Facts:
-        """What the rules need. `but`: the order itself, which is none of its own past; its parent goes with it."""
+    def facts(self, request: OrderRequest, data: PretradeData, user_id: int, *, but: Order | None = None) -> Facts:
+        """The facts for one request. `but`: the order itself, left out of the day's totals together with its parent."""
         now = self._clock()
         left_out = {but.id, but.parent} if but is not None else set()
         doubts = [one for one in self._journal.in_state(IN_DOUBT) if one.id not in left_out]
         tried = [one for one in self._journal.tried_on(now.date()) if one.id not in left_out]
         parent = self._journal.get(but.parent) if but is not None and but.parent is not None else None
-        brake = self._brakes.now()
+        halt = self._trading_halt.now()
         open_now = self._market.open(now)
         return Facts(
-            quote=look.quote,
+            quote=data.quote,
             open_now=open_now,
             next_open=None if open_now else self._market.next_open(now),
             edge=self._market.at_edge(now),
-            expected=look.expected,
-            buyable=_more(look.buyable, parent, won=True),
-            sellable=_more(look.sellable, parent, won=False),
+            expected=data.expected,
+            buyable=_with_parent(data.buyable, parent, won=True),
+            sellable=_with_parent(data.sellable, parent, won=False),
             reserved_won=sum(one.quantity * one.reserve_unit for one in doubts if one.side is Side.BUY),
-            reserved_shares=sum(one.quantity for one in doubts if one.side is Side.SELL and one.code == ask.code),
-            symbol_in_doubt=any(one.code == ask.code for one in doubts),
-            brake=brake.level,
-            brake_why=brake.why,
+            reserved_shares=sum(one.quantity for one in doubts if one.side is Side.SELL and one.code == request.code),
+            symbol_in_doubt=any(one.code == request.code for one in doubts),
+            halt_level=halt.level,
+            halt_why=halt.why,
             recovering=self.recovering,
             conflict=next(iter(self.conflicts), ""),
             offset=self._broker.clock_offset,
-            past=past(ask, user_id, tried, self._elsewhere(), now),
+            past=past(request, user_id, tried, self._external_orders(), now),
         )
 
 
-def _more(means: int | None, parent: Order | None, *, won: bool) -> int | None:
-    """A revision frees what its parent has set aside."""
-    if means is None or parent is None:
-        return means
-    return means + parent.remaining * (parent.reserve_unit if won else 1)
+def _with_parent(funds: int | None, parent: Order | None, *, won: bool) -> int | None:
+    """Funds plus what a revision frees: whatever its parent has reserved."""
+    if funds is None or parent is None:
+        return funds
+    return funds + parent.remaining * (parent.reserve_unit if won else 1)

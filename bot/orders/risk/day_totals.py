@@ -55,19 +55,19 @@ class DayTotals:
 
 
 def past(
-    ask: OrderRequest,
+    request: OrderRequest,
     user_id: int,
     orders: Iterable[Order],
-    elsewhere: Iterable[OrderReport],
+    external_orders: Iterable[OrderReport],
     now: datetime,
 ) -> DayTotals:
     """Sum up the day for one request.
 
     Args:
-        ask: the order in question; it must not be among `orders`.
+        request: the order in question; it must not be among `orders`.
         user_id: who asks.
         orders: all of today's orders that were ever attempted, newest last.
-        elsewhere: rows of today's broker list that are none of ours.
+        external_orders: rows of today's broker list that are none of ours.
         now: aware.
     """
     tried = [order for order in orders if order.attempt > 0]
@@ -75,7 +75,7 @@ def past(
     own = [order for order in made if order.user_id == user_id]
     others = [
         row
-        for row in elsewhere
+        for row in external_orders
         if row.day == now.astimezone(KST).date() and not row.is_revision and row.rejected < row.quantity
     ]
     rejects = _rejects([order for order in tried if order.user_id == user_id])
@@ -84,8 +84,8 @@ def past(
         user_value=sum(_value(order, moved) for order in own),
         account_value=sum(_value(order, moved) for order in made) + sum(map(_row_value, others)),
         user_orders=len(own),
-        identical_at=max(_like(ask, tried, others, now, exactly=True), default=None),
-        near_at=max(_like(ask, tried, others, now, exactly=False), default=None),
+        identical_at=max(_like(request, tried, others, now, exactly=True), default=None),
+        near_at=max(_like(request, tried, others, now, exactly=False), default=None),
         user_last_minute=sum(
             order.user_id == user_id and order.state is not OrderState.NOT_SENT and now - _sent(order) < _MINUTE
             for order in tried
@@ -126,7 +126,7 @@ def _rejects(orders: Sequence[Order]) -> list[Order]:
 
 
 def _like(
-    ask: OrderRequest,
+    request: OrderRequest,
     tried: Iterable[Order],
     others: Iterable[OrderReport],
     now: datetime,
@@ -136,13 +136,13 @@ def _like(
     for order in tried:
         if order.moved_to:
             continue  # its revision stands for it
-        same = (order.code, order.side) == (ask.code, ask.side) and order.state not in NEVER_WERE
-        if same and (not exactly or (order.quantity, order.price) == (ask.quantity, ask.price)):
+        same = (order.code, order.side) == (request.code, request.side) and order.state not in NEVER_WERE
+        if same and (not exactly or (order.quantity, order.price) == (request.quantity, request.price)):
             yield _sent(order)
     for row in others:
         # the master file writes Q before the code of an ETN, the order list need not
-        same = (row.code.removeprefix("Q"), row.side) == (ask.code.removeprefix("Q"), ask.side)
-        if same and (not exactly or (row.quantity, row.price or None) == (ask.quantity, ask.price)):
+        same = (row.code.removeprefix("Q"), row.side) == (request.code.removeprefix("Q"), request.side)
+        if same and (not exactly or (row.quantity, row.price or None) == (request.quantity, request.price)):
             yield _stamp(row, now)
 
 

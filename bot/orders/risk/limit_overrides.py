@@ -98,15 +98,15 @@ def with_overrides(house: Limits, overrides: Mapping[str, Value]) -> Limits:
     )
 
 
-def may_set(who: Actor, subject: int, role: Role | None, item: SettableLimit) -> bool:
+def may_set(actor: Actor, subject: int, role: Role | None, item: SettableLimit) -> bool:
     """Whether somebody may change this limit of this person (of that role) or of the account.
 
     Everybody's is the owners'; admins set it for those below them, never for themselves.
     """
     if item.account != (subject == ACCOUNT):
         return False
-    if who.role is Role.OWNER:
+    if actor.role is Role.OWNER:
         return True
-    if item.account or role is None or not who.role.covers(Role.ADMIN):
+    if item.account or role is None or not actor.role.covers(Role.ADMIN):
         return False
-    return who.role is not role and who.role.covers(role)
+    return actor.role is not role and actor.role.covers(role)

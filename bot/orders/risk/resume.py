@@ -1,79 +1,80 @@
-"""Letting go of the brakes takes two: who asks, and another administrator who agrees. A lone one waits a little."""
+"""Resuming after a halt takes two people: one asks, another administrator agrees. A lone administrator has to wait."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.notice import Notice
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome, TapResult
-from bot.orders.ports import Journal, Roster
+from bot.orders.ports import Journal
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 
-ASKED_FOR = timedelta(minutes=10)
+BUTTON_TTL = timedelta(minutes=10)
 
 
 class Resume:
-    """Asks for the release and carries it out."""
+    """Takes requests to resume and carries them out."""
 
     def __init__(
         self,
         journal: Journal,
-        brakes: TradingHalt,
-        roster: Roster | None,
+        trading_halt: TradingHalt,
+        notifications: Notifications,
         *,
         clock: Callable[[], datetime],
         token: Callable[[], str],
         pause: float,
     ) -> None:
-        """`pause`: seconds the brakes must have been on before somebody alone in charge may release them."""
+        """`pause`: seconds the halt must have stood before somebody alone in charge may resume."""
         self._journal = journal
-        self._brakes = brakes
-        self._roster = roster
+        self._trading_halt = trading_halt
+        self._notifications = notifications
         self._clock = clock
         self._token = token
         self._pause = pause
 
-    def ask(self, level: HaltLevel, who: Actor) -> Reason | None:
-        """Release the brakes, or ask the others to agree; a reason that says what is needed still, or None."""
-        if not who.role.covers(Role.ADMIN):
+    def request(self, level: HaltLevel, actor: Actor) -> Reason | None:
+        """Lower the halt, or ask the others to agree; a reason that says what else is needed, or None."""
+        if not actor.role.covers(Role.ADMIN):
             return Reason("NOT_ALLOWED", {})
-        now = self._brakes.now()
+        now = self._trading_halt.now()
         if level >= now.level:
             return Reason("NOT_HALTED", {})
-        others = [one for one in self._in_charge() if one != who.user_id]
+        others = [one for one in self._notifications.overseers() if one != actor.user_id]
         if not others:
             stood = (self._clock() - now.at).total_seconds()
             if stood < self._pause:
                 return Reason("RESUME_PAUSE", {"seconds": int(self._pause - stood) + 1})
-            self._brakes.release(level, who)
+            self._trading_halt.resume(level, actor)
             return None
-        # bound to the brakes as they are: raised once more, they have to be asked about once more
-        made = {chat: self._button(level, who, now.seq, chat) for chat in others}
+        # bound to the halt as it is: after another change the others have to agree anew
+        made = {chat: self._button(level, actor, now.seq, chat) for chat in others}
         self._journal.add_buttons(None, list(made.values()))
-        data: dict[str, object] = {"level": int(level), "was": int(now.level), "why": now.why, "name": who.name}
-        self._journal.tell([Notice("release", chat, {**data, "agree": key.token}) for chat, key in made.items()])
+        data: dict[str, object] = {"level": int(level), "was": int(now.level), "why": now.why, "name": actor.name}
+        self._notifications.tell(
+            [Notice("release", chat, {**data, "agree": button.token}) for chat, button in made.items()]
+        )
         return Reason("RELEASE_ASKED", {"count": len(others)})
 
-    def _button(self, level: HaltLevel, who: Actor, seq: int, chat: int) -> ButtonToken:
-        action = f"release:{int(level)}:{who.user_id}:{seq}"
-        return ButtonToken(self._token(), action, chat, self._clock() + ASKED_FOR)
+    def _button(self, level: HaltLevel, actor: Actor, seq: int, chat: int) -> ButtonToken:
+        action = f"release:{int(level)}:{actor.user_id}:{seq}"
+        return ButtonToken(self._token(), action, chat, self._clock() + BUTTON_TTL)
 
-    def _in_charge(self) -> list[int]:
-        people = self._roster.all() if self._roster is not None else []
-        return [one.user_id for one in people if one.role.covers(Role.ADMIN)]
-
-    def agree(self, button: KnownButton, who: Actor) -> TapResult:
+    def agree(self, button: KnownButton, actor: Actor) -> TapResult:
         """Another administrator agrees.
 
         Raises:
             Stale: the button was used already.
         """
         _, level, asker, seq = button.action.split(":")
-        if who.user_id == int(asker) or not {who.user_id, int(asker)} <= set(self._in_charge()):
+        if actor.user_id == int(asker) or not {actor.user_id, int(asker)} <= set(self._notifications.overseers()):
             return TapResult(TapOutcome.NOT_YOURS)
-        if self._brakes.now().seq != int(seq):
+        if self._trading_halt.now().seq != int(seq):
             return TapResult(TapOutcome.LATE)
-        self._journal.use(button.id, who, "brake.agreed")
-        return TapResult(TapOutcome.SETTLED if self._brakes.release(HaltLevel(int(level)), who) else TapOutcome.USED)
+        self._journal.use(button.id, actor, "brake.agreed")
+        return TapResult(
+            TapOutcome.SETTLED if self._trading_halt.resume(HaltLevel(int(level)), actor) else TapOutcome.USED
+        )

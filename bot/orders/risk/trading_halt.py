@@ -1,7 +1,7 @@
-"""The brakes: four steps on the way to a standstill, stored, and read before every order that is sent.
+"""The account's trading halt: four levels, stored, and read before every order that is sent.
 
-They are raised by people and by the desk itself; nothing but a person lowers them, so that nobody wakes up to find
-that the program has forgiven itself. What passes by itself (a start, a disk that is full) is no brake but a conflict.
+People and the program raise the level; only a person lowers it. What passes by itself (a start, a full disk) is no
+halt but a conflict, see `bot.orders.risk.context`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Actor
 from bot.orders.model.notice import Notice
 
@@ -22,7 +23,7 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class HaltLevel(IntEnum):
-    """How much is stopped; each step stops all that the ones before it stop. Cancels and reads always work."""
+    """How much is stopped; each level stops all that the ones before it stop. Cancels and reads always work."""
 
     OFF = 0
     BUYS = 1
@@ -32,12 +33,12 @@ class HaltLevel(IntEnum):
     CANCEL_ALL = 3
     """전체취소: as NEW, and every open order of ours was asked to be cancelled."""
     FREEZE = 4
-    """동결: as CANCEL_ALL, and no ticket is made any more."""
+    """동결: as CANCEL_ALL, and no ticket is created any more."""
 
 
 @dataclass(frozen=True)
 class HaltStatus:
-    """How far the brakes are pulled, since when, why (a stable code), and by whom; user 0 is the desk itself."""
+    """The level, since when, why (a stable code), and by whom; user 0 is the program itself."""
 
     level: HaltLevel
     why: str
@@ -45,56 +46,56 @@ class HaltStatus:
     user_id: int = 0
     name: str = ""
     seq: int = 0
-    """Counts the changes: what was agreed to for one is not agreed to for the next."""
+    """Counts the changes: an agreement to resume holds for one of them only."""
 
 
 class HaltStore(Protocol):
-    """Where the brakes are written down; every change is one durable transaction with its notices."""
+    """Where the halt is stored; every change is one durable transaction with its notices."""
 
-    def brake(self) -> HaltStatus | None:
+    def halt_status(self) -> HaltStatus | None:
         """The newest row, None before any."""
         ...
 
-    def pull(self, now: HaltStatus, notices: Sequence[Notice]) -> None:
+    def set_halt(self, status: HaltStatus, notices: Sequence[Notice]) -> None:
         """Add a row."""
         ...
 
 
 class TradingHalt:
-    """The account's brakes."""
+    """Raises, lowers and tells the level."""
 
     def __init__(
         self,
-        book: HaltStore,
+        store: HaltStore,
+        notifications: Notifications,
         *,
         clock: Callable[[], datetime],
-        overseers: Callable[[], Sequence[int]],
     ) -> None:
-        self._book = book
+        self._store = store
+        self._notifications = notifications
         self._clock = clock
-        self._overseers = overseers
 
     def now(self) -> HaltStatus:
-        """How far they are pulled, read anew each time."""
-        return self._book.brake() or HaltStatus(HaltLevel.OFF, "", NEVER)
+        """The status, read from the store each time."""
+        return self._store.halt_status() or HaltStatus(HaltLevel.OFF, "", NEVER)
 
-    def pull(self, level: HaltLevel, why: str, who: Actor | None = None) -> bool:
-        """Raise them; False where they are that far up already, and then nothing is told again."""
+    def halt(self, level: HaltLevel, why: str, actor: Actor | None = None) -> bool:
+        """Raise the level; False where it is that high already, and then nobody is told."""
         if level <= self.now().level:
             return False
-        self._set(level, why, who)
-        log.warning("brakes raised", level=level.name, why=why)
+        self._set(level, why, actor)
+        log.warning("trading halted", level=level.name, why=why)
         return True
 
-    def release(self, level: HaltLevel, who: Actor) -> bool:
-        """Lower them to a level; False where they are that low already. Who may is for the desk to say."""
+    def resume(self, level: HaltLevel, actor: Actor) -> bool:
+        """Lower the level; False where it is that low already. The caller decides who may."""
         if level >= self.now().level:
             return False
-        self._set(level, "BY_PERSON", who)
+        self._set(level, "BY_PERSON", actor)
         return True
 
-    def _set(self, level: HaltLevel, why: str, who: Actor | None) -> None:
-        now = HaltStatus(level, why, self._clock(), who.user_id if who else 0, who.name if who else "")
+    def _set(self, level: HaltLevel, why: str, actor: Actor | None) -> None:
+        now = HaltStatus(level, why, self._clock(), actor.user_id if actor else 0, actor.name if actor else "")
         data: dict[str, object] = {"level": int(level), "was": int(self.now().level), "why": why, "name": now.name}
-        chats = dict.fromkeys([*([who.chat_id] if who else []), *self._overseers()])
-        self._book.pull(now, [Notice("brake", chat, data) for chat in chats])
+        chats = dict.fromkeys([*([actor.chat_id] if actor else []), *self._notifications.overseers()])
+        self._store.set_halt(now, [Notice("brake", chat, data) for chat in chats])

@@ -17,9 +17,9 @@ from bot.orders.access.roles import Role
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
-from bot.store.people import People
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.config import kst_now
+from tests.support.members import members
 
 ENOUGH = {
     "TELEGRAM_BOT_TOKEN": "123456789:AAbotbotbotbotbotbotbotbotbotbotbot", "KISBOT_OWNER_ID": "1001",
@@ -32,7 +32,7 @@ class House:
         self.db = open_database(folder / "kisbot.db")
         audit = AuditLog(self.db, kst_now, DayKeys(folder))
         self.factors = SecondFactors(self.db, audit, FactorKey(folder), kst_now, work=16)
-        people = People(self.db, audit, kst_now)
+        people = members(self.db, audit, kst_now)
         people.put(1001, "김관리", Role.OWNER)
         people.put(1002, "이매매 <b>\x1b[2J", Role.TRADER)
 

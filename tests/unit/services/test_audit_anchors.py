@@ -10,6 +10,7 @@ from bot.chat.handlers.order_history import story_pages
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_anchor import anchor_push, key_push
 from bot.demo.formatting import parse_html
+from bot.orders.access.notifications import Notifications
 from bot.orders.model.order import OrderState
 from bot.services.audit_anchors import AuditAnchors
 from bot.store.audit.keys import DayKeys
@@ -18,6 +19,7 @@ from bot.store.database import open_database
 from bot.store.order_history import OrderHistory
 from bot.store.outbox import Outbox
 from kis.krx import KST
+from tests.support.members import FixedRoster
 from tests.unit.orders.model.test_order import order
 
 FRAMES = {lang: Frame(lang, "practice", "…56-01") for lang in ("ko", "en")}
@@ -37,10 +39,13 @@ class Bench:
             self.db,
             self.audit,
             self.stories,
-            self.outbox.put,
+            Notifications(self.outbox, self),
             clock=lambda: self.now,
-            overseers=lambda: self.chats,
         )
+
+    def all(self):
+        """The overseers now."""
+        return FixedRoster(*self.chats).all()
 
     def posts(self, kind="anchor"):
         return list(self.db.execute("SELECT chat_id, data FROM outbox WHERE kind = ?", [kind]).fetchall())
@@ -108,11 +113,11 @@ def test_head_and_message_are_written_together_or_not_at_all(bench):
     def full(*_, **__):
         raise sqlite3.OperationalError("disk full")
 
-    bench.anchors._put = full
+    put, bench.outbox.put = bench.outbox.put, full
     assert not bench.anchors.tick(), "a fault is logged and stops nothing"
     assert bench.stories.chain().last is None
 
-    bench.anchors._put = bench.outbox.put
+    bench.outbox.put = put
     assert not bench.anchors.tick(), "not at once"
     bench.now += timedelta(minutes=1)
     assert bench.anchors.tick()

@@ -106,7 +106,6 @@ async def test_500_fills_in_a_minute_of_floods_lost_answers_and_two_outages(slow
         with post.db.atomic():
             for order_id, chat in product(range(1, 6), (ONE, TWO)):
                 post.fill(number, order_id, chat)
-        post.notifier.wake()
         await post.time.sleep(1.2)
     await post.quiet()
 

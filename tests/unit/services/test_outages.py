@@ -9,7 +9,7 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.messages.system import news_push
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.order import OrderState
-from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.services.outages import takes, uptime
 from bot.store.reading_mark import ReadingMarks
 from tests.support.order_events import grown, report

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from bot.services.fill_stream import FillStream, StreamState
 from bot.services.trade_feed import ROOM, allot
+from bot.store.outbox import Outbox
 from kis.config import kst_now
 from kis.sim import Simulator
 from kis.stream import Gap
 from tests.bench.waiting import until
 from tests.kis.stream_guest import config_of
 from tests.sim.socket_guest import TRADES
+from tests.support.members import notifications
+from tests.support.outbox import empty_database
 
 SAMSUNG, HYNIX = "005930", "000660"
 
@@ -61,8 +64,7 @@ async def floor(tmp_path, monkeypatch, **config):
         ears = FillStream(
             config_of(sim, url, tmp_path, **config),
             wake=lambda: None,
-            tell=lambda _: None,
-            overseers=tuple,
+            notifications=notifications(Outbox(empty_database(), clock)),
             clock=clock,
             sleep=soon,
             always=True,
@@ -249,8 +251,7 @@ async def test_where_nobody_listens_no_trades_come_in(tmp_path, monkeypatch, log
         ears = FillStream(
             config_of(sim, url, tmp_path, hts_id=login),
             wake=lambda: None,
-            tell=lambda _: None,
-            overseers=tuple,
+            notifications=notifications(Outbox(empty_database(), kst_now)),
         )
         work = asyncio.create_task(ears.run())
         watching = ears.watch_trades([SAMSUNG], lambda _: None)

@@ -19,12 +19,12 @@ from bot.orders.model.order import OrderState, apply
 from bot.orders.ports import Stale
 from bot.store.audit.log import AuditLog
 from bot.store.database import backup, claim, open_database
-from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
-from bot.store.people import LastOwner, People
+from bot.store.people import LastOwner
 from bot.store.private_files import BadDatabase
 from kis.krx import KST
+from tests.support.members import members, plain_inbox
 from tests.unit.orders.model.test_order import NOW, order
 
 
@@ -240,7 +240,7 @@ def test_doubt_goes_before_fills_and_fills_before_the_rest_within_a_chat(db, clo
 
 
 def test_an_update_is_new_once_and_open_until_it_is_done(db, clock):
-    box = Inbox(db, clock)
+    box = plain_inbox(db, clock)
     assert box.next_offset() is None
     assert box.keep([(7, {"update_id": 7}), (8, {"update_id": 8})]) == [7, 8]
     assert box.keep([(8, {"update_id": 8})]) == []
@@ -251,7 +251,7 @@ def test_an_update_is_new_once_and_open_until_it_is_done(db, clock):
 
 
 def test_tidying_keeps_the_offset_and_what_is_open(db, clock):
-    box = Inbox(db, clock)
+    box = plain_inbox(db, clock)
     box.keep([(7, {}), (8, {}), (9, {})])
     box.done(7)
     box.done(9)
@@ -266,7 +266,7 @@ def test_tidying_keeps_the_offset_and_what_is_open(db, clock):
 
 
 def test_a_trader_added_before_the_first_start_does_not_lock_the_owner_out(db, clock):
-    people = People(db, AuditLog(db, clock), clock)
+    people = members(db, AuditLog(db, clock), clock)
     people.put(7, "셋째", Role.TRADER)
 
     people.welcome_owners([5])
@@ -275,7 +275,7 @@ def test_a_trader_added_before_the_first_start_does_not_lock_the_owner_out(db, c
 
 
 def test_the_owners_of_the_settings_are_let_in_only_when_nobody_is_in_charge(db, clock):
-    people = People(db, AuditLog(db, clock), clock)
+    people = members(db, AuditLog(db, clock), clock)
     people.welcome_owners([5, 6])
     people.put(7, "셋째", Role.TRADER, by=5)
     people.remove(6)
@@ -285,7 +285,7 @@ def test_the_owners_of_the_settings_are_let_in_only_when_nobody_is_in_charge(db,
 
 
 def test_the_last_owner_stays(db, clock):
-    people = People(db, AuditLog(db, clock), clock)
+    people = members(db, AuditLog(db, clock), clock)
     people.put(5, "하나", Role.OWNER)
 
     with pytest.raises(LastOwner):

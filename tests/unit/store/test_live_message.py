@@ -141,7 +141,6 @@ async def test_a_flood_piles_up_nothing_and_a_fill_goes_before_what_waited(tmp_p
         post.before = flood
         for second in range(60):
             looks.put(ONE, look(70_000 + second, message, START + timedelta(seconds=second)))
-            post.notifier.wake()
             if second == 30:
                 post.fill(1)
             most = max(most, post.left())
@@ -166,7 +165,6 @@ async def test_a_fill_that_comes_while_telegram_is_away_is_told_before_the_look(
         post.before = lambda letter: told.append(letter.kind)
         post.telegram.faults.plant("down")
         looks.put(ONE, look(70_000, looks.message_of("reply:1")))
-        post.notifier.wake()
         await until(lambda: told)
         post.fill(1)
         looks.put(ONE, look(70_100, looks.message_of("reply:1")))

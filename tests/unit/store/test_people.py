@@ -44,7 +44,8 @@ class House:
         self.audit = AuditLog(self.db, lambda: self.now)
         box = Outbox(self.db, lambda: self.now)
         self.journal = SqliteJournal(self.db, self.audit, box, clock=lambda: self.now)
-        self.people = People(self.db, self.audit, lambda: self.now, self.journal.void_person)
+        self.voids = self.journal.void_person
+        self.people = People(self.db, self.audit, lambda: self.now, self.void_orders)
         self.invites = Invites(self.db, self.audit, self.people, lambda: self.now)
         for user_id, name, role in (
             (OWNER, "주인", Role.OWNER),
@@ -53,6 +54,9 @@ class House:
             (VIEWER, "구경", Role.VIEWER),
         ):
             self.people.put(user_id, name, role)
+
+    def void_orders(self, user_id, why):
+        self.voids(user_id, why)
 
     def later(self, **by):
         self.now += timedelta(**by)
@@ -242,7 +246,7 @@ def test_what_is_voided_and_the_change_happen_together_or_not_at_all(house, what
         house.journal.void_person(user_id, why)
         raise OSError("disk")
 
-    house.people.void = broken
+    house.voids = broken
     with pytest.raises(OSError, match="disk"):
         change(house.people, what, ADMIN, OWNER)
 

@@ -18,6 +18,7 @@ from bot.store.limits import LimitStore
 from bot.store.outbox import Outbox
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
+from tests.support.members import notifications
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 PEOPLE = [
@@ -49,7 +50,7 @@ class House:
         self.people = list(PEOPLE)
         self.book = LimitStore(self.db, audit, self.outbox, Limits(), clock)
         self.factors = SecondFactors(self.db, audit, FactorKey(home), clock, work=16)
-        self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), tell=lambda _: None, overseers=list)
+        self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), notifications(self.outbox))
         self.asked, self.posted = Asked(), []
         frame = Frame("ko", "practice", "…32-01")
         post = lambda chat, reply: self.posted.append((chat, reply.text))  # noqa: E731

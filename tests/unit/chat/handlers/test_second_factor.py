@@ -17,27 +17,29 @@ from bot.config.settings import GivenSettings
 from bot.demo.run import OWNER, TOKEN, TRADER
 from bot.demo.telegram import LocalTelegram
 from bot.orders.access.roles import Actor, Role
-from bot.orders.access.second_factor import LIVES, ProtectedAction, SecondFactor, SecondFactorPolicy
+from bot.orders.access.second_factor import CHALLENGE_TTL, ProtectedAction, SecondFactor, SecondFactorPolicy
 from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
 from bot.store.inbox import Inbox
+from bot.store.outbox import Outbox
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
+from tests.support.members import notifications
 
 PIN = "402958"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 class Kept(Inbox):
-    """The inbox with the one hook it needs; remembers what was written."""
+    """An inbox that remembers what was written."""
 
-    def __init__(self, db, clock):
-        super().__init__(db, clock)
-        self.for_disk = dict
+    def __init__(self, db, clock, redact):
+        super().__init__(db, clock, redact)
+        self.redact = redact
         self.written = []
 
     def keep(self, updates):
-        bodies = [(number, self.for_disk(body)) for number, body in updates]
+        bodies = [(number, self.redact(body)) for number, body in updates]
         self.written += [str(body) for _, body in bodies]
         return super().keep(bodies)
 
@@ -50,9 +52,8 @@ class Play:
         self.db = open_database(home / "kisbot.db")
         audit = AuditLog(self.db, self.clock)
         self.factors = SecondFactors(self.db, audit, FactorKey(home), self.clock, work=16)
-        self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), tell=lambda _: None, overseers=list)
+        self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), notifications(Outbox(self.db, self.clock)))
         self.telegram = LocalTelegram(token=TOKEN, people=(OWNER, TRADER))
-        self.inbox = Kept(self.db, self.clock)
         self.resumed = []
         self.toasts = []
         self.elsewhere = []
@@ -71,7 +72,7 @@ class Play:
             self.bot = telegram_bot(settings)
             await self.bot.initialize()
             self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
-            self.inbox.for_disk = self.chat.for_disk
+            self.inbox = Kept(self.db, self.clock, self.chat.for_disk)
             poll = UpdatePoller(self.bot, self.inbox, self.handle, lambda _: None)
             task = asyncio.create_task(poll.run())
             try:
@@ -244,7 +245,7 @@ async def test_a_question_can_be_left_and_runs_out(play):
     await play.tap(asked.message_id, "그만")
     await play.telegram.wait(TRADER.id, "그만두었습니다")
     late = await play.say("/go", "본인 확인")
-    play.now += LIVES
+    play.now += CHALLENGE_TTL
     await play.tap(late.message_id, "4")
     await play.telegram.wait(TRADER.id, "시간이 지났습니다")
     assert play.toasts[-1].alert
@@ -288,7 +289,7 @@ async def test_six_digits_are_a_stock_again_when_nothing_is_asked(play):
     play.factors.put_totp(TRADER.id, SECRET)
     assert not await play.chat.typed(play.who(TRADER.id), "005930", 1)
     await play.say("/go", "인증 앱")
-    play.now += LIVES
+    play.now += CHALLENGE_TTL
     await play.say("005930", "기다리는 질문이 없습니다")
     play.now += timedelta(minutes=1)
     assert not await play.chat.typed(play.who(TRADER.id), "005930", 1)

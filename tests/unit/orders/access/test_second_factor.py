@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Actor, Role
 from bot.orders.access.second_factor import (
-    LIVES,
-    LOCKS,
-    MOST_WRONG,
+    CHALLENGE_TTL,
+    LOCK_TIMES,
+    MAX_WRONG,
     ChallengeResult,
     FactorKind,
     ProtectedAction,
@@ -25,6 +26,7 @@ from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
+from tests.support.members import FixedRoster
 
 MORNING = datetime(2026, 11, 23, 9, 30, tzinfo=KST)
 ANNA, BEN = Actor(1, 1, "김관리", Role.OWNER), Actor(2, 2, "이매매", Role.TRADER)
@@ -38,8 +40,10 @@ class House:
     stepup: SecondFactor
     factors: SecondFactors
     told: list = field(default_factory=list)
-    passed: list = field(default_factory=list)
     now: datetime = MORNING
+
+    def tell(self, notices):
+        self.told.extend(notices)
 
     def after(self, **by):
         self.now += timedelta(**by)
@@ -68,9 +72,7 @@ def make(tmp_path):
         house.stepup = SecondFactor(
             house.factors,
             policy or SecondFactorPolicy(),
-            tell=house.told.extend,
-            overseers=lambda: [ANNA.user_id],
-            done=lambda *what: house.passed.append(what),
+            Notifications(house, FixedRoster(ANNA.user_id)),
         )
         if not again:
             house.factors.put_pin(BEN.user_id, PIN)
@@ -160,13 +162,12 @@ def test_a_right_answer_is_good_for_that_person_deed_and_subject_for_two_minutes
     house = make()
     house.ask(subject="order:1")
     assert house.answer(PIN).state is ChallengeResult.PASSED
-    assert house.passed == [(BEN, ProtectedAction.CONFIRM, "order:1")]
     assert not house.needs(10**9, subject="order:1")
     for other in ({"subject": "order:2"}, {"subject": ""}, {"subject": "order:1", "deed": ProtectedAction.APPROVE}):
         assert house.needs(10**9, **other)
     house.factors.put_pin(ANNA.user_id, "719283")
     assert house.needs(10**9, who=ANNA, subject="order:1")
-    house.after(seconds=LIVES.total_seconds())
+    house.after(seconds=CHALLENGE_TTL.total_seconds())
     assert house.needs(10**9, subject="order:1")
 
 
@@ -177,7 +178,7 @@ def test_a_question_is_answered_once_and_in_time(make):
     house.answer(PIN)
     assert house.answer(PIN).state is ChallengeResult.GONE
     house.ask()
-    house.after(seconds=LIVES.total_seconds())
+    house.after(seconds=CHALLENGE_TTL.total_seconds())
     assert house.answer(PIN).state is ChallengeResult.GONE
 
 
@@ -200,7 +201,7 @@ def test_a_newer_question_replaces_the_older(make):
 # --- lock-out -------------------------------------------------------------------------------------------------------------
 
 
-def brute(house, times=MOST_WRONG):
+def brute(house, times=MAX_WRONG):
     house.ask()
     return [house.answer(WRONG) for _ in range(times)]
 
@@ -220,7 +221,7 @@ def test_five_wrong_in_a_row_lock_and_even_the_right_code_is_not_heard(make):
 
 def test_locks_last_1_5_30_minutes_and_then_until_an_owner_unlocks(make):
     house = make()
-    for lock in LOCKS:
+    for lock in LOCK_TIMES:
         assert brute(house)[-1].until == house.now + lock
         house.after(seconds=lock.total_seconds() - 1)
         assert house.ask().state is ChallengeResult.LOCKED
@@ -240,12 +241,12 @@ def test_a_lock_and_its_back_off_survive_a_restart(make):
     again = make(again=True)
     assert again.ask().state is ChallengeResult.LOCKED
     again.after(minutes=1)
-    assert brute(again)[-1].until == again.now + LOCKS[1]
+    assert brute(again)[-1].until == again.now + LOCK_TIMES[1]
 
 
 def test_wrong_answers_count_across_questions_and_a_right_one_clears_them(make):
     house = make()
-    for _ in range(MOST_WRONG - 1):
+    for _ in range(MAX_WRONG - 1):
         brute(house, 1)
     house.ask()
     assert house.answer(PIN).state is ChallengeResult.PASSED
@@ -270,8 +271,8 @@ def test_no_more_than_five_answers_are_heard_between_two_locks(course):
             continue
         heard = 0 if right else heard + 1
         tries = judged(tries, now, right=right)
-    assert heard <= MOST_WRONG * (len(LOCKS) + 1)
-    assert tries.wrong < MOST_WRONG
+    assert heard <= MAX_WRONG * (len(LOCK_TIMES) + 1)
+    assert tries.wrong < MAX_WRONG
 
 
 # --- the PIN --------------------------------------------------------------------------------------------------------------

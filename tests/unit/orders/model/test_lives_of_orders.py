@@ -26,8 +26,7 @@ from bot.orders.model.events import (
     Submitting,
 )
 from bot.orders.model.order import FINAL, IN_DOUBT, Order, OrderState, apply
-from bot.orders.reconciliation.report_handler import ReportHandler
-from bot.orders.reconciliation.report_reader import OrderListSnapshot
+from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
 from bot.orders.reconciliation.resolution import AccountEvidence
 from bot.orders.risk.trading_halt import TradingHalt
 from bot.store.audit.log import AuditLog
@@ -36,6 +35,7 @@ from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from kis.krx import KST
 from kis.models import OrderReport
+from tests.support.members import notifications
 from tests.support.order_events import report
 from tests.unit.orders.model.test_order import order
 
@@ -74,12 +74,9 @@ class LivesOfOrders(RuleBasedStateMachine):
         self.db = Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)
         MIGRATIONS.apply(self.db)
         self.now = MORNING
-        self.journal = SqliteJournal(
-            self.db,
-            AuditLog(self.db, self.clock),
-            Outbox(self.db, self.clock),
-            clock=self.clock,
-        )
+        outbox = Outbox(self.db, self.clock)
+        self.journal = SqliteJournal(self.db, AuditLog(self.db, self.clock), outbox, clock=self.clock)
+        self.notifications = notifications(outbox, OVERSEER)
         self.numbers = count(1)
         self.booked: list[Booked] = []
         self.under_way: list[tuple[datetime, Booked]] = []
@@ -96,13 +93,13 @@ class LivesOfOrders(RuleBasedStateMachine):
         self.an_order_is_sent(fate, delay)
 
     def start(self) -> None:
-        brakes = TradingHalt(self.journal, clock=self.clock, overseers=lambda: [OVERSEER])
+        brakes = TradingHalt(self.journal, self.notifications, clock=self.clock)
         self.watch = ReportHandler(
             self.journal,
             brakes,
+            self.notifications,
             clock=self.clock,
             day_over=lambda day, now: now >= EVENING,
-            overseers=lambda: [OVERSEER],
         )
 
     # --- the world ----------------------------------------------------------------------------------------------------
@@ -198,7 +195,7 @@ class LivesOfOrders(RuleBasedStateMachine):
     def read(self, rows: tuple[OrderReport, ...], times: int = 1) -> None:
         """The account's money does not lie."""
         for _ in range(times):
-            heard = {one.id: AccountEvidence(self.means()) for one in self.watch.wants_witness()}
+            heard = {one.id: AccountEvidence(self.means()) for one in self.watch.wants_evidence()}
             self.watch.note(OrderListSnapshot(DAY, rows, heard, self.watch.is_over(DAY)))
             self.watch.remind()
 

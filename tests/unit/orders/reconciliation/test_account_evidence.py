@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.orders.model.order import OrderState
-from bot.orders.reconciliation.resolution import AccountEvidence, Resolution, contradicts, wants_witness
+from bot.orders.reconciliation.resolution import AccountEvidence, Resolution, contradicts, wants_evidence
 from kis.models import OrderKind, Side
 from tests.support.order_events import report
 from tests.unit.orders.reconciliation.test_resolution import ATTEMPT, CLAIMED, LOST, MEANS, REVISION, SENT, at
@@ -14,7 +14,7 @@ from tests.unit.orders.reconciliation.test_resolution import ATTEMPT, CLAIMED, L
 @pytest.mark.parametrize(("one", "seconds", "scans"), [(LOST, 180, 5), (CLAIMED, 10, 2)])
 def test_the_witness_is_heard_with_the_reading_that_would_call_the_order_absent(one, seconds, scans):
     def wanted(seconds, scans, **search):
-        return wants_witness(one, ATTEMPT, Resolution(scans=scans, **search), at(seconds))
+        return wants_evidence(one, ATTEMPT, Resolution(scans=scans, **search), at(seconds))
 
     assert wanted(seconds, scans - 1)
     assert wanted(seconds + 1000, scans + 100), "as long as it goes on"
@@ -25,7 +25,7 @@ def test_the_witness_is_heard_with_the_reading_that_would_call_the_order_absent(
 
 def test_no_witness_is_asked_for_an_order_that_is_not_in_doubt():
     for state in set(OrderState) - {OrderState.UNKNOWN}:
-        assert not wants_witness(replace(LOST, state=state), ATTEMPT, Resolution(scans=99), at(999))
+        assert not wants_evidence(replace(LOST, state=state), ATTEMPT, Resolution(scans=99), at(999))
 
 
 # --- what the account says --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import FoundAtBroker, NotFound
 from bot.orders.model.order import OrderAction, OrderState
-from bot.orders.reconciliation.resolution import AccountEvidence, Ambiguous, Resolution, candidates, look, overdue
+from bot.orders.reconciliation.resolution import AccountEvidence, Ambiguous, Resolution, candidates, overdue, resolve
 from kis.krx import KST
 from kis.models import OrderKind, Side
 from tests.support.order_events import report
@@ -37,18 +37,18 @@ def fits(*rows, one=LOST, attempt=ATTEMPT, linked=NONE, **more):
 class Reader:
     """Reads the list at given seconds after the sending, one reading building upon the other."""
 
-    def __init__(self, one=LOST, attempt=ATTEMPT, search=None):
-        self.one, self.attempt, self.search = one, attempt, search or Resolution()
+    def __init__(self, one=LOST, attempt=ATTEMPT, resolution=None):
+        self.one, self.attempt, self.resolution = one, attempt, resolution or Resolution()
 
-    def reads(self, seconds, *rows, witness=SILENT, **more):
-        self.search, found = look(
+    def reads(self, seconds, *rows, evidence=SILENT, **more):
+        self.resolution, found = resolve(
             self.one,
             self.attempt,
-            self.search,
+            self.resolution,
             rows,
             more.pop("linked", NONE),
             at(seconds),
-            witness=witness,
+            evidence=evidence,
             **more,
         )
         return found
@@ -266,7 +266,7 @@ def test_a_row_of_the_right_second_goes_before_those_stamped_late():
     reader = Reader()
     reader.reads(2, report(), late)
 
-    assert reader.search.candidates == {"0000000007"}
+    assert reader.resolution.candidates == {"0000000007"}
     assert reader.reads(40, report(), late) == FoundAtBroker(report())
 
 
@@ -281,8 +281,8 @@ def test_a_row_whose_stamp_cannot_be_read_is_a_question_and_not_a_crash():
 
 
 def test_absence_needs_time_and_readings_and_a_witness():
-    def after(seconds, scans, witness):
-        return Reader(search=Resolution(scans=scans - 1)).reads(seconds, witness=witness)
+    def after(seconds, scans, evidence):
+        return Reader(resolution=Resolution(scans=scans - 1)).reads(seconds, evidence=evidence)
 
     assert after(180, 5, SILENT) == NotFound()
     assert after(179.9, 5, SILENT) is None, "too soon: bookings a minute and a half late were seen"
@@ -295,11 +295,11 @@ def test_readings_are_counted_one_by_one():
     reader = Reader()
 
     assert [reader.reads(second) for second in (2, 60, 120, 179, 180)] == [None, None, None, None, NotFound()]
-    assert reader.search.scans == 5
+    assert reader.resolution.scans == 5
 
 
 def test_what_the_list_shows_is_not_absent():
-    reader = Reader(search=Resolution(scans=99))
+    reader = Reader(resolution=Resolution(scans=99))
 
     assert reader.reads(300, report()) is None
     assert reader.reads(301, report(time="100020")) is None
@@ -316,19 +316,19 @@ def test_a_row_that_was_there_a_moment_ago_is_not_called_absent_for_one_reading_
 
 
 def test_a_refusal_in_an_unknown_code_is_believed_after_ten_seconds_and_two_clean_readings():
-    def after(seconds, scans, witness=SILENT):
-        return Reader(CLAIMED, search=Resolution(scans=scans - 1)).reads(seconds, witness=witness)
+    def after(seconds, scans, evidence=SILENT):
+        return Reader(CLAIMED, resolution=Resolution(scans=scans - 1)).reads(seconds, evidence=evidence)
 
     assert after(10, 2) == NotFound()
     assert after(9.9, 2) is None
     assert after(10, 1) is None
-    assert after(10, 2, witness=None) is None
-    assert after(10, 2, witness=AccountEvidence(MEANS - 710_000)) is None
+    assert after(10, 2, evidence=None) is None
+    assert after(10, 2, evidence=AccountEvidence(MEANS - 710_000)) is None
 
 
 def test_only_an_order_in_doubt_becomes_absent():
     """One that is absent already stays so until the end of its day."""
-    reader = Reader(replace(LOST, state=OrderState.ABSENT), search=Resolution(scans=99))
+    reader = Reader(replace(LOST, state=OrderState.ABSENT), resolution=Resolution(scans=99))
 
     assert reader.reads(3000) is None
 
@@ -344,11 +344,11 @@ def test_after_a_quarter_of_an_hour_a_person_is_asked_once():
 
 
 def test_that_a_person_was_asked_is_not_forgotten_by_the_next_reading():
-    reader = Reader(search=Resolution(asked=True, told=frozenset({"0000000099"})))
+    reader = Reader(resolution=Resolution(asked=True, told=frozenset({"0000000099"})))
     reader.reads(901)
 
-    assert reader.search.asked
-    assert reader.search.told == {"0000000099"}
+    assert reader.resolution.asked
+    assert reader.resolution.told == {"0000000099"}
 
 
 # --- the channel of earlier days --------------------------------------------------------------------------------------
@@ -358,43 +358,43 @@ def test_the_channel_of_earlier_days_prefers_its_own_rows_and_puts_others_to_a_p
     """It may have been renamed overnight: so it rules nothing out."""
     ours, stranger = report(channel="OpnAPI"), report(order_no="0000000008", channel="Nsmart")
 
-    search, _ = look(LOST, ATTEMPT, Resolution(), [ours, stranger], frozenset(), at(2), used_to="OpnAPI")
-    _, found = look(LOST, ATTEMPT, search, [ours, stranger], frozenset(), at(12), used_to="OpnAPI")
+    resolution, _ = resolve(LOST, ATTEMPT, Resolution(), [ours, stranger], frozenset(), at(2), used_to="OpnAPI")
+    _, found = resolve(LOST, ATTEMPT, resolution, [ours, stranger], frozenset(), at(12), used_to="OpnAPI")
     assert found == FoundAtBroker(ours)
 
-    search, found = look(LOST, ATTEMPT, Resolution(), [stranger], frozenset(), at(2), used_to="OpnAPI")
-    search, found = look(LOST, ATTEMPT, search, [stranger], frozenset(), at(20), used_to="OpnAPI")
+    resolution, found = resolve(LOST, ATTEMPT, Resolution(), [stranger], frozenset(), at(2), used_to="OpnAPI")
+    resolution, found = resolve(LOST, ATTEMPT, resolution, [stranger], frozenset(), at(20), used_to="OpnAPI")
     assert found is None
-    search, found = look(LOST, ATTEMPT, search, [stranger], frozenset(), at(40), used_to="OpnAPI")
+    resolution, found = resolve(LOST, ATTEMPT, resolution, [stranger], frozenset(), at(40), used_to="OpnAPI")
     assert found == Ambiguous((stranger,))
-    _, found = look(LOST, ATTEMPT, search, [stranger], frozenset(), at(400), used_to="OpnAPI")
+    _, found = resolve(LOST, ATTEMPT, resolution, [stranger], frozenset(), at(400), used_to="OpnAPI")
     assert found is None, "neither linked nor called absent"
 
 
 def test_a_row_that_was_there_and_went_starts_the_count_anew_in_readings_and_in_time():
     row = report(order_no="0000000008", time="100001")
-    search = Resolution()
+    resolution = Resolution()
     for second in (2, 4, 6, 8, 100):
-        search, _ = look(LOST, ATTEMPT, search, [row, report()], frozenset(), at(second))
+        resolution, _ = resolve(LOST, ATTEMPT, resolution, [row, report()], frozenset(), at(second))
     for second in (181, 200, 240, 275):
-        search, found = look(LOST, ATTEMPT, search, [], frozenset(), at(second), witness=AccountEvidence())
+        resolution, found = resolve(LOST, ATTEMPT, resolution, [], frozenset(), at(second), evidence=AccountEvidence())
         assert found is None, "a hundred and eighty seconds since it was seen last"
-    early = search
-    _, found = look(LOST, ATTEMPT, search, [], frozenset(), at(281), witness=AccountEvidence())
+    early = resolution
+    _, found = resolve(LOST, ATTEMPT, resolution, [], frozenset(), at(281), evidence=AccountEvidence())
     assert found == NotFound()
 
-    _, found = look(LOST, ATTEMPT, replace(early, scans=3), [], frozenset(), at(400), witness=AccountEvidence())
+    _, found = resolve(LOST, ATTEMPT, replace(early, scans=3), [], frozenset(), at(400), evidence=AccountEvidence())
     assert found is None, "the fourth reading without it"
-    shown, _ = look(LOST, ATTEMPT, replace(early, scans=40), [row], frozenset(), at(300))
+    shown, _ = resolve(LOST, ATTEMPT, replace(early, scans=40), [row], frozenset(), at(300))
     assert (shown.scans, shown.shown_at) == (0, at(300))
 
 
 def test_where_the_channel_of_today_is_known_that_of_earlier_days_says_nothing():
     row = report(channel="OpnAPI")
 
-    search, _ = look(LOST, ATTEMPT, Resolution(), [row], frozenset(), at(2), channel="OpnAPI", used_to="Other")
-    _, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(12), channel="OpnAPI", used_to="Other")
+    resolution, _ = resolve(LOST, ATTEMPT, Resolution(), [row], frozenset(), at(2), channel="OpnAPI", used_to="Other")
+    _, found = resolve(LOST, ATTEMPT, resolution, [row], frozenset(), at(12), channel="OpnAPI", used_to="Other")
     assert found == FoundAtBroker(row)
-    search, _ = look(LOST, ATTEMPT, Resolution(), [row], frozenset(), at(2))
-    _, found = look(LOST, ATTEMPT, search, [row], frozenset(), at(12))
+    resolution, _ = resolve(LOST, ATTEMPT, Resolution(), [row], frozenset(), at(2))
+    _, found = resolve(LOST, ATTEMPT, resolution, [row], frozenset(), at(12))
     assert found == FoundAtBroker(row)

@@ -34,8 +34,8 @@ def order(state: OrderState = OrderState.OPEN, **changes: object) -> Order:
     return replace(made, **changes)  # type: ignore[arg-type]  # a test names the fields it means
 
 
-def summed(*orders: Order, elsewhere: tuple[OrderReport, ...] = (), ask: OrderRequest = ASK) -> DayTotals:
-    return past(ask, ME, orders, elsewhere, NOW)
+def summed(*orders: Order, external_orders: tuple[OrderReport, ...] = (), request: OrderRequest = ASK) -> DayTotals:
+    return past(request, ME, orders, external_orders, NOW)
 
 
 def test_a_day_that_has_just_begun_is_empty():
@@ -86,7 +86,7 @@ def test_another_persons_orders_are_the_accounts_and_not_mine():
     ],
 )
 def test_identical_is_every_term_and_near_is_stock_and_side(changes, identical, near):
-    for day in (summed(order(**changes)), summed(elsewhere=(row(**{k: v or 0 for k, v in changes.items()}),))):
+    for day in (summed(order(**changes)), summed(external_orders=(row(**{k: v or 0 for k, v in changes.items()}),))):
         assert (day.identical_at is not None, day.near_at is not None) == (identical, near)
 
 
@@ -154,7 +154,7 @@ def row(**changes: object) -> OrderReport:
 
 
 def test_an_order_from_a_phone_is_the_accounts_and_can_be_the_like_of_mine():
-    day = summed(elsewhere=(row(),))
+    day = summed(external_orders=(row(),))
 
     assert (day.account_value, day.user_value, day.user_orders, day.user_last_minute) == (710_000, 0, 0, 0)
     assert day.identical_at == day.near_at == NOW - timedelta(seconds=30)
@@ -163,9 +163,9 @@ def test_an_order_from_a_phone_is_the_accounts_and_can_be_the_like_of_mine():
 def test_a_market_order_from_a_phone_counts_at_its_average():
     filled = row(kind=OrderKind.MARKET, price=0, average_price=Decimal("70950.5"))
 
-    assert summed(elsewhere=(filled,)).account_value == 709_505
-    assert summed(elsewhere=(filled,), ask=MARKET).identical_at is not None
-    assert summed(elsewhere=(filled,)).identical_at is None
+    assert summed(external_orders=(filled,)).account_value == 709_505
+    assert summed(external_orders=(filled,), request=MARKET).identical_at is not None
+    assert summed(external_orders=(filled,)).identical_at is None
 
 
 @pytest.mark.parametrize(
@@ -174,18 +174,18 @@ def test_a_market_order_from_a_phone_counts_at_its_average():
     ids=str,
 )
 def test_requests_refusals_and_other_days_in_the_list_are_left_out(changes):
-    assert summed(elsewhere=(row(**changes),)) == DayTotals()
+    assert summed(external_orders=(row(**changes),)) == DayTotals()
 
 
 def test_a_row_whose_time_cannot_be_read_counts_as_just_now():
-    assert summed(elsewhere=(row(time="soon"),)).identical_at == NOW
+    assert summed(external_orders=(row(time="soon"),)).identical_at == NOW
 
 
 def test_an_etn_is_the_same_with_and_without_its_q():
     etn = replace(ASK, code="Q500001")
 
     for code in ("500001", "Q500001"):
-        assert summed(elsewhere=(row(code=code),), ask=etn).identical_at is not None
+        assert summed(external_orders=(row(code=code),), request=etn).identical_at is not None
 
 
 # --- whatever came ----------------------------------------------------------------------------------------------------
@@ -219,17 +219,17 @@ def test_the_sums_are_what_adding_one_by_one_gives(mine, others):
             minute += one.sent_at > NOW - timedelta(seconds=60)
         if one.attempt and one.state in {*COUNTED, OrderState.ABSENT} and (one.code, one.side) == ("005930", Side.BUY):
             like.append(one.sent_at)
-    elsewhere = 0
+    external_orders = 0
     for one in others:
         if not one.is_revision and one.rejected < one.quantity:
-            elsewhere += int(one.quantity * (one.price or one.average_price))
+            external_orders += int(one.quantity * (one.price or one.average_price))
             if (one.code, one.side) == ("005930", Side.BUY):
                 like.append(NOW.replace(hour=9, minute=30) if one.time else NOW)
 
     day = past(ASK, ME, mine, others, NOW)
 
     assert (day.user_value, day.user_orders, day.user_last_minute) == (value[ME], count, minute)
-    assert day.account_value == sum(value.values()) + elsewhere
+    assert day.account_value == sum(value.values()) + external_orders
     assert day.near_at == max(like, default=None)
     assert day.identical_at is None or day.identical_at <= day.near_at
     assert (day.rejected_at is None) == (day.rejects == 0)
