@@ -324,7 +324,7 @@ async def test_a_thousand_updates_of_every_kind_from_strangers_come_to_nothing(r
             update = Update.de_json({"update_id": 10_000_000 + n, **raw}, on.app.parts.bot)
             assert not on.app.parts.router.keeps(update)
             await on.app.parts.router.handle(update)
-        await on.app.parts.router.drain()
+        await on.app.parts.calls.drain()
         await asyncio.sleep(0.3)
 
         grown = {name: n - before[name] for name, n in rows(on).items() if n != before[name]}
@@ -403,7 +403,7 @@ async def test_fifty_members_tapping_one_button_twenty_times_are_one_order():
                 Update.de_json({"update_id": 20_000_000 + n, "callback_query": raw}, on.app.parts.bot),
             )
         await on.telegram.wait(OWNER.id, "주문번호")
-        await on.app.parts.router.drain()
+        await on.app.parts.calls.drain()
 
         assert len(taps) == 1_000
         assert posts(on) == 1

@@ -185,7 +185,7 @@ def test_a_database_of_yesterday_sends_nothing_until_a_person_has_looked(tmp_pat
         await asyncio.sleep(20)
         brake = stand.life.brakes.now()
         refused = await stand.ticket(stand.ask(stand.others[0]))
-        elsewhere = {row.order_no for row in stand.life.watch.elsewhere()}
+        elsewhere = {row.order_no for row in stand.life.watch.external_orders()}
         stand.release()
         made = await stand.order(stand.ask(stand.others[0]))
 

@@ -31,7 +31,7 @@ async def test_a_list_that_cannot_be_read_for_a_minute_while_an_order_is_open_is
         await reread(on)
         on.broker.faults.plant("refuse", path=LIST, times=ALWAYS, **NO)
         seconds["ahead"] += 59
-        on.app._see_staleness()
+        on.app._check_staleness()
         assert troubles(on) == []
         seconds["ahead"] += 2
         await on.telegram.wait(OWNER.id, "1분 넘게 읽지 못하고 있습니다")
@@ -50,7 +50,7 @@ async def test_without_open_orders_a_silent_list_is_nobodys_trouble():
     async with stage(**FAST, ticks=lambda: seconds["ahead"]) as on:
         await reread(on)
         seconds["ahead"] += 600
-        on.app._see_staleness()
+        on.app._check_staleness()
 
         assert troubles(on) == []
 

@@ -306,7 +306,7 @@ async def test_ten_thousand_old_taps_in_random_order_across_restarts_are_one_ord
                 update = Update.de_json(callback(number, data, person, at), on.app.parts.bot)
                 await on.app.parts.router.handle(update)
                 effects[data] += 1
-            await on.app.parts.router.drain()
+            await on.app.parts.calls.drain()
             states = Counter(on.app.storage.journal.get(one).state for one in (1, 2, 3))
 
     assert sum(effects.values()) == 10_000

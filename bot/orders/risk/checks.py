@@ -50,7 +50,6 @@ class Limits:
     cool_off_rejects: int = 3
     """So many refusals by the broker in a row, and the person waits; 0: never."""
     cool_off_minutes: int = 5
-    quote_seconds_tap: float = 5
     quote_seconds_send: float = 3
     clock_warn: float = 3.0
     clock_stop: float = 10.0
