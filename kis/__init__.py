@@ -5,9 +5,8 @@
 
 from kis.blocking import KisApi, OrderType
 from kis.client import KisClient
-from kis.config import KisConfig, kst_now
+from kis.config import KisConfig, config_from_env, kst_now
 from kis.endpoints import Env, Generation
-from kis.environ import config_from_env
 from kis.errors import (
     Advice,
     BadAnswer,
@@ -42,9 +41,9 @@ from kis.models import (
     Side,
     StockStatus,
 )
+from kis.models.account import DayProfit, PeriodProfit, Sellable
 from kis.models.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
 from kis.models.listings import MarketDay, Mover, StockInfo
-from kis.models.profits import DayProfit, PeriodProfit, Sellable
 from kis.outcome import Outcome
 from kis.receipts import Receipt, Written
 from kis.records import to_records

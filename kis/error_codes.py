@@ -17,7 +17,7 @@ LEDGER_THROTTLE = "EGW00215"
 TOKEN_THROTTLE = "EGW00133"  # noqa: S105 - a code of KIS, no password
 TIMED_OUT = frozenset({"EGW00301", "EGW00302"})
 """KIS's gateway heard nothing from behind it, and tells the customer to look whether the last order is in."""
-SEEN_REFUSALS = frozenset(
+CONFIRMED_REFUSALS = frozenset(
     {
         "APBK0344",
         "APBK0400",
@@ -127,7 +127,7 @@ _SETTINGS = {
     "OPSQ2000": "KIS_ACCOUNT",
     "40910000": "KIS_ACCOUNT",
 }
-_VERDICTS = (
+_MEANINGS = (
     dict.fromkeys(_THROTTLE, ErrorMeaning.THROTTLED)
     | dict.fromkeys(_TOKEN, ErrorMeaning.TOKEN)
     | dict.fromkeys(_TRANSIENT, ErrorMeaning.TRANSIENT)
@@ -138,13 +138,13 @@ _VERDICTS = (
 )
 
 
-def said_yes(body: Mapping[str, Any]) -> bool:
+def is_success(body: Mapping[str, Any]) -> bool:
     """Whether an answer is a success: `rt_cd` "0", and nothing else is."""
     said = body.get("rt_cd")
     return said.strip() == "0" if isinstance(said, str) else type(said) is int and said == 0
 
 
-def enveloped(body: Mapping[str, Any]) -> bool:
+def has_envelope(body: Mapping[str, Any]) -> bool:
     """Whether an answer has KIS's whole envelope, `rt_cd` and `msg_cd`."""
     code = body.get("msg_cd")
     return isinstance(body.get("rt_cd"), str | int) and isinstance(code, str) and bool(code.strip())
@@ -160,7 +160,7 @@ def order_no_of(body: Mapping[str, Any]) -> str:
     return bare if bare.isascii() and bare.isdigit() else ""
 
 
-def bears_order_no(body: Mapping[str, Any]) -> bool:
+def may_hold_order_no(body: Mapping[str, Any]) -> bool:
     """Whether anything in an answer may be an order's number, be it written as none is: a no then settles nothing."""
     output = body.get("output")
     return any(
@@ -193,12 +193,12 @@ def message_of(body: Mapping[str, Any]) -> str:
     return ""
 
 
-def told_by(code: str) -> ErrorMeaning | None:
+def known_meaning(code: str) -> ErrorMeaning | None:
     """What a code means by itself; None where it is not among those that mean the same beside every call."""
-    return _VERDICTS.get(code)
+    return _MEANINGS.get(code)
 
 
-def verdict(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
+def meaning_of(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
     """What a refusal means.
 
     Args:
@@ -206,7 +206,7 @@ def verdict(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
         status: HTTP status; it decides only where the code says nothing.
         answered: whether the answer bears an `rt_cd`, that is comes from behind the gateway.
     """
-    known = _VERDICTS.get(code or "")
+    known = _MEANINGS.get(code or "")
     if known is not None:
         return known
     if code is None or code.startswith(_GATEWAY) or not answered:
@@ -215,5 +215,5 @@ def verdict(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
 
 
 def setting_of(code: str | None) -> str:
-    """The setting a code of verdict SETTING points at."""
+    """The setting that a code of meaning SETTING points at."""
     return _SETTINGS.get(code or "", "KIS_APP_KEY")

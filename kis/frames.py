@@ -12,10 +12,10 @@ from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from kis.errors import BadAnswer
-from kis.fields import Code, Count, Day, KindCode, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, whole, wire
+from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, whole, wire
 from kis.models import Level
 
 TRADES = "H0STCNT0"
@@ -172,10 +172,6 @@ def _system(text: str) -> Heartbeat | ControlReply:
 # --- records ----------------------------------------------------------------------------------------------
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
-
-
 def _taker(value: object) -> object:
     return {"1": Side.BUY, "5": Side.SELL}.get(value.strip()) if isinstance(value, str) else value
 
@@ -184,7 +180,7 @@ def _blank_is_none(value: object) -> object:
     return (whole(value) or None) if isinstance(value, str) else value
 
 
-class Trade(_Record):
+class Trade(Model):
     """One trade on KRX (KIS portal, 국내주식 실시간체결가).
 
     Prices in won; `volume` and `value` are shares and won since the open. `taker` is the side that traded against a
@@ -213,7 +209,7 @@ class Trade(_Record):
     at: datetime
 
 
-class BookUpdate(_Record):
+class BookUpdate(Model):
     """The best prices of either side on KRX (KIS portal, 국내주식 실시간호가), lines without a price left out.
 
     The expected match is None outside auctions. `middle` is the mid price, None from before 2026-09-14.
@@ -244,7 +240,7 @@ class NoticeKind(StrEnum):
     """What an IOC or FOK order left over is cancelled."""
 
 
-class FillNotice(_Record):
+class FillNotice(Model):
     """One event of an order of the account (KIS portal, 국내주식 실시간체결통보).
 
     It bears no number of the fill and no cumulative quantity: a notice lost or doubled shows only in the order list.

@@ -11,16 +11,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from kis.error_codes import (
-    SEEN_REFUSALS,
+    CONFIRMED_REFUSALS,
     TIMED_OUT,
     TOKEN_THROTTLE,
     ErrorMeaning,
-    bears_order_no,
     code_of,
-    enveloped,
+    has_envelope,
+    is_success,
+    known_meaning,
+    may_hold_order_no,
     order_no_of,
-    said_yes,
-    told_by,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-_BY_VERDICT = {
+_BY_MEANING = {
     ErrorMeaning.THROTTLED: Outcome.THROTTLED,
     ErrorMeaning.TOKEN: Outcome.TOKEN,
     ErrorMeaning.SETTING: Outcome.MISCONFIGURED,
@@ -76,21 +76,21 @@ def classify(*, sent: bool, status: int | None, body: Mapping[str, Any] | None) 
     """
     if status is None or body is None:
         return Outcome.UNKNOWN if sent or status is not None or body is not None else Outcome.NOT_SENT
-    if said_yes(body):
+    if is_success(body):
         return Outcome.PLACED if order_no_of(body) else Outcome.UNKNOWN
     code = code_of(body)
-    if code is None or bears_order_no(body):
+    if code is None or may_hold_order_no(body):
         return Outcome.UNKNOWN
-    return _refused(code, enveloped=enveloped(body))
+    return _refused(code, has_envelope=has_envelope(body))
 
 
-def _refused(code: str, *, enveloped: bool) -> Outcome:
+def _refused(code: str, *, has_envelope: bool) -> Outcome:
     # The gateway's own codes come in several shapes; what stands behind it always has the whole envelope.
-    if code in TIMED_OUT or not (enveloped or code.startswith(_GATEWAY)):
+    if code in TIMED_OUT or not (has_envelope or code.startswith(_GATEWAY)):
         return Outcome.UNKNOWN
-    verdict = told_by(code)
-    if verdict in _BY_VERDICT and code != TOKEN_THROTTLE:
-        return _BY_VERDICT[verdict]
-    if verdict is ErrorMeaning.OPAQUE or not enveloped:
+    meaning = known_meaning(code)
+    if meaning in _BY_MEANING and code != TOKEN_THROTTLE:
+        return _BY_MEANING[meaning]
+    if meaning is ErrorMeaning.OPAQUE or not has_envelope:
         return Outcome.UNKNOWN
-    return Outcome.REFUSED if code in SEEN_REFUSALS else Outcome.CLAIMED
+    return Outcome.REFUSED if code in CONFIRMED_REFUSALS else Outcome.CLAIMED

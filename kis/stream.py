@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from kis.config import KisConfig
     from kis.frames import Record
-    from kis.session import Transport
+    from kis.transport import Transport
 
 __all__ = ["BookUpdate", "Event", "FillNotice", "Gap", "KisStream", "Listener", "NoticeKind", "Trade"]
 

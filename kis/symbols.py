@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from kis.errors import Unavailable
-from kis.session import download
+from kis.transport import download
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -50,7 +50,7 @@ class _Kept:
     attempted: datetime = _LONG_AGO
 
 
-class TokenKeeper:
+class TokenStore:
     """Hands out the access token and renews it."""
 
     def __init__(

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     from kis.config import KisConfig
     from kis.frames import Record
-    from kis.session import Transport
     from kis.subscriptions import Registrations
+    from kis.transport import Transport
 
 _log = structlog.get_logger(__name__)
 # At DEBUG it writes every frame out, and those that go hold the approval key.

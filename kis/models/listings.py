@@ -1,4 +1,4 @@
-"""What the exchange says of a stock or a day beside its prices."""
+"""What the exchange publishes about a stock or a day besides prices."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
-from kis.fields import Code, Count, Day, Ratio, Text, Won, Yes, wire
-from kis.models.core import Model
-
-__all__ = ["MarketDay", "Mover", "StockInfo"]
+from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, Yes, wire
 
 _Row = Mapping[str, Any]
 

@@ -1,16 +1,73 @@
-"""What can be sold, and what selling has brought."""
+"""The account: balance, buying power, sellable shares, realised profit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at run time
 from typing import Any, Self
 
-from kis.fields import Code, Count, Day, Ratio, Text, Won, wire
-from kis.models.core import Model
-
-__all__ = ["DayProfit", "PeriodProfit", "Sellable"]
+from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, wire
 
 _Row = Mapping[str, Any]
+
+
+class Holding(Model):
+    """A stock in the account; money in won, `profit_rate` in percent."""
+
+    code: Code = wire("pdno")
+    name: Text = wire("prdt_name")
+    quantity: Count = wire("hldg_qty")
+    sellable: Count = wire("ord_psbl_qty")
+    average_price: Ratio = wire("pchs_avg_pric")
+    price: Count = wire("prpr")
+    cost: Won = wire("pchs_amt")
+    value: Won = wire("evlu_amt")
+    profit: Won = wire("evlu_pfls_amt")
+    profit_rate: Ratio = wire("evlu_pfls_rt")
+
+
+class Balance(Model):
+    """What the account holds (KIS portal, 주식잔고조회), in won.
+
+    `deposit` ignores today's purchases: what can be spent is `BuyingPower`, and `d2_cash` is what remains
+    once today's trades are settled. `total_value` is stocks plus `d2_cash`.
+    """
+
+    holdings: tuple[Holding, ...]
+    deposit: Won = wire("dnca_tot_amt")
+    d1_cash: Won = wire("nxdy_excc_amt")
+    d2_cash: Won = wire("prvs_rcdl_excc_amt")
+    stock_value: Won = wire("scts_evlu_amt")
+    total_value: Won = wire("tot_evlu_amt")
+    profit: Won = wire("evlu_pfls_smtl_amt")
+    cost: Won = wire("pchs_amt_smtl_amt")
+    at: datetime
+
+    @classmethod
+    def read(cls, rows: Iterable[_Row], last: _Row, at: datetime) -> Self:
+        """Reads `output1` of all pages and the totals of the last; KIS still lists what is sold out."""
+        totals = last["output2"][0]
+        holdings = (Holding.model_validate(row) for row in rows)
+        held = tuple(holding for holding in holdings if holding.quantity)
+        return cls.model_validate({**totals, "holdings": held, "at": at})
+
+
+class BuyingPower(Model):
+    """What can be bought without debt (KIS portal, 매수가능조회: the 미수없는 figures).
+
+    `quantity` is reckoned at `unit_price`, which for a market order is the upper price limit.
+    """
+
+    code: Code
+    cash: Won = wire("ord_psbl_cash")
+    amount: Won = wire("nrcvb_buy_amt")
+    quantity: Count = wire("nrcvb_buy_qty")
+    unit_price: Count = wire("psbl_qty_calc_unpr")
+
+    @classmethod
+    def read(cls, code: str, body: _Row) -> Self:
+        """Reads the answer to a question after one stock; KIS does not repeat which."""
+        return cls.model_validate({**body["output"], "code": code})
 
 
 class Sellable(Model):
