@@ -34,7 +34,7 @@ class Reply:
     """A message for the chat: HTML whose every variable is escaped, and rows of buttons under it."""
 
     text: str
-    keys: Buttons = ()
+    buttons: Buttons = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Chart:
 
 def outgoing(reply: Reply) -> dict[str, object]:
     """A reply as the outbox keeps it."""
-    return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.keys if row]}
+    return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.buttons if row]}
 
 
 def letter_of(update_id: int) -> str:
@@ -59,7 +59,7 @@ def letter_of(update_id: int) -> str:
 class Request:
     """What an admitted person wants: `words` is all that stood behind the command, cleaned but not parsed."""
 
-    who: Actor
+    actor: Actor
     words: str
     update_id: int
     message_id: int

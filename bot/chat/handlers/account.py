@@ -30,8 +30,8 @@ class Orders(Protocol):
 
     def working(self) -> list[Order]: ...
     def in_doubt(self) -> list[Order]: ...
-    def may_cancel(self, order: Order, who: Actor) -> bool: ...
-    def cancel_token(self, order: Order, who: Actor) -> str: ...
+    def may_cancel(self, order: Order, actor: Actor) -> bool: ...
+    def cancel_token(self, order: Order, actor: Actor) -> str: ...
 
 
 class AccountHandlers:
@@ -43,7 +43,7 @@ class AccountHandlers:
         self._frame = frame
         self._clock = clock
 
-    async def balance(self, ask: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
+    async def balance(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/balance: holdings, profit and cash."""
         frame, lang = self._frame, self._frame.lang
         now = await self._account.balance()
@@ -77,12 +77,12 @@ class AccountHandlers:
             f"{signed(one.profit)} ({percent(one.profit_rate)})",
         )
 
-    async def orders(self, ask: Request) -> Reply | None:
+    async def orders(self, request: Request) -> Reply | None:
         """/orders: what is open, what is being checked, and what else the broker's list has today."""
         rows = await self._account.executions()
-        return self.list_orders(ask, rows)
+        return self.list_orders(request, rows)
 
-    def list_orders(self, ask: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
+    def list_orders(self, request: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
         """The working orders with a cancel button each, then (for /orders) the day's others."""
         frame = self._frame
         working, doubtful = self._orders.working(), self._orders.in_doubt()
@@ -90,12 +90,12 @@ class AccountHandlers:
         elsewhere = [row for row in rows if row.remaining and row.order_no not in ours and not row.is_cancelled]
         elsewhere = [row for row in elsewhere if row.cancelled + row.rejected < row.quantity]
         lines = [f"📋 <b>{frame.pick('미체결', 'Open orders')}</b> {frame.badge}"]
-        keys: list[tuple[Button, ...]] = []
+        buttons: list[tuple[Button, ...]] = []
         for one in working:
             lines.append(self._open_line(one))
-            if self._orders.may_cancel(one, ask.who):
+            if self._orders.may_cancel(one, request.actor):
                 label = f"↩️ {one.name[:10]} {one.remaining:,}{frame.pick('주 취소', ' cancel')}"
-                keys.append((Button(label, TICKET + self._orders.cancel_token(one, ask.who)),))
+                buttons.append((Button(label, TICKET + self._orders.cancel_token(one, request.actor)),))
         lines += [
             f"❓ {frame.pick('확인중', 'checking')}: {safe(one.name, 20)} {one.quantity:,}{frame.pick('주', '')} · #{one.id}"
             for one in doubtful
@@ -107,13 +107,13 @@ class AccountHandlers:
             lines += self._done_lines(rows)
         lines.append(f"🕘 {clock_time(self._clock())} {frame.pick('기준', 'KST')}")
         if not only_open:
-            keys.append(
+            buttons.append(
                 (
                     keyboards.refresh("/orders", frame.lang),
                     Button(frame.pick("💼 잔고", "💼 balance"), "/balance"),
                 ),
             )
-        return Reply("\n".join(lines), tuple(keys))
+        return Reply("\n".join(lines), tuple(buttons))
 
     def _open_line(self, one: Order) -> str:
         frame = self._frame

@@ -99,37 +99,37 @@ class AlertHandlers:
         self._clock = clock
         self._most = most
 
-    async def alerts(self, ask: Request) -> Reply | None:
+    async def alerts(self, request: Request) -> Reply | None:
         """/alerts: the list."""
-        return self._list(ask)
+        return self._list(request)
 
-    async def alert(self, ask: Request) -> Reply | None:
+    async def alert(self, request: Request) -> Reply | None:
         """/alert [종목 조건 | 보유 비율 | 삭제 번호]."""
-        words = spaced(ask.words)
+        words = spaced(request.words)
         head, _, rest = words.partition(" ")
         if not words:
-            return self._list(ask)
+            return self._list(request)
         try:
             if head.lower() in DELETE:
-                return self._delete(ask, rest)
+                return self._delete(request, rest)
             if head.lower() in HOLDINGS:
-                return self._holdings(ask, holdings_words(rest.split()))
+                return self._holdings(request, holdings_words(rest.split()))
             stock, _, parts = split_stock(words, self._symbols)
             if stock is None:
                 return self._ask_which(words)
-            return await self._on_stock(ask, stock, alert_words(parts))
+            return await self._on_stock(request, stock, alert_words(parts))
         except BadArguments as bad:
             return Reply(f"🚫 {sentence(bad.reason.code, bad.reason.values, self._frame.lang)}")
 
-    def _list(self, ask: Request, head: str = "") -> Reply:
-        return list_card(self._alerts.of(ask.who.user_id), self._most, self._frame, head)
+    def _list(self, request: Request, head: str = "") -> Reply:
+        return list_card(self._alerts.of(request.actor.user_id), self._most, self._frame, head)
 
-    def _delete(self, ask: Request, word: str) -> Reply:
+    def _delete(self, request: Request, word: str) -> Reply:
         known = re.fullmatch(r"#?(\d{1,15})", word, re.ASCII)
-        if known is None or not self._alerts.delete(ask.who.user_id, int(known[1])):
+        if known is None or not self._alerts.delete(request.actor.user_id, int(known[1])):
             head = sentence("ALERT_GONE", {"word": word[:20]}, self._frame.lang)
-            return self._list(ask, f"🚫 {head}")
-        return self._list(ask, self._frame.pick(f"🗑 알림 #{known[1]} 삭제", f"🗑 alert #{known[1]} deleted"))
+            return self._list(request, f"🚫 {head}")
+        return self._list(request, self._frame.pick(f"🗑 알림 #{known[1]} 삭제", f"🗑 alert #{known[1]} deleted"))
 
     def _ask_which(self, words: str) -> Reply:
         lang = self._frame.lang
@@ -148,35 +148,37 @@ class AlertHandlers:
 
     # --- making one ---------------------------------------------------------------------------------------------------
 
-    def _holdings(self, ask: Request, words: AlertArgs) -> Reply:
-        alert = replace(self._new(ask, words, AlertKind.HOLDINGS, 1), again=Repeat.DAILY)
+    def _holdings(self, request: Request, words: AlertArgs) -> Reply:
+        alert = replace(self._new(request, words, AlertKind.HOLDINGS, 1), again=Repeat.DAILY)
         note = self._frame.pick(
             "등락과 상·하한가 근접은 종목마다 하루 한 번, 거래정지와 VI는 보일 때마다 알립니다.",
             "Moves and limits once a day for each stock, halts and VI whenever they are seen.",
         )
         return self._keep(alert, None, [note, *self._closed_note()])
 
-    async def _on_stock(self, ask: Request, stock: Stock, words: AlertArgs) -> Reply:
+    async def _on_stock(self, request: Request, stock: Stock, words: AlertArgs) -> Reply:
         self._until(words)  # says no before anybody is asked
         quote = await self._prices.price(stock.code)
         if not quote.price:
             raise BadArguments("ALERT_NO_QUOTE", name=stock.name)
         if words.factor is not None:
-            alert = await self._volume(ask, stock, words)
+            alert = await self._volume(request, stock, words)
         elif words.percent is not None and words.from_close:
             line = moved(quote.base_price or quote.price, words.percent)
-            alert = self._of_stock(ask, stock, words, AlertKind.MOVE, line, quote.base_price)
+            alert = self._of_stock(request, stock, words, AlertKind.MOVE, line, quote.base_price)
         elif words.percent is not None:
-            alert = self._of_stock(ask, stock, words, AlertKind.PRICE, moved(quote.price, words.percent), quote.price)
+            alert = self._of_stock(
+                request, stock, words, AlertKind.PRICE, moved(quote.price, words.percent), quote.price
+            )
         else:
-            alert = self._of_stock(ask, stock, _sided(words, quote.price), AlertKind.PRICE, words.price or 0, 0)
+            alert = self._of_stock(request, stock, _sided(words, quote.price), AlertKind.PRICE, words.price or 0, 0)
         value = quote.volume if alert.kind is AlertKind.VOLUME else quote.price
         counts = alert.kind is AlertKind.PRICE or alert.day is not None
         if counts and alert.past(value):
             alert = replace(alert, state=AlertState.BEYOND)
         return self._keep(alert, quote, self._notes(alert, quote))
 
-    async def _volume(self, ask: Request, stock: Stock, words: AlertArgs) -> Alert:
+    async def _volume(self, request: Request, stock: Stock, words: AlertArgs) -> Alert:
         """Measured in whole days: how much was traded by a minute that nobody looked at cannot be known."""
         today = self._clock().date()
         bars = await self._prices.daily_bars(stock.code, today - _BARS_BACK, today - timedelta(days=1))
@@ -185,19 +187,21 @@ class AlertHandlers:
         if not average or words.factor is None:
             raise BadArguments("ALERT_NO_BARS", name=stock.name)
         line = int((average * words.factor).to_integral_value(ROUND_CEILING))
-        return self._of_stock(ask, stock, words, AlertKind.VOLUME, line, average)
+        return self._of_stock(request, stock, words, AlertKind.VOLUME, line, average)
 
-    def _of_stock(self, ask: Request, stock: Stock, words: AlertArgs, kind: AlertKind, line: int, start: int) -> Alert:
-        alert = self._new(ask, words, kind, line)
+    def _of_stock(
+        self, request: Request, stock: Stock, words: AlertArgs, kind: AlertKind, line: int, start: int
+    ) -> Alert:
+        alert = self._new(request, words, kind, line)
         by_day = kind is not AlertKind.PRICE and self._market.open(alert.made_at)
         day = alert.made_at.astimezone(KST).date() if by_day else None
         return replace(alert, code=stock.code, name=stock.name, etf=stock.etf, day=day, start=start)
 
-    def _new(self, ask: Request, words: AlertArgs, kind: AlertKind, line: int) -> Alert:
+    def _new(self, request: Request, words: AlertArgs, kind: AlertKind, line: int) -> Alert:
         return Alert(
             id=0,
-            user_id=ask.who.user_id,
-            chat_id=ask.who.chat_id,
+            user_id=request.actor.user_id,
+            chat_id=request.actor.chat_id,
             code="",
             name="",
             kind=kind,
@@ -208,7 +212,7 @@ class AlertHandlers:
             expires_at=self._until(words),
             percent=words.percent,
             factor=words.factor,
-            asked=ask.update_id,
+            asked=request.update_id,
         )
 
     def _until(self, words: AlertArgs) -> datetime:

@@ -39,9 +39,9 @@ class AuditHandlers:
         self._log = log
         self._frame = frame
 
-    async def audit(self, ask: Request) -> Reply:
+    async def audit(self, request: Request) -> Reply:
         """/audit [줄 수]."""
-        words = ask.words.strip()
+        words = request.words.strip()
         if words and not (words.isascii() and words.isdigit() and 0 < int(words[:4]) <= MOST):
             return Reply(
                 say(self._frame.lang, "1에서 {most} 사이의 수를 적어 주세요.", "A number from 1 to {most}.", most=MOST),

@@ -58,9 +58,9 @@ class ChartHandlers:
         self._market = market
         self._frame = frame
 
-    async def chart(self, ask: Request) -> Reply | Chart | None:
+    async def chart(self, request: Request) -> Reply | Chart | None:
         """/chart 종목 [일|주|월|분]."""
-        stock, rest, question = self._market.which(ask.words, "/chart", ends=WORDS)
+        stock, rest, question = self._market.which(request.words, "/chart", ends=WORDS)
         if stock is None:
             return question
         period = WORDS.get(" ".join(rest).lower()) if rest else "day"

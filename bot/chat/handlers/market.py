@@ -68,16 +68,16 @@ class MarketHandlers:
         text = say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20])
         return Reply(text, keyboards.stocks(found, command, " ".join(rest)))
 
-    async def price(self, ask: Request) -> Reply | None:
+    async def price(self, request: Request) -> Reply | None:
         """/price 종목: one stock now."""
-        return await self._of_one(ask, "/price", self._price)
+        return await self._of_one(request, "/price", self._price)
 
-    async def book(self, ask: Request) -> Reply | None:
+    async def book(self, request: Request) -> Reply | None:
         """/book 종목: its order book."""
-        return await self._of_one(ask, "/book", self._book)
+        return await self._of_one(request, "/book", self._book)
 
-    async def _of_one(self, ask: Request, command: str, show: Callable[[Stock], Awaitable[Reply]]) -> Reply | None:
-        stock, _, question = self.which(ask.words, command)
+    async def _of_one(self, request: Request, command: str, show: Callable[[Stock], Awaitable[Reply]]) -> Reply | None:
+        stock, _, question = self.which(request.words, command)
         return question if stock is None else await show(stock)
 
     async def _price(self, stock: Stock) -> Reply:
@@ -118,10 +118,10 @@ class MarketHandlers:
         text = f"{head}\n<pre>{table}</pre>\n{totals}\n🕘 {clock_time(book.at)} {frame.pick('기준', 'KST')}"
         return Reply(text, keyboards.of_book(stock.code, frame.lang))
 
-    async def top(self, ask: Request) -> Reply | None:
+    async def top(self, request: Request) -> Reply | None:
         """/top [n]: the volume ranking."""
         frame, lang = self._frame, self._frame.lang
-        said = re.fullmatch(r"\d{1,9}", ask.words, re.ASCII)
+        said = re.fullmatch(r"\d{1,9}", request.words, re.ASCII)
         count = min(max(int(said[0]), 1), MOST_RANKED) if said else USUAL_RANKED
         try:
             ranked = await self._prices.volume_rank(count)
@@ -141,7 +141,7 @@ class MarketHandlers:
         first = tuple(Button(f"{row.rank}. {row.name}", f"/price {row.code}") for row in ranked[:4])
         return Reply("\n".join(lines), (first[:2], first[2:], (keyboards.refresh(f"/top {count}", lang),)))
 
-    async def index(self, ask: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
+    async def index(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/index: KOSPI, KOSDAQ and KOSPI 200."""
         frame = self._frame
         lines = [f"📉 <b>{frame.pick('지수', 'Indices')}</b> {frame.badge}"]

@@ -70,11 +70,11 @@ class OrderHistoryHandlers:
         self._stories = stories
         self._frame = frame
 
-    async def why(self, ask: Request) -> Reply:
+    async def why(self, request: Request) -> Reply:
         """/why [주문번호|#접수번호] [쪽]: one's own orders, and an admin everybody's; without a number the newest."""
-        number, _, page = ask.words.partition(" ")
-        found = self._stories.find(number) if number else [self._stories.latest(ask.who.user_id)]
-        order = next((one for one in found if one is not None and may_read(one, ask.who)), None)
+        number, _, page = request.words.partition(" ")
+        found = self._stories.find(number) if number else [self._stories.latest(request.actor.user_id)]
+        order = next((one for one in found if one is not None and may_read(one, request.actor)), None)
         if order is None:
             return Reply(
                 say(
@@ -88,9 +88,9 @@ class OrderHistoryHandlers:
         return paged(pages, max(at, 1), f"/why #{order.id}", self._frame)
 
 
-def may_read(order: Order, who: Actor) -> bool:
+def may_read(order: Order, actor: Actor) -> bool:
     """One's own orders, and an admin everybody's."""
-    return order.user_id == who.user_id or who.role.covers(Role.ADMIN)
+    return order.user_id == actor.user_id or actor.role.covers(Role.ADMIN)
 
 
 def paged(pages: Sequence[str], at: int, command: str, frame: Frame) -> Reply:

@@ -52,21 +52,21 @@ class ReportHandlers:
         self._frame = frame
         self._clock = clock
 
-    async def pnl(self, ask: Request) -> Reply | None:
+    async def pnl(self, request: Request) -> Reply | None:
         """/pnl [오늘|주|월|날짜]."""
         today = self._clock().date()
         try:
-            first, last = _span(ask.words, today)
+            first, last = _span(request.words, today)
         except BadArguments as bad:
             return self._say_no(bad)
         taken, wealth = await self._keeper.period(first, last)
         return profit_card(taken, wealth, today, self._frame)
 
-    async def fills(self, ask: Request) -> Reply | None:
+    async def fills(self, request: Request) -> Reply | None:
         """/fills [날짜]."""
         now = self._clock()
         try:
-            day = day_of(ask.words, now.date())
+            day = day_of(request.words, now.date())
         except BadArguments as bad:
             return self._say_no(bad)
         rows = await self._lists.executions(day)

@@ -93,7 +93,7 @@ def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) 
         f"{len(fills)}건 묶음: {_number(first, frame)} ~ {_number(last, frame)}",
         f"{len(fills)} fills in one: {_number(first, frame)} to {_number(last, frame)}",
     )
-    return Reply(f"{one.text}\n<i>{covers}</i>", one.keys)
+    return Reply(f"{one.text}\n<i>{covers}</i>", one.buttons)
 
 
 def _number(fill: Mapping[str, Any], frame: Frame) -> str:

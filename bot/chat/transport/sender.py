@@ -207,7 +207,7 @@ class MessageSender:
                 letter.chat_id,
                 body,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
                 disable_notification=letter.silent or None,
             ),
@@ -229,7 +229,7 @@ class MessageSender:
                 picture,
                 caption=body,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 disable_notification=letter.silent or None,
             ),
             self._labelled(letter, reply.text, LONGEST_CAPTION),
@@ -245,7 +245,7 @@ class MessageSender:
             reply = chart_caption(letter.data, self._frame)
 
         async def edit(body: str, mode: str | None) -> object:
-            markup = _markup(reply.keys)
+            markup = _markup(reply.buttons)
             if picture is None:
                 return await self._bot.edit_message_caption(caption=body, parse_mode=mode, reply_markup=markup, **where)
             media = InputMediaPhoto(picture, caption=body, parse_mode=mode)
@@ -261,7 +261,7 @@ class MessageSender:
                 chat_id=chat_id,
                 message_id=message_id,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
             ),
             reply.text,
