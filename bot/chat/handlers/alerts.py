@@ -3,9 +3,8 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import ROUND_CEILING
-from typing import Protocol
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, moved
 from bot.chat import keyboards
@@ -23,10 +22,12 @@ from bot.chat.parsing.alert_args import (
     spaced,
     split_condition,
 )
-from bot.chat.parsing.order_args import BadArguments, StockLookup, split_stock
+from bot.chat.parsing.order_args import BadArguments, split_stock
+from bot.chat.ports import AlertBook, BrokerReads, StockLookup
 from bot.chat.types import Reply, Request
+from bot.orders.hours import TradingHours
 from kis.krx import KST
-from kis.models import DailyBars, Quote
+from kis.models import Quote
 from kis.symbols import Stock
 
 USUAL_DAYS = 30
@@ -37,64 +38,24 @@ _BARS_BACK = timedelta(days=45)
 """Calendar days that surely hold so many trading days."""
 
 
-class Alerts(Protocol):
-    """Keeps the alerts; `bot.services.alert_runner.AlertRunner` fits as it is."""
-
-    def add(self, alert: Alert, quote: Quote | None, most: int) -> Alert | None:
-        """Keep a new one; None where its person has `most` already."""
-        ...
-
-    def of(self, user_id: int) -> list[Alert]:
-        """A person's."""
-        ...
-
-    def delete(self, user_id: int, alert_id: int) -> bool:
-        """End one of this person's; False if they have none of this number."""
-        ...
-
-
-class Prices(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def price(self, code: str) -> Quote:
-        """One stock now."""
-        ...
-
-    async def daily_bars(self, code: str, start: date, end: date) -> DailyBars:
-        """Its days."""
-        ...
-
-
-class Market(Protocol):
-    """When there is a market; `bot.orders.hours.TradingHours` fits as it is."""
-
-    def open(self, now: datetime) -> bool:
-        """Whether it is open."""
-        ...
-
-    def next_open(self, now: datetime) -> datetime:
-        """When it opens next."""
-        ...
-
-
 class AlertHandlers:
     """The handlers of /alert and /alerts."""
 
     def __init__(
         self,
-        alerts: Alerts,
-        prices: Prices,
+        alerts: AlertBook,
+        broker: BrokerReads,
         symbols: StockLookup,
-        market: Market,
+        hours: TradingHours,
         frame: Frame,
         clock: Callable[[], datetime],
         most: int,
     ) -> None:
         """`most`: alerts that one person may have."""
         self._alerts = alerts
-        self._prices = prices
+        self._broker = broker
         self._symbols = symbols
-        self._market = market
+        self._hours = hours
         self._frame = frame
         self._clock = clock
         self._most = most
@@ -158,7 +119,7 @@ class AlertHandlers:
 
     async def _on_stock(self, request: Request, stock: Stock, words: AlertArgs) -> Reply:
         self._until(words)  # says no before anybody is asked
-        quote = await self._prices.price(stock.code)
+        quote = await self._broker.price(stock.code)
         if not quote.price:
             raise BadArguments("ALERT_NO_QUOTE", name=stock.name)
         if words.factor is not None:
@@ -181,7 +142,7 @@ class AlertHandlers:
     async def _volume(self, request: Request, stock: Stock, words: AlertArgs) -> Alert:
         """Measured in whole days: how much was traded by a minute that nobody looked at cannot be known."""
         today = self._clock().date()
-        bars = await self._prices.daily_bars(stock.code, today - _BARS_BACK, today - timedelta(days=1))
+        bars = await self._broker.daily_bars(stock.code, today - _BARS_BACK, today - timedelta(days=1))
         days = [one.volume for one in bars.bars if one.day < today][:VOLUME_DAYS]
         average = sum(days) // len(days) if days else 0
         if not average or words.factor is None:
@@ -193,7 +154,7 @@ class AlertHandlers:
         self, request: Request, stock: Stock, words: AlertArgs, kind: AlertKind, line: int, start: int
     ) -> Alert:
         alert = self._new(request, words, kind, line)
-        by_day = kind is not AlertKind.PRICE and self._market.open(alert.made_at)
+        by_day = kind is not AlertKind.PRICE and self._hours.open(alert.made_at)
         day = alert.made_at.astimezone(KST).date() if by_day else None
         return replace(alert, code=stock.code, name=stock.name, etf=stock.etf, day=day, start=start)
 
@@ -217,7 +178,7 @@ class AlertHandlers:
 
     def _until(self, words: AlertArgs) -> datetime:
         now = self._clock().astimezone(KST)
-        if words.days == 0 and not self._market.open(now) and self._market.next_open(now).date() != now.date():
+        if words.days == 0 and not self._hours.open(now) and self._hours.next_open(now).date() != now.date():
             raise BadArguments("ALERT_OVER")
         days = USUAL_DAYS if words.days is None else words.days
         return datetime.combine(now.date() + timedelta(days=days + 1), time(), KST)
@@ -266,9 +227,9 @@ class AlertHandlers:
 
     def _closed_note(self) -> list[str]:
         now = self._clock()
-        if self._market.open(now):
+        if self._hours.open(now):
             return []
-        opens = self._market.next_open(now).astimezone(KST)
+        opens = self._hours.next_open(now).astimezone(KST)
         return [
             self._frame.pick(
                 f"🌙 지금은 장이 열려 있지 않아, {opens:%m/%d %H:%M}부터 봅니다.",

@@ -1,22 +1,21 @@
 """The brakes and the state of the house: /halt, /resume, /status. Parse, ask the desk once, answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
-from bot.chat.handlers.trading import Hold
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import reason, say
 from bot.chat.i18n.formatting import clock_time, safe, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.stream_status import Ears, hearing_line
+from bot.chat.messages.stream_status import hearing_line
 from bot.chat.messages.system import LEVELS, light
+from bot.chat.ports import FillStream
 from bot.chat.types import Button, Reply, Request
 from bot.orders.access.roles import Actor
-from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
-from bot.orders.execution.desk import TapResult
-from bot.orders.model.order import Order
+from bot.orders.approvals.policy import SellApproval
+from bot.orders.execution.desk import Desk
 from bot.orders.model.reason import Reason
-from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
 _WORDS = {
@@ -34,60 +33,22 @@ SINGLE = (
 )
 
 
-class Desk(Protocol):
-    """The part of the desk that the brakes need."""
-
-    @property
-    def brakes(self) -> "Reads": ...
-    @property
-    def consent(self) -> "Agreed": ...
-    @property
-    def situation(self) -> "State": ...
-    def halt(self, level: HaltLevel, actor: Actor) -> TapResult | Reason: ...
-    def resume(self, level: HaltLevel, actor: Actor) -> Reason | None: ...
-    async def carry_out(self, pressed: TapResult) -> None: ...
-    def working(self) -> list[Order]: ...
-    def in_doubt(self) -> list[Order]: ...
-
-
-class Reads(Protocol):
-    """The brakes as they stand."""
-
-    def now(self) -> HaltStatus: ...
-
-
-class Agreed(Protocol):
-    """Whose consent orders need."""
-
-    @property
-    def policy(self) -> ApprovalPolicy: ...
-
-
-class State(Protocol):
-    """What else keeps orders back."""
-
-    @property
-    def recovering(self) -> bool: ...
-    @property
-    def conflicts(self) -> Mapping[str, None]: ...
-
-
 class ControlHandlers:
     """Handlers of the brakes."""
 
     def __init__(
         self,
         desk: Desk,
-        ears: Ears,
+        fill_stream: FillStream,
         frame: Frame,
         clock: Callable[[], datetime],
-        hold: Hold | None = None,
-        post: Callable[[int, Reply], None] = lambda *_: None,
+        second_factor: SecondFactorChat,
+        post: Callable[[int, Reply], None],
     ) -> None:
-        self._hold = hold
+        self._second_factor = second_factor
         self._post = post
         self._desk = desk
-        self._ears = ears
+        self._fill_stream = fill_stream
         self._frame = frame
         self._clock = clock
 
@@ -108,10 +69,7 @@ class ControlHandlers:
         """/resume [매수]: take the brakes off, or back to 매수중지."""
         level = HaltLevel.BUYS if request.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
         subject = f"resume:{int(level)}:{self._desk.brakes.now().at.isoformat()}"
-        if (
-            self._hold is not None
-            and self._hold(request.actor, "resume", subject, self._go_on, str(int(level))) is not None
-        ):
+        if self._second_factor.hold(request.actor, "resume", subject, self._go_on, str(int(level))) is not None:
             return None
         return self._resumed(level, request.actor)
 
@@ -178,7 +136,7 @@ class ControlHandlers:
         if desk.situation.recovering:
             lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
         lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
-        lines.append(hearing_line(self._ears, frame))
+        lines.append(hearing_line(self._fill_stream, frame))
         lines.append(
             f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
             f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}",

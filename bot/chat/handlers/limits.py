@@ -1,85 +1,21 @@
 """/limits: everybody sees their own; admins see and set those of the people below them. Parse, ask once, answer."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, datetime
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import limit_value, reason
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
+from bot.chat.ports import LimitBook
 from bot.chat.types import Reply, Request
 from bot.orders.access.roles import Actor, Person, Role
-from bot.orders.access.second_factor import ProtectedAction
+from bot.orders.access.second_factor import ProtectedAction, SecondFactor
 from bot.orders.model.reason import Reason
-from bot.orders.risk.checks import Limits
 from bot.orders.risk.limit_overrides import ACCOUNT, BY_WORD, ITEMS, SettableLimit, Value, may_set
 
 _ACCOUNT_WORDS = frozenset({"계좌", "account"})
 _BACK = frozenset({"기본", "default"})
-
-
-class Waiting(Protocol):
-    """A row of the table of limits."""
-
-    @property
-    def item(self) -> SettableLimit: ...
-    @property
-    def value(self) -> Value | None: ...
-    @property
-    def day(self) -> date: ...
-
-
-class Changed(Protocol):
-    """What setting a limit came to."""
-
-    @property
-    def item(self) -> SettableLimit: ...
-    @property
-    def was(self) -> Value: ...
-    @property
-    def now(self) -> Value: ...
-    @property
-    def day(self) -> date: ...
-    @property
-    def raised(self) -> bool: ...
-
-
-class Book(Protocol):
-    """The table of limits; `bot.store.limits.LimitStore` fits as it is."""
-
-    def limits_of(self, user_id: int, day: date) -> Limits: ...
-    def overrides(self, user_id: int | None = None) -> Sequence[Waiting]: ...
-    def raises(self, user_id: int, item: SettableLimit, value: Value | None) -> bool: ...
-    def set(
-        self,
-        user_id: int,
-        name: str,
-        item: SettableLimit,
-        value: Value | None,
-        *,
-        by: Actor | None,
-        everybody: Sequence[int],
-    ) -> Changed | Reason: ...
-
-
-class Prover(Protocol):
-    """Whether a second factor is needed; `bot.orders.access.second_factor.SecondFactor` fits as it is."""
-
-    def needs(self, actor: Actor, act: str, value: int, now: datetime, subject: str = "") -> bool: ...
-
-
-class Asker(Protocol):
-    """Asks for it; `bot.chat.handlers.second_factor.SecondFactorChat` fits as it is."""
-
-    async def begin(
-        self,
-        actor: Actor,
-        act: str,
-        subject: str,
-        resume: Callable[[Actor, str], Awaitable[object]],
-        token: str = "",
-        about: str = "",
-    ) -> object: ...
 
 
 class LimitHandlers:
@@ -87,10 +23,10 @@ class LimitHandlers:
 
     def __init__(
         self,
-        book: Book,
+        book: LimitBook,
         people: Callable[[], Sequence[Person]],
-        stepup: Prover,
-        asker: Asker,
+        second_factor: SecondFactor,
+        chat: SecondFactorChat,
         post: Callable[[int, Reply], None],
         frame: Frame,
         clock: Callable[[], datetime],
@@ -98,8 +34,8 @@ class LimitHandlers:
         """`people` are those who may use the bot now; `post` puts an answer into a chat later than its question."""
         self._book = book
         self._people = people
-        self._stepup = stepup
-        self._asker = asker
+        self._second_factor = second_factor
+        self._chat = chat
         self._post = post
         self._frame = frame
         self._clock = clock
@@ -136,7 +72,7 @@ class LimitHandlers:
         name = person.name if person else self._frame.pick("계좌", "the account")
         about = f"{name or subject} · {self._item(item)} → {self._value(item, value)}"
         proof = f"limits:{subject}:{item.name}:{value}"
-        if self._book.raises(subject, item, value) and self._stepup.needs(
+        if self._book.raises(subject, item, value) and self._second_factor.needs(
             actor,
             ProtectedAction.LIMITS,
             0,
@@ -149,7 +85,7 @@ class LimitHandlers:
                 if reply is not None:
                     self._post(again.chat_id, reply)
 
-            await self._asker.begin(actor, ProtectedAction.LIMITS, proof, go_on, about=about)
+            await self._chat.begin(actor, ProtectedAction.LIMITS, proof, go_on, about=about)
             return None
         everybody = [one.user_id for one in self._people()]
         done = self._book.set(subject, name or str(subject), item, value, by=actor, everybody=everybody)

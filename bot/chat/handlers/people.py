@@ -2,11 +2,11 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from bot.chat.handlers.strangers import Strangers
 from bot.chat.i18n.catalogue import not_allowed
@@ -22,9 +22,9 @@ from bot.chat.messages.members import (
     stranger_line,
     tap_words,
 )
+from bot.chat.ports import Invites, People, Post
 from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
 from bot.orders.access.membership import (
-    Invitation,
     Joined,
     JoinRequest,
     Member,
@@ -52,33 +52,6 @@ _ACT_WORDS = {
     "resume": "resume", "재개": "resume", "복귀": "resume",
     "remove": "remove", "내보내기": "remove", "제거": "remove",
 }  # fmt: skip
-
-
-class People(Protocol):
-    """The whitelist; `bot.store.people.People` fits as it is."""
-
-    def get(self, user_id: int) -> Member | None: ...
-    def find(self, user_id: int) -> Member | None: ...
-    def everybody(self) -> list[Member]: ...
-    def overseers(self) -> list[int]: ...
-    def seen(self, user_id: int) -> None: ...
-
-
-class Invites(Protocol):
-    """Links, requests and buttons; `bot.store.invites.Invites` fits as it is."""
-
-    def make(self, role: Role, name: str = "", *, by: int | None = None) -> Invitation: ...
-    def join(self, token: str, user_id: int, name: str) -> Joined | None: ...
-    def request(self, user_id: int, name: str) -> JoinRequest | None: ...
-    def button(self, act: str, subject: int, *, by: int, request: JoinRequest | None = None) -> str: ...
-    def stands(self, token: str, by: int) -> MembershipChange: ...
-    def press(self, token: str, by: int) -> MembershipChange: ...
-
-
-class Post(Protocol):
-    """Where letters go: the outbox."""
-
-    def __call__(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True)

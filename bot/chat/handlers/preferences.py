@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import time
-from typing import Protocol
 
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
+from bot.chat.ports import PreferenceBook
 from bot.chat.types import REFRESH, Button, Buttons, Reply, Request
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.orders.access.roles import Actor, Role
@@ -45,22 +45,10 @@ _QUIET = re.compile(r"(\d{1,2})(?::?(\d{2}))?\s*[-~–]\s*(\d{1,2})(?::?(\d{2}))
 _PRESETS = ("22:00-07:00", "20:00-08:00")
 
 
-class Book(Protocol):
-    """What people want; `bot.store.preferences.PreferenceStore` fits as it is."""
-
-    def of(self, user_id: int) -> Preferences:
-        """A person's."""
-        ...
-
-    def keep(self, user_id: int, wanted: Preferences) -> None:
-        """From now on they want this."""
-        ...
-
-
 class PreferenceHandlers:
     """The handler of /settings."""
 
-    def __init__(self, book: Book, frame: Frame) -> None:
+    def __init__(self, book: PreferenceBook, frame: Frame) -> None:
         self._book = book
         self._frame = frame
         self.spoke: OnLanguage = lambda _: None

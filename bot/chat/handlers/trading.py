@@ -1,69 +1,28 @@
 """Asking for orders: /buy, /sell, /cancel and the taps that decide. Parse, ask the desk once, answer."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from bot.chat import keyboards
 from bot.chat.handlers.account import AccountHandlers
 from bot.chat.handlers.market import MarketHandlers
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import reason, say, toast
 from bot.chat.i18n.formatting import shares
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import order_card
 from bot.chat.parsing.order_args import BadArguments, OrderArgs, order_words
+from bot.chat.ports import BrokerReads
 from bot.chat.types import TICKET, Button, CallbackAnswer, Reply, Request
 from bot.orders.access.roles import Actor
-from bot.orders.execution.desk import TapOutcome, TapResult
+from bot.orders.execution.desk import Desk, TapOutcome, TapResult
 from bot.orders.model.order import Order, OrderRequest
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import ProofRequest
-from kis.models import Balance, OrderBook, OrderKind, Quote, Side
+from kis.models import OrderKind, Side
 from kis.symbols import Stock
 
 EVERYTHING = frozenset({"all", "전체", "전부", "모두"})
 ALERTS = frozenset({TapOutcome.NOT_YOURS, TapOutcome.LATE, TapOutcome.GONE, TapOutcome.BUSY})
-
-
-class Desk(Protocol):
-    """The part of the desk that conversations use."""
-
-    async def propose(self, request: OrderRequest, actor: Actor, origin: int) -> Order | list[Reason]: ...
-    def press(self, token: str, actor: Actor) -> TapResult: ...
-    async def propose_revision(
-        self,
-        order_no: str,
-        price: int | None,
-        actor: Actor,
-        origin: int,
-    ) -> Order | list[Reason]: ...
-    def cancel_number(self, order_no: str, actor: Actor) -> TapResult: ...
-    def cancel_all_key(self, actor: Actor) -> tuple[str, int]: ...
-    def working(self) -> list[Order]: ...
-    async def carry_out(self, pressed: TapResult) -> None: ...
-
-
-class Reads(Protocol):
-    """What a question back needs to know."""
-
-    async def price(self, code: str) -> Quote: ...
-    async def order_book(self, code: str) -> OrderBook: ...
-    async def balance(self) -> Balance: ...
-
-
-class Hold(Protocol):
-    """Asks for a second factor where one is due; `bot.chat.handlers.second_factor.SecondFactorChat.hold` fits as it is."""
-
-    def __call__(
-        self,
-        actor: Actor,
-        act: str,
-        subject: str,
-        resume: Callable[[Actor, str], Awaitable[None]],
-        token: str = "",
-        *,
-        value: int = 0,
-        about: str = "",
-    ) -> CallbackAnswer | None: ...
 
 
 class TradingHandlers:
@@ -72,18 +31,18 @@ class TradingHandlers:
     def __init__(
         self,
         desk: Desk,
-        reads: Reads,
+        broker: BrokerReads,
         market: MarketHandlers,
         account: AccountHandlers,
         frame: Frame,
-        hold: Hold | None = None,
+        second_factor: SecondFactorChat,
     ) -> None:
         self._desk = desk
-        self._reads = reads
+        self._broker = broker
         self._market = market
         self._account = account
         self._frame = frame
-        self._hold = hold
+        self._second_factor = second_factor
 
     async def buy(self, request: Request) -> Reply | None:
         """/buy 종목 수량 가격|시장가: a ticket, or the question that is still open."""
@@ -111,7 +70,7 @@ class TradingHandlers:
         lang = self._frame.lang
         most = None
         if side is Side.SELL:
-            most = sum(one.sellable for one in (await self._reads.balance()).holdings if one.code == stock.code)
+            most = sum(one.sellable for one in (await self._broker.balance()).holdings if one.code == stock.code)
             if not most:
                 return self._no([Reason("NOTHING_TO_SELL", {"name": stock.name})])
             if words.everything and words.market:
@@ -133,8 +92,8 @@ class TradingHandlers:
 
     async def _at_what(self, side: Side, stock: Stock, quantity: int) -> Reply:
         lang = self._frame.lang
-        quote = await self._reads.price(stock.code)
-        book = await self._reads.order_book(stock.code)
+        quote = await self._broker.price(stock.code)
+        book = await self._broker.order_book(stock.code)
         text = say(
             lang,
             "{name} {quantity} — 어떤 가격으로 할까요? 직접 적으려면: /{side} {code} {bare} 가격",
@@ -238,8 +197,8 @@ class TradingHandlers:
         except BadArguments as bad:
             return self._no([bad.reason])
         if words.price is None and not words.market:
-            quote = await self._reads.price(parent.code)
-            book = await self._reads.order_book(parent.code)
+            quote = await self._broker.price(parent.code)
+            book = await self._broker.order_book(parent.code)
             text = say(
                 lang,
                 "{name} 미체결 {left} — 새 가격은? 직접 적으려면: /revise {number} 가격",
@@ -261,11 +220,7 @@ class TradingHandlers:
 
     def _prove(self, proof: ProofRequest, token: str, actor: Actor) -> CallbackAnswer:
         """A second factor is asked for; with it the same button is pressed once more."""
-        asked = (
-            self._hold(actor, proof.act, proof.subject, self._press_again, token, value=proof.value)
-            if self._hold
-            else None
-        )
+        asked = self._second_factor.hold(actor, proof.act, proof.subject, self._press_again, token, value=proof.value)
         return asked or CallbackAnswer(toast("step_up", self._frame.lang), alert=True)
 
     async def _press_again(self, actor: Actor, token: str) -> None:

@@ -1,8 +1,7 @@
 """/watch: a person's stocks in one message that is brought up to date in place."""
 
 import html
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from bot.chat import keyboards
 from bot.chat.i18n.catalogue import reason, say
@@ -12,15 +11,14 @@ from bot.chat.messages.watchlist_messages import (
     MOST,
     REMOVE,
     WatchlistTap,
-    WatchlistView,
     clear_card,
     heading,
     look_card,
     moved_card,
 )
 from bot.chat.parsing.alert_args import DELETE
-from bot.chat.parsing.order_args import StockLookup, split_stock
-from bot.chat.ports import Post
+from bot.chat.parsing.order_args import split_stock
+from bot.chat.ports import Post, StockLookup, Watchlists
 from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, letter_of, outgoing
 from kis.symbols import Stock
 
@@ -29,38 +27,10 @@ MOST_ASKED = 8
 """Stocks that a name may be asked back with."""
 
 
-class Named(Protocol):
-    """A stock on a list."""
-
-    @property
-    def code(self) -> str:
-        """Its code."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-
-class Lists(Protocol):
-    """Keeps the lists and their messages; `bot.services.live_watchlists.LiveWatchlists` fits as it is. See there."""
-
-    def of(self, user_id: int) -> Sequence[Named]: ...  # noqa: D102
-    def add(self, user_id: int, stocks: Iterable[tuple[str, str]]) -> list[str]: ...  # noqa: D102
-    def remove(self, user_id: int, codes: Collection[str]) -> None: ...  # noqa: D102
-    async def show(self, user_id: int, letter: str) -> tuple[WatchlistView, int | None]: ...  # noqa: D102
-    def take(self, user_id: int, message_id: int) -> int | None: ...  # noqa: D102
-    async def refresh(self, user_id: int) -> None: ...  # noqa: D102
-    def live(self, user_id: int) -> bool: ...  # noqa: D102
-    def pause(self, user_id: int) -> None: ...  # noqa: D102
-    def edit(self, user_id: int) -> None: ...  # noqa: D102
-
-
 class WatchlistHandlers:
     """The handler of /watch, and of the buttons that begin with `talk.WATCH`."""
 
-    def __init__(self, lists: Lists, symbols: StockLookup, frame: Frame, post: Post) -> None:
+    def __init__(self, lists: Watchlists, symbols: StockLookup, frame: Frame, post: Post) -> None:
         self._lists = lists
         self._symbols = symbols
         self._frame = frame

@@ -25,8 +25,8 @@ from bot.chat.i18n.formatting import clean
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
 from bot.chat.messages.members import PEOPLE, keyless
-from bot.chat.parsing.order_args import LONGEST, StockLookup, split_stock
-from bot.chat.ports import Post, Record
+from bot.chat.parsing.order_args import LONGEST, split_stock
+from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
 from bot.chat.types import REFRESH, TICKET, CallbackAnswer, Chart, Reply, Request, Stranger, letter_of, outgoing
 from bot.orders.access.membership import Member, Status

@@ -2,10 +2,10 @@
 
 import html
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any
 
 import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions
@@ -22,6 +22,7 @@ from bot.chat.messages.members import keyless
 from bot.chat.messages.order_card import order_card
 from bot.chat.messages.system import news_push
 from bot.chat.messages.watchlist_messages import look_push
+from bot.chat.ports import OutboxMessage
 from bot.chat.types import Button, Buttons, Reply
 from bot.orders.model.order import Order
 
@@ -73,31 +74,6 @@ class ChatBlocked:
 
 
 Outcome = Delivered | RetryLater | MaybeDelivered | Undeliverable | ChatBlocked
-
-
-class OutboxMessage(Protocol):
-    """A row of the outbox."""
-
-    @property
-    def chat_id(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
-    @property
-    def order_id(self) -> int | None: ...
-    @property
-    def resent(self) -> bool: ...
-    @property
-    def made_at(self) -> datetime: ...
-    @property
-    def repeats(self) -> int: ...
-    @property
-    def last_at(self) -> datetime | None: ...
-    @property
-    def silent(self) -> bool: ...
-    @property
-    def parts(self) -> "Sequence[OutboxMessage]": ...
 
 
 class MessageSender:
