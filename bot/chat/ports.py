@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Any, Protocol
 
 from bot.alerts.model import Alert
-from bot.chat.messages.watchlist_messages import WatchlistView
+from bot.chat.types import WatchlistView
 from bot.orders.access.membership import Invitation, Joined, JoinRequest, Member, MembershipChange
 from bot.orders.access.preferences import Preferences
 from bot.orders.access.roles import Actor, Role

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.chat.messages.watchlist_messages import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
+from bot.chat.types import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
 from bot.store.live_message import LiveMessages
 from bot.store.outbox import Outbox
 from kis.krx import KST
