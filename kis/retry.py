@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kis.backoff import backoff
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_BACKOFF = (0.5, 1.0, 2.0)  # seconds
+_MAX_RETRIES = 3
+_FIRST_DELAY, _MAX_DELAY = 0.5, 2.0  # seconds
 _TIME_BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
 
 
@@ -40,9 +43,9 @@ class RetryBudget:
 
     async def pause(self, failure: KisError) -> None:
         """Waits before another attempt, or raises `failure` if there is none left."""
-        if self._retries >= len(_BACKOFF):
+        if self._retries >= _MAX_RETRIES:
             raise failure
-        delay = _BACKOFF[self._retries] * self._rng.uniform(0.8, 1.2)
+        delay = backoff(self._retries, first=_FIRST_DELAY, most=_MAX_DELAY) * self._rng.uniform(0.8, 1.2)
         if (self._clock() - self._started).total_seconds() + delay > _TIME_BUDGET:
             raise failure
         _log.info("asking_again", endpoint=failure.endpoint, after=round(delay, 2), reason=str(failure))
