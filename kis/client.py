@@ -141,7 +141,7 @@ class KisClient:
 
         Args:
             code: the stock.
-            max_age: seconds, one at most, for which an answer already received will do; `at` tells when that was.
+            max_age: seconds, one at most, for which an answer already received will do; `Quote.at` tells its time.
         """
         params = self._payloads.stock(api.PRICE, code)
         answer = await self._session.read(api.PRICE, params, max_age=max_age)
@@ -169,7 +169,7 @@ class KisClient:
             start: first day.
             end: last day.
             period: "D", "W", "M" or "Y".
-            adjusted: whether splits and the like are reckoned into older prices.
+            adjusted: whether older prices are adjusted for splits and the like.
         """
         self._require_begun(api.DAILY_BARS, start)
         params = self._payloads.daily_bars(code, start, end, period, adjusted=adjusted)
@@ -177,15 +177,15 @@ class KisClient:
         return self._parse(api.DAILY_BARS, DailyBars.read, code, answer.body)
 
     async def recent_bars(self, code: str, count: int = 30, *, period: str = "D", adjusted: bool = True) -> DailyBars:
-        """A stock's last bars, newest first, in as many calls as that takes, a hundred bars each.
+        """A stock's last bars, newest first, in as many calls of a hundred bars as needed.
 
-        Fewer come back only where the stock has no older ones.
+        Fewer come back only if the stock has no older ones.
 
         Args:
             code: the stock.
             count: how many, up to 10,000.
             period: "D", "W", "M" or "Y".
-            adjusted: whether splits and the like are reckoned into older prices.
+            adjusted: whether older prices are adjusted for splits and the like.
         """
         wanted = self._payloads.bar_count(count)
         end = self._clock().date()
@@ -201,11 +201,11 @@ class KisClient:
         return DailyBars(code=code, name=first.name, bars=tuple(bars[:wanted]))
 
     async def minute_bars(self, code: str, *, until: time | None = None) -> MinuteBars:
-        """A stock's last thirty minutes of today, newest first; none on a day without trading.
+        """A stock's last thirty minute bars of today, newest first; none on a day without trading.
 
         Args:
             code: the stock.
-            until: the last minute wanted (KST); now unless given. A time still to come means now.
+            until: the last minute wanted (KST); now unless given. A future time means now.
         """
         moment = until or self._clock().time()
         answer = await self._session.read(api.MINUTE_BARS, self._payloads.minute_bars(code, moment))
@@ -226,8 +226,8 @@ class KisClient:
     async def index(self, code: str = "0001") -> IndexQuote:
         """The level of an index: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200.
 
-        Paper does not offer the call, and its answer is taken from what stands above the index's daily chart:
-        level, change and volume are there, but not how many stocks rose and fell. Those counts are then 0.
+        Paper does not offer the call; there the answer comes from the head of the index's daily chart, which has
+        level, change and volume, but not the numbers of stocks that rose and fell: these are 0.
         """
         if api.INDEX.tr_id(self.env, self._config.generation) is None:
             return await self._index_from_chart(code)
@@ -254,9 +254,9 @@ class KisClient:
         return self._parse(api.INDEX_BARS, IndexBars.read, code, answer.body)
 
     async def holidays(self, start: date | None = None) -> tuple[MarketDay, ...]:
-        """The calendar of 24 days, weekends and working days among them, from a day on; not offered on paper.
+        """KIS's calendar of 24 days, weekends included, from a day on. Not offered on paper.
 
-        KIS asks to be asked once a day at most: keep the answer. Later days are had by a later `start`.
+        KIS wants this called once a day at most: keep the answer. A later `start` gives later days.
 
         Args:
             start: first day; today unless given.
@@ -266,7 +266,7 @@ class KisClient:
         return self._parse(api.HOLIDAYS, MarketDay.read, first, answer.body)
 
     async def stock_info(self, code: str) -> StockInfo:
-        """The particulars of a stock: names, ISIN, market, shares listed. Not offered on paper.
+        """Master data of a stock: names, ISIN, market, shares listed. Not offered on paper.
 
         Raises:
             Refused: KIS does not know the stock.
@@ -284,15 +284,15 @@ class KisClient:
         return self._parse(api.BALANCE, Balance.read, pages.rows, pages.last, pages.at)
 
     async def buying_power(self, code: str, *, price: int | None, kind: OrderKind) -> BuyingPower:
-        """How many shares can be bought without debt; a market order is reckoned at the upper limit."""
+        """How many shares can be bought without debt; a market order is calculated at the upper price limit."""
         params = self._payloads.buying_power(code, price, kind)
         answer = await self._session.read(api.BUYING_POWER, params)
         return self._parse(api.BUYING_POWER, BuyingPower.read, code, answer.body)
 
     async def available_cash(self) -> int:
-        """Won in cash that can be ordered with (주문가능현금).
+        """Cash available for orders (주문가능현금), in won.
 
-        Proceeds of today's sales are not in it, though they can buy too: `BuyingPower.amount` counts them.
+        Proceeds of today's sales are not included, although they can be used: `BuyingPower.amount` includes them.
         """
         answer = await self._session.read(api.BUYING_POWER, self._payloads.available_cash())
         return self._parse(api.BUYING_POWER, BuyingPower.read, "-", answer.body).cash
@@ -305,7 +305,7 @@ class KisClient:
         return self._parse(api.SELLABLE, Sellable.read, code, answer.body)
 
     async def period_profit(self, start: date, end: date, *, code: str = "") -> PeriodProfit:
-        """Profit taken between two days, both included, in won. Not offered on paper.
+        """Realised profit between two days, both included, in won. Not offered on paper.
 
         Args:
             start: first day.
@@ -331,7 +331,7 @@ class KisClient:
     ) -> tuple[OrderReport, ...]:
         """The order list, oldest first: every order of the days, filled or not, to the last page or an error.
 
-        An order just sent may be missing for a while, so that its absence proves nothing.
+        An order just sent may be missing for a while: its absence proves nothing.
 
         Args:
             day: first day; today unless given.
@@ -363,7 +363,7 @@ class KisClient:
         return reports
 
     def _cached_reports(self, rows: list[dict[str, Any]]) -> tuple[OrderReport, ...]:
-        """Rows as values: a list that is read every few seconds is the same but for a row or two."""
+        """Rows as values, cached: a list that is polled every few seconds differs in a row or two."""
         if len(self._reports_by_row) > _MAX_CACHED_ROWS:
             self._reports_by_row.clear()
         found = []
@@ -376,7 +376,7 @@ class KisClient:
         return tuple(found)
 
     async def open_orders(self) -> tuple[OpenOrder, ...]:
-        """The orders that can still be changed. Not offered on paper, where `executions` must do."""
+        """Orders that can still be revised or cancelled. Not offered on paper: use `executions`."""
         pages = await self._session.pages(api.OPEN_ORDERS, self._payloads.open_orders(), "output")
         return self._parse(api.OPEN_ORDERS, _rows_of, OpenOrder, {"output": pages.rows}, "output")
 
@@ -399,11 +399,11 @@ class KisClient:
         return await self._send_order(endpoint, self._payloads.order(endpoint, code, quantity, price, kind))
 
     async def buy(self, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> PlacedOrder:
-        """`place` on the buying side."""
+        """`place` with side BUY."""
         return await self.place(Side.BUY, code, quantity, price=price, kind=kind)
 
     async def sell(self, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> PlacedOrder:
-        """`place` on the selling side."""
+        """`place` with side SELL."""
         return await self.place(Side.SELL, code, quantity, price=price, kind=kind)
 
     async def cancel(
@@ -415,17 +415,17 @@ class KisClient:
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> PlacedOrder:
-        """Asks for an order to be cancelled, once; the number that comes back is the request's own.
+        """Requests a cancel, once; the number that comes back is that of the request.
 
         Args:
             order_no: the order.
-            branch: the branch KIS answered with; it does without.
+            branch: the branch KIS answered with; optional.
             quantity: shares, None for all that remain.
             kind: the order's type.
-            venue: where the order is, as `OrderReport.venue` tells.
+            venue: the order's venue, as in `OrderReport.venue`.
 
         Raises:
-            Refused: KIS said no, for instance as nothing is left to cancel.
+            Refused: KIS said no, for instance because nothing is left to cancel.
             NotSent: nothing left this machine.
             Unknown: the order may be cancelled; read the order list.
         """
@@ -442,9 +442,9 @@ class KisClient:
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> PlacedOrder:
-        """Asks for an order's price, quantity or type to be changed, once.
+        """Requests a change of an order's price, quantity or type, once.
 
-        The order lives on under the number that comes back: a second request would change another order.
+        The order lives on under the number that comes back.
         Arguments and errors are those of `cancel`; `price` is won, None for a market order.
         """
         body = self._payloads.revision(order_no, branch, quantity, price, kind, venue)
@@ -455,7 +455,7 @@ class KisClient:
         return PlacedOrder(order_no=receipt.order_no, branch=receipt.branch, time=receipt.time)
 
     def written(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> Written:
-        """An order as the bytes `send` will send; nothing is sent yet. Arguments are those of `place`.
+        """An order as the bytes that `send` posts; nothing is sent yet. Arguments are those of `place`.
 
         Raises:
             BadRequest: KIS could not take it.
@@ -472,7 +472,7 @@ class KisClient:
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> Written:
-        """A cancel as the bytes `send` will send. Arguments are those of `cancel`, errors those of `written`."""
+        """A cancel as the bytes that `send` posts. Arguments are those of `cancel`, errors those of `written`."""
         body = self._payloads.cancellation(order_no, branch, quantity, kind, venue)
         return self._orders.prepare(api.REVISE_CANCEL, body)
 
@@ -486,32 +486,32 @@ class KisClient:
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> Written:
-        """A revision as the bytes `send` will send. Arguments are those of `revise`, errors those of `written`."""
+        """A revision as the bytes that `send` posts. Arguments are those of `revise`, errors those of `written`."""
         body = self._payloads.revision(order_no, branch, quantity, price, kind, venue)
         return self._orders.prepare(api.REVISE_CANCEL, body)
 
     async def send(self, written: Written) -> Receipt:
-        """Sends what was written once, and tells what became of it; for a caller who decides on retries.
+        """Posts a write once and returns its receipt; the caller decides on retries.
 
-        There is at most one post, on a connection of its own. What stands in its way (no token to be had, a closed
-        client, a body that another client wrote) is a receipt that says NOT_SENT. A token KIS refused is dropped, so
-        that the next call has a new one, and a refusal for the rate slows all calls down.
+        There is at most one POST, on a connection of its own. If it cannot be made (no token, closed client, a body
+        written by another client), the receipt says NOT_SENT. A token KIS refused is dropped, so that the next call
+        gets a new one, and a rate refusal slows all calls down.
 
         Raises:
-            asyncio.CancelledError: the caller was cancelled. A write under way is sent to its end all the same, and
-                its receipt is lost: what became of it is not known.
+            asyncio.CancelledError: the caller was cancelled. A write under way is still sent, and its receipt is
+                lost: its outcome is unknown.
         """
         return await self._orders.send(written)
 
     async def hashkey(self, body: Mapping[str, str]) -> str:
-        """KIS's hash of an order's body; KIS no longer asks for it."""
+        """KIS's hash of an order's body; KIS no longer requires it."""
         return await self._session.hash(json.dumps(body, ensure_ascii=False).encode())
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _require(self, endpoint: Endpoint, met: bool, words: str) -> None:
+    def _require(self, endpoint: Endpoint, met: bool, message: str) -> None:
         if not met:
-            raise BadRequest(words, endpoint=endpoint.name, env=self.env.value)
+            raise BadRequest(message, endpoint=endpoint.name, env=self.env.value)
 
     def _require_begun(self, endpoint: Endpoint, start: date) -> None:
         self._require(endpoint, start <= self._clock().date(), "the first day is still to come")
@@ -520,18 +520,18 @@ class KisClient:
         try:
             return build(*args)
         except ValidationError as failure:
-            what = failure.errors(include_input=False, include_url=False)[0]
-            words = f"{what['loc'][0] if what['loc'] else 'answer'}: {what['msg']}"
+            first = failure.errors(include_input=False, include_url=False)[0]
+            message = f"{first['loc'][0] if first['loc'] else 'answer'}: {first['msg']}"
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as failure:
-            words = f"{type(failure).__name__}: {failure}"
-        raise self._bad_answer(endpoint, words)
+            message = f"{type(failure).__name__}: {failure}"
+        raise self._bad_answer(endpoint, message)
 
-    def _bad_answer(self, endpoint: Endpoint, words: str) -> BadAnswer:
-        return BadAnswer(words, endpoint=endpoint.name, env=self.env.value)
+    def _bad_answer(self, endpoint: Endpoint, message: str) -> BadAnswer:
+        return BadAnswer(message, endpoint=endpoint.name, env=self.env.value)
 
 
 def _rows_of(model: type[_M], body: Mapping[str, Any], name: str) -> tuple[_M, ...]:
-    """Reads a list of rows, each into the same kind of value."""
+    """A list of rows as values of one model."""
     rows = body[name]
     if not isinstance(rows, list):
         msg = f"{name} is no list"
@@ -540,7 +540,7 @@ def _rows_of(model: type[_M], body: Mapping[str, Any], name: str) -> tuple[_M, .
 
 
 def _day_before(day: date, period: str) -> date:
-    """The last day of the period before the one a day lies in, whichever of its days KIS names a bar after."""
+    """The last day of the period before the one `day` lies in; KIS may date a bar by any day of its period."""
     first = {
         "D": day,
         "W": day - timedelta(days=day.weekday()),

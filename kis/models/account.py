@@ -30,7 +30,7 @@ class Balance(Model):
     """What the account holds (KIS portal, 주식잔고조회), in won.
 
     `deposit` ignores today's purchases: what can be spent is `BuyingPower`, and `d2_cash` is what remains
-    once today's trades are settled. `total_value` is stocks plus `d2_cash`.
+    once today's trades have settled. `total_value` is stocks plus `d2_cash`.
     """
 
     holdings: tuple[Holding, ...]
@@ -45,7 +45,7 @@ class Balance(Model):
 
     @classmethod
     def read(cls, rows: Iterable[_Row], last: _Row, at: datetime) -> Self:
-        """Reads `output1` of all pages and the totals of the last; KIS still lists what is sold out."""
+        """Reads `output1` of all pages and the totals of the last; KIS still lists holdings sold today."""
         totals = last["output2"][0]
         holdings = (Holding.model_validate(row) for row in rows)
         held = tuple(holding for holding in holdings if holding.quantity)
@@ -55,7 +55,7 @@ class Balance(Model):
 class BuyingPower(Model):
     """What can be bought without debt (KIS portal, 매수가능조회: the 미수없는 figures).
 
-    `quantity` is reckoned at `unit_price`, which for a market order is the upper price limit.
+    `quantity` is calculated at `unit_price`, which for a market order is the upper price limit.
     """
 
     code: Code
@@ -66,14 +66,14 @@ class BuyingPower(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads the answer to a question after one stock; KIS does not repeat which."""
+        """Reads the answer for one stock; KIS does not repeat its code."""
         return cls.model_validate({**body["output"], "code": code})
 
 
 class Sellable(Model):
     """What can be sold of one stock (KIS portal, 매도가능수량조회); money in won, the rate in percent.
 
-    `quantity` is what the account holds, `sellable` that less what open orders already offer.
+    `quantity` is what the account holds, `sellable` that less the open sell orders.
     """
 
     code: Code = wire("pdno")
@@ -90,7 +90,7 @@ class Sellable(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads the answer to a question after one stock, and no other's."""
+        """Reads the answer for one stock, and for no other."""
         found = cls.model_validate(body["output"])
         if found.code.removeprefix("Q") != code.removeprefix("Q"):
             msg = f"asked for {code}, answered with {found.code}"
@@ -99,12 +99,12 @@ class Sellable(Model):
 
     @classmethod
     def nothing(cls, code: str) -> Self:
-        """What KIS means by an answer without rows: the account does not hold the stock."""
+        """The meaning of an answer without rows: the account does not hold the stock."""
         return cls.model_validate(dict.fromkeys(cls.model_fields, 0) | {"code": code, "name": ""})
 
 
 class DayProfit(Model):
-    """What one day's trades brought, in won; the rate in percent."""
+    """Realised profit of one day, in won; the rate in percent."""
 
     day: Day = wire("trad_dt")
     bought: Won = wire("buy_amt")
@@ -119,7 +119,7 @@ class DayProfit(Model):
 
 
 class PeriodProfit(Model):
-    """Profit taken between two days, in won (KIS portal, 기간별손익일별합산조회); days oldest first.
+    """Realised profit between two days, in won (KIS portal, 기간별손익일별합산조회); days oldest first.
 
     Days without a trade are left out.
     """
@@ -134,7 +134,7 @@ class PeriodProfit(Model):
 
     @classmethod
     def read(cls, rows: Iterable[_Row], last: _Row) -> Self:
-        """Reads `output1` of all pages and the totals of the last, which are missing where there is nothing."""
+        """Reads `output1` of all pages and the totals of the last, which are missing if there is nothing."""
         days = tuple(sorted((DayProfit.model_validate(row) for row in rows), key=lambda one: one.day))
         totals = last.get("output2")
         if isinstance(totals, list):

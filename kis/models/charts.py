@@ -34,7 +34,7 @@ class DailyBars(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads `output1`, the stock, and `output2`, its rows, of which KIS leaves some blank."""
+        """Reads `output1`, the stock, and `output2`, its rows, some of which KIS leaves blank."""
         bars = [Bar.model_validate(row) for row in _filled(body["output2"])]
         bars.sort(key=lambda bar: bar.day, reverse=True)
         return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
@@ -70,7 +70,7 @@ class MinuteBars(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads `output1`, the stock, and `output2`, its rows, of which KIS may leave some blank."""
+        """Reads `output1`, the stock, and `output2`, its rows, some of which KIS may leave blank."""
         bars = [MinuteBar.model_validate(row) for row in _filled(body["output2"])]
         bars.sort(key=lambda bar: bar.at, reverse=True)
         return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
@@ -94,7 +94,7 @@ class IndexBar(Model):
 class IndexBars(Model):
     """An index's bars, newest first (KIS portal, 국내주식업종기간별시세; at most 50 in one answer).
 
-    Before the open, today's bar stands there already: all four of its levels are the last close.
+    Before the open there is a bar for today already, with all four levels at the last close.
     """
 
     code: Code
@@ -103,7 +103,7 @@ class IndexBars(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads `output2`; KIS does not repeat which index it is."""
+        """Reads `output2`; KIS does not repeat the index's code."""
         bars = [IndexBar.model_validate(row) for row in _filled(body["output2"])]
         bars.sort(key=lambda bar: bar.day, reverse=True)
         return cls(code=code, name=INDEX_NAMES.get(code, code), bars=tuple(bars))

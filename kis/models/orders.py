@@ -8,11 +8,11 @@ from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCo
 
 
 class OrderReport(Model):
-    """A row of the order list (KIS portal, 주식일별주문체결조회): an order, or a request to change one.
+    """A row of the order list (KIS portal, 주식일별주문체결조회): an order, or a request to revise or cancel one.
 
     `price` is 0 for a market order. `filled` and `filled_amount` are cumulative, in shares and won.
-    `remaining` is what can still be filled; `cancelled` and `rejected` are shares. Order numbers begin anew:
-    only `key` is unique. `channel` tells where it was entered ("OpnAPI" for this API, as captured).
+    `remaining` is what can still be filled; `cancelled` and `rejected` are shares. Order numbers restart every
+    day: only `key` is unique. `channel` tells where it was entered ("OpnAPI" for this API, as captured).
     """
 
     day: Day = wire("ord_dt")
@@ -40,17 +40,17 @@ class OrderReport(Model):
 
     @property
     def is_revision(self) -> bool:
-        """Whether the row is a request to change another order; a revised order lives on under it."""
+        """Whether the row is a request to revise or cancel another order; a revised order lives on under it."""
         return bool(self.original_no)
 
     @property
     def key(self) -> tuple[date, str, str]:
-        """What tells this order from every other."""
+        """Unique key of the order: day, branch, number."""
         return (self.day, self.branch, self.order_no)
 
 
 class PlacedOrder(Model):
-    """KIS took the order and passed it on: not filled yet, nor even accepted by the exchange.
+    """KIS accepted the order and passed it on: not filled yet, nor accepted by the exchange.
 
     `time` is KIS's HHMMSS (KST). After a revision the order lives on under the new `order_no`.
     """
@@ -61,7 +61,7 @@ class PlacedOrder(Model):
 
 
 class OpenOrder(Model):
-    """An order that can still be changed (KIS portal, 주식정정취소가능주문조회)."""
+    """An order that can still be revised or cancelled (KIS portal, 주식정정취소가능주문조회)."""
 
     order_no: OrderNo = wire("odno")
     original_no: OrderNo = wire("orgn_odno", default="")

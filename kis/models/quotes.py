@@ -32,8 +32,8 @@ _Row = Mapping[str, Any]
 class Quote(Model):
     """The price of one stock (KIS portal, 주식현재가 시세).
 
-    Prices in won, `volume` in shares and `value` in won since the open, `change_rate` in percent. The call
-    tells no time: `at` is when we received it. Before the open, `open`, `high` and `low` are 0.
+    Prices in won, `volume` in shares and `value` in won since the open, `change_rate` in percent. The answer
+    has no time: `at` is when we received it. Before the open, `open`, `high` and `low` are 0.
     """
 
     code: Code = wire("stck_shrn_iscd")
@@ -63,7 +63,7 @@ class Quote(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row, at: datetime) -> Self:
-        """Reads the answer to a question after one stock, and no other's."""
+        """Reads the answer for one stock, and for no other."""
         quote = cls.model_validate({**body["output"], "at": at})
         if quote.code.removeprefix("Q") != code.removeprefix("Q"):
             msg = f"asked for {code}, answered with {quote.code}"
@@ -72,17 +72,17 @@ class Quote(Model):
 
 
 class Level(NamedTuple):
-    """One line of an order book: a price in won and the shares waiting there."""
+    """One level of an order book: price in won, and shares."""
 
     price: int
     quantity: int
 
 
 class OrderBook(Model):
-    """The best prices of either side (KIS portal, 주식현재가 호가/예상체결), lines without a price left out.
+    """The ten best prices of either side (KIS portal, 주식현재가 호가/예상체결), levels without a price left out.
 
-    `time` is the exchange's HHMMSS and `at` when we received it. The expected match is news during auctions;
-    at other times KIS repeats the last one. It is None where there has been none.
+    `time` is the exchange's HHMMSS and `at` when we received it. The expected match is current during auctions;
+    at other times KIS repeats the last one. It is None if there has been none.
     """
 
     code: Code
@@ -113,8 +113,8 @@ class OrderBook(Model):
 
 
 def _levels(book: _Row, side: str) -> tuple[Level, ...]:
-    lines = (Level(_count(book[f"{side}{n}"]), _count(book[f"{side}_rsqn{n}"])) for n in range(1, 11))
-    return tuple(line for line in lines if line.price)
+    levels = (Level(_count(book[f"{side}{n}"]), _count(book[f"{side}_rsqn{n}"])) for n in range(1, 11))
+    return tuple(level for level in levels if level.price)
 
 
 def _count(value: object) -> int:
@@ -142,7 +142,7 @@ class IndexQuote(Model):
     """The level of an index (KIS portal, 국내업종 현재지수).
 
     `volume` is in thousand shares, as inferred from captured answers; the counts are numbers of stocks, all
-    three 0 where they are not known, as on paper.
+    three 0 if not known, as on paper.
     """
 
     code: Code
@@ -158,15 +158,15 @@ class IndexQuote(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row, at: datetime) -> Self:
-        """Reads the answer to a question after one index; KIS does not repeat which."""
+        """Reads the answer for one index; KIS does not repeat its code."""
         name = INDEX_NAMES.get(code, code)
         return cls.model_validate({**body["output"], "code": code, "name": name, "at": at})
 
     @classmethod
     def from_chart(cls, code: str, body: _Row, at: datetime) -> Self:
-        """Reads the level that stands above an index's chart: paper has no other, and counts no stocks there.
+        """Reads the head of an index's daily chart, the only source on paper; it has no counts of stocks.
 
-        The change is not among the fields documented for it, the last close is.
+        The change is not documented for it, the last close is.
         """
         now = body["output1"]
         change = now.get("bstp_nmix_prdy_vrss") or decimal(now["bstp_nmix_prpr"]) - decimal(now["prdy_nmix"])
