@@ -271,7 +271,7 @@ async def test_a_slow_reader_hears_what_it_lost(tmp_path, clock, monkeypatch):
         await at.registered()
         for quantity in range(1, 6):
             at.trade(quantity=quantity)
-        await until(lambda: len(trades._waiting) == 3)
+        await until(lambda: len(trades._queue) == 3)
         assert await at.heard(events) == Gap(clock(), clock())
         for listener in (events, trades):
             assert [(await at.heard(listener)).quantity for _ in range(3)] == [3, 4, 5]
