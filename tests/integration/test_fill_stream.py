@@ -17,7 +17,7 @@ from bot.demo.run import OWNER, stage
 from bot.services.fill_stream import StreamState
 from bot.store.stream_stats import StreamStats
 from kis.sim import Simulator
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.bench.tap_to_wire import quiet
 from tests.bench.waiting import until
 from tests.sim.socket_guest import NOTICES, guest
@@ -149,7 +149,7 @@ async def test_a_lost_connection_ends_in_one_reading_that_finds_what_was_missed(
         await told(on, 5)
         assert (len(at.wakes), at.ears.counts.gaps, at.ears.counts.fills) == (1, 1, 0)
         assert at.ears.state is StreamState.LISTENING
-        assert on.broker.sockets.connects == 2
+        assert on.broker.websocket.connects == 2
 
 
 async def test_a_silent_stall_is_noticed_and_recovered_from():
@@ -161,7 +161,7 @@ async def test_a_silent_stall_is_noticed_and_recovered_from():
         await told(on, 5)
         await at.comes(StreamState.LISTENING)
         assert at.ears.since > began
-        assert (on.broker.sockets.connects, at.ears.counts.gaps) == (2, 1)
+        assert (on.broker.websocket.connects, at.ears.counts.gaps) == (2, 1)
 
 
 async def test_a_notice_that_cannot_be_opened_is_a_reason_to_read():
@@ -171,7 +171,7 @@ async def test_a_notice_that_cannot_be_opened_is_a_reason_to_read():
         on.broker.exchange.trade("005930", LOW, 2)
         await told(on, 2)
         assert at.ears.counts.gaps == 1
-        await until(lambda: on.broker.sockets.sessions[0].topics and at.ears.state is StreamState.LISTENING, within=1)
+        await until(lambda: on.broker.websocket.sessions[0].topics and at.ears.state is StreamState.LISTENING, within=1)
         on.broker.exchange.trade("005930", LOW, 3)
         await told(on, 5)
         assert fills(on) == [(2, 2), (3, 5)]
@@ -240,7 +240,7 @@ async def test_without_a_login_nobody_listens_and_that_is_said():
     async with house() as on, listening(on, wait=False, settings={"kis_hts_id": ""}) as at:
         await confirmed(on, "✅ 체결", "005930 1 시장가")
         assert (at.ears.state, at.ears.since, at.wakes) == (StreamState.OFF, None, [])
-        assert on.broker.sockets.connects == 0
+        assert on.broker.websocket.connects == 0
         watching = at.ears.watch_trades(["005930"], lambda _: None)
         assert watching.heard == frozenset()
         assert "KIS_HTS_ID" in hearing_line(at.ears, KO)

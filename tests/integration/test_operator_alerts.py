@@ -4,7 +4,7 @@ import sqlite3
 
 from bot.demo.run import OWNER, TRADER, stage
 from bot.services.operator_alerts import OperatorAlerts
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
 from tests.support.telegram_wire import until
 

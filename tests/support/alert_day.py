@@ -25,7 +25,7 @@ from bot.store.alerts import AlertStore
 from bot.store.outbox import Outbox
 from kis import krx
 from kis.krx import KST
-from kis.sim.exchange.prices import Issue, Listing, listed, market
+from kis.sim.exchange.prices import Issue, Listing, listed, open_issues
 from tests.support.outbox import OWNER, TRADER, Clock, empty_database
 
 OPEN = datetime(2026, 11, 23, 9, 0, tzinfo=KST)
@@ -55,7 +55,7 @@ def issues(seed: int, stocks: int = STOCKS) -> dict[str, Issue]:
     table = list(listed())
     extra = [Listing(f"9{number:05}", f"추가{number}", "KOSDAQ", "ST", 3_000 + 37 * number) for number in range(stocks)]
     snapped = [Listing(one.code, one.name, one.market, one.group, krx.tick_neighbours(one.price)[0]) for one in extra]
-    found = market([*table, *snapped][:stocks], OPEN.date(), random.Random(seed))
+    found = open_issues([*table, *snapped][:stocks], OPEN.date(), random.Random(seed))
     for one in found.values():
         one.reopen()
     return found

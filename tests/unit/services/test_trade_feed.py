@@ -43,7 +43,7 @@ class Floor:
     @property
     def registered(self):
         """Codes of the trades that the broker has registrations for."""
-        return {topic.tr_key for one in self.sim.sockets.sessions for topic in one.topics if topic.tr_id == TRADES}
+        return {topic.tr_key for one in self.sim.websocket.sessions for topic in one.topics if topic.tr_id == TRADES}
 
     async def comes(self, true, within=3.0):
         assert await until(true, within=within)
@@ -132,7 +132,7 @@ async def test_what_is_wanted_may_change_and_only_the_difference_is_told_to_kis(
         watching.want(at.codes[1:4])
         await at.comes(lambda: heard[-1] == set(at.codes[1:4]))
         assert at.registered == set(at.codes[1:4])
-        received = [json.loads(frame) for frame in at.sim.sockets.sessions[0].received]
+        received = [json.loads(frame) for frame in at.sim.websocket.sessions[0].received]
         told = [
             (one["header"]["tr_type"], one["body"]["input"]["tr_key"])
             for one in received
@@ -154,10 +154,10 @@ async def test_fill_notices_always_have_their_registration_and_the_rest_is_share
         at.clock.by += timedelta(minutes=2)
         await at.comes(lambda: modest.heard == set(at.codes[150:155]))
         await at.comes(lambda: greedy.heard == set(at.codes[: ROOM - 5]))
-        topics = at.sim.sockets.sessions[0].topics
+        topics = at.sim.websocket.sessions[0].topics
         assert len(topics) == 41
         assert sum(topic.tr_id != TRADES for topic in topics) == 1
-        assert at.sim.sockets.connects == 1
+        assert at.sim.websocket.connects == 1
 
 
 async def test_a_registration_is_kept_for_a_minute_before_a_more_urgent_one_takes_its_place(tmp_path, monkeypatch):
@@ -205,7 +205,7 @@ async def test_a_stock_that_kis_does_not_know_is_asked_for_once(tmp_path, monkey
         await at.comes(lambda: watching.heard == {SAMSUNG})
         await asyncio.sleep(0.1)
         assert watching.heard == {SAMSUNG}
-        received = [json.loads(frame) for frame in at.sim.sockets.sessions[0].received]
+        received = [json.loads(frame) for frame in at.sim.websocket.sessions[0].received]
         assert [one["body"]["input"]["tr_key"] for one in received].count("999999") == 1
 
 
@@ -215,7 +215,7 @@ async def test_where_kis_has_room_for_fewer_no_more_are_tried(tmp_path, monkeypa
         watching = at.ears.watch_trades(at.codes[:20], lambda _: None)
         await at.comes(lambda: len(watching.heard) == 5)
         await asyncio.sleep(0.2)
-        received = at.sim.sockets.sessions[0].received
+        received = at.sim.websocket.sessions[0].received
         before = len(received)
         watching.want(at.codes[20:40])
         await at.comes(lambda: watching.heard == set(at.codes[20:25]))
