@@ -109,12 +109,7 @@ class AdminApi:
         """An order from the HTS."""
         kind, price = body.get("kind", "00"), int(body.get("price", 0))
         order = self._exchange.submit(
-            body["side"],
-            body["code"],
-            kind,
-            int(body["quantity"]),
-            price,
-            channel=HTS_CHANNEL,
+            body["side"], body["code"], kind, int(body["quantity"]), price, channel=HTS_CHANNEL
         )
         return {"number": order.number}
 

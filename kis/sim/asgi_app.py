@@ -34,10 +34,7 @@ if TYPE_CHECKING:
     from kis.sim.websocket.server import WebSocketServer
 
 
-_MASTER_FILES = {
-    "/common/master/kospi_code.mst.zip": "KOSPI",
-    "/common/master/kosdaq_code.mst.zip": "KOSDAQ",
-}
+_MASTER_FILES = {"/common/master/kospi_code.mst.zip": "KOSPI", "/common/master/kosdaq_code.mst.zip": "KOSDAQ"}
 _MAX_RECORDED = 10_000
 _DRIP_INTERVAL = 0.1  # seconds between pieces of a dripping body, if that is more than a byte
 _SELL_TR_IDS = frozenset(astuple(endpoints.SELL.tr))
@@ -162,7 +159,10 @@ class AsgiApp:
         if twin == "before":
             self._place_twin(request)
         if exclusive is None or exclusive.acts:
-            answer = self._answer(request, delay, list_faults)
+            try:
+                answer = self._dispatch(request, delay, list_faults)
+            except ApiRefusal as refusal:
+                answer = refusal.answer
         if twin == "after":
             self._place_twin(request)
         if exclusive is not None:
@@ -176,19 +176,8 @@ class AsgiApp:
         side = OrderSide.SELL if request.headers.get("tr_id", "") in _SELL_TR_IDS else OrderSide.BUY
         with contextlib.suppress(OrderRejected, KeyError, TypeError, ValueError):
             self._broker.exchange.submit(
-                side,
-                body["PDNO"],
-                body["ORD_DVSN"],
-                int(body["ORD_QTY"]),
-                int(body["ORD_UNPR"]),
-                channel=HTS_CHANNEL,
+                side, body["PDNO"], body["ORD_DVSN"], int(body["ORD_QTY"]), int(body["ORD_UNPR"]), channel=HTS_CHANNEL
             )
-
-    def _answer(self, request: Recorded, delay: float, list_faults: Mapping[str, Mapping[str, Any]]) -> SimResponse:
-        try:
-            return self._dispatch(request, delay, list_faults)
-        except ApiRefusal as refusal:
-            return refusal.answer
 
     def _dispatch(self, request: Recorded, delay: float, list_faults: Mapping[str, Mapping[str, Any]]) -> SimResponse:
         method, path, headers = request.method, request.path, request.headers

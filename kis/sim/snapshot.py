@@ -175,7 +175,7 @@ def restored(state: Mapping[str, Any], exchange: Exchange, oauth: Oauth) -> None
         raise SnapshotUnreadable(f"a snapshot of version {state.get('version')}; this simulator reads {VERSION}")
     if state.get("profile") != oauth.env.value:
         raise SnapshotUnreadable(
-            f"a snapshot of profile {state.get('profile')}; this simulator plays {oauth.env.value}",
+            f"a snapshot of profile {state.get('profile')}; this simulator plays {oauth.env.value}"
         )
     if set(state.get("issues", ())) != set(exchange.issues):
         raise SnapshotUnreadable("the snapshot lists other issues than this simulator")
@@ -271,8 +271,7 @@ def _issue_read(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _book_read(
-    row: Mapping[str, Any],
-    orders: list[BookedOrder],
+    row: Mapping[str, Any], orders: list[BookedOrder]
 ) -> tuple[int, int | None, int, dict[OrderSide, dict[int, list[QueueEntry]]]]:
     queues = {
         side: {

@@ -166,7 +166,7 @@ def buying_power(broker: ApiContext, call: ApiCall) -> SimResponse:
                 "ord_psbl_frcr_amt_wcrc": "0",
             },
             **queried(broker, "KIOK0420", "정상적으로 조회되었습니다"),
-        },
+        }
     )
 
 
@@ -207,5 +207,5 @@ def sellable(broker: ApiContext, call: ApiCall) -> SimResponse:
                 "evlu_pfls_rt": percent(profit, position.cost),
             },
             **queried(broker, "KIOK0420", "정상적으로 조회되었습니다"),
-        },
+        }
     )

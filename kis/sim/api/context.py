@@ -71,11 +71,6 @@ class ApiContext:
         """Whether this is the paper environment."""
         return self.env is Env.PAPER
 
-    @property
-    def client_address(self) -> str:
-        """The client address in order lists (a documentation address)."""
-        return "203.0.113.10"
-
 
 if TYPE_CHECKING:
     Handler = Callable[[ApiContext, ApiCall], SimResponse]

@@ -36,7 +36,7 @@ def holidays(broker: ApiContext, call: ApiCall) -> SimResponse:
             "rt_cd": "0",
             "msg_cd": "KIOK0500",
             "msg1": padded("조회가 계속됩니다..다음버튼을 Click 하십시오."),
-        },
+        }
     )
 
 

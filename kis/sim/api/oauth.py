@@ -102,7 +102,7 @@ class Oauth:
                 "access_token_token_expired": token.expires.astimezone(KST).strftime("%Y-%m-%d %H:%M:%S"),
                 "token_type": "Bearer",
                 "expires_in": int((token.expires - now).total_seconds()),
-            },
+            }
         )
 
     def revoke(self, body: Mapping[str, Any]) -> SimResponse:

@@ -239,11 +239,7 @@ def daily_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
     """국내주식기간별시세: newest first, a hundred rows at most."""
     issue = issue_of(broker, call)
     start, end, period, _ = required(
-        call,
-        "FID_INPUT_DATE_1",
-        "FID_INPUT_DATE_2",
-        "FID_PERIOD_DIV_CODE",
-        "FID_ORG_ADJ_PRC",
+        call, "FID_INPUT_DATE_1", "FID_INPUT_DATE_2", "FID_PERIOD_DIV_CODE", "FID_ORG_ADJ_PRC"
     )
     first, last = day_of(start, "FID_INPUT_DATE_1"), day_of(end, "FID_INPUT_DATE_2")
     today = issue.today(broker.exchange.now().date())

@@ -48,6 +48,7 @@ _KIND_NAMES = {
 _SIDE_CODES = {OrderSide.SELL: "01", OrderSide.BUY: "02"}
 _SIDE_NAMES = {OrderSide.SELL: "매도", OrderSide.BUY: "매수"}
 _NO_ROWS = ("KIOK0560", "조회할 내용이 없습니다.")
+_CLIENT_ADDRESS = "203.0.113.10"  # a documentation address
 _MAX_DIGITS = 19
 _REVISE, _CANCEL = "01", "02"
 _RECENT_DAYS = timedelta(days=92)
@@ -152,11 +153,7 @@ def _shares(text: str) -> int:
 
 def _accepted(broker: ApiContext, order: BookedOrder, done: tuple[str, str]) -> SimResponse:
     code, message = done if broker.paper else ("APBK0013", "주문 전송 완료 되었습니다.")
-    output = {
-        "KRX_FWDG_ORD_ORGNO": order.branch,
-        "ODNO": order.number,
-        "ORD_TMD": order.at.strftime("%H%M%S"),
-    }
+    output = {"KRX_FWDG_ORD_ORGNO": order.branch, "ODNO": order.number, "ORD_TMD": order.at.strftime("%H%M%S")}
     if not broker.paper:
         output["SOR_ODNO"] = ""
     return SimResponse({"rt_cd": "0", "msg_cd": code, "msg1": message, "output": output})
@@ -217,7 +214,7 @@ def executions(broker: ApiContext, call: ApiCall) -> SimResponse:
     return SimResponse(
         {
             **shown.cursors,
-            "output1": [_row(broker, order) for order in shown.rows],
+            "output1": [_row(order) for order in shown.rows],
             "output2": _totals(rows),
             **queried(broker, *message),
         },
@@ -225,7 +222,7 @@ def executions(broker: ApiContext, call: ApiCall) -> SimResponse:
     )
 
 
-def _row(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
+def _row(order: BookedOrder) -> dict[str, str]:
     """A row of the list, cached while the order does not change."""
     state = (
         order.quantity,
@@ -239,14 +236,14 @@ def _row(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
     )
     cached = _ROWS.get(order)
     if cached is None or cached[0] != state:
-        cached = _ROWS[order] = (state, _new_row(broker, order))
+        cached = _ROWS[order] = (state, _new_row(order))
     return dict(cached[1])
 
 
 _ROWS: WeakKeyDictionary[BookedOrder, tuple[tuple[object, ...], dict[str, str]]] = WeakKeyDictionary()
 
 
-def _new_row(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
+def _new_row(order: BookedOrder) -> dict[str, str]:
     average = order.filled_amount / order.filled if order.filled else 0
     cancelled = order.cancelled if order.action is not Action.CANCEL else order.quantity
     return {
@@ -273,7 +270,7 @@ def _new_row(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
         "rmn_qty": str(order.open),
         "rjct_qty": "0",
         "ccld_cndt_name": order.kind.condition or "없음",
-        "inqr_ip_addr": broker.client_address,
+        "inqr_ip_addr": _CLIENT_ADDRESS,
         "cpbc_ordp_ord_rcit_dvsn_cd": "",
         "cpbc_ordp_infm_mthd_dvsn_cd": "",
         "infm_tmd": "",

@@ -169,12 +169,7 @@ class Exchange(Market):
         return order
 
     def cancel(
-        self,
-        number: str,
-        quantity: int | None = None,
-        *,
-        channel: str = API_CHANNEL,
-        delay: float = 0.0,
+        self, number: str, quantity: int | None = None, *, channel: str = API_CHANNEL, delay: float = 0.0
     ) -> BookedOrder:
         """Cancels an order, or part of it.
 
@@ -387,11 +382,7 @@ class Exchange(Market):
         self._close(order, order.open)
 
     def _publish(
-        self,
-        order: BookedOrder,
-        kind: UpdateKind,
-        quantity: int | None = None,
-        price: int | None = None,
+        self, order: BookedOrder, kind: UpdateKind, quantity: int | None = None, price: int | None = None
     ) -> None:
         if self._listener is not None:
             quantity = order.quantity if quantity is None else quantity

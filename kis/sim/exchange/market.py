@@ -36,12 +36,7 @@ class Market(ABC):
     """
 
     def __init__(
-        self,
-        *,
-        clock: Callable[[], datetime],
-        rng: random.Random,
-        always_open: bool,
-        listings: Iterable[Listing],
+        self, *, clock: Callable[[], datetime], rng: random.Random, always_open: bool, listings: Iterable[Listing]
     ) -> None:
         self._clock = clock
         self._rng = rng

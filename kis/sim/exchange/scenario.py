@@ -56,10 +56,13 @@ class MarketScript:
     code: str = DEFAULT_CODE
 
 
+def _price_steps(*steps: tuple[float, float]) -> tuple[ScriptStep, ...]:
+    return tuple(ScriptStep(after, ScriptAction.PRICE, percent) for after, percent in steps)
+
+
 SCRIPTS = {
     "gap_up": MarketScript(
-        (ScriptStep(0, ScriptAction.OPEN, 8.0),),
-        "전일보다 8% 높게 시가가 형성됩니다 · the day opens 8 % up",
+        (ScriptStep(0, ScriptAction.OPEN, 8.0),), "전일보다 8% 높게 시가가 형성됩니다 · the day opens 8 % up"
     ),
     "halt": MarketScript(
         (ScriptStep(0, ScriptAction.HALT), ScriptStep(_HALT_SECONDS, ScriptAction.RESUME)),
@@ -74,30 +77,19 @@ SCRIPTS = {
         "10% 급등으로 VI 발동, 2분간 단일가 · a 10 % jump sets off a VI: two minutes of call auction",
     ),
     "limit_up": MarketScript(
-        (
-            ScriptStep(0, ScriptAction.PRICE, 12.0),
-            ScriptStep(30, ScriptAction.PRICE, 21.0),
-            ScriptStep(60, ScriptAction.PRICE, 30.0),
-        ),
+        _price_steps((0, 12.0), (30, 21.0), (60, 30.0)),
         "1분 만에 상한가, 매도 잔량 없음 · up to the limit in a minute; nobody offers",
     ),
     "limit_down": MarketScript(
-        (
-            ScriptStep(0, ScriptAction.PRICE, -12.0),
-            ScriptStep(30, ScriptAction.PRICE, -21.0),
-            ScriptStep(60, ScriptAction.PRICE, -30.0),
-        ),
+        _price_steps((0, -12.0), (30, -21.0), (60, -30.0)),
         "1분 만에 하한가, 매수 잔량 없음 · down to the limit in a minute; nobody bids",
     ),
     "crash": MarketScript(
         (
-            ScriptStep(0, ScriptAction.PRICE, -3.0),
-            ScriptStep(30, ScriptAction.PRICE, -6.0),
-            ScriptStep(60, ScriptAction.PRICE, -10.0),
+            *_price_steps((0, -3.0), (30, -6.0), (60, -10.0)),
             ScriptStep(60, ScriptAction.VI),
             ScriptStep(60 + _VI_SECONDS, ScriptAction.VI_END),
-            ScriptStep(60 + _VI_SECONDS, ScriptAction.PRICE, -15.0),
-            ScriptStep(120 + _VI_SECONDS, ScriptAction.PRICE, -20.0),
+            *_price_steps((60 + _VI_SECONDS, -15.0), (120 + _VI_SECONDS, -20.0)),
         ),
         "전 종목 급락 -3, -6, -10% (VI) 뒤 -15, -20% · every issue falls 3, 6, 10 % (VI), then 15 and 20 %",
         code=ALL_CODES,

@@ -16,9 +16,7 @@ _LISTS = ("inquire-daily-ccld", "inquire-psbl-rvsecncl")
 _ORDERS = ("order-cash", "order-rvsecncl")
 _PAGED = (*_LISTS, "inquire-balance")
 _STATUS = range(200, 600)
-_CHOICES: dict[str, frozenset[str]] = {
-    "when": frozenset({"before", "after"}),
-}
+_CHOICES: dict[str, frozenset[str]] = {"when": frozenset({"before", "after"})}
 
 
 @dataclass(frozen=True, slots=True)

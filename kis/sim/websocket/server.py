@@ -95,14 +95,7 @@ class WebSocketServer:
     """
 
     def __init__(
-        self,
-        exchange: Exchange,
-        oauth: Oauth,
-        faults: Faults,
-        *,
-        layout: Layout,
-        heartbeat: float,
-        seed: int,
+        self, exchange: Exchange, oauth: Oauth, faults: Faults, *, layout: Layout, heartbeat: float, seed: int
     ) -> None:
         """Becomes the exchange's listener.
 
@@ -301,11 +294,7 @@ class WebSocketServer:
             session.push(topic.tr_id, frames.data_frame(topic.tr_id, [record]))
 
     def _push_notices(
-        self,
-        session: StreamSession,
-        topic: SubscriptionKey,
-        key: NoticeKey,
-        updates: list[OrderUpdate],
+        self, session: StreamSession, topic: SubscriptionKey, key: NoticeKey, updates: list[OrderUpdate]
     ) -> None:
         customer = self._oauth.customer
         for update in updates:
