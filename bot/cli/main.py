@@ -2,8 +2,10 @@
 
 import contextlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from bot.cli.audit import audit_cli
 from bot.cli.backup import backup
@@ -17,14 +19,33 @@ from bot.cli.sim import sim
 from bot.cli.users import users_cli
 from bot.cli.version import version
 
+
+class _LightHelp:
+    """Gives `--help` the default False: without one, typer imports pydantic (70 ms) to convert its None."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        option.default = False
+        return option
+
+
+class _Group(_LightHelp, TyperGroup):
+    pass
+
+
+class _Command(_LightHelp, TyperCommand):
+    pass
+
+
 cli = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="텔레그램에서 한국투자증권 계좌를 거래합니다 · trade a KIS account from Telegram",
 )
 for _command in (why, run, demo, sim, doctor, backup, version):  # the order of the help
-    cli.command()(_command)
+    cli.command(cls=_Command)(_command)
 cli.add_typer(users_cli, name="users")
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(limits_cli, name="limits")
