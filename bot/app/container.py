@@ -123,7 +123,7 @@ class Container(Storage):
             resume_pause=settings.kisbot_resume_pause,
             clock=clock,
             limits=self.limits,
-            policy=settings.policy(),
+            policy=settings.approval_policy(),
             limits_of=lambda user_id: self.limit_book.limits_of(user_id, clock().date()),
             needs_proof=self._needs_proof,
             position_percent=settings.position_percent(),
