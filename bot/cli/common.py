@@ -58,7 +58,7 @@ def bad_database_stops() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Storage:
+class CommandStorage:
     """The open database and the tables that commands change."""
 
     db: "Database"
@@ -69,7 +69,7 @@ class Storage:
 
 
 @contextmanager
-def open_storage(home: "DataSettings", *, create: bool = False) -> Iterator[Storage]:
+def open_storage(home: "DataSettings", *, create: bool = False) -> Iterator[CommandStorage]:
     """Open the database beside a running bot. Only `create` may begin a new one, and says where.
 
     A missing or unusable database or key file exits with a sentence, also while the block runs.
@@ -91,7 +91,7 @@ def open_storage(home: "DataSettings", *, create: bool = False) -> Iterator[Stor
         audit = AuditLog(db, kst_now, keys)
         outbox = Outbox(db, kst_now)
         journal = SqliteJournal(db, audit, outbox, clock=kst_now)
-        yield Storage(db, keys, audit, outbox, People(db, audit, kst_now, journal.void_person))
+        yield CommandStorage(db, keys, audit, outbox, People(db, audit, kst_now, journal.void_person))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.common import Storage, open_storage, printable, settings_or_stop, stop_with
+from bot.cli.common import CommandStorage, open_storage, printable, settings_or_stop, stop_with
 
 if TYPE_CHECKING:
     from bot.orders.risk.limit_overrides import Value
@@ -92,7 +92,7 @@ def _shown(value: "Value | None") -> str:
 
 
 @contextmanager
-def _limits() -> Iterator[tuple[Storage, "LimitStore"]]:
+def _limits() -> Iterator[tuple[CommandStorage, "LimitStore"]]:
     from bot.store.limits import LimitStore
     from kis.config import kst_now
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.common import Storage, UserId, open_storage, printable, stop_with
+from bot.cli.common import CommandStorage, UserId, open_storage, printable, stop_with
 
 if TYPE_CHECKING:
     from bot.store.second_factors import SecondFactors
@@ -93,7 +93,7 @@ def stepup_unlock(user_id: UserId) -> None:
     typer.echo(f"{user_id} 풀었습니다 · unlocked")
 
 
-def _tell(storage: Storage, code: str, user_id: int, name: str) -> None:
+def _tell(storage: CommandStorage, code: str, user_id: int, name: str) -> None:
     """Put a message into the outbox, for the person and for every overseer."""
     values = {"name": name or str(user_id), "id": str(user_id)}
     for chat in dict.fromkeys([*storage.people.overseers(), user_id]):
@@ -101,7 +101,7 @@ def _tell(storage: Storage, code: str, user_id: int, name: str) -> None:
 
 
 @contextmanager
-def _second_factors() -> Iterator[tuple[Storage, "SecondFactors"]]:
+def _second_factors() -> Iterator[tuple[CommandStorage, "SecondFactors"]]:
     from bot.config.settings import DataSettings
     from bot.store.second_factors import FactorKey, SecondFactors
     from kis.config import kst_now

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.common import Storage, UserId, open_storage, printable, stop_with
+from bot.cli.common import CommandStorage, UserId, open_storage, printable, stop_with
 from bot.orders.access.roles import Role
 
 users_cli = typer.Typer(no_args_is_help=True, help="사용자 목록 관리 · who may use the bot")
@@ -95,7 +95,7 @@ def users_invite(
 
 
 @contextmanager
-def _whitelist(*, create: bool = False) -> Iterator[Storage]:
+def _whitelist(*, create: bool = False) -> Iterator[CommandStorage]:
     """The database; a change that the whitelist refuses exits with a sentence."""
     from bot.config.settings import DataSettings
     from bot.orders.access.membership import LastOwner, NoSuchPerson, Status, TooMany, WasRemoved
