@@ -208,7 +208,7 @@ class Container(Storage):
         market = MarketHandlers(self.client, self.symbols, frame)
         watch = WatchlistHandlers(self.watch_lists, self.symbols, frame, self._post)
         account = AccountHandlers(self.client, self.desk, frame, clock)
-        self.trading = TradingHandlers(self.desk, self.client, market, account, frame, self.stepup_chat.hold)
+        self.trading = TradingHandlers(self.desk, self.client, market, account, frame, self.stepup_chat)
         self.members = MemberHandlers(
             self.people,
             self.invites,
@@ -249,8 +249,8 @@ class Container(Storage):
             frame=frame,
             lang_of=self._lang_of,
         )
-        manners = DeliveryPolicy(self.preferences, clock)
-        self.notifier = Delivery(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
+        policy = DeliveryPolicy(self.preferences, clock)
+        self.notifier = Delivery(self.outbox, policy, messenger.deliver, messenger.reachable)
         self.inbox_poll = UpdatePoller(
             self.bot,
             self.inbox,
@@ -261,7 +261,7 @@ class Container(Storage):
 
     def _handlers(self, frame: Frame, market: MarketHandlers, account: AccountHandlers) -> dict[str, Handler]:
         """Who answers which command."""
-        control = ControlHandlers(self.desk, self.ears, frame, self._clock, self.stepup_chat.hold, self._answer)
+        control = ControlHandlers(self.desk, self.ears, frame, self._clock, self.stepup_chat, self._answer)
         alerts = AlertHandlers(
             self.alert_watch,
             self.client,

@@ -146,7 +146,7 @@ def audit_key(
 @contextmanager
 def _new_file(path: Path, encoding: str) -> Iterator[TextIO]:
     """A new file that only its owner can read; one that exists or cannot be written exits with a sentence."""
-    from bot.store.audit.export import new_private_file
+    from bot.store.private_files import new_private_file
 
     try:
         with new_private_file(path, encoding=encoding) as file:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from bot.chat.messages.watchlist_messages import MOST, WatchlistMode, WatchlistRow, WatchlistView
+from bot.chat.messages.watchlist_messages import MOST
+from bot.chat.types import WatchlistMode, WatchlistRow, WatchlistView
 from bot.orders.hours import prices_move
 from bot.services.price_feed import PATIENCE, TICK, PriceFeed
 from bot.services.trade_feed import STAYS

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from bot.chat.messages.watchlist_messages import LastPrice
+from bot.chat.types import LastPrice
 from bot.services.trade_feed import OnGap, OnTrade, Subscription
 from kis.errors import KisError, Misconfigured, Refused, Throttled, TokenRejected
 from kis.models import Quote

@@ -386,7 +386,7 @@ def test_a_full_list_fits_into_one_message():
     for page in (-5, 1, 7, 999):
         card = list_card(people, page, frame)
         assert len(card.text) < 4_000
-        assert all(len(key.data.encode()) <= 64 for row in card.keys for key in row)
+        assert all(len(key.data.encode()) <= 64 for row in card.buttons for key in row)
 
 
 def test_a_name_of_nothing_is_shown_as_that():

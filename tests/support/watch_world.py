@@ -152,7 +152,7 @@ class House:
         return self.chats[person][message].text
 
     def buttons(self, message: int, person: int = TRADER) -> list[str]:
-        return [key.data for row in self.chats[person][message].keys for key in row]
+        return [key.data for row in self.chats[person][message].buttons for key in row]
 
     @property
     def asked(self) -> list[str]:

@@ -148,14 +148,14 @@ class Handlers:
         self._by_name = by_name
         self._frame = frame
 
-    async def answer(self, command: Command, ask: Request) -> Reply | Chart | None:
+    async def answer(self, command: Command, request: Request) -> Reply | Chart | None:
         """Carry a command out for somebody whose role was found to be enough."""
-        if command.needs_words and not ask.words:
+        if command.needs_words and not request.words:
             return usage(command, self._frame.lang)
         if command.name in OF_THE_TABLE:
             show = welcome if command.name == "start" else help_card
-            return show(ask.who.role, self._frame)
-        return await self._by_name[command.name](ask)
+            return show(request.actor.role, self._frame)
+        return await self._by_name[command.name](request)
 
 
 def allowed(role: Role) -> Sequence[Command]:

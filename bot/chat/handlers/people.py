@@ -2,11 +2,11 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from bot.chat.handlers.strangers import Strangers
 from bot.chat.i18n.catalogue import not_allowed
@@ -22,9 +22,9 @@ from bot.chat.messages.members import (
     stranger_line,
     tap_words,
 )
+from bot.chat.ports import Invites, People, Post
 from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
 from bot.orders.access.membership import (
-    Invitation,
     Joined,
     JoinRequest,
     Member,
@@ -52,33 +52,6 @@ _ACT_WORDS = {
     "resume": "resume", "재개": "resume", "복귀": "resume",
     "remove": "remove", "내보내기": "remove", "제거": "remove",
 }  # fmt: skip
-
-
-class People(Protocol):
-    """The whitelist; `bot.store.people.People` fits as it is."""
-
-    def get(self, user_id: int) -> Member | None: ...
-    def find(self, user_id: int) -> Member | None: ...
-    def everybody(self) -> list[Member]: ...
-    def overseers(self) -> list[int]: ...
-    def seen(self, user_id: int) -> None: ...
-
-
-class Invites(Protocol):
-    """Links, requests and buttons; `bot.store.invites.Invites` fits as it is."""
-
-    def make(self, role: Role, name: str = "", *, by: int | None = None) -> Invitation: ...
-    def join(self, token: str, user_id: int, name: str) -> Joined | None: ...
-    def request(self, user_id: int, name: str) -> JoinRequest | None: ...
-    def button(self, act: str, subject: int, *, by: int, request: JoinRequest | None = None) -> str: ...
-    def stands(self, token: str, by: int) -> MembershipChange: ...
-    def press(self, token: str, by: int) -> MembershipChange: ...
-
-
-class Post(Protocol):
-    """Where letters go: the outbox."""
-
-    def __call__(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -126,9 +99,9 @@ class MemberHandlers:
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
-    async def users(self, ask: Request) -> Reply | None:
+    async def users(self, request: Request) -> Reply | None:
         """/users [번호 [일]]: everybody, one person, or the question whether to change them."""
-        words = ask.words.split()
+        words = request.words.split()
         if not words or re.fullmatch(r"p\d{1,4}", words[0]):
             return list_card(self._people.everybody(), int(words[0][1:]) if words else 1, self._frame)
         pick = self._frame.pick
@@ -137,13 +110,13 @@ class MemberHandlers:
             return Reply(
                 pick("그 번호의 사람이 없습니다. /users 에서 골라 주세요.", "Nobody has this number; see /users."),
             )
-        acts = self._acts(ask.who.user_id, one)
+        acts = self._acts(request.actor.user_id, one)
         if len(words) == 1:
             return person_card(one, acts, self._frame)
         act = _act_of(words[1:])
         if act not in acts:
             return Reply(pick("이 사람에게는 할 수 없는 일입니다.", "That cannot be done to this person."))
-        token = self._invites.button(act, one.user_id, by=ask.who.user_id)
+        token = self._invites.button(act, one.user_id, by=request.actor.user_id)
         return confirm_card(one, act, token, self._frame)
 
     def _acts(self, by: int, one: Member) -> list[str]:
@@ -157,9 +130,9 @@ class MemberHandlers:
         pause = "suspend" if one.status is Status.ACTIVE else "resume"
         return [*(f"role:{role.value}" for role in roles), pause, "remove"]
 
-    async def invite(self, ask: Request) -> Reply | None:
+    async def invite(self, request: Request) -> Reply | None:
         """/invite 권한 [이름]: a link that lets one person in, once."""
-        word, _, name = ask.words.strip().partition(" ")
+        word, _, name = request.words.strip().partition(" ")
         role = _ROLE_WORDS.get(word.lower())
         pick = self._frame.pick
         if role is None:
@@ -167,7 +140,7 @@ class MemberHandlers:
         name = shown_name(name)
         try:
             with self._together():
-                made = self._invites.make(role, name, by=ask.who.user_id)
+                made = self._invites.make(role, name, by=request.actor.user_id)
                 data = {
                     "role": role.value,
                     "name": name,
@@ -175,7 +148,7 @@ class MemberHandlers:
                     "bot": self._username(),
                     "confirm": made.token,  # the outbox forgets it once it is told
                 }
-                self._post("invite", ask.who.user_id, data, f"invite:{ask.update_id}")
+                self._post("invite", request.actor.user_id, data, f"invite:{request.update_id}")
         except NotAllowed:
             word = role_word(role, self._frame)
             return Reply(pick(f"{word} 권한은 초대할 수 없습니다.", f"You may not invite anybody as {word}."))
@@ -188,45 +161,51 @@ class MemberHandlers:
             )
         return None
 
-    def tap(self, token: str, who: Actor) -> TapAnswer:
+    def tap(self, token: str, actor: Actor) -> TapAnswer:
         """A button about a person: the change and its letters at once, or the reason why not."""
-        if not who.role.covers(Role.ADMIN):
+        if not actor.role.covers(Role.ADMIN):
             return TapAnswer(
                 CallbackAnswer(not_allowed(self._frame.lang), alert=True),
                 None,
                 MembershipTap.REFUSED.value,
             )
-        looked = self._invites.stands(token, who.user_id)
+        looked = self._invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
-            held = self.hold(who, looked.act, token)
+            held = self.hold(actor, looked.act, token)
             if held is not None:
                 return TapAnswer(held, None, "held")
         with self._together():
-            change = self._invites.press(token, who.user_id)
+            change = self._invites.press(token, actor.user_id)
             if change.verdict is MembershipTap.DONE:
-                self._tell_change(change, who)
+                self._tell_change(change, actor)
         toast = CallbackAnswer(tap_words(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
             self.changed(change.person)
-        return TapAnswer(toast, self._after(change, who), change.verdict.value)
+        return TapAnswer(toast, self._after(change, actor), change.verdict.value)
 
-    def _after(self, change: MembershipChange, who: Actor) -> Reply | None:
+    def _after(self, change: MembershipChange, actor: Actor) -> Reply | None:
         """What stands in place of the card that bore the button; None leaves it."""
         if change.person is not None:
-            return person_card(change.person, self._acts(who.user_id, change.person), self._frame)
+            return person_card(change.person, self._acts(actor.user_id, change.person), self._frame)
         if change.verdict is MembershipTap.DONE:
             return Reply(f"✖ <code>{change.subject}</code> {self._frame.pick('거절했습니다.', 'was turned away.')}")
         return None
 
-    def _tell_change(self, change: MembershipChange, who: Actor) -> None:
+    def _tell_change(self, change: MembershipChange, actor: Actor) -> None:
         """All admins, and whoever else it happened to if they can still be told."""
         if change.person is None:
             return
         one = change.person
         if change.act.startswith("join:"):
-            self._tell_joined(Joined(one, who.user_id))
+            self._tell_joined(Joined(one, actor.user_id))
             return
-        data = {"act": change.act, "user_id": one.user_id, "name": one.name, "role": one.role.value, "by": who.user_id}
+        data = {
+            "act": change.act,
+            "user_id": one.user_id,
+            "name": one.name,
+            "role": one.role.value,
+            "by": actor.user_id,
+        }
         for chat in dict.fromkeys([*self._people.overseers(), *([one.user_id] if one.status is Status.ACTIVE else [])]):
             self._post("people", chat, data, f"people:{one.user_id}:{one.version}:{chat}")
 
@@ -247,9 +226,9 @@ class MemberHandlers:
             self._pass_on(stranger)
             self._tell_line(stranger)
 
-    def came(self, who: Actor) -> None:
+    def came(self, actor: Actor) -> None:
         """Somebody of the list wrote or tapped."""
-        self._people.seen(who.user_id)
+        self._people.seen(actor.user_id)
 
     def _join(self, stranger: Stranger) -> bool:
         with self._together():

@@ -25,8 +25,8 @@ from bot.chat.i18n.formatting import clean
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
 from bot.chat.messages.members import PEOPLE, keyless
-from bot.chat.parsing.order_args import LONGEST, StockLookup, split_stock
-from bot.chat.ports import Post, Record
+from bot.chat.parsing.order_args import LONGEST, split_stock
+from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
 from bot.chat.types import REFRESH, TICKET, CallbackAnswer, Chart, Reply, Request, Stranger, letter_of, outgoing
 from bot.orders.access.membership import Member, Status
@@ -103,13 +103,13 @@ class Router:
         if not isinstance(visitor, Visitor):
             self._outside(visitor, update)
             return
-        with speaking(None if visitor.in_group else self._lang_of(visitor.who.user_id)):
+        with speaking(None if visitor.in_group else self._lang_of(visitor.actor.user_id)):
             await self._inside(visitor, update)
 
     async def _inside(self, visitor: Visitor, update: Update) -> None:
         try:
             if self._people is not None:
-                self._people.came(visitor.who)
+                self._people.came(visitor.actor)
             if visitor.tap is not None:
                 await self._tapped(visitor, update.update_id)
             else:
@@ -124,7 +124,7 @@ class Router:
             self._reply(visitor, update.update_id, Reply(kis_error(error, self._lang)))
         except Exception:
             log.exception("an update could not be answered", update=update.update_id)
-            self._trouble("ANSWER_LOST", {"name": visitor.who.name or visitor.who.user_id})
+            self._trouble("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
             self._reply(visitor, update.update_id, Reply(trouble(self._lang)))
 
     @property
@@ -142,9 +142,9 @@ class Router:
         with contextlib.suppress(TelegramError):  # a chat that was never opened cannot have a menu yet
             await self._bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))
 
-    def renew_menu(self, who: Actor) -> None:
+    def renew_menu(self, actor: Actor) -> None:
         """Somebody's menu of commands is to speak another language."""
-        self._run_errand(self.offer_menu(who.chat_id, who.role))
+        self._run_errand(self.offer_menu(actor.chat_id, actor.role))
 
     def _chart(self, person: Member) -> None:
         """Bring somebody's menu of commands up to date with what they may do now."""
@@ -200,7 +200,7 @@ class Router:
             self._reply(visitor, update_id, Reply(forwarded(self._lang)))
             return
         if command is None and self.listen is not None:
-            said = Request(visitor.who, line, update_id, message.message_id, at)
+            said = Request(visitor.actor, line, update_id, message.message_id, at)
             if await self.listen(said):
                 return
         if command is None:
@@ -211,9 +211,9 @@ class Router:
             self._reply(visitor, update_id, Reply(unknown_words(self._lang)))
             return
         if command.name == "start":
-            self.renew_menu(visitor.who)
-        ask = Request(visitor.who, words, update_id, message.message_id, at)
-        reply = await self._run(command, ask)
+            self.renew_menu(visitor.actor)
+        request = Request(visitor.actor, words, update_id, message.message_id, at)
+        reply = await self._run(command, request)
         self._reply(visitor, update_id, reply)
 
     async def _wrote_in_group(self, visitor: Visitor, update_id: int, line: str) -> None:
@@ -224,9 +224,9 @@ class Router:
             return
         message = visitor.message
         assert message is not None  # noqa: S101  # the guard says so
-        self._write_down(visitor, "command", text=line[:LONGEST], group=visitor.who.chat_id)
-        ask = Request(visitor.who, words, update_id, message.message_id, message.date.astimezone(KST))
-        reply = await self._run(command, ask)
+        self._write_down(visitor, "command", text=line[:LONGEST], group=visitor.actor.chat_id)
+        request = Request(visitor.actor, words, update_id, message.message_id, message.date.astimezone(KST))
+        reply = await self._run(command, request)
         self._reply(visitor, update_id, keyless(reply) if isinstance(reply, Reply) else None)
 
     def _as_price(self, line: str) -> tuple[Command | None, str]:
@@ -236,19 +236,19 @@ class Router:
             return BY_WORD["price"], stock.code
         return None, ""
 
-    async def _run(self, command: Command, ask: Request) -> Reply | Chart | None:
-        if not ask.who.role.covers(command.role):
+    async def _run(self, command: Command, request: Request) -> Reply | Chart | None:
+        if not request.actor.role.covers(command.role):
             return Reply(not_allowed(self._lang))
-        if len(ask.words) > LONGEST:
+        if len(request.words) > LONGEST:
             return Reply(f"🚫 {reason('TOO_LONG', {}, self._lang)}")
-        late = self._clock() - ask.at
+        late = self._clock() - request.at
         if command.trades and late > TOO_LATE:
             return Reply(late_command(int(late.total_seconds() // 60), self._lang))
-        instead = self.gate(command, ask)
+        instead = self.gate(command, request)
         if instead is not None:
             return instead
-        async with self._typing(ask.who.chat_id):
-            return await self._handlers.answer(command, ask)
+        async with self._typing(request.actor.chat_id):
+            return await self._handlers.answer(command, request)
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
@@ -260,13 +260,13 @@ class Router:
         if data.startswith(TICKET):
             await self._ticket(visitor, data.removeprefix(TICKET))
             return
-        ask = Request(visitor.who, "", update_id, tap.message.message_id, self._clock())
+        request = Request(visitor.actor, "", update_id, tap.message.message_id, self._clock())
         if data.startswith(PEOPLE) and self._people is not None:
-            self._about_people(visitor, data.removeprefix(PEOPLE), ask)
+            self._about_people(visitor, data.removeprefix(PEOPLE), request)
             return
         for prefix, answer in self.taps.items():
             if data.startswith(prefix):
-                self._toast(tap.id, await answer(data.removeprefix(prefix), ask))
+                self._toast(tap.id, await answer(data.removeprefix(prefix), request))
                 return
         in_place = data.startswith(REFRESH)
         command, words = _parse(clean(data.removeprefix(REFRESH)))
@@ -274,30 +274,30 @@ class Router:
         self._toast(tap.id, CallbackAnswer())
         if command is None:
             return
-        reply = await self._run(command, replace(ask, words=words))
+        reply = await self._run(command, replace(request, words=words))
         pictured = isinstance(tap.message, Message) and bool(tap.message.photo)
         if reply is not None and in_place and pictured == isinstance(reply, Chart):  # one cannot become the other
-            self._put_in_place(ask, reply)
+            self._put_in_place(request, reply)
         else:
             self._reply(visitor, update_id, reply)
 
-    def _about_people(self, visitor: Visitor, token: str, ask: Request) -> None:
+    def _about_people(self, visitor: Visitor, token: str, request: Request) -> None:
         tap, people = visitor.tap, self._people
         assert tap is not None  # noqa: S101  # the guard says so
         assert people is not None  # noqa: S101  # asked a line ago
-        answer = people.tap(token, visitor.who)
+        answer = people.tap(token, visitor.actor)
         self._write_down(visitor, "tap", verdict=answer.verdict)
         self._toast(tap.id, answer.toast)
         if answer.reply is not None:
-            self._put_in_place(ask, answer.reply)
+            self._put_in_place(request, answer.reply)
 
     async def _ticket(self, visitor: Visitor, token: str) -> None:
         tap = visitor.tap
         assert tap is not None  # noqa: S101
-        if not visitor.who.role.covers(BY_WORD["buy"].role):
+        if not visitor.actor.role.covers(BY_WORD["buy"].role):
             self._toast(tap.id, CallbackAnswer(not_allowed(self._lang), alert=True))
             return
-        answer, pressed = self._trading.tap(token, visitor.who)
+        answer, pressed = self._trading.tap(token, visitor.actor)
         if pressed.verdict in WITHOUT_EFFECT:  # any other has written who pressed with what it did, in one commit
             order_id = pressed.order.id if pressed.order else None
             self._write_down(visitor, "tap", verdict=pressed.verdict.value, order_id=order_id)
@@ -306,18 +306,20 @@ class Router:
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
-    def _put_in_place(self, ask: Request, reply: Reply | Chart) -> None:
+    def _put_in_place(self, request: Request, reply: Reply | Chart) -> None:
         kind, facts = ("chart_edit", reply.facts) if isinstance(reply, Chart) else ("edit", outgoing(reply))
-        self._post(kind, ask.who.chat_id, {**facts, "message_id": ask.message_id}, letter_of(ask.update_id))
+        self._post(
+            kind, request.actor.chat_id, {**facts, "message_id": request.message_id}, letter_of(request.update_id)
+        )
 
     def _reply(self, visitor: Visitor, update_id: int, reply: Reply | Chart | None) -> None:
         if reply is not None:
             kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
-            self._post(kind, visitor.who.chat_id, facts, letter_of(update_id))
+            self._post(kind, visitor.actor.chat_id, facts, letter_of(update_id))
 
     def _write_down(self, visitor: Visitor, action: str, *, order_id: int | None = None, **detail: object) -> None:
-        who = visitor.who
-        self._record(action, user_id=who.user_id, name=who.name, order_id=order_id, **detail)
+        actor = visitor.actor
+        self._record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
 
     def _toast(self, tap_id: str, answer: CallbackAnswer) -> None:
         self._run_errand(

@@ -335,7 +335,7 @@ def test_only_keypads_are_left_out_of_what_is_kept():
 
 def test_a_keypad_holds_each_digit_once_and_six_of_them():
     pad = Keypad(6)
-    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.keys("ko") for key in row}
+    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.buttons("ko") for key in row}
     assert sorted(keys) == sorted([*"0123456789", "⌫", "✖ 그만"])
     assert len({*keys.values()}) == 12
     assert [pad.press(keys[digit]) for digit in "123"] == [KeypadResult.CHANGED] * 3
@@ -345,7 +345,7 @@ def test_a_keypad_holds_each_digit_once_and_six_of_them():
     assert pad.press(keys["⌫"]) is KeypadResult.CHANGED
     assert pad.entered == "12"
     assert len(LEAVE) <= 64
-    assert all(len(key.data.encode()) <= 64 for row in pad.keys("en") for key in row)
+    assert all(len(key.data.encode()) <= 64 for row in pad.buttons("en") for key in row)
 
 
 async def test_a_fault_behind_a_proof_is_logged_and_the_tap_is_answered(play):
