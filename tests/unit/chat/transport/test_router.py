@@ -259,7 +259,7 @@ async def test_an_update_has_one_answer_however_often_it_is_handled(world):
 
 @pytest.mark.parametrize(
     ("fault", "told"),
-    [(ZeroDivisionError("secret"), "내부 오류"), (NotSent("EGW00201", "초당 거래건수", "price"), "")],
+    [(ZeroDivisionError("secret"), "내부 오류"), (NotSent("connection refused"), "")],
     ids=["ours", "the broker's"],
 )
 async def test_a_handler_that_raises_is_answered_with_one_sentence(world, fault, told):
