@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
+from kis.backoff import backoff
 from kis.errors import KisError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")  # one reading: a list, or the lists of several days
 
-_SLOWEST = 8  # times the interval, while the broker is away
+_MAX_BACKOFF = 8  # intervals, while the broker is away
 
 
 class ExecutionsPoll(Generic[_T]):
@@ -87,7 +88,8 @@ class ExecutionsPoll(Generic[_T]):
             await on_recovery()
 
     async def _rest(self) -> None:
-        seconds = self._interval() * min(2 ** min(self._failures, 10), _SLOWEST)
+        interval = self._interval()
+        seconds = backoff(self._failures, first=interval, most=interval * _MAX_BACKOFF)
         waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._woken.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

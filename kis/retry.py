@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kis.backoff import backoff
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_BACK_OFF = (0.5, 1.0, 2.0)
+_MAX_RETRIES = 3
+_FIRST_DELAY, _MAX_DELAY = 0.5, 2.0  # seconds
 _BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
 
 
@@ -47,9 +50,9 @@ class RetryBudget:
         Raises:
             KisError: the failure itself, where there is to be no other attempt.
         """
-        if self._retries >= len(_BACK_OFF):
+        if self._retries >= _MAX_RETRIES:
             raise failure
-        delay = _BACK_OFF[self._retries] * self._rng.uniform(0.8, 1.2)
+        delay = backoff(self._retries, first=_FIRST_DELAY, most=_MAX_DELAY) * self._rng.uniform(0.8, 1.2)
         if (self._clock() - self._started).total_seconds() + delay > _BUDGET:
             raise failure
         _log.info("asking_again", endpoint=failure.endpoint, after=round(delay, 2), reason=str(failure))

@@ -17,6 +17,7 @@ import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from kis.backoff import backoff
 from kis.cipher import Cipher
 from kis.config import WS_URLS, is_loopback
 from kis.endpoints import Env
@@ -169,7 +170,7 @@ class WebSocketConnection:
 
     def _pause(self, failures: int, *, stay_away: bool) -> float:
         usual, longest = (_STAY_AWAY, _LONGEST_AWAY) if stay_away else (1.0, _LONGEST)
-        return min(usual * 2.0 ** min(failures, 10), longest) * self._rng.uniform(0.75, 1.25)
+        return backoff(failures, first=usual, most=longest) * self._rng.uniform(0.75, 1.25)
 
     def _tell(self, why: str, delay: float) -> None:
         """One line when it goes away, and another only where the reason becomes a different one."""
@@ -294,7 +295,7 @@ class WebSocketConnection:
 
     async def _again(self, topic: StreamTopic) -> None:
         self._refusals += 1
-        await self._sleep(min(_RETRY * 2.0 ** min(self._refusals, 10), _LONGEST_RETRY))
+        await self._sleep(backoff(self._refusals, first=_RETRY, most=_LONGEST_RETRY))
         self._registrations.again(topic)
 
     def _pushed(self, data: Data) -> None:

@@ -249,8 +249,8 @@ class Container(Storage):
             frame=frame,
             lang_of=self._lang_of,
         )
-        manners = DeliveryPolicy(self.preferences, clock)
-        self.notifier = Delivery(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
+        policy = DeliveryPolicy(self.preferences, clock)
+        self.notifier = Delivery(self.outbox, policy, messenger.deliver, messenger.reachable)
         self.inbox_poll = UpdatePoller(
             self.bot,
             self.inbox,

@@ -16,12 +16,12 @@ from sqlite_utils import Database
 from bot.config.logging import HIDDEN, Redactor
 from bot.config.settings import BadSettings, DataSettings, load_settings
 from bot.store.audit import chain
-from bot.store.audit.export import all_rows, new_private_file, reading, stored_anchors, to_csv, to_json
+from bot.store.audit.export import all_rows, reading, stored_anchors, to_csv, to_json
 from bot.store.audit.keys import DamagedKey, DayKeys, first_keys, first_keys_text
 from bot.store.audit.log import AuditLog
 from bot.store.audit.verify import ChainFault, ChainVerdict, Problem, verify
 from bot.store.database import open_database
-from bot.store.private_files import BadDatabase
+from bot.store.private_files import BadDatabase, new_private_file
 from kis.config import kst_now
 
 audit_cli = typer.Typer(no_args_is_help=True, help="감사 기록 · the audit log")

@@ -20,6 +20,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import OutboxMessage
 from tests.chaos import kill_points
 from tests.chaos.matrix_stand import ME, Stand
+from tests.support.outbox import delivery_policy
 
 LONG_POLL = 25.0
 AWAY = 0.05
@@ -110,6 +111,7 @@ class Person:
         inbox = Inbox(life.db, stand.clock)
         notifier = Delivery(
             life.outbox,
+            delivery_policy(life.db, stand.clock),
             self.telegram.deliver,
             self.telegram.reachable,
             clock=asyncio.get_running_loop().time,

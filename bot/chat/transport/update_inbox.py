@@ -11,6 +11,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.chat.ports import Inbox
 from bot.chat.transport.sender import seconds_to_wait
+from kis.backoff import backoff
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +155,7 @@ class _PollBackoff:
             return SLOWEST
         if self._row == 1:
             log.warning("Telegram cannot be reached", why=type(error).__name__)
-        return min(0.5 * 2.0 ** (self._row - 1), SLOWEST)
+        return backoff(self._row - 1, first=0.5, most=SLOWEST)
 
     def calm(self) -> bool:
         """After an answered poll: whether a conflict has just been over for long enough."""
