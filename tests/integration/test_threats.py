@@ -299,14 +299,14 @@ async def test_ten_thousand_old_taps_in_random_order_across_restarts_are_one_ord
     for _ in range(5):
         async with stage(**FAST, data_dir=tmp_path, clock=clock, broker=on.broker) as on:
             on.app.db.execute("PRAGMA synchronous = OFF")
-            on.app.dispatcher._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
+            on.app.calls._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
             for _ in range(2_000):
                 number += dice.choice((0, 1))  # redelivered, or new
                 data, person, at = dice.choice(taps)
                 update = Update.de_json(callback(number, data, person, at), on.app.bot)
-                await on.app.dispatcher.handle(update)
+                await on.app.router.handle(update)
                 effects[data] += 1
-            await on.app.dispatcher.drain()
+            await on.app.calls.drain()
             states = Counter(on.app.journal.get(one).state for one in (1, 2, 3))
 
     assert sum(effects.values()) == 10_000

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.strangers import Strangers
 from bot.chat.i18n.catalogue import not_allowed
 from bot.chat.i18n.formatting import shown_name
@@ -36,6 +37,7 @@ from bot.orders.access.membership import (
     may_manage,
 )
 from bot.orders.access.roles import Actor, Role
+from bot.orders.access.second_factor import ProtectedAction
 
 LINES_AN_HOUR = 20
 """Strangers who are told the one line, all of them together."""
@@ -76,9 +78,16 @@ class MemberHandlers:
         together: Callable[[], AbstractContextManager[Any]],
         clock: Callable[[], datetime],
         username: Callable[[], str],
+        second_factor: SecondFactorChat,
+        changed: Callable[[Member], None],
+        send: Callable[[int, str], None],
         requests: bool = False,
     ) -> None:
-        """`together` makes one transaction of a change and its letters; `requests`: a stranger's /start is passed on."""
+        """`together` makes one transaction of a change and its messages; `username` is the bot's own.
+
+        `changed` is called after somebody came in or was changed; `send` says something to a chat once, outside of the
+        outbox; `requests`: a stranger's /start is passed on to the administrators.
+        """
         self._people = people
         self._invites = invites
         self._frame = frame
@@ -86,16 +95,13 @@ class MemberHandlers:
         self._together = together
         self._clock = clock
         self._username = username
+        self._second_factor = second_factor
+        self._changed = changed
+        self._send = send
         self._requests = requests
         self._strangers = Strangers(clock)
         self._lines: deque[tuple[datetime, str]] = deque(maxlen=LINES_AN_HOUR)
         self._alarmed_on = ""
-        self.changed: Callable[[Member], None] = lambda _: None
-        """Called after somebody came in or was changed."""
-        self.whisper: Callable[[int, str], None] = lambda _chat, _text: None
-        """Says something to a chat once, if it can be said at all."""
-        self.hold: Callable[[Actor, str, str], CallbackAnswer | None] = lambda _who, _act, _token: None
-        """Asked before a change is carried out: a toast instead, if this person must first prove who they are."""
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
@@ -171,7 +177,14 @@ class MemberHandlers:
             )
         looked = self._invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
-            held = self.hold(actor, looked.act, token)
+            held = self._second_factor.hold(
+                actor,
+                ProtectedAction.PEOPLE,
+                token,
+                self._press_again,
+                token,
+                about=looked.act,
+            )
             if held is not None:
                 return TapAnswer(held, None, "held")
         with self._together():
@@ -180,8 +193,12 @@ class MemberHandlers:
                 self._tell_change(change, actor)
         toast = CallbackAnswer(tap_words(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
-            self.changed(change.person)
+            self._changed(change.person)
         return TapAnswer(toast, self._after(change, actor), change.verdict.value)
+
+    async def _press_again(self, actor: Actor, token: str) -> None:
+        """The second factor was given: the button is pressed once more."""
+        self.tap(token, actor)
 
     def _after(self, change: MembershipChange, actor: Actor) -> Reply | None:
         """What stands in place of the card that bore the button; None leaves it."""
@@ -236,7 +253,7 @@ class MemberHandlers:
             if joined is None:
                 return False
             self._tell_joined(joined)
-        self.changed(joined.person)
+        self._changed(joined.person)
         return True
 
     def _tell_joined(self, joined: Joined) -> None:
@@ -285,7 +302,7 @@ class MemberHandlers:
         if full or any(told == key for _, told in self._lines):
             return
         self._lines.append((now, key))
-        self.whisper(stranger.user_id, stranger_line())
+        self._send(stranger.user_id, stranger_line())
 
     def _today(self) -> str:
         return self._clock().date().isoformat()
