@@ -11,7 +11,7 @@ import structlog
 
 from kis.errors import KisError
 from kis.stream import Gap, KisStream, Listener, Trade
-from kis.subscriptions import MOST_REGISTRATIONS
+from kis.subscriptions import MAX_REGISTRATIONS
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ OnGap = Callable[[Gap], object]
 OnHeard = Callable[[frozenset[str]], object]
 _T = TypeVar("_T")
 
-ROOM = MOST_REGISTRATIONS - 1
+ROOM = MAX_REGISTRATIONS - 1
 """Stocks at once: one registration is for fill notices, always."""
 STAYS = timedelta(seconds=60)
 """A stock keeps its registration so long while it is wanted at all: KIS blocks who registers again and again."""
