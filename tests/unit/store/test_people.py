@@ -20,7 +20,7 @@ from bot.orders.access.membership import (
     may_manage,
 )
 from bot.orders.access.roles import Role
-from bot.orders.model.button import ButtonToken
+from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.notice import Notice
 from bot.orders.model.order import OrderState
 from bot.store.audit.log import AuditLog
@@ -203,7 +203,7 @@ def member(user_id, role, status=Status.ACTIVE):
 
 def hand_out(house, user_id):
     """Give a person everything that can be held: a ticket with its button, a button about people, an invitation."""
-    button = ButtonToken(f"token-of-{user_id}-and-so-on", "confirm", user_id, house.now + timedelta(seconds=60))
+    button = ButtonToken(f"token-of-{user_id}-and-so-on", TapAction.CONFIRM, user_id, house.now + timedelta(seconds=60))
     made = house.journal.add(order(user_id=user_id, chat_id=user_id, origin=user_id), [button], [])
     if house.people.get(user_id).role.covers(Role.ADMIN):
         house.invites.make(Role.VIEWER, by=user_id)
