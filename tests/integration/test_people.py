@@ -15,7 +15,7 @@ from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, perso
 from bot.cli.users import users_cli
 from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
 from bot.demo.telegram import ChatUser, LocalTelegram
-from bot.orders.access.membership import Member, Status
+from bot.orders.access.membership import Member, MemberAction, MemberStep, Status
 from bot.orders.access.roles import Role
 from bot.orders.model.order import OrderState
 from kis.krx import KST
@@ -338,7 +338,7 @@ def test_ten_thousand_hostile_names_hide_neither_number_nor_role():
         one = Member(70_000 + n, hostile(dice), role, AT, dice.choice(list(Status)))
         data = {"user_id": one.user_id, "name": one.name, "role": role.value, "by": 5, "act": f"role:{role.value}"}
         texts = [
-            person_card(one, ["suspend"], frame).text,
+            person_card(one, [MemberAction(MemberStep.SUSPEND)], frame).text,
             *(people_push(kind, data, frame).text for kind in ("joined", "people", "stranger", "join")),
         ]
         for text in texts:
