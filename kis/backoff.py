@@ -9,4 +9,4 @@ _MOST_DOUBLINGS = 10
 
 def backoff(failures: int, *, first: _Delay, most: _Delay) -> _Delay:
     """The delay after `failures` earlier failures: `first`, doubled with each of them, never more than `most`."""
-    return min(first * 2 ** min(failures, _MOST_DOUBLINGS), most)
+    return min(first * (1 << min(failures, _MOST_DOUBLINGS)), most)

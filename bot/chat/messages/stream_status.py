@@ -37,7 +37,7 @@ class Ears(Protocol):
 
     @property
     def state(self) -> str:
-        """`off`, `listening` or `away`."""
+        """`off`, `connected` or `disconnected`."""
         ...
 
     @property
@@ -61,7 +61,7 @@ def hearing_line(ears: Ears, frame: Frame) -> str:
                 "👂 체결 통보 꺼짐 (KIS_HTS_ID 없음): 체결은 주문내역 조회로만 확인합니다",
                 "👂 no fill notices (no KIS_HTS_ID): fills are found by reading the list alone",
             )
-        case "listening":
+        case "connected":
             line = say(
                 frame.lang,
                 "👂 체결 통보 수신 중 ({clock}부터)",
