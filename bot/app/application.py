@@ -87,6 +87,7 @@ class BotApplication(Container):
                 self._work(self._housekeep()),
                 self._work(self.sentry.run()),
                 self._work(self.ears.run()),
+                self._work(self.prices.run()),
                 self._work(self.alert_watch.run()),
                 self._work(self.closing.run()),
                 self._work(self.watch_lists.run()),
@@ -195,7 +196,7 @@ class BotApplication(Container):
                 whole = False
                 log.exception("a reading of the list could not be taken in", day=reading.day.isoformat())
                 self.troubles.report("READING_LOST")
-            self.ears.read(reading)
+            self.ears.on_snapshot(reading)
         if whole:
             self._saw(readings)
             self._stale = False

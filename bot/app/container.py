@@ -49,6 +49,7 @@ from bot.services.live_watchlists import LiveWatchlists
 from bot.services.outages import OutageTracker, uptime
 from bot.services.price_feed import PriceFeed
 from bot.services.symbols import LiveSymbols
+from bot.services.trade_feed import TradeFeed
 from bot.store.alerts import AlertStore
 from bot.store.live_message import LiveMessages
 from bot.store.reading_mark import ReadingMarks
@@ -142,34 +143,36 @@ class Container(Storage):
             loss_percent=settings.kisbot_day_loss_percent,
         )
 
+        self.trades = TradeFeed(clock)
         self.ears = FillStream(
             broker,
+            self.trades,
             wake=self.poll.wake,
             tell=self.journal.tell,
             overseers=self.people.overseers,
             clock=clock,
             always=self.hours.always,
-            days=StreamStats(self.db),
+            stats=StreamStats(self.db),
         )
+        self.prices = PriceFeed(self.client, self.trades, clock=clock)
         self.alert_watch = AlertRunner(
             AlertStore(self.db, self.outbox, clock),
+            self.prices,
             self.client,
             self.hours,
             clock=clock,
-            per_minute=settings.alert_calls_per_minute(),
+            calls_per_minute=settings.alert_calls_per_minute(),
             wake=self._wake_notifier,
         )
-        self.alert_watch.attach(self.ears.watch_trades)
-        watch_prices = PriceFeed(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
-        watch_prices.attach(self.ears.watch_trades)
         self.watch_lists = LiveWatchlists(
             WatchlistStore(self.db),
             LiveMessages(self.db, self.outbox, clock),
-            watch_prices,
+            self.prices,
             self.client,
             self.hours,
             self.people,
             clock=clock,
+            calls_per_minute=settings.watch_calls_per_minute(),
             wake=self._wake_notifier,
         )
 

@@ -5,7 +5,6 @@ import contextlib
 import random
 import tempfile
 from collections import defaultdict
-from decimal import Decimal
 from pathlib import Path
 
 from bot.chat.handlers.watchlist import WatchlistHandlers
@@ -25,29 +24,15 @@ from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
 from kis.sim import Simulator
-from kis.stream import Trade
 from kis.symbols import Stock, Symbols
 from tests.support.memory_wire import MemoryWire
 from tests.support.outbox import OWNER, TRADER, empty_database
+from tests.support.trade_source import HandTrades
+from tests.support.trade_source import trade as hand_trade
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
 
 SAMSUNG, HYNIX, KAKAO = "005930", "000660", "035720"
 HELD = {KAKAO: (20, 61_250)}
-
-
-class Stream:
-    """What `bot.services.fill_stream` offers, worked by hand."""
-
-    def __init__(self):
-        self.heard = frozenset()
-        self.wanted = []
-
-    def watch_trades(self, codes, on_trade, on_gap=None):
-        self.on_trade, self.on_gap = on_trade, on_gap
-        return self
-
-    def want(self, codes):
-        self.wanted = list(codes)
 
 
 class House:
@@ -84,9 +69,8 @@ class House:
         self.book = WatchlistStore(self.db)
         self.looks = LiveMessages(self.db, self.outbox, clock)
         self.people = People(self.db, AuditLog(self.db, clock), clock)
-        self.prices = PriceFeed(self.client, clock=clock, per_minute=options.get("per_minute", 60))
-        self.stream = Stream()
-        self.prices.attach(self.stream.watch_trades)
+        self.stream = HandTrades()
+        self.prices = PriceFeed(self.client, self.stream, clock=clock)
         self.lists = LiveWatchlists(
             self.book,
             self.looks,
@@ -95,7 +79,7 @@ class House:
             TradingHours(always=always),
             self.people,
             clock=clock,
-            sleep=asyncio.sleep,
+            calls_per_minute=options.get("per_minute", 60),
         )
         listed = [
             Stock(one.listing.code, one.listing.name, one.listing.market, one.listing.etf, one.listing.group, one.base, halted=False)
@@ -148,6 +132,11 @@ class House:
             self.chats[person][message] = shown
             self.outbox.sent(letter, message)
 
+    def turn(self):
+        """What the services do twice a second."""
+        self.lists.turn()
+        self.prices.poll()
+
     def text(self, message: int, person: int = TRADER) -> str:
         return self.chats[person][message].text
 
@@ -182,7 +171,7 @@ class House:
                 for person in list(self.chats):
                     self.deliver(person)
 
-        work = [asyncio.create_task(self.lists.run()), asyncio.create_task(post())]
+        work = [asyncio.create_task(one) for one in (self.prices.run(), self.lists.run(), post())]
         try:
             yield self
         finally:
@@ -208,12 +197,4 @@ def in_house(play, start=MONDAY_MORNING, **options):
 
 
 def trade(house, code, price, volume=1_000):
-    return Trade.model_construct(
-        code=code,
-        price=price,
-        change=100,
-        change_rate=Decimal("0.14"),
-        volume=volume,
-        halted=False,
-        at=house.clock(),
-    )
+    return hand_trade(code, price, house.clock(), volume)
