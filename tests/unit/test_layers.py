@@ -141,7 +141,7 @@ def test_the_demo_is_imported_only_by_the_command_line() -> None:
         for path in sources()
         if "demo" not in path.parts and any(within(one, {"bot.demo"}) for one in imports(path))
     }
-    assert users == {"bot/cli/main.py"}
+    assert users == {"bot/cli/demo.py"}
 
 
 def test_the_root_of_the_bot_holds_only_its_entry_point() -> None:
