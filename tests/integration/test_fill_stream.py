@@ -17,7 +17,7 @@ from bot.demo.run import OWNER, stage
 from bot.services.fill_stream import StreamState
 from bot.store.stream_stats import StreamStats
 from kis.sim import Simulator
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.bench.tap_to_wire import quiet
 from tests.bench.waiting import until
 from tests.sim.socket_guest import NOTICES, guest
