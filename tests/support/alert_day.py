@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -165,7 +166,7 @@ class Stand:
         return found
 
 
-def stand(db: Database | None = None, clock: Clock | None = None, broker: object = None, **more) -> Stand:
+def stand(db: Database | None = None, clock: Clock | None = None, broker: Any = None, **more) -> Stand:
     """Everything anew, on a database that may hold something already."""
     db = empty_database() if db is None else db
     clock = clock or Clock()
