@@ -28,7 +28,7 @@ test: $(READY) ## all tests, on every core; ARGS="tests/unit/orders -k cancel" f
 	@$(PYTEST) $(ARGS)
 
 quick: $(READY) ## the unit tests of the domain and the store, for the inner loop
-	@$(PYTEST) tests/unit/orders tests/unit/alerts tests/unit/reports tests/unit/store $(ARGS)
+	@$(PYTEST) -m "not slow" tests/unit/orders tests/unit/alerts tests/unit/reports tests/unit/store $(ARGS)
 
 fuzz: $(READY) ## the property tests with new random examples, ROUNDS times; what fails is kept in .hypothesis and tried first
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; \
