@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kis.blocking import KisApi, OrderType
     from kis.client import KisClient
-    from kis.config import KisConfig, kst_now
+    from kis.config import KisConfig, config_from_env, kst_now
     from kis.endpoints import Env, Generation
-    from kis.environ import config_from_env
     from kis.errors import (
         Advice,
         BadAnswer,
@@ -46,9 +45,9 @@ if TYPE_CHECKING:
         Side,
         StockStatus,
     )
+    from kis.models.account import DayProfit, PeriodProfit, Sellable
     from kis.models.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
     from kis.models.listings import MarketDay, Mover, StockInfo
-    from kis.models.profits import DayProfit, PeriodProfit, Sellable
     from kis.outcome import Outcome
     from kis.receipts import Receipt, Written
     from kis.records import to_records
@@ -116,9 +115,8 @@ _MODULE_OF = {
     for module, names in {
         "kis.blocking": "KisApi OrderType",
         "kis.client": "KisClient",
-        "kis.config": "KisConfig kst_now",
+        "kis.config": "KisConfig config_from_env kst_now",
         "kis.endpoints": "Env Generation",
-        "kis.environ": "config_from_env",
         "kis.errors": "Advice BadAnswer BadRequest KisError Misconfigured NotSent Refused Throttled TokenRejected "
         "Unavailable Unknown Unsupported",
         "kis.executions": "ExecutionsPoll",
@@ -126,7 +124,7 @@ _MODULE_OF = {
         "OrderKind OrderReport PlacedOrder Quote RankedStock Side StockStatus",
         "kis.models.charts": "IndexBar IndexBars MinuteBar MinuteBars",
         "kis.models.listings": "MarketDay Mover StockInfo",
-        "kis.models.profits": "DayProfit PeriodProfit Sellable",
+        "kis.models.account": "DayProfit PeriodProfit Sellable",
         "kis.outcome": "Outcome",
         "kis.receipts": "Receipt Written",
         "kis.records": "to_records",

@@ -77,7 +77,7 @@ class BotApplication(Container):
                     await self.symbols.refresh()
             self.people.welcome_owners(self._settings.kisbot_owner_id)
             for person in self.people.all():
-                await self.dispatcher.offer_menu(person.user_id, person.role)
+                await self.calls.offer_menu(person.user_id, person.role)
             await self._recover()
             self.anchors.tell_of_new_key()
             intake = self._work(self.inbox_poll.run())
@@ -87,6 +87,7 @@ class BotApplication(Container):
                 self._work(self._housekeep()),
                 self._work(self.sentry.run()),
                 self._work(self.ears.run()),
+                self._work(self.prices.run()),
                 self._work(self.alert_watch.run()),
                 self._work(self.closing.run()),
                 self._work(self.watch_lists.run()),
@@ -123,7 +124,7 @@ class BotApplication(Container):
         await asyncio.wait(work)
         await self.notifier.drain(3)
         await self.notifier.cancel()
-        await self.dispatcher.drain()
+        await self.calls.drain()
         self.runs.end()
 
     async def _close(self) -> None:
@@ -195,7 +196,7 @@ class BotApplication(Container):
                 whole = False
                 log.exception("a reading of the list could not be taken in", day=reading.day.isoformat())
                 self.troubles.report("READING_LOST")
-            self.ears.read(reading)
+            self.ears.on_snapshot(reading)
         if whole:
             self._saw(readings)
             self._stale = False

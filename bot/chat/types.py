@@ -54,8 +54,8 @@ def outgoing(reply: Reply) -> dict[str, object]:
     return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.buttons if row]}
 
 
-def letter_of(update_id: int) -> str:
-    """The key of the letter that answers an update."""
+def reply_key(update_id: int) -> str:
+    """The outbox key of the answer to an update: there is one at most."""
     return f"reply:{update_id}"
 
 

@@ -168,7 +168,7 @@ class Connection:
         _, tr_id, _, payload = text.split("|", 3)
         key = self._key(tr_id)
         try:
-            record = Cipher(*key).opened(payload) + sockets.more if key is not None else ""
+            record = Cipher(*key).decrypt(payload) + sockets.more if key is not None else ""
         except BadAnswer:
             record = ""
         if key is None or not record:  # it was pushed under a key that is no longer that of the session

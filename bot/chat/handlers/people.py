@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.strangers import Strangers
 from bot.chat.i18n.catalogue import not_allowed
 from bot.chat.i18n.formatting import shown_name
@@ -28,14 +29,17 @@ from bot.orders.access.membership import (
     Joined,
     JoinRequest,
     Member,
+    MemberAction,
     MembershipChange,
     MembershipTap,
+    MemberStep,
     NotAllowed,
     Status,
     TooMany,
     may_manage,
 )
 from bot.orders.access.roles import Actor, Role
+from bot.orders.access.second_factor import ProtectedAction
 
 LINES_AN_HOUR = 20
 """Strangers who are told the one line, all of them together."""
@@ -48,9 +52,9 @@ _ROLE_WORDS = {
     "소유자": Role.OWNER,
 }  # fmt: skip
 _ACT_WORDS = {
-    "suspend": "suspend", "정지": "suspend",
-    "resume": "resume", "재개": "resume", "복귀": "resume",
-    "remove": "remove", "내보내기": "remove", "제거": "remove",
+    "suspend": MemberStep.SUSPEND, "정지": MemberStep.SUSPEND,
+    "resume": MemberStep.RESUME, "재개": MemberStep.RESUME, "복귀": MemberStep.RESUME,
+    "remove": MemberStep.REMOVE, "내보내기": MemberStep.REMOVE, "제거": MemberStep.REMOVE,
 }  # fmt: skip
 
 
@@ -76,9 +80,16 @@ class MemberHandlers:
         together: Callable[[], AbstractContextManager[Any]],
         clock: Callable[[], datetime],
         username: Callable[[], str],
+        second_factor: SecondFactorChat,
+        changed: Callable[[Member], None],
+        send: Callable[[int, str], None],
         requests: bool = False,
     ) -> None:
-        """`together` makes one transaction of a change and its letters; `requests`: a stranger's /start is passed on."""
+        """`together` makes one transaction of a change and its messages; `username` is the bot's own.
+
+        `changed` is called after somebody came in or was changed; `send` says something to a chat once, outside of the
+        outbox; `requests`: a stranger's /start is passed on to the administrators.
+        """
         self._people = people
         self._invites = invites
         self._frame = frame
@@ -86,16 +97,13 @@ class MemberHandlers:
         self._together = together
         self._clock = clock
         self._username = username
+        self._second_factor = second_factor
+        self._changed = changed
+        self._send = send
         self._requests = requests
         self._strangers = Strangers(clock)
         self._lines: deque[tuple[datetime, str]] = deque(maxlen=LINES_AN_HOUR)
         self._alarmed_on = ""
-        self.changed: Callable[[Member], None] = lambda _: None
-        """Called after somebody came in or was changed."""
-        self.whisper: Callable[[int, str], None] = lambda _chat, _text: None
-        """Says something to a chat once, if it can be said at all."""
-        self.hold: Callable[[Actor, str, str], CallbackAnswer | None] = lambda _who, _act, _token: None
-        """Asked before a change is carried out: a toast instead, if this person must first prove who they are."""
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
@@ -114,21 +122,22 @@ class MemberHandlers:
         if len(words) == 1:
             return person_card(one, acts, self._frame)
         act = _act_of(words[1:])
-        if act not in acts:
+        if act is None or act not in acts:
             return Reply(pick("이 사람에게는 할 수 없는 일입니다.", "That cannot be done to this person."))
         token = self._invites.button(act, one.user_id, by=request.actor.user_id)
         return confirm_card(one, act, token, self._frame)
 
-    def _acts(self, by: int, one: Member) -> list[str]:
+    def _acts(self, by: int, one: Member) -> list[MemberAction]:
         """What this person may do to that one, as they stand."""
         actor = self._people.get(by)
         if actor is None or not may_manage(actor, one):
             return []
         if one.status is Status.REMOVED:
-            return ["resume"]
+            return [MemberAction(MemberStep.RESUME)]
         roles = [role for role in Role if role is not one.role and may_manage(actor, one, role)]
-        pause = "suspend" if one.status is Status.ACTIVE else "resume"
-        return [*(f"role:{role.value}" for role in roles), pause, "remove"]
+        pause = MemberStep.SUSPEND if one.status is Status.ACTIVE else MemberStep.RESUME
+        given = [MemberAction(MemberStep.ROLE, role) for role in roles]
+        return [*given, MemberAction(pause), MemberAction(MemberStep.REMOVE)]
 
     async def invite(self, request: Request) -> Reply | None:
         """/invite 권한 [이름]: a link that lets one person in, once."""
@@ -171,7 +180,14 @@ class MemberHandlers:
             )
         looked = self._invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
-            held = self.hold(actor, looked.act, token)
+            held = self._second_factor.hold(
+                actor,
+                ProtectedAction.PEOPLE,
+                token,
+                self._press_again,
+                token,
+                about=str(looked.act),
+            )
             if held is not None:
                 return TapAnswer(held, None, "held")
         with self._together():
@@ -180,8 +196,12 @@ class MemberHandlers:
                 self._tell_change(change, actor)
         toast = CallbackAnswer(tap_words(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
-            self.changed(change.person)
+            self._changed(change.person)
         return TapAnswer(toast, self._after(change, actor), change.verdict.value)
+
+    async def _press_again(self, actor: Actor, token: str) -> None:
+        """The second factor was given: the button is pressed once more."""
+        self.tap(token, actor)
 
     def _after(self, change: MembershipChange, actor: Actor) -> Reply | None:
         """What stands in place of the card that bore the button; None leaves it."""
@@ -193,14 +213,14 @@ class MemberHandlers:
 
     def _tell_change(self, change: MembershipChange, actor: Actor) -> None:
         """All admins, and whoever else it happened to if they can still be told."""
-        if change.person is None:
+        if change.person is None or change.act is None:
             return
         one = change.person
-        if change.act.startswith("join:"):
+        if change.act.step is MemberStep.JOIN:
             self._tell_joined(Joined(one, actor.user_id))
             return
         data = {
-            "act": change.act,
+            "act": str(change.act),
             "user_id": one.user_id,
             "name": one.name,
             "role": one.role.value,
@@ -236,7 +256,7 @@ class MemberHandlers:
             if joined is None:
                 return False
             self._tell_joined(joined)
-        self.changed(joined.person)
+        self._changed(joined.person)
         return True
 
     def _tell_joined(self, joined: Joined) -> None:
@@ -265,17 +285,17 @@ class MemberHandlers:
                 actor = self._people.get(chat)
                 known = self._people.find(stranger.user_id)
                 roles = [role for role in (Role.TRADER, Role.VIEWER) if actor and may_manage(actor, known, role)]
-                make = {act: self._button(act, request, chat) for act in (*(f"join:{role.value}" for role in roles),)}
+                joins = [MemberAction(MemberStep.JOIN, role) for role in roles]
                 data = {
                     "user_id": request.user_id,
                     "name": request.name,
                     "known": request.known.value if request.known else "",
-                    "claims": list(make.items()),
-                    "none": self._button("refuse", request, chat),
+                    "claims": [(str(act), self._button(act, request, chat)) for act in joins],
+                    "none": self._button(MemberAction(MemberStep.REFUSE), request, chat),
                 }
                 self._post("join", chat, data, f"join:{request.id}:{chat}")
 
-    def _button(self, act: str, request: JoinRequest, by: int) -> str:
+    def _button(self, act: MemberAction, request: JoinRequest, by: int) -> str:
         return self._invites.button(act, request.user_id, by=by, request=request)
 
     def _tell_line(self, stranger: Stranger) -> None:
@@ -285,14 +305,16 @@ class MemberHandlers:
         if full or any(told == key for _, told in self._lines):
             return
         self._lines.append((now, key))
-        self.whisper(stranger.user_id, stranger_line())
+        self._send(stranger.user_id, stranger_line())
 
     def _today(self) -> str:
         return self._clock().date().isoformat()
 
 
-def _act_of(words: Collection[str]) -> str:
-    """`role:trader`, `trader`, `매매자`, `정지`: what is to be done, or nothing known."""
+def _act_of(words: Collection[str]) -> MemberAction | None:
+    """`role:trader`, `trader`, `매매자`, `정지`: what is to be done, or None for unknown words."""
     word = " ".join(words).lower().removeprefix("role:")
     role = _ROLE_WORDS.get(word)
-    return f"role:{role.value}" if role is not None else _ACT_WORDS.get(word, "")
+    if role is not None:
+        return MemberAction(MemberStep.ROLE, role)
+    return MemberAction(_ACT_WORDS[word]) if word in _ACT_WORDS else None

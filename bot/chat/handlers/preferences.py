@@ -13,7 +13,6 @@ from bot.chat.types import REFRESH, Button, Buttons, Reply, Request
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.orders.access.roles import Actor, Role
 
-OnLanguage = Callable[[Actor], None]
 TOPICS: dict[Topic, tuple[str, str]] = {
     Topic.FILLS: ("내 주문 체결", "my fills"),
     Topic.ENDS: ("내 주문 취소·거부·만료", "my orders ending otherwise"),
@@ -48,11 +47,11 @@ _PRESETS = ("22:00-07:00", "20:00-08:00")
 class PreferenceHandlers:
     """The handler of /settings."""
 
-    def __init__(self, book: PreferenceBook, frame: Frame) -> None:
+    def __init__(self, book: PreferenceBook, frame: Frame, renew_menu: Callable[[Actor], None]) -> None:
+        """`renew_menu` is called after somebody chose another language, which their menu of commands is to speak, too."""
         self._book = book
         self._frame = frame
-        self.spoke: OnLanguage = lambda _: None
-        """Called after somebody chose another language: their menu of commands is to speak it, too."""
+        self._renew_menu = renew_menu
 
     async def settings(self, request: Request) -> Reply | None:
         """/settings [항목 값]: one's own, with a button for each; words change one of them."""
@@ -67,7 +66,7 @@ class PreferenceHandlers:
             self._book.keep(actor.user_id, wanted)
         with speaking(wanted.lang):
             if wanted.lang != now.lang:
-                self.spoke(actor)
+                self._renew_menu(actor)
             return settings_card(wanted, actor.role, self._frame)
 
 

@@ -164,11 +164,11 @@ class SecondFactorChat:
     # --- answers ------------------------------------------------------------------------------------------------------
 
     async def listen(self, request: Request) -> bool:
-        """`typed`, as the dispatcher asks it about words that are no command."""
+        """`typed`, as the router asks it about words that are no command."""
         return await self.typed(request.actor, request.words, request.message_id)
 
     async def press(self, rest: str, request: Request) -> CallbackAnswer:
-        """`tap`, as the dispatcher asks it about a button whose prefix is ours: what is slow goes on behind it."""
+        """`tap`, as the router asks it about a button of a keypad: what is slow goes on behind it."""
         said: asyncio.Future[CallbackAnswer] = asyncio.get_running_loop().create_future()
         work = asyncio.get_running_loop().create_task(
             self.tap(request.actor, KEYPAD + rest, request.message_id, said.set_result)

@@ -19,7 +19,7 @@ from bot.chat.messages.watchlist_messages import (
 from bot.chat.parsing.alert_args import DELETE
 from bot.chat.parsing.order_args import split_stock
 from bot.chat.ports import Post, StockLookup, Watchlists
-from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, letter_of, outgoing
+from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, outgoing, reply_key
 from kis.symbols import Stock
 
 CLEARING = frozenset({"비우기", "clear"})
@@ -51,7 +51,7 @@ class WatchlistHandlers:
         return await self._add(request)
 
     async def _show(self, request: Request, notes: Sequence[str] = ()) -> Reply:
-        look, before = await self._lists.show(request.actor.user_id, letter_of(request.update_id))
+        look, before = await self._lists.show(request.actor.user_id, reply_key(request.update_id))
         self._moved(request, before)
         return look_card(look, self._frame, tuple(notes))
 

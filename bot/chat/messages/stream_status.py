@@ -24,7 +24,7 @@ def hearing_line(fill_stream: FillStream, frame: Frame) -> str:
                 "👂 체결 통보 꺼짐 (KIS_HTS_ID 없음): 체결은 주문내역 조회로만 확인합니다",
                 "👂 no fill notices (no KIS_HTS_ID): fills are found by reading the list alone",
             )
-        case "listening":
+        case "connected":
             line = say(
                 frame.lang,
                 "👂 체결 통보 수신 중 ({clock}부터)",

@@ -32,20 +32,24 @@ class UpdatePoller:
         bot: Bot,
         inbox: Inbox,
         handle: Callable[[Update], Awaitable[None]],
+        *,
+        keeps: Callable[[Update], bool],
+        redact: Callable[[dict[str, Any]], dict[str, Any]],
         hold: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        keeps: Callable[[Update], bool] = lambda _: True,
     ) -> None:
-        """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on.
+        """`keeps`: whether an update is stored; others are handled all the same, so that strangers cannot fill the disk.
 
-        What `keeps` says no to is handled and never written down: strangers cannot fill the disk.
+        `redact` leaves what may be stored of an update: no typed code and no keypad. `hold(why)` stops new orders while
+        another copy polls the same token; `hold("")` lets them go on.
         """
         self._bot = bot
         self._inbox = inbox
         self._handle = handle
+        self._keeps = keeps
+        self._redact = redact
         self._hold = hold
         self._sleep = sleep
-        self._keeps = keeps
         self._next = 0
         self._answering: set[asyncio.Future[None]] = set()
 
@@ -71,7 +75,8 @@ class UpdatePoller:
             if faults.calm():
                 self._hold("")
             bodies = {update.update_id: update.to_dict() for update in updates if self._keeps(update)}
-            for update_id in self._inbox.keep(list(bodies.items())) if bodies else ():
+            stored = [(update_id, self._redact(body)) for update_id, body in bodies.items()]
+            for update_id in self._inbox.keep(stored) if stored else ():
                 self._answer(update_id, bodies[update_id])
             for update in updates:
                 self._next = max(self._next, update.update_id + 1)

@@ -29,17 +29,15 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 class Kept(Inbox):
-    """The inbox with the one hook it needs; remembers what was written."""
+    """The inbox, which remembers what was written."""
 
     def __init__(self, db, clock):
         super().__init__(db, clock)
-        self.for_disk = dict
         self.written = []
 
     def keep(self, updates):
-        bodies = [(number, self.for_disk(body)) for number, body in updates]
-        self.written += [str(body) for _, body in bodies]
-        return super().keep(bodies)
+        self.written += [str(body) for _, body in updates]
+        return super().keep(updates)
 
 
 class Play:
@@ -71,8 +69,14 @@ class Play:
             self.bot = telegram_bot(settings)
             await self.bot.initialize()
             self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
-            self.inbox.for_disk = self.chat.for_disk
-            poll = UpdatePoller(self.bot, self.inbox, self.handle, lambda _: None)
+            poll = UpdatePoller(
+                self.bot,
+                self.inbox,
+                self.handle,
+                keeps=lambda _: True,
+                redact=self.chat.for_disk,
+                hold=lambda _: None,
+            )
             task = asyncio.create_task(poll.run())
             try:
                 yield self

@@ -291,7 +291,7 @@ class LivesOfOrders(RuleBasedStateMachine):
 
 
 TestLivesOfOrders = LivesOfOrders.TestCase
-TestLivesOfOrders.pytestmark = pytest.mark.slow
+pytest.mark.slow(TestLivesOfOrders)
 TestLivesOfOrders.settings = settings(
     max_examples=50,
     stateful_step_count=40,
