@@ -147,4 +147,4 @@ class Account(RuleBasedStateMachine):
 
 
 TestAccount = Account.TestCase
-TestAccount.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)
+TestAccount.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -338,7 +338,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=12, deadline=None, database=None)
+@settings(max_examples=12, deadline=None)
 @given(arrived=st.lists(st.text(max_size=60) | json_values.map(json.dumps), max_size=20))
 def test_whatever_arrives_is_answered(arrived):
     async def visit():

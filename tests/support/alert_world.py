@@ -70,7 +70,7 @@ class House:
         self.hours = TradingHours(always=self.always)
         self.book = AlertStore(self.db, self.outbox, clock)
         self.stream = HandTrades()
-        self.prices = PriceFeed(self.client, self.stream, clock=clock)
+        self.prices = PriceFeed(self.client, self.stream, clock=clock)  # type: ignore[arg-type]
         self.watch = AlertRunner(
             self.book,
             self.prices,

@@ -70,7 +70,7 @@ class House:
         self.looks = LiveMessages(self.db, self.outbox, clock)
         self.people = People(self.db, AuditLog(self.db, clock), clock)
         self.stream = HandTrades()
-        self.prices = PriceFeed(self.client, self.stream, clock=clock)
+        self.prices = PriceFeed(self.client, self.stream, clock=clock)  # type: ignore[arg-type]
         self.lists = LiveWatchlists(
             self.book,
             self.looks,
