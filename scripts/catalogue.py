@@ -25,28 +25,28 @@ def collected() -> dict[Key, list[tuple[str, int]]]:
     for path in sorted(CODE.rglob("*.py")):
         place = path.relative_to(ROOT).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                for key, line in _keys(node, place):
-                    found.setdefault(key, []).append((place, line))
+            for key, line in _keys(node, place):
+                found.setdefault(key, []).append((place, line))
     return found
 
 
-def _keys(call: ast.Call, place: str) -> Iterator[tuple[Key, int]]:
-    match call.func:
-        case ast.Attribute(attr="text") | ast.Name(id="msgid"):
-            texts = call.args[:1]
-        case ast.Name(id="translate"):
-            texts = call.args[1:2]
-        case ast.Name(id="msgids"):
-            texts = call.args[0].values if isinstance(call.args[0], ast.Dict) else []
-        case _:
-            return
+def _keys(node: ast.AST, place: str) -> Iterator[tuple[Key, int]]:
+    texts: list[ast.expr] = []
+    context = ""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="text") | ast.Name(id="msgid" | "translate")):
+            texts = node.args[1:2] if isinstance(node.func, ast.Name) and node.func.id == "translate" else node.args[:1]
+            contexts = [
+                one.value.value for one in node.keywords if one.arg == "context" and isinstance(one.value, ast.Constant)
+            ]
+            context = str(contexts[0]) if contexts else ""
+        case ast.AnnAssign(annotation=ast.Subscript(value=ast.Name(id="MessageIds")), value=ast.Dict(values=texts)):
+            pass
     for text in texts:
         for one in (text.body, text.orelse) if isinstance(text, ast.IfExp) else (text,):
             if isinstance(one, ast.JoinedStr):
                 raise TypeError(f"{place}:{one.lineno}: a message id cannot be an f-string")
             if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                context = next((ast.literal_eval(given.value) for given in call.keywords if given.arg == "context"), "")
                 yield (context, one.value), one.lineno
 
 

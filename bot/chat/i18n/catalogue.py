@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from bot.chat.i18n.formatting import Markup, clock_time, safe
 from bot.chat.i18n.language import Lang
@@ -21,6 +21,8 @@ DOMAIN = "kisbot"
 SEPARATOR = "\x04"
 """Stands between context and message id in the keys of a compiled catalogue."""
 _Key = TypeVar("_Key")
+MessageIds: TypeAlias = dict[_Key, str]
+"""A table of sentences: every literal in an assignment of this type is marked, as if by `msgid`."""
 
 
 @cache
@@ -33,7 +35,7 @@ def translate(lang: Lang, msgid: str, /, *, context: str = "", **values: object)
 
     Args:
         lang: English is the message id itself.
-        msgid: a literal, or what `msgid` and `msgids` marked.
+        msgid: a literal, or what `msgid` or the type `MessageIds` marked.
         context: tells two translations of the same English apart.
         values: for the placeholders; all but `Markup` are escaped.
     """
@@ -50,12 +52,7 @@ def msgid(text: str, *, context: str = "") -> str:
     return f"{context}{SEPARATOR}{text}" if context else text
 
 
-def msgids(table: dict[_Key, str]) -> dict[_Key, str]:
-    """Mark every value of a table of sentences."""
-    return table
-
-
-REASONS: dict[str, str] = msgids({
+REASONS: MessageIds[str] = {
     # words
     "QUANTITY_ZERO": "The quantity must be at least 1.",
     "QUANTITY_NEGATIVE": "A quantity cannot be negative: {word}",
@@ -169,33 +166,31 @@ REASONS: dict[str, str] = msgids({
     "INTERNAL": "An internal error stopped it before it was sent; see the log.",
     "FINGERPRINT": "What was about to be sent is not what you confirmed, so it was not sent. The records may have been tampered with; tell the owner.",
     "STALE_SEND": "Too much time passed after the tap, so it was not sent. Look at the price and order again.",
-})  # fmt: skip
-_NOUNS: dict[str, str] = msgids(
-    {
-        "QUOTE": "The quote",
-        "BUYABLE": "The cash available",
-        "SELLABLE": "The number of shares to sell",
-        "MANAGED": "under administration (관리종목)",
-        "RISK": "an investment risk stock",
-        "WARNING": "an investment warning stock",
-        "GEARED": "a leveraged or inverse fund",
-        "ETN": "an ETN",
-        "ELW": "an ELW",
-        "BALANCE": "The balance",
-        "MAX_QUANTITY": "shares in one order",
-        "SOFT_VALUE": "value confirmed twice",
-        "MAX_VALUE": "value of one order",
-        "DAY_VALUE_USER": "value of a day",
-        "DAY_VALUE_ACCOUNT": "the account's value of a day",
-        "DAY_ORDERS_USER": "orders a day",
-        "ORDERS_PER_MINUTE": "orders a minute",
-        "COLLAR_DENY": "% worse than the market",
-        "MARKET_ORDERS": "market orders",
-        "ON": "on",
-        "OFF": "off",
-        "ANY_NUMBER": "any number",
-    }
-)
+}  # fmt: skip
+_NOUNS: MessageIds[str] = {
+    "QUOTE": "The quote",
+    "BUYABLE": "The cash available",
+    "SELLABLE": "The number of shares to sell",
+    "MANAGED": "under administration (관리종목)",
+    "RISK": "an investment risk stock",
+    "WARNING": "an investment warning stock",
+    "GEARED": "a leveraged or inverse fund",
+    "ETN": "an ETN",
+    "ELW": "an ELW",
+    "BALANCE": "The balance",
+    "MAX_QUANTITY": "shares in one order",
+    "SOFT_VALUE": "value confirmed twice",
+    "MAX_VALUE": "value of one order",
+    "DAY_VALUE_USER": "value of a day",
+    "DAY_VALUE_ACCOUNT": "the account's value of a day",
+    "DAY_ORDERS_USER": "orders a day",
+    "ORDERS_PER_MINUTE": "orders a minute",
+    "COLLAR_DENY": "% worse than the market",
+    "MARKET_ORDERS": "market orders",
+    "ON": "on",
+    "OFF": "off",
+    "ANY_NUMBER": "any number",
+}
 
 
 _NAMED = frozenset({"what", "was", "now"})
@@ -259,26 +254,26 @@ def kis_error(error: errors.KisError, lang: Lang) -> str:
     return "\n".join(lines)
 
 
+_TOASTS: MessageIds[str] = {
+    "sending": "Sending the order…",
+    "pending": "Asked for consent.",
+    "voted": "Your word was taken.",
+    "again": "Please confirm once more.",
+    "discarded": "Discarded; nothing was sent.",
+    "settled": "Settled as you said.",
+    "cancelling": "Asking to cancel…",
+    "step_up": "Please show that it is you.",
+    "not_yours": "Only the person who asked may press this.",
+    "busy": "Too many orders are waiting; press the same button again shortly.",
+    "late": "This button has expired; please start again.",
+    "used": "Already handled.",
+    "gone": "This button has expired.",
+}
+
+
 def toast(verdict: str, lang: Lang) -> str:
     """The short answer to a tap."""
-    words = msgids(
-        {
-            "sending": "Sending the order…",
-            "pending": "Asked for consent.",
-            "voted": "Your word was taken.",
-            "again": "Please confirm once more.",
-            "discarded": "Discarded; nothing was sent.",
-            "settled": "Settled as you said.",
-            "cancelling": "Asking to cancel…",
-            "step_up": "Please show that it is you.",
-            "not_yours": "Only the person who asked may press this.",
-            "busy": "Too many orders are waiting; press the same button again shortly.",
-            "late": "This button has expired; please start again.",
-            "used": "Already handled.",
-            "gone": "This button has expired.",
-        }
-    )[verdict]
-    return translate(lang, words)
+    return translate(lang, _TOASTS[verdict])
 
 
 def late_command(minutes: int, lang: Lang) -> str:

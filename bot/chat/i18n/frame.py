@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from bot.chat.i18n.catalogue import msgids, translate
+from bot.chat.i18n.catalogue import MessageIds, translate
 from bot.chat.i18n.formatting import Markup, clock_time
 from bot.chat.i18n.language import Lang, spoken
 
 Mode = Literal["practice", "paper", "real"]
 
-_BADGES: dict[Mode, str] = msgids({"practice": "[PRACTICE]", "paper": "[PAPER]", "real": "[REAL]"})
+_BADGES: MessageIds[Mode] = {"practice": "[PRACTICE]", "paper": "[PAPER]", "real": "[REAL]"}
 
 
 @dataclass(frozen=True)

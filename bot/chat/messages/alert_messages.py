@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, facts
-from bot.chat.i18n.catalogue import msgids
+from bot.chat.i18n.catalogue import MessageIds
 from bot.chat.i18n.formatting import clock_time, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import chart
@@ -14,14 +14,12 @@ from bot.chat.types import REFRESH, Button, Buttons, Reply
 from kis.krx import KST
 
 MOST_NAME = 16
-_OPS = msgids(
-    {
-        Comparison.ABOVE: "above",
-        Comparison.AT_LEAST: "at least",
-        Comparison.BELOW: "below",
-        Comparison.AT_MOST: "at most",
-    }
-)
+_OPS: MessageIds[Comparison] = {
+    Comparison.ABOVE: "above",
+    Comparison.AT_LEAST: "at least",
+    Comparison.BELOW: "below",
+    Comparison.AT_MOST: "at most",
+}
 
 
 def alert_push(data: Mapping[str, Any], frame: Frame) -> Reply:

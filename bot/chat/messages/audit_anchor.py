@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import msgids
+from bot.chat.i18n.catalogue import MessageIds
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.types import Reply
 
-_WHY = msgids(
-    {
-        "lost": "the day's key file is gone",
-        "damaged": "the day's key file is damaged",
-        "restored": "the database is older than the key, or rows were taken from its end",
-    }
-)
+_WHY: MessageIds[str] = {
+    "lost": "the day's key file is gone",
+    "damaged": "the day's key file is damaged",
+    "restored": "the database is older than the key, or rows were taken from its end",
+}
 
 
 def anchor_push(data: Mapping[str, Any], frame: Frame) -> Reply:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import msgid, msgids, reason
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import SIDE, average, hms
@@ -16,49 +16,43 @@ from kis.models import Side
 _Facts = Mapping[str, Any]
 _MOST_FACTS = 6
 
-_PLAIN: dict[str, str] = msgids(
-    {
-        "order.confirmed": "pressed confirm",
-        "order.warned": "pressed once and was shown what is unusual",
-        "order.discarded": "discarded the ticket; nothing was sent",
-        "order.timed_out": "its time ran out; nothing was sent",
-        "order.not_found": "found no trace of it in the broker's list",
-        "order.disowned": "said that none of the broker's rows is this order",
-        "order.day_ended": "the day ended and what was left lapsed",
-        "order.cancel_all": "asked to cancel all open orders",
-        "order.deputised": "asked other traders as well, as it took long",
-        "brake.agreed": "agreed to release the brakes",
-        "bot.stopped": "ended in order",
-        "broker.back": "the broker can be read again",
-        "audit.sealed": "sealed what was written before",
-    }
-)
-_TAPS = msgids(
-    {
-        "sending": "tapped, and it goes out",
-        "pending": "tapped confirm; consent is asked for",
-        "voted": "tapped a vote",
-        "busy": "tapped while something was under way",
-        "step_up": "tapped and was asked to prove who it is",
-        "again": "tapped and was asked once more",
-        "discarded": "tapped discard",
-        "settled": "tapped an answer",
-        "cancelling": "tapped cancel",
-        "not_yours": "tapped another person's button: refused",
-        "late": "tapped a button that had expired",
-        "used": "tapped a button that was used already",
-        "gone": "tapped a button that is not there",
-    }
-)
-_CANCEL = msgids(
-    {
-        "none": "the request to cancel did not go out",
-        "submitting": "asked to cancel it",
-        "asked": "the broker took the request to cancel",
-        "unknown": "the answer to the cancel was lost",
-        "refused": "the broker refused the cancel",
-    }
-)
+_PLAIN: MessageIds[str] = {
+    "order.confirmed": "pressed confirm",
+    "order.warned": "pressed once and was shown what is unusual",
+    "order.discarded": "discarded the ticket; nothing was sent",
+    "order.timed_out": "its time ran out; nothing was sent",
+    "order.not_found": "found no trace of it in the broker's list",
+    "order.disowned": "said that none of the broker's rows is this order",
+    "order.day_ended": "the day ended and what was left lapsed",
+    "order.cancel_all": "asked to cancel all open orders",
+    "order.deputised": "asked other traders as well, as it took long",
+    "brake.agreed": "agreed to release the brakes",
+    "bot.stopped": "ended in order",
+    "broker.back": "the broker can be read again",
+    "audit.sealed": "sealed what was written before",
+}
+_TAPS: MessageIds[str] = {
+    "sending": "tapped, and it goes out",
+    "pending": "tapped confirm; consent is asked for",
+    "voted": "tapped a vote",
+    "busy": "tapped while something was under way",
+    "step_up": "tapped and was asked to prove who it is",
+    "again": "tapped and was asked once more",
+    "discarded": "tapped discard",
+    "settled": "tapped an answer",
+    "cancelling": "tapped cancel",
+    "not_yours": "tapped another person's button: refused",
+    "late": "tapped a button that had expired",
+    "used": "tapped a button that was used already",
+    "gone": "tapped a button that is not there",
+}
+_CANCEL: MessageIds[str] = {
+    "none": "the request to cancel did not go out",
+    "submitting": "asked to cancel it",
+    "asked": "the broker took the request to cancel",
+    "unknown": "the answer to the cancel was lost",
+    "refused": "the broker refused the cancel",
+}
 
 
 def who(deed: AuditEntry, frame: Frame) -> str:
@@ -139,7 +133,7 @@ def _brake(facts: _Facts, frame: Frame) -> str:
     return f"{frame.text('brakes')}: {level} ({safe(facts['why'], 30)})"
 
 
-_ROLES = msgids({"owner": "owner", "admin": "admin", "trader": "trader", "viewer": "viewer"})
+_ROLES: MessageIds[str] = {"owner": "owner", "admin": "admin", "trader": "trader", "viewer": "viewer"}
 
 
 def _role(value: object, frame: Frame) -> str:

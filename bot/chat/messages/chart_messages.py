@@ -5,14 +5,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bot.chat.i18n.catalogue import msgids
+from bot.chat.i18n.catalogue import MessageIds
 from bot.chat.i18n.formatting import arrow, percent, safe, shares, signed, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 
-PERIODS = msgids({"day": "day", "week": "week", "month": "month", "minute": "minute"})
+PERIODS: MessageIds[str] = {"day": "day", "week": "week", "month": "month", "minute": "minute"}
 """The periods of a chart, on its buttons."""
-BAR_SIZES = msgids({"day": "daily", "week": "weekly", "month": "monthly", "minute": "by the minute"})
+BAR_SIZES: MessageIds[str] = {"day": "daily", "week": "weekly", "month": "monthly", "minute": "by the minute"}
 """The same in its caption."""
 LINES = 10
 """Bars told in figures where there is no picture."""

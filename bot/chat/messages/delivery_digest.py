@@ -1,88 +1,52 @@
 """Messages about messages: many fills in one, notices that may not have arrived, a chat that lets nothing in. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from bot.chat.i18n.catalogue import msgid, msgids
+from bot.chat.i18n.catalogue import MessageIds, msgid
 from bot.chat.i18n.formatting import Markup, clock_time, pieces, safe, shares
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.fills import fill_push
 from bot.chat.messages.order_card import SIDE
+from bot.chat.ports import OutboxMessage
 from bot.chat.types import Button, Reply
 from bot.orders.model.order import Order
 from kis.models import Side
 
-_WORDS = msgids(
-    {
-        "found": "found at the broker",
-        "absent": "no trace at the broker",
-        "late": msgid("booked late", context="notice"),
-        "ambiguous": "several orders fit, please look",
-        "manual": "a person has to look",
-        "contradiction": "contradicts the broker's list",
-        "mismatch": "differs from what was approved",
-        "trouble": "trouble",
-        "brake": "the brake changed",
-        "blind": "fills could not be seen",
-        "recovering": "recovering",
-        "recovered": "recovered",
-        "corrected": "fill corrected",
-        "heard": "fill told, being checked",
-        "heard_shown": "told fill now shows",
-        "alert": "price alert",
-        "release": "release asked",
-        "limits": "limits changed",
-        "stepup": "second factor",
-        "join": "somebody asks to join",
-        "joined": "somebody joined",
-        "people": "a person changed",
-        "stranger": "a stranger",
-        "report": "report at the close",
-        "anchor": "head of the log",
-        "audit_key": "the audit chain began again",
-        "stopped": "a chat refuses the bot",
-        "fill": "filled",
-        "group_fill": "filled",
-        "external_fill": "filled (made elsewhere)",
-        "ended": "ended",
-    }
-)
+_WORDS: MessageIds[str] = {
+    "found": "found at the broker",
+    "absent": "no trace at the broker",
+    "late": msgid("booked late", context="notice"),
+    "ambiguous": "several orders fit, please look",
+    "manual": "a person has to look",
+    "contradiction": "contradicts the broker's list",
+    "mismatch": "differs from what was approved",
+    "trouble": "trouble",
+    "brake": "the brake changed",
+    "blind": "fills could not be seen",
+    "recovering": "recovering",
+    "recovered": "recovered",
+    "corrected": "fill corrected",
+    "heard": "fill told, being checked",
+    "heard_shown": "told fill now shows",
+    "alert": "price alert",
+    "release": "release asked",
+    "limits": "limits changed",
+    "stepup": "second factor",
+    "join": "somebody asks to join",
+    "joined": "somebody joined",
+    "people": "a person changed",
+    "stranger": "a stranger",
+    "report": "report at the close",
+    "anchor": "head of the log",
+    "audit_key": "the audit chain began again",
+    "stopped": "a chat refuses the bot",
+    "fill": "filled",
+    "group_fill": "filled",
+    "external_fill": "filled (made elsewhere)",
+    "ended": "ended",
+}
 """What a notice was about, in a word or two; a kind that is not here is shown by its name."""
-
-
-class Told(Protocol):
-    """A notice as the outbox keeps it."""
-
-    @property
-    def kind(self) -> str:
-        """What it is about."""
-        ...
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """Its facts."""
-        ...
-
-    @property
-    def order_id(self) -> int | None:
-        """The order it is about."""
-        ...
-
-    @property
-    def made_at(self) -> datetime:
-        """When it was written down."""
-        ...
-
-    @property
-    def repeats(self) -> int:
-        """How often it was to be told."""
-        ...
-
-    @property
-    def last_at(self) -> datetime | None:
-        """When it was last to be told, where that is not `made_at`."""
-        ...
 
 
 def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) -> Reply:
@@ -97,7 +61,7 @@ def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) 
         first=_number(first, frame),
         last=_number(last, frame),
     )
-    return Reply(f"{one.text}\n<i>{covers}</i>", one.keys)
+    return Reply(f"{one.text}\n<i>{covers}</i>", one.buttons)
 
 
 def _number(fill: Mapping[str, Any], frame: Frame) -> Markup:
@@ -107,7 +71,7 @@ def _number(fill: Mapping[str, Any], frame: Frame) -> Markup:
     return Markup(f"{frame.text('total', context='filled so far')} {shares(int(fill['filled']), frame.lang)}")
 
 
-def notices(parts: Sequence[Told], order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
+def notices(parts: Sequence[OutboxMessage], order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
     """The digest: notices whose delivery stayed in doubt, in short. A reader may know any of them already."""
     lines: list[str] = [
         frame.text("📬 <b>Notices that may not have arrived</b>: {count} {badge}", count=len(parts), badge=frame.badge),
@@ -118,7 +82,7 @@ def notices(parts: Sequence[Told], order_of: Callable[[int], Order | None], fram
     return Reply("\n".join(lines))
 
 
-def roundup(parts: Sequence[Told], count: int, order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
+def roundup(parts: Sequence[OutboxMessage], count: int, order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
     """At the close: what its reader had silenced since the last one, the newest of it in a line each."""
     lines = [f"🗂 <b>{frame.text('What you had silenced')}</b> {pieces(count, frame.lang)} {frame.badge}"]
     if count > len(parts):
@@ -128,7 +92,7 @@ def roundup(parts: Sequence[Told], count: int, order_of: Callable[[int], Order |
     return Reply("\n".join(lines), (keys,))
 
 
-def notice_line(one: Told, order: Order | None, frame: Frame) -> str:
+def notice_line(one: OutboxMessage, order: Order | None, frame: Frame) -> str:
     """One notice in a line: when, what, which stock, how far, which order. No fact it lacks makes it fail."""
     data = one.data
     words = _WORDS.get(one.kind)
@@ -159,7 +123,7 @@ def _count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else "?" if value is None else safe(value, 8)
 
 
-def counted(one: Told, frame: Frame) -> str:
+def counted(one: OutboxMessage, frame: Frame) -> str:
     """How often the same would have been told, and when last; nothing for what happened once."""
     if one.last_at is None:
         return ""

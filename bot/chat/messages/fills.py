@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import msgid, msgids
+from bot.chat.i18n.catalogue import MessageIds, msgid
 from bot.chat.i18n.formatting import of_shares, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill
@@ -40,17 +40,18 @@ def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     )
 
 
+_HEADS: MessageIds[str] = {
+    "ambiguous": "⚠️ more than one order fits",
+    "contradiction": "⚠️ the broker's list contradicts our record",
+    "mismatch": "🚨 the broker has another order than was approved",
+    "manual": "⚠️ still not known after fifteen minutes",
+    "corrected": "✏️ the filled amount was corrected",
+}
+
+
 def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
     """The order's end or the end of a doubt about it: the same figures as its card, sent so that the phone rings."""
-    head = msgids(
-        {
-            "ambiguous": "⚠️ more than one order fits",
-            "contradiction": "⚠️ the broker's list contradicts our record",
-            "mismatch": "🚨 the broker has another order than was approved",
-            "manual": "⚠️ still not known after fifteen minutes",
-            "corrected": "✏️ the filled amount was corrected",
-        }
-    ).get(kind)
+    head = _HEADS.get(kind)
     if head is None:
         return order_card(order, {}, frame)
     if kind == "ambiguous":

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
-from bot.chat.i18n.catalogue import msgid, msgids, translate
+from bot.chat.i18n.catalogue import MessageIds, msgid, translate
 from bot.chat.i18n.formatting import Markup, safe, shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang
 from bot.chat.types import REFRESH, Button, Buttons, Reply
-from bot.orders.access.membership import Member, MembershipChange, MembershipTap, Status
+from bot.orders.access.membership import Member, MemberAction, MembershipChange, MembershipTap, MemberStep, Status
 from bot.orders.access.roles import Role
 from kis.krx import KST
 
@@ -23,13 +23,18 @@ KINDS = frozenset({"join", "invite", "joined", "people", "stranger"})
 PAGE = 8
 """People on one page of the list."""
 
-ROLES: dict[Role, str] = msgids(
-    {Role.OWNER: "owner", Role.ADMIN: "admin", Role.TRADER: "trader", Role.VIEWER: "viewer"}
-)
-STATUSES: dict[Status, str] = msgids(
-    {Status.ACTIVE: "🟢 active", Status.SUSPENDED: "⏸ suspended", Status.REMOVED: "⛔ removed"}
-)
-_ACTS = msgids({"suspend": "suspend", "resume": "let in again", "remove": "remove", "refuse": "turn away"})
+ROLES: MessageIds[Role] = {Role.OWNER: "owner", Role.ADMIN: "admin", Role.TRADER: "trader", Role.VIEWER: "viewer"}
+STATUSES: MessageIds[Status] = {
+    Status.ACTIVE: "🟢 active",
+    Status.SUSPENDED: "⏸ suspended",
+    Status.REMOVED: "⛔ removed",
+}
+_ACTS: MessageIds[MemberStep] = {
+    MemberStep.SUSPEND: "suspend",
+    MemberStep.RESUME: "let in again",
+    MemberStep.REMOVE: "remove",
+    MemberStep.REFUSE: "turn away",
+}
 
 
 def stranger_line() -> str:
@@ -43,13 +48,12 @@ def role_word(role: Role, frame: Frame) -> str:
     return frame.text(ROLES[role])
 
 
-def act_word(act: str, frame: Frame) -> str:
+def act_word(act: MemberAction, frame: Frame) -> str:
     """What a button does to a person, in a word or two."""
-    what, _, role = act.partition(":")
-    if what in {"role", "join"}:
-        word = role_word(Role(role), frame)
+    if act.role is not None:
+        word = role_word(act.role, frame)
         return frame.text("make {role}", role=word)
-    return frame.text(_ACTS[what])
+    return frame.text(_ACTS[act.step])
 
 
 def name_tag(name: str, frame: Frame) -> Markup:
@@ -84,7 +88,7 @@ def list_card(people: Sequence[Member], page: int, frame: Frame) -> Reply:
     return Reply("\n".join(lines), (*rows, tuple(turns)))
 
 
-def person_card(one: Member, acts: Sequence[str], frame: Frame) -> Reply:
+def person_card(one: Member, acts: Sequence[MemberAction], frame: Frame) -> Reply:
     """One person, and what whoever looks may do with them."""
     keys = [Button(act_word(act, frame), f"{REFRESH}/users {one.user_id} {act}") for act in acts]
     rows = [tuple(keys[n : n + 2]) for n in range(0, len(keys), 2)]
@@ -93,10 +97,11 @@ def person_card(one: Member, acts: Sequence[str], frame: Frame) -> Reply:
     return Reply(f"{head}\n{person_lines(one, frame)}", (*rows, (back,)))
 
 
-def confirm_card(one: Member, act: str, token: str, frame: Frame) -> Reply:
+def confirm_card(one: Member, act: MemberAction, token: str, frame: Frame) -> Reply:
     """Are you sure? The button works once, for five minutes, while the person stands as shown."""
     warning = frame.text("Their open tickets, votes, buttons and invitations become void.")
-    lowers = act in {"suspend", "remove"} or (act.startswith("role:") and not Role(act[5:]).covers(one.role))
+    shuts_out = act.step in {MemberStep.SUSPEND, MemberStep.REMOVE}
+    lowers = shuts_out or (act.role is not None and not act.role.covers(one.role))
     lines = [
         f"❓ <b>{act_word(act, frame)}</b> {frame.badge}",
         person_lines(one, frame),
@@ -107,21 +112,21 @@ def confirm_card(one: Member, act: str, token: str, frame: Frame) -> Reply:
     return Reply("\n".join(lines), ((yes, no),))
 
 
+_TAPS: MessageIds[MembershipTap] = {
+    MembershipTap.DONE: "Done.",
+    MembershipTap.NOT_YOURS: "Only the person it was made for may press this.",
+    MembershipTap.LATE: "This button has expired; see /users.",
+    MembershipTap.USED: msgid("Already handled.", context="person"),
+    MembershipTap.GONE: "This button has expired.",
+    MembershipTap.CHANGED: "This person's standing has changed meanwhile; see /users.",
+    MembershipTap.REFUSED: "You may not change this person.",
+    MembershipTap.LAST_OWNER: "The last owner must stay one.",
+}
+
+
 def tap_words(change: MembershipChange, frame: Frame) -> str:
     """The short answer to a tap on a button about people."""
-    words = msgids(
-        {
-            MembershipTap.DONE: "Done.",
-            MembershipTap.NOT_YOURS: "Only the person it was made for may press this.",
-            MembershipTap.LATE: "This button has expired; see /users.",
-            MembershipTap.USED: msgid("Already handled.", context="person"),
-            MembershipTap.GONE: "This button has expired.",
-            MembershipTap.CHANGED: "This person's standing has changed meanwhile; see /users.",
-            MembershipTap.REFUSED: "You may not change this person.",
-            MembershipTap.LAST_OWNER: "The last owner must stay one.",
-        }
-    )[change.verdict]
-    return frame.text(words)
+    return frame.text(_TAPS[change.verdict])
 
 
 # --- letters --------------------------------------------------------------------------------------------------------------
@@ -147,7 +152,7 @@ def people_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
             head = f"🚪 <b>{frame.text('A stranger keeps trying')}</b> {frame.badge}"
             line = frame.text("Ten attempts within five minutes. The bot gave nothing away (told once a day).")
             return Reply(f"{head}\n{who}\n{line}\n{name}")
-    act = act_word(str(data["act"]), frame)
+    act = act_word(MemberAction.read(str(data["act"])), frame)
     head = f"👥 <b>{act}</b> {frame.badge}"
     now = f"{role_word(Role(str(data['role'])), frame)} · " if data.get("role") else ""
     return Reply(f"{head}\n{who} · {now}{frame.text('changed')}{signed}\n{name}")
@@ -162,9 +167,11 @@ def _request_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         frame.text("Make sure by another way who this is: anybody can bear any name (24 hours)."),
         name_tag(str(data["name"]), frame),
     ]
-    keys = [Button(act_word(str(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())]
+    keys = [
+        Button(act_word(MemberAction.read(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())
+    ]
     if "none" in data:
-        keys.append(Button(act_word("refuse", frame), PEOPLE + str(data["none"])))
+        keys.append(Button(act_word(MemberAction(MemberStep.REFUSE), frame), PEOPLE + str(data["none"])))
     return Reply("\n".join(lines), (tuple(keys),))
 
 

@@ -4,46 +4,44 @@ Five words for what became of an order, never mixed: 접수, 일부체결, 체�
 side and name, because a phone's notification shows little more.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from bot.chat.i18n.catalogue import msgid, msgids, reason
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import arrow, clock_time, of_shares, percent, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill, consent_keys, of_working_order, ticket_keys, warned_keys
 from bot.chat.types import Button, Reply
 from bot.orders.model.events import CancelState, ReadBackResult
 from bot.orders.model.order import Link, Order, OrderAction, OrderState
+from bot.orders.model.reason import Reason
 from kis.models import OrderKind, Side
 
 SQUARE = {Side.BUY: "🟥", Side.SELL: "🟦"}
-SIDE = msgids({Side.BUY: "BUY", Side.SELL: "SELL"})
-_HEAD = msgids(
-    {
-        OrderState.PROPOSED: "confirm",
-        OrderState.PENDING: "🖐 waiting for consent",
-        OrderState.DENIED: "🙅 refused by a second person",
-        OrderState.CONFIRMED: "📤 sending",
-        OrderState.SUBMITTING: "📤 sending",
-        OrderState.WAITING: "📤 to be sent again",
-        OrderState.UNKNOWN: "❓ checking (unknown)",
-        OrderState.OPEN: "📨 accepted",
-        OrderState.PARTIAL: "◐ partly filled",
-        OrderState.FILLED: "✅ filled",
-        OrderState.CANCELLED: "↩️ cancelled",
-        OrderState.REPLACED: "✏️ revised",
-        OrderState.LAPSED: "🌙 unfilled at the close",
-        OrderState.REJECTED: "⛔ refused",
-        OrderState.NOT_SENT: "🚫 not sent",
-        OrderState.NEVER_BOOKED: "🚫 never booked",
-        OrderState.ABSENT: "🔎 no trace at the broker",
-        OrderState.BLOCKED: "🚫 not sent",
-        OrderState.EXPIRED: "⌛ expired",
-        OrderState.DISCARDED: "✖ discarded (not sent)",
-    }
-)
+SIDE: MessageIds[Side] = {Side.BUY: "BUY", Side.SELL: "SELL"}
+_HEAD: MessageIds[OrderState] = {
+    OrderState.PROPOSED: "confirm",
+    OrderState.PENDING: "🖐 waiting for consent",
+    OrderState.DENIED: "🙅 refused by a second person",
+    OrderState.CONFIRMED: "📤 sending",
+    OrderState.SUBMITTING: "📤 sending",
+    OrderState.WAITING: "📤 to be sent again",
+    OrderState.UNKNOWN: "❓ checking (unknown)",
+    OrderState.OPEN: "📨 accepted",
+    OrderState.PARTIAL: "◐ partly filled",
+    OrderState.FILLED: "✅ filled",
+    OrderState.CANCELLED: "↩️ cancelled",
+    OrderState.REPLACED: "✏️ revised",
+    OrderState.LAPSED: "🌙 unfilled at the close",
+    OrderState.REJECTED: "⛔ refused",
+    OrderState.NOT_SENT: "🚫 not sent",
+    OrderState.NEVER_BOOKED: "🚫 never booked",
+    OrderState.ABSENT: "🔎 no trace at the broker",
+    OrderState.BLOCKED: "🚫 not sent",
+    OrderState.EXPIRED: "⌛ expired",
+    OrderState.DISCARDED: "✖ discarded (not sent)",
+}
 
 
 def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
@@ -155,7 +153,7 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
 def _consent(order: Order, frame: Frame) -> list[str]:
     """What those who must agree need to know beside the ticket, and who has agreed so far."""
     lang = frame.lang
-    names = ", ".join(safe(name, 20) for name in json.loads(order.approvers or "[]"))
+    names = ", ".join(safe(name, 20) for name in order.approvers)
     agreed = f"🖐 {frame.text('consent')} <b>{order.approvals}/{order.needed}</b>" + (f" · {names}" if names else "")
     lines = [f"{frame.text('ordered by')} {safe(order.user_name, 20)}", agreed]
     if order.held_after is not None:
@@ -167,16 +165,16 @@ def _consent(order: Order, frame: Frame) -> list[str]:
 
 def _agreed(order: Order, frame: Frame) -> list[str]:
     """Who agreed to it, or who did not."""
-    names = ", ".join(safe(name, 20) for name in json.loads(order.approvers or "[]"))
+    names = ", ".join(safe(name, 20) for name in order.approvers)
     if not names:
         return []
     word = msgid("refused by") if order.state is OrderState.DENIED else msgid("agreed")
     return [f"🖐 {frame.text(word)}: {names}"]
 
 
-def _said(text: str, frame: Frame) -> list[str]:
+def _said(reasons: Sequence[Reason], frame: Frame) -> list[str]:
     """Reasons that an order bears, in words."""
-    return [reason(str(one["code"]), one["values"], frame.lang) for one in json.loads(text or "[]")]
+    return [reason(one.code, one.values, frame.lang) for one in reasons]
 
 
 def _cautions(order: Order, frame: Frame) -> list[str]:

@@ -1,50 +1,46 @@
 """The chapters of an order's story, each a list of lines: what was seen, voted, sent, done, told and proven. Pure."""
 
-import json
 from collections.abc import Sequence
 
-from bot.chat.i18n.catalogue import msgids, reason
+from bot.chat.i18n.catalogue import MessageIds, reason
 from bot.chat.i18n.formatting import clock_time, percent, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import deed_line
 from bot.chat.messages.order_card import word_of
 from bot.chat.messages.system import LEVELS
 from bot.orders.model.order import Order
+from bot.orders.model.reason import Reason
 from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, SendAttempt
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
-_OUTCOMES = msgids(
-    {
-        "placed": "taken",
-        "refused": "refused",
-        "claimed": "refused in an unknown code",
-        "throttled": "over the rate, not carried out",
-        "token": "token refused, not carried out",
-        "misconfigured": "refused: key, account and environment disagree",
-        "not_sent": "never left",
-        "unknown": "outcome unknown",
-        "": "the program ended before it could write the answer down",
-    }
-)
-_ENDPOINTS = msgids({"buy": "buy", "sell": "sell", "cancel": "cancel", "revise_cancel": "revision"})
-_KINDS = msgids(
-    {
-        "card": "ticket and card",
-        "fill": "fills",
-        "ended": "its end",
-        "found": "found",
-        "absent": "no trace",
-        "late": "booked late",
-        "ambiguous": "a question",
-        "manual": "a question",
-        "contradiction": "contradiction",
-        "mismatch": "mismatch",
-        "corrected": "correction",
-        "group_fill": "fills, to a group",
-        "stepup": "second factor asked",
-    }
-)
+_OUTCOMES: MessageIds[str] = {
+    "placed": "taken",
+    "refused": "refused",
+    "claimed": "refused in an unknown code",
+    "throttled": "over the rate, not carried out",
+    "token": "token refused, not carried out",
+    "misconfigured": "refused: key, account and environment disagree",
+    "not_sent": "never left",
+    "unknown": "outcome unknown",
+    "": "the program ended before it could write the answer down",
+}
+_ENDPOINTS: MessageIds[str] = {"buy": "buy", "sell": "sell", "cancel": "cancel", "revise_cancel": "revision"}
+_KINDS: MessageIds[str] = {
+    "card": "ticket and card",
+    "fill": "fills",
+    "ended": "its end",
+    "found": "found",
+    "absent": "no trace",
+    "late": "booked late",
+    "ambiguous": "a question",
+    "manual": "a question",
+    "contradiction": "contradiction",
+    "mismatch": "mismatch",
+    "corrected": "correction",
+    "group_fill": "fills, to a group",
+    "stepup": "second factor asked",
+}
 
 
 def market(story: OrderTimeline, frame: Frame) -> str:
@@ -67,9 +63,9 @@ def market(story: OrderTimeline, frame: Frame) -> str:
     return f"{frame.text('saw the market at')} {prices}{left}"
 
 
-def reasons(text: str, frame: Frame) -> list[str]:
+def reasons(borne: Sequence[Reason], frame: Frame) -> list[str]:
     """Reasons that an order bears, in words."""
-    return [reason(str(one["code"]), one["values"], frame.lang) for one in json.loads(text or "[]")]
+    return [reason(one.code, one.values, frame.lang) for one in borne]
 
 
 def seen(story: OrderTimeline, frame: Frame) -> list[str]:

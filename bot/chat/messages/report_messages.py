@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.chat.i18n.catalogue import msgid, msgids
+from bot.chat.i18n.catalogue import MessageIds, msgid
 from bot.chat.i18n.formatting import arrow, of_shares, percent, pieces, safe, shares, signed, signed_won, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import refresh
@@ -25,13 +25,11 @@ MOST_STOCKS = 15
 MOST_FILLS = 30
 """Lines of /fills that fit one message with room to spare."""
 _REPORT = TypeAdapter(DayReport)
-_WHY = msgids(
-    {
-        Doubt.BASE: "Something was sold before this bot began to keep a record of what is held.",
-        Doubt.SHARES: "What is held does not agree with the fills (a transfer, a split, a balance that lags), so no figure is given.",
-        Doubt.LAG: "The broker's sums do not hold all of today's fills yet; look at /pnl later.",
-    }
-)
+_WHY: MessageIds[Doubt] = {
+    Doubt.BASE: "Something was sold before this bot began to keep a record of what is held.",
+    Doubt.SHARES: "What is held does not agree with the fills (a transfer, a split, a balance that lags), so no figure is given.",
+    Doubt.LAG: "The broker's sums do not hold all of today's fills yet; look at /pnl later.",
+}
 
 
 # --- at the close -----------------------------------------------------------------------------------------------------

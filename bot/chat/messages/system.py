@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import msgids, reason
+from bot.chat.i18n.catalogue import MessageIds, reason
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import alert_push
@@ -15,15 +15,13 @@ from bot.chat.messages.stream_status import heard_push
 from bot.chat.types import TICKET, Button, Reply
 from bot.orders.risk.trading_halt import HaltLevel
 
-LEVELS = msgids(
-    {
-        HaltLevel.OFF: "running",
-        HaltLevel.BUYS: "buys stopped",
-        HaltLevel.NEW: "new orders stopped",
-        HaltLevel.CANCEL_ALL: "all cancelled, new orders stopped",
-        HaltLevel.FREEZE: "frozen",
-    }
-)
+LEVELS: MessageIds[HaltLevel] = {
+    HaltLevel.OFF: "running",
+    HaltLevel.BUYS: "buys stopped",
+    HaltLevel.NEW: "new orders stopped",
+    HaltLevel.CANCEL_ALL: "all cancelled, new orders stopped",
+    HaltLevel.FREEZE: "frozen",
+}
 
 
 def light(level: HaltLevel) -> str:

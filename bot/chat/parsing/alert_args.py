@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.alerts.model import Comparison
-from bot.chat.i18n.catalogue import msgid, msgids, reason, translate
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason, translate
 from bot.chat.i18n.formatting import clean
 from bot.chat.i18n.language import Lang
 from bot.chat.parsing.order_args import BadArguments, number
@@ -35,7 +35,7 @@ _PERCENT = re.compile(r"([+-]?|±|\+-)(\d{1,5}(?:\.\d{1,2})?)%", re.ASCII)
 _FACTOR = re.compile(r"(\d{1,5}(?:\.\d)?)(배|x|times)?", re.ASCII | re.IGNORECASE)
 _DAYS = re.compile(r"(\d{1,5})(일|d|days?)", re.ASCII | re.IGNORECASE)
 
-_SENTENCES: dict[str, str] = msgids({
+_SENTENCES: MessageIds[str] = {
     "ALERT_WHAT": "Say when, too: &gt; 72000, -3%, volume 3x",
     "PRICE_FORM": "Not a condition: {word} (try &gt; 72000, -3% or volume 3x)",
     "PRICE_ZERO": "A price cannot be 0.",
@@ -58,7 +58,7 @@ _SENTENCES: dict[str, str] = msgids({
     "ALERT_GONE": "You have no alert {word}.",
     "ALERT_NO_QUOTE": "{name} has no price now, so no alert can be made.",
     "ALERT_NO_BARS": "{name} has no past volume to measure against.",
-})  # fmt: skip
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
