@@ -9,6 +9,7 @@ import pytest
 from telegram import Update
 from typer.testing import CliRunner
 
+from bot.chat.i18n.catalogue import translate
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, person_card
@@ -352,7 +353,7 @@ def test_ten_thousand_hostile_names_hide_neither_number_nor_role():
             assert len(name) < 20 * len("&quot;") + 20
             assert not set("\u202e\u2066\u200b\n\x00") & set(name)
         for text in texts[:3]:
-            assert ROLES[role][0] in text.rpartition("<code>")[0]
+            assert translate("ko", ROLES[role]) in text.rpartition("<code>")[0]
 
 
 async def test_hostile_names_are_all_delivered():

@@ -83,10 +83,10 @@ def test_env_example_uncommented_means_the_defaults(tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
 def test_every_command_stands_in_the_readme(command):
     korean, english = (command.usage(lang).replace("|", "\\|") for lang in ("ko", "en"))
-    assert f"| `/{korean.lstrip('/')}` | `/{command.korean}` | {command.help_ko} | `{command.role}` |" in text(
+    assert f"| `/{korean.lstrip('/')}` | `/{command.korean}` | {command.help('ko')} | `{command.role}` |" in text(
         "README.md",
     )
-    assert f"| `/{english.lstrip('/')}` | {command.help_en} | `{command.role}` |" in text("README.md")
+    assert f"| `/{english.lstrip('/')}` | {command.help('en')} | `{command.role}` |" in text("README.md")
 
 
 def test_the_readme_has_no_command_that_is_gone():

@@ -12,7 +12,7 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMedia
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.catalogue import reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
 from bot.chat.messages.chart_messages import chart_caption, chart_in_words
@@ -157,7 +157,7 @@ class MessageSender:
         if news is not None:
             return news
         if "code" in letter.data:
-            words = reason(str(letter.data["code"]), letter.data.get("values") or {}, self._frame.lang)
+            words: str = reason(str(letter.data["code"]), letter.data.get("values") or {}, self._frame.lang)
         else:
             words = notice_line(letter, None, self._frame)
         return Reply(f"⚠️ {words}{counted(letter, self._frame)} {self._frame.badge}")
@@ -174,7 +174,7 @@ class MessageSender:
         """The text, and below it that it may be a repeat, if it may."""
         if not letter.resent or letter.kind in {"digest", "roundup"}:  # these say what they are
             return text
-        label = say(self._frame.lang, "<i>(재전송일 수 있음)</i>", "<i>(may be a repeat)</i>")
+        label = self._frame.text("<i>(may be a repeat)</i>")
         return f"{_fit(text, longest - len(label) - 1)}\n{label}"
 
     async def _send(self, letter: OutboxMessage, reply: Reply) -> Outcome:
