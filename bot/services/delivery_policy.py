@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.orders.access.preferences import Preferences, Ring
-from bot.store.message_kinds import KINDS, OTHER, topic_of
+from bot.store.message_kinds import kind_of, topic_of
 from bot.store.outbox_message import OutboxMessage
 
 
@@ -27,7 +27,7 @@ class DeliveryPolicy:
     def ring(self, letter: OutboxMessage) -> Ring:
         """How a letter is to arrive."""
         ring = self._book.of(letter.chat_id).ring(topic_of(letter.kind, letter.data), self._clock())
-        soundless = letter.data.get("quiet") or not KINDS.get(letter.kind, OTHER).sounds
+        soundless = letter.data.get("quiet") or not kind_of(letter.kind).sounds
         return Ring.SILENT if ring is Ring.ON and soundless else ring
 
     def listed(self, chat_id: int) -> bool:
