@@ -53,7 +53,7 @@ def issues(seed: int, stocks: int = STOCKS) -> dict[str, Issue]:
     snapped = [Listing(one.code, one.name, one.market, one.group, krx.tick_neighbours(one.price)[0]) for one in extra]
     found = open_issues([*table, *snapped][:stocks], OPEN.date(), random.Random(seed))
     for one in found.values():
-        one.reopen()
+        one.reset_day()
     return found
 
 
@@ -71,7 +71,7 @@ def tape(found: dict[str, Issue], seed: int, every: float = 10.0) -> Iterator[Pr
             ticks += 1 if rng.random() < abs(lean[code]) and lean[code] > 0 else 0
             ticks -= 1 if rng.random() < abs(lean[code]) and lean[code] < 0 else 0
             price = min(max(one.step(one.last, ticks), one.lower), one.upper)
-            one.printed(price, max(1, int(one.usual_volume / steps * rng.expovariate(1.0))))
+            one.record_trade(price, max(1, int(one.usual_volume / steps * rng.expovariate(1.0))))
             yield Print(code, at, one.last, one.volume)
 
 
