@@ -15,8 +15,7 @@ HEARING = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0}
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
-    monkeypatch.setattr("bot.services.live_watchlists.POLL_INTERVAL", 0.02)
-    monkeypatch.setattr("bot.services.price_feed.POLL_INTERVAL", 0.02)
+    monkeypatch.setattr("bot.services.live_watchlists.CHECK_INTERVAL", 0.02)
 
 
 async def test_from_the_star_under_a_price_to_a_living_list_and_back():
@@ -86,7 +85,7 @@ async def test_while_it_is_heard_trades_are_shown_and_nothing_is_asked_for():
         shown = await say(on, "/watch 005930", "1/20")
         await press(on, shown, "실시간", "실시간")
         prices = on.app.prices
-        assert await until(lambda: prices._subscription.streamed == {SAMSUNG}, within=3)
+        assert await until(lambda: prices._trades.streamed == {SAMSUNG}, within=3)
         on.broker.exchange.set_price(SAMSUNG, on.broker.exchange.quote(SAMSUNG).lower)
         assert await until(lambda: prices.complete(SAMSUNG), within=3)
         asked = sum(one.path.endswith("inquire-price") for one in on.broker.requests)
@@ -110,7 +109,7 @@ async def test_alerts_keep_their_share_of_the_registrations():
             on.app.watch_lists.add(person, [(code, code) for code in codes[first : first + 20]])
             shown = await say(on, "/watch", "20/20", person, within=9)
             await press(on, shown, "실시간", "실시간", person)
-        lists = on.app.prices._subscription
+        lists = on.app.prices._trades
         clock.jump(minutes=2)
         assert await until(lambda: len(lists.streamed) == len(alerts.streamed) == MAX_STREAMED // 2, within=5)
         assert {codes[0], codes[20]} <= lists.streamed, "and every list has its share of theirs"

@@ -118,19 +118,12 @@ class House:
     @contextlib.asynccontextmanager
     async def at_work(self):
         """The part of the bot that asks in turn."""
-        work = [asyncio.create_task(self.prices.run()), asyncio.create_task(self.watch.run())]
+        work = asyncio.create_task(self.watch.run())
         try:
             yield self
         finally:
-            for one in work:
-                one.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-
-    async def turn(self) -> None:
-        """The next call for alerts, made and answered."""
-        await asyncio.sleep(3)
-        self.prices.poll()
-        await asyncio.sleep(1)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 def in_house(play, start=MONDAY_MORNING, **options):

@@ -132,11 +132,6 @@ class House:
             self.chats[person][message] = shown
             self.outbox.sent(letter, message)
 
-    def turn(self):
-        """What the services do twice a second."""
-        self.lists.turn()
-        self.prices.poll()
-
     def text(self, message: int, person: int = TRADER) -> str:
         return self.chats[person][message].text
 
@@ -171,7 +166,7 @@ class House:
                 for person in list(self.chats):
                     self.deliver(person)
 
-        work = [asyncio.create_task(one) for one in (self.prices.run(), self.lists.run(), post())]
+        work = [asyncio.create_task(one) for one in (self.lists.run(), post())]
         try:
             yield self
         finally:
