@@ -56,7 +56,6 @@ class AlertRunner:
     ) -> None:
         """`calls_per_minute`: to the broker, for alerts; `wake` is called after a notice was written."""
         self._store = store
-        self._prices = prices
         self._client = client
         self._hours = hours
         self._clock = clock
@@ -75,7 +74,7 @@ class AlertRunner:
         self._failing = False
         self._pending: deque[Tick] = deque(maxlen=MAX_PENDING)
         """What could not be written yet, oldest first."""
-        self._subscription = prices.subscribe(
+        self._prices = prices.subscribe(
             calls_per_minute=calls_per_minute,
             on_trade=self.on_trade,
             on_quote=self.on_quote,
@@ -219,7 +218,7 @@ class AlertRunner:
         """Poll until cancelled."""
         try:
             while True:
-                await asyncio.sleep(self._subscription.pause)
+                await asyncio.sleep(self._prices.pause)
                 await self.turn()
         finally:
             self.sweep()
@@ -232,10 +231,10 @@ class AlertRunner:
         self._check_pending()
         if not self._open(now):
             return
-        self._subscription.stream(self.urgent(MAX_STREAMED))
+        self._prices.stream(self.urgent(MAX_STREAMED))
         call = self._next_call(now)
         if call is not None:
-            await self._subscription.call(call)
+            await self._prices.call(call)
 
     def urgent(self, most: int) -> list[str]:
         """The stocks nearest to a trigger, nearest first."""

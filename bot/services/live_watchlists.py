@@ -78,7 +78,7 @@ class LiveWatchlists:
         """`calls_per_minute`: to the broker, for live lists; `wake` is called after an update was written."""
         self._store = store
         self._messages = messages
-        self._prices = prices
+        self._prices = prices.subscribe(calls_per_minute=calls_per_minute)
         self._client = client
         self._hours = hours
         self._people = people
@@ -90,7 +90,6 @@ class LiveWatchlists:
         self._calls = 0
         self._broken = False
         self._live = {one.user_id: self._restored(one) for one in store.screens()}
-        self._subscription = prices.subscribe(calls_per_minute=calls_per_minute)
 
     # --- the lists ----------------------------------------------------------------------------------------------------
 
@@ -283,8 +282,8 @@ class LiveWatchlists:
         for one in self._live.values():
             self._end_if_over(one, now)
         streamed = [one for one in self._live.values() if one.stream_until is not None and now < one.stream_until]
-        self._subscription.stream(interleaved(map(self._codes, streamed)))
-        self._subscription.begin_calls(self._next_call)
+        self._prices.stream(interleaved(map(self._codes, streamed)))
+        self._prices.begin_calls(self._next_call)
         for one in self._live.values():
             self._redraw(one, now)
 

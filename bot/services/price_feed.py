@@ -1,6 +1,7 @@
-"""The newest price of each stock that somebody wants: streamed where a registration is free, otherwise polled.
+"""Prices for those who want them: streamed where a registration is free, otherwise polled within a budget of calls.
 
-Each consumer has its own calls per minute, and what a call brings serves all. What nobody wants is not polled.
+One class paces, reads and remembers prices for alerts, live watch lists and whoever comes next. What is streamed serves
+all of them, and what nobody wants is not polled.
 """
 
 import asyncio
@@ -41,73 +42,13 @@ def _ignore(*_: object) -> None:
     """What a consumer does that looks up the latest price by itself."""
 
 
-class PriceSubscription:
-    """A consumer of prices: the stocks it wants streamed, and its calls to the broker."""
-
-    def __init__(
-        self,
-        feed: "PriceFeed",
-        interval: float,
-        clock: Callable[[], datetime],
-        on_trade: Callable[[Trade], object],
-        on_quote: Callable[[str, Quote], object],
-        on_gap: Callable[[Gap, Collection[str]], object],
-    ) -> None:
-        """`interval`: seconds between two calls."""
-        self._feed = feed
-        self._interval = interval
-        self._clock = clock
-        self.on_trade = on_trade
-        self.on_quote = on_quote
-        self.on_gap = on_gap
-        self.codes: tuple[str, ...] = ()
-        """What it wants streamed, the most urgent first."""
-        self._failures = 0
-        self._call_at = clock()
-        self._calls: set[asyncio.Task[None]] = set()
-
-    def stream(self, codes: Sequence[str]) -> None:
-        """Want these stocks streamed from now on, as far as there is room, the most urgent first."""
-        self.codes = tuple(codes)
-        self._feed.update_streams()
-
-    @property
-    def pause(self) -> float:
-        """Seconds to wait between two calls now; more while the broker does not answer."""
-        return backoff(self._failures, first=self._interval, most=max(MAX_BACKOFF, self._interval))
-
-    async def call(self, call: Awaitable[bool]) -> None:
-        """Make a call, which tells whether the broker answered."""
-        self._failures = 0 if await call else self._failures + 1
-
-    def begin_calls(self, next_call: Callable[[datetime], Awaitable[bool] | None]) -> None:
-        """Begin the calls for which it is time, without waiting for them; `next_call` gives None if none is needed."""
-        now, pause = self._clock(), self.pause
-        step, slack = timedelta(seconds=pause), timedelta(seconds=CHECK_INTERVAL if pause < CHECK_INTERVAL else 0)
-        self._call_at = min(max(self._call_at, now - slack), now + step)
-        while self._call_at <= now and len(self._calls) < MAX_CALLS_AT_ONCE:
-            call = next_call(now)
-            if call is None:
-                return
-            task = asyncio.get_running_loop().create_task(self.call(call))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
-            self._call_at += step
-
-
 class PriceFeed:
-    """Latest prices of all stocks that a consumer wants, and the calls under way."""
+    """Serves its subscribers, in streaming those first that subscribed first, and hands each trade to all of them."""
 
     def __init__(self, client: KisClient, trades: TradeFeed, *, clock: Callable[[], datetime]) -> None:
-        self._client = client
-        self._clock = clock
+        self.client = client
+        self.clock = clock
         self._subscriptions: list[PriceSubscription] = []
-        self._latest: dict[str, LastPrice] = {}
-        self._called_at: dict[str, datetime] = {}
-        self._refused: set[str] = set()
-        self._in_flight: dict[str, asyncio.Task[bool]] = {}
-        self._complete: set[str] = set()
-        self._failing = False
         self._trades = trades.subscribe((), self._on_trade, self._on_gap)
 
     def subscribe(
@@ -117,23 +58,72 @@ class PriceFeed:
         on_trade: Callable[[Trade], object] = _ignore,
         on_quote: Callable[[str, Quote], object] = _ignore,
         on_gap: Callable[[Gap, Collection[str]], object] = _ignore,
-    ) -> PriceSubscription:
-        """Add a consumer; in streaming those that subscribed before it come first.
+    ) -> "PriceSubscription":
+        """Add a subscriber, behind those that are there.
 
         Args:
             calls_per_minute: to the broker.
             on_trade: gets every streamed trade.
-            on_quote: gets every quote that was read, for whichever consumer.
+            on_quote: gets every quote it has read.
             on_gap: gets the times after which trades may have been missed, and the stocks complete until then.
         """
-        one = PriceSubscription(self, 60 / calls_per_minute, self._clock, on_trade, on_quote, on_gap)
+        one = PriceSubscription(self, 60 / calls_per_minute, on_trade, on_quote, on_gap)
         self._subscriptions.append(one)
         return one
 
+    @property
+    def streamed(self) -> frozenset[str]:
+        """Stocks of which every trade comes in now."""
+        return self._trades.streamed
+
     def update_streams(self) -> None:
-        """Bring the registrations up to what the consumers want."""
+        """Bring the registrations up to what the subscribers want."""
         self._trades.want(interleaved(one.codes for one in self._subscriptions))
-        self._complete &= self._trades.streamed
+
+    def _on_trade(self, trade: Trade) -> None:
+        for one in self._subscriptions:
+            one.take_trade(trade)
+
+    def _on_gap(self, gap: Gap) -> None:
+        for one in self._subscriptions:
+            one.take_gap(gap)
+
+
+class PriceSubscription:
+    """The prices of one subscriber, the stocks it wants streamed, and its calls to the broker."""
+
+    def __init__(
+        self,
+        feed: PriceFeed,
+        interval: float,
+        on_trade: Callable[[Trade], object],
+        on_quote: Callable[[str, Quote], object],
+        on_gap: Callable[[Gap, Collection[str]], object],
+    ) -> None:
+        """`interval`: seconds between two calls; the rest is as in `PriceFeed.subscribe`."""
+        self._feed = feed
+        self._clock = feed.clock
+        self._interval = interval
+        self._on_trade = on_trade
+        self._on_quote = on_quote
+        self._on_gap = on_gap
+        self.codes: tuple[str, ...] = ()
+        """What it wants streamed, the most urgent first."""
+        self._latest: dict[str, LastPrice] = {}
+        self._called_at: dict[str, datetime] = {}
+        self._refused: set[str] = set()
+        self._in_flight: dict[str, asyncio.Task[bool]] = {}
+        self._complete: set[str] = set()
+        self._failing = False
+        self._failures = 0
+        self._call_at = self._clock()
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def stream(self, codes: Sequence[str]) -> None:
+        """Want these stocks streamed from now on, as far as there is room, the most urgent first."""
+        self.codes = tuple(codes)
+        self._feed.update_streams()
+        self._complete &= self._feed.streamed
 
     def close(self) -> None:
         """Wait for no answer any more."""
@@ -215,7 +205,7 @@ class PriceFeed:
 
     async def _fetch(self, code: str) -> bool:
         try:
-            self._on_quote(code, await self._client.price(code, max_age=FRESH.total_seconds()))
+            self._take_quote(code, await self._feed.client.price(code, max_age=FRESH.total_seconds()))
         except KisError as error:
             if isinstance(error, Refused) and not isinstance(error, Throttled | TokenRejected | Misconfigured):
                 self._refused.add(code)  # this stock has no price: no reason to read others less often
@@ -234,24 +224,53 @@ class PriceFeed:
         self._failing = False
         return True
 
+    # --- calls per minute ---------------------------------------------------------------------------------------------
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait between two calls now; more while the broker does not answer."""
+        return backoff(self._failures, first=self._interval, most=max(MAX_BACKOFF, self._interval))
+
+    async def call(self, call: Awaitable[bool]) -> None:
+        """Make a call, which tells whether the broker answered."""
+        self._failures = 0 if await call else self._failures + 1
+
+    def begin_calls(self, next_call: Callable[[datetime], Awaitable[bool] | None]) -> None:
+        """Begin the calls for which it is time, without waiting for them; `next_call` gives None if none is needed."""
+        now, pause = self._clock(), self.pause
+        step, slack = timedelta(seconds=pause), timedelta(seconds=CHECK_INTERVAL if pause < CHECK_INTERVAL else 0)
+        self._call_at = min(max(self._call_at, now - slack), now + step)
+        while self._call_at <= now and len(self._calls) < MAX_CALLS_AT_ONCE:
+            call = next_call(now)
+            if call is None:
+                return
+            task = asyncio.get_running_loop().create_task(self.call(call))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+            self._call_at += step
+
     # --- taking in ----------------------------------------------------------------------------------------------------
 
-    def _on_trade(self, trade: Trade) -> None:
+    def take_trade(self, trade: Trade) -> None:
+        """A streamed trade."""
         figures = trade.price, trade.change, trade.change_rate, trade.volume
         self._update(trade.code, LastPrice(*figures, halted=trade.halted, vi=False, at=trade.at))
-        for one in self._subscriptions:
-            one.on_trade(trade)
+        self._on_trade(trade)
         self._mark(trade.code)
 
-    def _on_quote(self, code: str, quote: Quote) -> None:
+    def take_gap(self, gap: Gap) -> None:
+        """Trades may have been missed."""
+        self._on_gap(gap, self._complete)
+        self._complete.clear()
+
+    def _take_quote(self, code: str, quote: Quote) -> None:
         if quote.price:
             self._refused.discard(code)
             figures = quote.price, quote.change, quote.change_rate, quote.volume
             self._update(code, LastPrice(*figures, halted=quote.halted, vi=quote.vi, at=quote.at))
         else:
             self._refused.add(code)
-        for one in self._subscriptions:
-            one.on_quote(code, quote)
+        self._on_quote(code, quote)
         self._mark(code)
 
     def _update(self, code: str, price: LastPrice) -> None:
@@ -260,11 +279,6 @@ class PriceFeed:
             self._latest[code] = price
 
     def _mark(self, code: str) -> None:
-        """From here on no trade is missed; only after consumers had the price that comes after a gap."""
-        if code in self._latest and code in self._trades.streamed:
+        """From here on no trade is missed; only after the subscriber had the price that comes after a gap."""
+        if code in self._latest and code in self._feed.streamed:
             self._complete.add(code)
-
-    def _on_gap(self, gap: Gap) -> None:
-        for one in self._subscriptions:
-            one.on_gap(gap, self._complete)
-        self._complete.clear()

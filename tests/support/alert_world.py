@@ -70,10 +70,9 @@ class House:
         self.hours = TradingHours(always=self.always)
         self.book = AlertStore(self.db, self.outbox, clock)
         self.stream = HandTrades()
-        self.prices = PriceFeed(self.client, self.stream, clock=clock)
         self.watch = AlertRunner(
             self.book,
-            self.prices,
+            PriceFeed(self.client, self.stream, clock=clock),
             self.client,
             self.hours,
             clock=clock,

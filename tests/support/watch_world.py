@@ -70,17 +70,17 @@ class House:
         self.looks = LiveMessages(self.db, self.outbox, clock)
         self.people = People(self.db, AuditLog(self.db, clock), clock)
         self.stream = HandTrades()
-        self.prices = PriceFeed(self.client, self.stream, clock=clock)
         self.lists = LiveWatchlists(
             self.book,
             self.looks,
-            self.prices,
+            PriceFeed(self.client, self.stream, clock=clock),
             self.client,
             TradingHours(always=always),
             self.people,
             clock=clock,
             calls_per_minute=options.get("per_minute", 60),
         )
+        self.prices = self.lists._prices
         listed = [
             Stock(one.listing.code, one.listing.name, one.listing.market, one.listing.etf, one.listing.group, one.base, halted=False)
             for one in self.exchange.issues.values()
