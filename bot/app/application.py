@@ -77,7 +77,7 @@ class BotApplication(Container):
                     await self.symbols.refresh()
             self.people.welcome_owners(self._settings.kisbot_owner_id)
             for person in self.people.all():
-                await self.dispatcher.offer_menu(person.user_id, person.role)
+                await self.calls.offer_menu(person.user_id, person.role)
             await self._recover()
             self.anchors.tell_of_new_key()
             intake = self._work(self.inbox_poll.run())
@@ -123,7 +123,7 @@ class BotApplication(Container):
         await asyncio.wait(work)
         await self.notifier.drain(3)
         await self.notifier.cancel()
-        await self.dispatcher.drain()
+        await self.calls.drain()
         self.runs.end()
 
     async def _close(self) -> None:

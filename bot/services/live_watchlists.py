@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from bot.chat.messages.watchlist_messages import MOST, WatchlistMode, WatchlistRow, WatchlistView
+from bot.chat.messages.watchlist_messages import MOST
+from bot.chat.types import WatchlistMode, WatchlistRow, WatchlistView
 from bot.orders.hours import TradingHours, prices_move
 from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed
 from bot.services.trade_feed import MIN_REGISTRATION, interleaved

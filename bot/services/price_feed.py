@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.chat.messages.watchlist_messages import LastPrice
+from bot.chat.types import LastPrice
 from bot.services.trade_feed import TradeFeed, interleaved
 from kis.backoff import backoff
 from kis.client import KisClient

@@ -11,7 +11,7 @@ import structlog
 
 from kis.errors import KisError
 from kis.stream import Gap, KisStream, Listener, Trade
-from kis.subscriptions import MOST_REGISTRATIONS
+from kis.subscriptions import MAX_REGISTRATIONS
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ OnTrade = Callable[[Trade], object]
 OnGap = Callable[[Gap], object]
 _T = TypeVar("_T")
 
-MAX_STREAMED = MOST_REGISTRATIONS - 1
+MAX_STREAMED = MAX_REGISTRATIONS - 1
 """Stocks at once: one registration is for fill notices, always."""
 MIN_REGISTRATION = timedelta(seconds=60)
 """A stock keeps its registration so long while it is wanted at all: KIS blocks who registers again and again."""

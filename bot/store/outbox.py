@@ -167,6 +167,9 @@ class Outbox:
         if row is None:
             return None
         letter = from_row(row)
+        if letter.kind == "look" and not letter.data:  # it was emptied while it was being sent: nothing to say
+            self._end(letter.rows, "failed", None, None)
+            return self.next(chat_id)
         if letter.kind in LISTS:
             told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
             return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))

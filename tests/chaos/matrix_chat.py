@@ -117,7 +117,14 @@ class Person:
             clock=asyncio.get_running_loop().time,
         )
         life.journal._wake = notifier.wake
-        poll = UpdatePoller(self.telegram, inbox, self._handle, lambda _: None)  # type: ignore[arg-type]  # it asks no more
+        poll = UpdatePoller(
+            self.telegram,  # type: ignore[arg-type]  # it asks no more
+            inbox,
+            self._handle,
+            keeps=lambda _: True,
+            redact=lambda body: body,
+            hold=lambda _: None,
+        )
         kill_points.mark(
             journal=life.journal,
             outbox=life.outbox,

@@ -9,7 +9,35 @@ from tests.golden.play import HERE, LANGS, SCRIPTS, play
 SENTENCES = "sentences"
 SCENES = tuple(sorted(path.stem for path in SCRIPTS.glob("*.txt")))
 FILES = (*(f"{scene}_{lang}" for scene in SCENES for lang in LANGS), SENTENCES)
-UNREACHED: dict[str, str] = {}
+_FAULT_OF_OURS = "a fault of the bot itself, which no conversation brings about"
+_COMMAND_LINE = "told after something was done at the command line"
+UNREACHED: dict[str, str] = {
+    "ANSWER_LOST": _FAULT_OF_OURS,
+    "CLOCK_STEP": "the computer's clock is set back; the virtual clock only goes forward",
+    "DISK": "the disk refuses to be written",
+    "FACTS_MISSING": "a quote without a price; the simulated broker has one for every stock",
+    "FINGERPRINT": "the database is changed behind the bot's back",
+    "HOUSEKEEPING": _FAULT_OF_OURS,
+    "INTERNAL": _FAULT_OF_OURS,
+    "MISMATCH": "the broker books another order than it was sent; the simulator has no such fault",
+    "NO_TABLE": "there was never a table of stocks; the play begins with one",
+    "PERSON_GONE": "told only where a role is lost in the moment between the last vote and the sending",
+    "PIN_FORM": "a keypad takes six digits and nothing else",
+    "PIN_UNPROVED": "a proof that expires while the new PIN is being entered",
+    "QUORUM": "a vote that is lost in the moment between the last vote and the sending",
+    "QUOTE_STALE": "a quote that took longer than is allowed but not as long as a call may",
+    "READING_LOST": _FAULT_OF_OURS,
+    "RELEASED": "has a sentence and is written by nobody",
+    "RESTORED": "the database file is exchanged for an older copy",
+    "STALE_SEND": "the sending is held up for longer than its budget",
+    "STEPUP_BARRED": "twenty wrong codes over more than half an hour",
+    "STEPUP_BROKEN": "the key file of the second factors is exchanged",
+    "STEPUP_GONE": "a question that ends while its answer is being judged",
+    "STEPUP_LOCKED_YOU": "as STEPUP_BARRED",
+    "STEPUP_REMOVED": _COMMAND_LINE,
+    "STEPUP_TOTP_SET": _COMMAND_LINE,
+    "STEPUP_UNREADABLE": "the key file of the second factors is exchanged",
+}
 """Reasons that no conversation here leads to, and why."""
 _HOLE = re.compile(r"\{(\w+)\}")
 

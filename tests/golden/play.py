@@ -13,6 +13,7 @@ A script is a text file: a head of `name: value` lines, then one step a line. Bl
     = kis lose_reply path=order-cash times=2
     = line refuse times=-1       a fault of the line to the broker
     = telegram flood method=sendMessage
+    = stop, = start              the bot stops in order, and starts; `= crash`: it stops as if it had been cut short
     = clear                      no faults any more
     = price 005930 71000         the market moves
     = trade 005930 60000 3       others trade with what rests
@@ -69,7 +70,10 @@ BEAT = 2.0
 """Seconds after each step of a person."""
 LATENCY = 0.03
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
-_HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{8,64}(?![0-9A-Za-z])")
+_HEX = re.compile(r"(?<=\d:)[0-9a-f]{8,64}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:[0-9a-f]{16}|[0-9a-f]{64})(?![0-9A-Za-z])")
+"""Digests: a head of the log after its row's number, and those of usual lengths."""
+_WORDS = re.compile(r"[A-Z_]+|[a-z_-]+")
+"""What is as long as a token and is none: `KISBOT_DAY_ORDERS_USER`."""
 _FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+")
 _SAID = re.compile(r"(?P<group>group )?(?P<who>\w+) (?P<verb>>|!!|!|\^) ?(?P<words>.*)")
 _QUIET = {"getUpdates", "sendChatAction", "getMe", "deleteWebhook"}
@@ -136,15 +140,10 @@ class Names:
     def plain(self, text: str) -> str:
         """A text with its random parts named."""
         text = _FRACTION.sub("", text)
-        text = _TOKEN.sub(lambda found: self._name(found[0], "t"), text)
-        return _HEX.sub(lambda found: self._hex(found[0]), text)
-
-    def _hex(self, text: str) -> str:
-        return text if text.isdigit() else self._name(text, "h")
+        text = _TOKEN.sub(lambda found: found[0] if _WORDS.fullmatch(found[0]) else self._name(found[0], "t"), text)
+        return _HEX.sub(lambda found: self._name(found[0], "h"), text)
 
     def _name(self, text: str, kind: str) -> str:
-        if kind == "t" and not (re.search(r"[A-Za-z]", text) and re.search(r"[0-9A-Z_-]", text)):
-            return text
         count = sum(name.startswith(f"<{kind}") for name in self._seen.values()) + 1
         return self._seen.setdefault(text, f"<{kind}{count}>")
 
@@ -296,34 +295,57 @@ class Stage:
             "kis_hts_id": "",
             **script.settings,
         }
-        members = [(user_id, name, role) for user_id, name, role in CAST.values() if role]
-        network = _Wires(self.wire, self.record)
-        self.app = built(values, members, clock, clock.seconds, network, lambda one: self.record.note(f"chart {one}"))
+        self._values = values
+        self._up = contextlib.AsyncExitStack()
+        self._starts = 0
         self.missed: list[str] = []
         self._injected = 900_000
         self._pressed: dict[int, tuple[int, str]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    async def start(self) -> None:
+        """Start the bot; the first time its people are put on the list."""
+        members = [(user_id, name, role) for user_id, name, role in CAST.values() if role and not self._starts]
+        network = _Wires(self.wire, self.record)
+        app = built(
+            self._values, members, self.clock, self.clock.seconds, network, lambda one: self.record.note(f"chart {one}")
+        )
+        self._starts += 1
+        await self._up.enter_async_context(running(app))
+
+    async def stop(self) -> None:
+        """Stop the bot in order."""
+        await self._up.aclose()
+
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def do(self, number: int, line: str) -> None:
         """Carry out one line; what means nothing or cannot be done is kept in `missed`."""
-        line = re.sub(r"\{(\w+)([+-]\d+)?\}", self._value, line)
         try:
-            if line.startswith("+ "):
-                self.record.lines.append(f"--- {line}")
-                await self._pass(line[2:])
-            elif line.startswith("= "):
-                self.record.note(self.record.names.plain(line))
-                self._world(*shlex.split(line[2:]))
-                await asyncio.sleep(BEAT)
-            elif found := _SAID.fullmatch(line):
-                await self._person(found)
-                await asyncio.sleep(BEAT)
-            else:
-                raise LookupError("not a step")
+            await self._do(line)
         except (LookupError, ValueError, OrderRejected) as error:
             self.missed.append(f"line {number}: {line}\n    {error}")
+
+    async def _do(self, line: str) -> None:
+        line = re.sub(r"\{(\w+)([+-]\d+)?\}", self._value, line)
+        if line.startswith("+ "):
+            self.record.lines.append(f"--- {line}")
+            await self._pass(line[2:])
+        elif line.startswith("= "):
+            self.record.note(self.record.names.plain(line))
+            if line in {"= start", "= stop"}:
+                await (self.start() if line == "= start" else self.stop())
+            elif line == "= crash":
+                await self.stop()
+                self._forget_the_stop()
+            else:
+                self._world(*shlex.split(line[2:]))
+            await asyncio.sleep(BEAT)
+        elif found := _SAID.fullmatch(line):
+            await self._person(found)
+            await asyncio.sleep(BEAT)
+        else:
+            raise LookupError("not a step")
 
     def _value(self, found: re.Match[str]) -> str:
         name, ticks = found[1], int(found[2] or 0)
@@ -386,7 +408,7 @@ class Stage:
         there = [key.text for row in shown[-1].buttons for key in row] if shown else []
         raise LookupError(f"no button {labels} in the chat of {chat}; the last message has {there}")
 
-    def _world(self, what: str, *how: str) -> None:
+    def _world(self, what: str, *how: str) -> None:  # noqa: C901  # a word of the script each
         options = {name: _literal(value) for name, _, value in (one.partition("=") for one in how if "=" in one)}
         exchange = self.broker.exchange
         match what:
@@ -432,6 +454,11 @@ class Stage:
         told = {"message_id": number, "date": int(self.clock().timestamp()), "from": person.user, "text": text}
         self.telegram.inject({"message": {**told, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
 
+    def _forget_the_stop(self) -> None:
+        """Leave the database as a run leaves it that was cut short."""
+        with contextlib.closing(sqlite3.connect(self._home / "kisbot.db")) as base, base:
+            base.execute("UPDATE runs SET stopped_at = NULL")
+
     # --- what is stored -----------------------------------------------------------------------------------------------
 
     def read(self, query: str) -> list[tuple[Any, ...]]:
@@ -453,8 +480,8 @@ class Stage:
                 f"{moment:%m/%d %H:%M:%S} {user or '-'} {name or '-'} {action} {order or '-'} {names.plain(facts)}"
             )
         lines.append("# outbox: number, chat, kind, order, urgency, state, repeats")
-        for row in self.read("SELECT id, chat_id, kind, order_id, urgency, state, repeats FROM outbox ORDER BY id"):
-            lines.append(" ".join("-" if one is None else str(one) for one in row))
+        letters = self.read("SELECT id, chat_id, kind, order_id, urgency, state, repeats FROM outbox ORDER BY id")
+        lines += [" ".join("-" if one is None else str(one) for one in row) for row in letters]
         return "\n".join(lines) + "\n"
 
 
@@ -490,10 +517,13 @@ def play(path: Path, lang: str) -> Played:
 
 async def _played(script: Script, lang: str, clock: VirtualClock, home: Path) -> Played:
     stage = Stage(script, lang, clock, home)
-    async with running(stage.app):
+    await stage.start()
+    try:
         await asyncio.sleep(3.37)
         for number, line in script.steps:
             await stage.do(number, line)
+    finally:
+        await stage.stop()
     if stage.missed:
         raise BadScript("\n".join(stage.missed))
     return Played("\n".join(stage.record.lines) + "\n", stage.stored())

@@ -32,7 +32,7 @@ def answers(words, **options):
 
 
 def data_of(reply):
-    return [key.data for row in reply.keys for key in row]
+    return [key.data for row in reply.buttons for key in row]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.watchlist_messages import look_push
-from bot.chat.types import Button, CallbackAnswer, Reply, Request, letter_of, outgoing
+from bot.chat.types import Button, CallbackAnswer, Reply, Request, outgoing, reply_key
 from bot.orders.access.roles import Actor, Role
 from bot.orders.hours import TradingHours
 from bot.services.live_watchlists import LiveWatchlists
@@ -97,9 +97,9 @@ class House:
         """/watch with these words; the message that answers."""
         self._updates += 1
         reply = await self.view.watch(self._ask(words, person, 0))
-        self.outbox.put("reply", person, outgoing(reply), letter_of(self._updates))
+        self.outbox.put("reply", person, outgoing(reply), reply_key(self._updates))
         self.deliver(person)
-        return self.looks.message_of(letter_of(self._updates))
+        return self.looks.message_of(reply_key(self._updates))
 
     async def tap(self, message: int, data: str, person: int = TRADER) -> CallbackAnswer:
         """Press a button of a message."""
@@ -136,7 +136,7 @@ class House:
         return self.chats[person][message].text
 
     def buttons(self, message: int, person: int = TRADER) -> list[str]:
-        return [key.data for row in self.chats[person][message].keys for key in row]
+        return [key.data for row in self.chats[person][message].buttons for key in row]
 
     @property
     def asked(self) -> list[str]:

@@ -210,7 +210,7 @@ async def test_a_stock_that_kis_does_not_know_is_asked_for_once(tmp_path, monkey
 
 
 async def test_where_kis_has_room_for_fewer_no_more_are_tried(tmp_path, monkeypatch):
-    monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 6)
+    monkeypatch.setattr("kis.sim.websocket.server.MAX_REGISTRATIONS", 6)
     async with floor(tmp_path, monkeypatch) as at:
         watching = at.trades.subscribe(at.codes[:20], lambda _: None)
         await at.comes(lambda: len(watching.streamed) == 5)
