@@ -15,8 +15,7 @@ HEARING = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0}
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
-    monkeypatch.setattr("bot.services.live_watchlists.POLL_INTERVAL", 0.02)
-    monkeypatch.setattr("bot.services.price_feed.POLL_INTERVAL", 0.02)
+    monkeypatch.setattr("bot.services.live_watchlists.CHECK_INTERVAL", 0.02)
 
 
 async def test_from_the_star_under_a_price_to_a_living_list_and_back():
@@ -74,7 +73,7 @@ async def test_it_lives_on_after_a_restart(tmp_path):
     broker.exchange.set_price(SAMSUNG, broker.exchange.quote(SAMSUNG).upper)
     price = f"{broker.exchange.quote(SAMSUNG).last:,}"
     async with stage(**FAST, clock=clock, data_dir=tmp_path, broker=broker, telegram=telegram) as on:
-        assert await until(lambda: not on.app.prices.stale(SAMSUNG, clock()), within=3)
+        assert await until(lambda: not on.app.watch_lists._prices.stale(SAMSUNG, clock()), within=3)
         clock.jump(seconds=6)
         moved = await on.telegram.wait(OWNER.id, price)
         assert moved.message_id == shown.message_id
@@ -85,8 +84,8 @@ async def test_while_it_is_heard_trades_are_shown_and_nothing_is_asked_for():
     async with stage(**HEARING, clock=clock) as on:
         shown = await say(on, "/watch 005930", "1/20")
         await press(on, shown, "실시간", "실시간")
-        prices = on.app.prices
-        assert await until(lambda: prices._subscription.streamed == {SAMSUNG}, within=3)
+        prices = on.app.watch_lists._prices
+        assert await until(lambda: on.app.prices.streamed == {SAMSUNG}, within=3)
         on.broker.exchange.set_price(SAMSUNG, on.broker.exchange.quote(SAMSUNG).lower)
         assert await until(lambda: prices.complete(SAMSUNG), within=3)
         asked = sum(one.path.endswith("inquire-price") for one in on.broker.requests)
@@ -110,7 +109,7 @@ async def test_alerts_keep_their_share_of_the_registrations():
             on.app.watch_lists.add(person, [(code, code) for code in codes[first : first + 20]])
             shown = await say(on, "/watch", "20/20", person, within=9)
             await press(on, shown, "실시간", "실시간", person)
-        lists = on.app.prices._subscription
+        lists = on.app.prices
         clock.jump(minutes=2)
         assert await until(lambda: len(lists.streamed) == len(alerts.streamed) == MAX_STREAMED // 2, within=5)
         assert {codes[0], codes[20]} <= lists.streamed, "and every list has its share of theirs"

@@ -22,7 +22,7 @@ from bot.alerts.engine import LiveAlerts
 from bot.alerts.model import Alert, AlertKind, AlertState, Comparison, Repeat, moved
 from bot.orders.hours import TradingHours
 from bot.services.alert_runner import AlertRunner
-from bot.services.price_feed import PriceFeed
+from bot.services.price_feed import PriceFeed, PriceSubscription
 from bot.store.alerts import AlertStore
 from bot.store.outbox import Outbox
 from kis import krx
@@ -149,7 +149,7 @@ class Stand:
     clock: Clock
     book: AlertStore
     stream: HandTrades
-    prices: PriceFeed
+    prices: PriceSubscription
     watch: AlertRunner
     wakes: list[int]
 
@@ -174,7 +174,7 @@ def stand(db: Database | None = None, clock: Clock | None = None) -> Stand:
     hours = TradingHours(always=True)
     wake = lambda: wakes.append(1)  # noqa: E731
     watch = AlertRunner(book, prices, None, hours, clock=clock, calls_per_minute=20, wake=wake)  # type: ignore[arg-type]
-    return Stand(db, clock, book, stream, prices, watch, wakes)
+    return Stand(db, clock, book, stream, watch._prices, watch, wakes)
 
 
 def play(seed: int, many: int = 1_000, stocks: int = STOCKS, every: float = 10.0):
