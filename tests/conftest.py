@@ -1,10 +1,16 @@
-"""What every test stands on: no address but this machine's own, and a quiet, checked log."""
+"""What holds for every test: no address but this machine's own, and repeatable property tests."""
 
 import ipaddress
 import socket
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
+if settings.get_current_profile_name() in {"default", "ci"}:  # "ci" is Hypothesis's own choice where CI is set
+    settings.load_profile("repeatable")
 
 _connect = socket.socket.connect
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.outages import takes, uptime
+from kis.backoff import backoff
 from kis.config import kst_now
 from kis.endpoints import EXECUTIONS
 from kis.errors import KisError, Misconfigured
@@ -84,7 +86,7 @@ class BotApplication:
                     await self.parts.symbols.refresh()
             self.storage.people.welcome_owners(self._settings.kisbot_owner_id)
             for person in self.storage.people.all():
-                await self.parts.menu.offer(person.user_id, person.role)
+                await self.parts.calls.offer_menu(person.user_id, person.role)
             await self._recover()
             self.parts.audit_anchors.tell_of_new_key()
             intake = self._work(self.parts.update_poller.run())
@@ -141,8 +143,7 @@ class BotApplication:
 
     async def _connect_telegram(self) -> None:
         """Wait for Telegram as long as it takes; only a wrong token is hopeless."""
-        fault, told = 0.5, False
-        while True:
+        for failures in count():
             try:
                 await self.parts.bot.initialize()
                 break
@@ -151,11 +152,9 @@ class BotApplication:
                     "TELEGRAM_BOT_TOKEN: 텔레그램이 이 토큰을 모릅니다 · Telegram does not know this token",
                 ) from None
             except TelegramError as error:
-                if not told:
+                if not failures:
                     log.warning("waiting for Telegram", why=type(error).__name__)
-                told = True
-                await asyncio.sleep(fault)
-                fault = min(fault * 2, 15)
+                await asyncio.sleep(backoff(failures, first=0.5, most=15.0))
 
     async def _check_kis(self) -> None:
         """A key, secret or account that KIS refuses is named now, not at the first order."""
@@ -205,7 +204,7 @@ class BotApplication:
                 whole = False
                 log.exception("a snapshot of the list could not be handled", day=snapshot.day.isoformat())
                 self.parts.operator_alerts.report("READING_LOST")
-            self.parts.fill_stream.read(snapshot)
+            self.parts.fill_stream.on_snapshot(snapshot)
         if whole:
             self._record_reading(snapshots)
             self._stale = False
@@ -261,5 +260,5 @@ class BotApplication:
             if now.date() != tidied:
                 tidied = now.date()
                 self.storage.audit.new_day()
-                self.parts.inbox.tidy()
+                self.storage.inbox.tidy()
                 self.storage.outbox.tidy()

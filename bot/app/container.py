@@ -12,7 +12,6 @@ from bot.chat.handlers.audit import AuditHandlers
 from bot.chat.handlers.charts import ChartHandlers
 from bot.chat.handlers.commands import Handlers
 from bot.chat.handlers.control import ControlHandlers
-from bot.chat.handlers.keypad import KEYPAD
 from bot.chat.handlers.limits import LimitHandlers
 from bot.chat.handlers.market import MarketHandlers
 from bot.chat.handlers.order_history import OrderHistoryHandlers
@@ -24,11 +23,11 @@ from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.frame import Frame
 from bot.chat.transport.access import AccessGuard
-from bot.chat.transport.background_calls import BackgroundCalls, CommandMenu
+from bot.chat.transport.background_calls import BackgroundCalls
 from bot.chat.transport.router import Router
 from bot.chat.transport.sender import MessageSender
 from bot.chat.transport.update_inbox import UpdatePoller
-from bot.chat.types import WATCH, Reply, outgoing
+from bot.chat.types import Reply, outgoing
 from bot.config.settings import Settings
 from bot.orders.access.notifications import Notifications
 from bot.orders.access.preferences import Lang
@@ -51,7 +50,7 @@ from bot.services.operator_alerts import OperatorAlerts
 from bot.services.outages import OutageTracker
 from bot.services.price_feed import PriceFeed
 from bot.services.symbols import LiveSymbols
-from bot.store.inbox import Inbox
+from bot.services.trade_feed import TradeFeed
 from kis.client import KisClient
 from kis.executions import ExecutionsPoll
 from kis.transport import Transport
@@ -94,7 +93,7 @@ class Container:
         """Everything that decides about orders."""
         storage = self.storage
         self.hours = TradingHours(always=settings.kisbot_market_hours == "always", auctions=settings.kisbot_auctions)
-        self.second_factor = SecondFactor(storage.second_factors, settings.proof_policy(), self.notifications)
+        self.second_factor = SecondFactor(storage.second_factors, settings.second_factor_policy(), self.notifications)
         self.trading_halt = TradingHalt(storage.journal, self.notifications, clock=clock)
         self.report_handler = ReportHandler(
             storage.journal,
@@ -115,7 +114,7 @@ class Container:
             self.notifications,
             clock=clock,
             limits_of=lambda user_id: storage.limits.limits_of(user_id, clock().date()),
-            policy=settings.policy(),
+            policy=settings.approval_policy(),
             position_percent=settings.position_percent(),
             resume_pause=settings.kisbot_resume_pause,
             external_orders=self.report_handler.external_orders,
@@ -155,24 +154,25 @@ class Container:
             clock=clock,
             ticks=ticks,
         )
+        self.trade_feed = TradeFeed(clock)
         self.fill_stream = FillStream(
             self.kis_config,
+            self.trade_feed,
             wake=self.report_poll.wake,
             notifications=self.notifications,
             clock=clock,
             always=self.hours.always,
-            days=storage.stream_stats,
+            stats=storage.stream_stats,
         )
+        self.price_feed = PriceFeed(self.client, self.trade_feed, clock=clock)
         self.alert_runner = AlertRunner(
             storage.alerts,
+            self.price_feed,
             self.client,
             self.hours,
             clock=clock,
-            per_minute=settings.alert_calls_per_minute(),
+            calls_per_minute=settings.alert_calls_per_minute(),
         )
-        self.alert_runner.attach(self.fill_stream.watch_trades)
-        self.price_feed = PriceFeed(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
-        self.price_feed.attach(self.fill_stream.watch_trades)
         self.live_watchlists = LiveWatchlists(
             storage.watchlists,
             storage.live_messages,
@@ -181,6 +181,7 @@ class Container:
             self.hours,
             storage.people,
             clock=clock,
+            calls_per_minute=settings.watch_calls_per_minute(),
         )
         self.symbols = LiveSymbols(lambda day: stocks_of(settings, day, network), clock)
         self.bookkeeper = Bookkeeper(
@@ -219,15 +220,12 @@ class Container:
                 self.trading_halt.halt(HaltLevel.NEW, why)
 
         self.bot = telegram_bot(settings, network)
-        self.calls = BackgroundCalls(self.bot)
-        self.menu = CommandMenu(self.bot, self.calls, frame, lang_of)
+        self.calls = BackgroundCalls(self.bot, frame, lang_of)
         self.second_factor_chat = SecondFactorChat(self.bot, self.second_factor, frame, clock)
-        hold = self.second_factor_chat.hold
-        self.inbox = Inbox(storage.db, clock, self.second_factor_chat.for_disk)
         market = MarketHandlers(self.client, self.symbols, frame)
         watchlist = WatchlistHandlers(self.live_watchlists, self.symbols, frame, storage.outbox.put)
         account = AccountHandlers(self.client, self.desk, frame, clock)
-        trading = TradingHandlers(self.desk, self.client, market, account, frame, hold)
+        trading = TradingHandlers(self.desk, self.client, market, account, frame, self.second_factor_chat)
         members = MemberHandlers(
             storage.people,
             storage.invites,
@@ -236,12 +234,12 @@ class Container:
             together=storage.db.atomic,
             clock=clock,
             username=lambda: self.bot.username,
-            hold=hold,
-            menu_changed=self.menu.update,
-            whisper=self.calls.say,
+            second_factor=self.second_factor_chat,
+            changed=self.calls.member_changed,
+            send=self.calls.send,
             requests=settings.kisbot_join_requests,
         )
-        control = ControlHandlers(self.desk, self.fill_stream, frame, clock, hold, answer)
+        control = ControlHandlers(self.desk, self.fill_stream, frame, clock, self.second_factor_chat, answer)
         alerts = AlertHandlers(
             self.alert_runner,
             self.client,
@@ -287,7 +285,7 @@ class Container:
                 "alert": alerts.alert,
                 "alerts": alerts.alerts,
                 "watch": watchlist.watch,
-                "settings": PreferenceHandlers(storage.preferences, frame, self.menu.renew).settings,
+                "settings": PreferenceHandlers(storage.preferences, frame, self.calls.renew_menu).settings,
                 "why": OrderHistoryHandlers(storage.order_history, frame).why,
                 "audit": AuditHandlers(storage.order_history, frame).audit,
             },
@@ -297,19 +295,18 @@ class Container:
             self.bot,
             AccessGuard(storage.people.get, settings.kisbot_group_chats),
             handlers,
-            trading,
-            self.symbols,
+            trading=trading,
+            members=members,
+            second_factor=self.second_factor_chat,
+            watchlist=watchlist,
+            symbols=self.symbols,
+            calls=self.calls,
             post=storage.outbox.put,
             record=storage.audit.add,
             clock=clock,
             frame=frame,
-            people=members,
             lang_of=lang_of,
-            trouble=self.operator_alerts.report,
-            free_text=self.second_factor_chat.listen,
-            buttons={KEYPAD: self.second_factor_chat.press, WATCH: watchlist.tap},
-            calls=self.calls,
-            menu=self.menu,
+            report_fault=self.operator_alerts.report,
         )
         self.charts = ChartRenderer()
         sender = MessageSender(
@@ -322,14 +319,15 @@ class Container:
         )
         self.delivery = Delivery(
             storage.outbox,
+            DeliveryPolicy(storage.preferences, clock),
             sender.deliver,
             sender.reachable,
-            manners=DeliveryPolicy(storage.preferences, clock),
         )
         self.update_poller = UpdatePoller(
             self.bot,
-            self.inbox,
+            storage.inbox,
             self.router.handle,
-            token_conflict,
             keeps=self.router.keeps,
+            redact=self.second_factor_chat.for_disk,
+            hold=token_conflict,
         )

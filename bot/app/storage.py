@@ -10,6 +10,7 @@ from bot.store.alerts import AlertStore
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
 from bot.store.database import claim, open_database
+from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.limits import LimitStore
@@ -31,7 +32,7 @@ class AlreadyRunning(Exception):
 
 
 class Storage:
-    """The stores, each built from those above it. The inbox is the container's, for it needs the redaction."""
+    """The stores, each built from those above it."""
 
     def __init__(self, settings: Settings, *, account: str, clock: Callable[[], datetime]) -> None:
         """Locks the data directory and opens the database.
@@ -57,6 +58,7 @@ class Storage:
         keys = DayKeys(folder)
         self.audit = AuditLog(self.db, clock, keys)
         self.order_history = OrderHistory(self.db, key_here=keys.first_path.exists)
+        self.inbox = Inbox(self.db, clock)
         self.outbox = Outbox(self.db, clock)
         groups = settings.kisbot_group_chats if settings.kisbot_group_fills else ()
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock, groups=groups)

@@ -20,6 +20,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import OutboxMessage
 from tests.chaos import kill_points
 from tests.chaos.matrix_stand import ME, Stand
+from tests.support.outbox import delivery_policy
 
 LONG_POLL = 25.0
 AWAY = 0.05
@@ -107,14 +108,22 @@ class Person:
     def begin(self) -> None:
         """Everything between Telegram and the desk, for this life."""
         life, stand = self.stand.life, self.stand
-        inbox = Inbox(life.db, stand.clock, dict)
+        inbox = Inbox(life.db, stand.clock)
         notifier = Delivery(
             life.outbox,
+            delivery_policy(life.db, stand.clock),
             self.telegram.deliver,
             self.telegram.reachable,
             clock=asyncio.get_running_loop().time,
         )
-        poll = UpdatePoller(self.telegram, inbox, self._handle, lambda _: None)  # type: ignore[arg-type]  # it asks no more
+        poll = UpdatePoller(
+            self.telegram,  # type: ignore[arg-type]  # it asks no more
+            inbox,
+            self._handle,
+            keeps=lambda _: True,
+            redact=lambda body: body,
+            hold=lambda _: None,
+        )
         kill_points.mark(
             journal=life.journal,
             outbox=life.outbox,

@@ -57,7 +57,7 @@ def test_a_person_of_the_list_is_let_in_where_they_are_alone_with_the_bot():
     came = admit(message=raw_message("/price"))
 
     assert isinstance(came, Visitor)
-    assert (came.who.user_id, came.who.chat_id, came.who.role) == (OWNER.id, OWNER.id, Role.OWNER)
+    assert (came.actor.user_id, came.actor.chat_id, came.actor.role) == (OWNER.id, OWNER.id, Role.OWNER)
     assert isinstance(admit(callback_query=tap()), Visitor)
 
 
@@ -122,7 +122,7 @@ def test_in_a_group_of_the_settings_members_are_known_and_nobody_else():
     came = admit(GROUP, message=raw_message("/status", chat=CLUB))
     assert isinstance(came, Visitor)
     assert came.in_group
-    assert came.who.chat_id == GROUP
+    assert came.actor.chat_id == GROUP
 
     anonymous = {"from": {"id": 1087968824, "is_bot": True, "first_name": "Group"}, "sender_chat": CLUB}
     stranger = {"id": 55, "is_bot": False, "first_name": "x"}
@@ -393,7 +393,7 @@ async def test_fifty_members_tapping_one_button_twenty_times_are_one_order():
         token = next(key.data for row in ticket.buttons for key in row if "확인" in key.text)
         taps = [number for number in (OWNER.id, *members) for _ in range(20)]
         random.Random(1).shuffle(taps)
-        on.app.parts.router._toast = lambda *_: None  # a thousand toasts are another test's
+        on.app.parts.calls.toast = lambda *_: None  # a thousand toasts are another test's
         on.app.storage.db.execute("PRAGMA synchronous = OFF")  # and so is durability
         for n, number in enumerate(taps):
             person = {"id": number, "is_bot": False, "first_name": "x"}

@@ -5,7 +5,7 @@ import pytest
 from bot.demo.run import OWNER, TRADER
 from bot.orders.access.membership import Status
 from kis.sim.exchange.orders import HTS_CHANNEL
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.support.books import NO, At, agrees, house, letters, trade_a_day, truth
 from tests.support.conversation import bought, press, say
 

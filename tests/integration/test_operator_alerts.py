@@ -5,7 +5,7 @@ import sqlite3
 from bot.demo.run import OWNER, TRADER, stage
 from bot.services.operator_alerts import OperatorAlerts
 from bot.store.outbox import Outbox
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
 from tests.support.members import notifications
 from tests.support.outbox import Clock, empty_database
@@ -75,7 +75,7 @@ async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_withou
         async def broken(_ask):
             raise ZeroDivisionError("secret detail")
 
-        on.app.parts.router._handlers._by_name = {**on.app.parts.router._handlers._by_name, "index": broken}
+        on.app.parts.router._commands._by_name = {**on.app.router._commands._by_name, "index": broken}
         await say(on, "/index", "내부 오류로 처리하지 못했습니다", TRADER.id)
         told = await on.telegram.wait(OWNER.id, "이매매 님의 요청을")
 
@@ -100,8 +100,8 @@ async def test_a_reading_that_cannot_be_taken_in_is_told():
 
 def test_telling_of_trouble_never_makes_another():
     db = empty_database()
-    box = Outbox(db, Clock())
-    OperatorAlerts(notifications(box, 1, 2)).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
-    assert [(one.kind, one.chat_id) for one in box.waiting()] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
+    outbox = Outbox(db, Clock())
+    OperatorAlerts(notifications(outbox, 1, 2)).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
+    assert [(one.kind, one.chat_id) for one in outbox.waiting()] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
     db.close()
-    OperatorAlerts(notifications(box, 1)).report("HOUSEKEEPING")  # no disk to write to
+    OperatorAlerts(notifications(outbox, 1)).report("HOUSEKEEPING")  # no disk to write to

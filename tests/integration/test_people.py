@@ -4,18 +4,19 @@ import random
 import re
 from datetime import datetime
 
+import pyotp
 import pytest
 from telegram import Update
 from typer.testing import CliRunner
 
-from bot.chat.i18n.catalogue import toast
+from bot.chat.i18n.catalogue import translate
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, person_card
 from bot.cli.users import users_cli
 from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
 from bot.demo.telegram import ChatUser, LocalTelegram
-from bot.orders.access.membership import Member, Status
+from bot.orders.access.membership import Member, MemberAction, MemberStep, Status
 from bot.orders.access.roles import Role
 from bot.orders.model.order import OrderState
 from kis.krx import KST
@@ -24,6 +25,7 @@ from tests.integration.test_command_line import kisbot
 from tests.support.conversation import FAST, Ahead, posts, press, say, spoken
 
 ADMIN = ChatUser(1004, "최부관", "관리자")
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 LINE = "초대받은 사람만 쓸 수 있는 봇입니다"
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 
@@ -268,7 +270,7 @@ async def test_fifty_admins_tapping_one_button_twenty_times_change_one_person_on
         data = next(key.data for row in asked.buttons for key in row if key.text.startswith("✅"))
         taps = [number for number in (OWNER.id, *admins) for _ in range(20)]
         random.Random(2).shuffle(taps)
-        on.app.parts.router._toast = lambda *_: None  # a thousand toasts are another test's
+        on.app.parts.calls.toast = lambda *_: None  # a thousand toasts are another test's
         on.app.storage.db.execute("PRAGMA synchronous = OFF")  # and so is durability
         for n, number in enumerate(taps):
             chat = {"id": number, "type": "private", "first_name": "x"}
@@ -287,34 +289,30 @@ async def test_fifty_admins_tapping_one_button_twenty_times_change_one_person_on
         assert on.app.storage.people.get(TRADER.id).role is Role.VIEWER
 
 
-async def test_a_change_of_people_waits_for_a_second_factor_where_one_is_due():
-    async with stage(**FAST) as on:
-        factor = on.app.parts.second_factor
-        needs = factor.needs
-        factor.needs = lambda *_: True
+async def test_a_change_of_a_person_waits_for_the_second_factor():
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
+        on.app.parts.second_factor._factors.put_totp(OWNER.id, SECRET)
         asked = await say(on, "/users 1002 suspend", "❓")
-        held = await on.telegram.tap(OWNER.id, asked.message_id, "✅")
-        assert held.text == toast("step_up", "ko")
+        await press(on, asked, "✅", "본인 확인")
         assert on.app.storage.people.get(TRADER.id) is not None
-        factor.needs = needs
-        await press(on, asked, "✅", "⏸ 정지")
+
+        await say(on, pyotp.TOTP(SECRET).at(clock()), "정지")
+        assert on.app.storage.people.get(TRADER.id) is None
 
 
-async def test_typed_words_for_the_second_factor_are_answered_by_it_and_written_nowhere():
-    async with stage(**FAST) as on:
-        heard = []
-
-        async def typed(_who, text, _message_id):
-            heard.append(text)
-            return text.isdigit()
-
-        on.app.parts.second_factor_chat.typed = typed
-        await on.telegram.send(OWNER.id, "123456")
+async def test_a_typed_code_goes_to_the_question_and_is_written_nowhere_while_other_words_are_answered_as_ever():
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
+        on.app.parts.second_factor._factors.put_totp(OWNER.id, SECRET)
+        asked = await say(on, "/users 1002 suspend", "❓")
+        await press(on, asked, "✅", "본인 확인")
         await say(on, "삼성전자", "호가단위")
+        code = pyotp.TOTP(SECRET).at(clock())
+        await say(on, code, "정지")
 
-        assert heard == ["123456", "삼성전자"]
-        assert "123456" not in str(on.app.storage.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
-        assert len(spoken(on)) == 1
+        assert code not in str(on.app.storage.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
+        assert not any("알아듣지" in text for text in spoken(on))
 
 
 # --- names ----------------------------------------------------------------------------------------------------------------
@@ -341,7 +339,7 @@ def test_ten_thousand_hostile_names_hide_neither_number_nor_role():
         one = Member(70_000 + n, hostile(dice), role, AT, dice.choice(list(Status)))
         data = {"user_id": one.user_id, "name": one.name, "role": role.value, "by": 5, "act": f"role:{role.value}"}
         texts = [
-            person_card(one, ["suspend"], frame).text,
+            person_card(one, [MemberAction(MemberStep.SUSPEND)], frame).text,
             *(people_push(kind, data, frame).text for kind in ("joined", "people", "stranger", "join")),
         ]
         for text in texts:
@@ -355,7 +353,7 @@ def test_ten_thousand_hostile_names_hide_neither_number_nor_role():
             assert len(name) < 20 * len("&quot;") + 20
             assert not set("\u202e\u2066\u200b\n\x00") & set(name)
         for text in texts[:3]:
-            assert ROLES[role][0] in text.rpartition("<code>")[0]
+            assert translate("ko", ROLES[role]) in text.rpartition("<code>")[0]
 
 
 async def test_hostile_names_are_all_delivered():
@@ -382,7 +380,7 @@ def test_a_full_list_fits_into_one_message():
     for page in (-5, 1, 7, 999):
         card = list_card(people, page, frame)
         assert len(card.text) < 4_000
-        assert all(len(key.data.encode()) <= 64 for row in card.keys for key in row)
+        assert all(len(key.data.encode()) <= 64 for row in card.buttons for key in row)
 
 
 def test_a_name_of_nothing_is_shown_as_that():

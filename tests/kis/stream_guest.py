@@ -65,7 +65,7 @@ class House:
 
     async def registered(self, count=1):
         """Waits until the simulator has so many registrations of one connection, and has said so."""
-        sessions, told = self.sim.sockets.sessions, self.stream._registrations
+        sessions, told = self.sim.websocket.sessions, self.stream._registrations
         await until(lambda: any(len(one.topics) == count for one in sessions) and told.complete)
 
     async def heard(self, listener):

@@ -14,7 +14,7 @@ import pytest
 
 from kis.sim import Faults, SimClock, Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL
-from kis.sim.faults.faults import ALWAYS, KINDS
+from kis.sim.faults.catalogue import ALWAYS, KINDS
 from tests.sim.customer import Clock
 from tests.sim.raw import V1, T, buy, executions, sell
 

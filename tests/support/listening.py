@@ -9,6 +9,7 @@ from bot.demo.run import Stage
 from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
 from bot.services.fill_stream import FillStream, StreamState
+from bot.services.trade_feed import TradeFeed
 from tests.bench.waiting import until
 
 DEAF: dict[str, Any] = {"kis_hts_id": ""}
@@ -18,8 +19,8 @@ DEAF: dict[str, Any] = {"kis_hts_id": ""}
 class Listening:
     """The ears, and what they made happen."""
 
-    def __init__(self, on: Stage, ears: FillStream, wakes: list[int], told: list[Notice]) -> None:
-        self.on, self.ears, self.wakes, self.told = on, ears, wakes, told
+    def __init__(self, on: Stage, ears: FillStream, trades: TradeFeed, wakes: list[int], told: list[Notice]) -> None:
+        self.on, self.ears, self.trades, self.wakes, self.told = on, ears, trades, wakes, told
 
     async def comes(self, state: StreamState, within: float = 3.0) -> None:
         """Wait until they are in a state."""
@@ -44,25 +45,29 @@ async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | 
             told.extend(notices)
             on.app.storage.outbox.tell(notices)
 
+    clock = options.pop("clock", on.app._clock)
+    trades = TradeFeed(clock)
     ears = FillStream(
         kis_config(on.app._settings.model_copy(update=given)),
+        trades,
         wake=wake,
         notifications=Notifications(Told(), on.app.storage.people),
         always=True,
-        **{"clock": on.app._clock, **options},
+        clock=clock,
+        **options,
     )
     note = on.app.parts.report_handler.note
 
     def noted(reading: Any) -> None:
         note(reading)
-        ears.read(reading)
+        ears.on_snapshot(reading)
 
     on.app.parts.report_handler.note = noted  # type: ignore[method-assign]  # listened to, and passed on unchanged
     work = asyncio.get_running_loop().create_task(ears.run())
-    at = Listening(on, ears, wakes, told)
+    at = Listening(on, ears, trades, wakes, told)
     try:
         if wait:
-            await at.comes(StreamState.LISTENING)
+            await at.comes(StreamState.CONNECTED)
         yield at
         assert not work.done() or (not work.cancelled() and work.exception() is None)
     finally:

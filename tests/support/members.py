@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Person, Role
 from bot.orders.access.second_factor import FactorKind, SecondFactor, SecondFactorPolicy, Tries
-from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.people import People
@@ -61,8 +60,3 @@ def never_asks(to: Notifications) -> SecondFactor:
 def members(db, audit, clock) -> People:
     """The table of members, with the journal that voids a member's orders."""
     return People(db, audit, clock, SqliteJournal(db, audit, Outbox(db, clock), clock=clock).void_person)
-
-
-def plain_inbox(db, clock) -> Inbox:
-    """An inbox for updates in which nothing is secret."""
-    return Inbox(db, clock, dict)

@@ -142,7 +142,7 @@ class OldHouse:
         self.factors = SecondFactors(self.db, self.audit, FactorKey(home), stopped)
         self.reports = ReportStore(self.db, self.outbox, stopped)
         self.runs = Runs(self.db, self.audit, home, stopped)
-        self.inbox = Inbox(self.db, stopped, dict)
+        self.inbox = Inbox(self.db, stopped)
         self.sightings = ReadingMarks(self.db)
         self.heard = StreamStats(self.db)
 

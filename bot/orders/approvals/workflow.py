@@ -4,7 +4,6 @@ A request expires with its session and is never approved by time. Approvers see 
 and the day's total beside it. Before the order is sent, the votes are counted again among those who may vote then.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -12,7 +11,7 @@ import structlog
 
 from bot.orders.access.roles import Actor, Person, Roster
 from bot.orders.approvals.policy import ApprovalPolicy, value_of
-from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.button import ButtonToken, KnownButton, TapAction
 from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
 from bot.orders.model.notice import Notice, card
 from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, apply
@@ -100,18 +99,18 @@ class ApprovalWorkflow:
     def _cards(self, order: Order, votes: Sequence[Vote]) -> tuple[list[ButtonToken], list[Notice]]:
         """The order's card for everybody it concerns; approvers who have not voted get the two buttons."""
         voted = {vote.user_id for vote in votes if vote.round == order.round}
-        withdraw = ButtonToken(self._token(), "discard", order.user_id, order.expires_at, order.terms())
+        withdraw = ButtonToken(self._token(), TapAction.DISCARD, order.user_id, order.expires_at, order.terms())
         buttons, notices = [withdraw], [card(order, withdraw=withdraw.token)]
         open_to = {one.user_id for one in self._voters(order)} - voted if order.state is OrderState.PENDING else set()
-        for chat in json.loads(order.asked):
+        for chat in order.asked:
             data: dict[str, object] = {"order": order.id}
             if chat in open_to:
                 pair = [
                     ButtonToken(self._token(), act, chat, order.expires_at, order.terms())
-                    for act in ("approve", "deny")
+                    for act in (TapAction.APPROVE, TapAction.DENY)
                 ]
                 buttons += pair
-                data |= {one.action: one.token for one in pair}
+                data |= {str(one.action): one.token for one in pair}
             notices.append(Notice("card", chat, data))
         return buttons, notices
 
@@ -130,7 +129,7 @@ class ApprovalWorkflow:
             return TapResult(TapOutcome.NOT_YOURS, order)
         if order.state is not OrderState.PENDING:
             return TapResult(TapOutcome.USED, order)
-        approve = button.action == "approve"
+        approve = button.action is TapAction.APPROVE
         event = Voted(actor.user_id, person.name or actor.name, approve)
         vote = Vote(order.id, order.round, actor.user_id, event.name, approve, now)
         after = apply(order, event, now)
@@ -147,7 +146,7 @@ class ApprovalWorkflow:
             chats = _chats(self._voters(order))
             if order.terms() != order.fingerprint:
                 continue  # the stored terms were edited: nobody is asked about it
-            if not self._policy.deputies(order, now) or set(json.loads(chats)) <= set(json.loads(order.asked)):
+            if not self._policy.deputies(order, now) or set(chats) <= set(order.asked):
                 continue
             event = Deputised(chats)
             after = apply(order, event, now)
@@ -171,5 +170,5 @@ class ApprovalWorkflow:
         return "" if self._policy.standing(votes, self._roster.all(), order, self._clock()) >= needed else "QUORUM"
 
 
-def _chats(people: Sequence[Person]) -> str:
-    return json.dumps([one.user_id for one in people])
+def _chats(people: Sequence[Person]) -> tuple[int, ...]:
+    return tuple(one.user_id for one in people)

@@ -20,7 +20,16 @@ from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.execution.sender import IN_DOUBT_HALT_COUNT, SEND_BUDGET, OrderSender
 from bot.orders.execution.tickets import Tickets
-from bot.orders.model.button import ButtonToken, KnownButton, digest, new_token
+from bot.orders.model.button import (
+    AgreeResume,
+    ButtonToken,
+    KnownButton,
+    LinkOrder,
+    RejectLink,
+    TapAction,
+    digest,
+    new_token,
+)
 from bot.orders.model.events import (
     AnswerLost,
     CancelState,
@@ -53,6 +62,8 @@ DRAIN_TIMEOUT = 15.0
 """Seconds a stop waits for orders being sent."""
 MAX_SENDING = 30
 """More orders than this cannot be sent within their ten seconds at KIS's rate: the next tap is refused as BUSY."""
+SENDING_TAPS = frozenset({TapAction.CONFIRM, TapAction.APPROVE})
+"""Taps after which an order may be sent."""
 CANCEL_BUTTON_TTL = timedelta(hours=1)
 CANCEL_ALL_BUTTON_TTL = timedelta(seconds=60)
 
@@ -186,7 +197,7 @@ class Desk:
         if self._clock() >= found.expires_at:
             self.expire()
             return TapResult(TapOutcome.LATE)
-        if found.action in {"confirm", "approve"} and len(self._sending) >= MAX_SENDING:
+        if found.action in SENDING_TAPS and len(self._sending) >= MAX_SENDING:
             return TapResult(TapOutcome.BUSY)
         try:
             return self._act(found, actor)
@@ -194,15 +205,17 @@ class Desk:
             return TapResult(TapOutcome.USED)
 
     def _act(self, button: KnownButton, actor: Actor) -> TapResult:  # noqa: PLR0911  # one case per kind of button
+        if button.action is None:
+            return TapResult(TapOutcome.GONE)
         proof = self._proof(button)
         if proof is not None and self._second_factor.needs(actor, proof.act, proof.value, self._clock(), proof.subject):
             return TapResult(TapOutcome.STEP_UP, proof=proof)
-        if button.action == "cancel_all":
+        if button.action is TapAction.CANCEL_ALL:
             self._journal.use(button.id, actor, "order.cancel_all")
             return self.request_cancel_all(actor)
-        if button.action.startswith("release:"):
+        if isinstance(button.action, AgreeResume):
             doubts = len(self.in_doubt()) >= IN_DOUBT_HALT_COUNT
-            return TapResult(TapOutcome.LATE) if doubts else self._resume.agree(button, actor)
+            return TapResult(TapOutcome.LATE) if doubts else self._resume.agree(button.id, button.action, actor)
         order = self._journal.get(button.order_id) if button.order_id is not None else None
         if order is None or button.terms not in {"", order.terms()}:
             return TapResult(TapOutcome.GONE)
@@ -211,44 +224,44 @@ class Desk:
             return TapResult(
                 TapOutcome.GONE, self._save(order, Voided("FINGERPRINT"), actor=actor, notices=cards(order))
             )
-        if button.action.startswith("claim:"):
-            return self._claim(order, button, actor)
-        if button.action in {"approve", "deny"}:
+        if isinstance(button.action, LinkOrder | RejectLink):
+            return self._claim(order, button.id, button.action, actor)
+        if button.action in {TapAction.APPROVE, TapAction.DENY}:
             return self.approvals.vote(order, button, actor)
-        if button.action == "cancel":
+        if button.action is TapAction.CANCEL:
             return self.request_cancel(order, actor, uses=button.id)
         return self._decide(order, button, actor)
 
     def _proof(self, button: KnownButton) -> ProofRequest | None:
         """What a second factor would have to prove, where this button may need one. Cancels and refusals never do."""
-        if button.action.startswith("release:"):
+        if isinstance(button.action, AgreeResume):
             return ProofRequest("resume", f"button:{button.id}")
         order = self._journal.get(button.order_id) if button.order_id is not None else None
-        if order is None or button.action not in {"confirm", "approve"}:
+        if order is None or button.action not in SENDING_TAPS:
             return None
-        return ProofRequest(button.action, f"order:{order.id}:{order.terms()[:16]}", value_of(order))
+        return ProofRequest(str(button.action), f"order:{order.id}:{order.terms()[:16]}", value_of(order))
 
     def _decide(self, order: Order, button: KnownButton, actor: Actor) -> TapResult:
-        withdraws = order.state is OrderState.PENDING and button.action == "discard"
+        confirms = button.action is TapAction.CONFIRM
+        withdraws = order.state is OrderState.PENDING and not confirms
         if order.state is not OrderState.PROPOSED and not withdraws:
             return TapResult(TapOutcome.USED)
-        if button.action == "confirm" and order.cautions and not order.warned:
+        if confirms and order.cautions and not order.warned:
             return self._tickets.warn(order, button, actor)
-        if button.action == "confirm" and (needed := self.approvals.needed(order)):
+        if confirms and (needed := self.approvals.needed(order)):
             self.pretrade.drop(order.id)
             return self.approvals.request(order, needed, button, actor)
-        event = Confirmed() if button.action == "confirm" else Discarded()
+        event = Confirmed() if confirms else Discarded()
         after = self._save(order, event, actor=actor, uses=button.id, notices=cards(order))
         self.pretrade.drop(order.id)
-        return TapResult(TapOutcome.SENDING if button.action == "confirm" else TapOutcome.DISCARDED, after)
+        return TapResult(TapOutcome.SENDING if confirms else TapOutcome.DISCARDED, after)
 
-    def _claim(self, order: Order, button: KnownButton, actor: Actor) -> TapResult:
+    def _claim(self, order: Order, button_id: int, said: LinkOrder | RejectLink, actor: Actor) -> TapResult:
         """A person has named the row of the broker's list that is the lost order, or said that none of them is."""
         if order.state not in {OrderState.UNKNOWN, OrderState.ABSENT}:
             return TapResult(TapOutcome.USED)
-        _, *row = button.action.split(":")
-        event = ManuallyRejected() if row == ["none"] else ManuallyLinked(*row)
-        after = self._save(order, event, actor=actor, uses=button.id, notices=cards(order))
+        event = ManuallyLinked(**vars(said)) if isinstance(said, LinkOrder) else ManuallyRejected()
+        after = self._save(order, event, actor=actor, uses=button_id, notices=cards(order))
         self._poll_reports()
         return TapResult(TapOutcome.SETTLED, after)
 
@@ -256,7 +269,8 @@ class Desk:
 
     def cancel_token(self, order: Order, actor: Actor) -> str:
         """Token of a single-use button with which this person may cancel this order during the next hour."""
-        button = ButtonToken(self._token(), "cancel", actor.user_id, self._clock() + CANCEL_BUTTON_TTL, order.terms())
+        until = self._clock() + CANCEL_BUTTON_TTL
+        button = ButtonToken(self._token(), TapAction.CANCEL, actor.user_id, until, order.terms())
         self._journal.add_buttons(order.id, [button])
         return button.token
 
@@ -285,7 +299,7 @@ class Desk:
 
     def cancel_all_token(self, actor: Actor) -> tuple[str, int]:
         """Token of a single-use button that cancels every open order this person may cancel, and how many there are."""
-        button = ButtonToken(self._token(), "cancel_all", actor.user_id, self._clock() + CANCEL_ALL_BUTTON_TTL)
+        button = ButtonToken(self._token(), TapAction.CANCEL_ALL, actor.user_id, self._clock() + CANCEL_ALL_BUTTON_TTL)
         count = sum(self.may_cancel(order, actor) for order in self.working())
         if count:
             self._journal.add_buttons(None, [button])

@@ -5,7 +5,6 @@ what provably was not carried out may be, at most four times within ten seconds,
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -34,7 +33,7 @@ from bot.orders.model.events import (
 )
 from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderState, apply
-from bot.orders.model.reason import Reason, as_text, plain
+from bot.orders.model.reason import Reason
 from bot.orders.ports import Broker, Journal, Stale
 from bot.orders.reconciliation.resolution import candidates
 from bot.orders.risk.checks import Facts, Limits, cautions, check, estimate, moved
@@ -215,7 +214,8 @@ class OrderSender:
         if reasons:
             self._stop(order, reasons[0].code, reasons=reasons)
             return False
-        unseen = {one.code for one in cautions(order.request, facts, limits, now)} - _codes(order.cautions)
+        seen = {one.code for one in order.cautions}
+        unseen = {one.code for one in cautions(order.request, facts, limits, now)} - seen
         if unseen or moved(order.quote, facts.quote.price, self._max_move(order)):
             self._requote(order, facts, now)
             return False
@@ -239,7 +239,7 @@ class OrderSender:
                 quote_at=facts.quote.at,
                 quote_change=facts.quote.change_rate,
                 expires_at=now + timedelta(seconds=limits.ticket_seconds),
-                cautions=as_text(cautions(order.request, facts, limits, now)),
+                cautions=tuple(cautions(order.request, facts, limits, now)),
                 **vars(figures),
             ),
         )
@@ -371,5 +371,12 @@ def _step(receipt: Receipt) -> CancelStep:
             return CancelStep(CancelState.UNKNOWN, code)
 
 
-def _codes(text: str) -> set[str]:
-    return {one["code"] for one in json.loads(text)} if text else set()
+def plain(reasons: Sequence[Reason]) -> list[dict[str, object]]:
+    """Reasons as JSON values, as a notice stores them."""
+    return [
+        {
+            "code": one.code,
+            "values": {k: v.isoformat() if isinstance(v, datetime) else v for k, v in one.values.items()},
+        }
+        for one in reasons
+    ]

@@ -8,11 +8,11 @@ from decimal import Decimal
 from bot.orders.access.roles import Actor
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
-from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.button import ButtonToken, KnownButton, TapAction
 from bot.orders.model.events import Requoted, Warned
 from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderRequest, OrderState, apply
-from bot.orders.model.reason import Reason, as_text
+from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome, TapResult
 from bot.orders.ports import Journal
 from bot.orders.risk.checks import Facts, Limits, cautions, check, estimate, notes
@@ -98,8 +98,12 @@ class Tickets:
         if reasons:
             return reasons
         figures = estimate(request, facts, limits, now)
-        told = as_text(cautions(request, facts, limits, now)), as_text(notes(request, facts, limits, now))
-        order = replace(order, **vars(figures), cautions=told[0], notes=told[1])
+        order = replace(
+            order,
+            **vars(figures),
+            cautions=tuple(cautions(request, facts, limits, now)),
+            notes=tuple(notes(request, facts, limits, now)),
+        )
         order = replace(order, fingerprint=order.terms())
         if request.side is Side.BUY and self._approvals.needed(order):
             order = replace(order, held_after=await self._pretrade.held(request.code) + request.quantity)
@@ -117,9 +121,9 @@ class Tickets:
         return position_reasons(request, facts, await self._pretrade.balance(), self._position_percent, coming=coming)
 
     def _buttons(self, order: Order) -> tuple[list[ButtonToken], dict[str, object]]:
-        acts = ("confirm", "discard")
+        acts = (TapAction.CONFIRM, TapAction.DISCARD)
         made = [ButtonToken(self._token(), act, order.user_id, order.expires_at, order.terms()) for act in acts]
-        return made, {button.action: button.token for button in made}
+        return made, {str(button.action): button.token for button in made}
 
     def requote(self, order: Order, event: Requoted) -> None:
         """Show the ticket once more, with the figures as they are now."""

@@ -12,7 +12,7 @@ import structlog
 
 from bot.orders.access.notifications import Notifications
 from bot.orders.model.attempt import Attempt
-from bot.orders.model.button import ButtonToken, new_token
+from bot.orders.model.button import ButtonAction, ButtonToken, LinkOrder, RejectLink, new_token
 from bot.orders.model.events import (
     CancelState,
     DayEnded,
@@ -268,7 +268,7 @@ class ReportHandler:
         """Nothing could be proven: a person checks in HTS and says that it is not there, or waits for it to appear."""
         expires = self._clock() + BUTTON_TTL
         buttons = {
-            chat: ButtonToken(self._token(), "claim:none", chat, expires, order.terms()) for chat in self._chats(order)
+            chat: ButtonToken(self._token(), RejectLink(), chat, expires, order.terms()) for chat in self._chats(order)
         }
         self._journal.add_buttons(order.id, list(buttons.values()))
         key = f"manual:{order.id}:{attempt.n}"
@@ -284,7 +284,7 @@ class ReportHandler:
         expires = self._clock() + BUTTON_TTL
         notices, buttons = [], []
         for chat in self._chats(order):
-            acts = [f"claim:{row.order_no}:{row.branch}:{row.time}" for row in rows] + ["claim:none"]
+            acts: list[ButtonAction] = [*(LinkOrder(row.order_no, row.branch, row.time) for row in rows), RejectLink()]
             made = [ButtonToken(self._token(), act, chat, expires, order.terms()) for act in acts]
             buttons += made
             data: dict[str, object] = {

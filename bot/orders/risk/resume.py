@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Actor, Role
-from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.button import AgreeResume, ButtonToken
 from bot.orders.model.notice import Notice
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome, TapResult
@@ -60,21 +60,20 @@ class Resume:
         return Reason("RELEASE_ASKED", {"count": len(others)})
 
     def _button(self, level: HaltLevel, actor: Actor, seq: int, chat: int) -> ButtonToken:
-        action = f"release:{int(level)}:{actor.user_id}:{seq}"
+        action = AgreeResume(int(level), actor.user_id, seq)
         return ButtonToken(self._token(), action, chat, self._clock() + BUTTON_TTL)
 
-    def agree(self, button: KnownButton, actor: Actor) -> TapResult:
+    def agree(self, button_id: int, to: AgreeResume, actor: Actor) -> TapResult:
         """Another administrator agrees.
 
         Raises:
             Stale: the button was used already.
         """
-        _, level, asker, seq = button.action.split(":")
-        if actor.user_id == int(asker) or not {actor.user_id, int(asker)} <= set(self._notifications.overseers()):
+        if actor.user_id == to.asked_by or not {actor.user_id, to.asked_by} <= set(self._notifications.overseers()):
             return TapResult(TapOutcome.NOT_YOURS)
-        if self._trading_halt.now().seq != int(seq):
+        if self._trading_halt.now().seq != to.seq:
             return TapResult(TapOutcome.LATE)
-        self._journal.use(button.id, actor, "brake.agreed")
+        self._journal.use(button_id, actor, "brake.agreed")
         return TapResult(
-            TapOutcome.SETTLED if self._trading_halt.resume(HaltLevel(int(level)), actor) else TapOutcome.USED
+            TapOutcome.SETTLED if self._trading_halt.resume(HaltLevel(to.level), actor) else TapOutcome.USED
         )

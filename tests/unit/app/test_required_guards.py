@@ -9,6 +9,7 @@ from bot.chat.handlers.people import MemberHandlers
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.transport.access import AccessGuard
 from bot.chat.transport.router import Router
+from bot.chat.transport.update_inbox import UpdatePoller
 from bot.orders.access.second_factor import SecondFactor
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.desk import Desk
@@ -19,7 +20,6 @@ from bot.orders.risk.circuit_breaker import CircuitBreaker
 from bot.orders.risk.context import RiskContext
 from bot.orders.risk.resume import Resume
 from bot.orders.risk.trading_halt import TradingHalt
-from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.people import People
@@ -41,12 +41,12 @@ GUARDS = {
     SqliteJournal: ("audit", "outbox"),
     People: ("audit", "void_orders"),
     Invites: ("audit", "people"),
-    Inbox: ("redact",),
     AccessGuard: ("find",),
-    Router: ("guard", "people", "free_text", "buttons", "record"),
-    MemberHandlers: ("hold",),
-    TradingHandlers: ("hold",),
-    ControlHandlers: ("hold",),
+    Router: ("guard", "members", "second_factor", "record"),
+    UpdatePoller: ("keeps", "redact", "hold"),
+    MemberHandlers: ("second_factor",),
+    TradingHandlers: ("second_factor",),
+    ControlHandlers: ("second_factor",),
 }  # fmt: skip
 """What each part must not be built without: roles, halts, approvals, limits, second factor, redaction, audit."""
 

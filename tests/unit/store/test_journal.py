@@ -12,19 +12,20 @@ from sqlite_utils import Database
 
 from bot.orders.access.roles import Role
 from bot.orders.model.attempt import Attempt
-from bot.orders.model.button import ButtonToken
+from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.events import Accepted, Confirmed, Submitting
 from bot.orders.model.notice import Notice
 from bot.orders.model.order import OrderState, apply
 from bot.orders.ports import Stale
 from bot.store.audit.log import AuditLog
 from bot.store.database import backup, claim, open_database
+from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.people import LastOwner
 from bot.store.private_files import BadDatabase
 from kis.krx import KST
-from tests.support.members import members, plain_inbox
+from tests.support.members import members
 from tests.unit.orders.model.test_order import NOW, order
 
 
@@ -55,7 +56,7 @@ def journal(db, clock) -> SqliteJournal:
     return SqliteJournal(db, AuditLog(db, clock), Outbox(db, clock), clock=clock)
 
 
-BUTTON = ButtonToken("secret-token-of-the-button", "confirm", 1, NOW + timedelta(seconds=60))
+BUTTON = ButtonToken("secret-token-of-the-button", TapAction.CONFIRM, 1, NOW + timedelta(seconds=60))
 
 
 # --- the file -------------------------------------------------------------------------------------------------------------
@@ -240,7 +241,7 @@ def test_doubt_goes_before_fills_and_fills_before_the_rest_within_a_chat(db, clo
 
 
 def test_an_update_is_new_once_and_open_until_it_is_done(db, clock):
-    box = plain_inbox(db, clock)
+    box = Inbox(db, clock)
     assert box.next_offset() is None
     assert box.keep([(7, {"update_id": 7}), (8, {"update_id": 8})]) == [7, 8]
     assert box.keep([(8, {"update_id": 8})]) == []
@@ -251,7 +252,7 @@ def test_an_update_is_new_once_and_open_until_it_is_done(db, clock):
 
 
 def test_tidying_keeps_the_offset_and_what_is_open(db, clock):
-    box = plain_inbox(db, clock)
+    box = Inbox(db, clock)
     box.keep([(7, {}), (8, {}), (9, {})])
     box.done(7)
     box.done(9)

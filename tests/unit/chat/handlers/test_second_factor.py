@@ -31,17 +31,15 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 class Kept(Inbox):
-    """An inbox that remembers what was written."""
+    """The inbox, which remembers what was written."""
 
-    def __init__(self, db, clock, redact):
-        super().__init__(db, clock, redact)
-        self.redact = redact
+    def __init__(self, db, clock):
+        super().__init__(db, clock)
         self.written = []
 
     def keep(self, updates):
-        bodies = [(number, self.redact(body)) for number, body in updates]
-        self.written += [str(body) for _, body in bodies]
-        return super().keep(bodies)
+        self.written += [str(body) for _, body in updates]
+        return super().keep(updates)
 
 
 class Play:
@@ -54,6 +52,7 @@ class Play:
         self.factors = SecondFactors(self.db, audit, FactorKey(home), self.clock, work=16)
         self.stepup = SecondFactor(self.factors, SecondFactorPolicy(), notifications(Outbox(self.db, self.clock)))
         self.telegram = LocalTelegram(token=TOKEN, people=(OWNER, TRADER))
+        self.inbox = Kept(self.db, self.clock)
         self.resumed = []
         self.toasts = []
         self.elsewhere = []
@@ -72,8 +71,14 @@ class Play:
             self.bot = telegram_bot(settings)
             await self.bot.initialize()
             self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
-            self.inbox = Kept(self.db, self.clock, self.chat.for_disk)
-            poll = UpdatePoller(self.bot, self.inbox, self.handle, lambda _: None)
+            poll = UpdatePoller(
+                self.bot,
+                self.inbox,
+                self.handle,
+                keeps=lambda _: True,
+                redact=self.chat.for_disk,
+                hold=lambda _: None,
+            )
             task = asyncio.create_task(poll.run())
             try:
                 yield self
@@ -336,7 +341,7 @@ def test_only_keypads_are_left_out_of_what_is_kept():
 
 def test_a_keypad_holds_each_digit_once_and_six_of_them():
     pad = Keypad(6)
-    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.keys("ko") for key in row}
+    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.buttons("ko") for key in row}
     assert sorted(keys) == sorted([*"0123456789", "⌫", "✖ 그만"])
     assert len({*keys.values()}) == 12
     assert [pad.press(keys[digit]) for digit in "123"] == [KeypadResult.CHANGED] * 3
@@ -346,7 +351,7 @@ def test_a_keypad_holds_each_digit_once_and_six_of_them():
     assert pad.press(keys["⌫"]) is KeypadResult.CHANGED
     assert pad.entered == "12"
     assert len(LEAVE) <= 64
-    assert all(len(key.data.encode()) <= 64 for row in pad.keys("en") for key in row)
+    assert all(len(key.data.encode()) <= 64 for row in pad.buttons("en") for key in row)
 
 
 async def test_a_fault_behind_a_proof_is_logged_and_the_tap_is_answered(play):
