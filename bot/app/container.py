@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from bot.app.clients import stocks_of, telegram_bot
@@ -50,6 +51,7 @@ from bot.services.live_watchlists import LiveWatchlists
 from bot.services.outages import OutageTracker, uptime
 from bot.services.price_feed import PriceFeed
 from bot.services.symbols import LiveSymbols
+from bot.services.trade_feed import LiveStream
 from bot.store.alerts import AlertStore
 from bot.store.live_message import LiveMessages
 from bot.store.reading_mark import ReadingMarks
@@ -151,6 +153,7 @@ class Container(Storage):
             clock=clock,
             always=self.hours.always,
             days=StreamStats(self.db),
+            stream=partial(LiveStream, transport=self._network),
         )
         self.alert_watch = AlertRunner(
             AlertStore(self.db, self.outbox, clock),

@@ -13,7 +13,7 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, person_card
 from bot.chat.types import CallbackAnswer, Reply
 from bot.cli.users import users_cli
-from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
+from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.access.membership import Member, Status
 from bot.orders.access.roles import Role
@@ -22,6 +22,9 @@ from kis.krx import KST
 from tests.integration.test_bad_input import raw_message
 from tests.integration.test_command_line import kisbot
 from tests.support.conversation import FAST, Ahead, posts, press, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 ADMIN = ChatUser(1004, "최부관", "관리자")
 LINE = "초대받은 사람만 쓸 수 있는 봇입니다"

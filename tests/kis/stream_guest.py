@@ -9,6 +9,7 @@ from random import Random
 from kis.config import KisConfig
 from kis.sim import Simulator
 from kis.stream import KisStream
+from tests.support.waiting import until
 
 SAMSUNG, HYNIX = "005930", "000660"
 LONG = 0.1  # seconds; shorter pauses are spacing, not back-off
@@ -70,12 +71,6 @@ class House:
 
     async def heard(self, listener):
         return await asyncio.wait_for(anext(listener), 2)
-
-
-async def until(happened):
-    async with asyncio.timeout(2):
-        while not happened():  # noqa: ASYNC110 - there is no event to wait for in somebody else's state
-            await asyncio.sleep(0.002)
 
 
 async def nothing_from(listener, seconds=0.05):

@@ -10,8 +10,9 @@ import structlog
 
 from kis.frames import NoticeKind
 from kis.stream import Gap, KisStream
-from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from, until
+from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from
 from tests.sim.socket_guest import TRADES, guest
+from tests.support.waiting import until
 
 
 def move(clock, seconds):

@@ -132,6 +132,9 @@ class Connection:
         """The client is gone."""
         self.cut()
 
+    async def close(self) -> None:
+        self.cut()
+
     # --- what befalls it ------------------------------------------------------------------------------------------
 
     def cut(self, **_how: Any) -> None:
