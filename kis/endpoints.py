@@ -1,9 +1,8 @@
-"""The table of KIS calls: every path, TR id, lane and page rule stands here once.
+"""The table of KIS calls: path, TR ids, lane and page rule of each.
 
-The names of the calls follow the KIS portal's page for each; the TR ids of the current generation are those
-of the official repository (open-trading-api, July 2026). The legacy generation is what the portal listed
-before: KIS may shut it off unannounced.
-This module imports nothing of ours, so that a simulator can be built on the same table as the client.
+`source` names the KIS portal's page; the TR ids of the current generation are those of the official repository
+(open-trading-api, July 2026). The legacy generation is what the portal listed before: KIS may end it unannounced.
+This module imports nothing of ours: the simulator shares it with the client.
 """
 
 from __future__ import annotations
@@ -13,21 +12,21 @@ from enum import IntEnum, StrEnum
 
 
 class Env(StrEnum):
-    """Which KIS answers, the real market or the paper one. Keys, hosts and accounts belong to exactly one."""
+    """The real or the paper environment. Keys, hosts and accounts belong to exactly one."""
 
     REAL = "real"
     PAPER = "paper"
 
 
 class Generation(StrEnum):
-    """Which set of TR ids is sent; orders and order lists bear a venue field only in the current one."""
+    """The set of TR ids that is sent; orders and order lists have a venue field only in the current one."""
 
     CURRENT = "current"
     LEGACY = "legacy"
 
 
 class Lane(IntEnum):
-    """Who goes first when calls wait for the broker's rate limit: the lower the number, the sooner."""
+    """Priority of a call waiting for the rate limit: the lower, the sooner."""
 
     CANCEL = 0
     ORDER = 1
@@ -38,7 +37,7 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrIds:
-    """The `tr_id` of one call: None where the environment does not offer it, "" where it bears none."""
+    """The `tr_id` of one call: None if the environment does not offer it, "" if it has none."""
 
     real: str | None
     paper: str | None
@@ -48,10 +47,7 @@ class TrIds:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How long a page is (rows, real and paper) and how wide its cursor (characters, padded with blanks).
-
-    A length of 0 means that KIS does not say.
-    """
+    """Rows of a full page on real and paper (0: not documented), and the width of the cursor in characters."""
 
     real: int
     paper: int
@@ -63,16 +59,16 @@ class Endpoint:
     """One call of the KIS REST API.
 
     Attributes:
-        name: our name for it, as it stands in errors and logs.
+        name: our name for it, in errors and logs.
         method: HTTP method.
         path: path below the REST host.
         tr: TR ids by environment and generation.
-        lane: its place when calls wait for the rate limit.
-        paging: the page rule, or None where one answer is all there is.
-        writes: True where a call changes the account, so that it must never be sent twice on a guess.
-        ledger: True for reads of the order ledger (원장), which KIS throttles apart from the rest (EGW00215).
+        lane: its priority at the rate limit.
+        paging: the page rule, or None if there is only one page.
+        writes: True if a call changes the account, and so must never be repeated on a guess.
+        ledger: True for reads of the order ledger (원장), which KIS throttles separately (EGW00215).
         source: where the path and the ids are documented.
-        alternative: what to ask instead where an environment does not offer it.
+        alternative: what to use if an environment does not offer it.
     """
 
     name: str
@@ -87,13 +83,13 @@ class Endpoint:
     alternative: str = ""
 
     def tr_id(self, env: Env, generation: Generation) -> str | None:
-        """The `tr_id` to send; None where the environment does not offer the call, "" where it bears none."""
+        """The `tr_id` to send; None if the environment does not offer the call, "" if it has none."""
         if generation is Generation.LEGACY:
             return self.tr.legacy_real if env is Env.REAL else self.tr.legacy_paper
         return self.tr.real if env is Env.REAL else self.tr.paper
 
     def page_size(self, env: Env) -> int | None:
-        """Rows of a full page, or None where the call has no pages."""
+        """Rows of a full page, or None if the call has no pages."""
         if self.paging is None:
             return None
         return self.paging.real if env is Env.REAL else self.paging.paper
@@ -130,7 +126,7 @@ APPROVAL = Endpoint(
 )
 HASHKEY = Endpoint("hashkey", "POST", "/uapi/hashkey", _everywhere(""), Lane.ORDER, source="KIS portal, Hashkey")
 
-# The side is in the TR id alone: 0012 (0802 before) buys, 0011 (0801 before) sells.
+# Only the TR id tells the side: 0012 (formerly 0802) buys, 0011 (0801) sells.
 BUY = Endpoint(
     "buy",
     "POST",
@@ -279,7 +275,7 @@ FLUCTUATION_RANK = Endpoint(
     source="KIS portal, 국내주식 등락률 순위",
     alternative="price() of each symbol you watch",
 )
-# FHKUP03500100, seen beside this path in circulating documents, belongs to inquire-daily-indexchartprice.
+# Some documents list FHKUP03500100 for this path; it belongs to inquire-daily-indexchartprice.
 INDEX = Endpoint(
     "index",
     "GET",
@@ -316,29 +312,4 @@ STOCK_INFO = Endpoint(
     alternative="kis.symbols, made from KIS's master files",
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (
-    TOKEN,
-    REVOKE,
-    APPROVAL,
-    HASHKEY,
-    BUY,
-    SELL,
-    REVISE_CANCEL,
-    BALANCE,
-    BUYING_POWER,
-    EXECUTIONS,
-    EXECUTIONS_OLDER,
-    OPEN_ORDERS,
-    SELLABLE,
-    PERIOD_PROFIT,
-    PRICE,
-    ORDER_BOOK,
-    DAILY_BARS,
-    MINUTE_BARS,
-    VOLUME_RANK,
-    FLUCTUATION_RANK,
-    INDEX,
-    INDEX_BARS,
-    HOLIDAYS,
-    STOCK_INFO,
-)
+ENDPOINTS: tuple[Endpoint, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Endpoint))

@@ -1,4 +1,4 @@
-"""Where this package's log lines go in a program that has not said."""
+"""The log output of this package in a program that has not configured structlog."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import structlog
 
 
 def keep_off_stdout() -> None:
-    """Sends them to `logging`, under "kis", unless the program has set structlog up itself.
+    """Sends log lines to `logging`, under "kis", unless the program has configured structlog itself.
 
-    What a script prints is its own; structlog would print between. Warnings then go to stderr, as `logging` does with
-    those of any package, and `logging.basicConfig(level=logging.INFO)` shows the rest.
+    structlog prints to stdout by default, between a script's own output. With `logging`, warnings go to stderr, and
+    `logging.basicConfig(level=logging.INFO)` shows the rest.
     """
     if structlog.is_configured():
         return

@@ -15,9 +15,11 @@ from bot.orders.access.membership import (
     JoinRequest,
     LastOwner,
     Member,
+    MemberAction,
     MembershipChange,
     MembershipError,
     MembershipTap,
+    MemberStep,
     NotAllowed,
     Status,
     TooMany,
@@ -128,7 +130,7 @@ class Invites:
 
     # --- buttons ------------------------------------------------------------------------------------------------------
 
-    def button(self, act: str, subject: int, *, by: int, request: JoinRequest | None = None) -> str:
+    def button(self, act: MemberAction, subject: int, *, by: int, request: JoinRequest | None = None) -> str:
         """Make a single-use button for one act on one person, as that person now stands; returns its token."""
         token = new_token()
         known = self._people.find(subject)
@@ -140,7 +142,7 @@ class Invites:
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     digest(token),
-                    act,
+                    str(act),
                     subject,
                     known.version if known else 0,
                     request.id if request else None,
@@ -158,7 +160,7 @@ class Invites:
             verdict = self._stands(row, by)
             if row is None or verdict is not None:
                 return MembershipChange(verdict or MembershipTap.GONE)
-            act, subject = str(row["act"]), int(row["subject"])
+            act, subject = MemberAction.read(row["act"]), int(row["subject"])
             try:
                 with self._db.atomic():
                     person = self._carry_out(act, subject, by)
@@ -175,7 +177,7 @@ class Invites:
         verdict = self._stands(row, by)
         if row is None or verdict is not None:
             return MembershipChange(verdict or MembershipTap.GONE)
-        return MembershipChange(MembershipTap.DONE, str(row["act"]), int(row["subject"]))
+        return MembershipChange(MembershipTap.DONE, MemberAction.read(row["act"]), int(row["subject"]))
 
     def _stands(self, row: dict[str, Any] | None, by: int) -> MembershipTap | None:
         """Why the button may not be pressed, or None."""
@@ -194,21 +196,20 @@ class Invites:
         known = self._people.find(int(row["subject"]))
         return MembershipTap.CHANGED if (known.version if known else 0) != row["version"] else None
 
-    def _carry_out(self, act: str, subject: int, by: int) -> Member | None:
-        what, _, role = act.partition(":")
-        match what:
-            case "role":
-                return self._people.set_role(subject, Role(role), by=by)
-            case "suspend":
+    def _carry_out(self, act: MemberAction, subject: int, by: int) -> Member | None:
+        match act:
+            case MemberAction(MemberStep.ROLE, Role() as role):
+                return self._people.set_role(subject, role, by=by)
+            case MemberAction(MemberStep.SUSPEND):
                 return self._people.suspend(subject, by=by)
-            case "resume":
+            case MemberAction(MemberStep.RESUME):
                 return self._people.resume(subject, by=by)
-            case "remove":
+            case MemberAction(MemberStep.REMOVE):
                 self._people.remove(subject, by=by)
                 return self._people.find(subject)
-            case "join":
+            case MemberAction(MemberStep.JOIN, Role() as role):
                 name = self._asked_as(subject)
-                return self._people.put(subject, name, Role(role), by=by, again=True)
+                return self._people.put(subject, name, role, by=by, again=True)
         self._people.allow(by, None)
         self._audit.add("people.refuse", user_id=by, subject=subject)
         return None
@@ -220,12 +221,12 @@ class Invites:
         ).fetchone()
         return str(name)
 
-    def _settle(self, row: dict[str, Any], act: str, by: int) -> None:
+    def _settle(self, row: dict[str, Any], act: MemberAction, by: int) -> None:
         """The button is used up, and with a request every other button under it."""
         if row["request"] is None:
             self._db.execute("UPDATE people_buttons SET used_at = ? WHERE id = ?", [self._now(), row["id"]])
             return
-        state = "refused" if act == "refuse" else "accepted"
+        state = "refused" if act.step is MemberStep.REFUSE else "accepted"
         self._db.execute(
             "UPDATE join_requests SET state = ?, decided_by = ?, decided_at = ? WHERE id = ?",
             [state, by, self._now(), row["request"]],

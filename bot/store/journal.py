@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
 
 from pydantic import TypeAdapter
 from sqlite_utils import Database
@@ -12,7 +11,7 @@ from sqlite_utils import Database
 from bot.orders.access.membership import for_groups
 from bot.orders.access.roles import Actor
 from bot.orders.model.attempt import Attempt
-from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.button import ButtonToken, KnownButton, decode, encode
 from bot.orders.model.events import Event, Voided
 from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import Link, Order, OrderState, apply
@@ -21,12 +20,11 @@ from bot.orders.ports import Stale
 from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
 from bot.store.audit.log import AuditLog
 from bot.store.message_kinds import CARDS
+from bot.store.order_rows import event_detail, order_of, order_row
 from bot.store.outbox import Outbox
 from kis.models import OrderReport
 from kis.receipts import Receipt
 
-_ORDER = TypeAdapter(Order)
-_EVENT: TypeAdapter[Any] = TypeAdapter(Any)
 _ATTEMPT = TypeAdapter(Attempt)
 _VOTE = TypeAdapter(Vote)
 
@@ -56,7 +54,7 @@ class SqliteJournal:
 
     def add(self, order: Order, buttons: Sequence[ButtonToken], notices: Sequence[Notice]) -> Order:
         """Write a new order with its ticket; the id is given here."""
-        row = _ORDER.dump_python(order, mode="json")
+        row = order_row(order)
         del row["id"]
         with self._db.atomic():
             names = ", ".join(row)
@@ -117,7 +115,7 @@ class SqliteJournal:
     def _orders(self, where: str, values: Sequence[object]) -> list[Order]:
         found = self._db.execute(f"SELECT * FROM orders WHERE {where} ORDER BY id", values)  # noqa: S608  # our own words
         names = [column[0] for column in found.description]
-        return [_ORDER.validate_python(dict(zip(names, row, strict=True))) for row in found]
+        return [order_of(dict(zip(names, row, strict=True))) for row in found]
 
     def _remember(self, order: Order) -> None:
         if order.day == self._tried_day and order.attempt > 0:
@@ -158,7 +156,7 @@ class SqliteJournal:
         self._wake()
 
     def _write(self, order: Order, event: Event, who: Actor | None, notices: Sequence[Notice]) -> None:
-        row = _ORDER.dump_python(order, mode="json")
+        row = order_row(order)
         fields = [name for name in row if name not in {"id", "origin"}]
         sets = ", ".join(f"{name} = ?" for name in fields)
         changed = self._db.execute(
@@ -174,7 +172,7 @@ class SqliteJournal:
             name=who.name if who else None,
             order_id=order.id,
             state=order.state.value,
-            **{f"event_{name}": value for name, value in _plain(event).items()},
+            **{f"event_{name}": value for name, value in event_detail(event).items()},
         )
 
     def votes(self, order_id: int) -> list[Vote]:
@@ -218,7 +216,7 @@ class SqliteJournal:
             return None
         return KnownButton(
             id=row["id"],
-            action=row["action"],
+            action=decode(row["action"]),
             order_id=row["order_id"],
             user_id=row["user_id"],
             expires_at=datetime.fromisoformat(row["expires_at"]),
@@ -245,7 +243,7 @@ class SqliteJournal:
         for one in buttons:
             self._db.execute(
                 "INSERT INTO buttons (digest, order_id, action, user_id, expires_at, terms) VALUES (?, ?, ?, ?, ?, ?)",
-                [one.digest, order_id, one.action, one.user_id, one.expires_at.isoformat(), one.terms],
+                [one.digest, order_id, encode(one.action), one.user_id, one.expires_at.isoformat(), one.terms],
             )
 
     def attempt(self, order_id: int) -> Attempt | None:
@@ -376,12 +374,7 @@ class SqliteJournal:
 
     def _one(self, sql: str, values: list[object]) -> Order | None:
         row = next(self._db.query(sql, values), None)
-        return _ORDER.validate_python(row) if row else None
+        return order_of(row) if row else None
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")
-
-
-def _plain(event: Event) -> dict[str, Any]:
-    found: dict[str, Any] = _EVENT.dump_python(asdict(event), mode="json")
-    return found

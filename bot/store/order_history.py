@@ -7,7 +7,6 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.model.order import Order
@@ -22,8 +21,8 @@ from bot.orders.model.timeline import (
     VoteEntry,
 )
 from bot.store.audit import chain
+from bot.store.order_rows import order_of
 
-_ORDER = TypeAdapter(Order)
 _WORDS = re.compile(r'"msg1"\s*:\s*("(?:[^"\\]|\\.)*")')
 _MOST_TOLD = 60
 
@@ -79,7 +78,7 @@ class OrderHistory:
 
     def _orders(self, which: str, *values: object) -> list[Order]:
         rows = self._db.query(f"SELECT * FROM orders {which}", list(values))  # noqa: S608  # our own words
-        return [_ORDER.validate_python(row) for row in rows]
+        return [order_of(row) for row in rows]
 
     def _votes(self, order_id: int) -> list[VoteEntry]:
         if not self._has("votes"):

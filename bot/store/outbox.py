@@ -26,6 +26,7 @@ from sqlite_utils import Database
 
 from bot.store.message_kinds import ANSWERS, IN_PLACE, KINDS, OTHER, IfUndelivered
 from bot.store.outbox_message import LISTS, OutboxMessage, as_json, from_row, iso, marks
+from kis.backoff import backoff
 
 __all__ = ["Outbox", "OutboxMessage"]
 
@@ -166,6 +167,9 @@ class Outbox:
         if row is None:
             return None
         letter = from_row(row)
+        if letter.kind == "look" and not letter.data:  # it was emptied while it was being sent: nothing to say
+            self._end(letter.rows, "failed", None, None)
+            return self.next(chat_id)
         if letter.kind in LISTS:
             told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
             return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))
@@ -281,7 +285,7 @@ class Outbox:
                 [row],
             ).fetchone()
             if kind == "digest":
-                pause = min(GATHER * 2 ** min(doubts + 1, 10), SLOWEST_DIGEST)
+                pause = backoff(doubts + 1, first=GATHER, most=SLOWEST_DIGEST)
                 self._db.execute(
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
                     [iso(self._clock() + pause), row],

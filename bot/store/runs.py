@@ -1,6 +1,5 @@
 """Runs and days: whether the last run ended in order, whether this is its database, what a day began with."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.store.audit.log import AuditLog
+from bot.store.private_files import replace_private
 
 COUNT_FILE = "kisbot.runs"
 """Beside the database: how many runs there were. A database that knows of fewer was restored from a backup."""
@@ -53,7 +53,7 @@ class Runs:
                 [start.number, self._now(), version],
             )
             self._audit.add("bot.started", run=start.number, unclean=start.unclean, restored=start.restored)
-        self._count(start.number)
+        replace_private(self._file, str(start.number))
         return start
 
     def end(self) -> None:
@@ -76,13 +76,6 @@ class Runs:
             return int(self._file.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return 0
-
-    def _count(self, number: int) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(str(number), encoding="ascii")
-        fresh.replace(self._file)
-        if os.name == "posix":
-            self._file.chmod(0o600)
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")

@@ -9,11 +9,8 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
-import stat
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +20,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from sqlite_utils import Database
 
 from bot.orders.access.second_factor import DIGITS, FactorKind, FactorUnreadable, Tries, judged
-from bot.store.audit.keys import BadKey
 from bot.store.audit.log import AuditLog
-from bot.store.private_files import PRIVATE
+from bot.store.private_files import BadKey, create_private, read_private
 
 ISSUER = "kisbot"
 """What an authenticator app shows beside the person's name."""
@@ -33,6 +29,10 @@ STEP = 30
 """Seconds that a TOTP code is shown."""
 WORK = 2**14
 """scrypt's cost for new PINs, kept with each: 16 MB and some 50 ms a try."""
+_ADVICE = (
+    "다른 사람이 읽을 수 있습니다. chmod 600 하고, 이미 읽혔을 수 있으면 지우고 모두 다시 등록하세요 · "
+    "can be read by others: run chmod 600 on it; if they may have, delete it and enrol everybody again"
+)
 _KEPT_STEPS = 10
 """Used codes are remembered for so many steps: a code is good for three."""
 
@@ -49,10 +49,10 @@ class FactorKey:
         Raises:
             BadKey: others can read the file, or we cannot; or it is damaged and something is to be sealed with it.
         """
-        text = self._read()
+        text = read_private(self.path, _ADVICE)
         if text is None and make:
-            self._make()
-            text = self._read()
+            create_private(self.path, f"{Fernet.generate_key().decode()}\n")
+            text = read_private(self.path, _ADVICE)
         try:
             return None if text is None else Fernet(text.strip().encode())
         except ValueError:
@@ -62,53 +62,6 @@ class FactorKey:
                     "damaged: bring it back, or delete it and enrol everybody again",
                 ) from None
             return None
-
-    def _read(self) -> str | None:
-        try:
-            with self.path.open(encoding="ascii", errors="replace") as file:
-                if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                    # Whoever could read it may know every factor; only a person knows whether somebody did.
-                    raise BadKey(
-                        f"{self.path}: 다른 사람이 읽을 수 있습니다. chmod 600 하고, 이미 읽혔을 수 있으면 지우고 모두 "
-                        "다시 등록하세요 · can be read by others: run chmod 600 on it; if they may have, delete it "
-                        "and enrol everybody again",
-                    )
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise BadKey(f"{self.path}: 읽을 수 없습니다 · cannot be read ({type(error).__name__})") from None
-
-    def _make(self) -> None:
-        """Durable before anything is sealed with it; of two makers at once the first wins."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
-        draft = self.path.with_suffix(f".{os.getpid()}.tmp")
-        draft.unlink(missing_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(Fernet.generate_key() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                self._place(draft)
-        finally:
-            draft.unlink(missing_ok=True)
-
-    def _place(self, draft: Path) -> None:
-        try:
-            os.link(draft, self.path)  # unlike a rename it replaces nothing
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links
-            if not self.path.exists():
-                draft.replace(self.path)
-        if os.name == "posix":
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
 
 class SecondFactors:

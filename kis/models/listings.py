@@ -1,4 +1,4 @@
-"""What the exchange says of a stock or a day beside its prices."""
+"""What the exchange publishes about a stock or a day besides prices."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
-from kis.fields import Code, Count, Day, Ratio, Text, Won, Yes, wire
-from kis.models.core import Model
-
-__all__ = ["MarketDay", "Mover", "StockInfo"]
+from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, Yes, wire
 
 _Row = Mapping[str, Any]
 
@@ -24,7 +21,7 @@ _DayOrNone = Annotated[Day | None, BeforeValidator(_blank_is_none)]
 
 
 class StockInfo(Model):
-    """The particulars of one stock (KIS portal, 주식기본조회).
+    """Master data of one stock (KIS portal, 주식기본조회).
 
     `market` is STK (KOSPI), KSQ (KOSDAQ) or KNX (KONEX), `group` ST for stocks, EF for ETFs, EN for ETNs, `kind`
     101 for common and 201 and above for preferred stock. `par` and the closes are in won, `shares` those listed.
@@ -51,7 +48,7 @@ class StockInfo(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads the answer to a question after one stock, and no other's; KIS pads its code to twelve."""
+        """Reads the answer for one stock, and for no other; KIS pads its code to twelve characters."""
         row = body["output"]
         if not str(row["pdno"]).strip().endswith(code.removeprefix("Q")):
             msg = f"asked for {code}, answered with {row['pdno']}"
@@ -81,7 +78,7 @@ class Mover(Model):
 class MarketDay(Model):
     """One day of KIS's calendar (KIS portal, 국내휴장일조회).
 
-    `open` alone tells whether the exchange trades. `firms_open` has been seen true at weekends.
+    Only `open` tells whether the exchange trades. `firms_open` has been seen true at weekends.
     """
 
     day: Day = wire("bass_dt")
@@ -92,7 +89,7 @@ class MarketDay(Model):
 
     @classmethod
     def read(cls, start: date, body: _Row) -> tuple[Self, ...]:
-        """Reads the days from one on; a lone day has been seen to come without its list."""
+        """Reads the days from `start` on; a single day has been seen to come without its list."""
         rows = body["output"]
         days = tuple(cls.model_validate(row) for row in ([rows] if isinstance(rows, dict) else rows))
         if not days or min(one.day for one in days) != start:

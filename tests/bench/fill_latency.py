@@ -80,7 +80,7 @@ async def told_after(fills: int, chance: random.Random, *, heard: bool) -> tuple
         async with listening(on) as at:
             delays = await _told(on, fills, waiting, chance)
             counts = at.ears.counts
-            assert at.ears.state is StreamState.LISTENING
+            assert at.ears.state is StreamState.CONNECTED
             return delays, {
                 "notices": counts.notices,
                 "missed_by_stream": counts.missed_by_stream,

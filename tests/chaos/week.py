@@ -185,7 +185,9 @@ class _Town:
             holdings=owned,
         )
         exchange = self.broker.exchange
-        self.telegram = LocalTelegram(token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock, kept=REMEMBERED)
+        self.telegram = LocalTelegram(
+            token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock, max_messages=REMEMBERED
+        )
         told = {"message_id": 1, "date": int(clock().timestamp()), "from": PEOPLE[0][0].user, "text": "안녕"}
         self.telegram.inject({"message": {**told, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
         self.post = MemoryTelegram(self.telegram, latency=LATENCY)

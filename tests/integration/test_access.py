@@ -58,7 +58,7 @@ def test_a_person_of_the_list_is_let_in_where_they_are_alone_with_the_bot():
     came = admit(message=raw_message("/price"))
 
     assert isinstance(came, Visitor)
-    assert (came.who.user_id, came.who.chat_id, came.who.role) == (OWNER.id, OWNER.id, Role.OWNER)
+    assert (came.actor.user_id, came.actor.chat_id, came.actor.role) == (OWNER.id, OWNER.id, Role.OWNER)
     assert isinstance(admit(callback_query=tap()), Visitor)
 
 
@@ -123,7 +123,7 @@ def test_in_a_group_of_the_settings_members_are_known_and_nobody_else():
     came = admit(GROUP, message=raw_message("/status", chat=CLUB))
     assert isinstance(came, Visitor)
     assert came.in_group
-    assert came.who.chat_id == GROUP
+    assert came.actor.chat_id == GROUP
 
     anonymous = {"from": {"id": 1087968824, "is_bot": True, "first_name": "Group"}, "sender_chat": CLUB}
     stranger = {"id": 55, "is_bot": False, "first_name": "x"}
@@ -326,9 +326,9 @@ async def test_a_thousand_updates_of_every_kind_from_strangers_come_to_nothing(r
         for n in range(1_000):
             raw = random_update(dice, dice.choice(words))
             update = Update.de_json({"update_id": 10_000_000 + n, **raw}, on.app.bot)
-            assert not on.app.dispatcher.keeps(update)
-            await on.app.dispatcher.handle(update)
-        await on.app.dispatcher.drain()
+            assert not on.app.router.keeps(update)
+            await on.app.router.handle(update)
+        await on.app.calls.drain()
         await settled(on)
 
         grown = {name: n - before[name] for name, n in rows(on).items() if n != before[name]}
@@ -397,17 +397,17 @@ async def test_fifty_members_tapping_one_button_twenty_times_are_one_order():
         token = next(key.data for row in ticket.buttons for key in row if "확인" in key.text)
         taps = [number for number in (OWNER.id, *members) for _ in range(20)]
         random.Random(1).shuffle(taps)
-        on.app.dispatcher._toast = lambda *_: None  # a thousand toasts are another test's
+        on.app.calls.toast = lambda *_: None  # a thousand toasts are another test's
         on.app.db.execute("PRAGMA synchronous = OFF")  # and so is durability
         for n, number in enumerate(taps):
             person = {"id": number, "is_bot": False, "first_name": "x"}
             bearer = raw_message("카드", **{"from": BOT, "chat": {"id": number, "type": "private", "first_name": "x"}})
             raw = tap(data=token, message=bearer, **{"from": person})
-            await on.app.dispatcher.handle(
+            await on.app.router.handle(
                 Update.de_json({"update_id": 20_000_000 + n, "callback_query": raw}, on.app.bot),
             )
         await on.telegram.wait(OWNER.id, "주문번호")
-        await on.app.dispatcher.drain()
+        await on.app.calls.drain()
 
         assert len(taps) == 1_000
         assert posts(on) == 1

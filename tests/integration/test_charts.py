@@ -274,7 +274,7 @@ def test_every_wording_bears_the_badge_and_fits_under_a_picture(lang, mode):
         assert frame.badge in words.text
         assert len(words.text) <= 1_000
         assert "&&" not in words.text
-        assert all(len(key.data.encode()) <= 64 for row in words.keys for key in row)
+        assert all(len(key.data.encode()) <= 64 for row in words.buttons for key in row)
         assert (lang == "ko") is any("가" <= letter <= "힣" for letter in words.text)
 
 

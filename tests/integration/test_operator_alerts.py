@@ -77,7 +77,7 @@ async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_withou
         async def broken(_ask):
             raise ZeroDivisionError("secret detail")
 
-        on.app.dispatcher._handlers._by_name = {**on.app.dispatcher._handlers._by_name, "index": broken}
+        on.app.router._commands._by_name = {**on.app.router._commands._by_name, "index": broken}
         await say(on, "/index", "내부 오류로 처리하지 못했습니다", TRADER.id)
         told = await on.telegram.wait(OWNER.id, "이매매 님의 요청을")
 

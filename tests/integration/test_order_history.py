@@ -58,7 +58,7 @@ async def delivered(on):
 async def whole(on, words, who=ADMIN, lang="ko"):
     """The summary and every page its buttons lead to."""
     shown = [await view(on, lang).why(asked(words, who))]
-    while turns := [key for row in shown[-1].keys for key in row if "▶" in key.label]:
+    while turns := [key for row in shown[-1].buttons for key in row if "▶" in key.label]:
         assert turns[0].data.startswith(f"{REFRESH}/why #")
         shown.append(await view(on, lang).why(asked(turns[0].data.removeprefix(f"{REFRESH}/why "), who)))
     return [plain(one) for one in shown]
@@ -102,7 +102,7 @@ async def test_the_rest_is_one_button_away_and_turns_in_the_same_message():
         first = await view(on).why(asked("#1"))
         pages = await whole(on, "#1")
 
-        assert len(first.keys) == 1
+        assert len(first.buttons) == 1
         assert len(pages) >= 2
         rest = "\n".join(pages[1:])
         for chapter in ("주문표에 보인 것", "증권사로 보낸 것", "일어난 순서", "알린 것", "기록의 증거"):

@@ -82,8 +82,8 @@ def test_only_administrators_are_asked_about_what_only_they_are_told():
 
     assert "외부(HTS·MTS)" not in trader.text
     assert "외부(HTS·MTS)" in admin.text
-    assert len(admin.keys) == len(trader.keys) + 2
-    assert max(len(key.data.encode()) for row in admin.keys for key in row) <= 64
+    assert len(admin.buttons) == len(trader.buttons) + 2
+    assert max(len(key.data.encode()) for row in admin.buttons for key in row) <= 64
 
 
 # --- what comes of it -----------------------------------------------------------------------------------------------------

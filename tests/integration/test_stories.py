@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.run import CONSENT_ABOVE, OWNER, SMOKE, STRANGER, TRADER, stage
+from bot.demo.run import APPROVAL_TIERS, OWNER, SMOKE, STRANGER, TRADER
+from tests.support.stage import stage_on_sockets as stage
 from bot.demo.script import Script
 from bot.orders.model.order import OrderState
 from kis.models import Side
@@ -230,7 +231,7 @@ async def test_orders_made_elsewhere_are_told_apart():
 
 
 async def test_the_smoke_script_plays_to_its_end():
-    async with stage(**FAST, kisbot_approval_order=CONSENT_ABOVE) as on:
+    async with stage(**FAST, kisbot_approval_order=APPROVAL_TIERS) as on:
         steps = await Script.load(SMOKE).play(on.telegram, lambda _: None)
 
     assert steps > 20

@@ -15,7 +15,7 @@ from telegram.request import BaseRequest
 
 from bot.demo.run import HOLDINGS, OWNER, STRANGER, TOKEN, TRADER
 from bot.orders.access.roles import Actor, Role
-from bot.orders.model.button import ButtonToken
+from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.order import OrderState
 from bot.orders.model.tap_result import TapOutcome
 from bot.orders.risk.trading_halt import HaltLevel
@@ -149,7 +149,7 @@ async def tickets(on, count):
     for n in range(count):
         request = order(quantity=1, kind=OrderKind.MARKET, price=None).request
         made = await on.app.desk.propose(request, ME, 900_000 + n)
-        button = ButtonToken(f"token-{n}", "confirm", ME.user_id, made.expires_at, made.terms())
+        button = ButtonToken(f"token-{n}", TapAction.CONFIRM, ME.user_id, made.expires_at, made.terms())
         on.app.journal.add_buttons(made.id, [button])
         found.append((made, button.token))
     return found
@@ -301,14 +301,14 @@ async def test_ten_thousand_old_taps_in_random_order_across_restarts_are_one_ord
     for _ in range(5):
         async with stage(**FAST, data_dir=tmp_path, clock=clock, broker=on.broker) as on:
             on.app.db.execute("PRAGMA synchronous = OFF")
-            on.app.dispatcher._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
+            on.app.calls._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
             for _ in range(2_000):
                 number += dice.choice((0, 1))  # redelivered, or new
                 data, person, at = dice.choice(taps)
                 update = Update.de_json(callback(number, data, person, at), on.app.bot)
-                await on.app.dispatcher.handle(update)
+                await on.app.router.handle(update)
                 effects[data] += 1
-            await on.app.dispatcher.drain()
+            await on.app.calls.drain()
             states = Counter(on.app.journal.get(one).state for one in (1, 2, 3))
 
     assert sum(effects.values()) == 10_000

@@ -153,7 +153,7 @@ async def test_our_own_count_stops_the_forty_second(tmp_path, clock):
 
 
 async def test_too_many_for_kis_is_told_once_and_not_tried_again(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 1)
+    monkeypatch.setattr("kis.sim.websocket.server.MAX_REGISTRATIONS", 1)
     async with house(tmp_path, clock) as at:
         first = at.stream.trades([SAMSUNG])
         await at.registered()
@@ -173,7 +173,7 @@ async def test_already_registered_is_as_good(tmp_path, clock):
     async with house(tmp_path, clock) as at:
         trades = at.stream.trades([SAMSUNG])
         await at.registered()
-        at.stream._registrations.again(next(iter(trades.topics)))
+        at.stream._registrations.resend(next(iter(trades.topics)))
         await until(lambda: len(at.sim.sockets.sessions[0].received) == 2)
         at.trade()
         assert (await at.heard(trades)).code == SAMSUNG
@@ -246,7 +246,7 @@ def test_an_address_that_cannot_be_right_is_named(tmp_path, address):
 @pytest.mark.parametrize(("env", "port"), [("real", 21_000), ("paper", 31_000)])
 def test_without_an_address_it_is_the_environments_own(tmp_path, env, port):
     made = stream(tmp_path, env=env, ws_url=None)
-    assert made._line._address == f"ws://ops.koreainvestment.com:{port}/tryitout"
+    assert made._connection._address == f"ws://ops.koreainvestment.com:{port}/tryitout"
 
 
 async def test_what_cannot_be_listened_to(tmp_path, clock):
@@ -266,13 +266,13 @@ def test_a_stream_that_is_not_open_says_so(tmp_path):
 
 
 async def test_a_slow_reader_hears_what_it_lost(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("kis.subscriptions._MOST_WAITING", 3)
+    monkeypatch.setattr("kis.subscriptions._MAX_QUEUED", 3)
     async with house(tmp_path, clock) as at:
         events, trades = at.stream.events(trades=[SAMSUNG]), at.stream.trades([SAMSUNG])
         await at.registered()
         for quantity in range(1, 6):
             at.trade(quantity=quantity)
-        await until(lambda: len(trades._waiting) == 3)
+        await until(lambda: len(trades._queue) == 3)
         assert await at.heard(events) == Gap(clock(), clock())
         for listener in (events, trades):
             assert [(await at.heard(listener)).quantity for _ in range(3)] == [3, 4, 5]

@@ -307,9 +307,9 @@ def test_no_payload_raises_anything_else(data, tr_id, count):
 def test_a_cipher_opens_what_fits_and_nothing_else(sealed, text):
     key = NoticeKey("k" * 32, "i" * 16)
     cipher = Cipher(*key)
-    assert cipher.opened(key.sealed(text)) == text
+    assert cipher.decrypt(key.sealed(text)) == text
     try:
-        cipher.opened(sealed)
+        cipher.decrypt(sealed)
     except KisError as failure:
         assert isinstance(failure, BadAnswer)  # noqa: PT017 - it may not be raised at all
 

@@ -121,7 +121,7 @@ async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(
             assert len(set(naps.taken)) == 10
             assert lonely.blind_since == began
             move(clock, 300)
-            lonely._line._address = config_of(at.sim, at.url, tmp_path).ws_url + "/tryitout"
+            lonely._connection._address = config_of(at.sim, at.url, tmp_path).ws_url + "/tryitout"
             await naps.over()
             assert await at.heard(events) == Gap(began, clock())
     assert [request.path for request in at.sim.requests] == ["/oauth2/Approval"]
@@ -154,7 +154,7 @@ async def test_what_fitted_before_and_is_too_many_now_is_waited_out(tmp_path, cl
     async with house(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG, HYNIX])
         await at.registered(2)
-        monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 1)
+        monkeypatch.setattr("kis.sim.websocket.server.MAX_REGISTRATIONS", 1)
         at.sim.faults.plant("drop_socket")
         at.trade()
         await at.naps.over()

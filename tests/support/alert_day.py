@@ -20,13 +20,16 @@ from sqlite_utils import Database
 
 from bot.alerts.engine import LiveAlerts
 from bot.alerts.model import Alert, AlertKind, AlertState, Comparison, Repeat, moved
+from bot.orders.hours import TradingHours
 from bot.services.alert_runner import AlertRunner
+from bot.services.price_feed import PriceFeed
 from bot.store.alerts import AlertStore
 from bot.store.outbox import Outbox
 from kis import krx
 from kis.krx import KST
 from kis.sim.exchange.prices import Issue, Listing, listed, market
 from tests.support.outbox import OWNER, TRADER, Clock, empty_database
+from tests.support.trade_source import HandTrades
 
 OPEN = datetime(2026, 11, 23, 9, 0, tzinfo=KST)
 MINUTES = 380
@@ -41,13 +44,6 @@ class Print:
     at: datetime
     price: int
     volume: int
-
-
-class Always:
-    """A market that never closes."""
-
-    def open(self, now):
-        return True
 
 
 def issues(seed: int, stocks: int = STOCKS) -> dict[str, Issue]:
@@ -152,6 +148,8 @@ class Stand:
     db: Database
     clock: Clock
     book: AlertStore
+    stream: HandTrades
+    prices: PriceFeed
     watch: AlertRunner
     wakes: list[int]
 
@@ -165,16 +163,18 @@ class Stand:
         return found
 
 
-def stand(db: Database | None = None, clock: Clock | None = None, broker: object = None, **more) -> Stand:
+def stand(db: Database | None = None, clock: Clock | None = None) -> Stand:
     """Everything anew, on a database that may hold something already."""
     db = empty_database() if db is None else db
     clock = clock or Clock()
     book = AlertStore(db, Outbox(db, clock), clock)
     wakes: list[int] = []
-    options = {"per_minute": 20, **more}
-    market = options.pop("market", Always())
-    watch = AlertRunner(book, broker, market, clock=clock, wake=lambda: wakes.append(1), **options)
-    return Stand(db, clock, book, watch, wakes)
+    stream = HandTrades()
+    prices = PriceFeed(None, stream, clock=clock)  # type: ignore[arg-type]  # nothing is read here
+    hours = TradingHours(always=True)
+    wake = lambda: wakes.append(1)  # noqa: E731
+    watch = AlertRunner(book, prices, None, hours, clock=clock, calls_per_minute=20, wake=wake)  # type: ignore[arg-type]
+    return Stand(db, clock, book, stream, prices, watch, wakes)
 
 
 def play(seed: int, many: int = 1_000, stocks: int = STOCKS, every: float = 10.0):

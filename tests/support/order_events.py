@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from bot.orders.model import events
+from bot.orders.model.reason import Reason
 from kis.models import OrderKind, OrderReport, Side
 
 
@@ -27,11 +28,13 @@ def sample(kind: type[events.Event], now: datetime) -> events.Event:
     return {
         events.Confirmed: events.Confirmed(),
         events.Warned: events.Warned(now),
-        events.ApprovalRequested: events.ApprovalRequested(2, now, "[3]", 12, 900_000),
-        events.Deputised: events.Deputised("[3, 4]"),
+        events.ApprovalRequested: events.ApprovalRequested(2, now, (3,), 12, 900_000),
+        events.Deputised: events.Deputised((3, 4)),
         events.Voted: events.Voted(3, "김", approve=True),
         events.Voided: events.Voided("ROLE_LOST"),
-        events.Requoted: events.Requoted(71_900, now, Decimal("1.2"), 71_100, 92_300, 101, 7, 5, 3, now, "[]"),
+        events.Requoted: events.Requoted(
+            71_900, now, Decimal("1.2"), 71_100, 92_300, 101, 7, 5, 3, now, (Reason("CLOCK_WARN"),)
+        ),
         events.TimedOut: events.TimedOut(),
         events.Discarded: events.Discarded(),
         events.BlockedByRisk: events.BlockedByRisk("CASH", "모자랍니다"),

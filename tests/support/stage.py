@@ -24,6 +24,7 @@ from bot.app.application import BotApplication
 from bot.charts.renderer import ChartRenderer
 from bot.config.settings import GivenSettings, Settings
 from bot.demo.run import HOLDINGS, OWNER, STRANGER, TOKEN, TRADER, Stage
+from bot.demo.run import stage as served
 from bot.demo.telegram import LocalTelegram
 from bot.orders.access.roles import Role
 from kis.sim import Simulator
@@ -31,6 +32,7 @@ from tests.support import virtual_time
 from tests.support.memory_socket import MemorySockets
 from tests.support.memory_telegram import BASE, MemoryTelegram
 from tests.support.memory_wire import MemoryWire
+from tests.support.waiting import until
 
 PEOPLE = ((OWNER, Role.OWNER), (TRADER, Role.TRADER))
 LATENCY = 0.005
@@ -102,6 +104,14 @@ async def stage(
             app.people.put(person.id, person.name, role)
         async with app.running():
             yield MemoryStage(broker, telegram, app, BASE, kis_port, given, clock, network, sockets)
+
+
+@contextlib.asynccontextmanager
+async def stage_on_sockets(**options: Any) -> AsyncIterator[Stage]:
+    """The demo's own stage, over HTTP and in real time, as soon as the table of stocks has arrived."""
+    async with served(**options) as on:
+        await until(lambda: len(on.app.symbols))
+        yield on
 
 
 def draw_at_once(charts: ChartRenderer) -> None:

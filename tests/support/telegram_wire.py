@@ -16,6 +16,7 @@ from bot.services.delivery import Delivery
 from bot.store.database import open_database
 from bot.store.outbox import Outbox
 from kis.krx import KST
+from tests.support.outbox import delivery_policy
 from tests.support.waiting import until
 from tests.unit.orders.model.test_order import order
 
@@ -74,6 +75,7 @@ class Post:
         self.box = Outbox(self.db, self.time)
         self.notifier = Delivery(
             self.box,
+            delivery_policy(self.db, self.time),
             self._deliver,
             self.messenger.reachable,
             sleep=self.time.sleep,

@@ -2,52 +2,36 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from bot.chat import keyboards
 from bot.chat.i18n.formatting import arrow, clock_time, percent, safe, signed, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import SIDE, SQUARE
+from bot.chat.ports import BrokerReads
 from bot.chat.types import TICKET, Button, Reply, Request
-from bot.orders.access.roles import Actor
+from bot.orders.execution.desk import Desk
 from bot.orders.model.order import Order, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
-from kis.models import Balance, Holding, OrderReport
+from kis.models import Holding, OrderReport
 
 MOST_HOLDINGS = 30
 """Lines that fit one message with room to spare; the rest are counted."""
 
 
-class Account(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def balance(self) -> Balance: ...
-    async def executions(self) -> tuple[OrderReport, ...]: ...
-
-
-class Orders(Protocol):
-    """What is asked of the desk and its journal."""
-
-    def working(self) -> list[Order]: ...
-    def in_doubt(self) -> list[Order]: ...
-    def may_cancel(self, order: Order, who: Actor) -> bool: ...
-    def cancel_token(self, order: Order, who: Actor) -> str: ...
-
-
 class AccountHandlers:
     """Handlers that read the account and change nothing."""
 
-    def __init__(self, account: Account, orders: Orders, frame: Frame, clock: Callable[[], datetime]) -> None:
-        self._account = account
-        self._orders = orders
+    def __init__(self, broker: BrokerReads, desk: Desk, frame: Frame, clock: Callable[[], datetime]) -> None:
+        self._broker = broker
+        self._desk = desk
         self._frame = frame
         self._clock = clock
 
-    async def balance(self, ask: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
+    async def balance(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/balance: holdings, profit and cash."""
         frame, lang = self._frame, self._frame.lang
-        now = await self._account.balance()
-        waiting = len(self._orders.working())
+        now = await self._broker.balance()
+        waiting = len(self._desk.working())
         rate = now.profit * 100 / now.cost if now.cost else 0
         lines = [
             f"💼 <b>{frame.pick('잔고', 'Balance')}</b> {frame.account} {frame.badge}",
@@ -77,25 +61,25 @@ class AccountHandlers:
             f"{signed(one.profit)} ({percent(one.profit_rate)})",
         )
 
-    async def orders(self, ask: Request) -> Reply | None:
+    async def orders(self, request: Request) -> Reply | None:
         """/orders: what is open, what is being checked, and what else the broker's list has today."""
-        rows = await self._account.executions()
-        return self.list_orders(ask, rows)
+        rows = await self._broker.executions()
+        return self.list_orders(request, rows)
 
-    def list_orders(self, ask: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
+    def list_orders(self, request: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
         """The working orders with a cancel button each, then (for /orders) the day's others."""
         frame = self._frame
-        working, doubtful = self._orders.working(), self._orders.in_doubt()
+        working, doubtful = self._desk.working(), self._desk.in_doubt()
         ours = {one.order_no for one in working}
         elsewhere = [row for row in rows if row.remaining and row.order_no not in ours and not row.is_cancelled]
         elsewhere = [row for row in elsewhere if row.cancelled + row.rejected < row.quantity]
         lines = [f"📋 <b>{frame.pick('미체결', 'Open orders')}</b> {frame.badge}"]
-        keys: list[tuple[Button, ...]] = []
+        buttons: list[tuple[Button, ...]] = []
         for one in working:
             lines.append(self._open_line(one))
-            if self._orders.may_cancel(one, ask.who):
+            if self._desk.may_cancel(one, request.actor):
                 label = f"↩️ {one.name[:10]} {one.remaining:,}{frame.pick('주 취소', ' cancel')}"
-                keys.append((Button(label, TICKET + self._orders.cancel_token(one, ask.who)),))
+                buttons.append((Button(label, TICKET + self._desk.cancel_token(one, request.actor)),))
         lines += [
             f"❓ {frame.pick('확인중', 'checking')}: {safe(one.name, 20)} {one.quantity:,}{frame.pick('주', '')} · #{one.id}"
             for one in doubtful
@@ -107,13 +91,13 @@ class AccountHandlers:
             lines += self._done_lines(rows)
         lines.append(f"🕘 {clock_time(self._clock())} {frame.pick('기준', 'KST')}")
         if not only_open:
-            keys.append(
+            buttons.append(
                 (
                     keyboards.refresh("/orders", frame.lang),
                     Button(frame.pick("💼 잔고", "💼 balance"), "/balance"),
                 ),
             )
-        return Reply("\n".join(lines), tuple(keys))
+        return Reply("\n".join(lines), tuple(buttons))
 
     def _open_line(self, one: Order) -> str:
         frame = self._frame

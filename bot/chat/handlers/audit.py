@@ -1,12 +1,12 @@
 """/audit: the newest rows of the log in words, and what can be said of its chain."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from bot.chat.i18n.catalogue import say
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import deed_line
+from bot.chat.ports import OrderHistory
 from bot.chat.types import REFRESH, Button, Reply, Request
 from bot.orders.model.timeline import AuditEntry, ChainState
 from kis.krx import KST
@@ -16,41 +16,25 @@ FEW, MOST = 15, 40
 _ROOM = 3_400
 
 
-class Log(Protocol):
-    """The audit log as it is read; `bot.store.order_history.OrderHistory` fits as it is."""
-
-    def newest(self, count: int) -> list[AuditEntry]:
-        """The newest rows, newest first."""
-        ...
-
-    def orders_of(self, deeds: list[AuditEntry]) -> dict[int, int]:
-        """Which order each row is about."""
-        ...
-
-    def chain(self) -> ChainState:
-        """The chain as it stands."""
-        ...
-
-
 class AuditHandlers:
     """The handler of /audit. Who may ask is for the table of commands to say: admins."""
 
-    def __init__(self, log: Log, frame: Frame) -> None:
-        self._log = log
+    def __init__(self, history: OrderHistory, frame: Frame) -> None:
+        self._history = history
         self._frame = frame
 
-    async def audit(self, ask: Request) -> Reply:
+    async def audit(self, request: Request) -> Reply:
         """/audit [줄 수]."""
-        words = ask.words.strip()
+        words = request.words.strip()
         if words and not (words.isascii() and words.isdigit() and 0 < int(words[:4]) <= MOST):
             return Reply(
                 say(self._frame.lang, "1에서 {most} 사이의 수를 적어 주세요.", "A number from 1 to {most}.", most=MOST),
             )
         count = int(words) if words else FEW
-        deeds = self._log.newest(count)
-        lines = chain_lines(self._log.chain(), self._frame)
+        deeds = self._history.newest(count)
+        lines = chain_lines(self._history.chain(), self._frame)
         room = _ROOM - sum(map(len, lines))
-        orders = self._log.orders_of(deeds)
+        orders = self._history.orders_of(deeds)
         shown: list[str] = []
         for deed in deeds:
             line = self._line(deed, orders)

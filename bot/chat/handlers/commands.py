@@ -122,10 +122,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("start", "시작", Role.VIEWER, "연결된 계좌와 내 권한", "which account this is, and your role"),
 )  # fmt: skip
 
-BY_WORD = {word: one for one in COMMANDS for word in (one.name, one.korean)}
-
-
 OF_THE_TABLE = frozenset({"help", "start"})
+"""Commands that answer from the table itself."""
 
 
 def usage(command: Command, lang: Lang) -> Reply:
@@ -134,28 +132,31 @@ def usage(command: Command, lang: Lang) -> Reply:
 
 
 class Handlers:
-    """Which handler answers which command."""
+    """The table of commands, and which handler answers which."""
 
-    def __init__(self, by_name: Mapping[str, Handler], frame: Frame) -> None:
+    def __init__(self, by_name: Mapping[str, Handler], frame: Frame, table: Sequence[Command] = COMMANDS) -> None:
         """`by_name`: a handler for every command of the table but the two that answer from it.
 
         Raises:
             ValueError: a command has no handler, or a handler no command.
         """
-        odd = {one.name for one in COMMANDS} ^ {*by_name, *OF_THE_TABLE}
+        odd = {one.name for one in table} ^ {*by_name, *OF_THE_TABLE}
         if odd:
             raise ValueError(f"commands and handlers do not agree: {', '.join(sorted(odd))}")
+        self.by_word = {word: one for one in table for word in (one.name, one.korean)}
+        """Each command by its Latin and by its Korean word."""
+        self.table = table
         self._by_name = by_name
         self._frame = frame
 
-    async def answer(self, command: Command, ask: Request) -> Reply | Chart | None:
+    async def answer(self, command: Command, request: Request) -> Reply | Chart | None:
         """Carry a command out for somebody whose role was found to be enough."""
-        if command.needs_words and not ask.words:
+        if command.needs_words and not request.words:
             return usage(command, self._frame.lang)
         if command.name in OF_THE_TABLE:
             show = welcome if command.name == "start" else help_card
-            return show(ask.who.role, self._frame)
-        return await self._by_name[command.name](ask)
+            return show(request.actor.role, self._frame)
+        return await self._by_name[command.name](request)
 
 
 def allowed(role: Role) -> Sequence[Command]:

@@ -1,22 +1,21 @@
 """The brakes and the state of the house: /halt, /resume, /status. Parse, ask the desk once, answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
-from bot.chat.handlers.trading import Hold
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import reason, say
 from bot.chat.i18n.formatting import clock_time, safe, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.stream_status import Ears, hearing_line
+from bot.chat.messages.stream_status import hearing_line
 from bot.chat.messages.system import LEVELS, light
+from bot.chat.ports import FillStream
 from bot.chat.types import Button, Reply, Request
 from bot.orders.access.roles import Actor
-from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
-from bot.orders.execution.desk import TapResult
-from bot.orders.model.order import Order
+from bot.orders.approvals.policy import SellApproval
+from bot.orders.execution.desk import Desk
 from bot.orders.model.reason import Reason
-from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
 _WORDS = {
@@ -34,96 +33,58 @@ SINGLE = (
 )
 
 
-class Desk(Protocol):
-    """The part of the desk that the brakes need."""
-
-    @property
-    def brakes(self) -> "Reads": ...
-    @property
-    def consent(self) -> "Agreed": ...
-    @property
-    def situation(self) -> "State": ...
-    def halt(self, level: HaltLevel, who: Actor) -> TapResult | Reason: ...
-    def resume(self, level: HaltLevel, who: Actor) -> Reason | None: ...
-    async def carry_out(self, pressed: TapResult) -> None: ...
-    def working(self) -> list[Order]: ...
-    def in_doubt(self) -> list[Order]: ...
-
-
-class Reads(Protocol):
-    """The brakes as they stand."""
-
-    def now(self) -> HaltStatus: ...
-
-
-class Agreed(Protocol):
-    """Whose consent orders need."""
-
-    @property
-    def policy(self) -> ApprovalPolicy: ...
-
-
-class State(Protocol):
-    """What else keeps orders back."""
-
-    @property
-    def recovering(self) -> bool: ...
-    @property
-    def conflicts(self) -> Mapping[str, None]: ...
-
-
 class ControlHandlers:
     """Handlers of the brakes."""
 
     def __init__(
         self,
         desk: Desk,
-        ears: Ears,
+        fill_stream: FillStream,
         frame: Frame,
         clock: Callable[[], datetime],
-        hold: Hold | None = None,
-        post: Callable[[int, Reply], None] = lambda *_: None,
+        second_factor: SecondFactorChat,
+        post: Callable[[int, Reply], None],
     ) -> None:
-        self._hold = hold
+        self._second_factor = second_factor
         self._post = post
         self._desk = desk
-        self._ears = ears
+        self._fill_stream = fill_stream
         self._frame = frame
         self._clock = clock
 
-    async def halt(self, ask: Request) -> Reply | None:
+    async def halt(self, request: Request) -> Reply | None:
         """/halt [매수|신규|전체취소|동결]: at once, without a question."""
-        level = _WORDS.get(ask.words.strip().lower())
+        level = _WORDS.get(request.words.strip().lower())
         if level is None:
             return Reply(
                 say(self._frame.lang, "단계: 매수 · 신규 · 전체취소 · 동결", "Levels: buys · new · all · freeze"),
             )
-        pressed = self._desk.halt(level, ask.who)
+        pressed = self._desk.halt(level, request.actor)
         if isinstance(pressed, Reason):
             return Reply(f"🚫 {reason(pressed.code, pressed.values, self._frame.lang)}")
         await self._desk.carry_out(pressed)
         return None  # the brakes' own notice told everybody
 
-    async def resume(self, ask: Request) -> Reply | None:
+    async def resume(self, request: Request) -> Reply | None:
         """/resume [매수]: take the brakes off, or back to 매수중지."""
-        level = HaltLevel.BUYS if ask.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
+        level = HaltLevel.BUYS if request.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
         subject = f"resume:{int(level)}:{self._desk.brakes.now().at.isoformat()}"
-        if self._hold is not None and self._hold(ask.who, "resume", subject, self._go_on, str(int(level))) is not None:
+        if self._second_factor.hold(request.actor, "resume", subject, self._go_on, str(int(level))) is not None:
             return None
-        return self._resumed(level, ask.who)
+        return self._resumed(level, request.actor)
 
-    def _resumed(self, level: HaltLevel, who: Actor) -> Reply | None:
-        refused = self._desk.resume(level, who)
+    def _resumed(self, level: HaltLevel, actor: Actor) -> Reply | None:
+        refused = self._desk.resume(level, actor)
         return None if refused is None else Reply(f"🚫 {reason(refused.code, refused.values, self._frame.lang)}")
 
-    async def _go_on(self, who: Actor, level: str) -> None:
-        reply = self._resumed(HaltLevel(int(level)), who)
+    async def _go_on(self, actor: Actor, level: str) -> None:
+        reply = self._resumed(HaltLevel(int(level)), actor)
         if reply is not None:
-            self._post(who.chat_id, reply)
+            self._post(actor.chat_id, reply)
 
-    async def show_policy(self, ask: Request) -> Reply:
+    async def show_policy(self, request: Request) -> Reply:
         """/policy: whose consent orders need."""
-        del ask
+        del request
         frame, policy = self._frame, self._desk.consent.policy
         head = f"🖐 <b>{frame.pick('승인 정책', 'Consent')}</b> {frame.badge}"
         if policy.single:
@@ -159,9 +120,9 @@ class ControlHandlers:
         )
         return Reply("\n".join(lines))
 
-    async def status(self, ask: Request) -> Reply:
+    async def status(self, request: Request) -> Reply:
         """/status: whether orders go out, and what is under way."""
-        del ask
+        del request
         frame, desk = self._frame, self._desk
         now = desk.brakes.now()
         lines = [f"🩺 <b>{frame.pick('상태', 'Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
@@ -175,13 +136,13 @@ class ControlHandlers:
         if desk.situation.recovering:
             lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
         lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
-        lines.append(hearing_line(self._ears, frame))
+        lines.append(hearing_line(self._fill_stream, frame))
         lines.append(
             f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
             f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}",
         )
-        keys = [
+        buttons = [
             Button(frame.pick("📋 미체결", "📋 open orders"), "/orders"),
             Button(frame.pick("🔄 새로고침", "🔄 refresh"), "~/status"),
         ]
-        return Reply("\n".join(lines), (tuple(keys),))
+        return Reply("\n".join(lines), (tuple(buttons),))

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Awaitable, Callable, Container, Sequence
-from typing import Protocol
 
 from bot.chat import keyboards
 from bot.chat.i18n.catalogue import reason, say
 from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe, signed, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.parsing.order_args import StockLookup, split_stock
+from bot.chat.parsing.order_args import split_stock
+from bot.chat.ports import BrokerReads, StockLookup
 from bot.chat.types import Button, Reply, Request
 from kis.errors import Unsupported
-from kis.models import IndexQuote, OrderBook, Quote, RankedStock
+from kis.models import Quote
 from kis.symbols import Stock
 
 MOST_RANKED = 30
@@ -23,20 +23,11 @@ BAR = 8
 INDICES = {"0001": ("코스피", "KOSPI"), "1001": ("코스닥", "KOSDAQ"), "2001": ("코스피200", "KOSPI 200")}
 
 
-class Prices(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def price(self, code: str) -> Quote: ...
-    async def order_book(self, code: str) -> OrderBook: ...
-    async def volume_rank(self, count: int = 30) -> tuple[RankedStock, ...]: ...
-    async def index(self, code: str = "0001") -> IndexQuote: ...
-
-
 class MarketHandlers:
     """Handlers that read the market and change nothing."""
 
-    def __init__(self, prices: Prices, symbols: StockLookup, frame: Frame) -> None:
-        self._prices = prices
+    def __init__(self, broker: BrokerReads, symbols: StockLookup, frame: Frame) -> None:
+        self._broker = broker
         self._symbols = symbols
         self._frame = frame
 
@@ -68,20 +59,20 @@ class MarketHandlers:
         text = say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20])
         return Reply(text, keyboards.stocks(found, command, " ".join(rest)))
 
-    async def price(self, ask: Request) -> Reply | None:
+    async def price(self, request: Request) -> Reply | None:
         """/price 종목: one stock now."""
-        return await self._of_one(ask, "/price", self._price)
+        return await self._of_one(request, "/price", self._price)
 
-    async def book(self, ask: Request) -> Reply | None:
+    async def book(self, request: Request) -> Reply | None:
         """/book 종목: its order book."""
-        return await self._of_one(ask, "/book", self._book)
+        return await self._of_one(request, "/book", self._book)
 
-    async def _of_one(self, ask: Request, command: str, show: Callable[[Stock], Awaitable[Reply]]) -> Reply | None:
-        stock, _, question = self.which(ask.words, command)
+    async def _of_one(self, request: Request, command: str, show: Callable[[Stock], Awaitable[Reply]]) -> Reply | None:
+        stock, _, question = self.which(request.words, command)
         return question if stock is None else await show(stock)
 
     async def _price(self, stock: Stock) -> Reply:
-        quote = await self._prices.price(stock.code)
+        quote = await self._broker.price(stock.code)
         return Reply(self._quote_card(stock, quote), keyboards.of_quote(stock.code, self._frame.lang))
 
     def _quote_card(self, stock: Stock, quote: Quote) -> str:
@@ -105,7 +96,7 @@ class MarketHandlers:
 
     async def _book(self, stock: Stock) -> Reply:
         frame = self._frame
-        book = await self._prices.order_book(stock.code)
+        book = await self._broker.order_book(stock.code)
         widest = max((level.quantity for level in (*book.asks[:BOOK_LINES], *book.bids[:BOOK_LINES])), default=1)
         rows = [_book_row("🔵", level.price, level.quantity, widest) for level in reversed(book.asks[:BOOK_LINES])]
         rows += [_book_row("🔴", level.price, level.quantity, widest) for level in book.bids[:BOOK_LINES]]
@@ -118,13 +109,13 @@ class MarketHandlers:
         text = f"{head}\n<pre>{table}</pre>\n{totals}\n🕘 {clock_time(book.at)} {frame.pick('기준', 'KST')}"
         return Reply(text, keyboards.of_book(stock.code, frame.lang))
 
-    async def top(self, ask: Request) -> Reply | None:
+    async def top(self, request: Request) -> Reply | None:
         """/top [n]: the volume ranking."""
         frame, lang = self._frame, self._frame.lang
-        said = re.fullmatch(r"\d{1,9}", ask.words, re.ASCII)
+        said = re.fullmatch(r"\d{1,9}", request.words, re.ASCII)
         count = min(max(int(said[0]), 1), MOST_RANKED) if said else USUAL_RANKED
         try:
-            ranked = await self._prices.volume_rank(count)
+            ranked = await self._broker.volume_rank(count)
         except Unsupported:
             return Reply(
                 say(
@@ -141,12 +132,12 @@ class MarketHandlers:
         first = tuple(Button(f"{row.rank}. {row.name}", f"/price {row.code}") for row in ranked[:4])
         return Reply("\n".join(lines), (first[:2], first[2:], (keyboards.refresh(f"/top {count}", lang),)))
 
-    async def index(self, ask: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
+    async def index(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/index: KOSPI, KOSDAQ and KOSPI 200."""
         frame = self._frame
         lines = [f"📉 <b>{frame.pick('지수', 'Indices')}</b> {frame.badge}"]
         for code, names in INDICES.items():
-            now = await self._prices.index(code)
+            now = await self._broker.index(code)
             lines.append(
                 f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})",
             )

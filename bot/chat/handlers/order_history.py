@@ -1,7 +1,6 @@
 """/why: the story of one order in plain words. One message: a summary, and a button that turns to the rest."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from bot.chat.i18n.catalogue import reason, say
 from bot.chat.i18n.formatting import clock_time, safe, shares, won
@@ -21,6 +20,7 @@ from bot.chat.messages.order_history_sections import (
     votes,
 )
 from bot.chat.messages.system import light
+from bot.chat.ports import OrderHistory
 from bot.chat.types import REFRESH, Button, Reply, Request
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.events import ReadBackResult
@@ -47,34 +47,18 @@ _LINKS = {
 }
 
 
-class Stories(Protocol):
-    """Where stories are found; `bot.store.order_history.OrderHistory` fits as it is."""
-
-    def find(self, number: str) -> list[Order]:
-        """Orders that a person may mean."""
-        ...
-
-    def latest(self, user_id: int) -> Order | None:
-        """A person's newest order."""
-        ...
-
-    def of(self, order: Order) -> OrderTimeline:
-        """All about it."""
-        ...
-
-
 class OrderHistoryHandlers:
     """The handler of /why."""
 
-    def __init__(self, stories: Stories, frame: Frame) -> None:
-        self._stories = stories
+    def __init__(self, history: OrderHistory, frame: Frame) -> None:
+        self._history = history
         self._frame = frame
 
-    async def why(self, ask: Request) -> Reply:
+    async def why(self, request: Request) -> Reply:
         """/why [주문번호|#접수번호] [쪽]: one's own orders, and an admin everybody's; without a number the newest."""
-        number, _, page = ask.words.partition(" ")
-        found = self._stories.find(number) if number else [self._stories.latest(ask.who.user_id)]
-        order = next((one for one in found if one is not None and may_read(one, ask.who)), None)
+        number, _, page = request.words.partition(" ")
+        found = self._history.find(number) if number else [self._history.latest(request.actor.user_id)]
+        order = next((one for one in found if one is not None and may_read(one, request.actor)), None)
         if order is None:
             return Reply(
                 say(
@@ -83,14 +67,14 @@ class OrderHistoryHandlers:
                     "No such order that you may read. Give its number at the broker or its ticket: /why #12",
                 ),
             )
-        pages = story_pages(self._stories.of(order), self._frame)
+        pages = story_pages(self._history.of(order), self._frame)
         at = min(int(page), len(pages)) if page.isascii() and page.isdigit() and len(page) < 4 else 1  # noqa: PLR2004  # no story has 1,000 pages
         return paged(pages, max(at, 1), f"/why #{order.id}", self._frame)
 
 
-def may_read(order: Order, who: Actor) -> bool:
+def may_read(order: Order, actor: Actor) -> bool:
     """One's own orders, and an admin everybody's."""
-    return order.user_id == who.user_id or who.role.covers(Role.ADMIN)
+    return order.user_id == actor.user_id or actor.role.covers(Role.ADMIN)
 
 
 def paged(pages: Sequence[str], at: int, command: str, frame: Frame) -> Reply:

@@ -4,16 +4,15 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import time
-from typing import Protocol
 
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
+from bot.chat.ports import PreferenceBook
 from bot.chat.types import REFRESH, Button, Buttons, Reply, Request
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.orders.access.roles import Actor, Role
 
-OnLanguage = Callable[[Actor], None]
 TOPICS: dict[Topic, tuple[str, str]] = {
     Topic.FILLS: ("내 주문 체결", "my fills"),
     Topic.ENDS: ("내 주문 취소·거부·만료", "my orders ending otherwise"),
@@ -45,42 +44,30 @@ _QUIET = re.compile(r"(\d{1,2})(?::?(\d{2}))?\s*[-~–]\s*(\d{1,2})(?::?(\d{2}))
 _PRESETS = ("22:00-07:00", "20:00-08:00")
 
 
-class Book(Protocol):
-    """What people want; `bot.store.preferences.PreferenceStore` fits as it is."""
-
-    def of(self, user_id: int) -> Preferences:
-        """A person's."""
-        ...
-
-    def keep(self, user_id: int, wanted: Preferences) -> None:
-        """From now on they want this."""
-        ...
-
-
 class PreferenceHandlers:
     """The handler of /settings."""
 
-    def __init__(self, book: Book, frame: Frame) -> None:
+    def __init__(self, book: PreferenceBook, frame: Frame, renew_menu: Callable[[Actor], None]) -> None:
+        """`renew_menu` is called after somebody chose another language, which their menu of commands is to speak, too."""
         self._book = book
         self._frame = frame
-        self.spoke: OnLanguage = lambda _: None
-        """Called after somebody chose another language: their menu of commands is to speak it, too."""
+        self._renew_menu = renew_menu
 
-    async def settings(self, ask: Request) -> Reply | None:
+    async def settings(self, request: Request) -> Reply | None:
         """/settings [항목 값]: one's own, with a button for each; words change one of them."""
-        who, words = ask.who, ask.words.lower().split()
-        now = self._book.of(who.user_id)
+        actor, words = request.actor, request.words.lower().split()
+        now = self._book.of(actor.user_id)
         if not words:
-            return settings_card(now, who.role, self._frame)
+            return settings_card(now, actor.role, self._frame)
         wanted = _changed(now, words[0], " ".join(words[1:]))
         if wanted is None:
             return Reply(f"🚫 {_usage(self._frame)}")
         if wanted != now:
-            self._book.keep(who.user_id, wanted)
+            self._book.keep(actor.user_id, wanted)
         with speaking(wanted.lang):
             if wanted.lang != now.lang:
-                self.spoke(who)
-            return settings_card(wanted, who.role, self._frame)
+                self._renew_menu(actor)
+            return settings_card(wanted, actor.role, self._frame)
 
 
 def _changed(now: Preferences, item: str, value: str) -> Preferences | None:
@@ -141,27 +128,29 @@ def settings_card(now: Preferences, role: Role, frame: Frame) -> Reply:
             "<i>Orders in doubt, security and brakes cannot be silenced, at any hour. Order cards are always kept current.</i>",
         ),
     ]
-    return Reply("\n".join(lines), _keys(now, rings, frame))
+    return Reply("\n".join(lines), _buttons(now, rings, frame))
 
 
-def _keys(now: Preferences, rings: dict[Topic, Ring], frame: Frame) -> Buttons:
-    def key(label: str, words: str) -> Button:
+def _buttons(now: Preferences, rings: dict[Topic, Ring], frame: Frame) -> Buttons:
+    def button(label: str, words: str) -> Button:
         return Button(label, f"{REFRESH}/settings {words}")
 
     topics = [
-        key(f"{frame.pick(*TOPICS[topic])} → {frame.pick(*RINGS[_NEXT[ring]])}", f"{topic.value} {_NEXT[ring].value}")
+        button(
+            f"{frame.pick(*TOPICS[topic])} → {frame.pick(*RINGS[_NEXT[ring]])}", f"{topic.value} {_NEXT[ring].value}"
+        )
         for topic, ring in rings.items()
     ]
-    hours = [key(f"🌙 {hours}", f"quiet {hours}") for hours in _PRESETS if hours != str(now.quiet)]
+    hours = [button(f"🌙 {hours}", f"quiet {hours}") for hours in _PRESETS if hours != str(now.quiet)]
     if now.quiet:
-        hours.append(key(frame.pick("🌙 없애기", "🌙 none"), "quiet off"))
+        hours.append(button(frame.pick("🌙 없애기", "🌙 none"), "quiet off"))
     listed = frame.pick("🗂 모음 끄기", "🗂 no list") if now.roundup else frame.pick("🗂 모음 켜기", "🗂 list")
     other: Lang = "en" if frame.lang == "ko" else "ko"
     return (
         *((one,) for one in topics),
         tuple(hours),
         (
-            key(listed, f"roundup {'off' if now.roundup else 'on'}"),
-            key({"en": "🌐 English", "ko": "🌐 한국어"}[other], f"language {other}"),
+            button(listed, f"roundup {'off' if now.roundup else 'on'}"),
+            button({"en": "🌐 English", "ko": "🌐 한국어"}[other], f"language {other}"),
         ),
     )

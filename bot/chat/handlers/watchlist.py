@@ -1,8 +1,7 @@
 """/watch: a person's stocks in one message that is brought up to date in place."""
 
 import html
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from bot.chat import keyboards
 from bot.chat.i18n.catalogue import reason, say
@@ -12,16 +11,15 @@ from bot.chat.messages.watchlist_messages import (
     MOST,
     REMOVE,
     WatchlistTap,
-    WatchlistView,
     clear_card,
     heading,
     look_card,
     moved_card,
 )
 from bot.chat.parsing.alert_args import DELETE
-from bot.chat.parsing.order_args import StockLookup, split_stock
-from bot.chat.ports import Post
-from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, letter_of, outgoing
+from bot.chat.parsing.order_args import split_stock
+from bot.chat.ports import Post, StockLookup, Watchlists
+from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, outgoing, reply_key
 from kis.symbols import Stock
 
 CLEARING = frozenset({"비우기", "clear"})
@@ -29,38 +27,10 @@ MOST_ASKED = 8
 """Stocks that a name may be asked back with."""
 
 
-class Named(Protocol):
-    """A stock on a list."""
-
-    @property
-    def code(self) -> str:
-        """Its code."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-
-class Lists(Protocol):
-    """Keeps the lists and their messages; `bot.services.live_watchlists.LiveWatchlists` fits as it is. See there."""
-
-    def of(self, user_id: int) -> Sequence[Named]: ...  # noqa: D102
-    def add(self, user_id: int, stocks: Iterable[tuple[str, str]]) -> list[str]: ...  # noqa: D102
-    def remove(self, user_id: int, codes: Collection[str]) -> None: ...  # noqa: D102
-    async def show(self, user_id: int, letter: str) -> tuple[WatchlistView, int | None]: ...  # noqa: D102
-    def take(self, user_id: int, message_id: int) -> int | None: ...  # noqa: D102
-    async def refresh(self, user_id: int) -> None: ...  # noqa: D102
-    def live(self, user_id: int) -> bool: ...  # noqa: D102
-    def pause(self, user_id: int) -> None: ...  # noqa: D102
-    def edit(self, user_id: int) -> None: ...  # noqa: D102
-
-
 class WatchlistHandlers:
     """The handler of /watch, and of the buttons that begin with `talk.WATCH`."""
 
-    def __init__(self, lists: Lists, symbols: StockLookup, frame: Frame, post: Post) -> None:
+    def __init__(self, lists: Watchlists, symbols: StockLookup, frame: Frame, post: Post) -> None:
         self._lists = lists
         self._symbols = symbols
         self._frame = frame
@@ -68,35 +38,35 @@ class WatchlistHandlers:
 
     # --- words --------------------------------------------------------------------------------------------------------
 
-    async def watch(self, ask: Request) -> Reply | None:
+    async def watch(self, request: Request) -> Reply | None:
         """/watch [종목, … | 삭제 종목 | 비우기]."""
-        head, _, rest = ask.words.partition(" ")
+        head, _, rest = request.words.partition(" ")
         if not head:
-            return await self._show(ask)
+            return await self._show(request)
         if head.lower() in CLEARING and not rest:
-            count = len(self._lists.of(ask.who.user_id))
-            return clear_card(count, self._frame) if count else await self._show(ask)
+            count = len(self._lists.of(request.actor.user_id))
+            return clear_card(count, self._frame) if count else await self._show(request)
         if head.lower() in DELETE:
-            return await self._delete(ask, rest)
-        return await self._add(ask)
+            return await self._delete(request, rest)
+        return await self._add(request)
 
-    async def _show(self, ask: Request, notes: Sequence[str] = ()) -> Reply:
-        look, before = await self._lists.show(ask.who.user_id, letter_of(ask.update_id))
-        self._moved(ask, before)
+    async def _show(self, request: Request, notes: Sequence[str] = ()) -> Reply:
+        look, before = await self._lists.show(request.actor.user_id, reply_key(request.update_id))
+        self._moved(request, before)
         return look_card(look, self._frame, tuple(notes))
 
-    async def _add(self, ask: Request) -> Reply:
+    async def _add(self, request: Request) -> Reply:
         if not len(self._symbols):
             return self._said([reason("NO_TABLE", {}, self._frame.lang)])
-        found, unclear = stocks_in(ask.words, self._symbols)
-        notes = self._put(ask.who.user_id, found)
+        found, unclear = stocks_in(request.words, self._symbols)
+        notes = self._put(request.actor.user_id, found)
         fits = {
             text: self._symbols.search(text, limit=max(2, MOST_ASKED // len(unclear))) for text in unclear[:MOST_ASKED]
         }
         notes += [reason("NO_STOCK", {"text": text[:20]}, self._frame.lang) for text, some in fits.items() if not some]
         if any(fits.values()):
             return self._ask_which({text: some for text, some in fits.items() if some}, notes)
-        return await self._show(ask, notes) if found else self._said([*notes, self._commas()])
+        return await self._show(request, notes) if found else self._said([*notes, self._commas()])
 
     def _put(self, user_id: int, stocks: Sequence[Stock]) -> list[str]:
         """Add them, and say of each what became of it."""
@@ -113,22 +83,22 @@ class WatchlistHandlers:
         return [say(self._frame.lang, *words, names=", ".join(names)) for words, names in told.items()]
 
     def _ask_which(self, fits: dict[str, list[Stock]], notes: Sequence[str]) -> Reply:
-        ask = [
+        questions = [
             say(self._frame.lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=text[:20])
             for text in fits
         ]
         rows = [row for some in fits.values() for row in keyboards.stocks(some, "/watch", "")]
-        return self._said([*notes, *ask], tuple(rows))
+        return self._said([*notes, *questions], tuple(rows))
 
-    def _said(self, lines: Sequence[str], keys: Buttons = ()) -> Reply:
+    def _said(self, lines: Sequence[str], buttons: Buttons = ()) -> Reply:
         """An answer that does not show the list."""
-        return Reply("\n".join([heading(self._frame), *lines]), keys)
+        return Reply("\n".join([heading(self._frame), *lines]), buttons)
 
     def _commas(self) -> str:
         return self._frame.pick("여러 종목은 쉼표로 나눠 적어 주세요.", "Put commas between several stocks.")
 
-    async def _delete(self, ask: Request, words: str) -> Reply:
-        user_id = ask.who.user_id
+    async def _delete(self, request: Request, words: str) -> Reply:
+        user_id = request.actor.user_id
         mine = {one.code: one for one in self._lists.of(user_id)}
         found, unclear = stocks_in(words, self._symbols)
         codes = [one.code for one in found] + [text.upper() for text in unclear]
@@ -141,17 +111,21 @@ class WatchlistHandlers:
                 "🚫 Not on your list: {text}",
                 text=words[:20] or self._frame.pick("(종목을 적어 주세요)", "(which stock?)"),
             )
-            keys = tuple((Button(f"🗑 {one.name} {one.code}", f"/watch 삭제 {one.code}"),) for one in near[:MOST_ASKED])
-            return self._said([note], keys)
+            buttons = tuple(
+                (Button(f"🗑 {one.name} {one.code}", f"/watch 삭제 {one.code}"),) for one in near[:MOST_ASKED]
+            )
+            return self._said([note], buttons)
         self._lists.remove(user_id, [one.code for one in gone])
         names = ", ".join(one.name for one in gone)
-        return await self._show(ask, [say(self._frame.lang, "🗑 뺐습니다: {names}", "🗑 Removed: {names}", names=names)])
+        return await self._show(
+            request, [say(self._frame.lang, "🗑 뺐습니다: {names}", "🗑 Removed: {names}", names=names)]
+        )
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
-    async def tap(self, data: str, ask: Request) -> CallbackAnswer:
+    async def tap(self, data: str, request: Request) -> CallbackAnswer:
         """A button: `data` is what follows `talk.WATCH`."""
-        user_id, code = ask.who.user_id, data[1:]
+        user_id, code = request.actor.user_id, data[1:]
         if f"{WATCH}{data}".startswith(STAR):
             return self._star(user_id, code)
         if f"{WATCH}{data}".startswith(ADD):
@@ -160,7 +134,7 @@ class WatchlistHandlers:
             self._lists.remove(user_id, [code])
         elif data not in set(WatchlistTap):
             return CallbackAnswer()
-        self._moved(ask, self._lists.take(user_id, ask.message_id))
+        self._moved(request, self._lists.take(user_id, request.message_id))
         match data:
             case WatchlistTap.LIVE:
                 return self._live(user_id)
@@ -191,11 +165,11 @@ class WatchlistHandlers:
         (note,) = self._put(user_id, [stock])
         return CallbackAnswer(html.unescape(note))
 
-    def _moved(self, ask: Request, before: int | None) -> None:
+    def _moved(self, request: Request, before: int | None) -> None:
         """The message that showed the list until now says where it went."""
         if before is not None:
             data = {**outgoing(moved_card(self._frame)), "message_id": before}
-            self._post("edit", ask.who.chat_id, data, f"moved:{ask.update_id}")
+            self._post("edit", request.actor.chat_id, data, f"moved:{request.update_id}")
 
 
 def stocks_in(words: str, symbols: StockLookup) -> tuple[list[Stock], list[str]]:

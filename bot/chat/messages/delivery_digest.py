@@ -1,14 +1,14 @@
 """Messages about messages: many fills in one, notices that may not have arrived, a chat that lets nothing in. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from bot.chat.i18n.catalogue import say
 from bot.chat.i18n.formatting import clock_time, safe, shares
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.fills import fill_push
 from bot.chat.messages.order_card import SIDE
+from bot.chat.ports import OutboxMessage
 from bot.chat.types import Button, Reply
 from bot.orders.model.order import Order
 from kis.models import Side
@@ -49,40 +49,6 @@ _WORDS = {
 """What a notice was about, in a word or two; a kind that is not here is shown by its name."""
 
 
-class Told(Protocol):
-    """A notice as the outbox keeps it."""
-
-    @property
-    def kind(self) -> str:
-        """What it is about."""
-        ...
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """Its facts."""
-        ...
-
-    @property
-    def order_id(self) -> int | None:
-        """The order it is about."""
-        ...
-
-    @property
-    def made_at(self) -> datetime:
-        """When it was written down."""
-        ...
-
-    @property
-    def repeats(self) -> int:
-        """How often it was to be told."""
-        ...
-
-    @property
-    def last_at(self) -> datetime | None:
-        """When it was last to be told, where that is not `made_at`."""
-        ...
-
-
 def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) -> Reply:
     """Several growths of one order, oldest first, as one: the newest cumulative figures, and what the message covers."""
     first, last = fills[0], fills[-1]
@@ -93,7 +59,7 @@ def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) 
         f"{len(fills)}건 묶음: {_number(first, frame)} ~ {_number(last, frame)}",
         f"{len(fills)} fills in one: {_number(first, frame)} to {_number(last, frame)}",
     )
-    return Reply(f"{one.text}\n<i>{covers}</i>", one.keys)
+    return Reply(f"{one.text}\n<i>{covers}</i>", one.buttons)
 
 
 def _number(fill: Mapping[str, Any], frame: Frame) -> str:
@@ -103,7 +69,7 @@ def _number(fill: Mapping[str, Any], frame: Frame) -> str:
     return f"{frame.pick('누적', 'total')} {shares(int(fill['filled']), frame.lang)}"
 
 
-def notices(parts: Sequence[Told], order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
+def notices(parts: Sequence[OutboxMessage], order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
     """The digest: notices whose delivery stayed in doubt, in short. A reader may know any of them already."""
     lines = [
         frame.pick(
@@ -120,7 +86,7 @@ def notices(parts: Sequence[Told], order_of: Callable[[int], Order | None], fram
     return Reply("\n".join(lines))
 
 
-def roundup(parts: Sequence[Told], count: int, order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
+def roundup(parts: Sequence[OutboxMessage], count: int, order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
     """At the close: what its reader had silenced since the last one, the newest of it in a line each."""
     lines = [
         f"🗂 <b>{frame.pick('꺼 둔 알림 모음', 'What you had silenced')}</b> {count}{frame.pick('건', '')} {frame.badge}",
@@ -137,7 +103,7 @@ def roundup(parts: Sequence[Told], count: int, order_of: Callable[[int], Order |
     return Reply("\n".join(lines), (keys,))
 
 
-def notice_line(one: Told, order: Order | None, frame: Frame) -> str:
+def notice_line(one: OutboxMessage, order: Order | None, frame: Frame) -> str:
     """One notice in a line: when, what, which stock, how far, which order. No fact it lacks makes it fail."""
     data = one.data
     words = _WORDS.get(one.kind)
@@ -168,7 +134,7 @@ def _count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else "?" if value is None else safe(value, 8)
 
 
-def counted(one: Told, frame: Frame) -> str:
+def counted(one: OutboxMessage, frame: Frame) -> str:
     """How often the same would have been told, and when last; nothing for what happened once."""
     if one.last_at is None:
         return ""

@@ -10,7 +10,7 @@ from typing import Any
 from bot.chat.i18n.formatting import safe, shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply
-from bot.orders.access.membership import Member, MembershipChange, MembershipTap, Status
+from bot.orders.access.membership import Member, MemberAction, MembershipChange, MembershipTap, MemberStep, Status
 from bot.orders.access.roles import Role
 from kis.krx import KST
 
@@ -33,10 +33,10 @@ STATUSES: dict[Status, tuple[str, str]] = {
     Status.REMOVED: ("⛔ 내보냄", "⛔ removed"),
 }
 _ACTS = {
-    "suspend": ("정지", "suspend"),
-    "resume": ("다시 들이기", "let in again"),
-    "remove": ("내보내기", "remove"),
-    "refuse": ("거절", "turn away"),
+    MemberStep.SUSPEND: ("정지", "suspend"),
+    MemberStep.RESUME: ("다시 들이기", "let in again"),
+    MemberStep.REMOVE: ("내보내기", "remove"),
+    MemberStep.REFUSE: ("거절", "turn away"),
 }
 
 
@@ -50,13 +50,12 @@ def role_word(role: Role, frame: Frame) -> str:
     return frame.pick(*ROLES[role])
 
 
-def act_word(act: str, frame: Frame) -> str:
+def act_word(act: MemberAction, frame: Frame) -> str:
     """What a button does to a person, in a word or two."""
-    what, _, role = act.partition(":")
-    if what in {"role", "join"}:
-        word = role_word(Role(role), frame)
+    if act.role is not None:
+        word = role_word(act.role, frame)
         return frame.pick(f"{word} 권한으로", f"make {word}")
-    return frame.pick(*_ACTS[what])
+    return frame.pick(*_ACTS[act.step])
 
 
 def name_tag(name: str, frame: Frame) -> str:
@@ -93,7 +92,7 @@ def list_card(people: Sequence[Member], page: int, frame: Frame) -> Reply:
     return Reply("\n".join(lines), (*rows, tuple(turns)))
 
 
-def person_card(one: Member, acts: Sequence[str], frame: Frame) -> Reply:
+def person_card(one: Member, acts: Sequence[MemberAction], frame: Frame) -> Reply:
     """One person, and what whoever looks may do with them."""
     keys = [Button(act_word(act, frame), f"{REFRESH}/users {one.user_id} {act}") for act in acts]
     rows = [tuple(keys[n : n + 2]) for n in range(0, len(keys), 2)]
@@ -102,13 +101,14 @@ def person_card(one: Member, acts: Sequence[str], frame: Frame) -> Reply:
     return Reply(f"{head}\n{person_lines(one, frame)}", (*rows, (back,)))
 
 
-def confirm_card(one: Member, act: str, token: str, frame: Frame) -> Reply:
+def confirm_card(one: Member, act: MemberAction, token: str, frame: Frame) -> Reply:
     """Are you sure? The button works once, for five minutes, while the person stands as shown."""
     warning = frame.pick(
         "이 사람의 열린 주문표·승인·버튼·초대가 함께 무효가 됩니다.",
         "Their open tickets, votes, buttons and invitations become void.",
     )
-    lowers = act in {"suspend", "remove"} or (act.startswith("role:") and not Role(act[5:]).covers(one.role))
+    shuts_out = act.step in {MemberStep.SUSPEND, MemberStep.REMOVE}
+    lowers = shuts_out or (act.role is not None and not act.role.covers(one.role))
     lines = [
         f"❓ <b>{act_word(act, frame)}</b> {frame.badge}",
         person_lines(one, frame),
@@ -169,7 +169,7 @@ def people_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
                 "Ten attempts within five minutes. The bot gave nothing away (told once a day).",
             )
             return Reply(f"{head}\n{who}\n{line}\n{name}")
-    act = act_word(str(data["act"]), frame)
+    act = act_word(MemberAction.read(str(data["act"])), frame)
     head = f"👥 <b>{act}</b> {frame.badge}"
     now = f"{role_word(Role(str(data['role'])), frame)} · " if data.get("role") else ""
     return Reply(f"{head}\n{who} · {now}{frame.pick('변경', 'changed')}{signed}\n{name}")
@@ -187,9 +187,11 @@ def _request_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         ),
         name_tag(str(data["name"]), frame),
     ]
-    keys = [Button(act_word(str(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())]
+    keys = [
+        Button(act_word(MemberAction.read(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())
+    ]
     if "none" in data:
-        keys.append(Button(act_word("refuse", frame), PEOPLE + str(data["none"])))
+        keys.append(Button(act_word(MemberAction(MemberStep.REFUSE), frame), PEOPLE + str(data["none"])))
     return Reply("\n".join(lines), (tuple(keys),))
 
 

@@ -4,7 +4,6 @@ Five words for what became of an order, never mixed: 접수, 일부체결, 체�
 side and name, because a phone's notification shows little more.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,6 +15,7 @@ from bot.chat.keyboards import after_fill, consent_keys, of_working_order, ticke
 from bot.chat.types import Button, Reply
 from bot.orders.model.events import CancelState, ReadBackResult
 from bot.orders.model.order import Link, Order, OrderAction, OrderState
+from bot.orders.model.reason import Reason
 from kis.models import OrderKind, Side
 
 SQUARE = {Side.BUY: "🟥", Side.SELL: "🟦"}
@@ -161,7 +161,7 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
 def _consent(order: Order, frame: Frame) -> list[str]:
     """What those who must agree need to know beside the ticket, and who has agreed so far."""
     lang = frame.lang
-    names = ", ".join(safe(name, 20) for name in json.loads(order.approvers or "[]"))
+    names = ", ".join(safe(name, 20) for name in order.approvers)
     agreed = f"🖐 {frame.pick('승인', 'consent')} <b>{order.approvals}/{order.needed}</b>" + (
         f" · {names}" if names else ""
     )
@@ -178,16 +178,16 @@ def _consent(order: Order, frame: Frame) -> list[str]:
 
 def _agreed(order: Order, frame: Frame) -> list[str]:
     """Who agreed to it, or who did not."""
-    names = ", ".join(safe(name, 20) for name in json.loads(order.approvers or "[]"))
+    names = ", ".join(safe(name, 20) for name in order.approvers)
     if not names:
         return []
     word = ("거절", "refused by") if order.state is OrderState.DENIED else ("승인", "agreed")
     return [f"🖐 {frame.pick(*word)}: {names}"]
 
 
-def _said(text: str, frame: Frame) -> list[str]:
+def _said(reasons: Sequence[Reason], frame: Frame) -> list[str]:
     """Reasons that an order bears, in words."""
-    return [reason(str(one["code"]), one["values"], frame.lang) for one in json.loads(text or "[]")]
+    return [reason(one.code, one.values, frame.lang) for one in reasons]
 
 
 def _cautions(order: Order, frame: Frame) -> list[str]:

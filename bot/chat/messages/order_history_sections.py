@@ -1,6 +1,5 @@
 """The chapters of an order's story, each a list of lines: what was seen, voted, sent, done, told and proven. Pure."""
 
-import json
 from collections.abc import Sequence
 
 from bot.chat.i18n.catalogue import reason
@@ -10,6 +9,7 @@ from bot.chat.messages.audit_lines import deed_line
 from bot.chat.messages.order_card import word_of
 from bot.chat.messages.system import LEVELS
 from bot.orders.model.order import Order
+from bot.orders.model.reason import Reason
 from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, SendAttempt
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
@@ -68,9 +68,9 @@ def market(story: OrderTimeline, frame: Frame) -> str:
     return f"{frame.pick('본 현재가', 'saw the market at')} {prices}{left}"
 
 
-def reasons(text: str, frame: Frame) -> list[str]:
+def reasons(borne: Sequence[Reason], frame: Frame) -> list[str]:
     """Reasons that an order bears, in words."""
-    return [reason(str(one["code"]), one["values"], frame.lang) for one in json.loads(text or "[]")]
+    return [reason(one.code, one.values, frame.lang) for one in borne]
 
 
 def seen(story: OrderTimeline, frame: Frame) -> list[str]:

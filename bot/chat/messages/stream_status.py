@@ -2,66 +2,29 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from bot.chat.i18n.catalogue import say
 from bot.chat.i18n.formatting import clock_time, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import stock_line
+from bot.chat.ports import FillStream, StreamCounts
 from bot.chat.types import Button, Reply
 from kis.krx import KST
 from kis.models import Side
 
 
-class Missed(Protocol):
-    """A day's figures."""
-
-    @property
-    def fills(self) -> int:
-        """Fills that notices told of."""
-        ...
-
-    @property
-    def missed_by_stream(self) -> int:
-        """Growths of which no notice told."""
-        ...
-
-    @property
-    def missed_by_poll(self) -> int:
-        """Fills that were told and not shown in time."""
-        ...
-
-
-class Ears(Protocol):
-    """What is asked of the ears; `bot.services.fill_stream.FillStream` fits as it is."""
-
-    @property
-    def state(self) -> str:
-        """`off`, `listening` or `away`."""
-        ...
-
-    @property
-    def since(self) -> datetime | None:
-        """Since when; None where it is off."""
-        ...
-
-    @property
-    def counts(self) -> Missed:
-        """Today's figures."""
-        ...
-
-
-def hearing_line(ears: Ears, frame: Frame) -> str:
+def hearing_line(fill_stream: FillStream, frame: Frame) -> str:
     """The line of /status."""
-    since = ears.since
+    since = fill_stream.since
     clock = f"{since.astimezone(KST):%H:%M}" if since is not None else ""
-    match ears.state:
+    match fill_stream.state:
         case "off":
             return frame.pick(
                 "👂 체결 통보 꺼짐 (KIS_HTS_ID 없음): 체결은 주문내역 조회로만 확인합니다",
                 "👂 no fill notices (no KIS_HTS_ID): fills are found by reading the list alone",
             )
-        case "listening":
+        case "connected":
             line = say(
                 frame.lang,
                 "👂 체결 통보 수신 중 ({clock}부터)",
@@ -75,10 +38,10 @@ def hearing_line(ears: Ears, frame: Frame) -> str:
                 "👂 no fill notices since {clock}: fills are found by reading the list",
                 clock=clock,
             )
-    return line + _missed(ears.counts, frame)
+    return line + _missed(fill_stream.counts, frame)
 
 
-def _missed(counts: Missed, frame: Frame) -> str:
+def _missed(counts: StreamCounts, frame: Frame) -> str:
     pieces = []
     if counts.missed_by_stream:
         pieces.append(say(frame.lang, "통보 없던 체결 {n}", "{n} without a notice", n=counts.missed_by_stream))

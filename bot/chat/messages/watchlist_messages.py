@@ -2,23 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
-
-from pydantic import BaseModel
+from typing import Any
 
 from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe
 from bot.chat.i18n.frame import Frame
-from bot.chat.types import WATCH, Button, Buttons, Reply
+from bot.chat.types import WATCH, Button, Buttons, Reply, WatchlistMode, WatchlistRow, WatchlistView
 from kis.krx import KST
 
 ADD, REMOVE = f"{WATCH}+", f"{WATCH}-"
 """Before a code: on the list, and off it, in place."""
 MOST = 20
 """Stocks on one list."""
-ROUND = 10_000
-"""Shares: more are shown in units of so many."""
 LONGEST_NAME = 14
 ACROSS = 3
 """Buttons of stocks in a row."""
@@ -32,79 +27,6 @@ class WatchlistTap(StrEnum):
     PAUSE = "pause"
     EDIT = "edit"
     CLEAR = "clear"
-
-
-class WatchlistMode(StrEnum):
-    """Whether the message lives."""
-
-    STILL = "still"
-    LIVE = "live"
-    OVER = "over"
-    """Nobody touched it for a while."""
-    CLOSED = "closed"
-    """There is no market."""
-
-
-class LastPrice(NamedTuple):
-    """A price, and what goes with it: won, percent, and shares since the open; received at `at` (KST)."""
-
-    price: int
-    change: int
-    rate: Decimal
-    volume: int
-    halted: bool
-    vi: bool
-    at: datetime
-
-
-class WatchlistRow(BaseModel, frozen=True):
-    """A stock of the list."""
-
-    code: str
-    name: str
-    seen: LastPrice | None = None
-    """None: KIS does not give it, or has not yet."""
-    old: bool = False
-    """It may have moved since it was seen."""
-    waits: bool = False
-    """An answer is on its way."""
-
-
-class WatchlistView(BaseModel, frozen=True):
-    """What the message shows at one moment."""
-
-    message_id: int | None = None
-    at: datetime
-    mode: WatchlistMode = WatchlistMode.STILL
-    until: datetime | None = None
-    """It lives until then, unless its person touches it."""
-    editing: bool = False
-    rows: tuple[WatchlistRow, ...] = ()
-    offers: tuple[tuple[str, str], ...] = ()
-    """Codes and names that an empty list proposes."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether some of it is still to come."""
-        return any(one.waits for one in self.rows)
-
-    def differs(self, other: "WatchlistView") -> bool:
-        """Whether it tells a person anything else than another look of the message; the hour alone is not news."""
-        return self.told != other.told
-
-    @property
-    def told(self) -> tuple[object, ...]:
-        """What it lets one see."""
-        return self.mode, self.until, self.editing, self.offers, [_told(one) for one in self.rows]
-
-
-def _told(row: WatchlistRow) -> tuple[object, ...]:
-    """What a line lets one see: volumes are rounded, and a price bears its time only once it is old."""
-    seen = row.seen
-    if seen is None:
-        return row.code, row.waits
-    volume = seen.volume // ROUND if seen.volume >= ROUND else seen.volume
-    return row.code, seen[:3], seen.volume >= ROUND, volume, seen.halted, seen.vi, seen.at if row.old else None
 
 
 def heading(frame: Frame, count: str = "") -> str:

@@ -2,10 +2,10 @@
 
 import html
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any
 
 import httpx
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions
@@ -22,6 +22,7 @@ from bot.chat.messages.members import keyless
 from bot.chat.messages.order_card import order_card
 from bot.chat.messages.system import news_push
 from bot.chat.messages.watchlist_messages import look_push
+from bot.chat.ports import OutboxMessage
 from bot.chat.types import Button, Buttons, Reply
 from bot.orders.model.order import Order
 
@@ -73,31 +74,6 @@ class ChatBlocked:
 
 
 Outcome = Delivered | RetryLater | MaybeDelivered | Undeliverable | ChatBlocked
-
-
-class OutboxMessage(Protocol):
-    """A row of the outbox."""
-
-    @property
-    def chat_id(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
-    @property
-    def order_id(self) -> int | None: ...
-    @property
-    def resent(self) -> bool: ...
-    @property
-    def made_at(self) -> datetime: ...
-    @property
-    def repeats(self) -> int: ...
-    @property
-    def last_at(self) -> datetime | None: ...
-    @property
-    def silent(self) -> bool: ...
-    @property
-    def parts(self) -> "Sequence[OutboxMessage]": ...
 
 
 class MessageSender:
@@ -207,7 +183,7 @@ class MessageSender:
                 letter.chat_id,
                 body,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
                 disable_notification=letter.silent or None,
             ),
@@ -229,7 +205,7 @@ class MessageSender:
                 picture,
                 caption=body,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 disable_notification=letter.silent or None,
             ),
             self._labelled(letter, reply.text, LONGEST_CAPTION),
@@ -245,7 +221,7 @@ class MessageSender:
             reply = chart_caption(letter.data, self._frame)
 
         async def edit(body: str, mode: str | None) -> object:
-            markup = _markup(reply.keys)
+            markup = _markup(reply.buttons)
             if picture is None:
                 return await self._bot.edit_message_caption(caption=body, parse_mode=mode, reply_markup=markup, **where)
             media = InputMediaPhoto(picture, caption=body, parse_mode=mode)
@@ -261,7 +237,7 @@ class MessageSender:
                 chat_id=chat_id,
                 message_id=message_id,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
             ),
             reply.text,

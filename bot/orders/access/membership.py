@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from bot.orders.access.roles import Person, Role
 from bot.orders.model.notice import Notice
@@ -93,13 +94,44 @@ class MembershipTap(StrEnum):
     LAST_OWNER = "last_owner"
 
 
+class MemberStep(StrEnum):
+    """What is done to a person."""
+
+    ROLE = "role"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REMOVE = "remove"
+    JOIN = "join"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class MemberAction:
+    """What a button about a person does; `role` is the one that ROLE and JOIN give. Its text is what is stored."""
+
+    step: MemberStep
+    role: Role | None = None
+
+    def __str__(self) -> str:
+        return self.step.value if self.role is None else f"{self.step}:{self.role}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The action of such a text.
+
+        Raises:
+            ValueError: it is none.
+        """
+        step, _, role = text.partition(":")
+        return cls(MemberStep(step), Role(role) if role else None)
+
+
 @dataclass(frozen=True)
 class MembershipChange:
     """A tapped button: its verdict, and whom it changed in which way."""
 
     verdict: MembershipTap
-    act: str = ""
-    """role:<role>, suspend, resume, remove, join:<role> or refuse."""
+    act: MemberAction | None = None
     subject: int = 0
     person: Member | None = None
 

@@ -5,7 +5,6 @@ the position and the day's sum beside it. Before the order leaves, the voices ar
 then.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -13,7 +12,7 @@ import structlog
 
 from bot.orders.access.roles import Actor, Person
 from bot.orders.approvals.policy import ApprovalPolicy, value_of
-from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.button import ButtonToken, KnownButton, TapAction
 from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
 from bot.orders.model.notice import Notice, card
 from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, apply
@@ -102,18 +101,18 @@ class ApprovalWorkflow:
     def _cards(self, order: Order, votes: Sequence[Vote]) -> tuple[list[ButtonToken], list[Notice]]:
         """The order's card for everybody it concerns; whoever has not voted yet gets the two buttons."""
         spoken = {vote.user_id for vote in votes if vote.round == order.round}
-        mine = ButtonToken(self._token(), "discard", order.user_id, order.expires_at, order.terms())
+        mine = ButtonToken(self._token(), TapAction.DISCARD, order.user_id, order.expires_at, order.terms())
         buttons, notices = [mine], [card(order, withdraw=mine.token)]
         open_to = {one.user_id for one in self._voters(order)} - spoken if order.state is OrderState.PENDING else set()
-        for chat in json.loads(order.asked):
+        for chat in order.asked:
             data: dict[str, object] = {"order": order.id}
             if chat in open_to:
                 pair = [
                     ButtonToken(self._token(), act, chat, order.expires_at, order.terms())
-                    for act in ("approve", "deny")
+                    for act in (TapAction.APPROVE, TapAction.DENY)
                 ]
                 buttons += pair
-                data |= {one.action: one.token for one in pair}
+                data |= {str(one.action): one.token for one in pair}
             notices.append(Notice("card", chat, data))
         return buttons, notices
 
@@ -132,7 +131,7 @@ class ApprovalWorkflow:
             return TapResult(TapOutcome.NOT_YOURS, order)
         if order.state is not OrderState.PENDING:
             return TapResult(TapOutcome.USED, order)
-        approve = button.action == "approve"
+        approve = button.action is TapAction.APPROVE
         event = Voted(who.user_id, person.name or who.name, approve)
         vote = Vote(order.id, order.round, who.user_id, event.name, approve, now)
         after = apply(order, event, now)
@@ -149,7 +148,7 @@ class ApprovalWorkflow:
             chats = _chats(self._voters(order))
             if order.terms() != order.fingerprint:
                 continue  # somebody has edited it: it goes nowhere, and nobody is asked about it
-            if not self._policy.deputies(order, now) or set(json.loads(chats)) <= set(json.loads(order.asked)):
+            if not self._policy.deputies(order, now) or set(chats) <= set(order.asked):
                 continue
             event = Deputised(chats)
             after = apply(order, event, now)
@@ -175,5 +174,5 @@ class ApprovalWorkflow:
         return "" if self._policy.standing(votes, self._roster.all(), order, self._clock()) >= needed else "QUORUM"
 
 
-def _chats(people: Sequence[Person]) -> str:
-    return json.dumps([one.user_id for one in people])
+def _chats(people: Sequence[Person]) -> tuple[int, ...]:
+    return tuple(one.user_id for one in people)

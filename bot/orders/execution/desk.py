@@ -18,7 +18,16 @@ from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.execution.sender import HALTING_DOUBTS, SEND_BUDGET, OrderSender
 from bot.orders.execution.tickets import Tickets
-from bot.orders.model.button import ButtonToken, KnownButton, digest, new_token
+from bot.orders.model.button import (
+    AgreeResume,
+    ButtonToken,
+    KnownButton,
+    LinkOrder,
+    RejectLink,
+    TapAction,
+    digest,
+    new_token,
+)
 from bot.orders.model.events import (
     AnswerLost,
     CancelState,
@@ -51,6 +60,8 @@ DRAIN_SECONDS = 15.0
 """How long a stop waits for orders on their way."""
 MOST_UNDER_WAY = 30
 """More orders than this cannot leave within their ten seconds at KIS's pace: the next tap is asked to come again."""
+SENDING_TAPS = frozenset({TapAction.CONFIRM, TapAction.APPROVE})
+"""Taps after which an order may leave."""
 CANCEL_KEY_LIVES = timedelta(hours=1)
 CANCEL_ALL_LIVES = timedelta(seconds=60)
 
@@ -160,7 +171,7 @@ class Desk:
         if self._clock() >= found.expires_at:
             self.expire()
             return TapResult(TapOutcome.LATE)
-        if found.action in {"confirm", "approve"} and len(self._on_their_way) >= MOST_UNDER_WAY:
+        if found.action in SENDING_TAPS and len(self._on_their_way) >= MOST_UNDER_WAY:
             return TapResult(TapOutcome.BUSY)
         try:
             return self._act(found, who)
@@ -168,59 +179,61 @@ class Desk:
             return TapResult(TapOutcome.USED)
 
     def _act(self, button: KnownButton, who: Actor) -> TapResult:  # noqa: PLR0911  # one act per kind of button
+        if button.action is None:
+            return TapResult(TapOutcome.GONE)
         proof = self._proof(button)
         if proof is not None and self._needs_proof(who, proof):
             return TapResult(TapOutcome.STEP_UP, proof=proof)
-        if button.action == "cancel_all":
+        if button.action is TapAction.CANCEL_ALL:
             self._journal.use(button.id, who, "order.cancel_all")
             return self.request_cancel_all(who)
-        if button.action.startswith("release:"):
+        if isinstance(button.action, AgreeResume):
             doubts = len(self.in_doubt()) >= HALTING_DOUBTS
-            return TapResult(TapOutcome.LATE) if doubts else self.release.agree(button, who)
+            return TapResult(TapOutcome.LATE) if doubts else self.release.agree(button.id, button.action, who)
         order = self._journal.get(button.order_id) if button.order_id is not None else None
         if order is None or button.terms not in {"", order.terms()}:
             return TapResult(TapOutcome.GONE)
         if order.state in {OrderState.PROPOSED, OrderState.PENDING} and order.terms() != order.fingerprint:
             log.error("an order's terms are not those that were shown", order=order.id)
             return TapResult(TapOutcome.GONE, self._save(order, Voided("FINGERPRINT"), who=who, notices=cards(order)))
-        if button.action.startswith("claim:"):
-            return self._claim(order, button, who)
-        if button.action in {"approve", "deny"}:
+        if isinstance(button.action, LinkOrder | RejectLink):
+            return self._claim(order, button.id, button.action, who)
+        if button.action in {TapAction.APPROVE, TapAction.DENY}:
             return self.consent.vote(order, button, who)
-        if button.action == "cancel":
+        if button.action is TapAction.CANCEL:
             return self.request_cancel(order, who, uses=button.id)
         return self._decide(order, button, who)
 
     def _proof(self, button: KnownButton) -> ProofRequest | None:
         """What a second factor would be given for, where this button could need one. Cancels and refusals never do."""
-        if button.action.startswith("release:"):
+        if isinstance(button.action, AgreeResume):
             return ProofRequest("resume", f"button:{button.id}")
         order = self._journal.get(button.order_id) if button.order_id is not None else None
-        if order is None or button.action not in {"confirm", "approve"}:
+        if order is None or button.action not in SENDING_TAPS:
             return None
-        return ProofRequest(button.action, f"order:{order.id}:{order.terms()[:16]}", value_of(order))
+        return ProofRequest(str(button.action), f"order:{order.id}:{order.terms()[:16]}", value_of(order))
 
     def _decide(self, order: Order, button: KnownButton, who: Actor) -> TapResult:
-        withdraws = order.state is OrderState.PENDING and button.action == "discard"
+        confirms = button.action is TapAction.CONFIRM
+        withdraws = order.state is OrderState.PENDING and not confirms
         if order.state is not OrderState.PROPOSED and not withdraws:
             return TapResult(TapOutcome.USED)
-        if button.action == "confirm" and order.cautions and not order.warned:
+        if confirms and order.cautions and not order.warned:
             return self._tickets.warn(order, button, who)
-        if button.action == "confirm" and (needed := self.consent.needed(order)):
+        if confirms and (needed := self.consent.needed(order)):
             self.looks.drop(order.id)
             return self.consent.ask(order, needed, button, who)
-        event = Confirmed() if button.action == "confirm" else Discarded()
+        event = Confirmed() if confirms else Discarded()
         after = self._save(order, event, who=who, uses=button.id, notices=cards(order))
         self.looks.drop(order.id)
-        return TapResult(TapOutcome.SENDING if button.action == "confirm" else TapOutcome.DISCARDED, after)
+        return TapResult(TapOutcome.SENDING if confirms else TapOutcome.DISCARDED, after)
 
-    def _claim(self, order: Order, button: KnownButton, who: Actor) -> TapResult:
+    def _claim(self, order: Order, button_id: int, said: LinkOrder | RejectLink, who: Actor) -> TapResult:
         """A person has said which row of the broker's list the lost order is, or that it is none of them."""
         if order.state not in {OrderState.UNKNOWN, OrderState.ABSENT}:
             return TapResult(TapOutcome.USED)
-        _, *row = button.action.split(":")
-        event = ManuallyRejected() if row == ["none"] else ManuallyLinked(*row)
-        after = self._save(order, event, who=who, uses=button.id, notices=cards(order))
+        event = ManuallyLinked(**vars(said)) if isinstance(said, LinkOrder) else ManuallyRejected()
+        after = self._save(order, event, who=who, uses=button_id, notices=cards(order))
         self._wake()
         return TapResult(TapOutcome.SETTLED, after)
 
@@ -228,7 +241,8 @@ class Desk:
 
     def cancel_token(self, order: Order, who: Actor) -> str:
         """A single-use key with which this person may cancel this order during the next hour."""
-        button = ButtonToken(self._token(), "cancel", who.user_id, self._clock() + CANCEL_KEY_LIVES, order.terms())
+        until = self._clock() + CANCEL_KEY_LIVES
+        button = ButtonToken(self._token(), TapAction.CANCEL, who.user_id, until, order.terms())
         self._journal.add_buttons(order.id, [button])
         return button.token
 
@@ -257,7 +271,7 @@ class Desk:
 
     def cancel_all_key(self, who: Actor) -> tuple[str, int]:
         """A single-use key that cancels every open order this person may cancel, and how many there are now."""
-        button = ButtonToken(self._token(), "cancel_all", who.user_id, self._clock() + CANCEL_ALL_LIVES)
+        button = ButtonToken(self._token(), TapAction.CANCEL_ALL, who.user_id, self._clock() + CANCEL_ALL_LIVES)
         count = sum(self.may_cancel(order, who) for order in self.working())
         if count:
             self._journal.add_buttons(None, [button])

@@ -5,7 +5,6 @@ what provably was not carried out may be, at most four times within ten seconds,
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -215,7 +214,8 @@ class OrderSender:
         if reasons:
             self._stop(order, reasons[0].code, reasons=reasons)
             return False
-        unseen = {one.code for one in cautions(order.request, facts, limits, now)} - _codes(order.cautions)
+        seen = {one.code for one in order.cautions}
+        unseen = {one.code for one in cautions(order.request, facts, limits, now)} - seen
         if unseen or moved(order.quote, facts.quote.price, self._bears(order)):
             self._requote(order, facts, now)
             return False
@@ -239,7 +239,7 @@ class OrderSender:
                 quote_at=facts.quote.at,
                 quote_change=facts.quote.change_rate,
                 expires_at=now + timedelta(seconds=limits.ticket_seconds),
-                cautions=as_text(cautions(order.request, facts, limits, now)),
+                cautions=tuple(cautions(order.request, facts, limits, now)),
                 **vars(figures),
             ),
         )
@@ -380,12 +380,3 @@ def plain(reasons: Sequence[Reason]) -> list[dict[str, object]]:
         }
         for one in reasons
     ]
-
-
-def as_text(reasons: Sequence[Reason]) -> str:
-    """Reasons as an order keeps them."""
-    return json.dumps(plain(reasons), ensure_ascii=False, default=str) if reasons else ""
-
-
-def _codes(text: str) -> set[str]:
-    return {one["code"] for one in json.loads(text)} if text else set()

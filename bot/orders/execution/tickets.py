@@ -8,8 +8,7 @@ from decimal import Decimal
 from bot.orders.access.roles import Actor
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
-from bot.orders.execution.sender import as_text
-from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.button import ButtonToken, KnownButton, TapAction
 from bot.orders.model.events import Requoted, Warned
 from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderRequest, OrderState, apply
@@ -99,8 +98,12 @@ class Tickets:
         if reasons:
             return reasons
         figures = estimate(ask, facts, limits, now)
-        told = as_text(cautions(ask, facts, limits, now)), as_text(notes(ask, facts, limits, now))
-        order = replace(order, **vars(figures), cautions=told[0], notes=told[1])
+        order = replace(
+            order,
+            **vars(figures),
+            cautions=tuple(cautions(ask, facts, limits, now)),
+            notes=tuple(notes(ask, facts, limits, now)),
+        )
         order = replace(order, fingerprint=order.terms())
         if ask.side is Side.BUY and self._consent.needed(order):
             order = replace(order, held_after=await self._looks.held(ask.code) + ask.quantity)
@@ -118,9 +121,9 @@ class Tickets:
         return position_reasons(ask, facts, await self._looks.balance(), self._percent, coming=coming)
 
     def _buttons(self, order: Order) -> tuple[list[ButtonToken], dict[str, object]]:
-        acts = ("confirm", "discard")
+        acts = (TapAction.CONFIRM, TapAction.DISCARD)
         made = [ButtonToken(self._token(), act, order.user_id, order.expires_at, order.terms()) for act in acts]
-        return made, {button.action: button.token for button in made}
+        return made, {str(button.action): button.token for button in made}
 
     def ask_again(self, order: Order, event: Requoted) -> None:
         """Put the ticket before the person once more, with the figures as they are now."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
+from bot.orders.model.reason import Reason
 from kis.models import OrderReport
 
 
@@ -46,8 +47,8 @@ class ApprovalRequested:
 
     needed: int
     expires_at: datetime
-    asked: str
-    """Chats that were asked, as JSON."""
+    asked: tuple[int, ...]
+    """Chats that were asked."""
     held_after: int
     day_after: int
 
@@ -58,7 +59,7 @@ class Deputised:
 
     action: ClassVar[str] = "order.deputised"
 
-    asked: str
+    asked: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Requoted:
     cash_after: int | None
     sellable_after: int | None
     expires_at: datetime
-    cautions: str = ""
+    cautions: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What chats are told about orders, in facts; the words are made when a message is sent."""
 
-import json
 from dataclasses import dataclass, field
 
 from bot.orders.model.order import Order
@@ -26,5 +25,5 @@ def card(order: Order, **data: object) -> Notice:
 
 def cards(order: Order, **data: object) -> list[Notice]:
     """Bring the order's living message up to date for everybody who follows it."""
-    asked = [chat for chat in json.loads(order.asked or "[]") if chat != order.chat_id]
+    asked = [chat for chat in order.asked if chat != order.chat_id]
     return [card(order, **data), *(Notice("card", chat, {"order": order.id, **data}) for chat in asked)]

@@ -14,7 +14,6 @@ the request stands beside the state, in `cancel`.
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -52,6 +51,7 @@ from bot.orders.model.events import (
     Voted,
     Warned,
 )
+from bot.orders.model.reason import Reason
 from bot.orders.model.request import Link, OrderAction, OrderRequest
 from kis.models import OrderKind, Side
 
@@ -151,10 +151,10 @@ class Order:
     """Shares left to sell after a sell."""
     was_quote: int | None = None
     """The price shown before, when a move made the ticket ask again."""
-    cautions: str = ""
-    """What is unusual about it and needs a second, different tap: reasons as JSON."""
-    notes: str = ""
-    """What the ticket says beside its figures: reasons as JSON."""
+    cautions: tuple[Reason, ...] = ()
+    """What is unusual about it and needs a second, different tap."""
+    notes: tuple[Reason, ...] = ()
+    """What the ticket says beside its figures."""
     warned: bool = False
     """Whether the first of two taps was made."""
     act: OrderAction = OrderAction.NEW
@@ -165,10 +165,10 @@ class Order:
     needed: int = 0
     """How many others must agree."""
     approvals: int = 0
-    approvers: str = ""
-    """Who agreed, or who refused, by name, as JSON."""
-    asked: str = ""
-    """Chats beside the person's own that follow the order's card, as JSON."""
+    approvers: tuple[str, ...] = ()
+    """Who agreed, or who refused, by name."""
+    asked: tuple[int, ...] = ()
+    """Chats beside the person's own that follow the order's card."""
     asked_at: datetime | None = None
     held_after: int | None = None
     """Shares of the stock held once the order has filled, as those who must agree are shown."""
@@ -337,15 +337,11 @@ def _details(order: Order, event: Event, at: datetime) -> Order:  # noqa: C901, 
         case Deputised():
             return replace(order, asked=event.asked)
         case Voted():
-            names = [*json.loads(order.approvers or "[]"), event.name] if event.approve else [event.name]
-            return replace(
-                order,
-                approvals=order.approvals + event.approve,
-                approvers=json.dumps(names, ensure_ascii=False),
-            )
+            names = (*order.approvers, event.name) if event.approve else (event.name,)
+            return replace(order, approvals=order.approvals + event.approve, approvers=names)
         case Requoted():
             anew = replace(order, was_quote=order.quote, warned=False, round=order.round + 1, **vars(event))
-            anew = replace(anew, needed=0, approvals=0, approvers="")
+            anew = replace(anew, needed=0, approvals=0, approvers=())
             return replace(anew, fingerprint=anew.terms())
         case Submitting():
             return replace(order, attempt=event.attempt, sent_at=event.at, day=event.at.date(), code_word="")

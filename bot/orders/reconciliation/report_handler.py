@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 import structlog
 
 from bot.orders.model.attempt import Attempt
-from bot.orders.model.button import ButtonToken, new_token
+from bot.orders.model.button import ButtonAction, ButtonToken, LinkOrder, RejectLink, new_token
 from bot.orders.model.events import (
     CancelState,
     DayEnded,
@@ -245,7 +245,7 @@ class ReportHandler:
         """Nothing could be proven: a person looks in HTS and says that it is not there, or waits for it to show."""
         expires = self._clock() + ASKED_FOR
         keys = {
-            chat: ButtonToken(self._token(), "claim:none", chat, expires, order.terms()) for chat in self._chats(order)
+            chat: ButtonToken(self._token(), RejectLink(), chat, expires, order.terms()) for chat in self._chats(order)
         }
         self._journal.add_buttons(order.id, list(keys.values()))
         self._tell(
@@ -258,7 +258,7 @@ class ReportHandler:
         expires = self._clock() + ASKED_FOR
         notices, buttons = [], []
         for chat in self._chats(order):
-            acts = [f"claim:{row.order_no}:{row.branch}:{row.time}" for row in rows] + ["claim:none"]
+            acts: list[ButtonAction] = [*(LinkOrder(row.order_no, row.branch, row.time) for row in rows), RejectLink()]
             made = [ButtonToken(self._token(), act, chat, expires, order.terms()) for act in acts]
             buttons += made
             data: dict[str, object] = {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bot.orders.access.roles import Actor, Role
-from bot.orders.model.button import ButtonToken, KnownButton
+from bot.orders.model.button import AgreeResume, ButtonToken
 from bot.orders.model.notice import Notice
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome, TapResult
@@ -57,23 +57,22 @@ class Resume:
         return Reason("RELEASE_ASKED", {"count": len(others)})
 
     def _button(self, level: HaltLevel, who: Actor, seq: int, chat: int) -> ButtonToken:
-        action = f"release:{int(level)}:{who.user_id}:{seq}"
+        action = AgreeResume(int(level), who.user_id, seq)
         return ButtonToken(self._token(), action, chat, self._clock() + ASKED_FOR)
 
     def _in_charge(self) -> list[int]:
         people = self._roster.all() if self._roster is not None else []
         return [one.user_id for one in people if one.role.covers(Role.ADMIN)]
 
-    def agree(self, button: KnownButton, who: Actor) -> TapResult:
+    def agree(self, button_id: int, to: AgreeResume, who: Actor) -> TapResult:
         """Another administrator agrees.
 
         Raises:
             Stale: the button was used already.
         """
-        _, level, asker, seq = button.action.split(":")
-        if who.user_id == int(asker) or not {who.user_id, int(asker)} <= set(self._in_charge()):
+        if who.user_id == to.asked_by or not {who.user_id, to.asked_by} <= set(self._in_charge()):
             return TapResult(TapOutcome.NOT_YOURS)
-        if self._brakes.now().seq != int(seq):
+        if self._brakes.now().seq != to.seq:
             return TapResult(TapOutcome.LATE)
-        self._journal.use(button.id, who, "brake.agreed")
-        return TapResult(TapOutcome.SETTLED if self._brakes.release(HaltLevel(int(level)), who) else TapOutcome.USED)
+        self._journal.use(button_id, who, "brake.agreed")
+        return TapResult(TapOutcome.SETTLED if self._brakes.release(HaltLevel(to.level), who) else TapOutcome.USED)

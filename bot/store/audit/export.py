@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bot.store.audit.chain import COLUMNS, AuditRow, canonical
-from bot.store.private_files import PRIVATE, BadDatabase
+from bot.store.private_files import BadDatabase
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula, or look past the first character for one."""
@@ -80,22 +79,6 @@ def to_json(rows: Iterable[AuditRow], file: TextIO, hide: Callable[[str], str]) 
         file.write(("\n" if count == 1 else ",\n") + json.dumps(plain, ensure_ascii=False))
     file.write("\n]\n")
     return count
-
-
-@contextmanager
-def new_private_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
-    """A new file for its owner alone; it is gone again if the writing fails.
-
-    Raises:
-        FileExistsError: it is there already; an export never replaces anything.
-    """
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    try:
-        with os.fdopen(handle, "w", encoding=encoding, newline="") as file:
-            yield file
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _cell(value: object) -> object:

@@ -5,21 +5,19 @@ until `kisbot audit key` has shown them to somebody who keeps them elsewhere. Bo
 """
 
 import json
-import os
-import stat
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from bot.store.audit import chain
-from bot.store.private_files import PRIVATE, BadDatabase
+from bot.store.private_files import BadKey, erase_private, read_private, replace_private
 
-_NEWEST_SHOWN = "# kisbot 감사 기록의 첫 키 · first keys of kisbot's audit log\n"
-
-
-class BadKey(BadDatabase):
-    """A key file must not be used as it is; the text says why and what to do, Korean first."""
+_HEADING = "# kisbot 감사 기록의 첫 키 · first keys of kisbot's audit log\n"
+_ADVICE = (
+    "다른 사람이 읽을 수 있습니다. chmod 600 하세요. 이미 읽혔을 수 있으면 `kisbot audit key --new` · "
+    "can be read by others: run chmod 600 on it; if they may have, also `kisbot audit key --new`"
+)
+"""Whoever could read a key can forge today's rows."""
 
 
 class DamagedKey(Exception):
@@ -52,7 +50,7 @@ class DayKeys:
             BadKey: others can read the file, or we cannot.
             DamagedKey: it is not what was written.
         """
-        text = _read_private(self.path)
+        text = read_private(self.path, _ADVICE)
         if text is None:
             return None
         try:
@@ -73,7 +71,7 @@ class DayKeys:
     def write(self, key: DayKey) -> None:
         """Put this key in the place of the one before, which is erased as far as the file system lets us."""
         row = {"id": key.id, "day": key.day.isoformat(), "key": key.key.hex(), "seq": key.seq, "mac": key.mac}
-        _write_private(self.path, json.dumps(row))
+        replace_private(self.path, json.dumps(row))
 
     def firsts(self) -> list[bytes]:
         """The first keys that still lie here, oldest first.
@@ -81,7 +79,7 @@ class DayKeys:
         Raises:
             BadKey: others can read the file, or it is not one of ours.
         """
-        text = _read_private(self.first_path)
+        text = read_private(self.first_path, _ADVICE)
         try:
             return [] if text is None else first_keys(text)
         except ValueError as error:
@@ -89,18 +87,16 @@ class DayKeys:
 
     def keep_first(self, first: bytes) -> None:
         """Keep a first key until it has been shown."""
-        _write_private(self.first_path, first_keys_text([*self.firsts(), first]))
+        replace_private(self.first_path, first_keys_text([*self.firsts(), first]))
 
     def forget_firsts(self) -> None:
         """Erase the first keys from this machine."""
-        with suppress(FileNotFoundError), self.first_path.open("r+b") as file:
-            _wipe(file.fileno())
-        self.first_path.unlink(missing_ok=True)
+        erase_private(self.first_path)
 
 
 def first_keys_text(keys: list[bytes]) -> str:
     """First keys as a file for a person to keep: one a line, behind its name."""
-    return _NEWEST_SHOWN + "".join(f"{chain.key_id(one)} {one.hex()}\n" for one in keys)
+    return _HEADING + "".join(f"{chain.key_id(one)} {one.hex()}\n" for one in keys)
 
 
 def first_keys(text: str) -> list[bytes]:
@@ -122,62 +118,3 @@ def first_keys(text: str) -> list[bytes]:
             raise ValueError(f"{number}번째 줄은 감사 키가 아닙니다 · line {number} is not an audit key")
         found.append(key)
     return found
-
-
-def _read_private(path: Path) -> str | None:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                # Whoever could read it can forge today's rows; only a person knows whether somebody did.
-                raise BadKey(
-                    f"{path}: 다른 사람이 읽을 수 있습니다. chmod 600 하세요. "
-                    "이미 읽혔을 수 있으면 `kisbot audit key --new` · "
-                    "can be read by others: run chmod 600 on it; if they may have, also `kisbot audit key --new`",
-                )
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BadKey(f"{path}: 읽을 수 없습니다 · cannot be read ({type(error).__name__})") from None
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace a file at one stroke, durably; no moment leaves it readable by others."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
-    for left in path.parent.glob(f"{path.stem}.*.tmp"):  # of a writer that was killed: a key nobody erases
-        left.unlink(missing_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    if os.name != "posix":
-        draft.replace(path)
-        return
-    before = None
-    with suppress(FileNotFoundError):
-        before = os.open(path, os.O_WRONLY)
-    try:
-        draft.replace(path)
-        _sync_folder(path.parent)
-        if before is not None:
-            _wipe(before)
-    finally:
-        if before is not None:
-            os.close(before)
-
-
-def _wipe(handle: int) -> None:
-    """Write over a file's bytes. A journaling file system or a flash disk may keep older copies all the same."""
-    os.lseek(handle, 0, os.SEEK_SET)
-    os.write(handle, b"\0" * os.fstat(handle).st_size)
-    os.fsync(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

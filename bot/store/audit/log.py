@@ -38,7 +38,8 @@ from sqlite_utils import Database
 
 from bot.store.audit import chain
 from bot.store.audit.chain import COLUMNS, AuditRow, Head
-from bot.store.audit.keys import BadKey, DamagedKey, DayKey, DayKeys
+from bot.store.audit.keys import DamagedKey, DayKey, DayKeys
+from bot.store.private_files import BadKey
 
 _log = structlog.get_logger(__name__)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kis.sim.exchange.prices import Issue
     from kis.sim.faults.faults import Faults
 
-MOST_REGISTRATIONS = 41
+MAX_REGISTRATIONS = 41
 _MOST_IN_A_FRAME = 20
 _REMEMBERED = 10_000
 _OF_FRAMES = ("stall_socket", "drop_socket", "repeat_frame", "swap_frames")
@@ -231,7 +231,7 @@ class WebSocketServer:
             raise FrameRefused("OPSP8993", "invalid tr_type")
         elif topic in session.topics:
             raise FrameRefused("OPSP0002", "ALREADY IN SUBSCRIBE", "1")
-        elif len(session.topics) >= MOST_REGISTRATIONS:
+        elif len(session.topics) >= MAX_REGISTRATIONS:
             raise FrameRefused("OPSP0008", "MAX SUBSCRIBE OVER", "1")
         else:
             key = session.topics[topic] = self._key()

@@ -114,7 +114,8 @@ async def test_the_program_is_told_no_secret_of_the_environment(tmp_path, monkey
 
 BOT = """
 import asyncio, sys
-from bot.demo.run import OWNER, stage
+from bot.demo.run import OWNER
+from tests.support.stage import stage_on_sockets as stage
 from tests.support.conversation import FAST, say
 
 async def main():

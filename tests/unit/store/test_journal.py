@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from bot.orders.access.roles import Role
 from bot.orders.model.attempt import Attempt
-from bot.orders.model.button import ButtonToken
+from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.events import Accepted, Confirmed, Submitting
 from bot.orders.model.notice import Notice
 from bot.orders.model.order import OrderState, apply
@@ -55,7 +55,7 @@ def journal(db, clock) -> SqliteJournal:
     return SqliteJournal(db, AuditLog(db, clock), Outbox(db, clock), clock=clock)
 
 
-BUTTON = ButtonToken("secret-token-of-the-button", "confirm", 1, NOW + timedelta(seconds=60))
+BUTTON = ButtonToken("secret-token-of-the-button", TapAction.CONFIRM, 1, NOW + timedelta(seconds=60))
 
 
 # --- the file -------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.chat.messages.watchlist_messages import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
+from bot.chat.types import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
 from bot.store.live_message import LiveMessages
 from bot.store.outbox import Outbox
 from kis.krx import KST
@@ -97,7 +97,7 @@ def test_what_was_dropped_is_not_sent_not_even_a_second_time(on):
     on.box.sending(letter)
     on.looks.drop(TRADER)
     on.box.again(letter)
-    assert on.box.next(TRADER).data == {}
+    assert on.box.next(TRADER) is None
     assert not on.looks.refused(TRADER, 9)
 
 
@@ -175,3 +175,24 @@ async def test_a_fill_that_comes_while_telegram_is_away_is_told_before_the_look(
         post.telegram.faults.clear()
         await post.quiet()
         assert told[-2:] == ["fill", "look"]
+
+
+@pytest.mark.parametrize("end", ["flood", "a restart"])
+async def test_what_was_dropped_while_it_was_leaving_is_over_after_the_next_try(tmp_path, monkeypatch, end):
+    """An empty look is nothing to say: it is dropped, where it was retried without end before."""
+    monkeypatch.setenv("PTB_TIMEDELTA", "1")
+    async with post_office(tmp_path) as post:
+        looks = LiveMessages(post.db, post.box, post.time)
+        looks.put(ONE, look(70_000))
+        if end == "flood":
+            post.telegram.faults.plant("flood", method="editMessageText", retry_after=3)
+            post.before = lambda _: looks.drop(ONE)
+            post.notifier.wake()
+        else:
+            post.box.sending(post.box.next(ONE))
+            looks.drop(ONE)
+            await post.restart()
+        await post.quiet()
+        row = post.db.execute("SELECT state, data, tries, doubts FROM outbox WHERE kind = 'look'").fetchone()
+        assert row == ("failed", "{}", 1, 0)
+        assert post.said() == []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.orders.access.membership import (
     LastOwner,
     Member,
+    MemberAction,
     MembershipTap,
     NoSuchPerson,
     NotAllowed,
@@ -20,7 +21,7 @@ from bot.orders.access.membership import (
     may_manage,
 )
 from bot.orders.access.roles import Role
-from bot.orders.model.button import ButtonToken
+from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.notice import Notice
 from bot.orders.model.order import OrderState
 from bot.store.audit.log import AuditLog
@@ -203,11 +204,11 @@ def member(user_id, role, status=Status.ACTIVE):
 
 def hand_out(house, user_id):
     """Give a person everything that can be held: a ticket with its button, a button about people, an invitation."""
-    button = ButtonToken(f"token-of-{user_id}-and-so-on", "confirm", user_id, house.now + timedelta(seconds=60))
+    button = ButtonToken(f"token-of-{user_id}-and-so-on", TapAction.CONFIRM, user_id, house.now + timedelta(seconds=60))
     made = house.journal.add(order(user_id=user_id, chat_id=user_id, origin=user_id), [button], [])
     if house.people.get(user_id).role.covers(Role.ADMIN):
         house.invites.make(Role.VIEWER, by=user_id)
-    house.invites.button("suspend", VIEWER, by=user_id)
+    house.invites.button(MemberAction.read("suspend"), VIEWER, by=user_id)
     return made, button
 
 
@@ -314,7 +315,7 @@ def test_an_invitation_dies_with_the_right_to_make_it(house):
 
 def test_only_the_hash_of_a_link_or_button_is_kept(house, tmp_path):
     link = house.invites.make(Role.TRADER, by=ADMIN).token
-    button = house.invites.button("remove", TRADER, by=ADMIN)
+    button = house.invites.button(MemberAction.read("remove"), TRADER, by=ADMIN)
     house.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     stored = (tmp_path / "kisbot.db").read_bytes()
@@ -350,7 +351,7 @@ def test_strangers_ask_once_a_day_each_and_five_times_an_hour_together(house):
 def test_old_requests_links_and_buttons_are_forgotten(house):
     for n in range(40):
         asked = house.invites.request(900 + n, "손님")
-        house.invites.button("join:viewer", 900 + n, by=ADMIN, request=asked)
+        house.invites.button(MemberAction.read("join:viewer"), 900 + n, by=ADMIN, request=asked)
         house.invites.make(Role.VIEWER, by=ADMIN)
         house.later(days=2)
 
@@ -359,8 +360,8 @@ def test_old_requests_links_and_buttons_are_forgotten(house):
 
 def test_of_two_admins_who_answer_a_request_the_first_one_decides(house):
     asked = house.invites.request(OTHER, "손님")
-    yes = house.invites.button("join:trader", OTHER, by=ADMIN, request=asked)
-    no = house.invites.button("refuse", OTHER, by=OWNER, request=asked)
+    yes = house.invites.button(MemberAction.read("join:trader"), OTHER, by=ADMIN, request=asked)
+    no = house.invites.button(MemberAction.read("refuse"), OTHER, by=OWNER, request=asked)
 
     assert house.invites.press(yes, ADMIN).verdict is MembershipTap.DONE
     assert house.invites.press(no, OWNER).verdict is MembershipTap.USED
@@ -368,20 +369,20 @@ def test_of_two_admins_who_answer_a_request_the_first_one_decides(house):
 
 
 def test_a_button_works_once_for_its_person_in_its_time(house):
-    token = house.invites.button("suspend", TRADER, by=ADMIN)
+    token = house.invites.button(MemberAction.read("suspend"), TRADER, by=ADMIN)
 
     assert house.invites.press("no-such-token", ADMIN).verdict is MembershipTap.GONE
     assert house.invites.press(token, OWNER).verdict is MembershipTap.NOT_YOURS
     assert house.invites.press(token, ADMIN).verdict is MembershipTap.DONE
     assert house.invites.press(token, ADMIN).verdict is MembershipTap.USED
-    late = house.invites.button("resume", TRADER, by=ADMIN)
+    late = house.invites.button(MemberAction.read("resume"), TRADER, by=ADMIN)
     house.later(minutes=5)
     assert house.invites.press(late, ADMIN).verdict is MembershipTap.LATE
     assert house.people.find(TRADER).status is Status.SUSPENDED
 
 
 def test_a_button_changes_only_the_person_as_they_stood(house):
-    token = house.invites.button("role:viewer", TRADER, by=ADMIN)
+    token = house.invites.button(MemberAction.read("role:viewer"), TRADER, by=ADMIN)
     house.people.set_role(TRADER, Role.ADMIN, by=OWNER)
     house.people.set_role(TRADER, Role.TRADER, by=OWNER)
 
@@ -391,11 +392,11 @@ def test_a_button_changes_only_the_person_as_they_stood(house):
 def test_a_button_asks_again_whether_its_person_may(house):
     """Made while allowed, pressed when not: the rule at the press counts."""
     asked = house.invites.request(OTHER, "손님")
-    token = house.invites.button("join:admin", OTHER, by=ADMIN, request=asked)
+    token = house.invites.button(MemberAction.read("join:admin"), OTHER, by=ADMIN, request=asked)
 
     assert house.invites.press(token, ADMIN).verdict is MembershipTap.REFUSED
     assert house.people.find(OTHER) is None
-    last = house.invites.button("remove", OWNER, by=OWNER)
+    last = house.invites.button(MemberAction.read("remove"), OWNER, by=OWNER)
     assert house.invites.press(last, OWNER).verdict is MembershipTap.LAST_OWNER
 
 
@@ -407,7 +408,7 @@ def test_a_removed_stranger_who_asks_again_is_shown_as_that(house):
 
     assert asked.known is Status.REMOVED
     assert house.invites.request(VIEWER, "구경") is None, "a suspended person waits"
-    token = house.invites.button("join:viewer", TRADER, by=ADMIN, request=asked)
+    token = house.invites.button(MemberAction.read("join:viewer"), TRADER, by=ADMIN, request=asked)
     assert house.invites.press(token, ADMIN).person.role is Role.VIEWER
 
 

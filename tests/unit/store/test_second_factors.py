@@ -8,9 +8,9 @@ import pyotp
 import pytest
 
 from bot.orders.access.second_factor import FactorKind, FactorUnreadable, Tries
-from bot.store.audit.keys import BadKey
 from bot.store.audit.log import AuditLog
 from bot.store.database import backup, open_database
+from bot.store.private_files import BadKey
 from bot.store.second_factors import FactorKey, SecondFactors, fits_now, new_secret, totp_uri
 from kis.krx import KST
 

@@ -1,17 +1,24 @@
 """What the database keeps outlives a release: its words do not change, and what an old row lacks is nothing."""
 
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 import pytest
 
+from bot.orders.access.membership import MemberAction, MemberStep
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.attempt import Attempt
-from bot.orders.model.events import CancelState, Event, ReadBackResult
+from bot.orders.model.button import AgreeResume, ButtonAction, LinkOrder, RejectLink, TapAction, decode, encode
+from bot.orders.model.events import CancelState, Deputised, Event, ReadBackResult, Requoted
 from bot.orders.model.order import Link, OrderAction, OrderState
+from bot.orders.model.reason import Reason
 from bot.orders.reconciliation.resolution import AccountEvidence, Resolution
+from bot.store.order_rows import JSON_COLUMNS, event_detail, order_of, order_row
 from kis.krx import KST
 from kis.models import OrderKind, Side
 from kis.outcome import Outcome
+from tests.support.order_events import sample
 from tests.unit.orders.model.test_order import order
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
@@ -72,3 +79,54 @@ def test_a_ticket_knows_nothing_of_the_wire_and_nothing_unusual():
     assert not any((ticket.filled, ticket.filled_amount, ticket.growths, ticket.cancelled, ticket.finished_at))
     assert not any((ticket.parent, ticket.was_quote, ticket.code_word, ticket.message))
     assert (ticket.act, ticket.link, ticket.checked, ticket.cancel) == ("new", "", "none", "none")
+
+
+BUTTONS = {
+    **{action.value: action for action in TapAction},
+    "claim:0000000007:06010:100001": LinkOrder("0000000007", "06010", "100001"),
+    "claim:none": RejectLink(),
+    "release:1:1001:7": AgreeResume(1, 1001, 7),
+}
+
+
+def test_the_actions_of_an_orders_buttons_are_stored_words_and_are_read_back():
+    assert [one.value for one in TapAction] == ["confirm", "discard", "approve", "deny", "cancel", "cancel_all"]
+    assert {encode(action): decode(text) for text, action in BUTTONS.items()} == BUTTONS
+    assert {type(one) for one in BUTTONS.values()} == set(ButtonAction.__args__)
+
+
+@pytest.mark.parametrize("text", ["release:0", "claim:7", "", "confirm:1", "sell"])
+def test_a_button_that_only_an_earlier_version_knew_does_nothing(text):
+    assert decode(text) is None
+
+
+def test_the_actions_of_buttons_about_people_are_stored_words_and_are_read_back():
+    texts = [
+        *(f"{step}:{role}" for step in ("role", "join") for role in ("viewer", "trader", "admin", "owner")),
+        *["suspend", "resume", "remove", "refuse"],
+    ]
+    assert [str(MemberAction.read(text)) for text in texts] == texts
+    assert {MemberAction.read(text).step for text in texts} == set(MemberStep)
+
+
+def test_tuples_of_an_order_are_json_in_the_row_and_empty_texts_where_there_is_nothing():
+    at = datetime(2026, 11, 23, 9, 30, tzinfo=KST)
+    reasons = (Reason("DUP_EXACT", {"name": "삼성전자", "at": at}), Reason("COLLAR_NOTE", {"percent": Decimal("1.20")}))
+    one = order(asked=(3, 4), approvers=("김", '"이"'), cautions=reasons)
+    row = order_row(one)
+
+    assert {name: row[name] for name in JSON_COLUMNS} == {
+        "asked": "[3, 4]",
+        "approvers": '["김", "\\"이\\""]',
+        "cautions": '[{"code": "DUP_EXACT", "values": {"name": "삼성전자", "at": "2026-11-23T09:30:00+09:00"}}, '
+        '{"code": "COLLAR_NOTE", "values": {"percent": "1.20"}}]',
+        "notes": "",
+    }
+    assert order_row(order_of(row)) == row
+    assert replace(order_of(row), cautions=()) == replace(one, cautions=())
+
+
+def test_tuples_of_an_event_are_the_same_texts_in_the_audit_log():
+    assert event_detail(Deputised((3, 4))) == {"asked": "[3, 4]"}
+    assert event_detail(sample(Requoted, NOW))["cautions"] == '[{"code": "CLOCK_WARN", "values": {}}]'
+    assert event_detail(replace(sample(Requoted, NOW), cautions=()))["cautions"] == ""

@@ -32,17 +32,15 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 class Kept(Inbox):
-    """The inbox with the one hook it needs; remembers what was written."""
+    """The inbox, which remembers what was written."""
 
     def __init__(self, db, clock):
         super().__init__(db, clock)
-        self.for_disk = dict
         self.written = []
 
     def keep(self, updates):
-        bodies = [(number, self.for_disk(body)) for number, body in updates]
-        self.written += [str(body) for _, body in bodies]
-        return super().keep(bodies)
+        self.written += [str(body) for _, body in updates]
+        return super().keep(updates)
 
 
 class Play:
@@ -73,8 +71,14 @@ class Play:
         self.bot = telegram_bot(settings, MemoryTelegram(self.telegram))
         await self.bot.initialize()
         self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
-        self.inbox.for_disk = self.chat.for_disk
-        poll = UpdatePoller(self.bot, self.inbox, self.handle, lambda _: None)
+        poll = UpdatePoller(
+            self.bot,
+            self.inbox,
+            self.handle,
+            keeps=lambda _: True,
+            redact=self.chat.for_disk,
+            hold=lambda _: None,
+        )
         task = asyncio.create_task(poll.run())
         try:
             yield self
@@ -337,7 +341,7 @@ def test_only_keypads_are_left_out_of_what_is_kept():
 
 def test_a_keypad_holds_each_digit_once_and_six_of_them():
     pad = Keypad(6)
-    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.keys("ko") for key in row}
+    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.buttons("ko") for key in row}
     assert sorted(keys) == sorted([*"0123456789", "⌫", "✖ 그만"])
     assert len({*keys.values()}) == 12
     assert [pad.press(keys[digit]) for digit in "123"] == [KeypadResult.CHANGED] * 3
@@ -347,7 +351,7 @@ def test_a_keypad_holds_each_digit_once_and_six_of_them():
     assert pad.press(keys["⌫"]) is KeypadResult.CHANGED
     assert pad.entered == "12"
     assert len(LEAVE) <= 64
-    assert all(len(key.data.encode()) <= 64 for row in pad.keys("en") for key in row)
+    assert all(len(key.data.encode()) <= 64 for row in pad.buttons("en") for key in row)
 
 
 async def test_a_fault_behind_a_proof_is_logged_and_the_tap_is_answered(play):

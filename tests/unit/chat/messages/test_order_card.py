@@ -40,7 +40,7 @@ def test_a_ticket_says_everything_that_will_be_sent_and_what_it_costs():
         "계좌 …78-01 · 접수번호 #1",
         "⏳ 60초 · 10:01:00까지, 한 번만 누를 수 있습니다",
     ]
-    ((confirm, discard),) = ticket.keys
+    ((confirm, discard),) = ticket.buttons
     assert (confirm.label, confirm.data) == ("✅ 매수 10주 확인", "t:token-one")
     assert (discard.label, discard.data) == ("✖ 취소", "t:token-two")
 
@@ -165,7 +165,7 @@ def test_two_candidates_are_shown_with_a_key_each_and_one_for_neither():
 
     asked = state_push("ambiguous", order(OrderState.UNKNOWN), data, KO)
 
-    assert [key.data for row in asked.keys for key in row] == ["t:t1", "t:t2", "t:t3"]
+    assert [key.data for row in asked.buttons for key in row] == ["t:t1", "t:t2", "t:t3"]
     assert "0000000008" in asked.text
     assert "Nsmart" in asked.text
 

@@ -167,9 +167,9 @@ def test_a_deputys_voice_stands_only_once_deputies_may_speak():
 
 
 def test_a_new_price_voids_every_voice():
-    before = asked(state=OrderState.CONFIRMED, approvals=2, approvers='["가", "나"]')
+    before = asked(state=OrderState.CONFIRMED, approvals=2, approvers=("가", "나"))
     again = apply(before, _requoted(before), NOW)
-    assert (again.round, again.needed, again.approvals, again.approvers) == (2, 0, 0, "")
+    assert (again.round, again.needed, again.approvals, again.approvers) == (2, 0, 0, ())
     assert again.terms() != before.terms()
     assert TIERS.standing([vote(OWNER), vote(ADMIN)], PEOPLE, again, NOW) == 0
 

@@ -141,15 +141,15 @@ LEAVES = {
     "order.confirmed": {},
     "order.warned": {"warned": True, "expires_at": NOW},
     "order.awaits": {
-        "needed": 2, "expires_at": NOW, "asked": "[3]", "held_after": 12, "day_after": 900_000, "asked_at": LATER,
+        "needed": 2, "expires_at": NOW, "asked": (3,), "held_after": 12, "day_after": 900_000, "asked_at": LATER,
     },
-    "order.deputised": {"asked": "[3, 4]"},
-    "order.voted": {"approvals": 1, "approvers": '["김"]'},
+    "order.deputised": {"asked": (3, 4)},
+    "order.voted": {"approvals": 1, "approvers": ("김",)},
     "order.voided": {"code_word": "ROLE_LOST"},
     "order.requoted": {
-        "round": 2, "needed": 0, "approvals": 0, "approvers": "", "was_quote": 71_000, "warned": False, "quote": 71_900, "quote_at": NOW, "quote_change": Decimal("1.2"),
+        "round": 2, "needed": 0, "approvals": 0, "approvers": (), "was_quote": 71_000, "warned": False, "quote": 71_900, "quote_at": NOW, "quote_change": Decimal("1.2"),
         "unit": 71_100, "reserve_unit": 92_300, "fee": 101, "tax": 7, "cash_after": 5, "sellable_after": 3,
-        "expires_at": NOW, "cautions": "[]",
+        "expires_at": NOW, "cautions": ({"code": "CLOCK_WARN", "values": {}},),
     },
     "order.timed_out": {},
     "order.discarded": {},
@@ -243,17 +243,17 @@ def test_an_order_goes_on_once_enough_have_agreed_and_ends_with_the_first_who_re
     two = apply(one, events.Voted(4, "이", approve=True), NOW)
     no = apply(one, events.Voted(4, "이", approve=False), LATER)
 
-    assert (one.state, one.approvals, one.approvers) == (OrderState.PENDING, 1, '["김"]')
-    assert (two.state, two.approvals, two.approvers) == (OrderState.CONFIRMED, 2, '["김", "이"]')
-    assert (no.state, no.approvals, no.approvers, no.finished_at) == (OrderState.DENIED, 1, '["이"]', LATER)
+    assert (one.state, one.approvals, one.approvers) == (OrderState.PENDING, 1, ("김",))
+    assert (two.state, two.approvals, two.approvers) == (OrderState.CONFIRMED, 2, ("김", "이"))
+    assert (no.state, no.approvals, no.approvers, no.finished_at) == (OrderState.DENIED, 1, ("이",), LATER)
 
 
 def test_new_figures_are_a_new_round_with_its_own_fingerprint_and_no_votes():
-    before = order(OrderState.CONFIRMED, needed=2, approvals=2, approvers='["김", "이"]')
+    before = order(OrderState.CONFIRMED, needed=2, approvals=2, approvers=("김", "이"))
 
     anew = apply(before, sample(events.Requoted, NOW), NOW)
 
-    assert (anew.round, anew.needed, anew.approvals, anew.approvers) == (2, 0, 0, "")
+    assert (anew.round, anew.needed, anew.approvals, anew.approvers) == (2, 0, 0, ())
     assert anew.fingerprint == anew.terms() != before.terms()
 
 
@@ -399,4 +399,4 @@ def test_an_approval_outlives_a_new_version_of_this_program():
 def test_an_order_begins_without_anybody_to_ask():
     fresh = order()
 
-    assert (fresh.needed, fresh.approvals, fresh.approvers, fresh.asked, fresh.round) == (0, 0, "", "", 1)
+    assert (fresh.needed, fresh.approvals, fresh.approvers, fresh.asked, fresh.round) == (0, 0, (), (), 1)

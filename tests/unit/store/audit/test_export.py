@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from bot.store.audit import chain
-from bot.store.audit.keys import BadKey, first_keys, first_keys_text
+from bot.store.audit.keys import first_keys, first_keys_text
 from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
+from bot.store.private_files import BadKey
 from tests.support.audit_guest import House
 
 ROOT = Path(__file__).parents[4]
