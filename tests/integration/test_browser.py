@@ -7,9 +7,9 @@ import pytest
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from bot.demo.run import APPROVAL_TIERS, OWNER, STRANGER, TRADER, Stage
-from tests.support.stage import stage_on_sockets as stage
 from tests.support.browser import CHROMIUM, QUIET, need_chromium
 from tests.support.conversation import FAST
+from tests.support.stage import stage_on_sockets as stage
 
 need_chromium()
 pytestmark = pytest.mark.browser
