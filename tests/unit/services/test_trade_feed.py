@@ -15,9 +15,9 @@ from bot.services.trade_feed import MAX_STREAMED, TradeFeed, allot
 from kis.config import kst_now
 from kis.sim import Simulator
 from kis.stream import Gap
-from tests.bench.waiting import until
 from tests.kis.stream_guest import config_of
 from tests.sim.socket_guest import TRADES
+from tests.support.waiting import until
 
 SAMSUNG, HYNIX = "005930", "000660"
 
@@ -45,8 +45,8 @@ class Floor:
         """Codes of the trades that the broker has registrations for."""
         return {topic.tr_key for one in self.sim.websocket.sessions for topic in one.topics if topic.tr_id == TRADES}
 
-    async def comes(self, true, within=3.0):
-        assert await until(true, within=within)
+    async def comes(self, true):
+        await until(true)
 
 
 async def soon(seconds):
