@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from bot.app.clients import kis_config, stocks_of, telegram_bot
 from bot.app.storage import Storage
@@ -50,7 +51,7 @@ from bot.services.operator_alerts import OperatorAlerts
 from bot.services.outages import OutageTracker
 from bot.services.price_feed import PriceFeed
 from bot.services.symbols import LiveSymbols
-from bot.services.trade_feed import TradeFeed
+from bot.services.trade_feed import LiveStream, TradeFeed
 from kis.client import KisClient
 from kis.executions import ExecutionsPoll
 from kis.transport import Transport
@@ -163,6 +164,7 @@ class Container:
             clock=clock,
             always=self.hours.always,
             stats=storage.stream_stats,
+            stream=partial(LiveStream, transport=network),
         )
         self.price_feed = PriceFeed(self.client, self.trade_feed, clock=clock)
         self.alert_runner = AlertRunner(

@@ -58,7 +58,7 @@ async def _live(line: Connection, settings: dict[str, Any], clock: SharedClock, 
     kill_points.mark(
         journal=app.storage.journal,
         outbox=app.storage.outbox,
-        inbox=app.parts.inbox,
+        inbox=app.storage.inbox,
         desk=app.parts.desk,
         notifier=app.parts.delivery,
         poll=app.parts.update_poller,

@@ -105,7 +105,7 @@ class Meter:
         gc.collect()
         file = self._app._settings.database
         wal = file.with_name(f"{file.name}-wal")
-        tables = [name for (name,) in self._app.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [name for (name,) in self._app.storage.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         one = Sample(
             self._clock(),
             self._process.memory_info().rss,
@@ -115,7 +115,7 @@ class Meter:
             file.stat().st_size,
             wal.stat().st_size if wal.exists() else 0,
             self._log.stat().st_size,
-            {name: self._app.db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables},
+            {name: self._app.storage.db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables},
             self._wire.calls,
             orders,
             _ours() if self._clock().hour == COUNTED_AT else {},
@@ -189,7 +189,7 @@ class Told:
             for one in app.storage.journal.in_state(WORKING | IN_DOUBT)
             if one.day is None or app.parts.hours.day_over(one.day, app._clock())
         ]
-        found.updates += len(app.parts.inbox.open())
+        found.updates += len(app.storage.inbox.open())
         return found
 
     def verify_audit(self, home: Path) -> None:

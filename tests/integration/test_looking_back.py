@@ -11,6 +11,8 @@ from kis.sim.faults.catalogue import ALWAYS
 from tests.support.books import HOLDINGS, NO, At, house, trade_a_day, truth
 from tests.support.conversation import press, reread, say
 
+pytestmark = pytest.mark.virtual_time
+
 # --- /pnl -------------------------------------------------------------------------------------------------------------
 
 

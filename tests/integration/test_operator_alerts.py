@@ -2,14 +2,19 @@
 
 import sqlite3
 
-from bot.demo.run import OWNER, TRADER, stage
+import pytest
+
+from bot.demo.run import OWNER, TRADER
 from bot.services.operator_alerts import OperatorAlerts
 from bot.store.outbox import Outbox
 from kis.sim.faults.catalogue import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
 from tests.support.members import notifications
 from tests.support.outbox import Clock, empty_database
-from tests.support.telegram_wire import until
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 NO = {"code": "EGW00003", "status": 500}
 LIST = "inquire-daily-ccld"
@@ -75,7 +80,7 @@ async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_withou
         async def broken(_ask):
             raise ZeroDivisionError("secret detail")
 
-        on.app.parts.router._commands._by_name = {**on.app.router._commands._by_name, "index": broken}
+        on.app.parts.router._commands._by_name = {**on.app.parts.router._commands._by_name, "index": broken}
         await say(on, "/index", "내부 오류로 처리하지 못했습니다", TRADER.id)
         told = await on.telegram.wait(OWNER.id, "이매매 님의 요청을")
 

@@ -16,7 +16,8 @@ from kis import BadRequest, Misconfigured, Refused, Side
 from kis.frames import NoticeKind
 from kis.sim import Simulator
 from kis.stream import BookUpdate, FillNotice, Gap, KisStream, Trade
-from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from, until
+from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from
+from tests.support.waiting import until
 
 APPROVAL = "/oauth2/Approval"
 

@@ -10,8 +10,9 @@ import structlog
 
 from kis.frames import NoticeKind
 from kis.stream import Gap, KisStream
-from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from, until
+from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from
 from tests.sim.socket_guest import TRADES, guest
+from tests.support.waiting import until
 
 
 def move(clock, seconds):
@@ -57,6 +58,7 @@ async def test_a_dropped_socket_is_a_gap_and_everything_is_registered_again(tmp_
         await nothing_from(events)
 
 
+@pytest.mark.virtual_time
 async def test_a_silent_socket_is_given_up_in_session(tmp_path, clock):
     async with house(tmp_path, clock, silence=0.05, heartbeat=0.02) as at:
         events = at.stream.events(trades=[SAMSUNG])
@@ -73,6 +75,7 @@ async def test_a_silent_socket_is_given_up_in_session(tmp_path, clock):
         assert at.sim.faults.fired == {"stall_socket": 1}
 
 
+@pytest.mark.virtual_time
 async def test_silence_out_of_session_is_just_that(tmp_path, clock):
     async with house(tmp_path, clock, silence=0.01, in_session=lambda _: False) as at:
         events = at.stream.events(trades=[SAMSUNG])

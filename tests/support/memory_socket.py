@@ -104,13 +104,20 @@ class Connection:
         self.stalled = False
         self.strange = False
         self.gone = False
+        self.failure: BaseException | None = None
         self._loop.call_soon(self._serve, context=sockets.outside())
 
     def _serve(self) -> None:
         scope = {"type": "websocket", "path": "/tryitout", "extensions": {ABORT: self.cut}}
         served = self._sockets.simulator.websocket(scope, self._to_server.get, self._served)  # type: ignore[arg-type]  # the parts of ASGI it uses
         self._task = self._loop.create_task(served)
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, served: asyncio.Task[None]) -> None:
+        """A fault of the broker's side, or of this module, must not pass for a silent line."""
+        if not served.cancelled() and served.exception() is not None:
+            self.failure = served.exception()
+            self._to_client.put_nowait(None)
 
     # --- the client's side ----------------------------------------------------------------------------------------
 
@@ -122,6 +129,8 @@ class Connection:
 
     async def recv(self) -> str:
         frame = None if self.gone and self._to_client.empty() else await self._to_client.get()
+        if self.failure is not None:
+            raise AssertionError("the simulated broker's side died") from self.failure
         if frame is None:
             raise ConnectionClosedError(None, None)
         text, notices = frame
@@ -130,6 +139,9 @@ class Connection:
 
     def leave(self) -> None:
         """The client is gone."""
+        self.cut()
+
+    async def close(self) -> None:
         self.cut()
 
     # --- what befalls it ------------------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ from bot.store.outbox import Outbox
 from kis.config import kst_now
 from kis.sim import Simulator
 from kis.stream import Gap
-from tests.bench.waiting import until
 from tests.kis.stream_guest import config_of
 from tests.sim.socket_guest import TRADES
 from tests.support.members import notifications
 from tests.support.outbox import empty_database
+from tests.support.waiting import until
 
 SAMSUNG, HYNIX = "005930", "000660"
 
@@ -48,8 +48,8 @@ class Floor:
         """Codes of the trades that the broker has registrations for."""
         return {topic.tr_key for one in self.sim.websocket.sessions for topic in one.topics if topic.tr_id == TRADES}
 
-    async def comes(self, true, within=3.0):
-        assert await until(true, within=within)
+    async def comes(self, true):
+        await until(true)
 
 
 async def soon(seconds):
