@@ -105,7 +105,9 @@ class Meter:
         gc.collect()
         file = self._app._settings.database
         wal = file.with_name(f"{file.name}-wal")
-        tables = [name for (name,) in self._app.storage.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [
+            name for (name,) in self._app.storage.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         one = Sample(
             self._clock(),
             self._process.memory_info().rss,
