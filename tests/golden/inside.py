@@ -37,7 +37,9 @@ __all__ = [
 
 ROLES = {role.value: role for role in Role}
 COMMANDS = frozenset(word for one in TABLE for word in (one.name, one.korean))
-REASONS: Mapping[str, tuple[str, str]] = words._REASONS
+REASONS: Mapping[str, tuple[str, str]] = {
+    code: (words.translate("ko", msgid), words.translate("en", msgid)) for code, msgid in words.REASONS.items()
+}
 TOASTS = (
     "sending", "pending", "voted", "again", "discarded", "settled", "cancelling", "step_up", "not_yours", "busy",
     "late", "used", "gone",

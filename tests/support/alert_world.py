@@ -72,7 +72,7 @@ class House:
         self.stream = HandTrades()
         self.watch = AlertRunner(
             self.book,
-            PriceFeed(self.client, self.stream, clock=clock),
+            PriceFeed(self.client, self.stream, clock=clock),  # type: ignore[arg-type]  # trades by hand
             self.client,
             self.hours,
             clock=clock,

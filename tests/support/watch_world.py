@@ -73,7 +73,7 @@ class House:
         self.lists = LiveWatchlists(
             self.book,
             self.looks,
-            PriceFeed(self.client, self.stream, clock=clock),
+            PriceFeed(self.client, self.stream, clock=clock),  # type: ignore[arg-type]  # trades by hand
             self.client,
             TradingHours(always=always),
             self.people,

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, moved
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.catalogue import reason, translate
 from bot.chat.i18n.formatting import percent, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import list_card, made_card
@@ -90,7 +90,7 @@ class AlertHandlers:
         if known is None or not self._alerts.delete(request.actor.user_id, int(known[1])):
             head = sentence("ALERT_GONE", {"word": word[:20]}, self._frame.lang)
             return self._list(request, f"🚫 {head}")
-        return self._list(request, self._frame.pick(f"🗑 알림 #{known[1]} 삭제", f"🗑 alert #{known[1]} deleted"))
+        return self._list(request, self._frame.text("🗑 alert #{number} deleted", number=known[1]))
 
     def _ask_which(self, words: str) -> Reply:
         lang = self._frame.lang
@@ -102,19 +102,13 @@ class AlertHandlers:
         ]  # fmt: skip
         if not found:
             return Reply(reason("NO_STOCK", {"text": named[:20]}, lang))
-        return Reply(
-            say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20]),
-            keyboards.stocks(found, "/alert", rest),
-        )
+        return Reply(translate(lang, "'{text}' — which one?", text=named[:20]), keyboards.stocks(found, "/alert", rest))
 
     # --- making one ---------------------------------------------------------------------------------------------------
 
     def _holdings(self, request: Request, words: AlertArgs) -> Reply:
         alert = replace(self._new(request, words, AlertKind.HOLDINGS, 1), again=Repeat.DAILY)
-        note = self._frame.pick(
-            "등락과 상·하한가 근접은 종목마다 하루 한 번, 거래정지와 VI는 보일 때마다 알립니다.",
-            "Moves and limits once a day for each stock, halts and VI whenever they are seen.",
-        )
+        note = self._frame.text("Moves and limits once a day for each stock, halts and VI whenever they are seen.")
         return self._keep(alert, None, [note, *self._closed_note()])
 
     async def _on_stock(self, request: Request, stock: Stock, words: AlertArgs) -> Reply:
@@ -193,49 +187,42 @@ class AlertHandlers:
 
     def _notes(self, alert: Alert, quote: Quote) -> list[str]:
         frame, lang = self._frame, self._frame.lang
-        notes = [f"{frame.pick('지금', 'now')} <b>{won(quote.price, lang)}</b> ({percent(quote.change_rate)})"]
+        notes = [f"{frame.text('now')} <b>{won(quote.price, lang)}</b> ({percent(quote.change_rate)})"]
         if alert.state is AlertState.BEYOND:
             notes.append(
-                frame.pick(
-                    "⚠️ 이미 넘어 있습니다. 되돌아갔다가 다시 넘을 때 알립니다.",
-                    "⚠️ It is past that already; you will be told when it comes back and crosses again.",
-                )
+                frame.text("⚠️ It is past that already; you will be told when it comes back and crosses again.")
                 if alert.kind is not AlertKind.VOLUME
-                else frame.pick(
-                    "⚠️ 오늘은 이미 넘었습니다. 다음 거래일부터 알립니다.",
-                    "⚠️ Today's is past that already; it counts from the next trading day.",
-                ),
+                else frame.text("⚠️ Today's is past that already; it counts from the next trading day.")
             )
         if alert.kind is AlertKind.VOLUME:
             notes.append(
-                frame.pick(
-                    f"오늘 누적 거래량을, 설정한 때의 지난 {VOLUME_DAYS}거래일 하루 평균과 견줍니다.",
-                    f"Today's volume so far against the daily average of the {VOLUME_DAYS} trading days before now.",
-                ),
+                frame.text(
+                    "Today's volume so far against the daily average of the {days} trading days before now.",
+                    days=VOLUME_DAYS,
+                )
             )
         elif quote.upper_limit and alert.bound > quote.upper_limit:
-            notes.append(self._beyond_limit("상한가", "upper limit", quote.upper_limit))
+            notes.append(
+                frame.text(
+                    "⚠️ Outside today's upper limit of {limit}: it cannot fire today.",
+                    limit=won(quote.upper_limit, lang),
+                )
+            )
         elif quote.lower_limit and alert.bound < quote.lower_limit:
-            notes.append(self._beyond_limit("하한가", "lower limit", quote.lower_limit))
+            notes.append(
+                frame.text(
+                    "⚠️ Outside today's lower limit of {limit}: it cannot fire today.",
+                    limit=won(quote.lower_limit, lang),
+                )
+            )
         return [*notes, *self._closed_note()]
-
-    def _beyond_limit(self, ko: str, en: str, limit: int) -> str:
-        return self._frame.pick(
-            f"⚠️ 오늘 {ko} {won(limit)} 밖이라 오늘은 울릴 수 없습니다.",
-            f"⚠️ Outside today's {en} of {won(limit, 'en')}: it cannot fire today.",
-        )
 
     def _closed_note(self) -> list[str]:
         now = self._clock()
         if self._hours.open(now):
             return []
         opens = self._hours.next_open(now).astimezone(KST)
-        return [
-            self._frame.pick(
-                f"🌙 지금은 장이 열려 있지 않아, {opens:%m/%d %H:%M}부터 봅니다.",
-                f"🌙 The market is closed; watched from {opens:%m/%d %H:%M}.",
-            ),
-        ]
+        return [self._frame.text("🌙 The market is closed; watched from {time}.", time=f"{opens:%m/%d %H:%M}")]
 
 
 def _sided(words: AlertArgs, price: int) -> AlertArgs:

@@ -5,7 +5,7 @@ from datetime import time, timedelta
 from typing import Any
 
 from bot.chat.handlers.market import MarketHandlers
-from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.frame import Frame
 from bot.chat.ports import BrokerReads
 from bot.chat.types import Chart, Reply, Request
@@ -47,12 +47,7 @@ class ChartHandlers:
         period = WORDS.get(" ".join(rest).lower()) if rest else "day"
         if period is None:
             return Reply(
-                say(
-                    self._frame.lang,
-                    "🚫 기간은 일, 주, 월, 분 가운데 하나입니다: {words}",
-                    "🚫 The period is one of day, week, month, minute: {words}",
-                    words=" ".join(rest)[:20],
-                ),
+                self._frame.text("🚫 The period is one of day, week, month, minute: {word}", word=" ".join(rest)[:20])
             )
         bars = await self._bars(stock.code, period)
         if not bars:
@@ -104,11 +99,10 @@ class ChartHandlers:
         return next((one for one in (await self._broker.balance()).holdings if one.code == code), None)
 
     def _nothing(self, stock: Stock, period: str) -> Reply:
-        ko, en = ("{name}: 그릴 시세가 없습니다.", "{name}: there is nothing to draw yet.")
+        words = msgid("{name}: there is nothing to draw yet.")
         if period == "minute":
-            ko = "{name}: 오늘은 아직 체결이 없어 분봉이 없습니다. 일봉은 /chart {code}"
-            en = "{name}: not traded yet today, so there are no minutes. Its days: /chart {code}"
-        return Reply(say(self._frame.lang, ko, en, name=stock.name, code=stock.code))
+            words = msgid("{name}: not traded yet today, so there are no minutes. Its days: /chart {code}")
+        return Reply(self._frame.text(words, name=stock.name, code=stock.code))
 
 
 def older(page: Sequence[MinuteBar], found: Sequence[MinuteBar]) -> list[MinuteBar]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bot.chat.handlers.second_factor import SecondFactorChat
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, safe, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.stream_status import hearing_line
@@ -27,10 +27,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-SINGLE = (
-    "1인 모드: 주문이 다른 사람의 승인 없이 나갑니다.",
-    "Single mode: orders go out without anybody else's consent.",
-)
+SINGLE = msgid("Single mode: orders go out without anybody else's consent.")
 
 
 class ControlHandlers:
@@ -56,9 +53,7 @@ class ControlHandlers:
         """/halt [매수|신규|전체취소|동결]: at once, without a question."""
         level = _WORDS.get(request.words.strip().lower())
         if level is None:
-            return Reply(
-                say(self._frame.lang, "단계: 매수 · 신규 · 전체취소 · 동결", "Levels: buys · new · all · freeze"),
-            )
+            return Reply(self._frame.text("Levels: buys · new · all · freeze"))
         pressed = self._desk.halt(level, request.actor)
         if isinstance(pressed, Reason):
             return Reply(f"🚫 {reason(pressed.code, pressed.values, self._frame.lang)}")
@@ -86,37 +81,31 @@ class ControlHandlers:
         """/policy: whose consent orders need."""
         del request
         frame, policy = self._frame, self._desk.consent.policy
-        head = f"🖐 <b>{frame.pick('승인 정책', 'Consent')}</b> {frame.badge}"
+        head = f"🖐 <b>{frame.text('Consent')}</b> {frame.badge}"
         if policy.single:
-            return Reply(f"{head}\n{frame.pick(*SINGLE)}")
+            return Reply(f"{head}\n{frame.text(SINGLE)}")
         lines = [head]
         for title, tiers in (
-            (("주문 1건", "one order"), policy.order_tiers),
-            (("하루 합계", "sum of the day"), policy.day_tiers),
+            (msgid("one order"), policy.order_tiers),
+            (msgid("sum of the day"), policy.day_tiers),
         ):
             lines += [
-                f"{frame.pick(*title)} &gt; {won(above, frame.lang)}: {frame.pick(f'{count}명 승인', f'{count} to agree')}"
+                f"{frame.text(title)} &gt; {won(above, frame.lang)}: {frame.text('{count} to agree', count=count)}"
                 for above, count in tiers
             ]
-        sells = {
-            SellApproval.SAME: ("같음", "the same"),
-            SellApproval.FEWER: ("한 명 적게", "one fewer"),
-            SellApproval.NONE: ("필요 없음", "none"),
+        sells: MessageIds[SellApproval] = {
+            SellApproval.SAME: "the same",
+            SellApproval.FEWER: "one fewer",
+            SellApproval.NONE: "none",
         }
-        lines.append(f"{frame.pick('보유분 매도', 'sales')}: {frame.pick(*sells[policy.sells])}")
+        lines.append(f"{frame.text('sales')}: {frame.text(sells[policy.sells])}")
         if policy.deputies_after is not None:
             minutes = int(policy.deputies_after.total_seconds() // 60)
-            lines.append(
-                frame.pick(
-                    f"{minutes}분이 지나면 다른 매매자도 승인할 수 있습니다.",
-                    f"After {minutes} min other traders may agree too.",
-                ),
-            )
+            lines.append(frame.text("After {minutes} min other traders may agree too.", minutes=minutes))
         lines.append(
-            frame.pick(
-                "관리자와 소유자가 승인하고, 주문한 사람은 세지 않으며, 한 명이라도 거절하면 끝납니다. 장이 끝나면 요청도 끝납니다. 취소에는 승인이 필요 없습니다.",
-                "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody.",
-            ),
+            frame.text(
+                "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody."
+            )
         )
         return Reply("\n".join(lines))
 
@@ -125,10 +114,10 @@ class ControlHandlers:
         del request
         frame, desk = self._frame, self._desk
         now = desk.brakes.now()
-        lines = [f"🩺 <b>{frame.pick('상태', 'Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
+        lines = [f"🩺 <b>{frame.text('Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
         if desk.consent.policy.single:
-            lines.append(f"ℹ️ {frame.pick(*SINGLE)}")
-        lines.append(f"{light(now.level)} {frame.pick(*LEVELS[now.level])}")
+            lines.append(f"ℹ️ {frame.text(SINGLE)}")
+        lines.append(f"{light(now.level)} {frame.text(LEVELS[now.level])}")
         if now.level is not HaltLevel.OFF:
             by = f" · {safe(now.name, 20)}" if now.name else ""
             lines.append(f"{now.at.astimezone(KST):%m/%d %H:%M:%S}{by}")
@@ -138,11 +127,7 @@ class ControlHandlers:
         lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
         lines.append(hearing_line(self._fill_stream, frame))
         lines.append(
-            f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
-            f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}",
+            f"{frame.text('open orders')} {len(desk.working())} · {frame.text('being checked')} {len(desk.in_doubt())}"
         )
-        buttons = [
-            Button(frame.pick("📋 미체결", "📋 open orders"), "/orders"),
-            Button(frame.pick("🔄 새로고침", "🔄 refresh"), "~/status"),
-        ]
+        buttons = [Button(frame.text("📋 open orders"), "/orders"), Button(frame.text("🔄 refresh"), "~/status")]
         return Reply("\n".join(lines), (tuple(buttons),))

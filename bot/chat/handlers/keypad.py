@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.catalogue import translate
 from bot.chat.i18n.language import Lang
 from bot.chat.types import Button, Buttons
 
@@ -77,7 +77,7 @@ class Keypad:
     def buttons(self, lang: Lang) -> Buttons:
         """The buttons as they stand now."""
         signs = [self._order[0:3], self._order[3:6], self._order[6:9], [_LEAVE, self._order[9], _ERASE]]
-        labels = {_LEAVE: say(lang, "✖ 그만", "✖ leave")}
+        labels = {_LEAVE: translate(lang, "✖ leave")}
         return tuple(tuple(Button(labels.get(one, one), KEYPAD + self._of[one]) for one in row) for row in signs)
 
 

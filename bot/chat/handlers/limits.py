@@ -54,7 +54,7 @@ class LimitHandlers:
             if item is None and len(words) >= 3:  # noqa: PLR2004
                 return self._no(Reason("LIMIT_ITEM", {"word": words[-2]}))
             return self._no(Reason("LIMIT_PERSON", {"word": name}))
-        shown = person.name if person is not None else self._frame.pick("계좌", "the account")
+        shown = person.name if person is not None else self._frame.text("the account")
         if item is None:
             return self._show(request.actor, subject, shown)
         value = None if words[-1] in _BACK else item.read(words[-1])
@@ -69,7 +69,7 @@ class LimitHandlers:
             return self._no(Reason("LIMIT_PERSON", {"word": str(subject)}))
         if not may_set(actor, subject, person.role if person else None, item):
             return self._no(Reason("LIMIT_ROLE", {}))
-        name = person.name if person else self._frame.pick("계좌", "the account")
+        name = person.name if person else self._frame.text("the account")
         about = f"{name or subject} · {self._item(item)} → {self._value(item, value)}"
         proof = f"limits:{subject}:{item.name}:{value}"
         if self._book.raises(subject, item, value) and self._second_factor.needs(
@@ -106,7 +106,7 @@ class LimitHandlers:
             for one in self._book.overrides(subject)
             if one.day <= today and one.value is not None
         }
-        lines = [f"📏 <b>{frame.pick('한도', 'Limits')}</b> · {safe(name or subject, 20)} {frame.badge}"]
+        lines = [f"📏 <b>{frame.text('Limits')}</b> · {safe(name or subject, 20)} {frame.badge}"]
         for item in ITEMS.values():
             if subject == ACCOUNT and not item.account:
                 continue
@@ -119,8 +119,8 @@ class LimitHandlers:
             if one.day > today
         ]
         if actor.role.covers(Role.ADMIN):
-            lines.append(frame.pick("바꾸기: /limits 사람 항목 값 (예: /limits 1002 1회금액 3000000). 되돌리기: 값에 '기본'", "To change: /limits person item value, e.g. /limits 1002 max_value 3000000; 'default' undoes it."))  # fmt: skip
-            lines.append(frame.pick("올린 한도는 다음 거래일부터, 내린 한도는 바로 적용됩니다.", "A raise counts from the next trading day, a lower limit at once."))  # fmt: skip
+            lines.append(frame.text("To change: /limits person item value, e.g. /limits 1002 max_value 3000000; 'default' undoes it."))  # fmt: skip
+            lines.append(frame.text("A raise counts from the next trading day, a lower limit at once."))  # fmt: skip
         return Reply("\n".join(lines))
 
     def _item(self, item: SettableLimit) -> str:
@@ -128,7 +128,7 @@ class LimitHandlers:
 
     def _value(self, item: SettableLimit, value: Value | None) -> str:
         if value is None:
-            return self._frame.pick("기본", "default")
+            return self._frame.text("default")
         return safe(limit_value("now", item.shown(value), self._frame.lang))
 
     def _no(self, why: Reason) -> Reply:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Awaitable, Callable, Container, Sequence
 
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import reason, say
-from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe, signed, won
+from bot.chat.i18n.catalogue import MessageIds, reason, translate
+from bot.chat.i18n.formatting import arrow, large_won, percent, rough_shares, safe, signed, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.parsing.order_args import split_stock
 from bot.chat.ports import BrokerReads, StockLookup
@@ -20,7 +20,7 @@ USUAL_RANKED = 10
 BOOK_LINES = 5
 BAR = 8
 """Blocks of the widest bar in an order book."""
-INDICES = {"0001": ("코스피", "KOSPI"), "1001": ("코스닥", "KOSDAQ"), "2001": ("코스피200", "KOSPI 200")}
+INDICES: MessageIds[str] = {"0001": "KOSPI", "1001": "KOSDAQ", "2001": "KOSPI 200"}
 
 
 class MarketHandlers:
@@ -56,7 +56,7 @@ class MarketHandlers:
             return Reply(reason("NO_TABLE", {}, lang))
         if not found:
             return Reply(reason("NO_STOCK", {"text": named[:20]}, lang))
-        text = say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20])
+        text = translate(lang, "'{text}' — which one?", text=named[:20])
         return Reply(text, keyboards.stocks(found, command, " ".join(rest)))
 
     async def price(self, request: Request) -> Reply | None:
@@ -82,15 +82,16 @@ class MarketHandlers:
             f"<b>{won(quote.price, lang)}</b> {arrow(quote.change)} {signed(quote.change)} ({percent(quote.change_rate)})",
         ]
         if quote.open:
-            words = ("시", "고", "저") if lang == "ko" else ("open", "high", "low")
-            figures = zip(words, (quote.open, quote.high, quote.low), strict=True)
-            lines.append(" · ".join(f"{word} {figure:,}" for word, figure in figures))
+            lines.append(
+                f"{frame.text('open')} {quote.open:,} · {frame.text('high')} {quote.high:,} · "
+                f"{frame.text('low')} {quote.low:,}"
+            )
         lines += [
-            f"{frame.pick('거래량', 'volume')} {quote.volume:,} · {frame.pick('대금', 'value')} {_eok(quote.value, frame)}",
-            f"{frame.pick('상한', 'upper')} {quote.upper_limit:,} · {frame.pick('하한', 'lower')} {quote.lower_limit:,} · "
-            f"{frame.pick('호가단위', 'tick')} {quote.tick:,}",
+            f"{frame.text('volume')} {quote.volume:,} · {frame.text('value')} {large_won(quote.value, lang)}",
+            f"{frame.text('upper')} {quote.upper_limit:,} · {frame.text('lower')} {quote.lower_limit:,} · "
+            f"{frame.text('tick')} {quote.tick:,}",
             *_flags(quote, frame),
-            f"🕘 {clock_time(quote.at)} {frame.pick('기준', 'KST')}",
+            frame.as_of(quote.at),
         ]
         return "\n".join(lines)
 
@@ -101,12 +102,10 @@ class MarketHandlers:
         rows = [_book_row("🔵", level.price, level.quantity, widest) for level in reversed(book.asks[:BOOK_LINES])]
         rows += [_book_row("🔴", level.price, level.quantity, widest) for level in book.bids[:BOOK_LINES]]
         head = f"📊 <b>{safe(stock.name, 20)}</b> <code>{stock.code}</code> {frame.badge}"
-        totals = (
-            f"{frame.pick('매도잔량', 'asks')} {book.total_ask:,} · {frame.pick('매수잔량', 'bids')} {book.total_bid:,}"
-        )
-        empty = frame.pick("호가가 없습니다.", "The book is empty.")
+        totals = f"{frame.text('asks')} {book.total_ask:,} · {frame.text('bids')} {book.total_bid:,}"
+        empty = frame.text("The book is empty.")
         table = "\n".join(rows) or empty
-        text = f"{head}\n<pre>{table}</pre>\n{totals}\n🕘 {clock_time(book.at)} {frame.pick('기준', 'KST')}"
+        text = f"{head}\n<pre>{table}</pre>\n{totals}\n{frame.as_of(book.at)}"
         return Reply(text, keyboards.of_book(stock.code, frame.lang))
 
     async def top(self, request: Request) -> Reply | None:
@@ -118,15 +117,11 @@ class MarketHandlers:
             ranked = await self._broker.volume_rank(count)
         except Unsupported:
             return Reply(
-                say(
-                    lang,
-                    "KIS는 모의투자에서 거래량 순위를 제공하지 않습니다. 관심 종목은 /price 로 볼 수 있습니다.",
-                    "KIS offers no volume ranking on paper accounts. /price shows any single stock.",
-                ),
+                translate(lang, "KIS offers no volume ranking on paper accounts. /price shows any single stock.")
             )
-        lines = [f"🏆 <b>{frame.pick('거래량 상위', 'Top volume')} {len(ranked)}</b> {frame.badge}"]
+        lines = [f"🏆 <b>{frame.text('Top volume')} {len(ranked)}</b> {frame.badge}"]
         lines += [
-            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {rough_shares(row.volume, frame)}"
+            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {rough_shares(row.volume, frame.lang)}"
             for row in ranked
         ]
         first = tuple(Button(f"{row.rank}. {row.name}", f"/price {row.code}") for row in ranked[:4])
@@ -135,18 +130,18 @@ class MarketHandlers:
     async def index(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/index: KOSPI, KOSDAQ and KOSPI 200."""
         frame = self._frame
-        lines = [f"📉 <b>{frame.pick('지수', 'Indices')}</b> {frame.badge}"]
+        lines = [f"📉 <b>{frame.text('Indices')}</b> {frame.badge}"]
         for code, names in INDICES.items():
             now = await self._broker.index(code)
             lines.append(
-                f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})",
+                f"<b>{frame.text(names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})"
             )
             if now.advancing or now.declining:  # paper accounts are not told
                 lines.append(
-                    f"   {frame.pick('상승', 'up')} {now.advancing:,} · {frame.pick('보합', 'flat')} {now.unchanged:,} · "
-                    f"{frame.pick('하락', 'down')} {now.declining:,}",
+                    f"   {frame.text('up')} {now.advancing:,} · {frame.text('flat')} {now.unchanged:,} · "
+                    f"{frame.text('down')} {now.declining:,}"
                 )
-        lines.append(f"🕘 {clock_time(now.at)} {frame.pick('기준', 'KST')}")
+        lines.append(frame.as_of(now.at))
         return Reply("\n".join(lines), ((keyboards.refresh("/index", frame.lang),),))
 
 
@@ -160,21 +155,12 @@ def _book_row(mark: str, price: int, quantity: int, widest: int) -> str:
 
 
 def _flags(quote: Quote, frame: Frame) -> list[str]:
-    found = []
+    found: list[str] = []
     if quote.halted:
-        found.append(frame.pick("⛔ 거래정지", "⛔ halted"))
+        found.append(frame.text("⛔ halted"))
     if quote.vi:
-        found.append(frame.pick("⚡ VI 발동", "⚡ volatility interruption"))
+        found.append(frame.text("⚡ volatility interruption"))
     if quote.warning.value in {"caution", "warning", "risk"}:
-        words = {
-            "caution": ("투자주의", "caution"),
-            "warning": ("투자경고", "warning"),
-            "risk": ("투자위험", "risk"),
-        }
-        found.append(f"⚠️ {frame.pick(*words[quote.warning.value])}")
+        words: MessageIds[str] = {"caution": "caution", "warning": "warning", "risk": "risk"}
+        found.append(f"⚠️ {frame.text(words[quote.warning.value])}")
     return [" · ".join(found)] if found else []
-
-
-def _eok(value: int, frame: Frame) -> str:
-    """Large won amounts in units of 100 million, as Korean screens show them."""
-    return f"{value // 100_000_000:,}억" if frame.lang == "ko" else f"₩{value / 1_000_000:,.0f}M"

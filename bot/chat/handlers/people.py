@@ -112,18 +112,15 @@ class MemberHandlers:
         words = request.words.split()
         if not words or re.fullmatch(r"p\d{1,4}", words[0]):
             return list_card(self._people.everybody(), int(words[0][1:]) if words else 1, self._frame)
-        pick = self._frame.pick
         one = self._people.find(int(words[0])) if re.fullmatch(r"[0-9]{1,15}", words[0]) else None
         if one is None:
-            return Reply(
-                pick("그 번호의 사람이 없습니다. /users 에서 골라 주세요.", "Nobody has this number; see /users."),
-            )
+            return Reply(self._frame.text("Nobody has this number; see /users."))
         acts = self._acts(request.actor.user_id, one)
         if len(words) == 1:
             return person_card(one, acts, self._frame)
         act = _act_of(words[1:])
         if act is None or act not in acts:
-            return Reply(pick("이 사람에게는 할 수 없는 일입니다.", "That cannot be done to this person."))
+            return Reply(self._frame.text("That cannot be done to this person."))
         token = self._invites.button(act, one.user_id, by=request.actor.user_id)
         return confirm_card(one, act, token, self._frame)
 
@@ -143,9 +140,8 @@ class MemberHandlers:
         """/invite 권한 [이름]: a link that lets one person in, once."""
         word, _, name = request.words.strip().partition(" ")
         role = _ROLE_WORDS.get(word.lower())
-        pick = self._frame.pick
         if role is None:
-            return Reply(pick("권한: trader(매매자) · viewer(조회 전용)", "Roles: trader · viewer"))
+            return Reply(self._frame.text("Roles: trader · viewer"))
         name = shown_name(name)
         try:
             with self._together():
@@ -160,14 +156,9 @@ class MemberHandlers:
                 self._post("invite", request.actor.user_id, data, f"invite:{request.update_id}")
         except NotAllowed:
             word = role_word(role, self._frame)
-            return Reply(pick(f"{word} 권한은 초대할 수 없습니다.", f"You may not invite anybody as {word}."))
+            return Reply(self._frame.text("You may not invite anybody as {role}.", role=word))
         except TooMany:
-            return Reply(
-                pick(
-                    "아직 쓰지 않은 초대가 너무 많습니다 (20개, 24시간).",
-                    "Too many open invitations (20, for a day).",
-                ),
-            )
+            return Reply(self._frame.text("Too many open invitations (20, for a day)."))
         return None
 
     def tap(self, token: str, actor: Actor) -> TapAnswer:
@@ -208,7 +199,7 @@ class MemberHandlers:
         if change.person is not None:
             return person_card(change.person, self._acts(actor.user_id, change.person), self._frame)
         if change.verdict is MembershipTap.DONE:
-            return Reply(f"✖ <code>{change.subject}</code> {self._frame.pick('거절했습니다.', 'was turned away.')}")
+            return Reply(f"✖ <code>{change.subject}</code> {self._frame.text('was turned away.')}")
         return None
 
     def _tell_change(self, change: MembershipChange, actor: Actor) -> None:
@@ -270,9 +261,10 @@ class MemberHandlers:
         self._post("reply", one.user_id, {"text": words, "keys": []}, f"welcome:{one.user_id}:{one.version}")
 
     def _welcome(self, one: Member) -> str:
-        return self._frame.pick(
-            f"👋 들어오셨습니다 · <b>{role_word(one.role, self._frame)}</b>\n{name_tag(one.name, self._frame)}\n시작: /start",
-            f"👋 You are in · <b>{role_word(one.role, self._frame)}</b>\n{name_tag(one.name, self._frame)}\nBegin: /start",
+        return self._frame.text(
+            "👋 You are in · <b>{role}</b>\n{name}\nBegin: /start",
+            role=role_word(one.role, self._frame),
+            name=name_tag(one.name, self._frame),
         )
 
     def _pass_on(self, stranger: Stranger) -> None:

@@ -18,7 +18,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, TelegramError
 
 from bot.chat.handlers.keypad import KEYPAD, Keypad, KeypadResult, without_keypads
-from bot.chat.i18n.catalogue import reason, say, toast
+from bot.chat.i18n.catalogue import MessageIds, reason, toast, translate
 from bot.chat.i18n.formatting import clean, clock_time, safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.types import Button, Buttons, CallbackAnswer, Reply, Request
@@ -38,13 +38,13 @@ log = structlog.get_logger(__name__)
 AFTERWARDS = timedelta(minutes=1)
 """So long after a question has ended six digits are still taken for a code that came late."""
 LEAVE = KEYPAD + "leave"
-_DEEDS = {
-    ProtectedAction.CONFIRM: ("주문 확인", "confirming an order"),
-    ProtectedAction.APPROVE: ("주문 승인", "approving an order"),
-    ProtectedAction.RESUME: ("주문 중지 해제", "letting orders go out again"),
-    ProtectedAction.PEOPLE: ("사용자 변경", "changing people"),
-    ProtectedAction.LIMITS: ("한도 올리기", "raising a limit"),
-    ProtectedAction.PIN: ("PIN 바꾸기", "changing your PIN"),
+_DEEDS: MessageIds[ProtectedAction] = {
+    ProtectedAction.CONFIRM: "confirming an order",
+    ProtectedAction.APPROVE: "approving an order",
+    ProtectedAction.RESUME: "letting orders go out again",
+    ProtectedAction.PEOPLE: "changing people",
+    ProtectedAction.LIMITS: "raising a limit",
+    ProtectedAction.PIN: "changing your PIN",
 }
 _PIN_TYPED = re.compile(r"/(pin|핀)(@\S*)?\s+\S", re.IGNORECASE)
 
@@ -107,7 +107,7 @@ class SecondFactorChat:
             about: what it is about, in words for the person; escaped here.
         """
         asked = self._stepup.begin(actor, act, subject, self._clock())
-        head = f"🔐 <b>{self._frame.pick('본인 확인', 'Is it you?')}</b> {self._frame.badge}\n{self._frame.pick(*_DEEDS[asked.deed])}"
+        head = f"🔐 <b>{self._frame.text('Is it you?')}</b> {self._frame.badge}\n{self._frame.text(_DEEDS[asked.deed])}"
         if about:
             head += f" · {safe(about, 200)}"
         if asked.state is not ChallengeResult.ASKED:
@@ -149,14 +149,14 @@ class SecondFactorChat:
         return None
 
     async def _ask_new_pin(self, actor: Actor) -> None:
-        head = f"🔐 <b>{self._frame.pick('새 PIN', 'A new PIN')}</b> {self._frame.badge}"
+        head = f"🔐 <b>{self._frame.text('A new PIN')}</b> {self._frame.badge}"
         await self._open(_Screen(actor, self._clock() + LIVES, head, Keypad(DIGITS), setting=True))
 
     async def _open(self, screen: _Screen) -> None:
         before = self._screens.get(screen.actor.user_id)
         self._screens[screen.actor.user_id] = screen
         if before is not None and not before.over:
-            await self._end(before, self._frame.pick("새 질문으로 바뀌었습니다.", "Another question took its place."))
+            await self._end(before, self._frame.text("Another question took its place."))
         text, buttons = self._render(screen)
         sent = await self._send(screen.actor.chat_id, text, buttons)
         screen.message_id = screen.message_id or sent
@@ -200,17 +200,12 @@ class SecondFactorChat:
         screen = self._screens.get(actor.user_id)
         now = self._clock()
         if screen is None or screen.over or screen.message_id not in {None, message_id}:
-            said(CallbackAnswer(self._frame.pick("만료된 자판입니다.", "This keypad has expired."), alert=True))
+            said(CallbackAnswer(self._frame.text("This keypad has expired."), alert=True))
             return
         screen.message_id = message_id
         if now >= screen.until:
-            said(
-                CallbackAnswer(
-                    self._frame.pick("시간이 지났습니다. 다시 시도해 주세요.", "Too late; please start again."),
-                    alert=True,
-                ),
-            )
-            await self._end(screen, self._frame.pick("⌛ 시간이 지났습니다.", "⌛ Too late."))
+            said(CallbackAnswer(self._frame.text("Too late; please start again."), alert=True))
+            await self._end(screen, self._frame.text("⌛ Too late."))
             return
         tapped = self._press(screen, data)
         said(CallbackAnswer())
@@ -218,7 +213,7 @@ class SecondFactorChat:
             case KeypadResult.LEFT:
                 self._stepup.drop(actor.user_id)
                 self._screens.pop(actor.user_id, None)
-                await self._end(screen, self._frame.pick("✖ 그만두었습니다.", "✖ Left."))
+                await self._end(screen, self._frame.text("✖ Left."))
             case KeypadResult.CHANGED:
                 await self._draw(screen)
             case KeypadResult.FULL:
@@ -251,29 +246,23 @@ class SecondFactorChat:
         assert screen is not None  # noqa: S101  # else it was no secret
         if screen.over or self._clock() >= screen.until:
             if not screen.over:
-                await self._end(screen, self._frame.pick("⌛ 시간이 지났습니다.", "⌛ Too late."))
-            await self._send(actor.chat_id, self._frame.pick("🔐 기다리는 질문이 없습니다. 다시 시도해 주세요.", "🔐 Nothing is asked any more; please start again."), ())  # fmt: skip
+                await self._end(screen, self._frame.text("⌛ Too late."))
+            await self._send(actor.chat_id, self._frame.text("🔐 Nothing is asked any more; please start again."), ())  # fmt: skip
             return True
         await self._judge(screen, actor, _digits(text))
         return True
 
     async def _warn_of_typing(self, actor: Actor, message_id: int) -> None:
         await self._delete(actor.chat_id, message_id)
-        words = self._frame.pick(
-            "PIN은 적지 말고 자판으로 눌러 주세요. 적은 것은 지웠고, 그 번호는 쓰지 마세요. /pin",
-            "Tap a PIN on the keypad and never type it. What you typed was deleted; do not use that number. /pin",
+        words = self._frame.text(
+            "Tap a PIN on the keypad and never type it. What you typed was deleted; do not use that number. /pin"
         )
         await self._send(actor.chat_id, f"🔐 {words}", ())
 
     async def _judge(self, screen: _Screen, actor: Actor, code: str) -> None:
         judged = self._stepup.answer(actor, code, self._clock())
         if judged.state is ChallengeResult.WRONG:
-            screen.note = say(
-                self._frame.lang,
-                "❌ 틀렸습니다. {left}번 더 틀리면 잠깁니다.",
-                "❌ Wrong. {left} more and it is locked.",
-                left=judged.left,
-            )
+            screen.note = self._frame.text("❌ Wrong. {left} more and it is locked.", left=judged.left)
             await self._draw(screen)
             return
         if judged.state is not ChallengeResult.PASSED:
@@ -281,7 +270,7 @@ class SecondFactorChat:
             return
         self._screens.pop(actor.user_id, None)
         resume, token = screen.resume, screen.token
-        told = self._end(screen, self._frame.pick("✅ 확인되었습니다.", "✅ Confirmed."))
+        told = self._end(screen, self._frame.text("✅ Confirmed."))
         if resume is None:
             await told
         else:  # what was asked for does not wait for the chat
@@ -290,19 +279,16 @@ class SecondFactorChat:
     async def _chosen(self, screen: _Screen, actor: Actor, pin: str) -> None:
         if not screen.first:
             screen.first = pin
-            screen.note = self._frame.pick("한 번 더 눌러 주세요.", "Once more, please.")
+            screen.note = self._frame.text("Once more, please.")
         elif screen.first != pin:
             screen.first = ""
-            screen.note = self._frame.pick(
-                "❌ 두 번이 서로 다릅니다. 처음부터 다시 눌러 주세요.",
-                "❌ The two differ. Please begin anew.",
-            )
+            screen.note = self._frame.text("❌ The two differ. Please begin anew.")
         else:
             screen.first = ""
             refused = self._stepup.set_pin(actor, pin, self._clock())
             if refused is None or refused.code not in {"PIN_FORM", "PIN_TRIVIAL"}:
                 self._screens.pop(actor.user_id, None)
-                done = self._frame.pick("✅ PIN을 정했습니다. 큰 주문과 중요한 변경에서 묻습니다.", "✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
+                done = self._frame.text("✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
                 await self._end(
                     screen,
                     done if refused is None else f"🚫 {reason(refused.code, refused.values, self._frame.lang)}",
@@ -347,16 +333,16 @@ class SecondFactorChat:
         if screen.over:
             return "\n".join(lines), ()
         if screen.pad is None:
-            lines.append(say(lang, "인증 앱에 보이는 6자리 코드를 2분 안에 보내 주세요. 읽는 즉시 지웁니다.", "Send the 6 digits that your authenticator app shows within two minutes. They are deleted once read."))  # fmt: skip
-            return "\n".join(lines), ((Button(say(lang, "✖ 그만", "✖ leave"), LEAVE),),)
-        lines.append(say(lang, "6자리를 눌러 주세요 (2분). 메시지로 보내지 마세요.", "Tap 6 digits (two minutes). Never send them as a message."))  # fmt: skip
+            lines.append(translate(lang, "Send the 6 digits that your authenticator app shows within two minutes. They are deleted once read."))  # fmt: skip
+            return "\n".join(lines), ((Button(translate(lang, "✖ leave"), LEAVE),),)
+        lines.append(translate(lang, "Tap 6 digits (two minutes). Never send them as a message."))  # fmt: skip
         lines.append(f"<code>{screen.pad.dots}</code>")
         return "\n".join(lines), screen.pad.buttons(lang)
 
     def _refusal(self, asked: Challenge) -> str:
         lang = self._frame.lang
         if asked.state is ChallengeResult.LOCKED and asked.until is not None:
-            return say(lang, "🔒 여러 번 틀려 {until}까지 잠겼습니다.", "🔒 Locked after wrong answers until {until}.", until=clock_time(asked.until))  # fmt: skip
+            return translate(lang, "🔒 Locked after wrong answers until {until}.", until=clock_time(asked.until))  # fmt: skip
         code = {
             ChallengeResult.LOCKED: "STEPUP_LOCKED_YOU",
             ChallengeResult.NOT_ENROLLED: "STEPUP_ENROL",

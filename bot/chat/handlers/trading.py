@@ -6,7 +6,7 @@ from bot.chat import keyboards
 from bot.chat.handlers.account import AccountHandlers
 from bot.chat.handlers.market import MarketHandlers
 from bot.chat.handlers.second_factor import SecondFactorChat
-from bot.chat.i18n.catalogue import reason, say, toast
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason, toast, translate
 from bot.chat.i18n.formatting import shares
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import order_card
@@ -23,6 +23,17 @@ from kis.symbols import Stock
 
 EVERYTHING = frozenset({"all", "전체", "전부", "모두"})
 ALERTS = frozenset({TapOutcome.NOT_YOURS, TapOutcome.LATE, TapOutcome.GONE, TapOutcome.BUSY})
+
+_HOW_MANY: MessageIds[Side] = {
+    Side.BUY: msgid("{name} — how many shares? Or type: /{side} {code} quantity price", context="buy"),
+    Side.SELL: msgid("{name} — how many shares? Or type: /{side} {code} quantity price", context="sell"),
+}
+
+
+_NOT_CANCELLED: MessageIds[TapOutcome] = {
+    TapOutcome.GONE: "No order {number} was placed by this bot. Orders made in HTS or MTS are cancelled there.",
+    TapOutcome.NOT_YOURS: "Somebody else's order: {number}",
+}
 
 
 class TradingHandlers:
@@ -79,24 +90,15 @@ class TradingHandlers:
                 return await self._propose(request, side, stock, most, words.price)
             if words.everything:
                 return await self._at_what(side, stock, most)
-        text = say(
-            lang,
-            "{name} — 몇 주 {word}할까요? 직접 적으려면: /{side} {code} 수량 가격",
-            "{name} — how many shares? Or type: /{side} {code} quantity price",
-            name=stock.name,
-            word="매수" if side is Side.BUY else "매도",
-            side=side.value,
-            code=stock.code,
-        )
+        text = translate(lang, _HOW_MANY[side], name=stock.name, side=side.value, code=stock.code)
         return Reply(text, keyboards.quantities(side, stock.code, "", most, lang))
 
     async def _at_what(self, side: Side, stock: Stock, quantity: int) -> Reply:
         lang = self._frame.lang
         quote = await self._broker.price(stock.code)
         book = await self._broker.order_book(stock.code)
-        text = say(
+        text = translate(
             lang,
-            "{name} {quantity} — 어떤 가격으로 할까요? 직접 적으려면: /{side} {code} {bare} 가격",
             "{name} {quantity} — at what price? Or type: /{side} {code} {bare} price",
             name=stock.name,
             quantity=shares(quantity, lang),
@@ -141,32 +143,13 @@ class TradingHandlers:
         if number.lower() in EVERYTHING:
             return self._cancel_all(request)
         if not (number.isascii() and number.isdigit()):
-            return Reply(
-                say(
-                    lang,
-                    "주문번호는 숫자입니다: {word}",
-                    "An order number has only digits: {word}",
-                    word=number,
-                ),
-            )
+            return Reply(translate(lang, "An order number has only digits: {word}", word=number))
         pressed = self._desk.cancel_number(number.zfill(10), request.actor)
         if pressed.verdict is TapOutcome.CANCELLING:
             await self._desk.carry_out(pressed)
             return self._copy(pressed.order, request.actor)
-        ko, en = {
-            TapOutcome.GONE: (
-                "이 봇이 낸 주문 중에 {number}번이 없습니다. HTS·MTS 주문은 그곳에서 취소해 주세요.",
-                "No order {number} was placed by this bot. Orders made in HTS or MTS are cancelled there.",
-            ),
-            TapOutcome.NOT_YOURS: ("다른 사람의 주문입니다: {number}", "Somebody else's order: {number}"),
-        }.get(
-            pressed.verdict,
-            (
-                "{number}번은 취소할 수량이 없거나 이미 취소를 요청했습니다.",
-                "{number} has nothing left to cancel, or a cancel is under way.",
-            ),
-        )
-        return Reply(say(lang, ko, en, number=number))
+        nothing = msgid("{number} has nothing left to cancel, or a cancel is under way.")
+        return Reply(translate(lang, _NOT_CANCELLED.get(pressed.verdict, nothing), number=number))
 
     def _copy(self, order: Order | None, actor: Actor) -> Reply | None:
         """An order's own card tells what became of it; whoever cancels another's does not see that card."""
@@ -179,9 +162,9 @@ class TradingHandlers:
         lang = self._frame.lang
         token, count = self._desk.cancel_all_key(request.actor)
         if not count:
-            return Reply(say(lang, "취소할 미체결 주문이 없습니다.", "There is no open order to cancel."))
-        text = say(lang, "미체결 {count}건을 모두 취소할까요?", "Cancel all {count} open orders?", count=count)
-        label = say(lang, f"↩️ {count}건 전체 취소", f"↩️ cancel all {count}")
+            return Reply(translate(lang, "There is no open order to cancel."))
+        text = translate(lang, "Cancel all {count} open orders?", count=count)
+        label = translate(lang, "↩️ cancel all {count}", count=count)
         return Reply(text, ((Button(label, TICKET + token),),))
 
     async def revise(self, request: Request) -> Reply | None:
@@ -199,9 +182,8 @@ class TradingHandlers:
         if words.price is None and not words.market:
             quote = await self._broker.price(parent.code)
             book = await self._broker.order_book(parent.code)
-            text = say(
+            text = translate(
                 lang,
-                "{name} 미체결 {left} — 새 가격은? 직접 적으려면: /revise {number} 가격",
                 "{name}, {left} open — at what new price? Or type: /revise {number} price",
                 name=parent.name,
                 left=shares(parent.remaining, lang),

@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.catalogue import msgid, reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.watchlist_messages import (
     ADD,
@@ -72,21 +72,18 @@ class WatchlistHandlers:
         """Add them, and say of each what became of it."""
         there = {one.code for one in self._lists.of(user_id)}
         added = set(self._lists.add(user_id, [(one.code, one.name) for one in stocks]))
-        told: dict[tuple[str, str], list[str]] = {}
+        told: dict[str, list[str]] = {}
         for one in dict.fromkeys(stocks):
             words = (
-                ("⭐ 담았습니다: {names}", "⭐ Added: {names}") if one.code in added
-                else ("ℹ️ 이미 있습니다: {names}", "ℹ️ Already there: {names}") if one.code in there
-                else (f"🚫 한 사람이 {MOST}종목까지입니다. 담지 못했습니다: {{names}}", f"🚫 {MOST} stocks at most; not added: {{names}}")
+                msgid("⭐ Added: {names}") if one.code in added
+                else msgid("ℹ️ Already there: {names}") if one.code in there
+                else msgid("🚫 {most} stocks at most; not added: {names}")
             )  # fmt: skip
             told.setdefault(words, []).append(one.name)
-        return [say(self._frame.lang, *words, names=", ".join(names)) for words, names in told.items()]
+        return [self._frame.text(words, most=MOST, names=", ".join(names)) for words, names in told.items()]
 
     def _ask_which(self, fits: dict[str, list[Stock]], notes: Sequence[str]) -> Reply:
-        questions = [
-            say(self._frame.lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=text[:20])
-            for text in fits
-        ]
+        questions = [self._frame.text("'{text}' — which one?", text=text[:20]) for text in fits]
         rows = [row for some in fits.values() for row in keyboards.stocks(some, "/watch", "")]
         return self._said([*notes, *questions], tuple(rows))
 
@@ -95,7 +92,7 @@ class WatchlistHandlers:
         return Reply("\n".join([heading(self._frame), *lines]), buttons)
 
     def _commas(self) -> str:
-        return self._frame.pick("여러 종목은 쉼표로 나눠 적어 주세요.", "Put commas between several stocks.")
+        return self._frame.text("Put commas between several stocks.")
 
     async def _delete(self, request: Request, words: str) -> Reply:
         user_id = request.actor.user_id
@@ -105,11 +102,8 @@ class WatchlistHandlers:
         gone = [mine[code] for code in dict.fromkeys(codes) if code in mine]
         if not gone:
             near = [one for one in mine.values() if words and words.casefold() in one.name.casefold()]
-            note = say(
-                self._frame.lang,
-                "🚫 관심 목록에 없습니다: {text}",
-                "🚫 Not on your list: {text}",
-                text=words[:20] or self._frame.pick("(종목을 적어 주세요)", "(which stock?)"),
+            note = self._frame.text(
+                "🚫 Not on your list: {text}", text=words[:20] or self._frame.text("(which stock?)")
             )
             buttons = tuple(
                 (Button(f"🗑 {one.name} {one.code}", f"/watch 삭제 {one.code}"),) for one in near[:MOST_ASKED]
@@ -117,9 +111,7 @@ class WatchlistHandlers:
             return self._said([note], buttons)
         self._lists.remove(user_id, [one.code for one in gone])
         names = ", ".join(one.name for one in gone)
-        return await self._show(
-            request, [say(self._frame.lang, "🗑 뺐습니다: {names}", "🗑 Removed: {names}", names=names)]
-        )
+        return await self._show(request, [self._frame.text("🗑 Removed: {names}", names=names)])
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
@@ -151,10 +143,10 @@ class WatchlistHandlers:
 
     def _live(self, user_id: int) -> CallbackAnswer:
         if self._lists.live(user_id):
-            return CallbackAnswer(self._frame.pick("▶️ 5분 동안 실시간으로 보여 드립니다.", "▶️ Live for five minutes."))
+            return CallbackAnswer(self._frame.text("▶️ Live for five minutes."))
         if not self._lists.of(user_id):
             return CallbackAnswer()
-        closed = self._frame.pick("🌙 장 마감: 실시간은 장중에만 됩니다.", "🌙 The market is closed: nothing is live.")
+        closed = self._frame.text("🌙 The market is closed: nothing is live.")
         return CallbackAnswer(closed, alert=True)
 
     def _star(self, user_id: int, code: str) -> CallbackAnswer:

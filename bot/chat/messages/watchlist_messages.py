@@ -31,7 +31,7 @@ class WatchlistTap(StrEnum):
 
 def heading(frame: Frame, count: str = "") -> str:
     """The first line of everything about a watch list."""
-    return f"⭐ <b>{frame.pick('관심 종목', 'Watch list')}</b>{count} {frame.badge}"
+    return f"⭐ <b>{frame.text('Watch list')}</b>{count} {frame.badge}"
 
 
 def look_push(data: Mapping[str, Any], frame: Frame) -> Reply | None:
@@ -46,7 +46,7 @@ def look_card(look: WatchlistView, frame: Frame, notes: tuple[str, ...] = ()) ->
         return Reply("\n".join([head, *notes, *_how_to_add(frame)]), _offers(look))
     lines = [head, *notes, *(_line(one, look.at, frame) for one in look.rows)]
     if any(one.seen is None and not one.waits for one in look.rows):
-        lines.append(frame.pick("<i>–: 증권사가 시세를 주지 않았습니다</i>", "<i>–: the broker gave no price</i>"))
+        lines.append(frame.text("<i>–: the broker gave no price</i>"))
     lines.append(_foot(look, frame))
     return Reply("\n".join(lines), _keys(look, frame))
 
@@ -57,7 +57,7 @@ def _line(row: WatchlistRow, now: datetime, frame: Frame) -> str:
     if seen is None:
         return f"{name} {'…' if row.waits else '–'}"
     marks = f"{' ⛔' if seen.halted else ''}{' ⚡VI' if seen.vi else ''}"
-    figures = f"{seen.price:,} {arrow(seen.change)}{percent(seen.rate)} · {rough_shares(seen.volume, frame)}"
+    figures = f"{seen.price:,} {arrow(seen.change)}{percent(seen.rate)} · {rough_shares(seen.volume, frame.lang)}"
     return f"{name} {figures}{marks}{f' · <i>{_when(seen.at, now)}</i>' if row.old else ''}"
 
 
@@ -71,26 +71,23 @@ def _foot(look: WatchlistView, frame: Frame) -> str:
     match look.mode:
         case WatchlistMode.LIVE if look.until is not None:
             until = f"{look.until.astimezone(KST):%H:%M}"
-            return frame.pick(f"▶️ 실시간 {until}까지 · 마지막 변동 {at}", f"▶️ live until {until} · last change {at}")
+            return frame.text("▶️ live until {until} · last change {time}", until=until, time=at)
         case WatchlistMode.OVER:
-            return frame.pick(
-                f"⏸ 실시간이 끝났습니다. ▶️를 누르면 이어집니다. · {at} 기준",
-                f"⏸ No longer live; ▶️ goes on. · {at} KST",
-            )
+            return frame.text("⏸ No longer live; ▶️ goes on. · {time} KST", time=at)
         case WatchlistMode.CLOSED:
-            return frame.pick(f"🌙 장 마감 · 🕘 {at} 기준", f"🌙 market closed · 🕘 {at} KST")
+            return frame.text("🌙 market closed · 🕘 {time} KST", time=at)
         case _:
-            return frame.pick(f"🕘 {at} 기준", f"🕘 {at} KST")
+            return frame.as_of(look.at)
 
 
 def _keys(look: WatchlistView, frame: Frame) -> Buttons:
     live = look.mode is WatchlistMode.LIVE
-    control = [Button(frame.pick("🔄 새로고침", "🔄 refresh"), WATCH + WatchlistTap.REFRESH)]
+    control = [Button(frame.text("🔄 refresh"), WATCH + WatchlistTap.REFRESH)]
     if live:
-        control.append(Button(frame.pick("⏸ 멈춤", "⏸ pause"), WATCH + WatchlistTap.PAUSE))
+        control.append(Button(frame.text("⏸ pause"), WATCH + WatchlistTap.PAUSE))
     elif look.mode is not WatchlistMode.CLOSED:
-        control.append(Button(frame.pick("▶️ 실시간", "▶️ live"), WATCH + WatchlistTap.LIVE))
-    edit = frame.pick("✅ 편집 끝", "✅ done") if look.editing else frame.pick("✏️ 편집", "✏️ edit")
+        control.append(Button(frame.text("▶️ live"), WATCH + WatchlistTap.LIVE))
+    edit = frame.text("✅ done") if look.editing else frame.text("✏️ edit")
     control.append(Button(edit, WATCH + WatchlistTap.EDIT))
     stocks = [
         Button(f"🗑 {one.name}", REMOVE + one.code) if look.editing else Button(one.name, f"/price {one.code}")
@@ -100,10 +97,7 @@ def _keys(look: WatchlistView, frame: Frame) -> Buttons:
 
 
 def _how_to_add(frame: Frame) -> list[str]:
-    return [
-        frame.pick("아직 비어 있습니다. 이렇게 담습니다:", "It is empty. This is how to add to it:"),
-        f"<code>{frame.pick('/watch 삼성전자, SK하이닉스', '/watch 005930, 000660')}</code>",
-    ]
+    return [frame.text("It is empty. This is how to add to it:"), f"<code>{frame.text('/watch 005930, 000660')}</code>"]
 
 
 def _offers(look: WatchlistView) -> Buttons:
@@ -113,24 +107,18 @@ def _offers(look: WatchlistView) -> Buttons:
 
 def moved_card(frame: Frame) -> Reply:
     """What an older message says once there is a newer one."""
-    return Reply(
-        f"{heading(frame)}\n"
-        f"{frame.pick('⤵️ 아래의 새 메시지로 옮겼습니다.', '⤵️ It has moved to a newer message below.')}",
-    )
+    return Reply(f"{heading(frame)}\n{frame.text('⤵️ It has moved to a newer message below.')}")
 
 
 def clear_card(count: int, frame: Frame) -> Reply:
     """Asks once before a whole list is given up."""
-    text = frame.pick(
-        f"⭐ 관심 종목 {count}개를 모두 지울까요? {frame.badge}",
-        f"⭐ Take all {count} stocks off your watch list? {frame.badge}",
-    )
+    text = frame.text("⭐ Take all {count} stocks off your watch list? {badge}", count=count, badge=frame.badge)
     return Reply(
         text,
         (
             (
-                Button(frame.pick("🗑 모두 지우기", "🗑 clear"), WATCH + WatchlistTap.CLEAR),
-                Button(frame.pick("↩️ 그대로 두기", "↩️ keep"), WATCH + WatchlistTap.REFRESH),
+                Button(frame.text("🗑 clear"), WATCH + WatchlistTap.CLEAR),
+                Button(frame.text("↩️ keep"), WATCH + WatchlistTap.REFRESH),
             ),
         ),
     )

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bot.chat.i18n.catalogue import _REASONS, reason, toast
+from bot.chat.i18n.catalogue import REASONS, reason, toast
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.fills import external_push, fill_push, state_push
@@ -185,7 +185,7 @@ def test_a_hostile_name_cannot_change_side_quantity_or_markup(state, name):
     assert len(card.text) < 1_500
 
 
-@pytest.mark.parametrize("code", _REASONS)
+@pytest.mark.parametrize("code", REASONS)
 @pytest.mark.parametrize("lang", ["ko", "en"])
 def test_every_reason_reads_without_a_hole(code, lang):
     values = {
