@@ -120,7 +120,7 @@ def draw_at_once(charts: ChartRenderer) -> None:
     async def drawn(asked: bytes) -> bytes | None:
         try:
             done = subprocess.run(  # noqa: ASYNC221
-                charts._command, input=asked, capture_output=True, check=False, timeout=charts._at_most
+                charts._command, input=asked, capture_output=True, check=False, timeout=charts._timeout
             )
         except subprocess.TimeoutExpired:
             return None
