@@ -114,7 +114,7 @@ async def stage_on_sockets(**options: Any) -> AsyncIterator[Stage]:
         yield on
 
 
-def draw_at_once(charts: ChartRenderer) -> None:
+def draw_at_once(charts: ChartRenderer) -> ChartRenderer:
     """The same program draws, run to its end: a loop in virtual time does not hear of a child process's end."""
 
     async def drawn(asked: bytes) -> bytes | None:
@@ -127,3 +127,4 @@ def draw_at_once(charts: ChartRenderer) -> None:
         return done.stdout if done.returncode == 0 else None
 
     charts._drawn = drawn  # type: ignore[method-assign]
+    return charts
