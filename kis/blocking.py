@@ -18,6 +18,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
+import structlog
 from anyio.from_thread import start_blocking_portal
 
 from kis.client import KisClient
@@ -25,7 +26,6 @@ from kis.config import KisConfig, config_from_env, kst_now
 from kis.endpoints import BUY, BUYING_POWER, EXECUTIONS, REVISE_CANCEL, SELL, Endpoint, Env
 from kis.errors import BadRequest, KisError, NotSent, Unavailable
 from kis.fields import OrderKind, Side
-from kis.logs import keep_off_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -100,7 +100,7 @@ class KisApi:
             config: the account, and KIS's addresses.
             clock: the present moment in KST.
         """
-        keep_off_stdout()
+        _log_to_stdlib()
         self._config = config
         self._clock = clock
         self._client = client = KisClient(config, clock=clock)
@@ -132,10 +132,7 @@ class KisApi:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -145,7 +142,7 @@ class KisApi:
 
     @property
     def env(self) -> Env:
-        """The environment spoken to."""
+        """The environment of the account."""
         return self._config.env
 
     def get_stock_price(self, code: str) -> Quote:
@@ -254,11 +251,7 @@ class KisApi:
         return self._read(self._client.available_cash)
 
     def get_buying_power(
-        self,
-        code: str,
-        *,
-        price: int | None = None,
-        order_type: OrderType | str = OrderType.LIMIT,
+        self, code: str, *, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
     ) -> BuyingPower:
         """How many shares can be bought without debt; a market order is calculated at the upper price limit."""
         kind = self._kind(BUYING_POWER, price, order_type)
@@ -283,14 +276,8 @@ class KisApi:
     ) -> tuple[OrderReport, ...]:
         """The order list, oldest first: every order of the days, filled or not; none on a day without trading.
 
-        An order just sent may be missing for a while, so that its absence proves nothing.
-
-        Args:
-            day: first day, not later than today; today unless given.
-            end: last day, included; the first unless given.
-            code: one stock only.
-            order_no: one order only.
-            side: one side only.
+        An order just sent may be missing for a while: its absence proves nothing. Arguments are those of
+        `KisClient.executions`; `day` must not be later than today.
 
         Example:
             >>> order = api.buy_stock("005930", 1, order_type=OrderType.MARKET)
@@ -306,11 +293,7 @@ class KisApi:
         return self._read(self._client.open_orders)
 
     def buy_stock(
-        self,
-        code: str,
-        quantity: int,
-        price: int | None = None,
-        order_type: OrderType | str = OrderType.LIMIT,
+        self, code: str, quantity: int, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
     ) -> PlacedOrder:
         """Sends one order to buy, once.
 
@@ -338,11 +321,7 @@ class KisApi:
         return self._place(Side.BUY, code, quantity, price, order_type)
 
     def sell_stock(
-        self,
-        code: str,
-        quantity: int,
-        price: int | None = None,
-        order_type: OrderType | str = OrderType.LIMIT,
+        self, code: str, quantity: int, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
     ) -> PlacedOrder:
         """Sends one order to sell, once; arguments and errors are those of `buy_stock`.
 
@@ -383,12 +362,7 @@ class KisApi:
         return self._send(REVISE_CANCEL, revise, order_no, branch=branch, quantity=quantity, price=price, kind=kind)
 
     def _place(
-        self,
-        side: Side,
-        code: str,
-        quantity: int,
-        price: int | None,
-        order_type: OrderType | str,
+        self, side: Side, code: str, quantity: int, price: int | None, order_type: OrderType | str
     ) -> PlacedOrder:
         endpoint = BUY if side is Side.BUY else SELL
         kind = self._kind(endpoint, price, order_type)
@@ -481,3 +455,18 @@ class _LoopThread:
 
 def _nothing(*_: object) -> None:
     """Stands in for a call into a thread that does not exist here."""
+
+
+def _log_to_stdlib() -> None:
+    """Sends log lines to `logging`, under "kis", unless the program has configured structlog itself.
+
+    structlog prints to stdout by default, between a script's own output. With `logging`, warnings go to stderr, and
+    `logging.basicConfig(level=logging.INFO)` shows the rest.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )

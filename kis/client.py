@@ -106,10 +106,7 @@ class KisClient:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
 
@@ -154,13 +151,7 @@ class KisClient:
         return self._parse(api.ORDER_BOOK, OrderBook.read, code, answer.body, answer.at)
 
     async def daily_bars(
-        self,
-        code: str,
-        start: date,
-        end: date,
-        *,
-        period: str = "D",
-        adjusted: bool = True,
+        self, code: str, start: date, end: date, *, period: str = "D", adjusted: bool = True
     ) -> DailyBars:
         """A stock's bars between two days, both included, newest first; KIS gives the newest 100 at most.
 

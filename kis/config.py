@@ -22,10 +22,7 @@ REST_URLS = {
     Env.REAL: "https://openapi.koreainvestment.com:9443",
     Env.PAPER: "https://openapivts.koreainvestment.com:29443",
 }
-WS_URLS = {
-    Env.REAL: "ws://ops.koreainvestment.com:21000",
-    Env.PAPER: "ws://ops.koreainvestment.com:31000",
-}
+WS_URLS = {Env.REAL: "ws://ops.koreainvestment.com:21000", Env.PAPER: "ws://ops.koreainvestment.com:31000"}
 MASTER_URL = "https://new.real.download.dws.co.kr/common/master"
 SHORTEST_INTERVALS = {Env.REAL: 1 / 18, Env.PAPER: 1.0}
 """Seconds between calls that KIS allows (notice of 2026-04-20: 18 a second real, 1 paper)."""

@@ -104,212 +104,140 @@ def _real_only(tr_id: str, legacy: str | None = None) -> TrIds:
 
 
 _TRADING = "/uapi/domestic-stock/v1/trading/"
-_QUOTATIONS = "/uapi/domestic-stock/v1/quotations/"
-_RANKING = "/uapi/domestic-stock/v1/ranking/"
 
-TOKEN = Endpoint("token", "POST", "/oauth2/tokenP", _everywhere(""), Lane.ORDER, source="KIS portal, 접근토큰발급(P)")
-REVOKE = Endpoint(
-    "revoke",
-    "POST",
-    "/oauth2/revokeP",
-    _everywhere(""),
-    Lane.REPORT,
-    source="KIS portal, 접근토큰폐기(P)",
-)
-APPROVAL = Endpoint(
-    "approval",
-    "POST",
-    "/oauth2/Approval",
-    _everywhere(""),
-    Lane.QUOTE,
-    source="KIS portal, 실시간 접속키 발급",
-)
-HASHKEY = Endpoint("hashkey", "POST", "/uapi/hashkey", _everywhere(""), Lane.ORDER, source="KIS portal, Hashkey")
+
+def _keys(name: str, path: str, lane: Lane, page: str) -> Endpoint:
+    return Endpoint(name, "POST", path, _everywhere(""), lane, source=f"KIS portal, {page}")
+
+
+def _write(name: str, path: str, tr: TrIds, lane: Lane, page: str) -> Endpoint:
+    return Endpoint(name, "POST", _TRADING + path, tr, lane, writes=True, source=f"KIS portal, {page}")
+
+
+def _ledger(
+    name: str, path: str, tr: TrIds, lane: Lane, page: str, paging: Paging | None = None, alternative: str = ""
+) -> Endpoint:
+    source = f"KIS portal, {page}"
+    return Endpoint(name, "GET", _TRADING + path, tr, lane, paging, ledger=True, source=source, alternative=alternative)
+
+
+def _quotation(name: str, path: str, tr_id: str, lane: Lane, page: str, alternative: str = "") -> Endpoint:
+    """A read of the market; one with an alternative is not offered on paper."""
+    tr = _real_only(tr_id) if alternative else _everywhere(tr_id)
+    path = f"/uapi/domestic-stock/v1/{path}"
+    return Endpoint(name, "GET", path, tr, lane, source=f"KIS portal, {page}", alternative=alternative)
+
+
+TOKEN = _keys("token", "/oauth2/tokenP", Lane.ORDER, "접근토큰발급(P)")
+REVOKE = _keys("revoke", "/oauth2/revokeP", Lane.REPORT, "접근토큰폐기(P)")
+APPROVAL = _keys("approval", "/oauth2/Approval", Lane.QUOTE, "실시간 접속키 발급")
+HASHKEY = _keys("hashkey", "/uapi/hashkey", Lane.ORDER, "Hashkey")
 
 # Only the TR id tells the side: 0012 (formerly 0802) buys, 0011 (0801) sells.
-BUY = Endpoint(
-    "buy",
-    "POST",
-    _TRADING + "order-cash",
-    TrIds("TTTC0012U", "VTTC0012U", "TTTC0802U", "VTTC0802U"),
-    Lane.ORDER,
-    writes=True,
-    source="KIS portal, 주식주문(현금)",
+_BUY = TrIds("TTTC0012U", "VTTC0012U", "TTTC0802U", "VTTC0802U")
+_SELL = TrIds("TTTC0011U", "VTTC0011U", "TTTC0801U", "VTTC0801U")
+_REVISE_CANCEL = TrIds("TTTC0013U", "VTTC0013U", "TTTC0803U", "VTTC0803U")
+BUY = _write("buy", "order-cash", _BUY, Lane.ORDER, "주식주문(현금)")
+SELL = _write("sell", "order-cash", _SELL, Lane.ORDER, "주식주문(현금)")
+REVISE_CANCEL = _write("revise_cancel", "order-rvsecncl", _REVISE_CANCEL, Lane.CANCEL, "주식주문(정정취소)")
+
+_BALANCE = TrIds("TTTC8434R", "VTTC8434R", "TTTC8434R", "VTTC8434R")
+_BUYING_POWER = TrIds("TTTC8908R", "VTTC8908R", "TTTC8908R", "VTTC8908R")
+_EXECUTIONS = TrIds("TTTC0081R", "VTTC0081R", "TTTC8001R", "VTTC8001R")
+_EXECUTIONS_OLDER = TrIds("CTSC9215R", "VTSC9215R", "CTSC9115R", "VTSC9115R")
+BALANCE = _ledger("balance", "inquire-balance", _BALANCE, Lane.REPORT, "주식잔고조회", Paging(50, 20))
+BUYING_POWER = _ledger("buying_power", "inquire-psbl-order", _BUYING_POWER, Lane.QUOTE, "매수가능조회")
+EXECUTIONS = _ledger(
+    "executions", "inquire-daily-ccld", _EXECUTIONS, Lane.FILLS, "주식일별주문체결조회 (3개월 이내)", Paging(100, 15)
 )
-SELL = Endpoint(
-    "sell",
-    "POST",
-    _TRADING + "order-cash",
-    TrIds("TTTC0011U", "VTTC0011U", "TTTC0801U", "VTTC0801U"),
-    Lane.ORDER,
-    writes=True,
-    source="KIS portal, 주식주문(현금)",
-)
-REVISE_CANCEL = Endpoint(
-    "revise_cancel",
-    "POST",
-    _TRADING + "order-rvsecncl",
-    TrIds("TTTC0013U", "VTTC0013U", "TTTC0803U", "VTTC0803U"),
-    Lane.CANCEL,
-    writes=True,
-    source="KIS portal, 주식주문(정정취소)",
-)
-BALANCE = Endpoint(
-    "balance",
-    "GET",
-    _TRADING + "inquire-balance",
-    TrIds("TTTC8434R", "VTTC8434R", "TTTC8434R", "VTTC8434R"),
-    Lane.REPORT,
-    Paging(50, 20),
-    ledger=True,
-    source="KIS portal, 주식잔고조회",
-)
-BUYING_POWER = Endpoint(
-    "buying_power",
-    "GET",
-    _TRADING + "inquire-psbl-order",
-    TrIds("TTTC8908R", "VTTC8908R", "TTTC8908R", "VTTC8908R"),
-    Lane.QUOTE,
-    ledger=True,
-    source="KIS portal, 매수가능조회",
-)
-EXECUTIONS = Endpoint(
-    "executions",
-    "GET",
-    _TRADING + "inquire-daily-ccld",
-    TrIds("TTTC0081R", "VTTC0081R", "TTTC8001R", "VTTC8001R"),
-    Lane.FILLS,
-    Paging(100, 15),
-    ledger=True,
-    source="KIS portal, 주식일별주문체결조회 (3개월 이내)",
-)
-EXECUTIONS_OLDER = Endpoint(
+EXECUTIONS_OLDER = _ledger(
     "executions_older",
-    "GET",
-    _TRADING + "inquire-daily-ccld",
-    TrIds("CTSC9215R", "VTSC9215R", "CTSC9115R", "VTSC9115R"),
+    "inquire-daily-ccld",
+    _EXECUTIONS_OLDER,
     Lane.REPORT,
+    "주식일별주문체결조회 (3개월 이전)",
     Paging(100, 15),
-    ledger=True,
-    source="KIS portal, 주식일별주문체결조회 (3개월 이전)",
 )
-OPEN_ORDERS = Endpoint(
+OPEN_ORDERS = _ledger(
     "open_orders",
-    "GET",
-    _TRADING + "inquire-psbl-rvsecncl",
+    "inquire-psbl-rvsecncl",
     _real_only("TTTC0084R", "TTTC8036R"),
     Lane.FILLS,
+    "주식정정취소가능주문조회",
     Paging(50, 50),
-    ledger=True,
-    source="KIS portal, 주식정정취소가능주문조회",
-    alternative="executions()",
+    "executions()",
 )
-SELLABLE = Endpoint(
+SELLABLE = _ledger(
     "sellable",
-    "GET",
-    _TRADING + "inquire-psbl-sell",
+    "inquire-psbl-sell",
     _real_only("TTTC8408R"),
     Lane.QUOTE,
-    ledger=True,
-    source="KIS portal, 매도가능수량조회",
+    "매도가능수량조회",
     alternative="balance(), whose holdings bear `sellable`",
 )
-PERIOD_PROFIT = Endpoint(
+PERIOD_PROFIT = _ledger(
     "period_profit",
-    "GET",
-    _TRADING + "inquire-period-profit",
+    "inquire-period-profit",
     _real_only("TTTC8708R"),
     Lane.REPORT,
+    "기간별손익일별합산조회",
     Paging(0, 0),
-    ledger=True,
-    source="KIS portal, 기간별손익일별합산조회",
-    alternative="executions() of the days, and balance() for what is held",
+    "executions() of the days, and balance() for what is held",
 )
-PRICE = Endpoint(
-    "price",
-    "GET",
-    _QUOTATIONS + "inquire-price",
-    _everywhere("FHKST01010100"),
-    Lane.QUOTE,
-    source="KIS portal, 주식현재가 시세",
+
+PRICE = _quotation("price", "quotations/inquire-price", "FHKST01010100", Lane.QUOTE, "주식현재가 시세")
+ORDER_BOOK = _quotation(
+    "order_book", "quotations/inquire-asking-price-exp-ccn", "FHKST01010200", Lane.QUOTE, "주식현재가 호가/예상체결"
 )
-ORDER_BOOK = Endpoint(
-    "order_book",
-    "GET",
-    _QUOTATIONS + "inquire-asking-price-exp-ccn",
-    _everywhere("FHKST01010200"),
-    Lane.QUOTE,
-    source="KIS portal, 주식현재가 호가/예상체결",
+DAILY_BARS = _quotation(
+    "daily_bars", "quotations/inquire-daily-itemchartprice", "FHKST03010100", Lane.REPORT, "국내주식기간별시세"
 )
-DAILY_BARS = Endpoint(
-    "daily_bars",
-    "GET",
-    _QUOTATIONS + "inquire-daily-itemchartprice",
-    _everywhere("FHKST03010100"),
-    Lane.REPORT,
-    source="KIS portal, 국내주식기간별시세",
+MINUTE_BARS = _quotation(
+    "minute_bars", "quotations/inquire-time-itemchartprice", "FHKST03010200", Lane.REPORT, "주식당일분봉조회"
 )
-MINUTE_BARS = Endpoint(
-    "minute_bars",
-    "GET",
-    _QUOTATIONS + "inquire-time-itemchartprice",
-    _everywhere("FHKST03010200"),
-    Lane.REPORT,
-    source="KIS portal, 주식당일분봉조회",
-)
-VOLUME_RANK = Endpoint(
+VOLUME_RANK = _quotation(
     "volume_rank",
-    "GET",
-    _QUOTATIONS + "volume-rank",
-    _real_only("FHPST01710000"),
+    "quotations/volume-rank",
+    "FHPST01710000",
     Lane.REPORT,
-    source="KIS portal, 거래량순위",
-    alternative="price() of each symbol you watch",
+    "거래량순위",
+    "price() of each symbol you watch",
 )
-FLUCTUATION_RANK = Endpoint(
+FLUCTUATION_RANK = _quotation(
     "fluctuation_rank",
-    "GET",
-    _RANKING + "fluctuation",
-    _real_only("FHPST01700000"),
+    "ranking/fluctuation",
+    "FHPST01700000",
     Lane.REPORT,
-    source="KIS portal, 국내주식 등락률 순위",
-    alternative="price() of each symbol you watch",
+    "국내주식 등락률 순위",
+    "price() of each symbol you watch",
 )
 # Some documents list FHKUP03500100 for this path; it belongs to inquire-daily-indexchartprice.
-INDEX = Endpoint(
+INDEX = _quotation(
     "index",
-    "GET",
-    _QUOTATIONS + "inquire-index-price",
-    _real_only("FHPUP02100000"),
+    "quotations/inquire-index-price",
+    "FHPUP02100000",
     Lane.QUOTE,
-    source="KIS portal, 국내업종 현재지수",
-    alternative='index_bars(), whose last bar is today, or price("069500"), an ETF that follows the KOSPI 200',
+    "국내업종 현재지수",
+    'index_bars(), whose last bar is today, or price("069500"), an ETF that follows the KOSPI 200',
 )
-INDEX_BARS = Endpoint(
-    "index_bars",
-    "GET",
-    _QUOTATIONS + "inquire-daily-indexchartprice",
-    _everywhere("FHKUP03500100"),
-    Lane.QUOTE,
-    source="KIS portal, 국내주식업종기간별시세",
+INDEX_BARS = _quotation(
+    "index_bars", "quotations/inquire-daily-indexchartprice", "FHKUP03500100", Lane.QUOTE, "국내주식업종기간별시세"
 )
-HOLIDAYS = Endpoint(
+HOLIDAYS = _quotation(
     "holidays",
-    "GET",
-    _QUOTATIONS + "chk-holiday",
-    _real_only("CTCA0903R"),
+    "quotations/chk-holiday",
+    "CTCA0903R",
     Lane.REPORT,
-    source="KIS portal, 국내휴장일조회",
-    alternative="kis.krx.is_trading_day(), from a calendar that comes with this package",
+    "국내휴장일조회",
+    "kis.krx.is_trading_day(), from a calendar that comes with this package",
 )
-STOCK_INFO = Endpoint(
+STOCK_INFO = _quotation(
     "stock_info",
-    "GET",
-    _QUOTATIONS + "search-stock-info",
-    _real_only("CTPF1002R"),
+    "quotations/search-stock-info",
+    "CTPF1002R",
     Lane.REPORT,
-    source="KIS portal, 주식기본조회",
-    alternative="kis.symbols, made from KIS's master files",
+    "주식기본조회",
+    "kis.symbols, made from KIS's master files",
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Endpoint))

@@ -44,7 +44,7 @@ CONFIRMED_REFUSALS = frozenset(
         "40330000",
         "40570000",
         "40580000",
-    },
+    }
 )
 """Refusals by the ledger or the exchange after which nothing can have happened.
 

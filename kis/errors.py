@@ -17,7 +17,7 @@ No error's text holds a key, a secret, a token or an account number.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Advice(NamedTuple):
@@ -44,13 +44,7 @@ class KisError(Exception):
     )
 
     def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        status: int | None = None,
-        endpoint: str = "",
-        env: str = "",
+        self, message: str, *, code: str | None = None, status: int | None = None, endpoint: str = "", env: str = ""
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -73,8 +67,7 @@ class Refused(KisError):
     """KIS answered and said no: nothing happened."""
 
     _advice = Advice(
-        "증권사가 거부했습니다. 표시된 사유를 확인해 주세요.",
-        "The broker refused it; the reason is in its message.",
+        "증권사가 거부했습니다. 표시된 사유를 확인해 주세요.", "The broker refused it; the reason is in its message."
     )
 
 
@@ -82,8 +75,7 @@ class Throttled(Refused):
     """Over the rate limit (EGW00201), the ledger's (EGW00215) or the token's (EGW00133): not processed."""
 
     _advice = Advice(
-        "호출 한도를 넘었습니다. 몇 초 뒤에 다시 시도해 주세요.",
-        "Over the call limit; try again in a few seconds.",
+        "호출 한도를 넘었습니다. 몇 초 뒤에 다시 시도해 주세요.", "Over the call limit; try again in a few seconds."
     )
 
 
@@ -103,17 +95,8 @@ class Misconfigured(Refused):
         setting: the setting to look at first, e.g. "KIS_APP_KEY".
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        setting: str,
-        code: str | None = None,
-        status: int | None = None,
-        endpoint: str = "",
-        env: str = "",
-    ) -> None:
-        super().__init__(message, code=code, status=status, endpoint=endpoint, env=env)
+    def __init__(self, message: str, *, setting: str, **context: Any) -> None:
+        super().__init__(message, **context)
         self.setting = setting
 
     def __str__(self) -> str:
@@ -135,17 +118,8 @@ class Unsupported(Refused):
         alternative: the nearest call that is offered, "" if there is none.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        alternative: str = "",
-        code: str | None = None,
-        status: int | None = None,
-        endpoint: str = "",
-        env: str = "",
-    ) -> None:
-        super().__init__(message, code=code, status=status, endpoint=endpoint, env=env)
+    def __init__(self, message: str, *, alternative: str = "", **context: Any) -> None:
+        super().__init__(message, **context)
         self.alternative = alternative
 
     @property
@@ -189,8 +163,7 @@ class Unavailable(KisError):
     """A read could not be answered, retries included. It says nothing about what the answer would be."""
 
     _advice = Advice(
-        "증권사가 응답하지 않습니다. 잠시 후 다시 시도해 주세요.",
-        "The broker does not answer; try again shortly.",
+        "증권사가 응답하지 않습니다. 잠시 후 다시 시도해 주세요.", "The broker does not answer; try again shortly."
     )
 
 
@@ -206,8 +179,7 @@ class BadAnswer(Unavailable):
 _HOURS = Advice("정규장 시간에 다시 주문해 주세요.", "Order again while the market is open.")
 _HOLIDAY = Advice("오늘은 휴장일입니다. 다음 거래일에 주문해 주세요.", "The market is closed today.")
 _CASH = Advice(
-    "주문가능금액이 부족합니다. 수량을 줄이거나 예수금을 확인해 주세요.",
-    "Not enough buying power: order fewer shares.",
+    "주문가능금액이 부족합니다. 수량을 줄이거나 예수금을 확인해 주세요.", "Not enough buying power: order fewer shares."
 )
 _SHARES = Advice(
     "매도가능수량이 부족합니다. 잔고와 미체결 주문을 확인해 주세요.",

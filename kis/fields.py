@@ -200,6 +200,6 @@ StatusCode = Annotated[StockStatus, BeforeValidator(_status)]
 WarningCode = Annotated[MarketWarning, BeforeValidator(_warning)]
 
 
-def wire(*names: str, **options: Any) -> Any:
+def alias(*names: str, **options: Any) -> Any:
     """A field read from KIS's name (the first present of several), or from ours."""
     return Field(validation_alias=names[0] if len(names) == 1 else AliasChoices(*names), **options)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field, ValidationError
 
 from kis.errors import BadAnswer
-from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, whole, wire
+from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, alias, whole
 from kis.models import Level
 
 TRADES = "H0STCNT0"
@@ -83,10 +83,7 @@ _MIN_NOTICE = 18
 _SHORT_NOTICE = 23
 _LONG_NOTICE = 26
 # Paper's short notice joins venue and popup. At another length only the common part is certain.
-_NOTICE_TAILS = {
-    _SHORT_NOTICE: {"CNTG_ISNM40": 21, "ODER_PRC": 22},
-    _LONG_NOTICE: {"CNTG_ISNM40": 24, "ODER_PRC": 25},
-}
+_NOTICE_TAILS = {_SHORT_NOTICE: {"CNTG_ISNM40": 21, "ODER_PRC": 22}, _LONG_NOTICE: {"CNTG_ISNM40": 24, "ODER_PRC": 25}}
 
 
 # --- frames -----------------------------------------------------------------------------------------------
@@ -165,7 +162,7 @@ def _system(text: str) -> Heartbeat | ControlReply:
     output = body.get("output") or {}
     fields = (header["tr_id"], header.get("tr_key"), body.get("msg_cd"), body.get("msg1"))
     return ControlReply(
-        *("" if one is None else str(one).strip() for one in (*fields, output.get("key"), output.get("iv"))),
+        *("" if one is None else str(one).strip() for one in (*fields, output.get("key"), output.get("iv")))
     )
 
 
@@ -188,24 +185,24 @@ class Trade(Model):
     ("1" before, "2" regular, "3" after, "5" closed), "" from before 2026-09-14. `at` is when we received it.
     """
 
-    code: Code = wire("MKSC_SHRN_ISCD")
-    day: Day = wire("BSOP_DATE")
-    time: Text = wire("STCK_CNTG_HOUR")
-    price: Count = wire("STCK_PRPR")
-    quantity: Count = wire("CNTG_VOL")
-    taker: Annotated[Side | None, BeforeValidator(_taker)] = wire("CCLD_DVSN")
-    change: Won = wire("PRDY_VRSS")
-    change_rate: Ratio = wire("PRDY_CTRT")
-    open: Count = wire("STCK_OPRC")
-    high: Count = wire("STCK_HGPR")
-    low: Count = wire("STCK_LWPR")
-    ask: Count = wire("ASKP1")
-    bid: Count = wire("BIDP1")
-    volume: Count = wire("ACML_VOL")
-    value: Count = wire("ACML_TR_PBMN")
-    strength: Ratio = wire("CTTR")
-    halted: Yes = wire("TRHT_YN")
-    phase: Text = wire("MARKET_CLS_CODE", default="")
+    code: Code = alias("MKSC_SHRN_ISCD")
+    day: Day = alias("BSOP_DATE")
+    time: Text = alias("STCK_CNTG_HOUR")
+    price: Count = alias("STCK_PRPR")
+    quantity: Count = alias("CNTG_VOL")
+    taker: Annotated[Side | None, BeforeValidator(_taker)] = alias("CCLD_DVSN")
+    change: Won = alias("PRDY_VRSS")
+    change_rate: Ratio = alias("PRDY_CTRT")
+    open: Count = alias("STCK_OPRC")
+    high: Count = alias("STCK_HGPR")
+    low: Count = alias("STCK_LWPR")
+    ask: Count = alias("ASKP1")
+    bid: Count = alias("BIDP1")
+    volume: Count = alias("ACML_VOL")
+    value: Count = alias("ACML_TR_PBMN")
+    strength: Ratio = alias("CTTR")
+    halted: Yes = alias("TRHT_YN")
+    phase: Text = alias("MARKET_CLS_CODE", default="")
     at: datetime
 
 
@@ -215,16 +212,16 @@ class BookUpdate(Model):
     The expected match is None outside auctions. `middle` is the mid price, None from before 2026-09-14.
     """
 
-    code: Code = wire("MKSC_SHRN_ISCD")
-    time: Text = wire("BSOP_HOUR")
+    code: Code = alias("MKSC_SHRN_ISCD")
+    time: Text = alias("BSOP_HOUR")
     asks: tuple[Level, ...]
     bids: tuple[Level, ...]
-    total_ask: Count = wire("TOTAL_ASKP_RSQN")
-    total_bid: Count = wire("TOTAL_BIDP_RSQN")
-    expected_price: Annotated[int | None, BeforeValidator(_blank_is_none)] = wire("ANTC_CNPR")
-    expected_quantity: Count = wire("ANTC_CNQN")
-    middle: Ratio | None = wire("MID_PRC", default=None)
-    phase: Text = wire("MARKET_CLS_CODE", default="")
+    total_ask: Count = alias("TOTAL_ASKP_RSQN")
+    total_bid: Count = alias("TOTAL_BIDP_RSQN")
+    expected_price: Annotated[int | None, BeforeValidator(_blank_is_none)] = alias("ANTC_CNPR")
+    expected_quantity: Count = alias("ANTC_CNQN")
+    middle: Ratio | None = alias("MID_PRC", default=None)
+    phase: Text = alias("MARKET_CLS_CODE", default="")
     at: datetime
 
 
@@ -250,18 +247,18 @@ class FillNotice(Model):
 
     kind: NoticeKind
     account: Text = Field(validation_alias="ACNT_NO", repr=False)
-    order_no: OrderNo = wire("ODER_NO")
-    original_no: OrderNo = wire("OODER_NO", default="")
-    branch: Text = wire("BRNC_NO")
-    side: SideCode = wire("SELN_BYOV_CLS")
-    order_kind: KindCode = wire("ODER_KIND")
-    code: Code = wire("STCK_SHRN_ISCD")
-    name: Text = wire("CNTG_ISNM40", default="")
-    quantity: Count = wire("CNTG_QTY")
-    price: Count = wire("CNTG_UNPR")
-    order_quantity: Count = wire("ODER_QTY")
-    order_price: Count | None = wire("ODER_PRC", default=None)
-    time: Text = wire("STCK_CNTG_HOUR")
+    order_no: OrderNo = alias("ODER_NO")
+    original_no: OrderNo = alias("OODER_NO", default="")
+    branch: Text = alias("BRNC_NO")
+    side: SideCode = alias("SELN_BYOV_CLS")
+    order_kind: KindCode = alias("ODER_KIND")
+    code: Code = alias("STCK_SHRN_ISCD")
+    name: Text = alias("CNTG_ISNM40", default="")
+    quantity: Count = alias("CNTG_QTY")
+    price: Count = alias("CNTG_UNPR")
+    order_quantity: Count = alias("ODER_QTY")
+    order_price: Count | None = alias("ODER_PRC", default=None)
+    time: Text = alias("STCK_CNTG_HOUR")
     at: datetime
 
 

@@ -23,15 +23,7 @@ _ONE_DAY = timedelta(days=1)
 _SATURDAY = 5
 
 # In force since 2023-01-25, the same for KOSPI and KOSDAQ: (price below, tick); the last row has no end.
-_STOCK_TICKS = (
-    (2_000, 1),
-    (5_000, 5),
-    (20_000, 10),
-    (50_000, 50),
-    (200_000, 100),
-    (500_000, 500),
-    (None, 1_000),
-)
+_STOCK_TICKS = ((2_000, 1), (5_000, 5), (20_000, 10), (50_000, 50), (200_000, 100), (500_000, 500), (None, 1_000))
 _ETF_TICKS = ((2_000, 1), (None, 5))
 
 

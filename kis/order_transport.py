@@ -114,7 +114,7 @@ class OrderTransport:
         if endpoint is None:
             raise BadRequest("that is no write", endpoint=written.endpoint, env=self._env)
         if not hmac.compare_digest(written.digest, self._digest(self._session.tr_id(endpoint), written.body)):
-            # Of another account, or changed since it was shown to somebody.
+            # Of another account, or changed after it was prepared.
             raise BadRequest("the body is not what was written here", endpoint=endpoint.name, env=self._env)
         return endpoint
 

@@ -40,13 +40,7 @@ _BALANCE = {
     "PRCS_DVSN": "00",
 }
 # Oldest first: an order that arrives between two pages lengthens the last page and shifts none.
-_EXECUTIONS = {
-    "ORD_GNO_BRNO": "",
-    "CCLD_DVSN": "00",
-    "INQR_DVSN": "01",
-    "INQR_DVSN_1": "",
-    "INQR_DVSN_3": "00",
-}
+_EXECUTIONS = {"ORD_GNO_BRNO": "", "CCLD_DVSN": "00", "INQR_DVSN": "01", "INQR_DVSN_1": "", "INQR_DVSN_3": "00"}
 _PERIOD_PROFIT = {"SORT_DVSN": "01", "INQR_DVSN": "00", "CBLC_DVSN": "00"}  # oldest first
 _VOLUME_RANK = {
     "FID_COND_MRKT_DIV_CODE": "J",
@@ -225,27 +219,14 @@ class Payloads:
         return self._change("02", order_no, branch, quantity, "0", kind, venue)
 
     def revision(
-        self,
-        order_no: str,
-        branch: str,
-        quantity: int | None,
-        price: int | None,
-        kind: OrderKind,
-        venue: str,
+        self, order_no: str, branch: str, quantity: int | None, price: int | None, kind: OrderKind, venue: str
     ) -> Params:
         """A revision of price, type or quantity."""
         unit = self._unit_price(api.REVISE_CANCEL, kind, price)
         return self._change("01", order_no, branch, quantity, unit, kind, venue)
 
     def _change(
-        self,
-        action: str,
-        order_no: str,
-        branch: str,
-        quantity: int | None,
-        unit: str,
-        kind: OrderKind,
-        venue: str,
+        self, action: str, order_no: str, branch: str, quantity: int | None, unit: str, kind: OrderKind, venue: str
     ) -> Params:
         endpoint = api.REVISE_CANCEL
         self._require(endpoint, _is_order_no(order_no), "that is no order number")

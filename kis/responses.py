@@ -66,10 +66,7 @@ _BY_OUTCOME: dict[Outcome, type[KisError]] = {
     Outcome.NOT_SENT: NotSent,
 }
 # Failpoints (`kis.failpoints`) while a write is being sent.
-_FAILPOINTS = {
-    "http11.send_request_headers.started": "socket_open",
-    "http11.send_request_body.complete": "all_sent",
-}
+_FAILPOINTS = {"http11.send_request_headers.started": "socket_open", "http11.send_request_body.complete": "all_sent"}
 
 
 class ApiResponse(NamedTuple):
@@ -96,12 +93,7 @@ class Headers:
         kind = (b"content-type", b"application/json; charset=utf-8")
         agent = (b"user-agent", b"kisbot")
         self.bare: HeaderList = [kind, agent]
-        self.keyed: HeaderList = [
-            kind,
-            (b"appkey", app_key.encode()),
-            (b"appsecret", app_secret.encode()),
-            agent,
-        ]
+        self.keyed: HeaderList = [kind, (b"appkey", app_key.encode()), (b"appsecret", app_secret.encode()), agent]
         self._static = [*self.keyed, (b"custtype", b"P")]
 
     def full(self, token: str, tr_id: str, *, follow: bool = False, body_hash: str = "") -> HeaderList:

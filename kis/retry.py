@@ -28,13 +28,7 @@ class RetryBudget:
     def __init__(
         self, clock: Callable[[], datetime], sleep: Callable[[float], Awaitable[None]], rng: random.Random
     ) -> None:
-        """The first attempt begins now.
-
-        Args:
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: jitter of those waits.
-        """
+        """The first attempt begins now; `rng` is the jitter of the pauses."""
         self._clock = clock
         self._sleep = sleep
         self._rng = rng

@@ -100,15 +100,7 @@ class Session:
         rng: random.Random,
         transport: Transport | None = None,
     ) -> None:
-        """Connects to nothing yet.
-
-        Args:
-            config: the account, and KIS's addresses.
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: jitter of those waits.
-            transport: stands in for the network.
-        """
+        """Connects to nothing yet; arguments are those of `KisClient`."""
         self._config = config
         self._env = config.env.value
         self._clock = clock

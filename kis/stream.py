@@ -100,10 +100,7 @@ class KisStream:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
 
@@ -144,11 +141,7 @@ class KisStream:
         return self._listener((FillNotice,), self._notice_topics())
 
     def events(
-        self,
-        *,
-        trades: Iterable[str] = (),
-        order_books: Iterable[str] = (),
-        fill_notices: bool = False,
+        self, *, trades: Iterable[str] = (), order_books: Iterable[str] = (), fill_notices: bool = False
     ) -> Listener[Event]:
         """All of these in order of arrival, and a `Gap` whenever events may have been missed.
 

@@ -45,10 +45,7 @@ class _Tail:
     halted: int
 
 
-_TAILS = {
-    "KOSPI": _Tail(227, slice(41, 50), 60),
-    "KOSDAQ": _Tail(221, slice(36, 45), 55),
-}
+_TAILS = {"KOSPI": _Tail(227, slice(41, 50), 60), "KOSDAQ": _Tail(221, slice(36, 45), 55)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def proves_not_sent(trace: Trace, failure: Exception) -> bool:
 
 @cache
 def ssl_context(url: str) -> ssl.SSLContext:
-    """The TLS context of a host, shared: loading the certificates is the dearest part of making a client."""
+    """The TLS context of a host, shared: loading the certificates is the most expensive part of making a client."""
     if url.startswith("http:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # plain http: no certificates to load
     return httpx.create_ssl_context(trust_env=False)
@@ -147,10 +147,7 @@ async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
     """
     try:
         async with httpx.AsyncClient(
-            verify=ssl_context(url),
-            trust_env=False,
-            timeout=_DOWNLOAD_TIMEOUT,
-            transport=stand_in,
+            verify=ssl_context(url), trust_env=False, timeout=_DOWNLOAD_TIMEOUT, transport=stand_in
         ) as client:
             response = await client.get(url)
             response.raise_for_status()

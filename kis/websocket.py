@@ -101,20 +101,9 @@ class WebSocketConnection:
         silence: float,
         in_session: Callable[[datetime], bool],
     ) -> None:
-        """Connects to nothing yet.
+        """Connects to nothing yet; the other arguments are those of `KisStream`.
 
-        Args:
-            config: the account, and KIS's addresses.
-            registrations: the topics wanted.
-            publish: gets every record.
-            gap: gets every gap once it is over.
-            refuse: gets every registration that KIS refuses.
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: jitter of those waits.
-            transport: stands in for the network of the REST call.
-            silence: seconds without a frame after which a connection counts as dead, during market sessions.
-            in_session: whether frames are expected at a moment.
+        `publish` gets every record, `gap` every gap once it is over, `refuse` every registration that KIS refuses.
 
         Raises:
             Misconfigured: the address is invalid.
@@ -216,11 +205,7 @@ class WebSocketConnection:
         now = self._clock()
         if self._approval is None or now - self._approval[1] > _APPROVAL_LIFETIME:
             session = Session(
-                self._config,
-                clock=self._clock,
-                sleep=self._sleep,
-                rng=self._rng,
-                transport=self._transport,
+                self._config, clock=self._clock, sleep=self._sleep, rng=self._rng, transport=self._transport
             )
             try:
                 self._approval = (await session.approval(), now)

@@ -87,7 +87,6 @@ class BotApplication(Container):
                 self._work(self._housekeep()),
                 self._work(self.sentry.run()),
                 self._work(self.ears.run()),
-                self._work(self.prices.run()),
                 self._work(self.alert_watch.run()),
                 self._work(self.closing.run()),
                 self._work(self.watch_lists.run()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from bot.app.clients import stocks_of, telegram_bot
@@ -49,7 +50,7 @@ from bot.services.live_watchlists import LiveWatchlists
 from bot.services.outages import OutageTracker, uptime
 from bot.services.price_feed import PriceFeed
 from bot.services.symbols import LiveSymbols
-from bot.services.trade_feed import TradeFeed
+from bot.services.trade_feed import LiveStream, TradeFeed
 from bot.store.alerts import AlertStore
 from bot.store.live_message import LiveMessages
 from bot.store.reading_mark import ReadingMarks
@@ -153,6 +154,7 @@ class Container(Storage):
             clock=clock,
             always=self.hours.always,
             stats=StreamStats(self.db),
+            stream=partial(LiveStream, transport=self._network),
         )
         self.prices = PriceFeed(self.client, self.trades, clock=clock)
         self.alert_watch = AlertRunner(

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  # a description stands on its line, in two languages
 """The risk settings: limits of orders, approvals, second factors, and which kind of account it is."""
 
 import re

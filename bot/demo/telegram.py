@@ -85,6 +85,11 @@ class LocalTelegram:
         return self._bot_api.calls
 
     @property
+    def unread(self) -> int:
+        """Updates that the bot has not confirmed."""
+        return len(self._updates)
+
+    @property
     def revision(self) -> int:
         """A number that grows with every event: a message, an edit, a deletion, a typing notice."""
         return self._feed.revision
@@ -162,7 +167,7 @@ class LocalTelegram:
         person_id: int,
         contains: str | Callable[[ChatMessage], bool],
         *,
-        timeout: float = 5.0,  # noqa: ASYNC109 - raises with what the chat shows, which a cancellation could not
+        timeout: float = 30.0,  # noqa: ASYNC109 - raises with what the chat shows, which a cancellation could not
         after: int = 0,
     ) -> ChatMessage:
         """Wait for a bot message in a chat, new or edited, whose text contains something.

@@ -16,7 +16,7 @@ import structlog
 from bot.alerts.engine import LiveAlerts
 from bot.alerts.model import Alert, AlertKind, Comparison, Repeat, Tick
 from bot.orders.hours import TradingHours, prices_move
-from bot.services.price_feed import LATE, PriceConsumer, PriceFeed
+from bot.services.price_feed import LATE, PriceFeed
 from bot.services.trade_feed import MAX_STREAMED
 from bot.store.alerts import AlertStore, LastSeen
 from kis.client import KisClient
@@ -40,7 +40,7 @@ RETRY_INTERVAL = timedelta(seconds=1)
 """After a failed write the disk is left alone for so long: each try may block for seconds."""
 
 
-class AlertRunner(PriceConsumer):
+class AlertRunner:
     """The live alerts of everybody."""
 
     def __init__(
@@ -56,7 +56,6 @@ class AlertRunner(PriceConsumer):
     ) -> None:
         """`calls_per_minute`: to the broker, for alerts; `wake` is called after a notice was written."""
         self._store = store
-        self._prices = prices
         self._client = client
         self._hours = hours
         self._clock = clock
@@ -69,14 +68,18 @@ class AlertRunner(PriceConsumer):
         self._checked = store.seen()
         """The last price of each stock that its alerts were checked against."""
         self._unsaved: set[str] = set()
-        self._streams: list[str] = []
         self._swept_at = clock()
         self._minute: tuple[datetime, bool] | None = None
         self._failed_at: datetime | None = None
         self._failing = False
         self._pending: deque[Tick] = deque(maxlen=MAX_PENDING)
         """What could not be written yet, oldest first."""
-        prices.subscribe(self, calls_per_minute=calls_per_minute)
+        self._prices = prices.subscribe(
+            calls_per_minute=calls_per_minute,
+            on_trade=self.on_trade,
+            on_quote=self.on_quote,
+            on_gap=self.on_gap,
+        )
 
     # --- alerts as people make and end them ---------------------------------------------------------------------------
 
@@ -209,22 +212,35 @@ class AlertRunner(PriceConsumer):
             self._minute = minute, prices_move(self._hours, minute)
         return self._minute[1]
 
-    # --- what the price feed is asked for -----------------------------------------------------------------------------
+    # --- polling ------------------------------------------------------------------------------------------------------
 
-    def to_stream(self, now: datetime) -> list[str]:
-        """The stocks nearest to a trigger; while the market is closed they stay what they were."""
-        if self._open(now):
-            self._streams = self.urgent(MAX_STREAMED)
-        return self._streams
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(self._prices.pause)
+                await self.turn()
+        finally:
+            self.sweep()
+
+    async def turn(self) -> None:
+        """One call at most: for what is held, or for the stock whose turn it is."""
+        now = self._clock()
+        if not timedelta() <= now - self._swept_at < SWEEP_INTERVAL:
+            self.sweep()
+        self._check_pending()
+        if not self._open(now):
+            return
+        self._prices.stream(self.urgent(MAX_STREAMED))
+        call = self._next_call(now)
+        if call is not None:
+            await self._prices.call(call)
 
     def urgent(self, most: int) -> list[str]:
         """The stocks nearest to a trigger, nearest first."""
         return sorted(self.live.codes, key=self._distance)[:most]
 
-    def next_call(self, now: datetime) -> Awaitable[bool] | None:
-        """Read what is held, or the stock whose turn it is."""
-        if not self._open(now):
-            return None
+    def _next_call(self, now: datetime) -> Awaitable[bool] | None:
         if self._holdings_alerts and (self._holdings_at is None or now - self._holdings_at >= HOLDINGS_INTERVAL):
             self._holdings_at = now - HOLDINGS_INTERVAL + SWEEP_INTERVAL  # if it fails: again in a minute, prices first
             return self._read_holdings(now)
@@ -283,19 +299,6 @@ class AlertRunner(PriceConsumer):
                         self.live.add(one)
             for one in known.values():
                 self.live.remove(one.id)
-
-    # --- upkeep -------------------------------------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Write what could not be written, end what has expired and save last prices, until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(RETRY_INTERVAL.total_seconds())
-                self._check_pending()
-                if not timedelta() <= self._clock() - self._swept_at < SWEEP_INTERVAL:
-                    self.sweep()
-        finally:
-            self.sweep()
 
     def sweep(self) -> None:
         """End expired alerts and save last prices."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bot.orders.access.preferences import Ring
-from bot.store.message_kinds import KINDS, OTHER, topic_of
+from bot.store.message_kinds import kind_of, topic_of
 from bot.store.outbox_message import OutboxMessage
 from bot.store.preferences import PreferenceStore
 
@@ -20,7 +20,7 @@ class DeliveryPolicy:
         """How a message is to arrive."""
         preferences = self._preferences.of(message.chat_id)
         ring = preferences.ring(topic_of(message.kind, message.data), self._clock())
-        soundless = message.data.get("quiet") or not KINDS.get(message.kind, OTHER).sounds
+        soundless = message.data.get("quiet") or not kind_of(message.kind).sounds
         return Ring.SILENT if ring is Ring.ON and soundless else ring
 
     def listed(self, chat_id: int) -> bool:

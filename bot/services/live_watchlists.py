@@ -15,7 +15,7 @@ import structlog
 from bot.chat.messages.watchlist_messages import MOST
 from bot.chat.types import WatchlistMode, WatchlistRow, WatchlistView
 from bot.orders.hours import TradingHours, prices_move
-from bot.services.price_feed import POLL_INTERVAL, REFRESH_TIMEOUT, PriceConsumer, PriceFeed
+from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed
 from bot.services.trade_feed import MIN_REGISTRATION, interleaved
 from bot.store.live_message import LiveMessages
 from bot.store.people import People
@@ -60,7 +60,7 @@ class _Live:
         return until is not None and timedelta() < until - now <= LIVE_FOR
 
 
-class LiveWatchlists(PriceConsumer):
+class LiveWatchlists:
     """Everybody's lists, and the messages that show them."""
 
     def __init__(
@@ -79,7 +79,7 @@ class LiveWatchlists(PriceConsumer):
         """`calls_per_minute`: to the broker, for live lists; `wake` is called after an update was written."""
         self._store = store
         self._messages = messages
-        self._prices = prices
+        self._prices = prices.subscribe(calls_per_minute=calls_per_minute)
         self._client = client
         self._hours = hours
         self._people = people
@@ -91,7 +91,6 @@ class LiveWatchlists(PriceConsumer):
         self._calls = 0
         self._broken = False
         self._live = {one.user_id: self._restored(one) for one in store.screens()}
-        prices.subscribe(self, calls_per_minute=calls_per_minute)
 
     # --- the lists ----------------------------------------------------------------------------------------------------
 
@@ -240,14 +239,9 @@ class LiveWatchlists(PriceConsumer):
         one.message = one.message._replace(**changes)
         self._store.keep(one.message)
 
-    # --- what the price feed is asked for -----------------------------------------------------------------------------
+    # --- prices -------------------------------------------------------------------------------------------------------
 
-    def to_stream(self, now: datetime) -> list[str]:
-        """The stocks of live lists: everybody's first, everybody's second, and so on."""
-        streamed = [one for one in self._live.values() if one.stream_until is not None and now < one.stream_until]
-        return interleaved(map(self._codes, streamed))
-
-    def next_call(self, now: datetime) -> Awaitable[bool] | None:
+    def _next_call(self, now: datetime) -> Awaitable[bool] | None:
         """Read the stock of a live list that was read longest ago; the lists take turns."""
         lists = {user_id: self._codes(one) for user_id, one in self._live.items() if one.live(now)}
         self._served = {user_id: self._served.get(user_id, 0) for user_id in lists}
@@ -270,21 +264,27 @@ class LiveWatchlists(PriceConsumer):
 
     async def run(self) -> None:
         """Redraw what is due, until cancelled."""
-        while True:
-            await asyncio.sleep(POLL_INTERVAL)
-            try:
-                self.turn()
-                self._broken = False
-            except Exception:
-                if not self._broken:
-                    log.exception("watch lists cannot be redrawn; tried again shortly")
-                self._broken = True
+        try:
+            while True:
+                await asyncio.sleep(CHECK_INTERVAL)
+                try:
+                    self.turn()
+                    self._broken = False
+                except Exception:
+                    if not self._broken:
+                        log.exception("watch lists cannot be redrawn; tried again shortly")
+                    self._broken = True
+        finally:
+            self._prices.close()
 
     def turn(self) -> None:
-        """End what is over, and redraw the live messages that have changed."""
+        """End what is over, read the prices that are due, and redraw the live messages that have changed."""
         now = self._clock()
         for one in self._live.values():
             self._end_if_over(one, now)
+        streamed = [one for one in self._live.values() if one.stream_until is not None and now < one.stream_until]
+        self._prices.stream(interleaved(map(self._codes, streamed)))
+        self._prices.begin_calls(self._next_call)
         for one in self._live.values():
             self._redraw(one, now)
 

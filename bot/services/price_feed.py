@@ -1,11 +1,11 @@
-"""The newest price of each stock that somebody wants: streamed where a registration is free, otherwise polled.
+"""Prices for those who want them: streamed where a registration is free, otherwise polled within a budget of calls.
 
-Each consumer has its own calls per minute, and what a call brings serves all. What nobody wants is not polled.
+One class paces, reads and remembers prices for alerts, live watch lists and whoever comes next. What is streamed serves
+all of them, and what nobody wants is not polled.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,8 +20,8 @@ from kis.stream import Gap, Trade
 
 log = structlog.get_logger(__name__)
 
-POLL_INTERVAL = 0.5
-"""Seconds between two checks whether a call is due."""
+CHECK_INTERVAL = 0.5
+"""Seconds between two uses of `PriceSubscription.begin_calls`."""
 FRESH = timedelta(seconds=1)
 """A price as new as this is not read again, whoever wants it."""
 STALE = timedelta(seconds=20)
@@ -38,62 +38,97 @@ MAX_BACKOFF = 60.0
 """Seconds between calls while the broker does not answer."""
 
 
-class PriceConsumer:
-    """Wants prices of some stocks; whoever subscribes first comes first."""
-
-    def to_stream(self, now: datetime) -> Sequence[str]:
-        """The stocks whose trades should be streamed, the most urgent first."""
-        raise NotImplementedError
-
-    def next_call(self, now: datetime) -> Awaitable[bool] | None:
-        """Begin the call that is due, usually `PriceFeed.read`, and give whether KIS answered; None if none is due."""
-        raise NotImplementedError
-
-    def on_trade(self, trade: Trade) -> None:
-        """A streamed trade."""
-
-    def on_quote(self, code: str, quote: Quote) -> None:
-        """A quote that was read for any consumer."""
-
-    def on_gap(self, gap: Gap, codes: Collection[str]) -> None:
-        """Trades of these stocks, which were complete until then, may have been missed."""
-
-
-@dataclass
-class _Account:
-    """A consumer and its calls."""
-
-    consumer: PriceConsumer
-    interval: float
-    call_at: datetime
-    calls: set[asyncio.Task[None]] = field(default_factory=set)
-    failures: int = 0
-
-    @property
-    def pause(self) -> float:
-        """Seconds between two calls."""
-        return backoff(self.failures, first=self.interval, most=max(MAX_BACKOFF, self.interval))
+def _ignore(*_: object) -> None:
+    """What a consumer does that looks up the latest price by itself."""
 
 
 class PriceFeed:
-    """Latest prices, one poller for all consumers, and the calls they may make."""
+    """Serves its subscribers, in streaming those first that subscribed first, and hands each trade to all of them."""
 
     def __init__(self, client: KisClient, trades: TradeFeed, *, clock: Callable[[], datetime]) -> None:
-        self._client = client
-        self._clock = clock
-        self._accounts: list[_Account] = []
+        self.client = client
+        self.clock = clock
+        self._subscriptions: list[PriceSubscription] = []
+        self._trades = trades.subscribe((), self._on_trade, self._on_gap)
+
+    def subscribe(
+        self,
+        *,
+        calls_per_minute: int,
+        on_trade: Callable[[Trade], object] = _ignore,
+        on_quote: Callable[[str, Quote], object] = _ignore,
+        on_gap: Callable[[Gap, Collection[str]], object] = _ignore,
+    ) -> "PriceSubscription":
+        """Add a subscriber, behind those that are there.
+
+        Args:
+            calls_per_minute: to the broker.
+            on_trade: gets every streamed trade.
+            on_quote: gets every quote it has read.
+            on_gap: gets the times after which trades may have been missed, and the stocks complete until then.
+        """
+        one = PriceSubscription(self, 60 / calls_per_minute, on_trade, on_quote, on_gap)
+        self._subscriptions.append(one)
+        return one
+
+    @property
+    def streamed(self) -> frozenset[str]:
+        """Stocks of which every trade comes in now."""
+        return self._trades.streamed
+
+    def update_streams(self) -> None:
+        """Bring the registrations up to what the subscribers want."""
+        self._trades.want(interleaved(one.codes for one in self._subscriptions))
+
+    def _on_trade(self, trade: Trade) -> None:
+        for one in self._subscriptions:
+            one.take_trade(trade)
+
+    def _on_gap(self, gap: Gap) -> None:
+        for one in self._subscriptions:
+            one.take_gap(gap)
+
+
+class PriceSubscription:
+    """The prices of one subscriber, the stocks it wants streamed, and its calls to the broker."""
+
+    def __init__(
+        self,
+        feed: PriceFeed,
+        interval: float,
+        on_trade: Callable[[Trade], object],
+        on_quote: Callable[[str, Quote], object],
+        on_gap: Callable[[Gap, Collection[str]], object],
+    ) -> None:
+        """`interval`: seconds between two calls; the rest is as in `PriceFeed.subscribe`."""
+        self._feed = feed
+        self._clock = feed.clock
+        self._interval = interval
+        self._on_trade = on_trade
+        self._on_quote = on_quote
+        self._on_gap = on_gap
+        self.codes: tuple[str, ...] = ()
+        """What it wants streamed, the most urgent first."""
         self._latest: dict[str, LastPrice] = {}
         self._called_at: dict[str, datetime] = {}
         self._refused: set[str] = set()
         self._in_flight: dict[str, asyncio.Task[bool]] = {}
         self._complete: set[str] = set()
-        self._failing = self._broken = False
-        self._subscription = trades.subscribe((), self._on_trade, self._on_gap)
+        self._failing = False
+        self._failures = 0
+        self._call_at = self._clock()
+        self._calls: set[asyncio.Task[None]] = set()
 
-    def subscribe(self, consumer: PriceConsumer, *, calls_per_minute: int) -> None:
-        """Serve a consumer from now on, after those that subscribed before it."""
-        interval = 60 / calls_per_minute
-        self._accounts.append(_Account(consumer, interval, self._clock() + timedelta(seconds=interval)))
+    def stream(self, codes: Sequence[str]) -> None:
+        """Want these stocks streamed from now on, as far as there is room, the most urgent first."""
+        self.codes = tuple(codes)
+        self._feed.update_streams()
+        self._complete &= self._feed.streamed
+
+    def close(self) -> None:
+        """Wait for no answer any more."""
+        for call in self._in_flight.values():
+            call.cancel()
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
@@ -170,7 +205,7 @@ class PriceFeed:
 
     async def _fetch(self, code: str) -> bool:
         try:
-            self._on_quote(code, await self._client.price(code, max_age=FRESH.total_seconds()))
+            self._take_quote(code, await self._feed.client.price(code, max_age=FRESH.total_seconds()))
         except KisError as error:
             if isinstance(error, Refused) and not isinstance(error, Throttled | TokenRejected | Misconfigured):
                 self._refused.add(code)  # this stock has no price: no reason to read others less often
@@ -189,70 +224,53 @@ class PriceFeed:
         self._failing = False
         return True
 
-    # --- polling ------------------------------------------------------------------------------------------------------
+    # --- calls per minute ---------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Poll until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(POLL_INTERVAL)
-                try:
-                    self.poll()
-                    self._broken = False
-                except Exception:
-                    if not self._broken:
-                        log.exception("prices cannot be polled; tried again shortly")
-                    self._broken = True
-        finally:
-            for task in [*self._in_flight.values(), *(call for one in self._accounts for call in one.calls)]:
-                task.cancel()
+    @property
+    def pause(self) -> float:
+        """Seconds to wait between two calls now; more while the broker does not answer."""
+        return backoff(self._failures, first=self._interval, most=max(MAX_BACKOFF, self._interval))
 
-    def poll(self) -> None:
-        """Bring the registrations up to date and begin the calls that are due."""
-        now = self._clock()
-        self._subscription.want(interleaved(one.consumer.to_stream(now) for one in self._accounts))
-        self._complete &= self._subscription.streamed
-        for one in self._accounts:
-            self._begin_calls(one, now)
+    async def call(self, call: Awaitable[bool]) -> None:
+        """Make a call, which tells whether the broker answered."""
+        self._failures = 0 if await call else self._failures + 1
 
-    def _begin_calls(self, one: _Account, now: datetime) -> None:
-        step = timedelta(seconds=one.pause)
-        slack = timedelta(seconds=POLL_INTERVAL if one.pause < POLL_INTERVAL else 0)
-        one.call_at = min(max(one.call_at, now - slack), now + step)
-        while one.call_at <= now and len(one.calls) < MAX_CALLS_AT_ONCE:
-            call = one.consumer.next_call(now)
+    def begin_calls(self, next_call: Callable[[datetime], Awaitable[bool] | None]) -> None:
+        """Begin the calls for which it is time, without waiting for them; `next_call` gives None if none is needed."""
+        now, pause = self._clock(), self.pause
+        step, slack = timedelta(seconds=pause), timedelta(seconds=CHECK_INTERVAL if pause < CHECK_INTERVAL else 0)
+        self._call_at = min(max(self._call_at, now - slack), now + step)
+        while self._call_at <= now and len(self._calls) < MAX_CALLS_AT_ONCE:
+            call = next_call(now)
             if call is None:
                 return
-            task = asyncio.get_running_loop().create_task(self._count(one, call))
-            one.calls.add(task)
-            task.add_done_callback(one.calls.discard)
-            one.call_at += step
-
-    async def _count(self, one: _Account, call: Awaitable[bool]) -> None:
-        if await call:
-            one.failures = 0
-        else:
-            one.failures += 1
-            one.call_at = self._clock() + timedelta(seconds=one.pause)
+            task = asyncio.get_running_loop().create_task(self.call(call))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+            self._call_at += step
 
     # --- taking in ----------------------------------------------------------------------------------------------------
 
-    def _on_trade(self, trade: Trade) -> None:
+    def take_trade(self, trade: Trade) -> None:
+        """A streamed trade."""
         figures = trade.price, trade.change, trade.change_rate, trade.volume
         self._update(trade.code, LastPrice(*figures, halted=trade.halted, vi=False, at=trade.at))
-        for one in self._accounts:
-            one.consumer.on_trade(trade)
+        self._on_trade(trade)
         self._mark(trade.code)
 
-    def _on_quote(self, code: str, quote: Quote) -> None:
+    def take_gap(self, gap: Gap) -> None:
+        """Trades may have been missed."""
+        self._on_gap(gap, self._complete)
+        self._complete.clear()
+
+    def _take_quote(self, code: str, quote: Quote) -> None:
         if quote.price:
             self._refused.discard(code)
             figures = quote.price, quote.change, quote.change_rate, quote.volume
             self._update(code, LastPrice(*figures, halted=quote.halted, vi=quote.vi, at=quote.at))
         else:
             self._refused.add(code)
-        for one in self._accounts:
-            one.consumer.on_quote(code, quote)
+        self._on_quote(code, quote)
         self._mark(code)
 
     def _update(self, code: str, price: LastPrice) -> None:
@@ -261,11 +279,6 @@ class PriceFeed:
             self._latest[code] = price
 
     def _mark(self, code: str) -> None:
-        """From here on no trade is missed; only after consumers had the price that comes after a gap."""
-        if code in self._latest and code in self._subscription.streamed:
+        """From here on no trade is missed; only after the subscriber had the price that comes after a gap."""
+        if code in self._latest and code in self._feed.streamed:
             self._complete.add(code)
-
-    def _on_gap(self, gap: Gap) -> None:
-        for one in self._accounts:
-            one.consumer.on_gap(gap, self._complete)
-        self._complete.clear()

@@ -1,4 +1,4 @@
-"""The kinds of letters, how urgent each is, and what becomes of one that may not have arrived."""
+"""The kinds of messages: how each is delivered. `bot.chat.messages.registry` holds the renderer of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bot.orders.model.order import OrderState
 
 
 class IfUndelivered(Enum):
-    """What becomes of a letter of which even the second copy may not have arrived."""
+    """What becomes of a message of which even the second copy may not have arrived."""
 
     DIGEST = "digest"
     """It is news: the digest lists it."""
@@ -20,7 +20,7 @@ class IfUndelivered(Enum):
 
 @dataclass(frozen=True)
 class MessageKind:
-    """How letters of one kind are treated."""
+    """How messages of one kind are delivered."""
 
     urgency: int
     """Lower goes first within a chat."""
@@ -31,6 +31,12 @@ class MessageKind:
     """Under what its reader may silence it; None: nobody can."""
     sounds: bool = True
     """Whether the phone may ring for it at all."""
+    answers: bool = False
+    """Its person has just written or tapped, and waits."""
+    in_place: bool = False
+    """Brings a message up to date: sent again it says the same, and nobody sees a repeat."""
+    lists: bool = False
+    """Its parts are listed in it and not delivered themselves."""
 
 
 KINDS: dict[str, MessageKind] = {
@@ -43,31 +49,24 @@ KINDS: dict[str, MessageKind] = {
     ),
     "corrected": MessageKind(1, in_step=True, topic=Topic.FILLS),
     "ended": MessageKind(1, in_step=True, topic=Topic.ENDS),
-    "digest": MessageKind(1),
+    "digest": MessageKind(1, lists=True),
     "fill": MessageKind(2, in_step=True, topic=Topic.FILLS),
     "external_fill": MessageKind(2, topic=Topic.OUTSIDE),
     "group_fill": MessageKind(2, in_step=True),
     **dict.fromkeys(("join", "joined", "people", "stranger"), MessageKind(3)),
     "invite": MessageKind(3, IfUndelivered.DROP),
     "card": MessageKind(3, IfUndelivered.DROP),
-    "reply": MessageKind(4, IfUndelivered.DROP),
-    "edit": MessageKind(4, IfUndelivered.DROP),
-    "chart": MessageKind(4, IfUndelivered.DROP),
-    "chart_edit": MessageKind(4, IfUndelivered.DROP),
+    **dict.fromkeys(("reply", "chart"), MessageKind(4, IfUndelivered.DROP, answers=True)),
+    **dict.fromkeys(("edit", "chart_edit"), MessageKind(4, IfUndelivered.DROP, answers=True, in_place=True)),
     "report": MessageKind(5, topic=Topic.REPORTS),
-    "roundup": MessageKind(5, IfUndelivered.DROP, sounds=False),
+    "roundup": MessageKind(5, IfUndelivered.DROP, sounds=False, lists=True),
     "anchor": MessageKind(5, sounds=False),
     "limits": MessageKind(2),
     "alert": MessageKind(3, topic=Topic.ALERTS),
-    "look": MessageKind(6, IfUndelivered.DROP),
+    "look": MessageKind(6, IfUndelivered.DROP, in_place=True),
 }  # fmt: skip
-"""Doubt, safety and brakes; refusals and other ends; fills; cards; answers to a person who waits; reports; looks."""
-ANSWERS = ("reply", "edit", "chart", "chart_edit")
-"""Kinds whose person has just written or tapped, and waits."""
-IN_PLACE = ("edit", "chart_edit", "look")
-"""What brings a message up to date: sent again it says the same, and nobody sees a repeat."""
-OTHER = MessageKind(2)
-"""A kind that is not in the table is news, as urgent as a fill."""
+"""By urgency: doubt, safety, halt; refusals and other ends; fills; cards; answers; reports; live messages."""
+_OTHER = MessageKind(2)
 CARDS = {
     OrderState.UNKNOWN: 0,
     **dict.fromkeys(
@@ -85,7 +84,12 @@ CARDS = {
 """The urgency of an order's card where it tells more than that the broker took it."""
 
 
+def kind_of(kind: str) -> MessageKind:
+    """How a message of this kind is delivered; one that is not in the table is news, as urgent as a fill."""
+    return KINDS.get(kind, _OTHER)
+
+
 def topic_of(kind: str, data: Mapping[str, Any]) -> Topic | None:
-    """Under what a letter may be silenced: news of somebody else's order is a topic of its own."""
-    topic = KINDS.get(kind, OTHER).topic
+    """Under what a message may be silenced: news of somebody else's order is a topic of its own."""
+    topic = kind_of(kind).topic
     return Topic.OTHERS if topic in {Topic.FILLS, Topic.ENDS} and data.get("others") else topic

@@ -24,8 +24,8 @@ from typing import Any
 import structlog
 from sqlite_utils import Database
 
-from bot.store.message_kinds import ANSWERS, IN_PLACE, KINDS, OTHER, IfUndelivered
-from bot.store.outbox_message import LISTS, OutboxMessage, as_json, from_row, iso, marks
+from bot.store.message_kinds import KINDS, IfUndelivered, kind_of
+from bot.store.outbox_message import OutboxMessage, as_json, from_row, iso, marks
 from kis.backoff import backoff
 
 __all__ = ["Outbox", "OutboxMessage"]
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
-_OF_THE_MOMENT = ", ".join(f"'{name}'" for name in dict.fromkeys((*ANSWERS, *IN_PLACE)))
+_OF_THE_MOMENT = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.answers or kind.in_place)
 _FILLS = frozenset({"fill", "group_fill"})
 
 KEEP = timedelta(days=30)
@@ -74,7 +74,7 @@ class Outbox:
         `urgency` takes the place of its kind's.
         """
         with self._db.atomic():
-            if kind in ANSWERS:  # its person is there: a chat that refused us may be tried again
+            if kind_of(kind).answers:  # its person is there: a chat that refused us may be tried again
                 self._db.execute("UPDATE stopped_chats SET retry_at = ? WHERE chat_id = ?", [self._now(), chat_id])
             if kind == "trouble":
                 self._put_trouble(chat_id, data, key)
@@ -99,7 +99,7 @@ class Outbox:
             "data": as_json(data),
             "order_id": data.get("order"),
             "key": key,
-            "urgency": KINDS.get(kind, OTHER).urgency if urgency is None else urgency,
+            "urgency": kind_of(kind).urgency if urgency is None else urgency,
             "state": state,
             "tries": 0,
             "made_at": now,
@@ -167,10 +167,10 @@ class Outbox:
         if row is None:
             return None
         letter = from_row(row)
-        if letter.kind == "look" and not letter.data:  # it was emptied while it was being sent: nothing to say
+        if letter.in_place and not letter.data:  # it was emptied while it was being sent: nothing to say
             self._end(letter.rows, "failed", None, None)
             return self.next(chat_id)
-        if letter.kind in LISTS:
+        if letter.lists:
             told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
             return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))
         if letter.kind in _FILLS and letter.order_id is not None:
@@ -219,7 +219,7 @@ class Outbox:
             self._end(letter.rows, "sent", message_id, None)
             if message_id is not None:
                 self._db.execute("DELETE FROM stopped_chats WHERE chat_id = ?", [letter.chat_id])
-            if letter.kind in LISTS:
+            if letter.lists:
                 self._end([one.id for one in letter.parts], "digested", message_id, None)
             if letter.kind == "digest":
                 self._call_digest(letter.chat_id)
@@ -290,7 +290,7 @@ class Outbox:
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
                     [iso(self._clock() + pause), row],
                 )
-            elif kind in IN_PLACE or (kind == "card" and self.card_message(order_id, chat_id) is not None):
+            elif kind_of(kind).in_place or (kind == "card" and self.card_message(order_id, chat_id) is not None):
                 self._set([row], "state = 'pending'")  # the same words in the same message: nobody sees a repeat
             elif doubts == 0:
                 self._set([row], "state = 'pending', doubts = 1, error = 'unsure'")
@@ -300,7 +300,7 @@ class Outbox:
     def _give_up(self, row: int, chat_id: int, kind: str, error: str) -> None:
         if kind == "digest":
             self._doubt([row])  # there is no other way left: this one again, later
-        elif KINDS.get(kind, OTHER).second is IfUndelivered.DROP:
+        elif kind_of(kind).second is IfUndelivered.DROP:
             log.warning("a letter may not have arrived and is dropped", row=row, chat=chat_id, kind=kind, why=error)
             self._end([row], "failed", None, error)
         else:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-LISTS = frozenset({"digest", "roundup"})
-"""Kinds whose parts are listed and not delivered themselves."""
+from bot.store.message_kinds import kind_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,17 @@ class OutboxMessage:
     @property
     def rows(self) -> list[int]:
         """The rows that are delivered when this letter is; what a list names is not among them."""
-        return [one.id for one in self.parts] if self.parts and self.kind not in LISTS else [self.id]
+        return [one.id for one in self.parts] if self.parts and not self.lists else [self.id]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it brings a message up to date."""
+        return kind_of(self.kind).in_place
+
+    @property
+    def lists(self) -> bool:
+        """Whether it names its parts, which are not delivered themselves."""
+        return kind_of(self.kind).lists
 
 
 def iso(moment: datetime) -> str:

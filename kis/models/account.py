@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at run time
 from typing import Any, Self
 
-from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, wire
+from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, alias
 
 _Row = Mapping[str, Any]
 
@@ -14,16 +14,16 @@ _Row = Mapping[str, Any]
 class Holding(Model):
     """A stock in the account; money in won, `profit_rate` in percent."""
 
-    code: Code = wire("pdno")
-    name: Text = wire("prdt_name")
-    quantity: Count = wire("hldg_qty")
-    sellable: Count = wire("ord_psbl_qty")
-    average_price: Ratio = wire("pchs_avg_pric")
-    price: Count = wire("prpr")
-    cost: Won = wire("pchs_amt")
-    value: Won = wire("evlu_amt")
-    profit: Won = wire("evlu_pfls_amt")
-    profit_rate: Ratio = wire("evlu_pfls_rt")
+    code: Code = alias("pdno")
+    name: Text = alias("prdt_name")
+    quantity: Count = alias("hldg_qty")
+    sellable: Count = alias("ord_psbl_qty")
+    average_price: Ratio = alias("pchs_avg_pric")
+    price: Count = alias("prpr")
+    cost: Won = alias("pchs_amt")
+    value: Won = alias("evlu_amt")
+    profit: Won = alias("evlu_pfls_amt")
+    profit_rate: Ratio = alias("evlu_pfls_rt")
 
 
 class Balance(Model):
@@ -34,13 +34,13 @@ class Balance(Model):
     """
 
     holdings: tuple[Holding, ...]
-    deposit: Won = wire("dnca_tot_amt")
-    d1_cash: Won = wire("nxdy_excc_amt")
-    d2_cash: Won = wire("prvs_rcdl_excc_amt")
-    stock_value: Won = wire("scts_evlu_amt")
-    total_value: Won = wire("tot_evlu_amt")
-    profit: Won = wire("evlu_pfls_smtl_amt")
-    cost: Won = wire("pchs_amt_smtl_amt")
+    deposit: Won = alias("dnca_tot_amt")
+    d1_cash: Won = alias("nxdy_excc_amt")
+    d2_cash: Won = alias("prvs_rcdl_excc_amt")
+    stock_value: Won = alias("scts_evlu_amt")
+    total_value: Won = alias("tot_evlu_amt")
+    profit: Won = alias("evlu_pfls_smtl_amt")
+    cost: Won = alias("pchs_amt_smtl_amt")
     at: datetime
 
     @classmethod
@@ -59,10 +59,10 @@ class BuyingPower(Model):
     """
 
     code: Code
-    cash: Won = wire("ord_psbl_cash")
-    amount: Won = wire("nrcvb_buy_amt")
-    quantity: Count = wire("nrcvb_buy_qty")
-    unit_price: Count = wire("psbl_qty_calc_unpr")
+    cash: Won = alias("ord_psbl_cash")
+    amount: Won = alias("nrcvb_buy_amt")
+    quantity: Count = alias("nrcvb_buy_qty")
+    unit_price: Count = alias("psbl_qty_calc_unpr")
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
@@ -76,17 +76,17 @@ class Sellable(Model):
     `quantity` is what the account holds, `sellable` that less the open sell orders.
     """
 
-    code: Code = wire("pdno")
-    name: Text = wire("prdt_name")
-    quantity: Count = wire("cblc_qty")
-    sellable: Count = wire("ord_psbl_qty")
-    bought: Count = wire("buy_qty")
-    sold: Count = wire("sll_qty")
-    average_price: Ratio = wire("pchs_avg_pric")
-    price: Count = wire("now_pric")
-    value: Won = wire("evlu_amt")
-    profit: Won = wire("evlu_pfls_amt")
-    profit_rate: Ratio = wire("evlu_pfls_rt")
+    code: Code = alias("pdno")
+    name: Text = alias("prdt_name")
+    quantity: Count = alias("cblc_qty")
+    sellable: Count = alias("ord_psbl_qty")
+    bought: Count = alias("buy_qty")
+    sold: Count = alias("sll_qty")
+    average_price: Ratio = alias("pchs_avg_pric")
+    price: Count = alias("now_pric")
+    value: Won = alias("evlu_amt")
+    profit: Won = alias("evlu_pfls_amt")
+    profit_rate: Ratio = alias("evlu_pfls_rt")
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
@@ -106,16 +106,16 @@ class Sellable(Model):
 class DayProfit(Model):
     """Realised profit of one day, in won; the rate in percent."""
 
-    day: Day = wire("trad_dt")
-    bought: Won = wire("buy_amt")
-    sold: Won = wire("sll_amt")
-    bought_quantity: Count = wire("buy_qty1")
-    sold_quantity: Count = wire("sll_qty1")
-    profit: Won = wire("rlzt_pfls")
-    profit_rate: Ratio = wire("pfls_rt")
-    fee: Won = wire("fee")
-    tax: Won = wire("tl_tax")
-    interest: Won = wire("loan_int")
+    day: Day = alias("trad_dt")
+    bought: Won = alias("buy_amt")
+    sold: Won = alias("sll_amt")
+    bought_quantity: Count = alias("buy_qty1")
+    sold_quantity: Count = alias("sll_qty1")
+    profit: Won = alias("rlzt_pfls")
+    profit_rate: Ratio = alias("pfls_rt")
+    fee: Won = alias("fee")
+    tax: Won = alias("tl_tax")
+    interest: Won = alias("loan_int")
 
 
 class PeriodProfit(Model):
@@ -125,12 +125,12 @@ class PeriodProfit(Model):
     """
 
     days: tuple[DayProfit, ...]
-    bought: Won = wire("buy_tr_amt_smtl")
-    sold: Won = wire("sll_tr_amt_smtl")
-    profit: Won = wire("tot_rlzt_pfls")
-    fee: Won = wire("tot_fee")
-    tax: Won = wire("tot_tltx")
-    interest: Won = wire("loan_int")
+    bought: Won = alias("buy_tr_amt_smtl")
+    sold: Won = alias("sll_tr_amt_smtl")
+    profit: Won = alias("tot_rlzt_pfls")
+    fee: Won = alias("tot_fee")
+    tax: Won = alias("tot_tltx")
+    interest: Won = alias("loan_int")
 
     @classmethod
     def read(cls, rows: Iterable[_Row], last: _Row) -> Self:

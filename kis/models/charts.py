@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from kis.fields import Code, Count, Day, Model, Ratio, Text, wire
+from kis.fields import Code, Count, Day, Model, Ratio, Text, alias
 from kis.krx import KST
 from kis.models.quotes import INDEX_NAMES
 
@@ -16,13 +16,13 @@ _Row = Mapping[str, Any]
 class Bar(Model):
     """One day (week, month, year) of trading: prices in won, volume in shares, value in won."""
 
-    day: Day = wire("stck_bsop_date")
-    open: Count = wire("stck_oprc")
-    high: Count = wire("stck_hgpr")
-    low: Count = wire("stck_lwpr")
-    close: Count = wire("stck_clpr")
-    volume: Count = wire("acml_vol")
-    value: Count = wire("acml_tr_pbmn")
+    day: Day = alias("stck_bsop_date")
+    open: Count = alias("stck_oprc")
+    high: Count = alias("stck_hgpr")
+    low: Count = alias("stck_lwpr")
+    close: Count = alias("stck_clpr")
+    volume: Count = alias("acml_vol")
+    value: Count = alias("acml_tr_pbmn")
 
 
 class DailyBars(Model):
@@ -46,14 +46,14 @@ class MinuteBar(Model):
     `time` is KIS's HHMMSS (KST).
     """
 
-    day: Day = wire("stck_bsop_date")
-    time: Text = wire("stck_cntg_hour")
-    open: Count = wire("stck_oprc")
-    high: Count = wire("stck_hgpr")
-    low: Count = wire("stck_lwpr")
-    close: Count = wire("stck_prpr")
-    volume: Count = wire("cntg_vol")
-    day_value: Count = wire("acml_tr_pbmn")
+    day: Day = alias("stck_bsop_date")
+    time: Text = alias("stck_cntg_hour")
+    open: Count = alias("stck_oprc")
+    high: Count = alias("stck_hgpr")
+    low: Count = alias("stck_lwpr")
+    close: Count = alias("stck_prpr")
+    volume: Count = alias("cntg_vol")
+    day_value: Count = alias("acml_tr_pbmn")
 
     @property
     def at(self) -> datetime:
@@ -82,13 +82,13 @@ class IndexBar(Model):
     `volume` is in thousand shares and `value` in million won, as inferred from captured answers.
     """
 
-    day: Day = wire("stck_bsop_date")
-    open: Ratio = wire("bstp_nmix_oprc")
-    high: Ratio = wire("bstp_nmix_hgpr")
-    low: Ratio = wire("bstp_nmix_lwpr")
-    close: Ratio = wire("bstp_nmix_prpr")
-    volume: Count = wire("acml_vol")
-    value: Count = wire("acml_tr_pbmn")
+    day: Day = alias("stck_bsop_date")
+    open: Ratio = alias("bstp_nmix_oprc")
+    high: Ratio = alias("bstp_nmix_hgpr")
+    low: Ratio = alias("bstp_nmix_lwpr")
+    close: Ratio = alias("bstp_nmix_prpr")
+    volume: Count = alias("acml_vol")
+    value: Count = alias("acml_tr_pbmn")
 
 
 class IndexBars(Model):

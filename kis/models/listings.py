@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
-from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, Yes, wire
+from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, Yes, alias
 
 _Row = Mapping[str, Any]
 
@@ -29,21 +29,21 @@ class StockInfo(Model):
     """
 
     code: Code
-    name: Text = wire("prdt_abrv_name")
-    full_name: Text = wire("prdt_name")
-    isin: Text = wire("std_pdno")
-    market: Text = wire("mket_id_cd")
-    group: Text = wire("scty_grp_id_cd")
-    kind: Text = wire("stck_kind_cd", default="")
-    shares: Count = wire("lstg_stqt")
-    par: Ratio = wire("papr")
-    kospi200: Yes = wire("kospi200_item_yn", default=False)
+    name: Text = alias("prdt_abrv_name")
+    full_name: Text = alias("prdt_name")
+    isin: Text = alias("std_pdno")
+    market: Text = alias("mket_id_cd")
+    group: Text = alias("scty_grp_id_cd")
+    kind: Text = alias("stck_kind_cd", default="")
+    shares: Count = alias("lstg_stqt")
+    par: Ratio = alias("papr")
+    kospi200: Yes = alias("kospi200_item_yn", default=False)
     listed: _DayOrNone = None
-    delisted: _DayOrNone = wire("lstg_abol_dt", default=None)
-    halted: Yes = wire("tr_stop_yn")
-    managed: Yes = wire("admn_item_yn")
-    close: Count = wire("thdt_clpr")
-    last_close: Count = wire("bfdy_clpr")
+    delisted: _DayOrNone = alias("lstg_abol_dt", default=None)
+    halted: Yes = alias("tr_stop_yn")
+    managed: Yes = alias("admn_item_yn")
+    close: Count = alias("thdt_clpr")
+    last_close: Count = alias("bfdy_clpr")
     nxt: bool = False
 
     @classmethod
@@ -64,15 +64,15 @@ _LISTED = ("scts_mket_lstg_dt", "kosdaq_mket_lstg_dt")
 class Mover(Model):
     """A line of the ranking by change (KIS portal, 국내주식 등락률 순위); prices in won, the rate in percent."""
 
-    rank: Count = wire("data_rank")
-    code: Code = wire("stck_shrn_iscd")
-    name: Text = wire("hts_kor_isnm")
-    price: Count = wire("stck_prpr")
-    change: Won = wire("prdy_vrss")
-    change_rate: Ratio = wire("prdy_ctrt")
-    volume: Count = wire("acml_vol")
-    high: Count = wire("stck_hgpr")
-    low: Count = wire("stck_lwpr")
+    rank: Count = alias("data_rank")
+    code: Code = alias("stck_shrn_iscd")
+    name: Text = alias("hts_kor_isnm")
+    price: Count = alias("stck_prpr")
+    change: Won = alias("prdy_vrss")
+    change_rate: Ratio = alias("prdy_ctrt")
+    volume: Count = alias("acml_vol")
+    high: Count = alias("stck_hgpr")
+    low: Count = alias("stck_lwpr")
 
 
 class MarketDay(Model):
@@ -81,11 +81,11 @@ class MarketDay(Model):
     Only `open` tells whether the exchange trades. `firms_open` has been seen true at weekends.
     """
 
-    day: Day = wire("bass_dt")
-    open: Yes = wire("opnd_yn")
-    banks_open: Yes = wire("bzdy_yn")
-    firms_open: Yes = wire("tr_day_yn")
-    settles: Yes = wire("sttl_day_yn")
+    day: Day = alias("bass_dt")
+    open: Yes = alias("opnd_yn")
+    banks_open: Yes = alias("bzdy_yn")
+    firms_open: Yes = alias("tr_day_yn")
+    settles: Yes = alias("sttl_day_yn")
 
     @classmethod
     def read(cls, start: date, body: _Row) -> tuple[Self, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003 - pydantic reads the annotations at run time
 
-from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCode, Text, Yes, wire
+from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCode, Text, Yes, alias
 
 
 class OrderReport(Model):
@@ -15,28 +15,28 @@ class OrderReport(Model):
     day: only `key` is unique. `channel` tells where it was entered ("OpnAPI" for this API, as captured).
     """
 
-    day: Day = wire("ord_dt")
-    time: Text = wire("ord_tmd")
-    branch: Text = wire("ord_gno_brno")
-    order_no: OrderNo = wire("odno")
-    original_no: OrderNo = wire("orgn_odno", default="")
-    side: SideCode = wire("sll_buy_dvsn_cd")
-    side_name: Text = wire("sll_buy_dvsn_cd_name", default="")
-    kind: KindCode = wire("ord_dvsn_cd")
-    kind_code: Text = wire("ord_dvsn_cd", default="")
-    code: Code = wire("pdno")
-    name: Text = wire("prdt_name", default="")
-    quantity: Count = wire("ord_qty")
-    price: Count = wire("ord_unpr")
-    filled: Count = wire("tot_ccld_qty")
-    filled_amount: Count = wire("tot_ccld_amt")
-    average_price: Ratio = wire("avg_prvs")
-    remaining: Count = wire("rmn_qty")
-    cancelled: Count = wire("cncl_cfrm_qty", "cnc_cfrm_qty")
-    rejected: Count = wire("rjct_qty")
-    is_cancelled: Yes = wire("cncl_yn", default=False)
-    channel: Text = wire("ordr_empno", default="")
-    venue: Text = wire("excg_id_dvsn_cd", "excg_id_dvsn_Cd", default="")
+    day: Day = alias("ord_dt")
+    time: Text = alias("ord_tmd")
+    branch: Text = alias("ord_gno_brno")
+    order_no: OrderNo = alias("odno")
+    original_no: OrderNo = alias("orgn_odno", default="")
+    side: SideCode = alias("sll_buy_dvsn_cd")
+    side_name: Text = alias("sll_buy_dvsn_cd_name", default="")
+    kind: KindCode = alias("ord_dvsn_cd")
+    kind_code: Text = alias("ord_dvsn_cd", default="")
+    code: Code = alias("pdno")
+    name: Text = alias("prdt_name", default="")
+    quantity: Count = alias("ord_qty")
+    price: Count = alias("ord_unpr")
+    filled: Count = alias("tot_ccld_qty")
+    filled_amount: Count = alias("tot_ccld_amt")
+    average_price: Ratio = alias("avg_prvs")
+    remaining: Count = alias("rmn_qty")
+    cancelled: Count = alias("cncl_cfrm_qty", "cnc_cfrm_qty")
+    rejected: Count = alias("rjct_qty")
+    is_cancelled: Yes = alias("cncl_yn", default=False)
+    channel: Text = alias("ordr_empno", default="")
+    venue: Text = alias("excg_id_dvsn_cd", "excg_id_dvsn_Cd", default="")
 
     @property
     def is_revision(self) -> bool:
@@ -55,23 +55,23 @@ class PlacedOrder(Model):
     `time` is KIS's HHMMSS (KST). After a revision the order lives on under the new `order_no`.
     """
 
-    order_no: OrderNo = wire("ODNO", "odno")
-    branch: Text = wire("KRX_FWDG_ORD_ORGNO", "krx_fwdg_ord_orgno", default="")
-    time: Text = wire("ORD_TMD", "ord_tmd", default="")
+    order_no: OrderNo = alias("ODNO", "odno")
+    branch: Text = alias("KRX_FWDG_ORD_ORGNO", "krx_fwdg_ord_orgno", default="")
+    time: Text = alias("ORD_TMD", "ord_tmd", default="")
 
 
 class OpenOrder(Model):
     """An order that can still be revised or cancelled (KIS portal, 주식정정취소가능주문조회)."""
 
-    order_no: OrderNo = wire("odno")
-    original_no: OrderNo = wire("orgn_odno", default="")
-    branch: Text = wire("ord_gno_brno")
-    code: Code = wire("pdno")
-    name: Text = wire("prdt_name", default="")
-    side: SideCode = wire("sll_buy_dvsn_cd")
-    kind: KindCode = wire("ord_dvsn_cd")
-    quantity: Count = wire("ord_qty")
-    price: Count = wire("ord_unpr")
-    filled: Count = wire("tot_ccld_qty")
-    open_quantity: Count = wire("psbl_qty")
-    time: Text = wire("ord_tmd")
+    order_no: OrderNo = alias("odno")
+    original_no: OrderNo = alias("orgn_odno", default="")
+    branch: Text = alias("ord_gno_brno")
+    code: Code = alias("pdno")
+    name: Text = alias("prdt_name", default="")
+    side: SideCode = alias("sll_buy_dvsn_cd")
+    kind: KindCode = alias("ord_dvsn_cd")
+    quantity: Count = alias("ord_qty")
+    price: Count = alias("ord_unpr")
+    filled: Count = alias("tot_ccld_qty")
+    open_quantity: Count = alias("psbl_qty")
+    time: Text = alias("ord_tmd")

@@ -20,9 +20,9 @@ from kis.fields import (
     WarningCode,
     Won,
     Yes,
+    alias,
     decimal,
     whole,
-    wire,
 )
 
 INDEX_NAMES = {"0001": "KOSPI", "1001": "KOSDAQ", "2001": "KOSPI200"}
@@ -36,24 +36,24 @@ class Quote(Model):
     has no time: `at` is when we received it. Before the open, `open`, `high` and `low` are 0.
     """
 
-    code: Code = wire("stck_shrn_iscd")
-    price: Count = wire("stck_prpr")
-    change: Won = wire("prdy_vrss")
-    change_rate: Ratio = wire("prdy_ctrt")
-    volume: Count = wire("acml_vol")
-    value: Count = wire("acml_tr_pbmn")
-    open: Count = wire("stck_oprc")
-    high: Count = wire("stck_hgpr")
-    low: Count = wire("stck_lwpr")
-    upper_limit: Count = wire("stck_mxpr")
-    lower_limit: Count = wire("stck_llam")
-    base_price: Count = wire("stck_sdpr")
-    tick: Count = wire("aspr_unit")
-    market_name: Text = wire("rprs_mrkt_kor_name")
-    status: StatusCode = wire("iscd_stat_cls_code")
-    warning: WarningCode = wire("mrkt_warn_cls_code")
-    halted: Yes = wire("temp_stop_yn")
-    vi: Interrupted = wire("vi_cls_code")
+    code: Code = alias("stck_shrn_iscd")
+    price: Count = alias("stck_prpr")
+    change: Won = alias("prdy_vrss")
+    change_rate: Ratio = alias("prdy_ctrt")
+    volume: Count = alias("acml_vol")
+    value: Count = alias("acml_tr_pbmn")
+    open: Count = alias("stck_oprc")
+    high: Count = alias("stck_hgpr")
+    low: Count = alias("stck_lwpr")
+    upper_limit: Count = alias("stck_mxpr")
+    lower_limit: Count = alias("stck_llam")
+    base_price: Count = alias("stck_sdpr")
+    tick: Count = alias("aspr_unit")
+    market_name: Text = alias("rprs_mrkt_kor_name")
+    status: StatusCode = alias("iscd_stat_cls_code")
+    warning: WarningCode = alias("mrkt_warn_cls_code")
+    halted: Yes = alias("temp_stop_yn")
+    vi: Interrupted = alias("vi_cls_code")
     at: datetime
 
     @field_validator("halted", mode="after")
@@ -88,9 +88,9 @@ class OrderBook(Model):
     code: Code
     asks: tuple[Level, ...]
     bids: tuple[Level, ...]
-    total_ask: Count = wire("total_askp_rsqn")
-    total_bid: Count = wire("total_bidp_rsqn")
-    time: Text = wire("aspr_acpt_hour")
+    total_ask: Count = alias("total_askp_rsqn")
+    total_bid: Count = alias("total_bidp_rsqn")
+    time: Text = alias("aspr_acpt_hour")
     expected_price: int | None = None
     expected_quantity: Count = 0
     at: datetime
@@ -108,7 +108,7 @@ class OrderBook(Model):
                 "expected_price": _count(expected["antc_cnpr"]) or None,
                 "expected_quantity": expected["antc_vol"],
                 "at": at,
-            },
+            }
         )
 
 
@@ -128,14 +128,14 @@ def _count(value: object) -> int:
 class RankedStock(Model):
     """A line of the volume ranking (KIS portal, 거래량순위)."""
 
-    rank: Count = wire("data_rank")
-    code: Code = wire("mksc_shrn_iscd")
-    name: Text = wire("hts_kor_isnm")
-    price: Count = wire("stck_prpr")
-    change: Won = wire("prdy_vrss")
-    change_rate: Ratio = wire("prdy_ctrt")
-    volume: Count = wire("acml_vol")
-    value: Count = wire("acml_tr_pbmn")
+    rank: Count = alias("data_rank")
+    code: Code = alias("mksc_shrn_iscd")
+    name: Text = alias("hts_kor_isnm")
+    price: Count = alias("stck_prpr")
+    change: Won = alias("prdy_vrss")
+    change_rate: Ratio = alias("prdy_ctrt")
+    volume: Count = alias("acml_vol")
+    value: Count = alias("acml_tr_pbmn")
 
 
 class IndexQuote(Model):
@@ -147,13 +147,13 @@ class IndexQuote(Model):
 
     code: Code
     name: Text
-    value: Ratio = wire("bstp_nmix_prpr")
-    change: Ratio = wire("bstp_nmix_prdy_vrss")
-    change_rate: Ratio = wire("bstp_nmix_prdy_ctrt")
-    volume: Count = wire("acml_vol")
-    advancing: Count = wire("ascn_issu_cnt")
-    declining: Count = wire("down_issu_cnt")
-    unchanged: Count = wire("stnr_issu_cnt")
+    value: Ratio = alias("bstp_nmix_prpr")
+    change: Ratio = alias("bstp_nmix_prdy_vrss")
+    change_rate: Ratio = alias("bstp_nmix_prdy_ctrt")
+    volume: Count = alias("acml_vol")
+    advancing: Count = alias("ascn_issu_cnt")
+    declining: Count = alias("down_issu_cnt")
+    unchanged: Count = alias("stnr_issu_cnt")
     at: datetime
 
     @classmethod

@@ -33,7 +33,7 @@ from kis import krx
 from kis.krx import KST, step
 from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.chaos.week_judge import Logged, Meter, Told, Week, broken, figures, lines
 from tests.chaos.week_people import Guest, Town
 from tests.chaos.world import tradable

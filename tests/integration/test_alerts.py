@@ -112,8 +112,8 @@ def test_the_list_has_a_button_that_deletes_each_and_answers_with_the_list():
         assert data_of(after) == ["~/alert 삭제 2"]
         assert (await house.view.alerts(_ask(house))).text == (await house.say("")).text
         house.exchange.set_price("005930", 72_100)
-        await house.turn()
-        await house.turn()
+        await house.watch.turn()
+        await house.watch.turn()
         assert house.told == []
 
     in_house(play, always=True)
@@ -192,7 +192,7 @@ def test_a_new_start_finds_every_alert_and_what_moved_meanwhile():
     async def play(house):
         house.exchange.set_price("005930", 71_000)
         await house.say("005930 > 72000")
-        await house.turn()
+        await house.watch.turn()
         house.watch.sweep()
         house.exchange.set_price("005930", 73_000)
         await asyncio.sleep(600)

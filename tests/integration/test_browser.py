@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, async_playwright, expect
 
-from bot.demo.run import APPROVAL_TIERS, OWNER, STRANGER, TRADER, Stage, stage
+from bot.demo.run import APPROVAL_TIERS, OWNER, STRANGER, TRADER, Stage
 from tests.support.browser import CHROMIUM, QUIET, need_chromium
 from tests.support.conversation import FAST
+from tests.support.stage import stage_on_sockets as stage
 
 need_chromium()
 pytestmark = pytest.mark.browser

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import random
-import time
 from datetime import timedelta
 
 import pytest
@@ -13,16 +12,20 @@ from pydantic import SecretStr
 
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.stream_status import heard_push, hearing_line
-from bot.demo.run import OWNER, stage
+from bot.demo.run import OWNER
 from bot.services.fill_stream import StreamState
 from bot.store.stream_stats import StreamStats
 from kis.sim import Simulator
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.bench.tap_to_wire import quiet
-from tests.bench.waiting import until
 from tests.sim.socket_guest import NOTICES, guest
+from tests.support import virtual_time
 from tests.support.conversation import Ahead, confirmed, reread
 from tests.support.listening import DEAF, listening
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 LOW = 60_000
 """Won at which an order for 005930 waits."""
@@ -34,7 +37,7 @@ NOTICE = NOTICES["real"]
 async def house(*, poll=3600.0, kis_min_interval=0.0, **broker):
     """A stage whose app does not listen itself, and reads the list every so many seconds unless woken."""
     async with stage(
-        broker=Simulator(**{"profile": "real", "rate_limit": False, **broker}),
+        broker=Simulator(**{"profile": "real", "rate_limit": False, "clock": virtual_time.now, **broker}),
         kis_min_interval=kis_min_interval,
         **DEAF,
     ) as on:
@@ -59,8 +62,8 @@ def fills(on, chat=OWNER.id):
     return [(one["step"], one["filled"]) for one in (json.loads(row[0]) for row in rows)]
 
 
-async def told(on, filled, within=3.0):
-    assert await until(lambda: any(total == filled for _, total in fills(on)), within=within), fills(on)
+async def told(on, filled):
+    await until(lambda: any(total == filled for _, total in fills(on)))
 
 
 # --- a fill -----------------------------------------------------------------------------------------------------------
@@ -124,9 +127,9 @@ async def test_a_burst_of_notices_leaves_others_their_calls():
         bursting = asyncio.create_task(burst())
         await asyncio.sleep(0.15)
         while not bursting.done():
-            began = time.monotonic()
+            began = virtual_time.ticks()
             await on.app.client.price("000660")
-            waits.append(time.monotonic() - began)
+            waits.append(virtual_time.ticks() - began)
         await told(on, 40)
         assert len(waits) >= 2
         assert max(waits) < 1.0
@@ -149,7 +152,7 @@ async def test_a_lost_connection_ends_in_one_reading_that_finds_what_was_missed(
         await told(on, 5)
         assert (len(at.wakes), at.ears.counts.gaps, at.ears.counts.fills) == (1, 1, 0)
         assert at.ears.state is StreamState.CONNECTED
-        assert on.broker.sockets.connects == 2
+        assert on.broker.websocket.connects == 2
 
 
 async def test_a_silent_stall_is_noticed_and_recovered_from():
@@ -161,7 +164,7 @@ async def test_a_silent_stall_is_noticed_and_recovered_from():
         await told(on, 5)
         await at.comes(StreamState.CONNECTED)
         assert at.ears.since > began
-        assert (on.broker.sockets.connects, at.ears.counts.gaps) == (2, 1)
+        assert (on.broker.websocket.connects, at.ears.counts.gaps) == (2, 1)
 
 
 async def test_a_notice_that_cannot_be_opened_is_a_reason_to_read():
@@ -171,7 +174,7 @@ async def test_a_notice_that_cannot_be_opened_is_a_reason_to_read():
         on.broker.exchange.trade("005930", LOW, 2)
         await told(on, 2)
         assert at.ears.counts.gaps == 1
-        await until(lambda: on.broker.sockets.sessions[0].topics and at.ears.state is StreamState.CONNECTED, within=1)
+        await until(lambda: on.broker.websocket.sessions[0].topics and at.ears.state is StreamState.CONNECTED)
         on.broker.exchange.trade("005930", LOW, 3)
         await told(on, 5)
         assert fills(on) == [(2, 2), (3, 5)]
@@ -188,10 +191,10 @@ async def test_while_another_program_holds_the_session_the_poll_works_and_then_i
 
     async with house(poll=0.2) as on:
         url = f"http://127.0.0.1:{on.kis_port}"
-        async with guest(on.broker, url) as other:
+        async with guest(on.broker, url, connect=on.sockets.connect) as other:
             assert await other.code(NOTICE, on.broker.credentials.hts_id) == "OPSP0000"
             async with listening(on, wait=False, sleep=nap) as at:
-                assert await until(lambda: taken, within=2)
+                await until(lambda: taken)
                 assert taken[0] >= 45
                 assert at.ears.state is StreamState.DISCONNECTED
                 await resting(on)
@@ -216,7 +219,7 @@ async def test_what_kis_refuses_for_good_is_asked_again_after_long_and_hurts_nob
     async with house() as on:
         with structlog.testing.capture_logs() as logs:
             async with listening(on, wait=False, sleep=nap, settings={"kis_hts_id": "somebody"}) as at:
-                assert await until(lambda: taken, within=2)
+                await until(lambda: taken)
                 assert (taken, at.ears.state) == ([600.0], StreamState.DISCONNECTED)
                 await confirmed(on, "✅ 체결", "005930 1 시장가")
                 assert at.wakes == []
@@ -240,7 +243,7 @@ async def test_without_a_login_nobody_listens_and_that_is_said():
     async with house() as on, listening(on, wait=False, settings={"kis_hts_id": ""}) as at:
         await confirmed(on, "✅ 체결", "005930 1 시장가")
         assert (at.ears.state, at.ears.since, at.wakes) == (StreamState.OFF, None, [])
-        assert on.broker.sockets.connects == 0
+        assert on.broker.websocket.connects == 0
         watching = at.trades.subscribe(["005930"], lambda _: None)
         assert watching.streamed == frozenset()
         assert "KIS_HTS_ID" in hearing_line(at.ears, KO)
@@ -276,12 +279,12 @@ async def test_a_fill_the_list_does_not_show_is_told_as_just_that_and_corrected_
         number = await resting(on)
         on.broker.faults.plant("empty_list", times=ALWAYS, path=LIST)
         on.broker.exchange.trade("005930", LOW, 2)
-        assert await until(lambda: at.told, within=2)
+        await until(lambda: at.told)
         assert [(one.kind, one.data["order_no"], one.data["told"]) for one in at.told] == [("heard", number, 2)]
         assert fills(on) == []
         on.broker.faults.clear()
         await told(on, 2)
-        assert await until(lambda: len(at.told) == 2, within=2)
+        await until(lambda: len(at.told) == 2)
         assert [one.kind for one in at.told] == ["heard", "heard_shown"]
         assert {one.chat_id for one in at.told} == {OWNER.id}
         assert at.ears.counts.missed_by_poll == 1
@@ -321,8 +324,8 @@ async def test_the_figures_of_a_day_are_kept_and_logged_when_it_is_over(monkeypa
                 await resting(on)
                 today = at.ears.counts.day
                 clock.jump(days=1)
-                assert await until(lambda: at.ears.counts.day > today, within=2)
-                assert await until(lambda: any(one["event"] == "a day's fill notices" for one in logs), within=2)
+                await until(lambda: at.ears.counts.day > today)
+                await until(lambda: any(one["event"] == "a day's fill notices" for one in logs))
         (line,) = [one for one in logs if one["event"] == "a day's fill notices"]
         assert (line["day"], line["notices"], line["missed_by_poll"]) == (today.isoformat(), 1, 0)
         assert days.last(7)[today]["notices"] == 1
@@ -345,7 +348,7 @@ async def test_in_any_weather_every_fill_is_told_once(seed):
             if chance.random() < 0.4:
                 await asyncio.sleep(chance.random() / 20)
             assert len(fills(on)) <= total
-        await told(on, 60, within=5)
+        await told(on, 60)
         told_so_far = fills(on)
         assert sum(step for step, _ in told_so_far) == 60
         assert [total for _, total in told_so_far] == sorted({total for _, total in told_so_far})

@@ -2,11 +2,16 @@
 
 import sqlite3
 
-from bot.demo.run import OWNER, TRADER, stage
+import pytest
+
+from bot.demo.run import OWNER, TRADER
 from bot.services.operator_alerts import OperatorAlerts
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
-from tests.support.telegram_wire import until
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 NO = {"code": "EGW00003", "status": 500}
 LIST = "inquire-daily-ccld"

@@ -14,7 +14,7 @@ from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, person_card
 from bot.cli.users import users_cli
-from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
+from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.access.membership import Member, MemberAction, MemberStep, Status
 from bot.orders.access.roles import Role
@@ -23,6 +23,9 @@ from kis.krx import KST
 from tests.integration.test_bad_input import raw_message
 from tests.integration.test_command_line import kisbot
 from tests.support.conversation import FAST, Ahead, posts, press, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 ADMIN = ChatUser(1004, "최부관", "관리자")
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

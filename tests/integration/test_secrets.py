@@ -12,8 +12,11 @@ import pytest
 
 from bot.config.logging import HIDDEN, Redactor, set_up_logs
 from bot.config.settings import BadSettings, load_settings
-from bot.demo.run import OWNER, TOKEN, stage
+from bot.demo.run import OWNER, TOKEN
 from tests.support.conversation import FAST, bought, press, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from kis import BadRequest, Misconfigured, Refused, Side
 from kis.frames import NoticeKind
 from kis.sim import Simulator
 from kis.stream import BookUpdate, FillNotice, Gap, KisStream, Trade
-from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from, until
+from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from
+from tests.support.waiting import until
 
 APPROVAL = "/oauth2/Approval"
 
@@ -107,7 +108,7 @@ async def test_notices_of_another_account_of_the_login_are_left_out(tmp_path, cl
 async def test_nobody_listens_nobody_connects(tmp_path, clock):
     async with house(tmp_path, clock) as at:
         await asyncio.sleep(0.02)
-        assert (at.sim.sockets.connects, len(at.sim.requests)) == (0, 0)
+        assert (at.sim.websocket.connects, len(at.sim.requests)) == (0, 0)
 
 
 async def test_listeners_share_a_registration_which_ends_with_the_last(tmp_path, clock):
@@ -123,8 +124,8 @@ async def test_listeners_share_a_registration_which_ends_with_the_last(tmp_path,
         with pytest.raises(StopAsyncIteration):
             await anext(second)
         await first.aclose()
-        await until(lambda: at.sim.sockets.sessions[0].topics == {})
-        sent = [json.loads(frame)["header"]["tr_type"] for frame in at.sim.sockets.sessions[0].received]
+        await until(lambda: at.sim.websocket.sessions[0].topics == {})
+        sent = [json.loads(frame)["header"]["tr_type"] for frame in at.sim.websocket.sessions[0].received]
         assert sorted(sent) == ["1", "1", "2", "2"]
 
 
@@ -146,7 +147,7 @@ async def test_our_own_count_stops_the_forty_second(tmp_path, clock):
             at.stream.trades([codes[20]])
         again = at.stream.trades(codes[:20])  # no more than there were
         await at.registered(41)
-        assert len(at.sim.sockets.sessions[0].received) == 41
+        assert len(at.sim.websocket.sessions[0].received) == 41
         await held.aclose()
         assert at.stream.trades(codes[:41]) is not again
 
@@ -164,7 +165,7 @@ async def test_too_many_for_kis_is_told_once_and_not_tried_again(tmp_path, clock
         assert [line["event"] for line in logs] == ["registration_refused"]
         at.trade()
         assert (await at.heard(first)).code == SAMSUNG
-        assert len(at.sim.sockets.sessions[0].received) == 2
+        assert len(at.sim.websocket.sessions[0].received) == 2
         assert at.naps.taken == []
 
 
@@ -173,7 +174,7 @@ async def test_already_registered_is_as_good(tmp_path, clock):
         trades = at.stream.trades([SAMSUNG])
         await at.registered()
         at.stream._registrations.resend(next(iter(trades.topics)))
-        await until(lambda: len(at.sim.sockets.sessions[0].received) == 2)
+        await until(lambda: len(at.sim.websocket.sessions[0].received) == 2)
         at.trade()
         assert (await at.heard(trades)).code == SAMSUNG
         assert at.stream.blind_since is None
@@ -191,7 +192,7 @@ async def test_one_approval_key_serves_many_connections(tmp_path, clock):
         await at.registered()
         assert [request.path for request in at.sim.requests] == [APPROVAL]
         assert json.loads(at.sim.requests[0].body).keys() == {"grant_type", "appkey", "secretkey"}
-        assert at.sim.sockets.connects == 4
+        assert at.sim.websocket.connects == 4
         await trades.aclose()
 
 
@@ -206,7 +207,7 @@ async def test_keys_that_do_not_fit_end_the_stream(tmp_path, clock):
         assert failure.value.setting == "KIS_APP_SECRET"
         with pytest.raises(Misconfigured):
             at.stream.order_books([SAMSUNG])
-        assert (len(at.sim.requests), at.sim.sockets.connects, at.naps.taken) == (1, 0, [])
+        assert (len(at.sim.requests), at.sim.websocket.connects, at.naps.taken) == (1, 0, [])
 
 
 async def test_leaving_ends_the_iteration(tmp_path, clock):

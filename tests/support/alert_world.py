@@ -70,10 +70,9 @@ class House:
         self.hours = TradingHours(always=self.always)
         self.book = AlertStore(self.db, self.outbox, clock)
         self.stream = HandTrades()
-        self.prices = PriceFeed(self.client, self.stream, clock=clock)
         self.watch = AlertRunner(
             self.book,
-            self.prices,
+            PriceFeed(self.client, self.stream, clock=clock),  # type: ignore[arg-type]  # trades by hand
             self.client,
             self.hours,
             clock=clock,
@@ -118,19 +117,12 @@ class House:
     @contextlib.asynccontextmanager
     async def at_work(self):
         """The part of the bot that asks in turn."""
-        work = [asyncio.create_task(self.prices.run()), asyncio.create_task(self.watch.run())]
+        work = asyncio.create_task(self.watch.run())
         try:
             yield self
         finally:
-            for one in work:
-                one.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-
-    async def turn(self) -> None:
-        """The next call for alerts, made and answered."""
-        await asyncio.sleep(3)
-        self.prices.poll()
-        await asyncio.sleep(1)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 def in_house(play, start=MONDAY_MORNING, **options):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from kis.stream import Gap, Trade
 
@@ -27,5 +28,5 @@ class HandTrades:
 def trade(code: str, price: int, at: datetime, volume: int = 1_000) -> Trade:
     """A trade with no more than the price feed looks at."""
     return Trade.model_construct(
-        code=code, price=price, change=0, change_rate=0, volume=volume, status="20", halted=False, at=at
+        code=code, price=price, change=0, change_rate=Decimal(0), volume=volume, status="20", halted=False, at=at
     )

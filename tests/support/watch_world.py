@@ -70,17 +70,17 @@ class House:
         self.looks = LiveMessages(self.db, self.outbox, clock)
         self.people = People(self.db, AuditLog(self.db, clock), clock)
         self.stream = HandTrades()
-        self.prices = PriceFeed(self.client, self.stream, clock=clock)
         self.lists = LiveWatchlists(
             self.book,
             self.looks,
-            self.prices,
+            PriceFeed(self.client, self.stream, clock=clock),  # type: ignore[arg-type]  # trades by hand
             self.client,
             TradingHours(always=always),
             self.people,
             clock=clock,
             calls_per_minute=options.get("per_minute", 60),
         )
+        self.prices = self.lists._prices
         listed = [
             Stock(one.listing.code, one.listing.name, one.listing.market, one.listing.etf, one.listing.group, one.base, halted=False)
             for one in self.exchange.issues.values()
@@ -132,11 +132,6 @@ class House:
             self.chats[person][message] = shown
             self.outbox.sent(letter, message)
 
-    def turn(self):
-        """What the services do twice a second."""
-        self.lists.turn()
-        self.prices.poll()
-
     def text(self, message: int, person: int = TRADER) -> str:
         return self.chats[person][message].text
 
@@ -171,7 +166,7 @@ class House:
                 for person in list(self.chats):
                     self.deliver(person)
 
-        work = [asyncio.create_task(one) for one in (self.prices.run(), self.lists.run(), post())]
+        work = [asyncio.create_task(one) for one in (self.lists.run(), post())]
         try:
             yield self
         finally:

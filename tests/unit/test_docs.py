@@ -125,6 +125,19 @@ def test_links_lead_somewhere(name):
         assert (ROOT / name).parent.joinpath(target).exists(), target
 
 
+def test_the_glossary_names_what_is_in_the_code():
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for top in ("bot", "kis") for path in (ROOT / top).rglob("*.py")
+    )
+    modules = {path.stem for top in ("bot", "kis") for path in (ROOT / top).rglob("*.py")}
+    folders = {path.name for top in ("bot", "kis") for path in (ROOT / top).rglob("*") if path.is_dir()}
+    rows = [line for line in text("docs/contributing/glossary.md").splitlines() if line.startswith("| ")]
+    for row in rows:
+        for name in re.findall(r"`([^`]+)`", row.split("|")[4]):
+            last = name.rpartition(".")[2]
+            assert last in modules | folders or re.search(rf"\b{last}\b", source), name
+
+
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 

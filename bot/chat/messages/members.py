@@ -18,8 +18,6 @@ from kis.krx import KST
 
 PEOPLE = "p:"
 """Before a single-use token in a button: it acts on a person."""
-KINDS = frozenset({"join", "invite", "joined", "people", "stranger"})
-"""The letters whose words are made here."""
 PAGE = 8
 """People on one page of the list."""
 

@@ -1,17 +1,11 @@
 """What the bot tells of itself: brakes, recovery, times when nothing could be seen. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, reason
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.alert_messages import alert_push
-from bot.chat.messages.audit_anchor import anchor_push, key_push
-from bot.chat.messages.members import KINDS, people_push
-from bot.chat.messages.outage import blind_push
-from bot.chat.messages.report_messages import report_push
-from bot.chat.messages.stream_status import heard_push
 from bot.chat.types import TICKET, Button, Reply
 from bot.orders.risk.trading_halt import HaltLevel
 
@@ -29,17 +23,8 @@ def light(level: HaltLevel) -> str:
     return {HaltLevel.OFF: "🟢", HaltLevel.BUYS: "🟡"}.get(level, "🔴")
 
 
-def news_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply | None:
-    """What the bot tells of itself, and of what no order stands behind. None for other kinds."""
-    if kind in KINDS:
-        return people_push(kind, data, frame)
-    if kind in {"heard", "heard_shown"}:
-        return heard_push(kind, data, frame)
-    push = _PUSHES.get(kind)
-    return push(data, frame) if push is not None else None
-
-
-def _recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """Orders that were on their way when the program ended are being looked up."""
     return Reply(
         f"🔧 <b>{frame.text('Recovering')}</b> {frame.badge}\n"
         + frame.text(
@@ -49,14 +34,16 @@ def _recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     )
 
 
-def _recovered_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def recovered_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """All of them are settled."""
     return Reply(
         f"✅ <b>{frame.text('Recovered')}</b> {frame.badge}\n"
         + frame.text("All {count} orders are settled; each one's message says how.", count=data["count"])
     )
 
 
-def _brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """The trading halt was raised or lowered."""
     level, was = HaltLevel(int(data["level"])), HaltLevel(int(data["was"]))
     head = f"{light(level)} <b>{frame.text(LEVELS[level])}</b> {frame.badge}"
     change = f"{frame.text(LEVELS[was])} → {frame.text(LEVELS[level])}"
@@ -69,7 +56,8 @@ def _brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     return Reply("\n".join(lines))
 
 
-def _release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """Asks an administrator to agree to lowering the trading halt."""
     level, was = HaltLevel(int(data["level"])), HaltLevel(int(data["was"]))
     lines = [
         f"🖐 <b>{frame.text('Release the brakes?')}</b> {frame.badge}",
@@ -77,16 +65,3 @@ def _release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         reason(str(data["why"]), {}, frame.lang),
     ]
     return Reply("\n".join(lines), ((Button(frame.text("✅ agree"), TICKET + str(data["agree"])),),))
-
-
-_PUSHES: dict[str, Callable[[Mapping[str, Any], Frame], Reply]] = {
-    "brake": _brake_push,
-    "release": _release_push,
-    "recovering": _recovering_push,
-    "recovered": _recovered_push,
-    "blind": blind_push,
-    "alert": alert_push,
-    "anchor": anchor_push,
-    "audit_key": key_push,
-    "report": report_push,
-}

@@ -12,25 +12,13 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMedia
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
-from bot.chat.i18n.catalogue import reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
-from bot.chat.messages.chart_messages import chart_caption, chart_in_words
-from bot.chat.messages.delivery_digest import bundle_push, counted, notice_line, notices, roundup, stopped_push
-from bot.chat.messages.fills import external_push, fill_push, state_push
-from bot.chat.messages.members import keyless
-from bot.chat.messages.order_card import order_card
-from bot.chat.messages.system import news_push
-from bot.chat.messages.watchlist_messages import look_push
+from bot.chat.messages.registry import CAPTIONS, render
 from bot.chat.ports import OutboxMessage
-from bot.chat.types import Button, Buttons, Reply
+from bot.chat.types import Buttons, Reply
 from bot.orders.model.order import Order
 
-_FROM_FACTS: dict[str, Callable[[Mapping[str, Any], Frame], Reply | None]] = {
-    "stopped": stopped_push,
-    "external_fill": external_push,
-    "look": look_push,
-}
 LONGEST = 4000
 """UTF-16 units of text with its tags; Telegram takes 4,096 without them."""
 LONGEST_CAPTION = 1000
@@ -108,13 +96,18 @@ class MessageSender:
     async def _deliver(self, letter: OutboxMessage) -> Outcome:
         edits = self._edits(letter)
         try:
-            if letter.kind in {"chart", "chart_edit"}:
-                return await self._chart(letter, edits)
-            reply = self._render(letter)
+            caption = CAPTIONS.get(letter.kind)
+            picture = await self._draw(letter.data) if caption is not None else None
+            rendered = caption if caption is not None and picture is not None else render
+            reply = rendered(letter, self._order, self._frame)
             if reply is None:
                 return Undeliverable("nothing to say")
+            if caption is not None and edits is not None:
+                return await self._edit_picture(letter, edits, picture, reply)
             if edits is not None:
                 return await self._edit(letter.chat_id, edits, reply)
+            if picture is not None:
+                return await self._send_picture(letter, picture, reply)
             return await self._send(letter, reply)
         except TelegramError as error:
             return _outcome(error, edit=edits is not None)
@@ -127,44 +120,9 @@ class MessageSender:
             return False
         return True
 
-    def _render(self, letter: OutboxMessage) -> Reply | None:
-        data, frame = letter.data, self._frame
-        if letter.kind in {"reply", "edit"}:
-            return Reply(str(data["text"]), _keys(data.get("keys", ())))
-        if letter.kind in {"digest", "roundup"}:
-            return self._list(letter) if letter.parts else None
-        if letter.kind in _FROM_FACTS:
-            return _FROM_FACTS[letter.kind](data, frame)
-        order = self._order(letter.order_id) if letter.order_id is not None else None
-        if letter.kind == "card":
-            return None if order is None else order_card(order, data, frame)
-        if order is None or letter.kind == "trouble":
-            return self._without_order(letter)
-        if letter.kind in {"fill", "group_fill"}:
-            fills = [one.data for one in letter.parts]
-            told = bundle_push(order, fills, frame) if fills else fill_push(order, data, frame)
-            return keyless(told) if letter.kind == "group_fill" else told
-        return state_push(letter.kind, order, data, frame)
-
-    def _list(self, letter: OutboxMessage) -> Reply:
-        if letter.kind == "digest":
-            return notices(letter.parts, self._order, self._frame)
-        return roundup(letter.parts, int(letter.data["count"]), self._order, self._frame)
-
-    def _without_order(self, letter: OutboxMessage) -> Reply:
-        """News about the bot itself; of what nobody wrote words for, the bare facts."""
-        news = news_push(letter.kind, letter.data, self._frame)
-        if news is not None:
-            return news
-        if "code" in letter.data:
-            words: str = reason(str(letter.data["code"]), letter.data.get("values") or {}, self._frame.lang)
-        else:
-            words = notice_line(letter, None, self._frame)
-        return Reply(f"⚠️ {words}{counted(letter, self._frame)} {self._frame.badge}")
-
     def _edits(self, letter: OutboxMessage) -> int | None:
         """The message this letter brings up to date, or None when it is a message of its own."""
-        if letter.kind in {"edit", "look", "chart_edit"}:
+        if letter.in_place:
             return int(letter.data["message_id"])
         if letter.kind == "card" and letter.order_id is not None:
             return self._card_message(letter.order_id, letter.chat_id)
@@ -172,7 +130,7 @@ class MessageSender:
 
     def _labelled(self, letter: OutboxMessage, text: str, longest: int = LONGEST) -> str:
         """The text, and below it that it may be a repeat, if it may."""
-        if not letter.resent or letter.kind in {"digest", "roundup"}:  # these say what they are
+        if not letter.resent or letter.lists:  # these say what they are
             return text
         label = self._frame.text("<i>(may be a repeat)</i>")
         return f"{_fit(text, longest - len(label) - 1)}\n{label}"
@@ -191,14 +149,7 @@ class MessageSender:
         )
         return Delivered(sent.message_id)
 
-    async def _chart(self, letter: OutboxMessage, edits: int | None) -> Outcome:
-        """A picture with its caption, or the figures alone if it cannot be drawn."""
-        picture = await self._draw(letter.data)
-        if edits is not None:
-            return await self._edit_chart(letter, edits, picture)
-        if picture is None:
-            return await self._send(letter, chart_in_words(letter.data, self._frame))
-        reply = chart_caption(letter.data, self._frame)
+    async def _send_picture(self, letter: OutboxMessage, picture: bytes, reply: Reply) -> Outcome:
         sent = await self._with_fallback(
             lambda body, mode: self._bot.send_photo(
                 letter.chat_id,
@@ -213,12 +164,14 @@ class MessageSender:
         )
         return Delivered(sent.message_id)
 
-    async def _edit_chart(self, letter: OutboxMessage, message_id: int, picture: bytes | None) -> Outcome:
+    async def _edit_picture(
+        self,
+        letter: OutboxMessage,
+        message_id: int,
+        picture: bytes | None,
+        reply: Reply,
+    ) -> Outcome:
         where: dict[str, Any] = {"chat_id": letter.chat_id, "message_id": message_id}
-        if picture is None:
-            reply = chart_in_words(letter.data, self._frame, old_above=True)
-        else:
-            reply = chart_caption(letter.data, self._frame)
 
         async def edit(body: str, mode: str | None) -> object:
             markup = _markup(reply.buttons)
@@ -323,10 +276,6 @@ def _outcome(error: TelegramError, *, edit: bool) -> Outcome:
     if never_left or edit or not isinstance(error, NetworkError):
         return RetryLater(None, why)
     return MaybeDelivered(why)
-
-
-def _keys(rows: Any) -> Buttons:
-    return tuple(tuple(Button(str(label), str(data)) for label, data in row) for row in rows)
 
 
 def _markup(keys: Buttons) -> InlineKeyboardMarkup | None:

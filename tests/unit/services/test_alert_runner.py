@@ -148,7 +148,7 @@ def test_streamed_stocks_are_not_asked_for_once_they_were_seen():
         house.stream.streamed = frozenset({CODE})
         before = house.asked[CODE]
         for _ in range(6):
-            await house.turn()
+            await house.watch.turn()
         assert house.stream.codes == [CODE, "000660"]
         assert house.asked[CODE] <= before + 1
         house.stream.on_trade(trade(71_600, house.clock()))
@@ -275,13 +275,13 @@ def test_what_is_held_rings_for_moves_limits_halts_and_vi_once_each():
 def test_what_is_sold_is_watched_no_longer_and_what_is_bought_is():
     async def play(house):
         await house.say("보유 5%")
-        await house.turn()
+        await house.watch.turn()
         assert set(house.watch.live.codes) == {"005930"}
         position = house.exchange.ledger.positions.pop("005930")
         position.code = "000660"
         house.exchange.ledger.positions["000660"] = position
         await asyncio.sleep(600)
-        await house.turn()
+        await house.watch.turn()
         assert set(house.watch.live.codes) == {"000660"}
         assert len(house.watch.live) == 6
 
@@ -298,14 +298,14 @@ def test_while_holdings_cannot_be_read_prices_still_are():
             raise Unavailable("down", endpoint="balance", env="real")
 
         house.client.balance = away
-        await house.turn()
+        await house.watch.turn()
         before = house.asked["005930"]
         await asyncio.sleep(3)
-        await house.turn()
+        await house.watch.turn()
         assert house.asked["005930"] == before + 1
         house.client.balance = real
         await asyncio.sleep(61)
-        await house.turn()
+        await house.watch.turn()
         assert len(house.watch.live) == 1 + 6
 
     in_house(play, always=True, holdings={"000660": (10, 70_000)})
@@ -319,7 +319,7 @@ def test_a_fault_of_ours_while_asking_ends_nothing():
             raise RuntimeError("ours")
 
         house.client.price = broken
-        await house.turn()
+        await house.watch.turn()
         assert isinstance(house.watch, AlertRunner)
 
     in_house(play, always=True)

@@ -17,7 +17,8 @@ from bot.chat.transport.sender import Delivered
 from bot.services.delivery import GROUP_RATE, Delivery, SendRate
 from bot.store.outbox import Outbox
 from tests.support.outbox import delivery_policy, empty_database
-from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, Fast, post_office, until
+from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, Fast, post_office
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from bot.services.trade_feed import MAX_STREAMED, TradeFeed, allot
 from kis.config import kst_now
 from kis.sim import Simulator
 from kis.stream import Gap
-from tests.bench.waiting import until
 from tests.kis.stream_guest import config_of
 from tests.sim.socket_guest import TRADES
+from tests.support.waiting import until
 
 SAMSUNG, HYNIX = "005930", "000660"
 
@@ -43,10 +43,10 @@ class Floor:
     @property
     def registered(self):
         """Codes of the trades that the broker has registrations for."""
-        return {topic.tr_key for one in self.sim.sockets.sessions for topic in one.topics if topic.tr_id == TRADES}
+        return {topic.tr_key for one in self.sim.websocket.sessions for topic in one.topics if topic.tr_id == TRADES}
 
-    async def comes(self, true, within=3.0):
-        assert await until(true, within=within)
+    async def comes(self, true):
+        await until(true)
 
 
 async def soon(seconds):
@@ -133,7 +133,7 @@ async def test_what_is_wanted_may_change_and_only_the_difference_is_told_to_kis(
         watching.want(at.codes[1:4])
         await at.comes(lambda: watching.streamed == set(at.codes[1:4]))
         assert at.registered == set(at.codes[1:4])
-        received = [json.loads(frame) for frame in at.sim.sockets.sessions[0].received]
+        received = [json.loads(frame) for frame in at.sim.websocket.sessions[0].received]
         told = [
             (one["header"]["tr_type"], one["body"]["input"]["tr_key"])
             for one in received
@@ -155,10 +155,10 @@ async def test_fill_notices_always_have_their_registration_and_the_rest_is_share
         at.clock.by += timedelta(minutes=2)
         await at.comes(lambda: modest.streamed == set(at.codes[150:155]))
         await at.comes(lambda: greedy.streamed == set(at.codes[: MAX_STREAMED - 5]))
-        topics = at.sim.sockets.sessions[0].topics
+        topics = at.sim.websocket.sessions[0].topics
         assert len(topics) == 41
         assert sum(topic.tr_id != TRADES for topic in topics) == 1
-        assert at.sim.sockets.connects == 1
+        assert at.sim.websocket.connects == 1
 
 
 async def test_a_registration_is_kept_for_a_minute_before_a_more_urgent_one_takes_its_place(tmp_path, monkeypatch):
@@ -205,7 +205,7 @@ async def test_a_stock_that_kis_does_not_know_is_asked_for_once(tmp_path, monkey
         await at.comes(lambda: watching.streamed == {SAMSUNG})
         await asyncio.sleep(0.1)
         assert watching.streamed == {SAMSUNG}
-        received = [json.loads(frame) for frame in at.sim.sockets.sessions[0].received]
+        received = [json.loads(frame) for frame in at.sim.websocket.sessions[0].received]
         assert [one["body"]["input"]["tr_key"] for one in received].count("999999") == 1
 
 
@@ -215,7 +215,7 @@ async def test_where_kis_has_room_for_fewer_no_more_are_tried(tmp_path, monkeypa
         watching = at.trades.subscribe(at.codes[:20], lambda _: None)
         await at.comes(lambda: len(watching.streamed) == 5)
         await asyncio.sleep(0.2)
-        received = at.sim.sockets.sessions[0].received
+        received = at.sim.websocket.sessions[0].received
         before = len(received)
         watching.want(at.codes[20:40])
         await at.comes(lambda: watching.streamed == set(at.codes[20:25]))

@@ -23,6 +23,9 @@ from bot.store.database import open_database
 from bot.store.inbox import Inbox
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
+from tests.support.memory_telegram import BASE, MemoryTelegram
+
+pytestmark = pytest.mark.virtual_time
 
 PIN = "402958"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -61,32 +64,31 @@ class Play:
 
     @contextlib.asynccontextmanager
     async def on(self):
-        async with self.telegram.serve() as page:
-            settings = GivenSettings(
-                telegram_bot_token=TOKEN, telegram_api_base=f"{page}/bot", kisbot_owner_id="1001", kis_app_key="k",
-                kis_app_secret="s", kis_account="98765432-01",
-            )  # fmt: skip
-            self.bot = telegram_bot(settings)
-            await self.bot.initialize()
-            self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
-            poll = UpdatePoller(
-                self.bot,
-                self.inbox,
-                self.handle,
-                keeps=lambda _: True,
-                redact=self.chat.for_disk,
-                hold=lambda _: None,
-            )
-            task = asyncio.create_task(poll.run())
-            try:
-                yield self
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-                await poll.drain()
-                await self.chat.drain()
-                await self.bot.shutdown()
-                self.db.close()
+        settings = GivenSettings(
+            telegram_bot_token=TOKEN, telegram_api_base=f"{BASE}/bot", kisbot_owner_id="1001", kis_app_key="k",
+            kis_app_secret="s", kis_account="98765432-01",
+        )  # fmt: skip
+        self.bot = telegram_bot(settings, MemoryTelegram(self.telegram))
+        await self.bot.initialize()
+        self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
+        poll = UpdatePoller(
+            self.bot,
+            self.inbox,
+            self.handle,
+            keeps=lambda _: True,
+            redact=self.chat.for_disk,
+            hold=lambda _: None,
+        )
+        task = asyncio.create_task(poll.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await poll.drain()
+            await self.chat.drain()
+            await self.bot.shutdown()
+            self.db.close()
 
     async def handle(self, update):
         if update.callback_query is not None:
