@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.chat.handlers.order_history import story_pages
+from bot.chat.handlers.order_history import history_pages
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_anchor import anchor_push, key_push
 from bot.demo.formatting import parse_html
@@ -156,7 +156,7 @@ def test_a_story_names_the_posted_head_that_fixes_it(bench):
     bench.anchors.tick()
     posted = bench.stories.chain().last
 
-    pages = story_pages(bench.stories.of(made), FRAMES["ko"])
+    pages = history_pages(bench.stories.of(made), FRAMES["ko"])
 
     assert f"{posted.seq}:{posted.head}" in html.unescape(pages[0])
     assert "게시" in pages[0]

@@ -127,7 +127,7 @@ async def test_delivered_twice_with_the_answer_lost_makes_two_copies_and_a_diges
     assert without_label(second) == [line.rstrip() for line in first.split("\n")]
     lines = digest.splitlines()
     assert lines[0] == "📬 미확인 알림 모음 1건 [연습]"
-    assert re.fullmatch(r"• 10:00:\d\d 체결 삼성전자 매수 1/50주 #1 #1", lines[2])
+    assert re.fullmatch(r"• 10:0\d:\d\d 체결 삼성전자 매수 1/50주 #1 #1", lines[2])
     assert LABEL not in digest
 
 
