@@ -1,14 +1,22 @@
 # Every target sets itself up from a bare Python 3.11+: nothing is installed outside this checkout.
 PYTHON ?= python3
-ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
-else
-BIN := .venv/bin
+VENV := .venv
+ifneq ($(origin PYTHON),file) # a Python that is asked for gets an environment of its own beside a .venv of another version
+VENV := $(or $(shell $(PYTHON) -c "import pathlib, sys; want = '%d.%d' % sys.version_info[:2]; \
+	there = pathlib.Path('.venv/pyvenv.cfg'); same = not there.exists() or 'version = ' + want + '.' in there.read_text(); \
+	print('.venv' if same else '.venv-' + want)"),.venv)
 endif
-READY := .venv/.ready
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
+ROUNDS ?= 10
 ARGS ?=
 
-.PHONY: demo test check bench chaos mutants guests fmt lock clean help
+.PHONY: demo test quick fuzz check bench chaos mutants guests fmt lock clean help
 
 help: ## what can be asked
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -16,8 +24,15 @@ help: ## what can be asked
 demo: $(READY) ## trade from a chat page in the browser, against a simulated broker
 	@$(BIN)/python -m bot demo $(ARGS)
 
-test: $(READY) ## the fast tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## all tests, on every core; ARGS="tests/unit/orders -k cancel" for a few, ARGS=--lf for what failed last
+	@$(PYTEST) $(ARGS)
+
+quick: $(READY) ## the unit tests of the domain and the store, for the inner loop
+	@$(PYTEST) -m "not slow" tests/unit/orders tests/unit/alerts tests/unit/reports tests/unit/store $(ARGS)
+
+fuzz: $(READY) ## the property tests with new random examples, ROUNDS times; what fails is kept in .hypothesis and tried first
+	@for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; \
+		$(PYTEST) -m hypothesis --hypothesis-profile=fuzz $(ARGS) || exit 1; done
 
 check: $(READY) ## style, format, types
 	@$(BIN)/ruff check .
@@ -47,14 +62,14 @@ lock: $(READY) ## renew requirements.lock: exact versions with hashes, without t
 	@rm -f uv.lock
 
 clean: ## forget the environment and every cache
-	rm -rf .venv .venv-guests .venv-mutants .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .hypothesis .pytest_cache
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kisbot needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
-	@echo "[1/3] .venv: creating a private environment ..."
-	@$(PYTHON) -m venv .venv
-	@echo "[2/3] .venv: installing the locked packages (a minute at most) ..."
+	@echo "[1/3] $(VENV): creating a private environment ..."
+	@$(PYTHON) -m venv $(VENV)
+	@echo "[2/3] $(VENV): installing the locked packages (a minute at most) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@echo "[3/3] .venv: installing kisbot itself ..."
+	@echo "[3/3] $(VENV): installing kisbot itself ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@$(PYTHON) -c 'open("$(READY)", "w").close()'

@@ -1,4 +1,4 @@
-"""The same client for scripts that wait: every method asks one question and returns its answer.
+"""The client for scripts without asyncio: every method blocks until its answer is there.
 
     from kis import KisApi
 
@@ -6,23 +6,26 @@
         print(api.get_stock_price("005930").price)
         api.buy_stock("005930", 10, price=85000, order_type="01")
 
-Nothing of KIS is known here: the questions, the pace, the retries and the errors are those of `KisClient`.
+Calls, rate limit, retries and errors are those of `KisClient`.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 import weakref
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
+import structlog
+from anyio.from_thread import start_blocking_portal
+
 from kis.client import KisClient
-from kis.config import KisConfig, kst_now
+from kis.config import KisConfig, config_from_env, kst_now
 from kis.endpoints import BUY, BUYING_POWER, EXECUTIONS, REVISE_CANCEL, SELL, Endpoint, Env
-from kis.environ import config_from_env
 from kis.errors import BadRequest, KisError, NotSent, Unavailable
 from kis.fields import OrderKind, Side
-from kis.logs import keep_off_stdout
-from kis.portal import Portal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -34,29 +37,34 @@ if TYPE_CHECKING:
         BuyingPower,
         DailyBars,
         Holding,
+        IndexBars,
         IndexQuote,
+        MarketDay,
+        MinuteBars,
+        Mover,
         OpenOrder,
         OrderBook,
         OrderReport,
+        PeriodProfit,
         PlacedOrder,
         Quote,
         RankedStock,
+        Sellable,
+        StockInfo,
     )
-    from kis.models.charts import IndexBars, MinuteBars
-    from kis.models.listings import MarketDay, Mover, StockInfo
-    from kis.models.profits import PeriodProfit, Sellable
 
 __all__ = ["KisApi", "OrderType"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_CLOSE_TIMEOUT = 20.0  # seconds: longer than an order can be under way, which closing waits for
 
 
 class OrderType(StrEnum):
-    """How an order is priced, by the strings that scripts for KIS have been written with.
+    """How an order is priced, by the strings that scripts for KIS use.
 
-    These are not the codes on the wire. KIS itself calls limit "00" and market "01", and its "03" is a third
-    thing (최유리지정가, at the best price of the other side); what is sent is always what is meant here.
+    These are not the codes that are sent: KIS calls limit "00" and market "01", and its "03" is another type
+    (최유리지정가, at the best price of the other side). LIMIT and MARKET are translated.
     """
 
     LIMIT = "01"
@@ -69,12 +77,12 @@ _KINDS = {OrderType.LIMIT: OrderKind.LIMIT, OrderType.MARKET: OrderKind.MARKET}
 class KisApi:
     """An account at KIS, for scripts. Use it as `with KisApi.from_env() as api`, or close it.
 
-    It may be shared between threads. One left unclosed is closed when it is collected or the program ends.
+    It may be shared between threads. If left open, it is closed when it is collected or the program ends.
 
-    Every method raises `Refused` (or one of its kinds) where KIS said no, and `BadRequest`, one of those, where
-    what was asked makes no sense; nothing was sent then. Reads raise `Unavailable` or `BadAnswer` where there is
-    no answer to trust; orders raise `NotSent` where nothing left this machine, and `Unknown` where the order may
-    be in: read `get_executions` before sending it again. So it is after Ctrl-C during an order.
+    Every method raises `Refused` (or a subclass) if KIS said no, and `BadRequest`, one of those, if the request is
+    invalid; nothing was sent then. Reads raise `Unavailable` or `BadAnswer` if there is no answer to trust; orders
+    raise `NotSent` if nothing left this machine, and `Unknown` if the order may be in: read `get_executions` before
+    sending it again. The same holds after Ctrl-C during an order.
 
     Example:
         >>> api
@@ -89,25 +97,25 @@ class KisApi:
         """Starts a thread for the calls; connects to nothing yet. Log lines go to `logging` unless structlog is set up.
 
         Args:
-            config: whose account, and where.
+            config: the account, and KIS's addresses.
             clock: the present moment in KST.
         """
-        keep_off_stdout()
+        _log_to_stdlib()
         self._config = config
         self._clock = clock
         self._client = client = KisClient(config, clock=clock)
-        self._portal = portal = Portal()
-        self._closing = weakref.finalize(self, portal.close, client.close)
+        self._loop = loop = _LoopThread()
+        self._closing = weakref.finalize(self, loop.close, client.close)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """The account that the `KIS_*` variables name; `KIS_ENV` is paper unless it says real.
 
         Args:
-            environ: what to read instead of the environment.
+            environ: read instead of the environment.
 
         Raises:
-            Misconfigured: variables are missing, all of which are named, or one cannot be right.
+            Misconfigured: variables are missing, all of which are named, or one is invalid.
 
         Example:
             >>> KisApi.from_env({"KIS_APP_KEY": "PSkey"})
@@ -124,10 +132,7 @@ class KisApi:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -137,7 +142,7 @@ class KisApi:
 
     @property
     def env(self) -> Env:
-        """The environment spoken to."""
+        """The environment of the account."""
         return self._config.env
 
     def get_stock_price(self, code: str) -> Quote:
@@ -148,7 +153,7 @@ class KisApi:
             >>> quote.lower_limit <= quote.price <= quote.upper_limit
             True
         """
-        return self._ask(self._client.price, code)
+        return self._read(self._client.price, code)
 
     def get_order_book(self, code: str) -> OrderBook:
         """The ten best prices of either side, in won and shares.
@@ -158,7 +163,7 @@ class KisApi:
             >>> book.bids[0].price < book.asks[0].price
             True
         """
-        return self._ask(self._client.order_book, code)
+        return self._read(self._client.order_book, code)
 
     def get_daily_price(self, code: str, count: int = 30, *, period: str = "D", adjusted: bool = True) -> DailyBars:
         """A stock's last bars, newest first; a hundred to a call, so that 250 take three.
@@ -167,18 +172,18 @@ class KisApi:
             code: the stock.
             count: how many, 1 to 10,000; fewer come back only where the stock has no older ones.
             period: "D" days, "W" weeks, "M" months or "Y" years.
-            adjusted: whether splits and the like are reckoned into older prices.
+            adjusted: whether older prices are adjusted for splits and the like.
 
         Example:
             >>> chart = api.get_daily_price("005930", count=30)
             >>> len(chart.bars), chart.bars[0].day > chart.bars[-1].day
             (30, True)
         """
-        return self._ask(self._client.recent_bars, code, count, period=period, adjusted=adjusted)
+        return self._read(self._client.recent_bars, code, count, period=period, adjusted=adjusted)
 
     def get_minute_price(self, code: str, *, until: time | None = None) -> MinuteBars:
         """A stock's last thirty minutes of today, newest first, at and before a time (KST)."""
-        return self._ask(self._client.minute_bars, code, until=until)
+        return self._read(self._client.minute_bars, code, until=until)
 
     def get_top_volume_stocks(self, count: int = 20) -> tuple[RankedStock, ...]:
         """The stocks traded most today; KIS ranks 30. Not offered on paper.
@@ -188,11 +193,11 @@ class KisApi:
             Traceback (most recent call last):
             kis.errors.Unsupported: volume_rank: KIS does not offer this on paper
         """
-        return self._ask(self._client.volume_rank, count)
+        return self._read(self._client.volume_rank, count)
 
     def get_top_moving_stocks(self, count: int = 20, *, falling: bool = False) -> tuple[Mover, ...]:
         """The stocks that rose most since the last close, or fell most; KIS ranks 30. Not offered on paper."""
-        return self._ask(self._client.fluctuation_rank, count, falling=falling)
+        return self._read(self._client.fluctuation_rank, count, falling=falling)
 
     def get_index(self, code: str = "0001") -> IndexQuote:
         """The level of an index: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200.
@@ -203,19 +208,19 @@ class KisApi:
             >>> api.get_index("0001").name
             'KOSPI'
         """
-        return self._ask(self._client.index, code)
+        return self._read(self._client.index, code)
 
     def get_index_daily(self, code: str, start: date, end: date, *, period: str = "D") -> IndexBars:
         """An index's bars between two days, both included, newest first; KIS gives the newest 50 at most."""
-        return self._ask(self._client.index_bars, code, start, end, period=period)
+        return self._read(self._client.index_bars, code, start, end, period=period)
 
     def get_holidays(self, start: date | None = None) -> tuple[MarketDay, ...]:
         """KIS's calendar of 24 days from a day on, today unless given. Not offered on paper."""
-        return self._ask(self._client.holidays, start)
+        return self._read(self._client.holidays, start)
 
     def get_stock_info(self, code: str) -> StockInfo:
         """The particulars of a stock. Not offered on paper."""
-        return self._ask(self._client.stock_info, code)
+        return self._read(self._client.stock_info, code)
 
     def get_balance(self) -> Balance:
         """Cash and holdings, in won; after a trade KIS takes a while to show it.
@@ -225,7 +230,7 @@ class KisApi:
             >>> balance.total_value == balance.stock_value + balance.d2_cash
             True
         """
-        return self._ask(self._client.balance)
+        return self._read(self._client.balance)
 
     def get_holding_stocks(self) -> tuple[Holding, ...]:
         """The stocks in the account.
@@ -243,26 +248,22 @@ class KisApi:
             >>> api.get_available_cash() > 0
             True
         """
-        return self._ask(self._client.available_cash)
+        return self._read(self._client.available_cash)
 
     def get_buying_power(
-        self,
-        code: str,
-        *,
-        price: int | None = None,
-        order_type: OrderType | str = OrderType.LIMIT,
+        self, code: str, *, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
     ) -> BuyingPower:
-        """How many shares can be bought without debt; a market order is reckoned at the upper limit."""
+        """How many shares can be bought without debt; a market order is calculated at the upper price limit."""
         kind = self._kind(BUYING_POWER, price, order_type)
-        return self._ask(self._client.buying_power, code, price=price, kind=kind)
+        return self._read(self._client.buying_power, code, price=price, kind=kind)
 
     def get_sellable(self, code: str) -> Sellable:
         """How many shares of a stock can be sold, 0 of one not held. Not offered on paper."""
-        return self._ask(self._client.sellable, code)
+        return self._read(self._client.sellable, code)
 
     def get_period_profit(self, start: date, end: date, *, code: str = "") -> PeriodProfit:
         """Profit taken between two days, both included, in won. Not offered on paper."""
-        return self._ask(self._client.period_profit, start, end, code=code)
+        return self._read(self._client.period_profit, start, end, code=code)
 
     def get_executions(
         self,
@@ -275,14 +276,8 @@ class KisApi:
     ) -> tuple[OrderReport, ...]:
         """The order list, oldest first: every order of the days, filled or not; none on a day without trading.
 
-        An order just sent may be missing for a while, so that its absence proves nothing.
-
-        Args:
-            day: first day, not later than today; today unless given.
-            end: last day, included; the first unless given.
-            code: one stock only.
-            order_no: one order only.
-            side: one side only.
+        An order just sent may be missing for a while: its absence proves nothing. Arguments are those of
+        `KisClient.executions`; `day` must not be later than today.
 
         Example:
             >>> order = api.buy_stock("005930", 1, order_type=OrderType.MARKET)
@@ -290,19 +285,15 @@ class KisApi:
             [('005930', 1)]
         """
         if day is not None and day > self._clock().date():
-            raise self._failed(BadRequest, EXECUTIONS, "the first day is still to come")
-        return self._ask(self._client.executions, day, end=end, code=code, order_no=order_no, side=side)
+            raise self._error(BadRequest, EXECUTIONS, "the first day is still to come")
+        return self._read(self._client.executions, day, end=end, code=code, order_no=order_no, side=side)
 
     def get_open_orders(self) -> tuple[OpenOrder, ...]:
-        """The orders that can still be changed. Not offered on paper, where `get_executions` must do."""
-        return self._ask(self._client.open_orders)
+        """The orders that can still be changed. Not offered on paper: use `get_executions`."""
+        return self._read(self._client.open_orders)
 
     def buy_stock(
-        self,
-        code: str,
-        quantity: int,
-        price: int | None = None,
-        order_type: OrderType | str = OrderType.LIMIT,
+        self, code: str, quantity: int, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
     ) -> PlacedOrder:
         """Sends one order to buy, once.
 
@@ -330,11 +321,7 @@ class KisApi:
         return self._place(Side.BUY, code, quantity, price, order_type)
 
     def sell_stock(
-        self,
-        code: str,
-        quantity: int,
-        price: int | None = None,
-        order_type: OrderType | str = OrderType.LIMIT,
+        self, code: str, quantity: int, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
     ) -> PlacedOrder:
         """Sends one order to sell, once; arguments and errors are those of `buy_stock`.
 
@@ -371,16 +358,11 @@ class KisApi:
     ) -> PlacedOrder:
         """Asks for an order's price or type to be changed, once; it lives on under the number that comes back."""
         kind = self._kind(REVISE_CANCEL, price, order_type)
-        work = self._client.revise
-        return self._send(REVISE_CANCEL, work, order_no, branch=branch, quantity=quantity, price=price, kind=kind)
+        revise = self._client.revise
+        return self._send(REVISE_CANCEL, revise, order_no, branch=branch, quantity=quantity, price=price, kind=kind)
 
     def _place(
-        self,
-        side: Side,
-        code: str,
-        quantity: int,
-        price: int | None,
-        order_type: OrderType | str,
+        self, side: Side, code: str, quantity: int, price: int | None, order_type: OrderType | str
     ) -> PlacedOrder:
         endpoint = BUY if side is Side.BUY else SELL
         kind = self._kind(endpoint, price, order_type)
@@ -391,26 +373,100 @@ class KisApi:
             wanted = OrderType(order_type)
         except ValueError:
             words = 'order_type is "01" (limit, with a price) or "03" (market, without one)'
-            raise self._failed(BadRequest, endpoint, words) from None
+            raise self._error(BadRequest, endpoint, words) from None
         if wanted is OrderType.LIMIT and price is None:
-            raise self._failed(BadRequest, endpoint, 'order_type "01" is a limit order, which needs a price')
+            raise self._error(BadRequest, endpoint, 'order_type "01" is a limit order, which needs a price')
         if wanted is OrderType.MARKET and price is not None:
-            raise self._failed(BadRequest, endpoint, 'order_type "03" is a market order, which bears no price')
+            raise self._error(BadRequest, endpoint, 'order_type "03" is a market order, which bears no price')
         return _KINDS[wanted]
 
-    def _ask(self, work: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
-        self._must_be_open(Unavailable, "")
-        return self._portal.run(work, *args, **options)
+    def _read(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
+        self._require_open(Unavailable, "")
+        return self._loop.run(call, *args, **options)
 
-    def _send(self, endpoint: Endpoint, work: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
-        self._must_be_open(NotSent, endpoint.name)
-        return self._portal.run(work, *args, **options)
+    def _send(self, endpoint: Endpoint, call: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
+        self._require_open(NotSent, endpoint.name)
+        return self._loop.run(call, *args, **options)
 
-    def _must_be_open(self, kind: type[KisError], name: str) -> None:
+    def _require_open(self, kind: type[KisError], name: str) -> None:
         if not self._closing.alive:
             raise kind("this KisApi is closed", endpoint=name, env=self.env.value)
-        if not self._portal.is_ours:
+        if not self._loop.in_this_process:
             raise kind("this KisApi is of another process: make one here", endpoint=name, env=self.env.value)
 
-    def _failed(self, kind: type[KisError], endpoint: Endpoint, words: str) -> KisError:
+    def _error(self, kind: type[KisError], endpoint: Endpoint, words: str) -> KisError:
         return kind(words, endpoint=endpoint.name, env=self.env.value)
+
+
+class _LoopThread:
+    """An event loop in a thread of its own (anyio's blocking portal), for callers that have none."""
+
+    def __init__(self) -> None:
+        """Starts the thread; it is a daemon, so that a program which forgets to close still ends."""
+        self._running = start_blocking_portal("asyncio", name="kis")
+        self._portal = self._running.__enter__()
+        self._thread = self._portal.call(threading.get_ident)
+        self._process = os.getpid()
+
+    @property
+    def in_this_process(self) -> bool:
+        """Whether the thread belongs to this process: a forked child has the object without the thread."""
+        return os.getpid() == self._process
+
+    def run(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
+        """Waits for a coroutine; on Ctrl-C it is cancelled before the interruption goes on."""
+
+        async def task() -> _T:
+            return await call(*args, **options)
+
+        future = self._portal.start_task_soon(task)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self, last: Callable[[], Awaitable[None]]) -> None:
+        """Awaits a last coroutine, up to `_CLOSE_TIMEOUT`, then ends the loop and its thread.
+
+        Called from the loop's own thread, as the garbage collector may, it hands the work to a new one.
+        """
+        if not self.in_this_process:
+            # The thread is in the parent process: ending the portal would wait for it for ever.
+            vars(self._portal)["call"] = _nothing
+            return
+        if threading.get_ident() == self._thread:
+            threading.Thread(target=self._end, args=(last,), name="kis-closing", daemon=True).start()
+        else:
+            self._end(last)
+
+    def _end(self, last: Callable[[], Awaitable[None]]) -> None:
+        failure: BaseException | None = None
+        try:
+            self._portal.start_task_soon(last).result(_CLOSE_TIMEOUT)
+        except BaseException as error:  # noqa: BLE001 - whatever failed, the thread must end
+            failure = error
+        # Given a failure, the portal cancels what still runs instead of waiting for it.
+        with suppress(BaseException):
+            self._running.__exit__(type(failure) if failure else None, failure, None)
+        if isinstance(failure, KeyboardInterrupt):
+            raise failure
+
+
+def _nothing(*_: object) -> None:
+    """Stands in for a call into a thread that does not exist here."""
+
+
+def _log_to_stdlib() -> None:
+    """Sends log lines to `logging`, under "kis", unless the program has configured structlog itself.
+
+    structlog prints to stdout by default, between a script's own output. With `logging`, warnings go to stderr, and
+    `logging.basicConfig(level=logging.INFO)` shows the rest.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )

@@ -14,30 +14,30 @@ _KEY_LENGTH, _IV_LENGTH = 32, 16
 
 
 class Cipher:
-    """Opens what was sealed with one key; both come with the answer to a registration."""
+    """Decrypts with one key and iv, which come with the answer to a registration."""
 
     __slots__ = ("_block",)
 
     def __init__(self, key: str, iv: str) -> None:
-        """Takes the characters of key and iv as bytes, as KIS means them.
+        """Uses the characters of key and iv as bytes, as KIS does.
 
         Raises:
-            BadAnswer: they are not 32 and 16 of them.
+            BadAnswer: key and iv are not 32 and 16 characters long.
         """
         raw_key, raw_iv = key.encode(), iv.encode()
         if len(raw_key) != _KEY_LENGTH or len(raw_iv) != _IV_LENGTH:
             raise BadAnswer("a registration brought a key of the wrong length", endpoint="websocket")
         self._block = Block(algorithms.AES(raw_key), modes.CBC(raw_iv))
 
-    def opened(self, sealed: str) -> str:
-        """The text of a payload.
+    def decrypt(self, payload: str) -> str:
+        """The plain text of a payload.
 
         Raises:
-            BadAnswer: it was not sealed with this key.
+            BadAnswer: it was not encrypted with this key.
         """
         try:
             decryptor = self._block.decryptor()
-            blocks = decryptor.update(base64.b64decode(sealed, validate=True)) + decryptor.finalize()
+            blocks = decryptor.update(base64.b64decode(payload, validate=True)) + decryptor.finalize()
             unpadder = PKCS7(algorithms.AES.block_size).unpadder()
             return (unpadder.update(blocks) + unpadder.finalize()).decode()
         except ValueError:

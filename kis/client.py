@@ -1,81 +1,314 @@
-"""Questions about the account, and orders; what the answers mean is in the models, what can go wrong in the errors."""
+"""The client of one account: quotations, the account, and orders.
+
+A method turns its arguments into a payload, the session sends it, and a model reads the answer. What the answers
+mean is in `kis.models`, what can go wrong in `kis.errors`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 from calendar import monthrange
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import date, time, timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from kis import endpoints as api
-from kis._base_client import all_of
 from kis.config import KisConfig, kst_now
 from kis.error_codes import NO_ROWS, code_of
-from kis.models import Balance, BuyingPower, OpenOrder, OrderKind, OrderReport, PlacedOrder, Side
-from kis.models.profits import PeriodProfit, Sellable
-from kis.quotations import Quotations
+from kis.errors import BadAnswer, BadRequest, Refused
+from kis.models import (
+    Balance,
+    BuyingPower,
+    DailyBars,
+    IndexBars,
+    IndexQuote,
+    MarketDay,
+    MinuteBars,
+    Mover,
+    OpenOrder,
+    OrderBook,
+    OrderKind,
+    OrderReport,
+    PeriodProfit,
+    PlacedOrder,
+    Quote,
+    RankedStock,
+    Sellable,
+    Side,
+    StockInfo,
+)
+from kis.order_transport import OrderTransport
+from kis.payloads import Payloads
+from kis.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+    from types import TracebackType
 
-    from kis.endpoints import Endpoint
+    from kis.endpoints import Endpoint, Env
     from kis.payloads import Params
     from kis.receipts import Receipt, Written
+    from kis.transport import Transport
 
 __all__ = ["KisClient", "KisConfig", "kst_now"]
 
-_RECENT_MONTHS = 3
-_MOST_ROWS = 4_000  # remembered as values, some 8 MB at worst
+_T = TypeVar("_T")
+_M = TypeVar("_M", bound=BaseModel)
+_FIRST_DAY = date(1980, 1, 4)  # the KOSPI's first: no chart goes back further
+_ONE_DAY = timedelta(days=1)
+_ONE_WEEK = timedelta(days=7)
+_RECENT_MONTHS = 3  # what the newer of the two order list calls covers
+_MAX_CACHED_ROWS = 4_000  # order list rows kept as values, some 8 MB at worst
 
 
-class KisClient(Quotations):
+class KisClient:
     """An account at KIS. Use it as `async with KisClient(config) as kis`, or close it.
 
-    Every method raises `Refused` (or one of its kinds) where KIS said no. Reads raise `Unavailable` or
-    `BadAnswer` where there is no answer to trust; orders raise `NotSent` where nothing left this machine, and
-    `Unknown` where the order may be in. `send` alone raises nothing: its result is a receipt.
+    Every method raises `Refused` (or a subclass) if KIS said no. Reads raise `Unavailable` or `BadAnswer` if there is
+    no answer to trust; orders raise `NotSent` if nothing left this machine, and `Unknown` if the order may be in.
+    `send` alone raises nothing: its result is a receipt.
     """
+
+    def __init__(
+        self,
+        config: KisConfig,
+        *,
+        clock: Callable[[], datetime] = kst_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            config: the account, and KIS's addresses.
+            clock: the present moment in KST.
+            sleep: waits between attempts.
+            rng: jitter of those waits.
+            transport: stands in for the network.
+        """
+        rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._config = config
+        self._clock = clock
+        self._payloads = Payloads(config)
+        self._session = Session(config, clock=clock, sleep=sleep, rng=rng, transport=transport)
+        self._orders = OrderTransport(config, self._session)
+        self._reports_by_row: dict[tuple[Any, ...], OrderReport] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.env} {self.account_masked}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Waits for orders under way, then closes the connections."""
+        self._session.stop()
+        await self._orders.drain()
+        await self._session.close()
+
+    @property
+    def env(self) -> Env:
+        """The environment of the account."""
+        return self._config.env
+
+    @property
+    def account_masked(self) -> str:
+        """The account number as it may be shown: "…78-01"."""
+        return self._config.account_masked
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds KIS's clock is ahead of ours: median of 20 answers, whose times are whole seconds; 0 before any."""
+        return self._session.clock_offset
+
+    # --- market -------------------------------------------------------------------------------------------------
+
+    async def price(self, code: str, *, max_age: float = 0.0) -> Quote:
+        """The price of a stock, in won.
+
+        Args:
+            code: the stock.
+            max_age: seconds, one at most, for which an answer already received will do; `Quote.at` tells its time.
+        """
+        params = self._payloads.stock(api.PRICE, code)
+        answer = await self._session.read(api.PRICE, params, max_age=max_age)
+        return self._parse(api.PRICE, Quote.read, code, answer.body, answer.at)
+
+    async def order_book(self, code: str, *, max_age: float = 0.0) -> OrderBook:
+        """The ten best prices of either side, in won and shares; `max_age` as in `price`."""
+        params = self._payloads.stock(api.ORDER_BOOK, code)
+        answer = await self._session.read(api.ORDER_BOOK, params, max_age=max_age)
+        return self._parse(api.ORDER_BOOK, OrderBook.read, code, answer.body, answer.at)
+
+    async def daily_bars(
+        self, code: str, start: date, end: date, *, period: str = "D", adjusted: bool = True
+    ) -> DailyBars:
+        """A stock's bars between two days, both included, newest first; KIS gives the newest 100 at most.
+
+        Args:
+            code: the stock.
+            start: first day.
+            end: last day.
+            period: "D", "W", "M" or "Y".
+            adjusted: whether older prices are adjusted for splits and the like.
+        """
+        self._require_begun(api.DAILY_BARS, start)
+        params = self._payloads.daily_bars(code, start, end, period, adjusted=adjusted)
+        answer = await self._session.read(api.DAILY_BARS, params)
+        return self._parse(api.DAILY_BARS, DailyBars.read, code, answer.body)
+
+    async def recent_bars(self, code: str, count: int = 30, *, period: str = "D", adjusted: bool = True) -> DailyBars:
+        """A stock's last bars, newest first, in as many calls of a hundred bars as needed.
+
+        Fewer come back only if the stock has no older ones.
+
+        Args:
+            code: the stock.
+            count: how many, up to 10,000.
+            period: "D", "W", "M" or "Y".
+            adjusted: whether older prices are adjusted for splits and the like.
+        """
+        wanted = self._payloads.bar_count(count)
+        end = self._clock().date()
+        page = first = await self.daily_bars(code, _FIRST_DAY, end, period=period, adjusted=adjusted)
+        bars = list(page.bars)
+        while page.bars and len(bars) < wanted and end > _FIRST_DAY:
+            oldest = bars[-1].day
+            end = max(_day_before(oldest, period), _FIRST_DAY)
+            page = await self.daily_bars(code, _FIRST_DAY, end, period=period, adjusted=adjusted)
+            if page.bars and page.bars[0].day >= oldest:
+                raise self._bad_answer(api.DAILY_BARS, "older bars were asked for, and the same came back")
+            bars += page.bars
+        return DailyBars(code=code, name=first.name, bars=tuple(bars[:wanted]))
+
+    async def minute_bars(self, code: str, *, until: time | None = None) -> MinuteBars:
+        """A stock's last thirty minute bars of today, newest first; none on a day without trading.
+
+        Args:
+            code: the stock.
+            until: the last minute wanted (KST); now unless given. A future time means now.
+        """
+        moment = until or self._clock().time()
+        answer = await self._session.read(api.MINUTE_BARS, self._payloads.minute_bars(code, moment))
+        return self._parse(api.MINUTE_BARS, MinuteBars.read, code, answer.body)
+
+    async def volume_rank(self, count: int = 30) -> tuple[RankedStock, ...]:
+        """The stocks traded most today; KIS ranks 30. Not offered on paper."""
+        wanted = self._payloads.rank_count(api.VOLUME_RANK, count)
+        answer = await self._session.read(api.VOLUME_RANK, self._payloads.volume_rank())
+        return self._parse(api.VOLUME_RANK, _rows_of, RankedStock, answer.body, "output")[:wanted]
+
+    async def fluctuation_rank(self, count: int = 30, *, falling: bool = False) -> tuple[Mover, ...]:
+        """The stocks that rose most since the last close, or fell most; KIS ranks 30. Not offered on paper."""
+        wanted = self._payloads.rank_count(api.FLUCTUATION_RANK, count)
+        answer = await self._session.read(api.FLUCTUATION_RANK, self._payloads.fluctuation_rank(falling=falling))
+        return self._parse(api.FLUCTUATION_RANK, _rows_of, Mover, answer.body, "output")[:wanted]
+
+    async def index(self, code: str = "0001") -> IndexQuote:
+        """The level of an index: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200.
+
+        Paper does not offer the call; there the answer comes from the head of the index's daily chart, which has
+        level, change and volume, but not the numbers of stocks that rose and fell: these are 0.
+        """
+        if api.INDEX.tr_id(self.env, self._config.generation) is None:
+            return await self._index_from_chart(code)
+        answer = await self._session.read(api.INDEX, self._payloads.index(code))
+        return self._parse(api.INDEX, IndexQuote.read, code, answer.body, answer.at)
+
+    async def _index_from_chart(self, code: str) -> IndexQuote:
+        today = self._clock().date()
+        params = self._payloads.index_bars(code, today - _ONE_WEEK, today, "D")
+        answer = await self._session.read(api.INDEX_BARS, params)
+        return self._parse(api.INDEX_BARS, IndexQuote.from_chart, code, answer.body, answer.at)
+
+    async def index_bars(self, code: str, start: date, end: date, *, period: str = "D") -> IndexBars:
+        """An index's bars between two days, both included, newest first; KIS gives the newest 50 at most.
+
+        Args:
+            code: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200, or another of KIS's.
+            start: first day.
+            end: last day.
+            period: "D", "W", "M" or "Y".
+        """
+        self._require_begun(api.INDEX_BARS, start)
+        answer = await self._session.read(api.INDEX_BARS, self._payloads.index_bars(code, start, end, period))
+        return self._parse(api.INDEX_BARS, IndexBars.read, code, answer.body)
+
+    async def holidays(self, start: date | None = None) -> tuple[MarketDay, ...]:
+        """KIS's calendar of 24 days, weekends included, from a day on. Not offered on paper.
+
+        KIS wants this called once a day at most: keep the answer. A later `start` gives later days.
+
+        Args:
+            start: first day; today unless given.
+        """
+        first = start or self._clock().date()
+        answer = await self._session.read(api.HOLIDAYS, self._payloads.holidays(first))
+        return self._parse(api.HOLIDAYS, MarketDay.read, first, answer.body)
+
+    async def stock_info(self, code: str) -> StockInfo:
+        """Master data of a stock: names, ISIN, market, shares listed. Not offered on paper.
+
+        Raises:
+            Refused: KIS does not know the stock.
+        """
+        answer = await self._session.read(api.STOCK_INFO, self._payloads.stock_info(code))
+        if code_of(answer.body) == NO_ROWS:
+            raise Refused("no such stock", code=NO_ROWS, endpoint=api.STOCK_INFO.name, env=self.env.value)
+        return self._parse(api.STOCK_INFO, StockInfo.read, code, answer.body)
+
+    # --- account and orders -------------------------------------------------------------------------------------
 
     async def balance(self) -> Balance:
         """Cash and holdings, in won; after a trade KIS takes a while to show it."""
-        pages = await self._session.pages(api.BALANCE, self._requests.balance(), "output1")
-        return self._parsed(api.BALANCE, Balance.read, pages.rows, pages.last, pages.at)
+        pages = await self._session.pages(api.BALANCE, self._payloads.balance(), "output1")
+        return self._parse(api.BALANCE, Balance.read, pages.rows, pages.last, pages.at)
 
     async def buying_power(self, code: str, *, price: int | None, kind: OrderKind) -> BuyingPower:
-        """How many shares can be bought without debt; a market order is reckoned at the upper limit."""
-        params = self._requests.buying_power(code, price, kind)
+        """How many shares can be bought without debt; a market order is calculated at the upper price limit."""
+        params = self._payloads.buying_power(code, price, kind)
         answer = await self._session.read(api.BUYING_POWER, params)
-        return self._parsed(api.BUYING_POWER, BuyingPower.read, code, answer.body)
+        return self._parse(api.BUYING_POWER, BuyingPower.read, code, answer.body)
 
     async def available_cash(self) -> int:
-        """Won in cash that can be ordered with (주문가능현금).
+        """Cash available for orders (주문가능현금), in won.
 
-        Proceeds of today's sales are not in it, though they can buy too: `BuyingPower.amount` counts them.
+        Proceeds of today's sales are not included, although they can be used: `BuyingPower.amount` includes them.
         """
-        answer = await self._session.read(api.BUYING_POWER, self._requests.available_cash())
-        return self._parsed(api.BUYING_POWER, BuyingPower.read, "-", answer.body).cash
+        answer = await self._session.read(api.BUYING_POWER, self._payloads.available_cash())
+        return self._parse(api.BUYING_POWER, BuyingPower.read, "-", answer.body).cash
 
     async def sellable(self, code: str) -> Sellable:
         """How many shares of a stock can be sold, 0 of one not held. Not offered on paper."""
-        answer = await self._session.read(api.SELLABLE, self._requests.sellable(code))
+        answer = await self._session.read(api.SELLABLE, self._payloads.sellable(code))
         if code_of(answer.body) == NO_ROWS:
             return Sellable.nothing(code)
-        return self._parsed(api.SELLABLE, Sellable.read, code, answer.body)
+        return self._parse(api.SELLABLE, Sellable.read, code, answer.body)
 
     async def period_profit(self, start: date, end: date, *, code: str = "") -> PeriodProfit:
-        """Profit taken between two days, both included, in won. Not offered on paper.
+        """Realised profit between two days, both included, in won. Not offered on paper.
 
         Args:
             start: first day.
             end: last day.
             code: one stock only.
         """
-        self._must_have_begun(api.PERIOD_PROFIT, start)
-        params = self._requests.period_profit(start, end, code)
+        self._require_begun(api.PERIOD_PROFIT, start)
+        params = self._payloads.period_profit(start, end, code)
         pages = await self._session.pages(api.PERIOD_PROFIT, params, "output1")
-        found = self._parsed(api.PERIOD_PROFIT, PeriodProfit.read, pages.rows, pages.last)
+        found = self._parse(api.PERIOD_PROFIT, PeriodProfit.read, pages.rows, pages.last)
         if not all(start <= one.day <= end for one in found.days):
-            raise self._bad(api.PERIOD_PROFIT, "the list holds days not asked for")
+            raise self._bad_answer(api.PERIOD_PROFIT, "the list holds days not asked for")
         return found
 
     async def executions(
@@ -89,7 +322,7 @@ class KisClient(Quotations):
     ) -> tuple[OrderReport, ...]:
         """The order list, oldest first: every order of the days, filled or not, to the last page or an error.
 
-        An order just sent may be missing for a while, so that its absence proves nothing.
+        An order just sent may be missing for a while: its absence proves nothing.
 
         Args:
             day: first day; today unless given.
@@ -109,34 +342,34 @@ class KisClient(Quotations):
                 spans.append((api.EXECUTIONS, recent, last))
         reports: list[OrderReport] = []
         for endpoint, begin, stop in spans:
-            params = self._requests.executions(begin, stop, code, order_no, side)
+            params = self._payloads.executions(begin, stop, code, order_no, side)
             reports += await self._reports(endpoint, params, begin, stop)
         return tuple(reports)
 
     async def _reports(self, endpoint: Endpoint, params: Params, first: date, last: date) -> tuple[OrderReport, ...]:
         pages = await self._session.pages(endpoint, params, "output1")
-        reports = self._parsed(endpoint, self._known_or_new, pages.rows)
+        reports = self._parse(endpoint, self._cached_reports, pages.rows)
         if not all(first <= report.day <= last for report in reports):
-            raise self._bad(endpoint, "the list holds days not asked for")
+            raise self._bad_answer(endpoint, "the list holds days not asked for")
         return reports
 
-    def _known_or_new(self, rows: list[dict[str, Any]]) -> tuple[OrderReport, ...]:
-        """Rows as values: a list that is read every few seconds is the same but for a row or two."""
-        if len(self._read_rows) > _MOST_ROWS:
-            self._read_rows.clear()
+    def _cached_reports(self, rows: list[dict[str, Any]]) -> tuple[OrderReport, ...]:
+        """Rows as values, cached: a list that is polled every few seconds differs in a row or two."""
+        if len(self._reports_by_row) > _MAX_CACHED_ROWS:
+            self._reports_by_row.clear()
         found = []
         for row in rows:
             key = tuple(row.items())
-            report = self._read_rows.get(key)
+            report = self._reports_by_row.get(key)
             if report is None:
-                report = self._read_rows[key] = OrderReport.model_validate(row)
+                report = self._reports_by_row[key] = OrderReport.model_validate(row)
             found.append(report)
         return tuple(found)
 
     async def open_orders(self) -> tuple[OpenOrder, ...]:
-        """The orders that can still be changed. Not offered on paper, where `executions` must do."""
-        pages = await self._session.pages(api.OPEN_ORDERS, self._requests.open_orders(), "output")
-        return self._parsed(api.OPEN_ORDERS, all_of, OpenOrder, {"output": pages.rows}, "output")
+        """Orders that can still be revised or cancelled. Not offered on paper: use `executions`."""
+        pages = await self._session.pages(api.OPEN_ORDERS, self._payloads.open_orders(), "output")
+        return self._parse(api.OPEN_ORDERS, _rows_of, OpenOrder, {"output": pages.rows}, "output")
 
     async def place(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> PlacedOrder:
         """Sends one order to the exchange (KRX), once.
@@ -154,14 +387,14 @@ class KisClient(Quotations):
             Unknown: the order may be in; read the order list.
         """
         endpoint = api.BUY if side is Side.BUY else api.SELL
-        return await self._order(endpoint, self._requests.order(endpoint, code, quantity, price, kind))
+        return await self._send_order(endpoint, self._payloads.order(endpoint, code, quantity, price, kind))
 
     async def buy(self, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> PlacedOrder:
-        """`place` on the buying side."""
+        """`place` with side BUY."""
         return await self.place(Side.BUY, code, quantity, price=price, kind=kind)
 
     async def sell(self, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> PlacedOrder:
-        """`place` on the selling side."""
+        """`place` with side SELL."""
         return await self.place(Side.SELL, code, quantity, price=price, kind=kind)
 
     async def cancel(
@@ -173,22 +406,22 @@ class KisClient(Quotations):
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> PlacedOrder:
-        """Asks for an order to be cancelled, once; the number that comes back is the request's own.
+        """Requests a cancel, once; the number that comes back is that of the request.
 
         Args:
             order_no: the order.
-            branch: the branch KIS answered with; it does without.
+            branch: the branch KIS answered with; optional.
             quantity: shares, None for all that remain.
             kind: the order's type.
-            venue: where the order is, as `OrderReport.venue` tells.
+            venue: the order's venue, as in `OrderReport.venue`.
 
         Raises:
-            Refused: KIS said no, for instance as nothing is left to cancel.
+            Refused: KIS said no, for instance because nothing is left to cancel.
             NotSent: nothing left this machine.
             Unknown: the order may be cancelled; read the order list.
         """
-        body = self._requests.cancellation(order_no, branch, quantity, kind, venue)
-        return await self._order(api.REVISE_CANCEL, body)
+        body = self._payloads.cancellation(order_no, branch, quantity, kind, venue)
+        return await self._send_order(api.REVISE_CANCEL, body)
 
     async def revise(
         self,
@@ -200,26 +433,26 @@ class KisClient(Quotations):
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> PlacedOrder:
-        """Asks for an order's price, quantity or type to be changed, once.
+        """Requests a change of an order's price, quantity or type, once.
 
-        The order lives on under the number that comes back: a second request would change another order.
+        The order lives on under the number that comes back.
         Arguments and errors are those of `cancel`; `price` is won, None for a market order.
         """
-        body = self._requests.revision(order_no, branch, quantity, price, kind, venue)
-        return await self._order(api.REVISE_CANCEL, body)
+        body = self._payloads.revision(order_no, branch, quantity, price, kind, venue)
+        return await self._send_order(api.REVISE_CANCEL, body)
 
-    async def _order(self, endpoint: Endpoint, body: Params) -> PlacedOrder:
-        receipt = await self._session.sending.write(endpoint, body)
+    async def _send_order(self, endpoint: Endpoint, body: Params) -> PlacedOrder:
+        receipt = await self._orders.submit(endpoint, body)
         return PlacedOrder(order_no=receipt.order_no, branch=receipt.branch, time=receipt.time)
 
     def written(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> Written:
-        """An order as the bytes `send` will send; nothing is sent yet. Arguments are those of `place`.
+        """An order as the bytes that `send` posts; nothing is sent yet. Arguments are those of `place`.
 
         Raises:
             BadRequest: KIS could not take it.
         """
         endpoint = api.BUY if side is Side.BUY else api.SELL
-        return self._session.sending.written(endpoint, self._requests.order(endpoint, code, quantity, price, kind))
+        return self._orders.prepare(endpoint, self._payloads.order(endpoint, code, quantity, price, kind))
 
     def written_cancel(
         self,
@@ -230,9 +463,9 @@ class KisClient(Quotations):
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> Written:
-        """A cancel as the bytes `send` will send. Arguments are those of `cancel`, errors those of `written`."""
-        body = self._requests.cancellation(order_no, branch, quantity, kind, venue)
-        return self._session.sending.written(api.REVISE_CANCEL, body)
+        """A cancel as the bytes that `send` posts. Arguments are those of `cancel`, errors those of `written`."""
+        body = self._payloads.cancellation(order_no, branch, quantity, kind, venue)
+        return self._orders.prepare(api.REVISE_CANCEL, body)
 
     def written_revision(
         self,
@@ -244,26 +477,68 @@ class KisClient(Quotations):
         kind: OrderKind = OrderKind.LIMIT,
         venue: str = "KRX",
     ) -> Written:
-        """A revision as the bytes `send` will send. Arguments are those of `revise`, errors those of `written`."""
-        body = self._requests.revision(order_no, branch, quantity, price, kind, venue)
-        return self._session.sending.written(api.REVISE_CANCEL, body)
+        """A revision as the bytes that `send` posts. Arguments are those of `revise`, errors those of `written`."""
+        body = self._payloads.revision(order_no, branch, quantity, price, kind, venue)
+        return self._orders.prepare(api.REVISE_CANCEL, body)
 
     async def send(self, written: Written) -> Receipt:
-        """Sends what was written once, and tells what became of it; for a caller who decides on retries.
+        """Posts a write once and returns its receipt; the caller decides on retries.
 
-        There is at most one post, on a connection of its own. What stands in its way (no token to be had, a closed
-        client, a body that another client wrote) is a receipt that says NOT_SENT. A token KIS refused is dropped, so
-        that the next call has a new one, and a refusal for the rate slows all calls down.
+        There is at most one POST, on a connection of its own. If it cannot be made (no token, closed client, a body
+        written by another client), the receipt says NOT_SENT. A token KIS refused is dropped, so that the next call
+        gets a new one, and a rate refusal slows all calls down.
 
         Raises:
-            asyncio.CancelledError: the caller was cancelled. A write under way is sent to its end all the same, and
-                its receipt is lost: what became of it is not known.
+            asyncio.CancelledError: the caller was cancelled. A write under way is still sent, and its receipt is
+                lost: its outcome is unknown.
         """
-        return await self._session.sending.send(written)
+        return await self._orders.send(written)
 
     async def hashkey(self, body: Mapping[str, str]) -> str:
-        """KIS's hash of an order's body; KIS no longer asks for it."""
+        """KIS's hash of an order's body; KIS no longer requires it."""
         return await self._session.hash(json.dumps(body, ensure_ascii=False).encode())
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _require(self, endpoint: Endpoint, met: bool, message: str) -> None:
+        if not met:
+            raise BadRequest(message, endpoint=endpoint.name, env=self.env.value)
+
+    def _require_begun(self, endpoint: Endpoint, start: date) -> None:
+        self._require(endpoint, start <= self._clock().date(), "the first day is still to come")
+
+    def _parse(self, endpoint: Endpoint, build: Callable[..., _T], *args: Any) -> _T:
+        try:
+            return build(*args)
+        except ValidationError as failure:
+            first = failure.errors(include_input=False, include_url=False)[0]
+            message = f"{first['loc'][0] if first['loc'] else 'answer'}: {first['msg']}"
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as failure:
+            message = f"{type(failure).__name__}: {failure}"
+        raise self._bad_answer(endpoint, message)
+
+    def _bad_answer(self, endpoint: Endpoint, message: str) -> BadAnswer:
+        return BadAnswer(message, endpoint=endpoint.name, env=self.env.value)
+
+
+def _rows_of(model: type[_M], body: Mapping[str, Any], name: str) -> tuple[_M, ...]:
+    """A list of rows as values of one model."""
+    rows = body[name]
+    if not isinstance(rows, list):
+        msg = f"{name} is no list"
+        raise TypeError(msg)
+    return tuple(model.model_validate(row) for row in rows)
+
+
+def _day_before(day: date, period: str) -> date:
+    """The last day of the period before the one `day` lies in; KIS may date a bar by any day of its period."""
+    first = {
+        "D": day,
+        "W": day - timedelta(days=day.weekday()),
+        "M": day.replace(day=1),
+        "Y": day.replace(month=1, day=1),
+    }
+    return first[period] - _ONE_DAY
 
 
 def _months_before(day: date, months: int) -> date:

@@ -1,27 +1,28 @@
-"""Whose account is spoken for, and where KIS is reached; checked before anything is sent."""
+"""The account, the keys and KIS's addresses: given as `KisConfig` or read from the environment, and checked."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from kis.endpoints import Env, Generation
 from kis.errors import Misconfigured
 from kis.krx import KST
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 REST_URLS = {
     Env.REAL: "https://openapi.koreainvestment.com:9443",
     Env.PAPER: "https://openapivts.koreainvestment.com:29443",
 }
-WS_URLS = {
-    Env.REAL: "ws://ops.koreainvestment.com:21000",
-    Env.PAPER: "ws://ops.koreainvestment.com:31000",
-}
+WS_URLS = {Env.REAL: "ws://ops.koreainvestment.com:21000", Env.PAPER: "ws://ops.koreainvestment.com:31000"}
 MASTER_URL = "https://new.real.download.dws.co.kr/common/master"
 SHORTEST_INTERVALS = {Env.REAL: 1 / 18, Env.PAPER: 1.0}
 """Seconds between calls that KIS allows (notice of 2026-04-20: 18 a second real, 1 paper)."""
@@ -29,6 +30,9 @@ MIN_INTERVALS = {Env.REAL: 0.2, Env.PAPER: 1.0}
 
 _ACCOUNT = re.compile(r"[0-9]{8}-?[0-9]{2}")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+_REQUIRED = ("KIS_APP_KEY", "KIS_APP_SECRET", "KIS_ACCOUNT")
+_TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
+_FALSE = frozenset({"0", "false", "no", "off", "n", "f", ""})
 
 
 def kst_now() -> datetime:
@@ -41,22 +45,22 @@ class KisConfig:
     """One account of one environment.
 
     Attributes:
-        env: the real market, or paper.
-        app_key: KIS's app key, good for this environment and account only.
+        env: real or paper.
+        app_key: KIS's app key, valid for this environment and account only.
         app_secret: its secret.
         account: account number and product, "12345678-01".
         hts_id: the HTS login, under which fill notices are pushed.
         generation: which TR ids are sent.
         min_interval: seconds between calls; None for 0.2 on real and 1.0 on paper, 0 for no spacing.
         ledger_interval: seconds between calls of the order ledger; 0 for no rule of their own.
-        hashkey: whether orders bear KIS's hash of their body (a call more each; KIS no longer demands it).
+        hashkey: whether orders carry KIS's hash of their body (one more call each; KIS no longer requires it).
         rest_url: the REST host; None for the environment's own.
         ws_url: the websocket host; None for the environment's own.
         master_url: the folder of the master files.
-        token_dir: where the access token is kept between runs.
+        token_dir: folder of the access token's file.
 
     Raises:
-        Misconfigured: a value cannot be right; its `.setting` names the one to look at.
+        Misconfigured: a value is invalid; `.setting` names it.
     """
 
     env: Env
@@ -81,14 +85,14 @@ class KisConfig:
                 choices = " or ".join(kind)
                 raise Misconfigured(f"{setting} is not {choices}", setting=setting) from None
         for name, setting in (("app_key", "KIS_APP_KEY"), ("app_secret", "KIS_APP_SECRET")):
-            # A pasted line end would otherwise travel into a header.
+            # A pasted line end must not reach a header.
             object.__setattr__(self, name, getattr(self, name).strip())
             if not _HEADER_SAFE.fullmatch(getattr(self, name)):
                 raise self._wrong("is empty or holds characters no key has", setting)
         if not _ACCOUNT.fullmatch(self.account.strip()):
             raise self._wrong("is not of the form 12345678-01", "KIS_ACCOUNT")
         for seconds in (self.min_interval, self.ledger_interval):
-            if seconds is not None and not 0 <= seconds <= 60:  # noqa: PLR2004 - a minute between calls is a slip
+            if seconds is not None and not 0 <= seconds <= 60:  # noqa: PLR2004 - more than a minute is a typing error
                 raise self._wrong("is not between 0 and 60 seconds", "KIS_MIN_INTERVAL")
         self._check_address(self.rest, "KIS_REST_URL")
         self._check_address(self.master_url, "KIS_MASTER_URL")
@@ -116,7 +120,7 @@ class KisConfig:
         return (self.rest_url or REST_URLS[self.env]).rstrip("/")
 
     def within_limit(self) -> Self:
-        """This configuration, if its calls keep to what KIS allows; a simulator on this machine allows anything.
+        """This configuration, if its interval is one KIS allows; a simulator on this machine allows any.
 
         Raises:
             Misconfigured: the interval is shorter than KIS's limit.
@@ -159,3 +163,58 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def config_from_env(environ: Mapping[str, str] | None = None) -> KisConfig:
+    """Reads the `KIS_*` variables.
+
+    `KIS_APP_KEY`, `KIS_APP_SECRET` and `KIS_ACCOUNT` are required. `KIS_ENV` is paper unless it says real;
+    `KIS_HTS_ID`, `KIS_TR_GENERATION`, `KIS_MIN_INTERVAL`, `KIS_HASHKEY`, `KIS_REST_URL`, `KIS_WS_URL` and
+    `KIS_MASTER_URL` have the meaning of the fields of `KisConfig`. The token file lies in `KISBOT_DATA_DIR` if
+    that is set, shared with the bot, else in `.kis` at home.
+
+    Args:
+        environ: what to read instead of the environment.
+
+    Raises:
+        Misconfigured: variables are missing, all of which are named, or one is invalid.
+    """
+    given = os.environ if environ is None else environ
+
+    def value(name: str) -> str:
+        return given.get(name, "").strip()
+
+    missing = [name for name in _REQUIRED if not value(name)]
+    if missing:
+        raise Misconfigured(f"not set: {', '.join(missing)}", setting=missing[0])
+    folder = value("KISBOT_DATA_DIR")
+    return KisConfig(
+        env=Env.PAPER if not value("KIS_ENV") else value("KIS_ENV"),  # type: ignore[arg-type] # checked by KisConfig
+        app_key=value("KIS_APP_KEY"),
+        app_secret=value("KIS_APP_SECRET"),
+        account=value("KIS_ACCOUNT"),
+        hts_id=value("KIS_HTS_ID"),
+        generation=value("KIS_TR_GENERATION") or Generation.CURRENT,  # type: ignore[arg-type] # checked there as well
+        min_interval=_seconds("KIS_MIN_INTERVAL", value("KIS_MIN_INTERVAL")),
+        hashkey=_boolean("KIS_HASHKEY", value("KIS_HASHKEY")),
+        rest_url=value("KIS_REST_URL") or None,
+        ws_url=value("KIS_WS_URL") or None,
+        master_url=value("KIS_MASTER_URL") or MASTER_URL,
+        token_dir=Path(folder) if folder else Path.home() / ".kis",
+    ).within_limit()
+
+
+def _seconds(name: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise Misconfigured(f"{name} is no number of seconds", setting=name) from None
+
+
+def _boolean(name: str, text: str) -> bool:
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise Misconfigured(f"{name} is neither true nor false", setting=name)
+    return word in _TRUE

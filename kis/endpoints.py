@@ -1,9 +1,8 @@
-"""The table of KIS calls: every path, TR id, lane and page rule stands here once.
+"""The table of KIS calls: path, TR ids, lane and page rule of each.
 
-The names of the calls follow the KIS portal's page for each; the TR ids of the current generation are those
-of the official repository (open-trading-api, July 2026). The legacy generation is what the portal listed
-before: KIS may shut it off unannounced.
-This module imports nothing of ours, so that a simulator can be built on the same table as the client.
+`source` names the KIS portal's page; the TR ids of the current generation are those of the official repository
+(open-trading-api, July 2026). The legacy generation is what the portal listed before: KIS may end it unannounced.
+This module imports nothing of ours: the simulator shares it with the client.
 """
 
 from __future__ import annotations
@@ -13,21 +12,21 @@ from enum import IntEnum, StrEnum
 
 
 class Env(StrEnum):
-    """Which KIS answers, the real market or the paper one. Keys, hosts and accounts belong to exactly one."""
+    """The real or the paper environment. Keys, hosts and accounts belong to exactly one."""
 
     REAL = "real"
     PAPER = "paper"
 
 
 class Generation(StrEnum):
-    """Which set of TR ids is sent; orders and order lists bear a venue field only in the current one."""
+    """The set of TR ids that is sent; orders and order lists have a venue field only in the current one."""
 
     CURRENT = "current"
     LEGACY = "legacy"
 
 
 class Lane(IntEnum):
-    """Who goes first when calls wait for the broker's rate limit: the lower the number, the sooner."""
+    """Priority of a call waiting for the rate limit: the lower, the sooner."""
 
     CANCEL = 0
     ORDER = 1
@@ -38,7 +37,7 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrIds:
-    """The `tr_id` of one call: None where the environment does not offer it, "" where it bears none."""
+    """The `tr_id` of one call: None if the environment does not offer it, "" if it has none."""
 
     real: str | None
     paper: str | None
@@ -48,10 +47,7 @@ class TrIds:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How long a page is (rows, real and paper) and how wide its cursor (characters, padded with blanks).
-
-    A length of 0 means that KIS does not say.
-    """
+    """Rows of a full page on real and paper (0: not documented), and the width of the cursor in characters."""
 
     real: int
     paper: int
@@ -63,16 +59,16 @@ class Endpoint:
     """One call of the KIS REST API.
 
     Attributes:
-        name: our name for it, as it stands in errors and logs.
+        name: our name for it, in errors and logs.
         method: HTTP method.
         path: path below the REST host.
         tr: TR ids by environment and generation.
-        lane: its place when calls wait for the rate limit.
-        paging: the page rule, or None where one answer is all there is.
-        writes: True where a call changes the account, so that it must never be sent twice on a guess.
-        ledger: True for reads of the order ledger (원장), which KIS throttles apart from the rest (EGW00215).
+        lane: its priority at the rate limit.
+        paging: the page rule, or None if there is only one page.
+        writes: True if a call changes the account, and so must never be repeated on a guess.
+        ledger: True for reads of the order ledger (원장), which KIS throttles separately (EGW00215).
         source: where the path and the ids are documented.
-        alternative: what to ask instead where an environment does not offer it.
+        alternative: what to use if an environment does not offer it.
     """
 
     name: str
@@ -87,13 +83,13 @@ class Endpoint:
     alternative: str = ""
 
     def tr_id(self, env: Env, generation: Generation) -> str | None:
-        """The `tr_id` to send; None where the environment does not offer the call, "" where it bears none."""
+        """The `tr_id` to send; None if the environment does not offer the call, "" if it has none."""
         if generation is Generation.LEGACY:
             return self.tr.legacy_real if env is Env.REAL else self.tr.legacy_paper
         return self.tr.real if env is Env.REAL else self.tr.paper
 
     def page_size(self, env: Env) -> int | None:
-        """Rows of a full page, or None where the call has no pages."""
+        """Rows of a full page, or None if the call has no pages."""
         if self.paging is None:
             return None
         return self.paging.real if env is Env.REAL else self.paging.paper
@@ -108,237 +104,140 @@ def _real_only(tr_id: str, legacy: str | None = None) -> TrIds:
 
 
 _TRADING = "/uapi/domestic-stock/v1/trading/"
-_QUOTATIONS = "/uapi/domestic-stock/v1/quotations/"
-_RANKING = "/uapi/domestic-stock/v1/ranking/"
 
-TOKEN = Endpoint("token", "POST", "/oauth2/tokenP", _everywhere(""), Lane.ORDER, source="KIS portal, 접근토큰발급(P)")
-REVOKE = Endpoint(
-    "revoke",
-    "POST",
-    "/oauth2/revokeP",
-    _everywhere(""),
-    Lane.REPORT,
-    source="KIS portal, 접근토큰폐기(P)",
-)
-APPROVAL = Endpoint(
-    "approval",
-    "POST",
-    "/oauth2/Approval",
-    _everywhere(""),
-    Lane.QUOTE,
-    source="KIS portal, 실시간 접속키 발급",
-)
-HASHKEY = Endpoint("hashkey", "POST", "/uapi/hashkey", _everywhere(""), Lane.ORDER, source="KIS portal, Hashkey")
 
-# The side is in the TR id alone: 0012 (0802 before) buys, 0011 (0801 before) sells.
-BUY = Endpoint(
-    "buy",
-    "POST",
-    _TRADING + "order-cash",
-    TrIds("TTTC0012U", "VTTC0012U", "TTTC0802U", "VTTC0802U"),
-    Lane.ORDER,
-    writes=True,
-    source="KIS portal, 주식주문(현금)",
+def _keys(name: str, path: str, lane: Lane, page: str) -> Endpoint:
+    return Endpoint(name, "POST", path, _everywhere(""), lane, source=f"KIS portal, {page}")
+
+
+def _write(name: str, path: str, tr: TrIds, lane: Lane, page: str) -> Endpoint:
+    return Endpoint(name, "POST", _TRADING + path, tr, lane, writes=True, source=f"KIS portal, {page}")
+
+
+def _ledger(
+    name: str, path: str, tr: TrIds, lane: Lane, page: str, paging: Paging | None = None, alternative: str = ""
+) -> Endpoint:
+    source = f"KIS portal, {page}"
+    return Endpoint(name, "GET", _TRADING + path, tr, lane, paging, ledger=True, source=source, alternative=alternative)
+
+
+def _quotation(name: str, path: str, tr_id: str, lane: Lane, page: str, alternative: str = "") -> Endpoint:
+    """A read of the market; one with an alternative is not offered on paper."""
+    tr = _real_only(tr_id) if alternative else _everywhere(tr_id)
+    path = f"/uapi/domestic-stock/v1/{path}"
+    return Endpoint(name, "GET", path, tr, lane, source=f"KIS portal, {page}", alternative=alternative)
+
+
+TOKEN = _keys("token", "/oauth2/tokenP", Lane.ORDER, "접근토큰발급(P)")
+REVOKE = _keys("revoke", "/oauth2/revokeP", Lane.REPORT, "접근토큰폐기(P)")
+APPROVAL = _keys("approval", "/oauth2/Approval", Lane.QUOTE, "실시간 접속키 발급")
+HASHKEY = _keys("hashkey", "/uapi/hashkey", Lane.ORDER, "Hashkey")
+
+# Only the TR id tells the side: 0012 (formerly 0802) buys, 0011 (0801) sells.
+_BUY = TrIds("TTTC0012U", "VTTC0012U", "TTTC0802U", "VTTC0802U")
+_SELL = TrIds("TTTC0011U", "VTTC0011U", "TTTC0801U", "VTTC0801U")
+_REVISE_CANCEL = TrIds("TTTC0013U", "VTTC0013U", "TTTC0803U", "VTTC0803U")
+BUY = _write("buy", "order-cash", _BUY, Lane.ORDER, "주식주문(현금)")
+SELL = _write("sell", "order-cash", _SELL, Lane.ORDER, "주식주문(현금)")
+REVISE_CANCEL = _write("revise_cancel", "order-rvsecncl", _REVISE_CANCEL, Lane.CANCEL, "주식주문(정정취소)")
+
+_BALANCE = TrIds("TTTC8434R", "VTTC8434R", "TTTC8434R", "VTTC8434R")
+_BUYING_POWER = TrIds("TTTC8908R", "VTTC8908R", "TTTC8908R", "VTTC8908R")
+_EXECUTIONS = TrIds("TTTC0081R", "VTTC0081R", "TTTC8001R", "VTTC8001R")
+_EXECUTIONS_OLDER = TrIds("CTSC9215R", "VTSC9215R", "CTSC9115R", "VTSC9115R")
+BALANCE = _ledger("balance", "inquire-balance", _BALANCE, Lane.REPORT, "주식잔고조회", Paging(50, 20))
+BUYING_POWER = _ledger("buying_power", "inquire-psbl-order", _BUYING_POWER, Lane.QUOTE, "매수가능조회")
+EXECUTIONS = _ledger(
+    "executions", "inquire-daily-ccld", _EXECUTIONS, Lane.FILLS, "주식일별주문체결조회 (3개월 이내)", Paging(100, 15)
 )
-SELL = Endpoint(
-    "sell",
-    "POST",
-    _TRADING + "order-cash",
-    TrIds("TTTC0011U", "VTTC0011U", "TTTC0801U", "VTTC0801U"),
-    Lane.ORDER,
-    writes=True,
-    source="KIS portal, 주식주문(현금)",
-)
-REVISE_CANCEL = Endpoint(
-    "revise_cancel",
-    "POST",
-    _TRADING + "order-rvsecncl",
-    TrIds("TTTC0013U", "VTTC0013U", "TTTC0803U", "VTTC0803U"),
-    Lane.CANCEL,
-    writes=True,
-    source="KIS portal, 주식주문(정정취소)",
-)
-BALANCE = Endpoint(
-    "balance",
-    "GET",
-    _TRADING + "inquire-balance",
-    TrIds("TTTC8434R", "VTTC8434R", "TTTC8434R", "VTTC8434R"),
-    Lane.REPORT,
-    Paging(50, 20),
-    ledger=True,
-    source="KIS portal, 주식잔고조회",
-)
-BUYING_POWER = Endpoint(
-    "buying_power",
-    "GET",
-    _TRADING + "inquire-psbl-order",
-    TrIds("TTTC8908R", "VTTC8908R", "TTTC8908R", "VTTC8908R"),
-    Lane.QUOTE,
-    ledger=True,
-    source="KIS portal, 매수가능조회",
-)
-EXECUTIONS = Endpoint(
-    "executions",
-    "GET",
-    _TRADING + "inquire-daily-ccld",
-    TrIds("TTTC0081R", "VTTC0081R", "TTTC8001R", "VTTC8001R"),
-    Lane.FILLS,
-    Paging(100, 15),
-    ledger=True,
-    source="KIS portal, 주식일별주문체결조회 (3개월 이내)",
-)
-EXECUTIONS_OLDER = Endpoint(
+EXECUTIONS_OLDER = _ledger(
     "executions_older",
-    "GET",
-    _TRADING + "inquire-daily-ccld",
-    TrIds("CTSC9215R", "VTSC9215R", "CTSC9115R", "VTSC9115R"),
+    "inquire-daily-ccld",
+    _EXECUTIONS_OLDER,
     Lane.REPORT,
+    "주식일별주문체결조회 (3개월 이전)",
     Paging(100, 15),
-    ledger=True,
-    source="KIS portal, 주식일별주문체결조회 (3개월 이전)",
 )
-OPEN_ORDERS = Endpoint(
+OPEN_ORDERS = _ledger(
     "open_orders",
-    "GET",
-    _TRADING + "inquire-psbl-rvsecncl",
+    "inquire-psbl-rvsecncl",
     _real_only("TTTC0084R", "TTTC8036R"),
     Lane.FILLS,
+    "주식정정취소가능주문조회",
     Paging(50, 50),
-    ledger=True,
-    source="KIS portal, 주식정정취소가능주문조회",
-    alternative="executions()",
+    "executions()",
 )
-SELLABLE = Endpoint(
+SELLABLE = _ledger(
     "sellable",
-    "GET",
-    _TRADING + "inquire-psbl-sell",
+    "inquire-psbl-sell",
     _real_only("TTTC8408R"),
     Lane.QUOTE,
-    ledger=True,
-    source="KIS portal, 매도가능수량조회",
+    "매도가능수량조회",
     alternative="balance(), whose holdings bear `sellable`",
 )
-PERIOD_PROFIT = Endpoint(
+PERIOD_PROFIT = _ledger(
     "period_profit",
-    "GET",
-    _TRADING + "inquire-period-profit",
+    "inquire-period-profit",
     _real_only("TTTC8708R"),
     Lane.REPORT,
+    "기간별손익일별합산조회",
     Paging(0, 0),
-    ledger=True,
-    source="KIS portal, 기간별손익일별합산조회",
-    alternative="executions() of the days, and balance() for what is held",
-)
-PRICE = Endpoint(
-    "price",
-    "GET",
-    _QUOTATIONS + "inquire-price",
-    _everywhere("FHKST01010100"),
-    Lane.QUOTE,
-    source="KIS portal, 주식현재가 시세",
-)
-ORDER_BOOK = Endpoint(
-    "order_book",
-    "GET",
-    _QUOTATIONS + "inquire-asking-price-exp-ccn",
-    _everywhere("FHKST01010200"),
-    Lane.QUOTE,
-    source="KIS portal, 주식현재가 호가/예상체결",
-)
-DAILY_BARS = Endpoint(
-    "daily_bars",
-    "GET",
-    _QUOTATIONS + "inquire-daily-itemchartprice",
-    _everywhere("FHKST03010100"),
-    Lane.REPORT,
-    source="KIS portal, 국내주식기간별시세",
-)
-MINUTE_BARS = Endpoint(
-    "minute_bars",
-    "GET",
-    _QUOTATIONS + "inquire-time-itemchartprice",
-    _everywhere("FHKST03010200"),
-    Lane.REPORT,
-    source="KIS portal, 주식당일분봉조회",
-)
-VOLUME_RANK = Endpoint(
-    "volume_rank",
-    "GET",
-    _QUOTATIONS + "volume-rank",
-    _real_only("FHPST01710000"),
-    Lane.REPORT,
-    source="KIS portal, 거래량순위",
-    alternative="price() of each symbol you watch",
-)
-FLUCTUATION_RANK = Endpoint(
-    "fluctuation_rank",
-    "GET",
-    _RANKING + "fluctuation",
-    _real_only("FHPST01700000"),
-    Lane.REPORT,
-    source="KIS portal, 국내주식 등락률 순위",
-    alternative="price() of each symbol you watch",
-)
-# FHKUP03500100, seen beside this path in circulating documents, belongs to inquire-daily-indexchartprice.
-INDEX = Endpoint(
-    "index",
-    "GET",
-    _QUOTATIONS + "inquire-index-price",
-    _real_only("FHPUP02100000"),
-    Lane.QUOTE,
-    source="KIS portal, 국내업종 현재지수",
-    alternative='index_bars(), whose last bar is today, or price("069500"), an ETF that follows the KOSPI 200',
-)
-INDEX_BARS = Endpoint(
-    "index_bars",
-    "GET",
-    _QUOTATIONS + "inquire-daily-indexchartprice",
-    _everywhere("FHKUP03500100"),
-    Lane.QUOTE,
-    source="KIS portal, 국내주식업종기간별시세",
-)
-HOLIDAYS = Endpoint(
-    "holidays",
-    "GET",
-    _QUOTATIONS + "chk-holiday",
-    _real_only("CTCA0903R"),
-    Lane.REPORT,
-    source="KIS portal, 국내휴장일조회",
-    alternative="kis.krx.is_trading_day(), from a calendar that comes with this package",
-)
-STOCK_INFO = Endpoint(
-    "stock_info",
-    "GET",
-    _QUOTATIONS + "search-stock-info",
-    _real_only("CTPF1002R"),
-    Lane.REPORT,
-    source="KIS portal, 주식기본조회",
-    alternative="kis.symbols, made from KIS's master files",
+    "executions() of the days, and balance() for what is held",
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (
-    TOKEN,
-    REVOKE,
-    APPROVAL,
-    HASHKEY,
-    BUY,
-    SELL,
-    REVISE_CANCEL,
-    BALANCE,
-    BUYING_POWER,
-    EXECUTIONS,
-    EXECUTIONS_OLDER,
-    OPEN_ORDERS,
-    SELLABLE,
-    PERIOD_PROFIT,
-    PRICE,
-    ORDER_BOOK,
-    DAILY_BARS,
-    MINUTE_BARS,
-    VOLUME_RANK,
-    FLUCTUATION_RANK,
-    INDEX,
-    INDEX_BARS,
-    HOLIDAYS,
-    STOCK_INFO,
+PRICE = _quotation("price", "quotations/inquire-price", "FHKST01010100", Lane.QUOTE, "주식현재가 시세")
+ORDER_BOOK = _quotation(
+    "order_book", "quotations/inquire-asking-price-exp-ccn", "FHKST01010200", Lane.QUOTE, "주식현재가 호가/예상체결"
 )
+DAILY_BARS = _quotation(
+    "daily_bars", "quotations/inquire-daily-itemchartprice", "FHKST03010100", Lane.REPORT, "국내주식기간별시세"
+)
+MINUTE_BARS = _quotation(
+    "minute_bars", "quotations/inquire-time-itemchartprice", "FHKST03010200", Lane.REPORT, "주식당일분봉조회"
+)
+VOLUME_RANK = _quotation(
+    "volume_rank",
+    "quotations/volume-rank",
+    "FHPST01710000",
+    Lane.REPORT,
+    "거래량순위",
+    "price() of each symbol you watch",
+)
+FLUCTUATION_RANK = _quotation(
+    "fluctuation_rank",
+    "ranking/fluctuation",
+    "FHPST01700000",
+    Lane.REPORT,
+    "국내주식 등락률 순위",
+    "price() of each symbol you watch",
+)
+# Some documents list FHKUP03500100 for this path; it belongs to inquire-daily-indexchartprice.
+INDEX = _quotation(
+    "index",
+    "quotations/inquire-index-price",
+    "FHPUP02100000",
+    Lane.QUOTE,
+    "국내업종 현재지수",
+    'index_bars(), whose last bar is today, or price("069500"), an ETF that follows the KOSPI 200',
+)
+INDEX_BARS = _quotation(
+    "index_bars", "quotations/inquire-daily-indexchartprice", "FHKUP03500100", Lane.QUOTE, "국내주식업종기간별시세"
+)
+HOLIDAYS = _quotation(
+    "holidays",
+    "quotations/chk-holiday",
+    "CTCA0903R",
+    Lane.REPORT,
+    "국내휴장일조회",
+    "kis.krx.is_trading_day(), from a calendar that comes with this package",
+)
+STOCK_INFO = _quotation(
+    "stock_info",
+    "quotations/search-stock-info",
+    "CTPF1002R",
+    Lane.REPORT,
+    "주식기본조회",
+    "kis.symbols, made from KIS's master files",
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Endpoint))

@@ -1,4 +1,4 @@
-"""What KIS's codes mean for the caller.
+"""KIS's error codes and what they mean for a request.
 
 The code decides, never the HTTP status: KIS refuses with 500 as well as with 200 (measured 2026-09).
 """
@@ -16,8 +16,8 @@ NO_ROWS = "KIOK0560"
 LEDGER_THROTTLE = "EGW00215"
 TOKEN_THROTTLE = "EGW00133"  # noqa: S105 - a code of KIS, no password
 TIMED_OUT = frozenset({"EGW00301", "EGW00302"})
-"""KIS's gateway heard nothing from behind it, and tells the customer to look whether the last order is in."""
-SEEN_REFUSALS = frozenset(
+"""KIS's gateway got no answer from the backend, and tells the customer to check whether the order is in."""
+CONFIRMED_REFUSALS = frozenset(
     {
         "APBK0344",
         "APBK0400",
@@ -44,30 +44,30 @@ SEEN_REFUSALS = frozenset(
         "40330000",
         "40570000",
         "40580000",
-    },
+    }
 )
-"""Refusals by the ledger or the exchange that are believed at once: nothing happened.
+"""Refusals by the ledger or the exchange after which nothing can have happened.
 
-Most stand in captured answers. APBK1234, APBK1497, APBK1744, 40240000 and 40250000 are known from other programs'
-tables only, APBK0344, APBK0406 and 40320000 from texts that agree; all of them speak of orders that cannot exist (no
-means, no such stock, not allowed). A code in doubt is left out, and costs its reader two readings of the list.
+Most are from captured answers. APBK1234, APBK1497, APBK1744, 40240000 and 40250000 are known from other programs'
+tables only, APBK0344, APBK0406 and 40320000 from texts that agree; all of them concern orders that cannot exist (no
+means, no such stock, not allowed). A code in doubt is left out: it costs two reads of the order list.
 """
 
 _CODE_LIKE = re.compile(r"[A-Z]{3,4}\d{4,5}")
 _GATEWAY = ("EGW", "OPSQ", "IGW")
 _AUTH_STATUS = frozenset({401, 403})
-_NUMBERS = frozenset({"ODNO", "SOR_ODNO"})
+_ORDER_NO_FIELDS = frozenset({"ODNO", "SOR_ODNO"})
 
 
 class ErrorMeaning(Enum):
-    """What a refusal says about our request, and about whether it was carried out."""
+    """What a refusal says about the request, and whether it was carried out."""
 
     THROTTLED = auto()  # too fast: not processed
     TOKEN = auto()  # the access token: refused before processing
     SETTING = auto()  # the settings do not fit together
     UNSUPPORTED = auto()  # not offered in this environment
     MALFORMED = auto()  # our request is wrong
-    TRANSIENT = auto()  # KIS stumbled: a read may be asked again, a write may have happened
+    TRANSIENT = auto()  # temporary failure: a read may be repeated, a write may have happened
     BUSINESS = auto()  # the ledger or the exchange said no
     OPAQUE = auto()  # none of the above is certain
 
@@ -89,10 +89,10 @@ _TRANSIENT = (
     "OPSQ3001",
     "OPSQ3002",
     "OPSQ3004",
-    "IGW00009",  # the answer could not be built, which tells nothing of the order
+    "IGW00009",  # the answer could not be built, which says nothing about the order
 )
-# Codes of success: beside an `rt_cd` that says no they contradict it.
-_DONE = ("APBK0013", "APBK2938", "40590000", "40600000", "40620000", "40630000")
+# Codes of success: with an `rt_cd` of failure they contradict it.
+_SUCCESS = ("APBK0013", "APBK2938", "40590000", "40600000", "40620000", "40630000")
 _MALFORMED = (
     "EGW00101",
     *(f"EGW{n:05}" for n in range(106, 121)),
@@ -127,31 +127,31 @@ _SETTINGS = {
     "OPSQ2000": "KIS_ACCOUNT",
     "40910000": "KIS_ACCOUNT",
 }
-_VERDICTS = (
+_MEANINGS = (
     dict.fromkeys(_THROTTLE, ErrorMeaning.THROTTLED)
     | dict.fromkeys(_TOKEN, ErrorMeaning.TOKEN)
     | dict.fromkeys(_TRANSIENT, ErrorMeaning.TRANSIENT)
     | dict.fromkeys(_MALFORMED, ErrorMeaning.MALFORMED)
     | dict.fromkeys(_SETTINGS, ErrorMeaning.SETTING)
-    | dict.fromkeys(_DONE, ErrorMeaning.OPAQUE)
+    | dict.fromkeys(_SUCCESS, ErrorMeaning.OPAQUE)
     | dict.fromkeys(("EGW02006", "OPSQ0002"), ErrorMeaning.UNSUPPORTED)
 )
 
 
-def said_yes(body: Mapping[str, Any]) -> bool:
+def is_success(body: Mapping[str, Any]) -> bool:
     """Whether an answer is a success: `rt_cd` "0", and nothing else is."""
-    said = body.get("rt_cd")
-    return said.strip() == "0" if isinstance(said, str) else type(said) is int and said == 0
+    rt_cd = body.get("rt_cd")
+    return rt_cd.strip() == "0" if isinstance(rt_cd, str) else type(rt_cd) is int and rt_cd == 0
 
 
-def enveloped(body: Mapping[str, Any]) -> bool:
+def has_envelope(body: Mapping[str, Any]) -> bool:
     """Whether an answer has KIS's whole envelope, `rt_cd` and `msg_cd`."""
     code = body.get("msg_cd")
     return isinstance(body.get("rt_cd"), str | int) and isinstance(code, str) and bool(code.strip())
 
 
 def order_no_of(body: Mapping[str, Any]) -> str:
-    """The order number an answer to an order bears, without leading zeros; "" where it bears none."""
+    """The order number in the answer to an order, without leading zeros; "" if there is none."""
     output = body.get("output")
     if not isinstance(output, dict):
         return ""
@@ -160,11 +160,11 @@ def order_no_of(body: Mapping[str, Any]) -> str:
     return bare if bare.isascii() and bare.isdigit() else ""
 
 
-def bears_order_no(body: Mapping[str, Any]) -> bool:
-    """Whether anything in an answer may be an order's number, be it written as none is: a no then settles nothing."""
+def may_hold_order_no(body: Mapping[str, Any]) -> bool:
+    """Whether an answer holds anything that may be an order number: a refusal with one proves nothing."""
     output = body.get("output")
     return any(
-        name.upper() in _NUMBERS and (value.strip(" 0") if isinstance(value, str) else value)
+        name.upper() in _ORDER_NO_FIELDS and (value.strip(" 0") if isinstance(value, str) else value)
         for row in (output if isinstance(output, list) else [output])
         if isinstance(row, dict)
         for name, value in row.items()
@@ -172,9 +172,9 @@ def bears_order_no(body: Mapping[str, Any]) -> bool:
 
 
 def code_of(body: Mapping[str, Any]) -> str | None:
-    """The code of an answer, in whichever of KIS's shapes it comes.
+    """The code of an answer, in any of KIS's formats.
 
-    It stands under `msg_cd`, under `message` (rate refusals lack `msg_cd`), or under `error_code` (oauth2).
+    It is found under `msg_cd`, under `message` (rate refusals lack `msg_cd`), or under `error_code` (oauth2).
     """
     message = body.get("message")
     code = body.get("msg_cd")
@@ -185,28 +185,28 @@ def code_of(body: Mapping[str, Any]) -> str | None:
 
 
 def message_of(body: Mapping[str, Any]) -> str:
-    """KIS's own words, "" where it has none; it pads them with blanks."""
+    """KIS's message without its padding, "" if there is none."""
     for name in ("msg1", "error_description", "message"):
-        words = body.get(name)
-        if isinstance(words, str) and words.strip():
-            return words.strip()
+        text = body.get(name)
+        if isinstance(text, str) and text.strip():
+            return text.strip()
     return ""
 
 
-def told_by(code: str) -> ErrorMeaning | None:
-    """What a code means by itself; None where it is not among those that mean the same beside every call."""
-    return _VERDICTS.get(code)
+def known_meaning(code: str) -> ErrorMeaning | None:
+    """The meaning of a code that is the same for every call, else None."""
+    return _MEANINGS.get(code)
 
 
-def verdict(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
+def meaning_of(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
     """What a refusal means.
 
     Args:
         code: KIS's code, as `code_of` finds it.
-        status: HTTP status; it decides only where the code says nothing.
-        answered: whether the answer bears an `rt_cd`, that is comes from behind the gateway.
+        status: HTTP status; it decides only if the code does not.
+        answered: whether the answer has an `rt_cd`, that is, comes from behind the gateway.
     """
-    known = _VERDICTS.get(code or "")
+    known = _MEANINGS.get(code or "")
     if known is not None:
         return known
     if code is None or code.startswith(_GATEWAY) or not answered:
@@ -215,5 +215,5 @@ def verdict(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
 
 
 def setting_of(code: str | None) -> str:
-    """The setting a code of verdict SETTING points at."""
+    """The setting that a code of meaning SETTING points at."""
     return _SETTINGS.get(code or "", "KIS_APP_KEY")

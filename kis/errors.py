@@ -1,27 +1,27 @@
-"""What can go wrong with a call, named by what is true afterwards.
+"""The errors of calls, named by what is true afterwards.
 
     KisError
     ├── Refused          KIS answered and said no: nothing happened
-    │   ├── Throttled        over the rate limit, still so after the retries that are allowed
-    │   ├── TokenRejected    the token is refused, also after it was issued anew once
+    │   ├── Throttled        over the rate limit, retries included
+    │   ├── TokenRejected    the token is refused, also after one renewal
     │   ├── Misconfigured    key, secret, account and environment do not belong together; see `.setting`
     │   ├── Unsupported      this environment does not offer the call; see `.alternative`
     │   └── BadRequest       our own request was malformed
     ├── NotSent          no byte of a write left this machine: nothing happened
     ├── Unknown          a write may or may not have happened: read the order list before acting
     └── Unavailable      a read could not be answered, retries included
-        └── BadAnswer        an answer came but is not what KIS documents, or its pages contradict each other
+        └── BadAnswer        an answer that is not what KIS documents, or pages that contradict each other
 
 No error's text holds a key, a secret, a token or an account number.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Advice(NamedTuple):
-    """What the reader can do about it, in one sentence of each language."""
+    """What the user can do about an error, one sentence in each language."""
 
     ko: str
     en: str
@@ -31,9 +31,9 @@ class KisError(Exception):
     """Any failure of a call.
 
     Attributes:
-        message: KIS's own words (`msg1`) where there are any, else ours.
-        code: KIS's code (`msg_cd` and its relatives), None where there was none.
-        status: HTTP status, None where no answer came.
+        message: KIS's message (`msg1`) if there is one, else ours.
+        code: KIS's code (`msg_cd` and its relatives), None if there was none.
+        status: HTTP status, None if no answer came.
         endpoint: our name of the call, e.g. "buy".
         env: "real" or "paper".
     """
@@ -44,13 +44,7 @@ class KisError(Exception):
     )
 
     def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        status: int | None = None,
-        endpoint: str = "",
-        env: str = "",
+        self, message: str, *, code: str | None = None, status: int | None = None, endpoint: str = "", env: str = ""
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -65,7 +59,7 @@ class KisError(Exception):
 
     @property
     def advice(self) -> Advice:
-        """The sentence for KIS's code where we know it, else the one for this kind of failure."""
+        """The advice for KIS's code if it is a known one, else for this class of error."""
         return _BY_CODE.get(self.code or "", self._advice)
 
 
@@ -73,8 +67,7 @@ class Refused(KisError):
     """KIS answered and said no: nothing happened."""
 
     _advice = Advice(
-        "증권사가 거부했습니다. 표시된 사유를 확인해 주세요.",
-        "The broker refused it; the reason is in its message.",
+        "증권사가 거부했습니다. 표시된 사유를 확인해 주세요.", "The broker refused it; the reason is in its message."
     )
 
 
@@ -82,13 +75,12 @@ class Throttled(Refused):
     """Over the rate limit (EGW00201), the ledger's (EGW00215) or the token's (EGW00133): not processed."""
 
     _advice = Advice(
-        "호출 한도를 넘었습니다. 몇 초 뒤에 다시 시도해 주세요.",
-        "Over the call limit; try again in a few seconds.",
+        "호출 한도를 넘었습니다. 몇 초 뒤에 다시 시도해 주세요.", "Over the call limit; try again in a few seconds."
     )
 
 
 class TokenRejected(Refused):
-    """The access token is refused, also after it was issued anew once: not processed."""
+    """The access token is refused, also after one renewal: not processed."""
 
     _advice = Advice(
         "접속 토큰이 거부되었습니다. 잠시 후 다시 시도하고, 계속되면 앱키를 확인해 주세요.",
@@ -103,17 +95,8 @@ class Misconfigured(Refused):
         setting: the setting to look at first, e.g. "KIS_APP_KEY".
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        setting: str,
-        code: str | None = None,
-        status: int | None = None,
-        endpoint: str = "",
-        env: str = "",
-    ) -> None:
-        super().__init__(message, code=code, status=status, endpoint=endpoint, env=env)
+    def __init__(self, message: str, *, setting: str, **context: Any) -> None:
+        super().__init__(message, **context)
         self.setting = setting
 
     def __str__(self) -> str:
@@ -129,23 +112,14 @@ class Misconfigured(Refused):
 
 
 class Unsupported(Refused):
-    """The environment does not offer this call; known beforehand, so that nothing was sent, or told by KIS.
+    """The environment does not offer this call: known beforehand, so that nothing was sent, or answered by KIS.
 
     Attributes:
-        alternative: the nearest thing that is offered, "" where there is none.
+        alternative: the nearest call that is offered, "" if there is none.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        alternative: str = "",
-        code: str | None = None,
-        status: int | None = None,
-        endpoint: str = "",
-        env: str = "",
-    ) -> None:
-        super().__init__(message, code=code, status=status, endpoint=endpoint, env=env)
+    def __init__(self, message: str, *, alternative: str = "", **context: Any) -> None:
+        super().__init__(message, **context)
         self.alternative = alternative
 
     @property
@@ -189,8 +163,7 @@ class Unavailable(KisError):
     """A read could not be answered, retries included. It says nothing about what the answer would be."""
 
     _advice = Advice(
-        "증권사가 응답하지 않습니다. 잠시 후 다시 시도해 주세요.",
-        "The broker does not answer; try again shortly.",
+        "증권사가 응답하지 않습니다. 잠시 후 다시 시도해 주세요.", "The broker does not answer; try again shortly."
     )
 
 
@@ -206,8 +179,7 @@ class BadAnswer(Unavailable):
 _HOURS = Advice("정규장 시간에 다시 주문해 주세요.", "Order again while the market is open.")
 _HOLIDAY = Advice("오늘은 휴장일입니다. 다음 거래일에 주문해 주세요.", "The market is closed today.")
 _CASH = Advice(
-    "주문가능금액이 부족합니다. 수량을 줄이거나 예수금을 확인해 주세요.",
-    "Not enough buying power: order fewer shares.",
+    "주문가능금액이 부족합니다. 수량을 줄이거나 예수금을 확인해 주세요.", "Not enough buying power: order fewer shares."
 )
 _SHARES = Advice(
     "매도가능수량이 부족합니다. 잔고와 미체결 주문을 확인해 주세요.",
@@ -222,7 +194,7 @@ _SYMBOL = Advice("종목코드를 확인해 주세요.", "Check the stock code."
 _KIND = Advice("다른 주문 유형(지정가 등)으로 주문해 주세요.", "Use another order type, such as limit.")
 _NOT_TRADABLE = Advice("이 계좌에서 주문할 수 없는 종목입니다.", "This account cannot trade this stock.")
 
-# Texts of KIS's codes differ between lists in circulation; these are the ones seen in captured answers.
+# Lists in circulation give KIS's codes different texts; these follow captured answers.
 _BY_CODE = {
     "APBK0918": _HOURS,
     "40570000": _HOURS,

@@ -1,7 +1,7 @@
-"""Reports on today's orders: the order list, read again and again, sooner when something says there is news.
+"""Polls the order list for execution reports, sooner when woken.
 
-A fill notice over the websocket bears no fill number and no cumulative quantity, so that it can only be the reason
-to read the list: the list's cumulative quantities are the truth.
+A fill notice over the websocket has no fill number and no cumulative quantity, so it can only trigger a read: the
+cumulative quantities of the list decide.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
+from kis.backoff import backoff
 from kis.errors import KisError
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_T = TypeVar("_T")  # one reading: a list, or the lists of several days
+_T = TypeVar("_T")  # one snapshot: a list, or the lists of several days
 
-_SLOWEST = 8  # times the interval, while the broker is away
+_MAX_BACKOFF = 8  # intervals, while the broker is away
 
 
 class ExecutionsPoll(Generic[_T]):
@@ -37,7 +38,7 @@ class ExecutionsPoll(Generic[_T]):
 
         Args:
             read: reads the whole list, or raises a `KisError`.
-            interval: seconds until the next reading, asked anew each time.
+            interval: seconds until the next read, called anew each time.
             sleep: waits.
         """
         self._read = read
@@ -47,7 +48,7 @@ class ExecutionsPoll(Generic[_T]):
         self._failures = 0
 
     def wake(self) -> None:
-        """Has the list read at once; a reading under way is followed by another."""
+        """Has the list read at once; a read under way is followed by another."""
         self._woken.set()
 
     async def run(
@@ -60,8 +61,8 @@ class ExecutionsPoll(Generic[_T]):
 
         Args:
             on_reports: gets every complete list; what it raises ends the poll.
-            on_failure: hears once that the list cannot be read.
-            on_recovery: hears once that it can be read again, before `on_reports` gets it.
+            on_failure: called once when the list cannot be read.
+            on_recovery: called once when it can be read again, before `on_reports`.
         """
         while True:
             self._woken.clear()
@@ -87,7 +88,8 @@ class ExecutionsPoll(Generic[_T]):
             await on_recovery()
 
     async def _rest(self) -> None:
-        seconds = self._interval() * min(2 ** min(self._failures, 10), _SLOWEST)
+        interval = self._interval()
+        seconds = backoff(self._failures, first=interval, most=interval * _MAX_BACKOFF)
         waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._woken.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

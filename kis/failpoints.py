@@ -1,7 +1,7 @@
-"""Where a fault run ends the process: named points of the code, at one of which it is killed as by a power cut.
+"""Named points at which a fault-injection run kills the process, as a power cut would.
 
-The environment variable `KISBOT_CRASH_AT` says where, as "name:n": the n-th arrival at the point of that name ends
-the process at once, without any cleaning up. Unset, as in every real run, a point costs one comparison.
+The environment variable `KISBOT_CRASH_AT` is "name:n": the n-th arrival at that point ends the process at once,
+without cleanup. Unset, as in every real run, a point costs one comparison.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _STATUS = 9
 
 
 class _Countdown:
-    """How many arrivals at a point are left."""
+    """The arrivals at a point that are left."""
 
     __slots__ = ("left", "point")
 
@@ -29,25 +29,25 @@ _countdown: _Countdown | None = None
 
 
 def arm(spec: str) -> None:
-    """Chooses the point at which this process ends; the environment's choice, made at import, no longer counts.
+    """Sets the failpoint of this process, in place of the one from the environment.
 
     Args:
         spec: "name:n", or "" for nowhere.
 
     Raises:
-        ValueError: it is neither, so that a fault run that plants nothing is not taken for one survived.
+        ValueError: it is neither: a run without its failpoint must not count as passed.
     """
-    global _countdown  # noqa: PLW0603 - there is one process to end
+    global _countdown  # noqa: PLW0603 - one per process
     _countdown = _Countdown(spec) if spec else None
 
 
 def armed() -> bool:
-    """Whether a point is chosen."""
+    """Whether a failpoint is set."""
     return _countdown is not None
 
 
 def at(point: str) -> None:
-    """Ends the process if this is the chosen point and arrival; does nothing otherwise."""
+    """Ends the process at the set point and arrival; does nothing otherwise."""
     if _countdown is not None:
         _arrive(_countdown, point)
 

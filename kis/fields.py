@@ -1,7 +1,7 @@
-"""The kinds of field KIS answers consist of, and how each is read from its text.
+"""The field types of KIS answers, and how each is read from its text.
 
-KIS sends every number as text: blank, padded, signed, with thousands separators or a needless fraction, all
-of which is read. Anything else makes the whole answer invalid: a price half understood is no price.
+KIS sends every number as text: blank, padded, signed, with thousands separators or a zero fraction, all of which is
+read. Anything else makes the whole answer invalid.
 """
 
 from __future__ import annotations
@@ -13,27 +13,33 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import structlog
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _log = structlog.get_logger(__name__)
-_told: set[tuple[str, str]] = set()
-_TOLD_AT_MOST = 1_000
-_MOST_DIGITS = 30
+_logged_codes: set[tuple[str, str]] = set()
+_MAX_LOGGED_CODES = 1_000
+_MAX_DIGITS = 30
 _E = TypeVar("_E", bound=StrEnum)
 
 
+class Model(BaseModel):
+    """A frozen value, read from KIS's names with `model_validate` or built with ours."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+
 class Side(StrEnum):
-    """Which way an order goes."""
+    """Buy or sell."""
 
     BUY = "buy"
     SELL = "sell"
 
 
 class OrderKind(StrEnum):
-    """The order types this program sends; OTHER is any type another program may have sent."""
+    """The order types this client sends; OTHER is any type sent by another program."""
 
     LIMIT = "limit"
     MARKET = "market"
@@ -87,7 +93,7 @@ _WARNINGS = {
 
 
 def whole(value: object) -> object:
-    """A whole number from KIS's text; what is no text is left to pydantic.
+    """A whole number from KIS's text; other types are left to pydantic.
 
     Raises:
         ValueError: the text is no number, or has a fraction.
@@ -116,8 +122,8 @@ def decimal(value: object) -> Decimal:
     except InvalidOperation:
         msg = "a number was expected"
         raise ValueError(msg) from None
-    # An exponent of nine digits is a number too, and takes minutes to write out.
-    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+    # A number with a nine-digit exponent takes minutes to write out.
+    if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
         msg = "a finite number was expected"
         raise ValueError(msg)
     return number
@@ -129,7 +135,7 @@ def _day(value: object) -> object:
     return _calendar_day(value.strip())
 
 
-@lru_cache(maxsize=64)  # the rows of a list are of few days
+@lru_cache(maxsize=64)  # a list covers few days
 def _calendar_day(text: str) -> date:
     return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
 
@@ -143,7 +149,7 @@ def _interrupted(value: object) -> object:
 
 
 def padded(order_no: str) -> str:
-    """An order number in ten digits, as paper leaves the leading zeros out; "" where there is none."""
+    """An order number in ten digits (paper leaves the leading zeros out); "" if there is none."""
     bare = order_no.strip().lstrip("0")
     return bare.zfill(10) if bare else ""
 
@@ -158,25 +164,25 @@ def _kind(value: object) -> object:
     return _KINDS.get(value.strip(), OrderKind.OTHER)
 
 
-def _known(value: object, table: Mapping[str, _E], unknown: _E) -> object:
+def _looked_up(value: object, table: Mapping[str, _E], unknown: _E) -> object:
     if isinstance(value, StrEnum) or not isinstance(value, str):
         return value
     member = table.get(value.strip())
     if member is not None:
         return member
     seen = (type(unknown).__name__, value[:20])
-    if seen not in _told and len(_told) < _TOLD_AT_MOST:
-        _told.add(seen)
+    if seen not in _logged_codes and len(_logged_codes) < _MAX_LOGGED_CODES:
+        _logged_codes.add(seen)
         _log.warning("unknown_code", kind=seen[0], value=seen[1])
     return unknown
 
 
 def _status(value: object) -> object:
-    return _known(value, _STATUSES, StockStatus.UNKNOWN)
+    return _looked_up(value, _STATUSES, StockStatus.UNKNOWN)
 
 
 def _warning(value: object) -> object:
-    return _known(value, _WARNINGS, MarketWarning.UNKNOWN)
+    return _looked_up(value, _WARNINGS, MarketWarning.UNKNOWN)
 
 
 Won = Annotated[int, BeforeValidator(whole)]
@@ -194,6 +200,6 @@ StatusCode = Annotated[StockStatus, BeforeValidator(_status)]
 WarningCode = Annotated[MarketWarning, BeforeValidator(_warning)]
 
 
-def wire(*names: str, **options: Any) -> Any:
-    """The KIS name (or names, the first present wins) a field is read from; our own name works as well."""
+def alias(*names: str, **options: Any) -> Any:
+    """A field read from KIS's name (the first present of several), or from ours."""
     return Field(validation_alias=names[0] if len(names) == 1 else AliasChoices(*names), **options)

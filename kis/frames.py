@@ -1,8 +1,8 @@
-"""The websocket's frames: what each says, and the trades, order books and fill notices they hold.
+"""The websocket's frames, and the trades, order books and fill notices in them.
 
-A system frame is JSON; a data frame is `flag|TR id|count|record^record^...`, with no sign between two records: how
-many fields a record has is what the count leaves. KIS appends fields without a warning (trades grew from 46 to 47
-and order books from 59 to 63 on 2026-09-14), so that only missing ones are an error.
+A system frame is JSON; a data frame is `flag|TR id|count|record^record^...` without a separator between records: the
+fields of a record are all fields divided by the count. KIS appends fields without notice (trades grew from 46 to 47
+and order books from 59 to 63 on 2026-09-14), so only missing ones are an error.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from kis.errors import BadAnswer
-from kis.fields import Code, Count, Day, KindCode, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, whole, wire
+from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, alias, whole
 from kis.models import Level
 
 TRADES = "H0STCNT0"
@@ -26,9 +26,9 @@ NOTICES = frozenset({NOTICES_REAL, NOTICES_PAPER})
 
 _HEARTBEAT = "PINGPONG"
 _DEPTH = 10
-_MOST_RECORDS = 10_000
+_MAX_RECORDS = 10_000
 
-# Where the fields stand that are read (KIS portal, the tables of each TR); the rest of a record is left alone.
+# Positions of the fields that are read (KIS portal, the table of each TR).
 _TRADE = {
     "MKSC_SHRN_ISCD": 0,
     "STCK_CNTG_HOUR": 1,
@@ -49,7 +49,7 @@ _TRADE = {
     "TRHT_YN": 35,
     "MARKET_CLS_CODE": 46,
 }
-_LEAST_TRADE = 46
+_MIN_TRADE = 46
 _BOOK = {
     "MKSC_SHRN_ISCD": 0,
     "BSOP_HOUR": 1,
@@ -60,7 +60,7 @@ _BOOK = {
     "MID_PRC": 59,
     "MARKET_CLS_CODE": 62,
 }
-_LEAST_BOOK = 59
+_MIN_BOOK = 59
 _ASKS, _BIDS, _SIZES = 3, 13, 20
 _NOTICE = {
     "ACNT_NO": 1,
@@ -79,32 +79,29 @@ _NOTICE = {
     "BRNC_NO": 15,
     "ODER_QTY": 16,
 }
-_LEAST_NOTICE = 18
+_MIN_NOTICE = 18
 _SHORT_NOTICE = 23
 _LONG_NOTICE = 26
-# Paper's short notice glues venue and popup together. Of another length only the common part is sure.
-_NOTICE_TAILS = {
-    _SHORT_NOTICE: {"CNTG_ISNM40": 21, "ODER_PRC": 22},
-    _LONG_NOTICE: {"CNTG_ISNM40": 24, "ODER_PRC": 25},
-}
+# Paper's short notice joins venue and popup. At another length only the common part is certain.
+_NOTICE_TAILS = {_SHORT_NOTICE: {"CNTG_ISNM40": 21, "ODER_PRC": 22}, _LONG_NOTICE: {"CNTG_ISNM40": 24, "ODER_PRC": 25}}
 
 
 # --- frames -----------------------------------------------------------------------------------------------
 
 
 class Heartbeat(NamedTuple):
-    """KIS asks whether we are there; the answer is the same text."""
+    """KIS's heartbeat; the reply is the same text."""
 
     text: str
 
 
 class ControlReply(NamedTuple):
-    """KIS's answer to a registration, or its word about the connection.
+    """KIS's answer to a registration, or a message about the connection.
 
     Attributes:
-        code: "OPSP0000" and its kin, "" where there is none.
-        key: the 32 characters that notices of this TR are encrypted with from now on, "" where none came.
-        iv: the 16 that belong to it.
+        code: such as "OPSP0000", "" if there is none.
+        key: the 32 characters that notices of this TR are encrypted with from now on, or "".
+        iv: the 16 characters of its initialisation vector.
     """
 
     tr_id: str
@@ -116,7 +113,7 @@ class ControlReply(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Records of one TR, still encrypted where it says so."""
+    """Records of one TR, still encrypted if `encrypted`."""
 
     tr_id: str
     records: int
@@ -125,7 +122,7 @@ class Data(NamedTuple):
 
 
 def subscription(approval_key: str, tr_id: str, tr_key: str, *, register: bool) -> str:
-    """The frame that registers for one TR and key, or ends it (KIS portal: `tr_type` 1 and 2)."""
+    """The frame that registers for one TR and key, or ends the registration (KIS portal: `tr_type` 1 and 2)."""
     header = {
         "approval_key": approval_key,
         "custtype": "P",
@@ -136,10 +133,10 @@ def subscription(approval_key: str, tr_id: str, tr_key: str, *, register: bool) 
 
 
 def read_frame(frame: str | bytes) -> Heartbeat | ControlReply | Data:
-    """What a frame is.
+    """Reads a frame.
 
     Raises:
-        BadAnswer: none that KIS documents.
+        BadAnswer: it is not as KIS documents.
     """
     try:
         text = frame.decode() if isinstance(frame, bytes) else frame
@@ -151,7 +148,7 @@ def read_frame(frame: str | bytes) -> Heartbeat | ControlReply | Data:
 def _data(text: str) -> Data:
     flag, tr_id, count, payload = text.split("|", 3)
     number = int(count)
-    if not (0 < number <= _MOST_RECORDS and count.isdecimal()):
+    if not (0 < number <= _MAX_RECORDS and count.isdecimal()):
         raise ValueError(count)
     return Data(tr_id, number, payload, flag == "1")
 
@@ -163,17 +160,13 @@ def _system(text: str) -> Heartbeat | ControlReply:
         return Heartbeat(text)
     body = read["body"]
     output = body.get("output") or {}
-    told = (header["tr_id"], header.get("tr_key"), body.get("msg_cd"), body.get("msg1"))
+    fields = (header["tr_id"], header.get("tr_key"), body.get("msg_cd"), body.get("msg1"))
     return ControlReply(
-        *("" if one is None else str(one).strip() for one in (*told, output.get("key"), output.get("iv"))),
+        *("" if one is None else str(one).strip() for one in (*fields, output.get("key"), output.get("iv")))
     )
 
 
 # --- records ----------------------------------------------------------------------------------------------
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
 
 
 def _taker(value: object) -> object:
@@ -184,56 +177,56 @@ def _blank_is_none(value: object) -> object:
     return (whole(value) or None) if isinstance(value, str) else value
 
 
-class Trade(_Record):
+class Trade(Model):
     """One trade on KRX (KIS portal, 국내주식 실시간체결가).
 
-    Prices in won; `volume` and `value` are shares and won since the open. `taker` is the side that traded against a
-    waiting order, None where the exchange names none. `strength` is 체결강도 in percent. `phase` is MARKET_CLS_CODE
+    Prices in won; `volume` and `value` are shares and won since the open. `taker` is the aggressor's side, None if
+    the exchange names none. `strength` is 체결강도 in percent. `phase` is MARKET_CLS_CODE
     ("1" before, "2" regular, "3" after, "5" closed), "" from before 2026-09-14. `at` is when we received it.
     """
 
-    code: Code = wire("MKSC_SHRN_ISCD")
-    day: Day = wire("BSOP_DATE")
-    time: Text = wire("STCK_CNTG_HOUR")
-    price: Count = wire("STCK_PRPR")
-    quantity: Count = wire("CNTG_VOL")
-    taker: Annotated[Side | None, BeforeValidator(_taker)] = wire("CCLD_DVSN")
-    change: Won = wire("PRDY_VRSS")
-    change_rate: Ratio = wire("PRDY_CTRT")
-    open: Count = wire("STCK_OPRC")
-    high: Count = wire("STCK_HGPR")
-    low: Count = wire("STCK_LWPR")
-    ask: Count = wire("ASKP1")
-    bid: Count = wire("BIDP1")
-    volume: Count = wire("ACML_VOL")
-    value: Count = wire("ACML_TR_PBMN")
-    strength: Ratio = wire("CTTR")
-    halted: Yes = wire("TRHT_YN")
-    phase: Text = wire("MARKET_CLS_CODE", default="")
+    code: Code = alias("MKSC_SHRN_ISCD")
+    day: Day = alias("BSOP_DATE")
+    time: Text = alias("STCK_CNTG_HOUR")
+    price: Count = alias("STCK_PRPR")
+    quantity: Count = alias("CNTG_VOL")
+    taker: Annotated[Side | None, BeforeValidator(_taker)] = alias("CCLD_DVSN")
+    change: Won = alias("PRDY_VRSS")
+    change_rate: Ratio = alias("PRDY_CTRT")
+    open: Count = alias("STCK_OPRC")
+    high: Count = alias("STCK_HGPR")
+    low: Count = alias("STCK_LWPR")
+    ask: Count = alias("ASKP1")
+    bid: Count = alias("BIDP1")
+    volume: Count = alias("ACML_VOL")
+    value: Count = alias("ACML_TR_PBMN")
+    strength: Ratio = alias("CTTR")
+    halted: Yes = alias("TRHT_YN")
+    phase: Text = alias("MARKET_CLS_CODE", default="")
     at: datetime
 
 
-class BookUpdate(_Record):
-    """The best prices of either side on KRX (KIS portal, 국내주식 실시간호가), lines without a price left out.
+class BookUpdate(Model):
+    """The ten best prices of either side on KRX (KIS portal, 국내주식 실시간호가), levels without a price left out.
 
     The expected match is None outside auctions. `middle` is the mid price, None from before 2026-09-14.
     """
 
-    code: Code = wire("MKSC_SHRN_ISCD")
-    time: Text = wire("BSOP_HOUR")
+    code: Code = alias("MKSC_SHRN_ISCD")
+    time: Text = alias("BSOP_HOUR")
     asks: tuple[Level, ...]
     bids: tuple[Level, ...]
-    total_ask: Count = wire("TOTAL_ASKP_RSQN")
-    total_bid: Count = wire("TOTAL_BIDP_RSQN")
-    expected_price: Annotated[int | None, BeforeValidator(_blank_is_none)] = wire("ANTC_CNPR")
-    expected_quantity: Count = wire("ANTC_CNQN")
-    middle: Ratio | None = wire("MID_PRC", default=None)
-    phase: Text = wire("MARKET_CLS_CODE", default="")
+    total_ask: Count = alias("TOTAL_ASKP_RSQN")
+    total_bid: Count = alias("TOTAL_BIDP_RSQN")
+    expected_price: Annotated[int | None, BeforeValidator(_blank_is_none)] = alias("ANTC_CNPR")
+    expected_quantity: Count = alias("ANTC_CNQN")
+    middle: Ratio | None = alias("MID_PRC", default=None)
+    phase: Text = alias("MARKET_CLS_CODE", default="")
     at: datetime
 
 
 class NoticeKind(StrEnum):
-    """What became of an order."""
+    """What happened to an order."""
 
     ACCEPTED = "accepted"
     FILLED = "filled"
@@ -241,31 +234,31 @@ class NoticeKind(StrEnum):
     REVISED = "revised"
     CANCELLED = "cancelled"
     LAPSED = "lapsed"
-    """What an IOC or FOK order left over is cancelled."""
+    """The unfilled rest of an IOC or FOK order is cancelled."""
 
 
-class FillNotice(_Record):
+class FillNotice(Model):
     """One event of an order of the account (KIS portal, 국내주식 실시간체결통보).
 
-    It bears no number of the fill and no cumulative quantity: a notice lost or doubled shows only in the order list.
-    `quantity` and `price` are those of the fill; of any other kind they are the order's, the price 0 for a market
-    order. `order_price` is None where the notice is too short to tell. Times are HHMMSS (KST).
+    It has no fill number and no cumulative quantity: a lost or repeated notice shows only in the order list. `quantity`
+    and `price` are those of the fill; in other notices they are the order's, with price 0 for a market order.
+    `order_price` is None if the notice is too short. Times are HHMMSS (KST).
     """
 
     kind: NoticeKind
     account: Text = Field(validation_alias="ACNT_NO", repr=False)
-    order_no: OrderNo = wire("ODER_NO")
-    original_no: OrderNo = wire("OODER_NO", default="")
-    branch: Text = wire("BRNC_NO")
-    side: SideCode = wire("SELN_BYOV_CLS")
-    order_kind: KindCode = wire("ODER_KIND")
-    code: Code = wire("STCK_SHRN_ISCD")
-    name: Text = wire("CNTG_ISNM40", default="")
-    quantity: Count = wire("CNTG_QTY")
-    price: Count = wire("CNTG_UNPR")
-    order_quantity: Count = wire("ODER_QTY")
-    order_price: Count | None = wire("ODER_PRC", default=None)
-    time: Text = wire("STCK_CNTG_HOUR")
+    order_no: OrderNo = alias("ODER_NO")
+    original_no: OrderNo = alias("OODER_NO", default="")
+    branch: Text = alias("BRNC_NO")
+    side: SideCode = alias("SELN_BYOV_CLS")
+    order_kind: KindCode = alias("ODER_KIND")
+    code: Code = alias("STCK_SHRN_ISCD")
+    name: Text = alias("CNTG_ISNM40", default="")
+    quantity: Count = alias("CNTG_QTY")
+    price: Count = alias("CNTG_UNPR")
+    order_quantity: Count = alias("ODER_QTY")
+    order_price: Count | None = alias("ODER_PRC", default=None)
+    time: Text = alias("STCK_CNTG_HOUR")
     at: datetime
 
 
@@ -273,16 +266,16 @@ Record = Trade | BookUpdate | FillNotice
 
 
 def read_records(tr_id: str, count: int, payload: str, at: datetime) -> tuple[Record, ...]:
-    """The records of a data frame, decrypted where it was encrypted.
+    """The records of a data frame.
 
     Args:
         tr_id: of which TR.
         count: how many the frame says there are.
-        payload: their fields.
+        payload: their fields, decrypted.
         at: when the frame was received, KST.
 
     Raises:
-        BadAnswer: the fields do not come out even, or are not what KIS documents. No text of it holds one.
+        BadAnswer: the fields do not divide evenly, or are not what KIS documents. Its text holds no field.
     """
     try:
         return tuple(_record(tr_id, fields, at) for fields in _split(payload, count))
@@ -303,13 +296,13 @@ def _split(payload: str, count: int) -> list[list[str]]:
 
 def _record(tr_id: str, fields: list[str], at: datetime) -> Record:
     if tr_id == TRADES:
-        return Trade.model_validate(_named(_TRADE, fields, _LEAST_TRADE) | {"at": at})
+        return Trade.model_validate(_named(_TRADE, fields, _MIN_TRADE) | {"at": at})
     if tr_id == BOOKS:
-        named = _named(_BOOK, fields, _LEAST_BOOK)
+        named = _named(_BOOK, fields, _MIN_BOOK)
         sides = {"asks": _levels(fields, _ASKS), "bids": _levels(fields, _BIDS)}
         return BookUpdate.model_validate(named | sides | {"at": at})
     if tr_id in NOTICES:
-        named = _named(_NOTICE | _NOTICE_TAILS.get(min(len(fields), _LONG_NOTICE), {}), fields, _LEAST_NOTICE)
+        named = _named(_NOTICE | _NOTICE_TAILS.get(min(len(fields), _LONG_NOTICE), {}), fields, _MIN_NOTICE)
         return FillNotice.model_validate(named | {"kind": _kind(named), "at": at})
     raise ValueError(tr_id)
 
@@ -322,8 +315,8 @@ def _named(places: dict[str, int], fields: list[str], least: int) -> dict[str, A
 
 def _levels(fields: list[str], start: int) -> tuple[Level, ...]:
     places = range(start, start + _DEPTH)
-    lines = (Level(_number(fields[place]), _number(fields[place + _SIZES])) for place in places)
-    return tuple(line for line in lines if line.price)
+    levels = (Level(_number(fields[place]), _number(fields[place + _SIZES])) for place in places)
+    return tuple(level for level in levels if level.price)
 
 
 def _number(text: str) -> int:
@@ -348,6 +341,6 @@ def _kind(named: dict[str, Any]) -> NoticeKind:
     return NoticeKind.ACCEPTED
 
 
-def _unreadable(what: str, why: str) -> BadAnswer:
-    known = what if what in {TRADES, BOOKS, *NOTICES} else "frame"
-    return BadAnswer(f"{known} cannot be read ({why})", endpoint="websocket")
+def _unreadable(tr_id: str, reason: str) -> BadAnswer:
+    known = tr_id if tr_id in {TRADES, BOOKS, *NOTICES} else "frame"
+    return BadAnswer(f"{known} cannot be read ({reason})", endpoint="websocket")

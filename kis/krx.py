@@ -1,7 +1,7 @@
 """The rules of the Korea Exchange as pure functions: ticks, price limits, sessions, calendar, sell tax.
 
 Prices are whole won and days are KST. Holidays and odd hours are data (`data/krx_calendar.json`, written by
-scripts/make_calendar.py), as they change by decree; what KIS itself says of a day wins where it can be asked.
+scripts/make_calendar.py), as they change by decree; KIS's own calendar call takes precedence.
 """
 
 from __future__ import annotations
@@ -23,20 +23,12 @@ _ONE_DAY = timedelta(days=1)
 _SATURDAY = 5
 
 # In force since 2023-01-25, the same for KOSPI and KOSDAQ: (price below, tick); the last row has no end.
-_STOCK_TICKS = (
-    (2_000, 1),
-    (5_000, 5),
-    (20_000, 10),
-    (50_000, 50),
-    (200_000, 100),
-    (500_000, 500),
-    (None, 1_000),
-)
+_STOCK_TICKS = ((2_000, 1), (5_000, 5), (20_000, 10), (50_000, 50), (200_000, 100), (500_000, 500), (None, 1_000))
 _ETF_TICKS = ((2_000, 1), (None, 5))
 
 
 class Band(NamedTuple):
-    """The lowest and the highest price an order may bear today, in won."""
+    """The lowest and the highest price of an order today, in won."""
 
     lower: int
     upper: int
@@ -50,7 +42,7 @@ class SessionHours(NamedTuple):
 
 
 class MarketSession(StrEnum):
-    """The part of the exchange's day; which order types are taken depends on it."""
+    """The part of the trading day; the accepted order types depend on it."""
 
     CLOSED = "closed"
     OPENING_AUCTION = "opening_auction"
@@ -69,7 +61,7 @@ def tick_size(price: int, *, etf: bool = False) -> int:
 
     Args:
         price: won; at least 1.
-        etf: True for ETF and ETN, which have two bands only.
+        etf: True for ETF and ETN, which have two bands.
 
     Raises:
         ValueError: the price is not positive.
@@ -84,12 +76,12 @@ def tick_size(price: int, *, etf: bool = False) -> int:
 
 
 def on_tick(price: int, *, etf: bool = False) -> bool:
-    """Whether the exchange takes an order at this price: positive, and a multiple of its tick."""
+    """Whether a price is valid for an order: positive, and a multiple of its tick."""
     return price >= 1 and price % tick_size(price, etf=etf) == 0
 
 
 def tick_neighbours(price: int, *, etf: bool = False) -> tuple[int, int]:
-    """The nearest valid price at or below, and at or above; twice the price itself when it is valid.
+    """The nearest valid prices at or below and at or above; both are the price itself if it is valid.
 
     Raises:
         ValueError: the price is not positive.
@@ -102,8 +94,7 @@ def tick_neighbours(price: int, *, etf: bool = False) -> tuple[int, int]:
 def step(price: int, ticks: int, *, etf: bool = False) -> int:
     """The price `ticks` valid prices higher (or lower, when negative); 2,000 is followed downward by 1,999.
 
-    A price off tick counts from its neighbour behind, so that one step always reaches the next valid price.
-    There is nothing below 1 won: steps beyond it stay there.
+    One step from a price off tick leads to the next valid price. Steps below 1 won stay at 1 won.
 
     Raises:
         ValueError: the price is not positive.
@@ -139,9 +130,9 @@ def _down(price: int, ticks: int, *, etf: bool) -> int:
 def price_band(base: int, *, etf: bool = False) -> Band:
     """The day's price limits around a base price (기준가, KIS `stck_sdpr`): 30 % each way, in won.
 
-    The width is 30 % of the base cut to the base's tick; the upper limit is cut again to its own tick.
-    First days after listing, liquidation trading and leveraged ETFs have other widths: where KIS tells the
-    limits (`Quote.upper_limit`, `Quote.lower_limit`), they win.
+    The width is 30 % of the base rounded down to the base's tick; the upper limit is rounded down again to its own.
+    First days after listing, liquidation trading and leveraged ETFs have other widths: limits that KIS gives
+    (`Quote.upper_limit`, `Quote.lower_limit`) take precedence.
 
     Raises:
         ValueError: the base price is not positive.
@@ -182,7 +173,7 @@ _USUAL_HOURS = SessionHours(time(9, 0), time(15, 30))
 
 
 def is_trading_day(day: date) -> bool:
-    """Whether the exchange is open that day; outside the bundled years every weekday counts as open."""
+    """Whether the exchange trades that day; outside the bundled years every weekday counts as a trading day."""
     return day.weekday() < _SATURDAY and not _calendar.closed_on(day)
 
 
@@ -203,12 +194,12 @@ def previous_trading_day(day: date) -> date:
 
 
 def settlement_day(day: date) -> date:
-    """When shares and money of a trade on `day` change hands: the second trading day after it (D+2)."""
+    """The settlement day of a trade on `day`: the second trading day after it (D+2)."""
     return next_trading_day(next_trading_day(day))
 
 
 def hours(day: date) -> SessionHours:
-    """The regular session of a day: 09:00-15:30, later on the year's first trading day and on exam day."""
+    """The regular session of a day: 09:00-15:30, shifted on the year's first trading day and on exam day."""
     return _calendar.hours.get(day, _USUAL_HOURS)
 
 
@@ -218,14 +209,14 @@ _AUCTION_LEAD = timedelta(minutes=30)
 _CLOSING_AUCTION = timedelta(minutes=10)
 _AFTER_CLOSE = timedelta(minutes=30)
 _SINGLE_PRICE = timedelta(hours=2)
-# KRX notice of 2026-09: the after-market took the place of the ten-minute single-price session.
+# KRX notice of 2026-09: the after-market replaced the ten-minute single-price session.
 _SINGLE_PRICE_LAST = date(2026, 9, 11)
 _AFTER_MARKET_FIRST = date(2026, 9, 14)
 _AFTER_MARKET_END = time(20, 0)
 
 
 def session_at(moment: datetime) -> MarketSession:
-    """The session the exchange is in.
+    """The session at a moment.
 
     Args:
         moment: an aware datetime, in any zone.
@@ -252,7 +243,7 @@ def session_at(moment: datetime) -> MarketSession:
 
 
 def after_market_end(day: date) -> datetime | None:
-    """When the after-market of a day ends (KST); None where there is none: on closed days, and before 2026-09-14."""
+    """When the after-market of a day ends (KST); None if there is none: on closed days, and before 2026-09-14."""
     if day < _AFTER_MARKET_FIRST or not is_trading_day(day):
         return None
     return datetime.combine(day, _AFTER_MARKET_END, KST)
@@ -267,29 +258,29 @@ def _evening(local: datetime, begins: datetime) -> MarketSession:
 
 
 def takes_orders(session: MarketSession, *, auctions: bool = True) -> bool:
-    """Whether plain limit (00) and market (01) orders are taken; other sessions have types of their own.
+    """Whether limit (00) and market (01) orders are accepted; other sessions have types of their own.
 
-    With `auctions` False only continuous trading counts: in an auction an order fills at one price nobody knows yet.
+    With `auctions` False only continuous trading counts: the price of an auction is not known beforehand.
     """
-    return session in _TAKING_ORDERS if auctions else session is MarketSession.REGULAR
+    return session in _ORDER_SESSIONS if auctions else session is MarketSession.REGULAR
 
 
-_TAKING_ORDERS = frozenset({MarketSession.OPENING_AUCTION, MarketSession.REGULAR, MarketSession.CLOSING_AUCTION})
-_MIDNIGHT = timedelta(seconds=10)
+_ORDER_SESSIONS = frozenset({MarketSession.OPENING_AUCTION, MarketSession.REGULAR, MarketSession.CLOSING_AUCTION})
+_MIDNIGHT_MARGIN = timedelta(seconds=10)
 
 
 def at_edge(moment: datetime, seconds: float = 5) -> bool:
-    """Whether the exchange is about to change its session, or just has: an order sent now may land in either.
+    """Whether the session is about to change, or just has: an order sent now may arrive in either.
 
-    The edges are the open, the start of the closing auction and the close of that day, `seconds` each way and both
-    ends included, and on every day the ten seconds on either side of midnight, when order numbers begin anew.
+    The edges are the open, the start of the closing auction and the close, `seconds` each way, both ends included,
+    and every day ten seconds on either side of midnight, when order numbers restart.
 
     Raises:
         ValueError: the datetime is naive.
     """
     local = _local(moment)
     since = local - datetime.combine(local.date(), time(), KST)
-    if since <= _MIDNIGHT or since >= _ONE_DAY - _MIDNIGHT:
+    if since <= _MIDNIGHT_MARGIN or since >= _ONE_DAY - _MIDNIGHT_MARGIN:
         return True
     if not is_trading_day(local.date()):
         return False
@@ -299,9 +290,9 @@ def at_edge(moment: datetime, seconds: float = 5) -> bool:
 
 
 def next_open(moment: datetime, *, auctions: bool = True) -> datetime:
-    """When orders are next taken anew: the start, after `moment`, of an opening auction (KST).
+    """The next start of an opening auction after `moment` (KST).
 
-    With `auctions` False it is the start of continuous trading.
+    With `auctions` False, of continuous trading.
 
     Raises:
         ValueError: the datetime is naive.
@@ -326,7 +317,7 @@ def _local(moment: datetime) -> datetime:
 
 # --- tax --------------------------------------------------------------------------------------------------
 
-# Securities transaction tax and rural tax together; KOSPI and KOSDAQ sum to the same rate.
+# Securities transaction tax and rural tax together; the sum is the same for KOSPI and KOSDAQ.
 _SELL_TAX = (
     (date(2026, 1, 1), Decimal("0.0020")),
     (date(2025, 1, 1), Decimal("0.0015")),
@@ -339,7 +330,7 @@ _SELL_TAX_BEFORE = Decimal("0.0030")
 
 
 def sell_tax_rate(day: date, *, etf: bool = False) -> Decimal:
-    """The tax on a sale as a fraction of its amount; ETFs bear none."""
+    """The tax on a sale as a fraction of its amount; 0 for ETFs."""
     if etf:
         return Decimal(0)
     return next((rate for since, rate in _SELL_TAX if day >= since), _SELL_TAX_BEFORE)

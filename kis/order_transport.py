@@ -1,7 +1,7 @@
-"""Writes on their way: written as bytes, sent once, and read into a receipt.
+"""Orders, cancels and revisions on their way to KIS: prepared as bytes, posted once, read into a receipt.
 
-`send` makes one post and tells what became of it; whether to send again is its caller's to decide. `write` decides
-it for scripts: again where no byte left, once more with a new token, and else never.
+`send` makes one POST and returns a receipt; its caller decides whether to send again. `submit` decides for scripts:
+again if no byte left, once more with a new token, and otherwise never.
 """
 
 from __future__ import annotations
@@ -15,33 +15,28 @@ import structlog
 
 from kis.endpoints import ENDPOINTS
 from kis.error_codes import LEDGER_THROTTLE
-from kis.errors import BadRequest, KisError, NotSent, Throttled, Unavailable, Unsupported
+from kis.errors import BadRequest, KisError, NotSent, Throttled, Unavailable
 from kis.failpoints import at
 from kis.outcome import Outcome, classify
 from kis.receipts import Receipt, Written
 from kis.responses import Trace
-from kis.transport import proves_not_sent, words_of
+from kis.transport import failure_text, proves_not_sent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from kis.config import KisConfig
-    from kis.endpoints import Endpoint, Lane
-    from kis.rate_limit import RateLimiter
-    from kis.responses import ErrorMapper, HeaderList, Headers
-    from kis.retry import RetryBudget
-    from kis.token import TokenKeeper
-
-    Post = Callable[[Endpoint, HeaderList, bytes, Trace], Awaitable[tuple[int, bytes]]]
-    Hash = Callable[[bytes, Lane], Awaitable[str]]
+    from kis.endpoints import Endpoint
+    from kis.responses import HeaderList
+    from kis.session import Session
 
 _log = structlog.get_logger(__name__)
 
 _WRITES = {endpoint.name: endpoint for endpoint in ENDPOINTS if endpoint.writes}
 
 
-class _Parcel(NamedTuple):
-    """A write that may leave now."""
+class _OrderRequest(NamedTuple):
+    """A write that has its token, its hash and its turn: it may be posted."""
 
     endpoint: Endpoint
     headers: HeaderList
@@ -50,95 +45,65 @@ class _Parcel(NamedTuple):
 
 
 class OrderTransport:
-    """Sends the orders, cancels and revisions of one account."""
+    """Sends the orders, cancels and revisions of one account through a session."""
 
-    def __init__(
-        self,
-        config: KisConfig,
-        *,
-        post: Post,
-        hashed: Hash,
-        token: TokenKeeper,
-        pace: RateLimiter,
-        headers: Headers,
-        judge: ErrorMapper,
-        attempts: Callable[[], RetryBudget],
-    ) -> None:
-        """Connects to nothing yet.
-
-        Args:
-            config: whose account.
-            post: makes one request on a connection of its own, and returns its answer's status and body.
-            hashed: asks KIS for the hash of a body, in a lane.
-            token: the access token.
-            pace: whose turn it is.
-            headers: what goes out with every call.
-            judge: reads the answers.
-            attempts: begins to count the attempts of one call.
-        """
+    def __init__(self, config: KisConfig, session: Session) -> None:
         self._config = config
         self._env = config.env.value
-        self._keyed = hmac.new(config.app_secret.encode(), digestmod="sha256")
+        self._session = session
+        self._hmac = hmac.new(config.app_secret.encode(), digestmod="sha256")
         self._account = json.dumps({"CANO": config.cano})[1:-1]
-        self._masked = f'"CANO": "…{config.cano[-2:]}"'
-        self._post = post
-        self._hashed = hashed
-        self._token = token
-        self._pace = pace
-        self._headers = headers
-        self._judge = judge
-        self._attempts = attempts
-        self._under_way: set[asyncio.Task[Receipt]] = set()
-        self._closed = False
+        self._masked_account = f'"CANO": "…{config.cano[-2:]}"'
+        self._in_flight: set[asyncio.Task[Receipt]] = set()
 
-    async def close(self) -> None:
-        """Sends nothing more, and waits for what is under way."""
-        self._closed = True
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+    async def drain(self) -> None:
+        """Waits for the writes under way."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight)
 
-    def written(self, endpoint: Endpoint, params: Mapping[str, str]) -> Written:
+    def prepare(self, endpoint: Endpoint, params: Mapping[str, str]) -> Written:
         """A write as the bytes it will be sent as.
 
         Raises:
             Unsupported: it is not offered here.
         """
-        tr_id = self._tr_id(endpoint)
+        tr_id = self._session.tr_id(endpoint)
         text = json.dumps(params, ensure_ascii=False)
         body = text.encode()
-        return Written(endpoint.name, body, text.replace(self._account, self._masked, 1), self._digest(tr_id, body))
+        shown = text.replace(self._account, self._masked_account, 1)
+        return Written(endpoint.name, body, shown, self._digest(tr_id, body))
 
     async def send(self, written: Written) -> Receipt:
-        """Sends a write once, on a connection of its own, and tells what became of it; raises nothing.
+        """Posts a write once, on a connection of its own, and returns what became of it; raises nothing.
 
-        A caller that is cancelled leaves a write under way alone: it is sent to its end, unheard.
+        If the caller is cancelled, a write under way is still sent to its end; its receipt is only logged.
         """
         try:
-            parcel = await self._ready(self._endpoint_of(written), written.body)
+            request = await self._ready(self._endpoint_of(written), written.body)
         except KisError as failure:
             return Receipt(Outcome.NOT_SENT, code=failure.code or "", message=failure.message)
         except Exception as failure:  # noqa: BLE001 - whatever broke, nothing has left
             return Receipt(Outcome.NOT_SENT, message=f"not sent ({type(failure).__name__})")
-        return await self._to_its_end(parcel)
+        return await self._shielded(request)
 
-    async def write(self, endpoint: Endpoint, params: Mapping[str, str]) -> Receipt:
+    async def submit(self, endpoint: Endpoint, params: Mapping[str, str]) -> Receipt:
         """Sends a write until it is placed, or raises what stands in the way.
 
         Raises:
-            Refused: KIS said no: nothing happened. A throttle is not tried again here.
+            Refused: KIS said no: nothing happened. A throttle is not retried here.
             NotSent: no byte left, in up to four attempts.
             Unknown: it may have happened.
         """
         body = json.dumps(params, ensure_ascii=False).encode()
-        attempts = self._attempts()
+        budget = self._session.retry_budget()
         renewed = False
         while True:
-            receipt = await self._to_its_end(await self._ready(endpoint, body))
+            receipt = await self._shielded(await self._ready(endpoint, body))
             if receipt.outcome is Outcome.PLACED:
                 return receipt
-            failure = self._judge.write(endpoint, receipt)
+            failure = self._session.errors.of_receipt(endpoint, receipt)
             if receipt.outcome is Outcome.NOT_SENT:
-                await attempts.pause(failure)
+                await budget.pause(failure)
             elif receipt.outcome is Outcome.TOKEN and not renewed:
                 renewed = True
             else:
@@ -148,75 +113,70 @@ class OrderTransport:
         endpoint = _WRITES.get(written.endpoint)
         if endpoint is None:
             raise BadRequest("that is no write", endpoint=written.endpoint, env=self._env)
-        if not hmac.compare_digest(written.digest, self._digest(self._tr_id(endpoint), written.body)):
-            # Of another account, or changed since it was shown to somebody.
+        if not hmac.compare_digest(written.digest, self._digest(self._session.tr_id(endpoint), written.body)):
+            # Of another account, or changed after it was prepared.
             raise BadRequest("the body is not what was written here", endpoint=endpoint.name, env=self._env)
         return endpoint
 
-    async def _ready(self, endpoint: Endpoint, body: bytes) -> _Parcel:
-        """Token, hash if wanted, and our turn: without them nothing is sent."""
-        tr_id = self._tr_id(endpoint)
-        self._must_be_open(endpoint)
+    async def _ready(self, endpoint: Endpoint, body: bytes) -> _OrderRequest:
+        """Waits for token, hash if configured, and rate limit; if one fails, nothing is sent."""
+        session = self._session
+        tr_id = session.tr_id(endpoint)
+        self._require_open(endpoint)
         try:
-            token = await self._token.get()
-            hashed = await self._hashed(body, endpoint.lane) if self._config.hashkey else ""
+            token = await session.token.get()
+            body_hash = await session.hash(body, endpoint.lane) if self._config.hashkey else ""
         except (Throttled, Unavailable) as failure:
             raise NotSent(failure.message, code=failure.code, endpoint=endpoint.name, env=self._env) from failure
-        await self._pace.turn(endpoint.lane)
-        self._must_be_open(endpoint)
-        return _Parcel(endpoint, self._headers.full(token, tr_id, hashed=hashed), body, token)
+        await session.rate_limiter.acquire(endpoint.lane)
+        self._require_open(endpoint)
+        return _OrderRequest(endpoint, session.headers.full(token, tr_id, body_hash=body_hash), body, token)
 
-    def _must_be_open(self, endpoint: Endpoint) -> None:
-        if self._closed:
+    def _require_open(self, endpoint: Endpoint) -> None:
+        if self._session.closed:
             raise NotSent("the session is closed", endpoint=endpoint.name, env=self._env)
 
-    async def _to_its_end(self, parcel: _Parcel) -> Receipt:
-        sending = asyncio.create_task(self._once(parcel))
-        self._under_way.add(sending)
-        sending.add_done_callback(self._under_way.discard)
+    async def _shielded(self, request: _OrderRequest) -> Receipt:
+        task = asyncio.create_task(self._post(request))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
         try:
-            return await asyncio.shield(sending)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
-            sending.add_done_callback(lambda task: self._unheard(parcel.endpoint, task))
+            task.add_done_callback(lambda done: self._log_orphan(request.endpoint, done))
             raise
 
-    def _unheard(self, endpoint: Endpoint, sending: asyncio.Task[Receipt]) -> None:
-        outcome = "cancelled" if sending.cancelled() else sending.result().outcome.value
+    def _log_orphan(self, endpoint: Endpoint, task: asyncio.Task[Receipt]) -> None:
+        outcome = "cancelled" if task.cancelled() else task.result().outcome.value
         _log.warning("write_answered_unheard", endpoint=endpoint.name, env=self._env, outcome=outcome)
 
-    async def _once(self, parcel: _Parcel) -> Receipt:
+    async def _post(self, request: _OrderRequest) -> Receipt:
         trace = Trace()
         now = asyncio.get_running_loop().time
-        begun = now()
+        started = now()
+        session = self._session
         try:
-            status, content = await self._post(parcel.endpoint, parcel.headers, parcel.body, trace)
+            status, content = await session.post_order(request.endpoint, request.headers, request.body, trace)
             at("answer_read")
-            receipt = self._judge.receipt(status, content, parcel.token, now() - begun)
+            receipt = session.errors.receipt(status, content, request.token, now() - started)
         except Exception as failure:  # noqa: BLE001 - whatever broke, the order may be in
             sent = not proves_not_sent(trace, failure)
             outcome = classify(sent=sent, status=None, body=None)
-            return Receipt(outcome, message=words_of(failure), sent=sent, seconds=now() - begun)
+            return Receipt(outcome, message=failure_text(failure), sent=sent, seconds=now() - started)
         if receipt.outcome is Outcome.THROTTLED:
-            self._pace.throttled(ledger=receipt.code == LEDGER_THROTTLE)
+            session.rate_limiter.slow_down(ledger=receipt.code == LEDGER_THROTTLE)
         elif receipt.outcome is Outcome.TOKEN:
-            await self._drop(parcel)
+            await self._drop_token(request)
         return receipt
 
-    async def _drop(self, parcel: _Parcel) -> None:
+    async def _drop_token(self, request: _OrderRequest) -> None:
         try:
-            await self._token.drop(parcel.token)
+            await self._session.token.drop(request.token)
         except Exception as failure:  # noqa: BLE001 - the receipt is worth more than the token
             reason = type(failure).__name__
-            _log.warning("token_not_dropped", endpoint=parcel.endpoint.name, env=self._env, reason=reason)
-
-    def _tr_id(self, endpoint: Endpoint) -> str:
-        tr_id = endpoint.tr_id(self._config.env, self._config.generation)
-        if tr_id is None:
-            words = f"KIS does not offer this on {self._env}"
-            raise Unsupported(words, alternative=endpoint.alternative, endpoint=endpoint.name, env=self._env)
-        return tr_id
+            _log.warning("token_not_dropped", endpoint=request.endpoint.name, env=self._env, reason=reason)
 
     def _digest(self, tr_id: str, body: bytes) -> str:
-        keyed = self._keyed.copy()
-        keyed.update(tr_id.encode() + b"\n" + body)
-        return keyed.hexdigest()
+        digest = self._hmac.copy()
+        digest.update(tr_id.encode() + b"\n" + body)
+        return digest.hexdigest()

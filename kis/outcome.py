@@ -1,8 +1,7 @@
-"""What became of a write, told from what was seen of it: one pure function and its eight answers.
+"""The outcome of a write: one pure function and its eight results.
 
-KIS knows no order number of the client's, so that an order sent twice is two orders. Whether it may be sent again
-is therefore decided here, from KIS's code and from whether a byte left; the HTTP status proves nothing. Whatever is
-not listed is UNKNOWN.
+KIS has no client order id, so that an order sent twice is two orders. Whether it may be sent again is decided here,
+from KIS's code and from whether a byte left; the HTTP status proves nothing. Whatever is not listed is UNKNOWN.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from kis.error_codes import (
-    SEEN_REFUSALS,
+    CONFIRMED_REFUSALS,
     TIMED_OUT,
     TOKEN_THROTTLE,
     ErrorMeaning,
-    bears_order_no,
     code_of,
-    enveloped,
+    has_envelope,
+    is_success,
+    known_meaning,
+    may_hold_order_no,
     order_no_of,
-    said_yes,
-    told_by,
 )
 
 if TYPE_CHECKING:
@@ -30,18 +29,18 @@ __all__ = ["Outcome", "classify"]
 
 
 class Outcome(StrEnum):
-    """What became of a write.
+    """The outcome of a write.
 
     Attributes:
-        PLACED: KIS took it and gave it a number. It is not filled, nor has the exchange accepted it yet.
-        REFUSED: KIS said no, for a reason seen often enough to be believed: nothing happened.
-        CLAIMED: KIS says no, with a code nobody has seen beside an order, or one of its own faults: believe it
-            once the order list bears it out.
+        PLACED: KIS accepted it and gave it a number. It is not filled, nor has the exchange accepted it yet.
+        REFUSED: KIS said no with a known code: nothing happened.
+        CLAIMED: KIS said no, with a code not known for orders or one of its own failures: to be confirmed by
+            the order list.
         THROTTLED: over the rate (EGW00201, or EGW00215 of the ledger), which KIS calls not processed: it may be
-            sent again after a look at the order list.
-        TOKEN: the access token was refused, before the order was looked at: it may be sent again once.
+            sent again after reading the order list.
+        TOKEN: the access token was refused before the order was processed: it may be sent again once.
         MISCONFIGURED: key, secret, account and environment do not belong together: nothing happened, and no
-            order will go through before a person has looked.
+            order will go through until the operator corrects it.
         NOT_SENT: no byte of it left this machine: nothing happened.
         UNKNOWN: it may have happened: read the order list, do not send it again.
     """
@@ -56,7 +55,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-_BY_VERDICT = {
+_BY_MEANING = {
     ErrorMeaning.THROTTLED: Outcome.THROTTLED,
     ErrorMeaning.TOKEN: Outcome.TOKEN,
     ErrorMeaning.SETTING: Outcome.MISCONFIGURED,
@@ -67,30 +66,30 @@ _GATEWAY = "EGW"
 
 
 def classify(*, sent: bool, status: int | None, body: Mapping[str, Any] | None) -> Outcome:
-    """What became of a write.
+    """The outcome of a write.
 
     Args:
         sent: whether a byte of it left, or may have.
-        status: the HTTP status of the answer, None where no whole answer came.
-        body: the answer's JSON object, None where it is none.
+        status: the HTTP status of the answer, None if no whole answer came.
+        body: the answer's JSON object, None if it is none.
     """
     if status is None or body is None:
         return Outcome.UNKNOWN if sent or status is not None or body is not None else Outcome.NOT_SENT
-    if said_yes(body):
+    if is_success(body):
         return Outcome.PLACED if order_no_of(body) else Outcome.UNKNOWN
     code = code_of(body)
-    if code is None or bears_order_no(body):
+    if code is None or may_hold_order_no(body):
         return Outcome.UNKNOWN
-    return _refused(code, enveloped=enveloped(body))
+    return _refused(code, has_envelope=has_envelope(body))
 
 
-def _refused(code: str, *, enveloped: bool) -> Outcome:
-    # The gateway's own codes come in several shapes; what stands behind it always has the whole envelope.
-    if code in TIMED_OUT or not (enveloped or code.startswith(_GATEWAY)):
+def _refused(code: str, *, has_envelope: bool) -> Outcome:
+    # The gateway's own codes come in several formats; the backend always sends the whole envelope.
+    if code in TIMED_OUT or not (has_envelope or code.startswith(_GATEWAY)):
         return Outcome.UNKNOWN
-    verdict = told_by(code)
-    if verdict in _BY_VERDICT and code != TOKEN_THROTTLE:
-        return _BY_VERDICT[verdict]
-    if verdict is ErrorMeaning.OPAQUE or not enveloped:
+    meaning = known_meaning(code)
+    if meaning in _BY_MEANING and code != TOKEN_THROTTLE:
+        return _BY_MEANING[meaning]
+    if meaning is ErrorMeaning.OPAQUE or not has_envelope:
         return Outcome.UNKNOWN
-    return Outcome.REFUSED if code in SEEN_REFUSALS else Outcome.CLAIMED
+    return Outcome.REFUSED if code in CONFIRMED_REFUSALS else Outcome.CLAIMED

@@ -1,7 +1,7 @@
-"""What each question and each order looks like on the wire: every key, all values text, checked beforehand.
+"""Query parameters and bodies of every call: all keys, all values as text, validated before anything is sent.
 
-KIS refuses a body that lacks a key it documents as optional (IGW00007, measured 2026-08), so that unused keys go
-blank rather than missing. The venue key belongs to the current generation of TR ids alone.
+KIS refuses a body that lacks a key it documents as optional (IGW00007, measured 2026-08), so unused keys are sent
+blank. Only the current generation of TR ids has the venue key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ORDER_NO = re.compile(r"[0-9]{1,10}")
 _BRANCH = re.compile(r"[0-9]{0,5}")
 _VENUE = re.compile(r"[A-Z]{3}")
 _PERIODS = frozenset("DWMY")
-# The exchange's own codes: "00" is limit and "01" market, whatever older documents say.
+# The exchange's codes: "00" is limit and "01" market; some older documents say otherwise.
 _ORDER_TYPES = {OrderKind.LIMIT: "00", OrderKind.MARKET: "01"}
 _SIDES = {None: "00", Side.SELL: "01", Side.BUY: "02"}
 _BALANCE = {
@@ -39,14 +39,8 @@ _BALANCE = {
     "FNCG_AMT_AUTO_RDPT_YN": "N",
     "PRCS_DVSN": "00",
 }
-# Oldest first: an order that arrives between two pages then lengthens the last page and shifts none.
-_EXECUTIONS = {
-    "ORD_GNO_BRNO": "",
-    "CCLD_DVSN": "00",
-    "INQR_DVSN": "01",
-    "INQR_DVSN_1": "",
-    "INQR_DVSN_3": "00",
-}
+# Oldest first: an order that arrives between two pages lengthens the last page and shifts none.
+_EXECUTIONS = {"ORD_GNO_BRNO": "", "CCLD_DVSN": "00", "INQR_DVSN": "01", "INQR_DVSN_1": "", "INQR_DVSN_3": "00"}
 _PERIOD_PROFIT = {"SORT_DVSN": "01", "INQR_DVSN": "00", "CBLC_DVSN": "00"}  # oldest first
 _VOLUME_RANK = {
     "FID_COND_MRKT_DIV_CODE": "J",
@@ -61,7 +55,7 @@ _VOLUME_RANK = {
     "FID_VOL_CNT": "",
     "FID_INPUT_DATE_1": "",
 }
-# This call alone takes its names in lower case. Changes are measured from the last close ("1").
+# Only this call takes lower-case names. Changes are measured from the last close ("1").
 _FLUCTUATION_RANK = {
     "fid_cond_mrkt_div_code": "J",
     "fid_cond_scr_div_code": "20170",
@@ -77,25 +71,25 @@ _FLUCTUATION_RANK = {
     "fid_rsfl_rate1": "",
     "fid_rsfl_rate2": "",
 }
-_MOST_RANKED = 30
-_MOST_BARS = 10_000
-_STOCK = "300"  # KIS's product type of all that the exchange lists: stocks, ETFs, ETNs, ELWs
+_MAX_RANKED = 30
+_MAX_BARS = 10_000
+_STOCK = "300"  # KIS's product type of listed stocks, ETFs, ETNs and ELWs
 
 
 class Payloads:
-    """Writes the parameters and bodies of one account; raises `BadRequest` for what KIS could not take."""
+    """The parameters and bodies of one account; every method raises `BadRequest` for arguments KIS cannot take."""
 
     def __init__(self, config: KisConfig) -> None:
         self._env = config.env
         self._account = {"CANO": config.cano, "ACNT_PRDT_CD": config.product}
-        self._bears_venue = config.generation is Generation.CURRENT
+        self._has_venue_key = config.generation is Generation.CURRENT
 
     def stock(self, endpoint: Endpoint, code: str) -> Params:
-        """A question about one stock of the exchange."""
+        """One stock on KRX."""
         return {"FID_COND_MRKT_DIV_CODE": "J", "FID_INPUT_ISCD": self._code(endpoint, code)}
 
     def daily_bars(self, code: str, start: date, end: date, period: str, *, adjusted: bool) -> Params:
-        """Bars between two days."""
+        """Bars between two days, both included."""
         self._require(api.DAILY_BARS, start <= end, "the first day is after the last")
         self._require(api.DAILY_BARS, period in _PERIODS, "the period is none of D, W, M, Y")
         return self.stock(api.DAILY_BARS, code) | {
@@ -106,12 +100,12 @@ class Payloads:
         }
 
     def bar_count(self, count: int) -> int:
-        """How many bars may be asked for at a time."""
-        words = f"the count is not between 1 and {_MOST_BARS:,}"
-        return self._number(api.DAILY_BARS, count, range(1, _MOST_BARS + 1), words)
+        """`count`, if so many bars may be requested."""
+        message = f"the count is not between 1 and {_MAX_BARS:,}"
+        return self._number(api.DAILY_BARS, count, range(1, _MAX_BARS + 1), message)
 
     def minute_bars(self, code: str, until: time) -> Params:
-        """Bars of today at and before a time; KIS wants the blank key as well."""
+        """Bars of today up to a time; the blank key is required."""
         return {
             "FID_ETC_CLS_CODE": "",
             **self.stock(api.MINUTE_BARS, code),
@@ -124,16 +118,16 @@ class Payloads:
         return _VOLUME_RANK
 
     def fluctuation_rank(self, *, falling: bool) -> Params:
-        """The ranking of all stocks by how far they rose, or fell."""
+        """The ranking of all stocks by change, highest first or lowest first."""
         return _FLUCTUATION_RANK | {"fid_rank_sort_cls_code": "1" if falling else "0"}
 
     def rank_count(self, endpoint: Endpoint, count: int) -> int:
-        """How many lines of a ranking may be asked for."""
-        words = f"the count is not between 0 and {_MOST_RANKED}, which is all that KIS ranks"
-        return self._number(endpoint, count, range(_MOST_RANKED + 1), words)
+        """`count`, if so many lines of a ranking may be requested."""
+        message = f"the count is not between 0 and {_MAX_RANKED}, which is all that KIS ranks"
+        return self._number(endpoint, count, range(_MAX_RANKED + 1), message)
 
     def index(self, code: str, endpoint: Endpoint = api.INDEX) -> Params:
-        """A question about one index."""
+        """One index."""
         known = isinstance(code, str) and _INDEX.fullmatch(code) is not None
         self._require(endpoint, known, "an index code is four digits")
         return {"FID_COND_MRKT_DIV_CODE": "U", "FID_INPUT_ISCD": code}
@@ -149,11 +143,11 @@ class Payloads:
         }
 
     def holidays(self, start: date) -> Params:
-        """The calendar from a day on; KIS's cursor is of no use there, a later day is."""
+        """The calendar from a day on; a later start is used instead of KIS's cursor."""
         return {"BASS_DT": _yyyymmdd(start), "CTX_AREA_NK": "", "CTX_AREA_FK": ""}
 
     def stock_info(self, code: str) -> Params:
-        """The particulars of one stock."""
+        """Master data of one stock."""
         return {"PRDT_TYPE_CD": _STOCK, "PDNO": self._code(api.STOCK_INFO, code)}
 
     def balance(self) -> Params:
@@ -181,7 +175,7 @@ class Payloads:
         return self._account | {"PDNO": self._code(api.SELLABLE, code)}
 
     def period_profit(self, first: date, last: date, code: str) -> Params:
-        """Profits taken, day by day."""
+        """Realised profit, day by day."""
         endpoint = api.PERIOD_PROFIT
         self._require(endpoint, first <= last, "the first day is after the last")
         return (
@@ -192,7 +186,7 @@ class Payloads:
         )
 
     def executions(self, first: date, last: date, code: str, order_no: str, side: Side | None) -> Params:
-        """The order list of some days, on the widest venue the environment knows."""
+        """The order list of some days, on all venues the environment has."""
         endpoint = api.EXECUTIONS
         self._require(endpoint, first <= last, "the first day is after the last")
         self._require(endpoint, not order_no or _is_order_no(order_no), "that is no order number")
@@ -206,7 +200,7 @@ class Payloads:
         )
 
     def open_orders(self) -> Params:
-        """All orders that can be changed, by order."""
+        """All orders that can be revised or cancelled."""
         return self._account | {"INQR_DVSN_1": "0", "INQR_DVSN_2": "0"}
 
     def order(self, endpoint: Endpoint, code: str, quantity: int, price: int | None, kind: OrderKind) -> Params:
@@ -221,31 +215,18 @@ class Payloads:
         )
 
     def cancellation(self, order_no: str, branch: str, quantity: int | None, kind: OrderKind, venue: str) -> Params:
-        """The end of an order, or of some of its shares."""
+        """A cancel of an order, or of some of its shares."""
         return self._change("02", order_no, branch, quantity, "0", kind, venue)
 
     def revision(
-        self,
-        order_no: str,
-        branch: str,
-        quantity: int | None,
-        price: int | None,
-        kind: OrderKind,
-        venue: str,
+        self, order_no: str, branch: str, quantity: int | None, price: int | None, kind: OrderKind, venue: str
     ) -> Params:
-        """Another price, type or quantity for an order."""
+        """A revision of price, type or quantity."""
         unit = self._unit_price(api.REVISE_CANCEL, kind, price)
         return self._change("01", order_no, branch, quantity, unit, kind, venue)
 
     def _change(
-        self,
-        what: str,
-        order_no: str,
-        branch: str,
-        quantity: int | None,
-        unit: str,
-        kind: OrderKind,
-        venue: str,
+        self, action: str, order_no: str, branch: str, quantity: int | None, unit: str, kind: OrderKind, venue: str
     ) -> Params:
         endpoint = api.REVISE_CANCEL
         self._require(endpoint, _is_order_no(order_no), "that is no order number")
@@ -255,14 +236,14 @@ class Payloads:
         return (
             self._account
             | {"KRX_FWDG_ORD_ORGNO": branch, "ORGN_ODNO": padded(order_no), "ORD_DVSN": _ORDER_TYPES[kind]}
-            | {"RVSE_CNCL_DVSN_CD": what}
+            | {"RVSE_CNCL_DVSN_CD": action}
             | {"ORD_QTY": "0" if quantity is None else self._quantity(endpoint, quantity)}
             | {"ORD_UNPR": unit, "QTY_ALL_ORD_YN": "Y" if quantity is None else "N", "CNDT_PRIC": ""}
             | self._venue(venue)
         )
 
     def _venue(self, venue: str) -> Params:
-        return {"EXCG_ID_DVSN_CD": venue} if self._bears_venue else {}
+        return {"EXCG_ID_DVSN_CD": venue} if self._has_venue_key else {}
 
     def _code(self, endpoint: Endpoint, code: str) -> str:
         known = isinstance(code, str) and _CODE.fullmatch(code) is not None
@@ -274,9 +255,9 @@ class Payloads:
         self._require(endpoint, whole, "the quantity is no number of shares")
         return str(quantity)
 
-    def _number(self, endpoint: Endpoint, count: int, within: range, words: str) -> int:
+    def _number(self, endpoint: Endpoint, count: int, within: range, message: str) -> int:
         whole = isinstance(count, int) and not isinstance(count, bool)
-        self._require(endpoint, whole and count in within, words)
+        self._require(endpoint, whole and count in within, message)
         return count
 
     def _unit_price(self, endpoint: Endpoint, kind: OrderKind, price: int | None) -> str:
@@ -288,9 +269,9 @@ class Payloads:
         self._require(endpoint, whole, "a limit order bears a price in whole won")
         return str(price)
 
-    def _require(self, endpoint: Endpoint, met: bool, words: str) -> None:
+    def _require(self, endpoint: Endpoint, met: bool, message: str) -> None:
         if not met:
-            raise BadRequest(words, endpoint=endpoint.name, env=self._env.value)
+            raise BadRequest(message, endpoint=endpoint.name, env=self._env.value)
 
 
 def _is_order_no(text: str) -> bool:

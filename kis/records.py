@@ -1,4 +1,4 @@
-"""Values as rows of plain dicts: the way into a table, be it pandas, polars or a CSV file."""
+"""Values as rows of plain dicts, for pandas, polars or CSV."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def to_records(values: BaseModel | Iterable[BaseModel]) -> list[Record]:
 
     A value that holds a list (`DailyBars`, `Balance`, `PeriodProfit` ...) gives the rows of its list, and an
     `OrderBook` its lines, each with its `side`. Numbers are int or float, names and kinds str; days and moments stay
-    date and datetime. A float is near enough for a table, and not for reckoning money: for that there is the value.
+    date and datetime. Floats are for tables, not for calculating with money: use the value itself for that.
 
     With pandas: `pandas.DataFrame(to_records(api.get_daily_price("005930", count=250)))`.
 
@@ -38,14 +38,14 @@ def to_records(values: BaseModel | Iterable[BaseModel]) -> list[Record]:
         ['ask', 'ask']
     """
     if isinstance(values, OrderBook):
-        return _lines(values)
+        return _levels(values)
     if isinstance(values, BaseModel):
-        lists = [one for one in _fields(values).values() if isinstance(one, tuple)]
+        lists = [held for held in _fields(values).values() if isinstance(held, tuple)]
         return [_record(row) for row in lists[0]] if len(lists) == 1 else [_record(values)]
     return [_record(value) for value in values]
 
 
-def _lines(book: OrderBook) -> list[Record]:
+def _levels(book: OrderBook) -> list[Record]:
     sides = (("ask", book.asks), ("bid", book.bids))
     return [{"side": side, **level._asdict()} for side, levels in sides for level in levels]
 
@@ -55,7 +55,7 @@ def _fields(value: BaseModel) -> Record:
 
 
 def _record(value: BaseModel) -> Record:
-    return {name: _plain(held) for name, held in _fields(value).items()}
+    return {name: _plain(field) for name, field in _fields(value).items()}
 
 
 def _plain(value: Any) -> Any:

@@ -1,10 +1,12 @@
-"""How often a call is tried, and with which pauses."""
+"""How often a call is attempted, and the pauses in between."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import structlog
+
+from kis.backoff import backoff
 
 if TYPE_CHECKING:
     import random
@@ -15,26 +17,18 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_BACK_OFF = (0.5, 1.0, 2.0)
-_BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
+_MAX_RETRIES = 3
+_FIRST_DELAY, _MAX_DELAY = 0.5, 2.0  # seconds
+_TIME_BUDGET = 10.0  # seconds from the first attempt within which the last one may begin
 
 
 class RetryBudget:
     """The attempts of one call: four at most, the last begun within ten seconds of the first."""
 
     def __init__(
-        self,
-        clock: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]],
-        rng: random.Random,
+        self, clock: Callable[[], datetime], sleep: Callable[[float], Awaitable[None]], rng: random.Random
     ) -> None:
-        """The first attempt begins now.
-
-        Args:
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: the chance in those waits.
-        """
+        """The first attempt begins now; `rng` is the jitter of the pauses."""
         self._clock = clock
         self._sleep = sleep
         self._rng = rng
@@ -42,15 +36,11 @@ class RetryBudget:
         self._retries = 0
 
     async def pause(self, failure: KisError) -> None:
-        """Waits before another attempt.
-
-        Raises:
-            KisError: the failure itself, where there is to be no other attempt.
-        """
-        if self._retries >= len(_BACK_OFF):
+        """Waits before another attempt, or raises `failure` if there is none left."""
+        if self._retries >= _MAX_RETRIES:
             raise failure
-        delay = _BACK_OFF[self._retries] * self._rng.uniform(0.8, 1.2)
-        if (self._clock() - self._started).total_seconds() + delay > _BUDGET:
+        delay = backoff(self._retries, first=_FIRST_DELAY, most=_MAX_DELAY) * self._rng.uniform(0.8, 1.2)
+        if (self._clock() - self._started).total_seconds() + delay > _TIME_BUDGET:
             raise failure
         _log.info("asking_again", endpoint=failure.endpoint, after=round(delay, 2), reason=str(failure))
         self._retries += 1

@@ -1,7 +1,7 @@
-"""Identical questions share one call: those asked while it is under way, and those content with a recent answer.
+"""Identical reads share one call while it is under way, and a recent answer where the caller accepts one.
 
-An answer is the same for all who share it, and so is an error. Whoever gives up leaves the others their call;
-when the last one has left, it is called off. Nothing that changes anything at KIS may come here.
+All who share a call get the same answer or the same error. A caller that is cancelled leaves the call to the others;
+the last one to leave cancels it. Only for reads: nothing that changes anything at KIS may be shared.
 """
 
 from __future__ import annotations
@@ -13,13 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
     from datetime import datetime
 
-LONGEST_AGE = 1.0
-"""Seconds beyond which an answer is no longer recent for anybody."""
-
-_MOST_KEPT = 512
-
-
-_K = TypeVar("_K", bound="Hashable")
+MAX_CACHE_AGE = 1.0
+"""Seconds for which an answer may be served again."""
+_MAX_CACHED = 512
 
 
 class _Dated(Protocol):
@@ -27,134 +23,126 @@ class _Dated(Protocol):
     def at(self) -> datetime: ...
 
 
+_K = TypeVar("_K", bound="Hashable")
 _T = TypeVar("_T")
 _D = TypeVar("_D", bound=_Dated)
 
 
-class _Flight(Generic[_K, _T]):
-    """One call, and those who wait for it in the order in which they came."""
+class _Call(Generic[_K, _T]):
+    """One call under way, and the futures of those who wait for it, in order of arrival."""
 
-    __slots__ = ("key", "task", "waiting")
+    __slots__ = ("key", "task", "waiters")
 
     def __init__(self, key: _K) -> None:
         self.key = key
-        self.waiting: dict[asyncio.Future[_T], None] = {}
+        self.waiters: dict[asyncio.Future[_T], None] = {}
         self.task: asyncio.Task[None]
 
-    def landed(self) -> list[asyncio.Future[_T]]:
-        """Those who wait, once."""
-        waiting = [answer for answer in self.waiting if not answer.done()]
-        self.waiting.clear()
-        return waiting
+    def pop_waiters(self) -> list[asyncio.Future[_T]]:
+        waiters = [waiter for waiter in self.waiters if not waiter.done()]
+        self.waiters.clear()
+        return waiters
 
 
 class SingleFlight(Generic[_K, _T]):
-    """Calls under way, by what they ask."""
+    """Calls under way by key: `do` joins one or starts it, `forget` lets nobody join any more."""
 
     def __init__(self) -> None:
-        self._open: dict[_K, _Flight[_K, _T]] = {}
-        self._all: set[_Flight[_K, _T]] = set()
+        self._joinable: dict[_K, _Call[_K, _T]] = {}
+        self._running: set[_Call[_K, _T]] = set()
 
-    async def ask(self, key: _K, call: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """The answer of the call under way for this key, or else of a new one.
+    async def do(self, key: _K, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """The result of the call under way for this key, or else of a new one.
 
         Args:
-            key: what is asked; whatever makes a difference to the answer is part of it.
-            call: asks.
+            key: all that makes a difference to the result.
+            function: makes the call.
 
         Raises:
             Exception: whatever the call raises, to all who wait for it.
         """
-        flight = self._open.get(key)
-        if flight is None:
-            flight = self._open[key] = self._begun(key, call)
-        answer: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        flight.waiting[answer] = None
+        call = self._joinable.get(key)
+        if call is None:
+            call = self._joinable[key] = self._start(key, function)
+        waiter: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        call.waiters[waiter] = None
         try:
-            return await answer
+            return await waiter
         except asyncio.CancelledError:
-            flight.waiting.pop(answer, None)
-            if not flight.waiting:
-                self._part(flight)
-                flight.task.cancel()
+            call.waiters.pop(waiter, None)
+            if not call.waiters:
+                self._detach(call)
+                call.task.cancel()
             raise
 
-    def _begun(self, key: _K, call: Callable[[], Coroutine[Any, Any, _T]]) -> _Flight[_K, _T]:
-        flight: _Flight[_K, _T] = _Flight(key)
-        flight.task = asyncio.create_task(self._fly(flight, call), name="kis-read")
-        flight.task.add_done_callback(lambda _: self._over(flight))
-        self._all.add(flight)
-        return flight
+    def _start(self, key: _K, function: Callable[[], Coroutine[Any, Any, _T]]) -> _Call[_K, _T]:
+        call: _Call[_K, _T] = _Call(key)
+        call.task = asyncio.create_task(self._run(call, function), name="kis-read")
+        call.task.add_done_callback(lambda _: self._ended(call))
+        self._running.add(call)
+        return call
 
-    async def _fly(self, flight: _Flight[_K, _T], call: Callable[[], Coroutine[Any, Any, _T]]) -> None:
+    async def _run(self, call: _Call[_K, _T], function: Callable[[], Coroutine[Any, Any, _T]]) -> None:
         try:
-            found = await call()
-        except Exception as failure:  # noqa: BLE001 - it is for those who asked, all of them
-            self._part(flight)
-            for answer in flight.landed():
-                answer.set_exception(failure)
+            result = await function()
+        except Exception as failure:  # noqa: BLE001 - it goes to all who wait
+            self._detach(call)
+            for waiter in call.pop_waiters():
+                waiter.set_exception(failure)
         else:
-            self._part(flight)
-            for answer in flight.landed():
-                answer.set_result(found)
+            self._detach(call)
+            for waiter in call.pop_waiters():
+                waiter.set_result(result)
 
-    def _over(self, flight: _Flight[_K, _T]) -> None:
-        self._part(flight)
-        self._all.discard(flight)
-        for answer in flight.landed():
-            answer.cancel()  # it was cancelled by none of them, as a loop does that comes to its end
+    def _ended(self, call: _Call[_K, _T]) -> None:
+        self._detach(call)
+        self._running.discard(call)
+        for waiter in call.pop_waiters():
+            waiter.cancel()  # the task was cancelled from outside, as when the event loop ends
 
-    def _part(self, flight: _Flight[_K, _T]) -> None:
-        if self._open.get(flight.key) is flight:
-            del self._open[flight.key]
+    def _detach(self, call: _Call[_K, _T]) -> None:
+        if self._joinable.get(call.key) is call:
+            del self._joinable[call.key]
 
-    def seal(self, key: _K) -> None:
-        """Lets nobody join the call under way any more: whoever asks from now on is answered by a later one."""
-        self._open.pop(key, None)
+    def forget(self, key: _K) -> None:
+        """Lets nobody join the call under way any more: whoever comes from now on starts a new one."""
+        self._joinable.pop(key, None)
 
     async def close(self, failure: Callable[[_K], Exception]) -> None:
-        """Calls everything off.
-
-        Args:
-            failure: what those get who wait for the answer to a key.
-        """
-        flights = list(self._all)
-        for flight in flights:
-            for answer in flight.landed():
-                answer.set_exception(failure(flight.key))
-            flight.task.cancel()
-        if flights:
-            await asyncio.wait([flight.task for flight in flights])
+        """Cancels all calls; those who wait for a key get `failure(key)`."""
+        calls = list(self._running)
+        for call in calls:
+            for waiter in call.pop_waiters():
+                waiter.set_exception(failure(call.key))
+            call.task.cancel()
+        if calls:
+            await asyncio.wait([call.task for call in calls])
 
 
-class Recent(Generic[_K, _D]):
-    """Answers of the last second, by what was asked."""
+class ResponseCache(Generic[_K, _D]):
+    """Answers of the last second by key, 512 at most."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        """Keeps nothing yet.
-
-        Args:
-            clock: the present moment, as answers are dated.
-        """
+        """Takes the clock by which answers are dated."""
         self._clock = clock
-        self._kept: dict[_K, _D] = {}
+        self._cached: dict[_K, _D] = {}
 
     def get(self, key: _K, max_age: float) -> _D | None:
-        """The last answer, if it was received within so many seconds; its `at` tells when."""
-        found = self._kept.get(key)
-        return found if found is not None and 0 <= self._age(found) <= max_age else None
+        """The last answer if it was received within `max_age` seconds; its `at` tells when."""
+        cached = self._cached.get(key)
+        return cached if cached is not None and 0 <= self._age(cached) <= max_age else None
 
-    def keep(self, key: _K, answer: _D) -> None:
-        """Remembers an answer for a second."""
-        kept = self._kept
-        kept.pop(key, None)
-        while kept:
-            oldest = next(iter(kept))
-            # An age below nothing comes of a clock that was set back.
-            if len(kept) < _MOST_KEPT and 0 <= self._age(kept[oldest]) <= LONGEST_AGE:
+    def put(self, key: _K, answer: _D) -> None:
+        """Keeps an answer for a second."""
+        cached = self._cached
+        cached.pop(key, None)
+        while cached:
+            oldest = next(iter(cached))
+            # A negative age comes of a clock that was set back.
+            if len(cached) < _MAX_CACHED and 0 <= self._age(cached[oldest]) <= MAX_CACHE_AGE:
                 break
-            del kept[oldest]
-        kept[key] = answer
+            del cached[oldest]
+        cached[key] = answer
 
     def _age(self, answer: _D) -> float:
         return (self._clock() - answer.at).total_seconds()

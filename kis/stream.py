@@ -4,8 +4,8 @@
         async for trade in stream.trades(["005930"]):
             ...
 
-The connection is made when somebody listens, and kept up. What was missed while it was down is never made up for:
-`events()` tells of a `Gap`, after which whatever matters has to be read by REST.
+The connection is made when there is a listener, and kept up. Events missed while it was down are not delivered later:
+`events()` yields a `Gap`, after which whatever matters has to be read by REST.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kis.config import kst_now
 from kis.errors import BadRequest, KisError, Misconfigured
 from kis.frames import BOOKS, TRADES, BookUpdate, FillNotice, NoticeKind, Trade
 from kis.subscriptions import Event, Gap, Listener, Registrations, StreamTopic
-from kis.websocket import WebSocketConnection, notices
+from kis.websocket import WebSocketConnection, notice_tr_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from kis.config import KisConfig
     from kis.frames import Record
-    from kis.session import Transport
+    from kis.transport import Transport
 
 __all__ = ["BookUpdate", "Event", "FillNotice", "Gap", "KisStream", "Listener", "NoticeKind", "Trade"]
 
-_SILENCE = 90.0  # seconds; sockets that die without a word are reported by others
+_SILENCE_TIMEOUT = 90.0  # seconds; others report websockets that die silently
 _CODE = re.compile(r"[0-9A-Z]{6,7}")
 _E = TypeVar("_E", bound=Event)
 
@@ -46,8 +46,8 @@ def _in_session(moment: datetime) -> bool:
 class KisStream:
     """The websocket of one app key, of which KIS allows one at a time.
 
-    Iterating raises `Misconfigured` where key and settings do not belong together, and `Refused` where KIS will not
-    register for what was asked. Whatever may pass by itself is waited out.
+    Iterating raises `Misconfigured` if key and settings do not belong together, and `Refused` if KIS refuses a
+    registration. Temporary failures are waited out.
     """
 
     def __init__(
@@ -58,22 +58,22 @@ class KisStream:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
         transport: Transport | None = None,
-        silence: float = _SILENCE,
+        silence: float = _SILENCE_TIMEOUT,
         in_session: Callable[[datetime], bool] = _in_session,
     ) -> None:
         """Connects to nothing yet.
 
         Args:
-            config: whose account, and where.
+            config: the account, and KIS's addresses.
             clock: the present moment in KST.
             sleep: waits between attempts.
-            rng: the chance in those waits.
-            transport: stands in for the network of the one REST call, which asks for the approval key.
-            silence: seconds without a frame after which a connection counts as dead, in session.
-            in_session: whether frames are to be expected at a moment.
+            rng: jitter of those waits.
+            transport: stands in for the network of the one REST call, for the approval key.
+            silence: seconds without a frame after which a connection counts as dead, during market sessions.
+            in_session: whether frames are expected at a moment.
 
         Raises:
-            Misconfigured: the websocket's address cannot be right.
+            Misconfigured: the websocket's address is invalid.
         """
         self._config = config
         self._clock = clock
@@ -81,7 +81,7 @@ class KisStream:
         self._listeners: weakref.WeakSet[Listener[Any]] = weakref.WeakSet()
         self._failure: Exception | None = None
         self._running: asyncio.Task[None] | None = None
-        self._line = WebSocketConnection(
+        self._connection = WebSocketConnection(
             config,
             self._registrations,
             self._publish,
@@ -100,15 +100,12 @@ class KisStream:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connection; whoever listens comes to an end."""
+        """Closes the connection and ends all listeners."""
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
@@ -118,8 +115,8 @@ class KisStream:
 
     @property
     def blind_since(self) -> datetime | None:
-        """Since when nothing has been heard that could have been missed; None while everything is."""
-        return self._line.blind_since
+        """Since when events may have been missed; None while all registrations are live."""
+        return self._connection.blind_since
 
     def trades(self, codes: Iterable[str]) -> Listener[Trade]:
         """Every trade of some stocks on KRX.
@@ -128,45 +125,41 @@ class KisStream:
             Refused: with what is registered already there would be more than 41.
             BadRequest: something is no stock code.
         """
-        return self._listener((Trade,), self._stocks(TRADES, codes))
+        return self._listener((Trade,), self._stock_topics(TRADES, codes))
 
     def order_books(self, codes: Iterable[str]) -> Listener[BookUpdate]:
         """Every change of the ten best prices of some stocks on KRX; raises as `trades`."""
-        return self._listener((BookUpdate,), self._stocks(BOOKS, codes))
+        return self._listener((BookUpdate,), self._stock_topics(BOOKS, codes))
 
     def fill_notices(self) -> Listener[FillNotice]:
-        """What becomes of the account's orders, whichever program gave them.
+        """What becomes of the account's orders, whichever program placed them.
 
         Raises:
             Refused: as `trades`.
             Misconfigured: the HTS login is not set, under which KIS pushes them.
         """
-        return self._listener((FillNotice,), self._notices())
+        return self._listener((FillNotice,), self._notice_topics())
 
     def events(
-        self,
-        *,
-        trades: Iterable[str] = (),
-        order_books: Iterable[str] = (),
-        fill_notices: bool = False,
+        self, *, trades: Iterable[str] = (), order_books: Iterable[str] = (), fill_notices: bool = False
     ) -> Listener[Event]:
-        """All of it in the order it came, and a `Gap` after every time that something may have been missed.
+        """All of these in order of arrival, and a `Gap` whenever events may have been missed.
 
         Args:
             trades: codes of stocks.
             order_books: codes of stocks.
-            fill_notices: whether to hear of the account's orders.
+            fill_notices: whether to get the account's order events.
 
         Raises:
             Refused: as `trades`.
-            BadRequest: as `trades`, or nothing is asked for at all.
+            BadRequest: as `trades`, or nothing is asked for.
             Misconfigured: as `fill_notices`.
         """
-        topics = self._stocks(TRADES, trades) | self._stocks(BOOKS, order_books)
+        topics = self._stock_topics(TRADES, trades) | self._stock_topics(BOOKS, order_books)
         if fill_notices:
-            topics |= self._notices()
+            topics |= self._notice_topics()
         if not topics:
-            raise self._malformed("nothing to listen to")
+            raise self._bad_request("nothing to listen to")
         kinds: tuple[type[Event], ...] = (Trade, BookUpdate, FillNotice, Gap)
         return self._listener(kinds, topics)
 
@@ -181,25 +174,25 @@ class KisStream:
         self._listeners.add(listener)
         return listener
 
-    def _stocks(self, tr_id: str, codes: Iterable[str]) -> set[StreamTopic]:
+    def _stock_topics(self, tr_id: str, codes: Iterable[str]) -> set[StreamTopic]:
         given = [codes] if isinstance(codes, str) else list(codes)
         if not all(isinstance(code, str) and _CODE.fullmatch(code) for code in given):
-            raise self._malformed("that is no stock code")
+            raise self._bad_request("that is no stock code")
         return {StreamTopic(tr_id, code) for code in given}
 
-    def _notices(self) -> set[StreamTopic]:
+    def _notice_topics(self) -> set[StreamTopic]:
         if not self._config.hts_id:
-            words = "fill notices need KIS_HTS_ID, the HTS login"
-            raise Misconfigured(words, setting="KIS_HTS_ID", endpoint="websocket", env=self._config.env.value)
-        return {StreamTopic(notices(self._config.env), self._config.hts_id)}
+            message = "fill notices need KIS_HTS_ID, the HTS login"
+            raise Misconfigured(message, setting="KIS_HTS_ID", endpoint="websocket", env=self._config.env.value)
+        return {StreamTopic(notice_tr_id(self._config.env), self._config.hts_id)}
 
-    def _malformed(self, words: str) -> BadRequest:
-        return BadRequest(words, endpoint="websocket", env=self._config.env.value)
+    def _bad_request(self, message: str) -> BadRequest:
+        return BadRequest(message, endpoint="websocket", env=self._config.env.value)
 
     async def _run(self) -> None:
         try:
-            await self._line.run()
-        except Exception as failure:  # noqa: BLE001 - whatever ended it, nobody shall wait for ever
+            await self._connection.run()
+        except Exception as failure:  # noqa: BLE001 - whatever ended it, no listener may wait for ever
             self._failure = failure
             for listener in list(self._listeners):
                 listener.end(failure)

@@ -1,4 +1,4 @@
-"""Who listens to the websocket, what they hear, and the registrations that takes."""
+"""Listeners of the websocket, and the registrations at KIS they need."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-MOST_REGISTRATIONS = 41
+MAX_REGISTRATIONS = 41
 """A session's registrations of all kinds together (KIS notice of 2026-04-20; the 42nd refused, measured 2026-07)."""
-_MOST_WAITING = 10_000
+_MAX_QUEUED = 10_000
 
 
 class StreamTopic(NamedTuple):
-    """What is registered for: a TR, and a stock code or the HTS login."""
+    """A registration: a TR, and a stock code or the HTS login."""
 
     tr_id: str
     tr_key: str
@@ -34,7 +34,7 @@ class StreamTopic(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """From `since` to `until` (KST) something may have happened that nobody was told: read what matters anew."""
+    """From `since` to `until` (KST) events may have been missed: read what matters by REST."""
 
     since: datetime
     until: datetime
@@ -45,19 +45,19 @@ _E = TypeVar("_E", bound=Event)
 
 
 class Registrations:
-    """What the listeners want, and how far KIS has been told.
+    """The topics the listeners want, and which of them KIS has been sent and has accepted.
 
     Attributes:
-        changed: set when there may be something to tell KIS.
+        changed: set when there may be a request to send.
     """
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self._wanted: Counter[StreamTopic] = Counter()
-        self._told: set[StreamTopic] = set()
+        self._sent: set[StreamTopic] = set()
         self._stale: set[StreamTopic] = set()
-        self._taken: set[StreamTopic] = set()
-        self._proven: set[StreamTopic] = set()
+        self._accepted: set[StreamTopic] = set()
+        self._accepted_before: set[StreamTopic] = set()
 
     def __len__(self) -> int:
         return len(self._wanted)
@@ -71,8 +71,8 @@ class Registrations:
         Raises:
             Refused: there would be more than KIS allows; none was added.
         """
-        if len(self._wanted.keys() | topics) > MOST_REGISTRATIONS:
-            raise Refused(f"KIS allows {MOST_REGISTRATIONS} registrations in total", endpoint="websocket")
+        if len(self._wanted.keys() | topics) > MAX_REGISTRATIONS:
+            raise Refused(f"KIS allows {MAX_REGISTRATIONS} registrations in total", endpoint="websocket")
         self._wanted.update(topics)
         self.changed.set()
 
@@ -82,62 +82,62 @@ class Registrations:
             self._wanted[topic] -= 1
             if self._wanted[topic] <= 0:
                 del self._wanted[topic]
-                self._proven.discard(topic)
+                self._accepted_before.discard(topic)
         self.changed.set()
 
     def begin(self) -> None:
-        """A new connection, on which nothing has been told."""
-        for known in (self._told, self._taken, self._stale):
-            known.clear()
+        """A new connection, on which nothing has been sent."""
+        for topics in (self._sent, self._accepted, self._stale):
+            topics.clear()
         self.changed.set()
 
-    def following(self) -> tuple[StreamTopic, bool] | None:
-        """What to tell KIS next: a topic to end, then one to register for (True); None where all is told."""
-        for topic in self._told:
+    def next_request(self) -> tuple[StreamTopic, bool] | None:
+        """The next request: a topic to end (False), else one to register for (True); None if all are sent."""
+        for topic in self._sent:
             if topic not in self._wanted or topic in self._stale:
-                for known in (self._told, self._taken, self._stale):
-                    known.discard(topic)
+                for topics in (self._sent, self._accepted, self._stale):
+                    topics.discard(topic)
                 return topic, False
         for topic in self._wanted:
-            if topic not in self._told:
-                self._told.add(topic)
+            if topic not in self._sent:
+                self._sent.add(topic)
                 return topic, True
         return None
 
-    def taken(self, topic: StreamTopic) -> None:
+    def accepted(self, topic: StreamTopic) -> None:
         """KIS has the registration."""
-        self._taken.add(topic)
-        self._proven.add(topic)
+        self._accepted.add(topic)
+        self._accepted_before.add(topic)
 
-    def again(self, topic: StreamTopic) -> None:
-        """KIS has it no longer, or never had: it is told once more."""
-        self._told.discard(topic)
-        self._taken.discard(topic)
+    def resend(self, topic: StreamTopic) -> None:
+        """KIS does not have the registration: it is sent once more."""
+        self._sent.discard(topic)
+        self._accepted.discard(topic)
         self.changed.set()
 
     def refused(self, topic: StreamTopic) -> None:
-        """KIS never had it, so that there is nothing to end."""
-        self._told.discard(topic)
+        """KIS does not have the registration, so that there is nothing to end."""
+        self._sent.discard(topic)
 
-    def proven(self, topic: StreamTopic) -> bool:
-        """Whether KIS has had it since it was first wanted."""
-        return topic in self._proven
+    def was_accepted(self, topic: StreamTopic) -> bool:
+        """Whether KIS has accepted it at any time since it was first wanted."""
+        return topic in self._accepted_before
 
     def renew(self, topic: StreamTopic) -> None:
-        """What KIS has of it is spoilt: it is ended and told once more."""
+        """The registration is ended and sent once more, for a new key."""
         self._stale.add(topic)
         self.changed.set()
 
     @property
     def complete(self) -> bool:
         """Whether KIS has every registration that is wanted."""
-        return self._wanted.keys() <= self._taken
+        return self._wanted.keys() <= self._accepted
 
 
 class Listener(AsyncIterator[_E], Generic[_E]):
-    """Events as they come, for one `async for`. Close it, or let it go, to end its registrations.
+    """Events as they come, for one `async for`. Close it, or drop it, to end its registrations.
 
-    Up to 10,000 events wait for a slow reader; then the oldest go, and it hears of a `Gap`.
+    Up to 10,000 events are queued for a slow reader; then the oldest are dropped, and it gets a `Gap`.
     """
 
     def __init__(
@@ -150,10 +150,10 @@ class Listener(AsyncIterator[_E], Generic[_E]):
         """Registers.
 
         Args:
-            kinds: the events it hears.
-            topics: of what.
-            registrations: where that is wanted from.
-            opened: the present moment; what was missed before is no loss of this listener.
+            kinds: the types of event it gets.
+            topics: of which it gets events.
+            registrations: where the topics are registered.
+            opened: the present moment; earlier gaps do not concern this listener.
 
         Raises:
             Refused: too many registrations.
@@ -162,59 +162,59 @@ class Listener(AsyncIterator[_E], Generic[_E]):
         self.topics = frozenset(topics)
         self._kinds = kinds
         self._opened = opened
-        self._leave = weakref.finalize(self, registrations.release, self.topics)
-        self._leave.atexit = False
-        self._waiting: deque[Event] = deque()
-        self._news = asyncio.Event()
-        self._lost: Gap | None = None
+        self._release = weakref.finalize(self, registrations.release, self.topics)
+        self._release.atexit = False
+        self._queue: deque[Event] = deque()
+        self._changed = asyncio.Event()
+        self._dropped: Gap | None = None
         self._ended = False
         self._failure: Exception | None = None
 
     def put(self, event: Event) -> None:
-        """Lets it hear something of its kind."""
+        """Queues an event, if it is of the wanted types."""
         if self._ended or not isinstance(event, self._kinds):
             return
         if isinstance(event, Gap):
             if event.until < self._opened:
                 return
             event = Gap(max(event.since, self._opened), event.until)
-        if len(self._waiting) >= _MOST_WAITING:
-            self._lose(self._waiting.popleft())
-        self._waiting.append(event)
-        self._news.set()
+        if len(self._queue) >= _MAX_QUEUED:
+            self._drop(self._queue.popleft())
+        self._queue.append(event)
+        self._changed.set()
 
     def end(self, failure: Exception | None = None) -> None:
-        """Nothing more will come: the iteration ends once all is read, with an error if there is one."""
+        """Ends the iteration once all queued events are read, with an error if there is one."""
         self._ended = True
         self._failure = self._failure or failure
-        self._leave()
-        self._news.set()
+        self._release()
+        self._changed.set()
 
     async def aclose(self) -> None:
-        """Ends it at once; what has not been read is lost."""
-        self._waiting.clear()
+        """Ends it at once; unread events are dropped."""
+        self._queue.clear()
         self.end()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> _E:
-        while not self._waiting:
+        while not self._queue:
             if self._failure is not None:
                 raise self._failure
             if self._ended:
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        if self._lost is not None and Gap in self._kinds:
-            lost, self._lost = self._lost, None
-            return cast("_E", lost)
-        return cast("_E", self._waiting.popleft())
+            self._changed.clear()
+            await self._changed.wait()
+        if self._dropped is not None and Gap in self._kinds:
+            gap, self._dropped = self._dropped, None
+            return cast("_E", gap)
+        return cast("_E", self._queue.popleft())
 
-    def _lose(self, event: Event) -> None:
+    def _drop(self, event: Event) -> None:
         since, until = (event.since, event.until) if isinstance(event, Gap) else (event.at, event.at)
-        if self._lost is None:
-            _log.warning("listener_too_slow", waiting=len(self._waiting))
-            self._lost = Gap(since, until)
+        if self._dropped is None:
+            _log.warning("listener_too_slow", waiting=len(self._queue))
+            self._dropped = Gap(since, until)
         else:
-            self._lost = Gap(self._lost.since, max(self._lost.until, until))
+            self._dropped = Gap(self._dropped.since, max(self._dropped.until, until))

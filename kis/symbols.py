@@ -1,7 +1,7 @@
-"""Names and codes of all listed stocks, from KIS's master files; a name is looked up, never guessed.
+"""Names and codes of all listed stocks, from KIS's master files.
 
-The files are lines of cp949: a head of code, ISIN and name, then a tail of fixed width. Hangul takes two bytes and
-one character, so that a line is cut by bytes, from its end (KIS repository, stocks_info, 2026-07).
+The files are lines of cp949: a head of code, ISIN and name, then a tail of fixed width. A Hangul character takes two
+bytes, so a line is cut by bytes, from its end (KIS repository, stocks_info, 2026-07).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from kis.errors import Unavailable
-from kis.session import download
+from kis.transport import download
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,28 +27,25 @@ _log = structlog.get_logger(__name__)
 
 _FILES = {"KOSPI": "kospi_code.mst", "KOSDAQ": "kosdaq_code.mst"}
 _ETP_GROUPS = frozenset({"EF", "FE", "EN"})
-# Warrants and subscription rights: tens of thousands of names no order of ours can be for.
-_LEFT_OUT = frozenset({"EW", "SW", "SR"})
+# Warrants and subscription rights: tens of thousands of names that cannot be ordered here.
+_EXCLUDED_GROUPS = frozenset({"EW", "SW", "SR"})
 _CODE = slice(0, 9)
 _NAME = slice(21, None)
-_SHORTEST_HEAD = 21
-_STRANGE_ONE_IN = 100
-_LARGEST = 50_000_000  # bytes of an unpacked file; they measure about one million
+_MIN_HEAD = 21
+_MAX_BAD_LINES = 1  # percent of all lines
+_MAX_FILE = 50_000_000  # bytes unpacked; the files have about one million
 
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """Where the fields of a market's tail stand, in bytes from its start."""
+    """Positions of the fields in a market's tail, in bytes from its start."""
 
     width: int
     base_price: slice
     halted: int
 
 
-_TAILS = {
-    "KOSPI": _Tail(227, slice(41, 50), 60),
-    "KOSDAQ": _Tail(221, slice(36, 45), 55),
-}
+_TAILS = {"KOSPI": _Tail(227, slice(41, 50), 60), "KOSDAQ": _Tail(221, slice(36, 45), 55)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +56,8 @@ class Stock:
         code: six characters, letters among them since 2024; seven for ETNs, which begin with Q.
         name: its Korean name.
         market: "KOSPI" or "KOSDAQ".
-        etf: whether the ticks of ETFs and ETNs hold.
-        group: KIS's kind of security: ST stock, EF ETF, EN ETN, RT trust ...
+        etf: whether the tick table of ETFs and ETNs applies.
+        group: KIS's security group: ST stock, EF ETF, EN ETN, RT trust ...
         base_price: today's base price in won.
         halted: whether trading was halted when the file was made.
     """
@@ -91,12 +88,12 @@ class Symbols:
         return self._by_code.get(code.strip().upper())
 
     def named(self, text: str) -> Stock | None:
-        """The stock of exactly this name, case and blanks aside; None also where two bear it."""
+        """The stock of exactly this name, ignoring case and blanks; None also if two have it."""
         stocks = self._by_name.get(_folded(text), [])
         return stocks[0] if len(stocks) == 1 else None
 
     def search(self, text: str, limit: int = 10) -> list[Stock]:
-        """The stocks whose name or code begins with a text, then those whose name holds it; short names first."""
+        """The stocks whose name or code begins with a text, then those whose name contains it; short names first."""
         wanted = _folded(text)
         if not wanted:
             return []
@@ -123,27 +120,27 @@ def parse_master(content: bytes, market: str) -> list[Stock]:
     """
     lines = [line for line in content.splitlines() if line.strip()]
     stocks = []
-    strange = 0
+    bad = 0
     for line in lines:
         try:
             stock = _stock(line, market)
         except ValueError:
-            strange += 1
+            bad += 1
             continue
-        if stock.group not in _LEFT_OUT:
+        if stock.group not in _EXCLUDED_GROUPS:
             stocks.append(stock)
-    if strange * _STRANGE_ONE_IN > len(lines):
-        msg = f"{strange} of {len(lines)} lines are not as documented"
+    if bad * 100 > len(lines) * _MAX_BAD_LINES:
+        msg = f"{bad} of {len(lines)} lines are not as documented"
         raise ValueError(msg)
-    if strange:
-        _log.warning("master_lines_left_out", market=market, lines=strange)
+    if bad:
+        _log.warning("master_lines_left_out", market=market, lines=bad)
     return stocks
 
 
 def _stock(line: bytes, market: str) -> Stock:
     tail = _TAILS[market]
     head, fields = line[: -tail.width], line[-tail.width :]
-    if len(head) <= _SHORTEST_HEAD:
+    if len(head) <= _MIN_HEAD:
         msg = f"a line of {len(line)} bytes is too short"
         raise ValueError(msg)
     group = fields[0:2].decode("ascii")
@@ -169,16 +166,16 @@ class Download(Protocol):
 
 
 async def load(master_url: str, cache_dir: Path, day: date, *, fetch: Download = download) -> Symbols:
-    """The stocks of a day: from the day's copy, else downloaded, else from the latest copy there is.
+    """The stocks of a day: from the day's copy, else downloaded, else from the latest copy.
 
     Args:
         master_url: the folder of the master files.
-        cache_dir: where copies are kept.
+        cache_dir: folder of the copies.
         day: the day, KST.
         fetch: fetches a file.
 
     Raises:
-        Unavailable: they could not be had, and there is no copy.
+        Unavailable: they could not be downloaded, and there is no copy.
     """
     await asyncio.to_thread(cache_dir.mkdir, parents=True, exist_ok=True)
     markets = [await _market(market, master_url, cache_dir, day, fetch) for market in _FILES]
@@ -196,7 +193,7 @@ async def _market(market: str, master_url: str, cache_dir: Path, day: date, fetc
         stocks = await asyncio.to_thread(_unpacked, packed, market)
     except (Unavailable, ValueError) as failure:
         return await asyncio.to_thread(_latest_copy, market, cache_dir, failure)
-    await asyncio.to_thread(_keep, copy, packed, f"{file}-*.zip")
+    await asyncio.to_thread(_save, copy, packed, f"{file}-*.zip")
     return stocks
 
 
@@ -220,11 +217,11 @@ def _unpacked(packed: bytes, market: str) -> list[Stock]:
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             entry = archive.getinfo(_FILES[market])
-            if entry.file_size > _LARGEST:
+            if entry.file_size > _MAX_FILE:
                 msg = f"{entry.filename} is too large"
-                raise ValueError(msg)  # noqa: TRY301 - told as all else is that makes an archive none
+                raise ValueError(msg)  # noqa: TRY301 - handled as every other defect of an archive
             content = archive.read(entry)
-    except Exception as failure:  # noqa: BLE001 - of a damaged archive, whatever its decompressor raises
+    except Exception as failure:  # noqa: BLE001 - whatever the decompressor raises on a damaged archive
         raise ValueError(str(failure) or type(failure).__name__) from None
     stocks = parse_master(content, market)
     if not stocks:
@@ -233,9 +230,9 @@ def _unpacked(packed: bytes, market: str) -> list[Stock]:
     return stocks
 
 
-def _keep(copy: Path, packed: bytes, pattern: str) -> None:
-    draft = copy.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_bytes(packed)
-    draft.replace(copy)
+def _save(copy: Path, packed: bytes, pattern: str) -> None:
+    temporary = copy.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(packed)
+    temporary.replace(copy)
     for old in sorted(copy.parent.glob(pattern))[:-2]:
         old.unlink(missing_ok=True)

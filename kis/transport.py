@@ -1,8 +1,8 @@
-"""How a request travels: certificates, timeouts, and the connections that reads share.
+"""HTTP below the session: certificates, timeouts, and the connection pool of reads.
 
-httpx's own pool looks at every connection and every waiting request each time one begins or ends, so that the
-cost of a call grows with their number: with 32 tasks it doubles (measured 2026-11). Reads here take the
-connection that was used last, each of them a pool of one; writes do not share connections at all.
+httpx's own pool scans every connection and every waiting request each time one begins or ends, so that the cost of a
+call grows with their number: with 32 tasks it doubles (measured 2026-11). Here a read takes the connection used last,
+each a pool of one; orders do not share connections at all.
 """
 
 from __future__ import annotations
@@ -24,48 +24,43 @@ Transport = httpx.AsyncBaseTransport
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _TIMEOUT = {"timeout": {"connect": 3.0, "read": 10.0, "write": 3.0, "pool": 10.0}}
-_DOWNLOAD = 20.0
-_MOST = 32
-_IDLE = 5.0  # seconds after which a connection is not worth keeping, as httpx has it
+_DOWNLOAD_TIMEOUT = 20.0
+_MAX_CONNECTIONS = 32
+_KEEPALIVE = 5.0  # seconds an idle connection is kept, as in httpx
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
     """A connection for each call under way, up to 32; the one used last goes first, idle ones are closed.
 
-    Answers come with their body already read. What happens on a connection, its loss and its cancellation
-    included, is left to httpx's transport.
+    Responses come with their body already read. Errors and cancellation on a connection are left to httpx.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        """Connects to nothing yet.
-
-        Args:
-            context: whom to trust.
-        """
+        """Connects to nothing yet; `context` holds the certificates trusted."""
         self._context = context
-        self._limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_IDLE)
-        self._free = asyncio.Semaphore(_MOST)
+        self._limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
+        self._free = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._idle: deque[tuple[httpx.AsyncHTTPTransport, float]] = deque()
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends a request and reads its answer to the end; waits for a connection where all are taken."""
+        """Sends a request and reads its response to the end; waits if all connections are in use."""
         async with self._free:
-            one = self._idle.pop()[0] if self._idle else self._made()
+            connection = self._idle.pop()[0] if self._idle else self._new_connection()
             try:
-                response = await one.handle_async_request(request)
+                response = await connection.handle_async_request(request)
                 try:
                     await response.aread()
                 finally:
                     await response.aclose()
             finally:
                 now = asyncio.get_running_loop().time()
-                self._idle.append((one, now))
-            while self._idle and (self._closed or self._idle[0][1] < now - _IDLE):
+                self._idle.append((connection, now))
+            while self._idle and (self._closed or self._idle[0][1] < now - _KEEPALIVE):
                 await self._idle.popleft()[0].aclose()
             return response
 
-    def _made(self) -> httpx.AsyncHTTPTransport:
+    def _new_connection(self) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=self._limits)
 
     async def aclose(self) -> None:
@@ -75,15 +70,14 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             await self._idle.pop()[0].aclose()
 
 
-class Reader:
-    """httpx without what its client does for browsers (cookies, redirects, logins, hooks), a tenth of a call's cost."""
+class HttpSender:
+    """httpx without its client's cookies, redirects, logins and hooks, which are a tenth of a call's cost."""
 
     def __init__(self, transport: Transport) -> None:
-        """Sends by this transport."""
         self._transport = transport
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """The answer to a request, its body read."""
+        """The response to a request, its body read."""
         response = await self._transport.handle_async_request(request)
         response.request = request
         try:
@@ -97,16 +91,16 @@ class Reader:
         await self._transport.aclose()
 
 
-def for_reads(context: ssl.SSLContext, stand_in: Transport | None) -> Reader:
-    """Sends calls that share connections; `stand_in` takes the place of the network."""
-    return Reader(stand_in or ConnectionPool(context))
+def read_sender(context: ssl.SSLContext, stand_in: Transport | None) -> HttpSender:
+    """Sends calls over shared connections; `stand_in` takes the place of the network."""
+    return HttpSender(stand_in or ConnectionPool(context))
 
 
-def for_writes(context: ssl.SSLContext, stand_in: Transport | None) -> Reader:
+def order_sender(context: ssl.SSLContext, stand_in: Transport | None) -> HttpSender:
     """Opens a connection for each call; `stand_in` takes the place of the network."""
-    # A kept connection the server has just closed would make an order's fate unknown for nothing.
+    # On a kept connection that the server has just closed, an order's outcome would be unknown for nothing.
     fresh = httpx.Limits(max_keepalive_connections=0)
-    return Reader(stand_in or httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=fresh))
+    return HttpSender(stand_in or httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=fresh))
 
 
 def get(url: httpx.URL, headers: HeaderList) -> httpx.Request:
@@ -115,21 +109,21 @@ def get(url: httpx.URL, headers: HeaderList) -> httpx.Request:
 
 
 def post(url: httpx.URL, headers: HeaderList, content: bytes, trace: Trace | None = None) -> httpx.Request:
-    """A POST with our timeouts; `trace` learns whether a byte of it left."""
+    """A POST with our timeouts; `trace` notes whether a byte of it left."""
     extensions = _TIMEOUT if trace is None else {**_TIMEOUT, "trace": trace}
     return httpx.Request("POST", url, headers=headers, content=content, extensions=extensions)
 
 
-def words_of(failure: Exception) -> str:
-    """What became of a request without an answer, in words fit for an error: no address, no secret."""
-    said = type(failure).__name__
-    behind: BaseException | None = failure
-    while behind is not None:
-        if isinstance(behind, ssl.SSLError):
-            reason = getattr(behind, "verify_message", "") or behind.reason or "no TLS"
-            return f"no answer ({said}: TLS, {reason})"
-        behind = behind.__cause__ or behind.__context__
-    return f"no answer ({said})"
+def failure_text(failure: Exception) -> str:
+    """Why a request has no answer, fit for an error message: no address, no secret."""
+    name = type(failure).__name__
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            reason = getattr(cause, "verify_message", "") or cause.reason or "no TLS"
+            return f"no answer ({name}: TLS, {reason})"
+        cause = cause.__cause__ or cause.__context__
+    return f"no answer ({name})"
 
 
 def proves_not_sent(trace: Trace, failure: Exception) -> bool:
@@ -138,10 +132,10 @@ def proves_not_sent(trace: Trace, failure: Exception) -> bool:
 
 
 @cache
-def trust(url: str) -> ssl.SSLContext:
-    """One context for all connections of a host: loading the certificates is the dearest part of a client."""
+def ssl_context(url: str) -> ssl.SSLContext:
+    """The TLS context of a host, shared: loading the certificates is the most expensive part of making a client."""
     if url.startswith("http:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, as nobody is asked
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # plain http: no certificates to load
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -149,14 +143,11 @@ async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
     """Fetches a public file; `stand_in` takes the place of the network.
 
     Raises:
-        Unavailable: it could not be had.
+        Unavailable: it could not be fetched.
     """
     try:
         async with httpx.AsyncClient(
-            verify=trust(url),
-            trust_env=False,
-            timeout=_DOWNLOAD,
-            transport=stand_in,
+            verify=ssl_context(url), trust_env=False, timeout=_DOWNLOAD_TIMEOUT, transport=stand_in
         ) as client:
             response = await client.get(url)
             response.raise_for_status()

@@ -1,8 +1,8 @@
-"""The connection behind the stream: kept up, watched, and never hurried.
+"""The websocket connection behind the stream: reconnecting, registering, and noticing gaps.
 
-KIS blocks an address that connects, or registers, again and again. So there is one connection per app key, each
-registration is told once, failures are answered by ever longer pauses, and where another program holds the app
-key's only session (OPSP8996) this one stays away for minutes.
+KIS blocks an address that connects or registers too often. So there is one connection per app key, each registration
+is sent once, reconnecting backs off exponentially, and if another program holds the app key's only session
+(OPSP8996), the next attempt waits for minutes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from kis.backoff import backoff
 from kis.cipher import Cipher
 from kis.config import WS_URLS, is_loopback
 from kis.endpoints import Env
@@ -45,45 +46,45 @@ if TYPE_CHECKING:
 
     from kis.config import KisConfig
     from kis.frames import Record
-    from kis.session import Transport
     from kis.subscriptions import Registrations
+    from kis.transport import Transport
 
 _log = structlog.get_logger(__name__)
-# At DEBUG it writes every frame out, and those that go hold the approval key.
+# At DEBUG it logs every frame, and frames sent hold the approval key.
 logging.getLogger("websockets").setLevel(logging.WARNING)
 
 _PATH = "/tryitout"
-_LARGEST = 1 << 20  # bytes of a message; connections were lost at 8 KB (close code 1009, as reported)
-_OPEN, _CLOSE = 10.0, 1.0
-_BETWEEN = 0.05  # seconds between two registrations, as KIS's own client keeps
-_LONGEST = 60.0
-_STAY_AWAY, _LONGEST_AWAY = 60.0, 600.0
-_HEALTHY = timedelta(seconds=60)
-_APPROVED = timedelta(hours=23)
-_RETRY, _LONGEST_RETRY = 10.0, 300.0
+_MAX_MESSAGE = 1 << 20  # bytes; with 8 KB connections were lost (close code 1009, as reported)
+_OPEN_TIMEOUT, _CLOSE_TIMEOUT = 10.0, 1.0
+_REGISTRATION_INTERVAL = 0.05  # seconds, as in KIS's own client
+_FIRST_BACKOFF, _MAX_BACKOFF = 1.0, 60.0
+_FIRST_LONG_BACKOFF, _MAX_LONG_BACKOFF = 60.0, 600.0
+_STABLE_AFTER = timedelta(seconds=60)
+_APPROVAL_LIFETIME = timedelta(hours=23)
+_FIRST_RETRY, _MAX_RETRY = 10.0, 300.0
 
 _IN_USE = "OPSP8996"
 _TOO_MANY = "OPSP0008"
-_TAKEN = frozenset({"OPSP0000", "OPSP0002"})
+_ACCEPTED = frozenset({"OPSP0000", "OPSP0002"})
 _ENDED = frozenset({"OPSP0001", "OPSP0003"})
-_LATER = frozenset({"OPSP0007", "OPSP0009"})
+_RETRY_LATER = frozenset({"OPSP0007", "OPSP0009"})
 _NOT_APPROVED = frozenset({"OPSP0010", "OPSP0011"})
 
 
-class _Down(Exception):
-    """This connection is of no more use.
+class _Disconnect(Exception):
+    """The connection has to be given up.
 
     Attributes:
-        stay_away: coming back soon would make it worse.
+        long_backoff: whether reconnecting soon would make it worse.
     """
 
-    def __init__(self, why: str, *, stay_away: bool = False) -> None:
-        super().__init__(why)
-        self.stay_away = stay_away
+    def __init__(self, reason: str, *, long_backoff: bool = False) -> None:
+        super().__init__(reason)
+        self.long_backoff = long_backoff
 
 
 class WebSocketConnection:
-    """One websocket after another, as long as somebody wants something."""
+    """One websocket after another, as long as anything is registered."""
 
     def __init__(
         self,
@@ -100,23 +101,12 @@ class WebSocketConnection:
         silence: float,
         in_session: Callable[[datetime], bool],
     ) -> None:
-        """Connects to nothing yet.
+        """Connects to nothing yet; the other arguments are those of `KisStream`.
 
-        Args:
-            config: whose account, and where.
-            registrations: what is wanted.
-            publish: gets every record.
-            gap: hears of every blindness once it is over.
-            refuse: hears that KIS will not register for something.
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: the chance in those waits.
-            transport: stands in for the network of the REST call.
-            silence: seconds without a frame after which a connection counts as dead, in session.
-            in_session: whether frames are to be expected at a moment.
+        `publish` gets every record, `gap` every gap once it is over, `refuse` every registration that KIS refuses.
 
         Raises:
-            Misconfigured: the address cannot be right.
+            Misconfigured: the address is invalid.
         """
         self._config = config
         self._address = _address(config)
@@ -124,193 +114,192 @@ class WebSocketConnection:
         self._publish, self._gap, self._refuse = publish, gap, refuse
         self._clock, self._sleep, self._rng, self._transport = clock, sleep, rng, transport
         self._silence, self._in_session = silence, in_session
-        self._approved: tuple[str, datetime] | None = None
+        self._approval: tuple[str, datetime] | None = None
         self._ciphers: dict[str, Cipher] = {}
         self._rekeyed: set[StreamTopic] = set()
-        self._unreadable: set[str] = set()
-        self._later: set[asyncio.Task[None]] = set()
+        self._logged_frames: set[str] = set()
+        self._retries: set[asyncio.Task[None]] = set()
         self._refusals = 0
-        self._heard = clock()
+        self._last_frame = clock()
         self._live_since: datetime | None = None
-        self._away = ""
+        self._away_reason = ""
         self.blind_since: datetime | None = None
 
     async def run(self) -> None:
         """Keeps the connection up until it is cancelled.
 
         Raises:
-            KisError: it cannot be had, and waiting will not help.
+            KisError: no connection can be had, and waiting does not help.
         """
         failures = 0
         while True:
-            await self._somebody()
+            await self._wait_for_topics()
             try:
-                await self._connection()
+                await self._connect()
             except (Throttled, TokenRejected, Unavailable) as failure:
-                down = _Down(str(failure))
+                disconnect = _Disconnect(str(failure))
             except (OSError, WebSocketException) as failure:
-                down = _Down(type(failure).__name__)
-            except _Down as failure:
-                down = failure
+                disconnect = _Disconnect(type(failure).__name__)
+            except _Disconnect as failure:
+                disconnect = failure
             if self.blind_since is None and self._registrations:
-                self.blind_since = self._heard
-            if self._live_since is not None and self._clock() - self._live_since >= _HEALTHY:
+                self.blind_since = self._last_frame
+            if self._live_since is not None and self._clock() - self._live_since >= _STABLE_AFTER:
                 failures = 0
-            delay = self._pause(failures, stay_away=down.stay_away)
-            self._tell(str(down), delay)
+            delay = self._reconnect_delay(failures, long=disconnect.long_backoff)
+            self._log_away(str(disconnect), delay)
             failures += 1
             await self._sleep(delay)
 
-    async def _somebody(self) -> None:
+    async def _wait_for_topics(self) -> None:
         while not self._registrations:
             self.blind_since = None
             self._registrations.changed.clear()
             await self._registrations.changed.wait()
 
-    def _pause(self, failures: int, *, stay_away: bool) -> float:
-        usual, longest = (_STAY_AWAY, _LONGEST_AWAY) if stay_away else (1.0, _LONGEST)
-        return min(usual * 2.0 ** min(failures, 10), longest) * self._rng.uniform(0.75, 1.25)
+    def _reconnect_delay(self, failures: int, *, long: bool) -> float:
+        first, most = (_FIRST_LONG_BACKOFF, _MAX_LONG_BACKOFF) if long else (_FIRST_BACKOFF, _MAX_BACKOFF)
+        return backoff(failures, first=first, most=most) * self._rng.uniform(0.75, 1.25)
 
-    def _tell(self, why: str, delay: float) -> None:
-        """One line when it goes away, and another only where the reason becomes a different one."""
-        if self._away != why:
-            self._away = why
-            _log.warning("stream_away", reason=why, env=self._config.env.value, after=round(delay, 1))
+    def _log_away(self, reason: str, delay: float) -> None:
+        """Logs a lost connection, and again only if the reason changes."""
+        if self._away_reason != reason:
+            self._away_reason = reason
+            _log.warning("stream_away", reason=reason, env=self._config.env.value, after=round(delay, 1))
 
     # --- one connection -----------------------------------------------------------------------------------
 
-    async def _connection(self) -> None:
-        """From the opening to the end, which is always an error."""
-        self._heard, self._live_since = self._clock(), None
-        approval_key = await self._approval()
+    async def _connect(self) -> None:
+        """One connection from opening to its end, which is always an error."""
+        self._last_frame, self._live_since = self._clock(), None
+        approval_key = await self._approval_key()
         connecting = connect(
             self._address,
-            max_size=_LARGEST,
+            max_size=_MAX_MESSAGE,
             compression=None,
-            open_timeout=_OPEN,
-            close_timeout=_CLOSE,
+            open_timeout=_OPEN_TIMEOUT,
+            close_timeout=_CLOSE_TIMEOUT,
             ping_interval=None,  # KIS has a heartbeat of its own
             proxy=None,
         )
-        async with connecting as socket:
+        async with connecting as websocket:
             self._registrations.begin()
             self._ciphers.clear()
             self._rekeyed.clear()
-            self._unreadable.clear()
-            tasks = [asyncio.create_task(self._read(socket)), asyncio.create_task(self._write(socket, approval_key))]
+            self._logged_frames.clear()
+            tasks = [
+                asyncio.create_task(self._receive(websocket)),
+                asyncio.create_task(self._register(websocket, approval_key)),
+            ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (*tasks, *self._later):
+                for task in (*tasks, *self._retries):
                     task.cancel()
-                results = await asyncio.gather(*tasks, *self._later, return_exceptions=True)
-                self._later.clear()
+                results = await asyncio.gather(*tasks, *self._retries, return_exceptions=True)
+                self._retries.clear()
         raise next(result for result in results if isinstance(result, Exception))
 
-    async def _approval(self) -> str:
-        """The approval key, which is good for a day; asked anew when it is old or was refused."""
+    async def _approval_key(self) -> str:
+        """The approval key, which is good for a day; requested anew when it is old or was refused."""
         now = self._clock()
-        if self._approved is None or now - self._approved[1] > _APPROVED:
+        if self._approval is None or now - self._approval[1] > _APPROVAL_LIFETIME:
             session = Session(
-                self._config,
-                clock=self._clock,
-                sleep=self._sleep,
-                rng=self._rng,
-                transport=self._transport,
+                self._config, clock=self._clock, sleep=self._sleep, rng=self._rng, transport=self._transport
             )
             try:
-                self._approved = (await session.approval(), now)
+                self._approval = (await session.approval(), now)
             finally:
                 await session.close()
-        return self._approved[0]
+        return self._approval[0]
 
-    async def _write(self, socket: ClientConnection, approval_key: str) -> None:
+    async def _register(self, websocket: ClientConnection, approval_key: str) -> None:
         registrations = self._registrations
         while True:
             registrations.changed.clear()
-            while (following := registrations.following()) is not None:
-                topic, register = following
-                await socket.send(subscription(approval_key, *topic, register=register))
-                await self._sleep(_BETWEEN)
-            self._perhaps_whole()
+            while (request := registrations.next_request()) is not None:
+                topic, register = request
+                await websocket.send(subscription(approval_key, *topic, register=register))
+                await self._sleep(_REGISTRATION_INTERVAL)
+            self._check_complete()
             await registrations.changed.wait()
 
-    async def _read(self, socket: ClientConnection) -> None:
+    async def _receive(self, websocket: ClientConnection) -> None:
         while True:
             try:
                 async with asyncio.timeout(self._silence):
-                    frame = await socket.recv()
+                    frame = await websocket.recv()
             except TimeoutError:
                 if self._in_session(self._clock()):
-                    raise _Down(f"silent for {self._silence:g} seconds") from None
+                    raise _Disconnect(f"silent for {self._silence:g} seconds") from None
                 continue
             try:
-                await self._take(socket, frame)
+                await self._on_frame(websocket, frame)
             except BadAnswer as failure:
-                self._missed(failure)
-            self._heard = self._clock()
+                self._on_unreadable(failure)
+            self._last_frame = self._clock()
 
-    async def _take(self, socket: ClientConnection, frame: str | bytes) -> None:
-        told = read_frame(frame)
-        if isinstance(told, Heartbeat):
-            await socket.send(told.text)
-        elif isinstance(told, ControlReply):
-            self._answered(told)
+    async def _on_frame(self, websocket: ClientConnection, frame: str | bytes) -> None:
+        message = read_frame(frame)
+        if isinstance(message, Heartbeat):
+            await websocket.send(message.text)
+        elif isinstance(message, ControlReply):
+            self._on_reply(message)
         else:
-            self._pushed(told)
+            self._on_data(message)
 
-    # --- what KIS says ------------------------------------------------------------------------------------
+    # --- frames -------------------------------------------------------------------------------------------
 
-    def _answered(self, reply: ControlReply) -> None:
+    def _on_reply(self, reply: ControlReply) -> None:
         topic = self._topic(reply.tr_id, reply.tr_key)
-        if reply.code in _TAKEN:
+        if reply.code in _ACCEPTED:
             if reply.key and reply.iv:
                 self._ciphers[reply.tr_id] = Cipher(reply.key, reply.iv)
             if topic in self._registrations:
-                self._registrations.taken(topic)
-            self._perhaps_whole()
+                self._registrations.accepted(topic)
+            self._check_complete()
         elif reply.code in _ENDED:
             return
         elif reply.code == _IN_USE:
-            raise _Down("another program uses the app key's websocket [OPSP8996]", stay_away=True)
+            raise _Disconnect("another program uses the app key's websocket [OPSP8996]", long_backoff=True)
         elif reply.code in _NOT_APPROVED:
-            self._approved = None
-            raise _Down(f"the approval key is refused [{reply.code}]")
-        elif reply.code == _TOO_MANY and self._registrations.proven(topic):
-            # It fitted before: KIS still counts the registrations of the connection that was lost.
-            raise _Down("registrations of before are still counted [OPSP0008]", stay_away=True)
-        elif reply.code in _LATER and topic in self._registrations:
-            task = asyncio.create_task(self._again(topic))
-            self._later.add(task)
-            task.add_done_callback(self._later.discard)
+            self._approval = None
+            raise _Disconnect(f"the approval key is refused [{reply.code}]")
+        elif reply.code == _TOO_MANY and self._registrations.was_accepted(topic):
+            # It was accepted before: KIS still counts the registrations of the lost connection.
+            raise _Disconnect("registrations of before are still counted [OPSP0008]", long_backoff=True)
+        elif reply.code in _RETRY_LATER and topic in self._registrations:
+            task = asyncio.create_task(self._retry(topic))
+            self._retries.add(task)
+            task.add_done_callback(self._retries.discard)
         elif topic in self._registrations:
             _log.warning("registration_refused", tr_id=topic.tr_id, code=reply.code)
             env = self._config.env.value
             self._refuse(topic, Refused("KIS does not register for it", code=reply.code, endpoint="websocket", env=env))
             self._registrations.refused(topic)
-            self._perhaps_whole()
+            self._check_complete()
         else:
-            raise _Down(f"refused [{reply.code}]", stay_away=True)
+            raise _Disconnect(f"refused [{reply.code}]", long_backoff=True)
 
-    async def _again(self, topic: StreamTopic) -> None:
+    async def _retry(self, topic: StreamTopic) -> None:
         self._refusals += 1
-        await self._sleep(min(_RETRY * 2.0 ** min(self._refusals, 10), _LONGEST_RETRY))
-        self._registrations.again(topic)
+        await self._sleep(backoff(self._refusals, first=_FIRST_RETRY, most=_MAX_RETRY))
+        self._registrations.resend(topic)
 
-    def _pushed(self, data: Data) -> None:
+    def _on_data(self, data: Data) -> None:
         payload = data.payload
         if data.encrypted:
-            payload = self._opened(data)
+            payload = self._decrypted(data)
         for record in read_records(data.tr_id, data.records, payload, self._clock()):
             topic = self._topic(data.tr_id, record.code)
-            if isinstance(record, FillNotice) and not self._ours(record):
+            if isinstance(record, FillNotice) and not self._of_account(record):
                 continue  # a login may have several accounts
             self._publish(topic, record)
 
-    def _opened(self, data: Data) -> str:
-        """The text of an encrypted payload; where it will not open, once a connection, a new key is had."""
+    def _decrypted(self, data: Data) -> str:
+        """The text of an encrypted payload; on failure a new key is requested, once per connection and topic."""
         try:
-            return self._ciphers[data.tr_id].opened(data.payload)
+            return self._ciphers[data.tr_id].decrypt(data.payload)
         except (KeyError, BadAnswer):
             topic = self._topic(data.tr_id, "")
             if topic in self._registrations and topic not in self._rekeyed:
@@ -318,25 +307,25 @@ class WebSocketConnection:
                 self._registrations.renew(topic)
             raise BadAnswer("a notice cannot be decrypted", endpoint="websocket") from None
 
-    def _ours(self, notice: FillNotice) -> bool:
+    def _of_account(self, notice: FillNotice) -> bool:
         account = f"{self._config.cano}{self._config.product}"
         return notice.account in {account, self._config.cano}
 
     def _topic(self, tr_id: str, tr_key: str) -> StreamTopic:
         return StreamTopic(tr_id, self._config.hts_id if tr_id in NOTICES else tr_key)
 
-    # --- blindness ----------------------------------------------------------------------------------------
+    # --- gaps ---------------------------------------------------------------------------------------------
 
-    def _missed(self, failure: BadAnswer) -> None:
-        """A frame nobody can read: what it told is lost."""
-        if str(failure) not in self._unreadable:
-            self._unreadable.add(str(failure))
+    def _on_unreadable(self, failure: BadAnswer) -> None:
+        """A frame that cannot be read is a gap."""
+        if str(failure) not in self._logged_frames:
+            self._logged_frames.add(str(failure))
             _log.warning("frame_unreadable", error=str(failure))
         if self.blind_since is None:
-            self._gap(Gap(self._heard, self._clock()))
+            self._gap(Gap(self._last_frame, self._clock()))
 
-    def _perhaps_whole(self) -> None:
-        """Sees again, once every registration is taken."""
+    def _check_complete(self) -> None:
+        """Ends the gap once every registration is accepted."""
         if not self._registrations.complete:
             return
         now = self._clock()
@@ -344,18 +333,18 @@ class WebSocketConnection:
         self._refusals = 0
         since, self.blind_since = self.blind_since, None
         if since is not None and self._registrations:
-            self._away = ""
+            self._away_reason = ""
             _log.info("stream_back", blind=round((now - since).total_seconds(), 1))
             self._gap(Gap(since, now))
 
 
-def notices(env: Env) -> str:
+def notice_tr_id(env: Env) -> str:
     """The TR of fill notices in an environment."""
     return NOTICES_REAL if env is Env.REAL else NOTICES_PAPER
 
 
 def _address(config: KisConfig) -> str:
-    """Where to connect; plain ws is what KIS itself offers, and beside it only this machine may."""
+    """The address; plain ws is what KIS offers, and accepted of no other host but this machine."""
     url = (config.ws_url or WS_URLS[config.env]).rstrip("/")
     others = {address for env, address in WS_URLS.items() if env is not config.env}
     try:
@@ -364,11 +353,11 @@ def _address(config: KisConfig) -> str:
     except ValueError:
         host, parts = "", urlsplit("")
     if url in others:
-        words = f"is that of another environment than {config.env}"
+        message = f"is that of another environment than {config.env}"
     elif parts.scheme not in {"ws", "wss"} or not host or parts.username or parts.query:
-        words = "is no websocket address"
+        message = "is no websocket address"
     elif parts.scheme == "ws" and url not in WS_URLS.values() and not is_loopback(host):
-        words = "must be wss: plain ws is accepted of KIS's own host and on this machine only"
+        message = "must be wss: plain ws is accepted of KIS's own host and on this machine only"
     else:
         return url + _PATH
-    raise Misconfigured(f"KIS_WS_URL {words}", setting="KIS_WS_URL", env=config.env.value)
+    raise Misconfigured(f"KIS_WS_URL {message}", setting="KIS_WS_URL", env=config.env.value)

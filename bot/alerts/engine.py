@@ -148,7 +148,7 @@ class LiveAlerts:
         line = stock.lines.get(Measure.VOLUME)
         return line is None or volume is None or line.quiet(volume)
 
-    def look(self, tick: Tick) -> list[AlertChange]:
+    def changes(self, tick: Tick) -> list[AlertChange]:
         """What a tick would change, in the order in which the alerts were made."""
         stock = self._stocks.get(tick.code)
         if stock is None:

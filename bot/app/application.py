@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_reader import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.outages import takes, uptime
+from kis.backoff import backoff
 from kis.config import kst_now
 from kis.errors import KisError, Misconfigured
 from kis.transport import Transport
@@ -75,7 +77,7 @@ class BotApplication(Container):
                     await self.symbols.refresh()
             self.people.welcome_owners(self._settings.kisbot_owner_id)
             for person in self.people.all():
-                await self.dispatcher.offer_menu(person.user_id, person.role)
+                await self.calls.offer_menu(person.user_id, person.role)
             await self._recover()
             self.anchors.tell_of_new_key()
             intake = self._work(self.inbox_poll.run())
@@ -121,7 +123,7 @@ class BotApplication(Container):
         await asyncio.wait(work)
         await self.notifier.drain(3)
         await self.notifier.cancel()
-        await self.dispatcher.drain()
+        await self.calls.drain()
         self.runs.end()
 
     async def _close(self) -> None:
@@ -133,8 +135,7 @@ class BotApplication(Container):
 
     async def _meet_telegram(self) -> None:
         """Wait for Telegram as long as it takes; only a wrong token is hopeless."""
-        fault, told = 0.5, False
-        while True:
+        for failures in count():
             try:
                 await self.bot.initialize()
                 break
@@ -143,11 +144,9 @@ class BotApplication(Container):
                     "TELEGRAM_BOT_TOKEN: 텔레그램이 이 토큰을 모릅니다 · Telegram does not know this token",
                 ) from None
             except TelegramError as error:
-                if not told:
+                if not failures:
                     log.warning("waiting for Telegram", why=type(error).__name__)
-                told = True
-                await asyncio.sleep(fault)
-                fault = min(fault * 2, 15)
+                await asyncio.sleep(backoff(failures, first=0.5, most=15.0))
 
     async def _meet_kis(self) -> None:
         """A key, secret or account that KIS refuses is named now, not at the first order."""
@@ -196,7 +195,7 @@ class BotApplication(Container):
                 whole = False
                 log.exception("a reading of the list could not be taken in", day=reading.day.isoformat())
                 self.troubles.report("READING_LOST")
-            self.ears.read(reading)
+            self.ears.on_snapshot(reading)
         if whole:
             self._saw(readings)
             self._stale = False

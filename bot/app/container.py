@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from bot.app.clients import stocks_of, telegram_bot
@@ -13,7 +14,6 @@ from bot.chat.handlers.audit import AuditHandlers
 from bot.chat.handlers.charts import ChartHandlers
 from bot.chat.handlers.commands import Handlers
 from bot.chat.handlers.control import ControlHandlers
-from bot.chat.handlers.keypad import KEYPAD
 from bot.chat.handlers.limits import LimitHandlers
 from bot.chat.handlers.market import MarketHandlers
 from bot.chat.handlers.order_history import OrderHistoryHandlers
@@ -25,14 +25,14 @@ from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.frame import Frame
 from bot.chat.transport.access import AccessGuard
+from bot.chat.transport.background_calls import BackgroundCalls
 from bot.chat.transport.router import Router
 from bot.chat.transport.sender import MessageSender
 from bot.chat.transport.update_inbox import UpdatePoller
-from bot.chat.types import WATCH, CallbackAnswer, Handler, Reply, outgoing
+from bot.chat.types import Handler, Reply, outgoing
 from bot.config.settings import Settings
 from bot.orders.access.preferences import Lang
 from bot.orders.access.roles import Actor
-from bot.orders.access.second_factor import ProtectedAction
 from bot.orders.execution.desk import Desk
 from bot.orders.hours import TradingHours, report_moments
 from bot.orders.model.tap_result import ProofRequest
@@ -50,6 +50,7 @@ from bot.services.live_watchlists import LiveWatchlists
 from bot.services.outages import OutageTracker, uptime
 from bot.services.price_feed import PriceFeed
 from bot.services.symbols import LiveSymbols
+from bot.services.trade_feed import LiveStream, TradeFeed
 from bot.store.alerts import AlertStore
 from bot.store.live_message import LiveMessages
 from bot.store.reading_mark import ReadingMarks
@@ -123,7 +124,7 @@ class Container(Storage):
             resume_pause=settings.kisbot_resume_pause,
             clock=clock,
             limits=self.limits,
-            policy=settings.policy(),
+            policy=settings.approval_policy(),
             limits_of=lambda user_id: self.limit_book.limits_of(user_id, clock().date()),
             needs_proof=self._needs_proof,
             position_percent=settings.position_percent(),
@@ -143,34 +144,37 @@ class Container(Storage):
             loss_percent=settings.kisbot_day_loss_percent,
         )
 
+        self.trades = TradeFeed(clock)
         self.ears = FillStream(
             broker,
+            self.trades,
             wake=self.poll.wake,
             tell=self.journal.tell,
             overseers=self.people.overseers,
             clock=clock,
             always=self.hours.always,
-            days=StreamStats(self.db),
+            stats=StreamStats(self.db),
+            stream=partial(LiveStream, transport=self._network),
         )
+        self.prices = PriceFeed(self.client, self.trades, clock=clock)
         self.alert_watch = AlertRunner(
             AlertStore(self.db, self.outbox, clock),
+            self.prices,
             self.client,
             self.hours,
             clock=clock,
-            per_minute=settings.alert_calls_per_minute(),
+            calls_per_minute=settings.alert_calls_per_minute(),
             wake=self._wake_notifier,
         )
-        self.alert_watch.attach(self.ears.watch_trades)
-        watch_prices = PriceFeed(self.client, clock=clock, per_minute=settings.watch_calls_per_minute())
-        watch_prices.attach(self.ears.watch_trades)
         self.watch_lists = LiveWatchlists(
             WatchlistStore(self.db),
             LiveMessages(self.db, self.outbox, clock),
-            watch_prices,
+            self.prices,
             self.client,
             self.hours,
             self.people,
             clock=clock,
+            calls_per_minute=settings.watch_calls_per_minute(),
             wake=self._wake_notifier,
         )
 
@@ -208,7 +212,8 @@ class Container(Storage):
         market = MarketHandlers(self.client, self.symbols, frame)
         watch = WatchlistHandlers(self.watch_lists, self.symbols, frame, self._post)
         account = AccountHandlers(self.client, self.desk, frame, clock)
-        self.trading = TradingHandlers(self.desk, self.client, market, account, frame, self.stepup_chat.hold)
+        self.trading = TradingHandlers(self.desk, self.client, market, account, frame, self.stepup_chat)
+        self.calls = BackgroundCalls(self.bot, frame, self._lang_of)
         self.members = MemberHandlers(
             self.people,
             self.invites,
@@ -217,29 +222,29 @@ class Container(Storage):
             together=self.db.atomic,
             clock=clock,
             username=lambda: self.bot.username,
+            second_factor=self.stepup_chat,
+            changed=self.calls.member_changed,
+            send=self.calls.send,
             requests=settings.kisbot_join_requests,
         )
-        self.members.hold = self._hold_change
-        self.settings_view = PreferenceHandlers(self.preferences, frame)
-        self.dispatcher = Router(
+        self.settings_view = PreferenceHandlers(self.preferences, frame, self.calls.renew_menu)
+        self.router = Router(
             self.bot,
             AccessGuard(self.people.get, settings.kisbot_group_chats),
             Handlers({**self._handlers(frame, market, account), "watch": watch.watch}, frame),
-            self.trading,
-            self.symbols,
+            trading=self.trading,
+            members=self.members,
+            second_factor=self.stepup_chat,
+            watchlist=watch,
+            symbols=self.symbols,
+            calls=self.calls,
             post=self._post,
             record=self.audit.add,
             clock=clock,
             frame=frame,
-            people=self.members,
             lang_of=self._lang_of,
-            trouble=self.troubles.report,
+            report_fault=self.troubles.report,
         )
-        self.settings_view.spoke = self.dispatcher.renew_menu
-        self.dispatcher.taps[KEYPAD] = self.stepup_chat.press
-        self.dispatcher.taps[WATCH] = watch.tap
-        self.dispatcher.listen = self.stepup_chat.listen
-        self.inbox.for_disk = self.stepup_chat.for_disk
         self.charts = ChartRenderer()
         messenger = MessageSender(
             self.bot,
@@ -249,19 +254,20 @@ class Container(Storage):
             frame=frame,
             lang_of=self._lang_of,
         )
-        manners = DeliveryPolicy(self.preferences, clock)
-        self.notifier = Delivery(self.outbox, messenger.deliver, messenger.reachable, manners=manners)
+        policy = DeliveryPolicy(self.preferences, clock)
+        self.notifier = Delivery(self.outbox, policy, messenger.deliver, messenger.reachable)
         self.inbox_poll = UpdatePoller(
             self.bot,
             self.inbox,
-            self.dispatcher.handle,
-            self._hold,
-            keeps=self.dispatcher.keeps,
+            self.router.handle,
+            keeps=self.router.keeps,
+            redact=self.stepup_chat.for_disk,
+            hold=self._hold,
         )
 
     def _handlers(self, frame: Frame, market: MarketHandlers, account: AccountHandlers) -> dict[str, Handler]:
         """Who answers which command."""
-        control = ControlHandlers(self.desk, self.ears, frame, self._clock, self.stepup_chat.hold, self._answer)
+        control = ControlHandlers(self.desk, self.ears, frame, self._clock, self.stepup_chat, self._answer)
         alerts = AlertHandlers(
             self.alert_watch,
             self.client,
@@ -323,14 +329,6 @@ class Container(Storage):
 
     def _needs_proof(self, who: Actor, proof: ProofRequest) -> bool:
         return self.stepup.needs(who, proof.act, proof.value, self._clock(), proof.subject)
-
-    def _hold_change(self, who: Actor, act: str, token: str) -> CallbackAnswer | None:
-        """A change of people may need a second factor; once it is given, the button is pressed again."""
-
-        async def again(now: Actor, token: str) -> None:
-            self.members.tap(token, now)
-
-        return self.stepup_chat.hold(who, ProtectedAction.PEOPLE, token, again, token, about=act)
 
     def _answer(self, chat_id: int, reply: Reply) -> None:
         """Something that is no answer to an update of the moment."""

@@ -83,7 +83,7 @@ class Storage:
         factors = SecondFactors(self.db, self.audit, FactorKey(settings.kisbot_data_dir), clock)
         self.stepup = SecondFactor(
             factors,
-            settings.proof_policy(),
+            settings.second_factor_policy(),
             tell=self.journal.tell,
             overseers=self.people.overseers,
         )

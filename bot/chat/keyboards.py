@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.catalogue import translate
 from bot.chat.i18n.formatting import shares, won
 from bot.chat.i18n.language import Lang
 from bot.chat.types import REFRESH, STAR, TICKET, Button, Buttons
@@ -17,32 +17,32 @@ CHARTS, MOST_NAME = 4, 12
 
 def refresh(command: str, lang: Lang) -> Button:
     """Ask the same again, in place."""
-    return Button(say(lang, "🔄 새로고침", "🔄 refresh"), REFRESH + command)
+    return Button(translate(lang, "🔄 refresh"), REFRESH + command)
 
 
 def chart(code: str, lang: Lang) -> Button:
     """Its candles."""
-    return Button(say(lang, "📈 차트", "📈 chart"), f"/chart {code}")
+    return Button(translate(lang, "📈 chart"), f"/chart {code}")
 
 
 def ticket_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
     """The two single-use buttons of a ticket; the first says again what it does."""
-    word = {Side.BUY: say(lang, "매수", "buy"), Side.SELL: say(lang, "매도", "sell")}[order.side]
+    word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
     return (
         (
-            Button(f"✅ {word} {shares(order.quantity, lang)} {say(lang, '확인', 'confirm')}", TICKET + confirm),
-            Button(say(lang, "✖ 취소", "✖ discard"), TICKET + discard),
+            Button(f"✅ {word} {shares(order.quantity, lang)} {translate(lang, 'confirm')}", TICKET + confirm),
+            Button(translate(lang, "✖ discard"), TICKET + discard),
         ),
     )
 
 
 def warned_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
     """The second of two taps: the other way round and in other words, so that a hurried thumb finds the way out."""
-    word = {Side.BUY: say(lang, "매수", "buy"), Side.SELL: say(lang, "매도", "sell")}[order.side]
+    word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
     return (
         (
-            Button(say(lang, "✖ 취소", "✖ discard"), TICKET + discard),
-            Button(f"⚠️ {say(lang, '그래도', 'still')} {word} {shares(order.quantity, lang)}", TICKET + confirm),
+            Button(translate(lang, "✖ discard"), TICKET + discard),
+            Button(f"⚠️ {translate(lang, 'still')} {word} {shares(order.quantity, lang)}", TICKET + confirm),
         ),
     )
 
@@ -50,18 +50,18 @@ def warned_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons
 def consent_keys(order: Order, data: Mapping[str, object], lang: Lang) -> Buttons:
     """Under a request for consent: to agree or refuse for those who may, to withdraw for the one who asked."""
     if "approve" in data:
-        word = {Side.BUY: say(lang, "매수", "buy"), Side.SELL: say(lang, "매도", "sell")}[order.side]
+        word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
         return (
             (
                 Button(
-                    f"✅ {word} {shares(order.quantity, lang)} {say(lang, '승인', 'agree')}",
+                    f"✅ {word} {shares(order.quantity, lang)} {translate(lang, 'agree')}",
                     TICKET + str(data["approve"]),
                 ),
-                Button(say(lang, "🙅 거절", "🙅 refuse"), TICKET + str(data["deny"])),
+                Button(translate(lang, "🙅 refuse"), TICKET + str(data["deny"])),
             ),
         )
     if "withdraw" in data:
-        return ((Button(say(lang, "✖ 요청 취소", "✖ withdraw"), TICKET + str(data["withdraw"])),),)
+        return ((Button(translate(lang, "✖ withdraw"), TICKET + str(data["withdraw"])),),)
     return ()
 
 
@@ -69,9 +69,9 @@ def of_working_order(order: Order, lang: Lang) -> Buttons:
     """Under an order that can still fill."""
     return (
         (
-            Button(say(lang, "↩️ 주문 취소", "↩️ cancel order"), f"/cancel {order.order_no}"),
-            Button(say(lang, "✏️ 정정", "✏️ revise"), f"/revise {order.order_no}"),
-            Button(say(lang, "📋 미체결", "📋 open orders"), "/orders"),
+            Button(translate(lang, "↩️ cancel order"), f"/cancel {order.order_no}"),
+            Button(translate(lang, "✏️ revise"), f"/revise {order.order_no}"),
+            Button(translate(lang, "📋 open orders"), "/orders"),
         ),
     )
 
@@ -79,13 +79,10 @@ def of_working_order(order: Order, lang: Lang) -> Buttons:
 def after_fill(code: str, lang: Lang) -> Buttons:
     """Under a fill; selling all of it is a question and a ticket, as every order is."""
     return (
+        (Button(translate(lang, "💼 balance"), "/balance"), chart(code, lang)),
         (
-            Button(say(lang, "💼 잔고", "💼 balance"), "/balance"),
-            chart(code, lang),
-        ),
-        (
-            Button(say(lang, "🟦 전량 매도", "🟦 sell all"), f"/sell {code} 전량"),
-            Button(say(lang, "🔔 알림", "🔔 alert"), f"/alert {code}"),
+            Button(translate(lang, "🟦 sell all"), f"/sell {code} 전량"),
+            Button(translate(lang, "🔔 alert"), f"/alert {code}"),
         ),
     )
 
@@ -94,15 +91,11 @@ def of_quote(code: str, lang: Lang) -> Buttons:
     """Under a price."""
     return (
         (
-            Button(say(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
-            Button(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
-            Button(say(lang, "📊 호가", "📊 book"), f"/book {code}"),
+            Button(translate(lang, "🟥 buy"), f"/buy {code}"),
+            Button(translate(lang, "🟦 sell"), f"/sell {code}"),
+            Button(translate(lang, "📊 book"), f"/book {code}"),
         ),
-        (
-            chart(code, lang),
-            Button(say(lang, "⭐ 관심", "⭐ watch"), STAR + code),
-            refresh(f"/price {code}", lang),
-        ),
+        (chart(code, lang), Button(translate(lang, "⭐ watch"), STAR + code), refresh(f"/price {code}", lang)),
     )
 
 
@@ -110,8 +103,8 @@ def of_book(code: str, lang: Lang) -> Buttons:
     """Under an order book."""
     return (
         (
-            Button(say(lang, "🟥 매수", "🟥 buy"), f"/buy {code}"),
-            Button(say(lang, "🟦 매도", "🟦 sell"), f"/sell {code}"),
+            Button(translate(lang, "🟥 buy"), f"/buy {code}"),
+            Button(translate(lang, "🟦 sell"), f"/sell {code}"),
             refresh(f"/book {code}", lang),
         ),
     )
@@ -123,8 +116,8 @@ def of_balance(held: Sequence[tuple[str, str]], lang: Lang) -> Buttons:
     return (
         *(tuple(charts[place : place + 2]) for place in range(0, len(charts), 2)),
         (
-            Button(say(lang, "📋 미체결", "📋 open orders"), "/orders"),
-            Button(say(lang, "🏆 거래량", "🏆 volume"), "/top"),
+            Button(translate(lang, "📋 open orders"), "/orders"),
+            Button(translate(lang, "🏆 volume"), "/top"),
             refresh("/balance", lang),
         ),
     )
@@ -142,7 +135,7 @@ def quantities(side: Side, code: str, tail: str, most: int | None, lang: Lang) -
     row = tuple(Button(shares(one, lang), f"/{side} {code} {one}{tail}") for one in fits)
     if most is None:
         return (row[:3], row[3:])
-    everything = Button(f"{say(lang, '전량', 'all')} {shares(most, lang)}", f"/{side} {code} {most}{tail}")
+    everything = Button(f"{translate(lang, 'all')} {shares(most, lang)}", f"/{side} {code} {most}{tail}")
     return (row, (everything,)) if row else ((everything,),)
 
 
@@ -150,15 +143,10 @@ def prices(side: Side, quote: Quote, book: OrderBook, quantity: int, lang: Lang)
     """Ask at what price: at the market, at the last price, or at the best price of the other side."""
     head = f"/{side} {quote.code} {quantity}"
     best = book.asks if side is Side.BUY else book.bids
-    name = say(lang, "매도1호가", "best ask") if side is Side.BUY else say(lang, "매수1호가", "best bid")
+    name = translate(lang, "best ask") if side is Side.BUY else translate(lang, "best bid")
     rows = [
-        (Button(say(lang, "시장가", "market"), f"{head} 시장가"),),
-        (
-            Button(
-                f"{say(lang, '현재가 지정가', 'limit at last')} {won(quote.price, lang)}",
-                f"{head} {quote.price}",
-            ),
-        ),
+        (Button(translate(lang, "market"), f"{head} 시장가"),),
+        (Button(f"{translate(lang, 'limit at last')} {won(quote.price, lang)}", f"{head} {quote.price}"),),
     ]
     if best:
         rows.append((Button(f"{name} {won(best[0].price, lang)}", f"{head} {best[0].price}"),))
@@ -174,9 +162,9 @@ def revised_prices(order: Order, quote: Quote, book: OrderBook, lang: Lang) -> B
     """Ask at what new price an open order should stand."""
     head = f"/revise {order.order_no}"
     best = book.asks if order.side is Side.BUY else book.bids
-    name = say(lang, "매도1호가", "best ask") if order.side is Side.BUY else say(lang, "매수1호가", "best bid")
-    rows = [(Button(f"{say(lang, '현재가', 'last price')} {won(quote.price, lang)}", f"{head} {quote.price}"),)]
+    name = translate(lang, "best ask") if order.side is Side.BUY else translate(lang, "best bid")
+    rows = [(Button(f"{translate(lang, 'last price')} {won(quote.price, lang)}", f"{head} {quote.price}"),)]
     if best and best[0].price != quote.price:
         rows.append((Button(f"{name} {won(best[0].price, lang)}", f"{head} {best[0].price}"),))
-    rows.append((Button(say(lang, "시장가", "market"), f"{head} 시장가"),))
+    rows.append((Button(translate(lang, "market"), f"{head} 시장가"),))
     return tuple(rows)

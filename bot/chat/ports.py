@@ -1,18 +1,37 @@
-"""What conversations ask of the rest of the bot."""
+"""What the chat asks of the parts it does not import: outbox, audit log, tables, loops and the broker's client.
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+Each protocol names the class that fits it; what its methods mean stands there.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, time
 from typing import Any, Protocol
+
+from bot.alerts.model import Alert
+from bot.chat.types import WatchlistView
+from bot.orders.access.membership import Invitation, Joined, JoinRequest, Member, MemberAction, MembershipChange
+from bot.orders.access.preferences import Preferences
+from bot.orders.access.roles import Actor, Role
+from bot.orders.model.order import Order
+from bot.orders.model.reason import Reason
+from bot.orders.model.timeline import AuditEntry, ChainState, OrderTimeline
+from bot.orders.risk.checks import Limits
+from bot.orders.risk.limit_overrides import SettableLimit, Value
+from kis.models import Balance, DailyBars, IndexQuote, OrderBook, OrderReport, Quote, RankedStock
+from kis.models.charts import MinuteBars
+from kis.symbols import Stock
+
+# --- out --------------------------------------------------------------------------------------------------------------
 
 
 class Post(Protocol):
-    """Where replies go: the outbox."""
+    """Puts a message into the outbox; a key that is there already keeps it from being put twice."""
 
     def __call__(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None: ...
 
 
 class Record(Protocol):
-    """Where it is written down who did what: the audit log."""
+    """Writes one row of the audit log: `bot.store.audit.log.AuditLog.add`."""
 
     def __call__(
         self,
@@ -26,7 +45,7 @@ class Record(Protocol):
 
 
 class OutboxMessage(Protocol):
-    """A row of the outbox, as `bot.store.outbox_message.OutboxMessage`."""
+    """A row of the outbox: `bot.store.outbox_message.OutboxMessage`."""
 
     @property
     def chat_id(self) -> int: ...
@@ -52,3 +71,171 @@ class OutboxMessage(Protocol):
     def in_place(self) -> bool: ...
     @property
     def lists(self) -> bool: ...
+
+
+# --- in ---------------------------------------------------------------------------------------------------------------
+
+
+class Inbox(Protocol):
+    """The table of updates: `bot.store.inbox.Inbox`."""
+
+    def keep(self, updates: Sequence[tuple[int, dict[str, Any]]]) -> list[int]: ...
+    def open(self) -> list[tuple[int, dict[str, Any]]]: ...
+    def done(self, update_id: int) -> None: ...
+    def next_offset(self) -> int | None: ...
+
+
+# --- market and account -----------------------------------------------------------------------------------------------
+
+
+class BrokerReads(Protocol):
+    """What the chat reads at the broker's: `kis.KisClient`."""
+
+    async def price(self, code: str) -> Quote: ...
+    async def order_book(self, code: str) -> OrderBook: ...
+    async def volume_rank(self, count: int = 30) -> tuple[RankedStock, ...]: ...
+    async def index(self, code: str = "0001") -> IndexQuote: ...
+    async def daily_bars(self, code: str, start: date, end: date) -> DailyBars: ...
+    async def recent_bars(self, code: str, count: int = 30, *, period: str = "D") -> DailyBars: ...
+    async def minute_bars(self, code: str, *, until: time | None = None) -> MinuteBars: ...
+    async def balance(self) -> Balance: ...
+    async def executions(self, day: date | None = None) -> tuple[OrderReport, ...]: ...
+
+
+class StockLookup(Protocol):
+    """The table of stocks: `bot.services.symbols.LiveSymbols`."""
+
+    def __len__(self) -> int: ...
+    def get(self, code: str) -> Stock | None: ...
+    def named(self, text: str) -> Stock | None: ...
+    def search(self, text: str, limit: int = 10) -> list[Stock]: ...
+
+
+class StreamCounts(Protocol):
+    """A day's counts of fill notices: `bot.services.fill_stream_audit.StreamCounts`."""
+
+    @property
+    def fills(self) -> int: ...
+    @property
+    def missed_by_stream(self) -> int: ...
+    @property
+    def missed_by_poll(self) -> int: ...
+
+
+class FillStream(Protocol):
+    """The stream of fill notices: `bot.services.fill_stream.FillStream`."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def since(self) -> datetime | None: ...
+    @property
+    def counts(self) -> StreamCounts: ...
+
+
+# --- what people keep here --------------------------------------------------------------------------------------------
+
+
+class AlertBook(Protocol):
+    """People's alerts: `bot.services.alert_runner.AlertRunner`."""
+
+    def add(self, alert: Alert, quote: Quote | None, most: int) -> Alert | None: ...
+    def of(self, user_id: int) -> list[Alert]: ...
+    def delete(self, user_id: int, alert_id: int) -> bool: ...
+
+
+class WatchedStock(Protocol):
+    """A stock on a watch list: `bot.store.watchlist.WatchedStock`."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Watchlists(Protocol):
+    """People's watch lists and their messages: `bot.services.live_watchlists.LiveWatchlists`."""
+
+    def of(self, user_id: int) -> Sequence[WatchedStock]: ...
+    def add(self, user_id: int, stocks: Iterable[tuple[str, str]]) -> list[str]: ...
+    def remove(self, user_id: int, codes: Collection[str]) -> None: ...
+    async def show(self, user_id: int, letter: str) -> tuple[WatchlistView, int | None]: ...
+    def take(self, user_id: int, message_id: int) -> int | None: ...
+    async def refresh(self, user_id: int) -> None: ...
+    def live(self, user_id: int) -> bool: ...
+    def pause(self, user_id: int) -> None: ...
+    def edit(self, user_id: int) -> None: ...
+
+
+class PreferenceBook(Protocol):
+    """What people want to be told: `bot.store.preferences.PreferenceStore`."""
+
+    def of(self, user_id: int) -> Preferences: ...
+    def keep(self, user_id: int, wanted: Preferences) -> None: ...
+
+
+# --- people and limits ------------------------------------------------------------------------------------------------
+
+
+class People(Protocol):
+    """The whitelist: `bot.store.people.People`."""
+
+    def get(self, user_id: int) -> Member | None: ...
+    def find(self, user_id: int) -> Member | None: ...
+    def everybody(self) -> list[Member]: ...
+    def overseers(self) -> list[int]: ...
+    def seen(self, user_id: int) -> None: ...
+
+
+class Invites(Protocol):
+    """Invitation links, requests to join and single-use buttons: `bot.store.invites.Invites`."""
+
+    def make(self, role: Role, name: str = "", *, by: int | None = None) -> Invitation: ...
+    def join(self, token: str, user_id: int, name: str) -> Joined | None: ...
+    def request(self, user_id: int, name: str) -> JoinRequest | None: ...
+    def button(self, act: MemberAction, subject: int, *, by: int, request: JoinRequest | None = None) -> str: ...
+    def stands(self, token: str, by: int) -> MembershipChange: ...
+    def press(self, token: str, by: int) -> MembershipChange: ...
+
+
+class Override(Protocol):
+    """A row of the table of limits: `bot.store.limits.Override`."""
+
+    @property
+    def item(self) -> SettableLimit: ...
+    @property
+    def value(self) -> Value | None: ...
+    @property
+    def day(self) -> date: ...
+
+
+class LimitBook(Protocol):
+    """The table of limits: `bot.store.limits.LimitStore`."""
+
+    def limits_of(self, user_id: int, day: date) -> Limits: ...
+    def overrides(self, user_id: int | None = None) -> Sequence[Override]: ...
+    def raises(self, user_id: int, item: SettableLimit, value: Value | None) -> bool: ...
+    def set(
+        self,
+        user_id: int,
+        name: str,
+        item: SettableLimit,
+        value: Value | None,
+        *,
+        by: Actor | None,
+        everybody: Sequence[int],
+    ) -> object | Reason: ...
+
+
+# --- looking back -----------------------------------------------------------------------------------------------------
+
+
+class OrderHistory(Protocol):
+    """The audit log and the orders' timelines: `bot.store.order_history.OrderHistory`."""
+
+    def find(self, number: str) -> list[Order]: ...
+    def latest(self, user_id: int) -> Order | None: ...
+    def of(self, order: Order) -> OrderTimeline: ...
+    def newest(self, count: int) -> list[AuditEntry]: ...
+    def orders_of(self, deeds: list[AuditEntry]) -> dict[int, int]: ...
+    def chain(self) -> ChainState: ...

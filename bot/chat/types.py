@@ -3,7 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
 
 from bot.orders.access.roles import Actor
 
@@ -34,7 +38,7 @@ class Reply:
     """A message for the chat: HTML whose every variable is escaped, and rows of buttons under it."""
 
     text: str
-    keys: Buttons = ()
+    buttons: Buttons = ()
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,11 @@ class Chart:
 
 def outgoing(reply: Reply) -> dict[str, object]:
     """A reply as the outbox keeps it."""
-    return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.keys if row]}
+    return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.buttons if row]}
 
 
-def letter_of(update_id: int) -> str:
-    """The key of the letter that answers an update."""
+def reply_key(update_id: int) -> str:
+    """The outbox key of the answer to an update: there is one at most."""
     return f"reply:{update_id}"
 
 
@@ -59,7 +63,7 @@ def letter_of(update_id: int) -> str:
 class Request:
     """What an admitted person wants: `words` is all that stood behind the command, cleaned but not parsed."""
 
-    who: Actor
+    actor: Actor
     words: str
     update_id: int
     message_id: int
@@ -86,3 +90,80 @@ class Stranger:
     name: str
     start: str | None = None
     """What stood behind /start in a private chat; None for anything else."""
+
+
+ROUND = 10_000
+"""Shares: more are shown in units of so many."""
+
+
+class WatchlistMode(StrEnum):
+    """Whether the message lives."""
+
+    STILL = "still"
+    LIVE = "live"
+    OVER = "over"
+    """Nobody touched it for a while."""
+    CLOSED = "closed"
+    """There is no market."""
+
+
+class LastPrice(NamedTuple):
+    """A price, and what goes with it: won, percent, and shares since the open; received at `at` (KST)."""
+
+    price: int
+    change: int
+    rate: Decimal
+    volume: int
+    halted: bool
+    vi: bool
+    at: datetime
+
+
+class WatchlistRow(BaseModel, frozen=True):
+    """A stock of the list."""
+
+    code: str
+    name: str
+    seen: LastPrice | None = None
+    """None: KIS does not give it, or has not yet."""
+    old: bool = False
+    """It may have moved since it was seen."""
+    waits: bool = False
+    """An answer is on its way."""
+
+
+class WatchlistView(BaseModel, frozen=True):
+    """What the message shows at one moment."""
+
+    message_id: int | None = None
+    at: datetime
+    mode: WatchlistMode = WatchlistMode.STILL
+    until: datetime | None = None
+    """It lives until then, unless its person touches it."""
+    editing: bool = False
+    rows: tuple[WatchlistRow, ...] = ()
+    offers: tuple[tuple[str, str], ...] = ()
+    """Codes and names that an empty list proposes."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether some of it is still to come."""
+        return any(one.waits for one in self.rows)
+
+    def differs(self, other: "WatchlistView") -> bool:
+        """Whether it tells a person anything else than another look of the message; the hour alone is not news."""
+        return self.told != other.told
+
+    @property
+    def told(self) -> tuple[object, ...]:
+        """What it lets one see."""
+        return self.mode, self.until, self.editing, self.offers, [_told(one) for one in self.rows]
+
+
+def _told(row: WatchlistRow) -> tuple[object, ...]:
+    """What a line lets one see: volumes are rounded, and a price bears its time only once it is old."""
+    seen = row.seen
+    if seen is None:
+        return row.code, row.waits
+    volume = seen.volume // ROUND if seen.volume >= ROUND else seen.volume
+    return row.code, seen[:3], seen.volume >= ROUND, volume, seen.halted, seen.vi, seen.at if row.old else None

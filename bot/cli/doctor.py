@@ -1,16 +1,32 @@
-"""`kisbot doctor`: is everything there that a day of trading needs? Reads only."""
+"""`kisbot doctor`: checks the settings, Telegram and KIS; reads only."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from telegram.error import InvalidToken, TelegramError
+import typer
 
-from bot.app.clients import kis_config, telegram_bot
-from bot.config.settings import Settings
-from kis import KisClient, KisError
-from kis.errors import Misconfigured
+from bot.cli.common import settings_or_stop
+
+if TYPE_CHECKING:
+    from bot.config.settings import Settings
+
+MAX_CLOCK_OFFSET = 3
+"""Seconds this machine's clock may be off the broker's without a warning."""
 
 
-async def examine(settings: Settings, say: Callable[[str], object]) -> bool:
+def doctor() -> None:
+    """설정, 텔레그램, KIS 연결을 점검합니다 · check the settings, Telegram and KIS, and change nothing."""
+    import asyncio
+
+    from bot.config.logging import set_up_logs
+
+    settings = settings_or_stop()
+    set_up_logs(settings.secrets())
+    ok = asyncio.run(_examine(settings, typer.echo))
+    raise typer.Exit(0 if ok else 1)
+
+
+async def _examine(settings: "Settings", say: Callable[[str], object]) -> bool:
     """Say what was found, a line each; True when all is well."""
     say(f"✔ 설정 · settings: KIS_ENV={settings.kis_env}, mode={settings.mode}, data={settings.kisbot_data_dir}")
     telegram = await _telegram(settings, say)
@@ -18,7 +34,11 @@ async def examine(settings: Settings, say: Callable[[str], object]) -> bool:
     return telegram and kis
 
 
-async def _telegram(settings: Settings, say: Callable[[str], object]) -> bool:
+async def _telegram(settings: "Settings", say: Callable[[str], object]) -> bool:
+    from telegram.error import InvalidToken, TelegramError
+
+    from bot.app.clients import telegram_bot
+
     bot = telegram_bot(settings)
     try:
         await bot.initialize()
@@ -38,7 +58,11 @@ async def _telegram(settings: Settings, say: Callable[[str], object]) -> bool:
     return True
 
 
-async def _kis(settings: Settings, say: Callable[[str], object]) -> bool:
+async def _kis(settings: "Settings", say: Callable[[str], object]) -> bool:
+    from bot.app.clients import kis_config
+    from kis.client import KisClient
+    from kis.errors import KisError, Misconfigured
+
     try:
         client = KisClient(kis_config(settings))
     except Misconfigured as error:
@@ -50,7 +74,7 @@ async def _kis(settings: Settings, say: Callable[[str], object]) -> bool:
         balance = await client.balance()
         say(f"✔ KIS 계좌 · account {client.account_masked}: {len(balance.holdings)} 종목 · holdings")
         offset = client.clock_offset
-        say(f"{'✔' if abs(offset) <= 3 else '✘'} 시계 · clock: {offset:+.1f} s")  # noqa: PLR2004  # worth a warning
+        say(f"{'✔' if abs(offset) <= MAX_CLOCK_OFFSET else '✘'} 시계 · clock: {offset:+.1f} s")
     except Misconfigured as error:
         say(f"✘ {error.setting}: {error.advice.ko} · {error.advice.en}")
         return False

@@ -1,1 +1,1 @@
-"""Settings, the limits of the house, and how the log is written."""
+"""Settings, risk settings, and the set-up of the log."""

@@ -1,4 +1,4 @@
-"""Logs: one line per event, in Seoul time, and no secret in any of them, whoever wrote the line."""
+"""The log: one line an event, stamped in KST, with secrets redacted, whichever library wrote the line."""
 
 import logging
 import re
@@ -13,17 +13,17 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from kis.config import kst_now
 
 HIDDEN = "«hidden»"
-_SHAPES = re.compile(
+_CREDENTIAL_SHAPES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # an access token
     r"|(?i:bearer)\s+\S+"
     r"|(?<!\d)\d{6,}:[\w-]{20,}",  # a bot token, as it stands in every Bot API address
 )
-_LOUD = ("httpx", "httpcore", "telegram", "uvicorn", "asyncio")
-"""Libraries that log whole addresses at INFO; the bot's token is in them."""
+_LOGGERS_WITH_TOKENS = ("httpx", "httpcore", "telegram", "uvicorn", "asyncio")
+"""Libraries that log whole addresses at INFO, with the bot's token in them; they log from WARNING."""
 
 
 class Redactor:
-    """Hides known values, and whatever has the shape of a credential, in any text."""
+    """Replaces known secrets, and whatever has the shape of a credential, in any text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = sorted({one for one in secrets if one}, key=len, reverse=True)
@@ -33,10 +33,10 @@ class Redactor:
         """The text with every secret replaced."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
-        return _SHAPES.sub(HIDDEN, text)
+        return _CREDENTIAL_SHAPES.sub(HIDDEN, text)
 
     def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        """As a step of the log: all values, nested ones and tracebacks included."""
+        """A structlog processor: redacts all values, nested ones and tracebacks included."""
         return {key: self._value(value) for key, value in event.items()}
 
     def _value(self, value: Any) -> Any:
@@ -58,7 +58,14 @@ def set_up_logs(
     level: int = logging.INFO,
     clock: Callable[[], datetime] = kst_now,
 ) -> None:
-    """Send everything, libraries included, through one chain that ends on standard error."""
+    """Send every logger, those of libraries included, through one chain of processors to standard error.
+
+    Args:
+        secrets: values to redact.
+        json: JSON lines instead of text.
+        level: the lowest level written.
+        clock: gives the stamp of a line.
+    """
 
     def stamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         event["at"] = clock().isoformat(timespec="milliseconds")
@@ -77,7 +84,7 @@ def set_up_logs(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    last: Processor = (
+    renderer: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if json
         else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
@@ -88,7 +95,7 @@ def set_up_logs(
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             redact,
-            last,
+            renderer,
         ],
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -96,5 +103,5 @@ def set_up_logs(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in _LOUD:
+    for name in _LOGGERS_WITH_TOKENS:
         logging.getLogger(name).setLevel(logging.WARNING)

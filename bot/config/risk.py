@@ -1,26 +1,24 @@
-# ruff: noqa: E501  # a description stands on its line, in two languages
-"""The house's rules among the settings: limits, whose consent orders need, second factors, and whose money it is."""
+"""The risk settings: limits of orders, approvals, second factors, and which kind of account it is."""
 
 import re
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
-from bot.orders.access.second_factor import SecondFactorPolicy as ProofPolicy
+from bot.orders.access.second_factor import SecondFactorPolicy
 from bot.orders.approvals.policy import ApprovalPolicy, SellApproval, Tiers
 from bot.orders.risk.checks import Limits
 
-PLAY_MONEY = 10
-"""How many times a real account's default limits in won a paper or practice account has."""
+PLAY_MONEY_FACTOR = 10
+"""Default limits in won of a paper or practice account, as a multiple of those of a real one."""
 
 
-def _tiers(text: str, default: str) -> Tiers:
-    """`1000000=1,5000000=2` as amounts and people; `off` is none."""
-    text = (text or default).replace(" ", "").replace("_", "")
+def _tiers(text: str) -> Tiers:
+    """Parse `1000000=1,5000000=2`, won and number of approvers; `off` is no tiers."""
+    text = text.replace(" ", "").replace("_", "")
     if text.lower() == "off":
         return ()
     found = re.fullmatch(r"\d{1,15}=[1-9](,\d{1,15}=[1-9])*", text)
@@ -30,30 +28,8 @@ def _tiers(text: str, default: str) -> Tiers:
     return tuple(sorted((int(won), int(people)) for won, people in pairs))
 
 
-class DataSettings(BaseSettings):
-    """Where the bot keeps things: all that commands such as `users` need to know."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-    )
-
-    kisbot_data_dir: Path = Field(
-        Path("data"),
-        description="데이터베이스·토큰·잠금 파일을 두는 폴더 · where the database, token and lock are kept",
-    )
-
-    @property
-    def database(self) -> Path:
-        """The one SQLite file."""
-        return self.kisbot_data_dir / "kisbot.db"
-
-
-class RiskSettings(DataSettings):
-    """What the house allows. Field names are the variables' names in lower case."""
+class RiskSettings(BaseSettings):
+    """What is allowed, to whom and how much. Field names are the variables' names in lower case."""
 
     kisbot_practice: bool = Field(
         default=False,
@@ -245,7 +221,7 @@ class RiskSettings(DataSettings):
     @field_validator("kisbot_approval_order", "kisbot_approval_day")
     @classmethod
     def _tiers_make_sense(cls, value: str) -> str:
-        _tiers(value, "off")
+        _tiers(value or "off")
         return value
 
     @model_validator(mode="after")
@@ -266,31 +242,31 @@ class RiskSettings(DataSettings):
 
     @property
     def mode(self) -> Literal["practice", "paper", "real"]:
-        """Which of the three badges every message bears: [연습], [모의] or [실전]."""
+        """The kind of account, shown by the badge of every message: [연습], [모의] or [실전]."""
         return "practice" if self.kisbot_practice else self.kis_env
 
-    def policy(self) -> ApprovalPolicy:
-        """Whose consent orders need."""
+    def approval_policy(self) -> ApprovalPolicy:
+        """Which orders other people must approve, and how many of them."""
         real = self.mode == "real"
         minutes = self.kisbot_approval_deputy_minutes
         return ApprovalPolicy(
-            order_tiers=_tiers(self.kisbot_approval_order, "1000000=1" if real else "off"),
-            day_tiers=_tiers(self.kisbot_approval_day, "5000000=1" if real else "off"),
+            order_tiers=_tiers(self.kisbot_approval_order or ("1000000=1" if real else "off")),
+            day_tiers=_tiers(self.kisbot_approval_day or ("5000000=1" if real else "off")),
             sells=SellApproval(self.kisbot_approval_sells),
             deputies_after=timedelta(minutes=minutes) if minutes else None,
         )
 
     def limits(self) -> Limits:
-        """The house's limits. A setting is taken as given; a limit in won left empty depends on whose money it is."""
-        house = Limits()
-        times = 1 if self.mode == "real" else PLAY_MONEY
-        most = self.kisbot_max_order_value or house.max_value * times
+        """The limits of orders. A limit in won that is left empty depends on `mode`."""
+        default = Limits()
+        factor = 1 if self.mode == "real" else PLAY_MONEY_FACTOR
+        most = self.kisbot_max_order_value or default.max_value * factor
         return Limits(
             max_quantity=self.kisbot_max_order_quantity,
-            soft_value=self.kisbot_soft_order_value or min(house.soft_value * times, most),
+            soft_value=self.kisbot_soft_order_value or min(default.soft_value * factor, most),
             max_value=most,
-            day_value_user=self.kisbot_day_value_user or house.day_value_user * times,
-            day_value_account=self.kisbot_day_value_account or house.day_value_account * times,
+            day_value_user=self.kisbot_day_value_user or default.day_value_user * factor,
+            day_value_account=self.kisbot_day_value_account or default.day_value_account * factor,
             day_orders_user=self.kisbot_day_orders_user,
             orders_per_minute=self.kisbot_orders_per_minute,
             volume_percent=self.kisbot_volume_percent,
@@ -309,27 +285,27 @@ class RiskSettings(DataSettings):
             ticket_seconds=self.kisbot_ticket_seconds,
         )
 
-    def proof_policy(self) -> ProofPolicy:
+    def second_factor_policy(self) -> SecondFactorPolicy:
         """When a second factor is asked for."""
         hours = self.kisbot_stepup_idle_hours
-        return ProofPolicy(
+        return SecondFactorPolicy(
             self.kisbot_stepup_value,
             self.limits().soft_value,
             timedelta(hours=hours) if hours else None,
         )
 
     def alert_calls_per_minute(self) -> int:
-        """What price alerts may ask of KIS."""
-        usual = 6 if self.mode == "paper" else 20
-        return self.kisbot_alert_calls_per_minute or usual
+        """The most calls a minute to KIS for price alerts."""
+        default = 6 if self.mode == "paper" else 20
+        return self.kisbot_alert_calls_per_minute or default
 
     def watch_calls_per_minute(self) -> int:
-        """What live watch lists may ask of KIS."""
-        usual = 12 if self.mode == "paper" else 60
-        return self.kisbot_watch_calls_per_minute or usual
+        """The most calls a minute to KIS for live watch lists."""
+        default = 12 if self.mode == "paper" else 60
+        return self.kisbot_watch_calls_per_minute or default
 
     def position_percent(self) -> Decimal:
-        """Most of the account in one stock, in percent; 0 for any share."""
+        """The largest share of the account in one stock, in percent; 0 means no limit."""
         if self.kisbot_position_percent is not None:
             return self.kisbot_position_percent
         return Decimal(30) if self.mode == "real" else Decimal(0)

@@ -1,8 +1,8 @@
-"""Every knob of the bot, once: its name in the environment, its type, its default and what it means.
+"""Every setting of the bot, once: its name in the environment, its type, its default and its meaning.
 
 A value comes from the environment, else from `.env` in the working directory, else from a file of the same name
-(lower case) in the directory that `KISBOT_SECRETS_DIR` names. The README's table is made from this file
-and `house.py`, which has what the house allows.
+(lower case) in the directory that `KISBOT_SECRETS_DIR` names. The README's table is made from `Settings`, whose
+risk settings stand in `risk.py`.
 """
 
 import os
@@ -11,31 +11,51 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.config.risk import DataSettings, RiskSettings
+from bot.config.risk import RiskSettings
 from kis.config import is_loopback
 
-__all__ = ["BadSettings", "DataSettings", "GivenSettings", "Settings", "load_settings"]
-
-REAL_TELEGRAM = "https://api.telegram.org/bot"
+TELEGRAM_API_BASE = "https://api.telegram.org/bot"
 
 
 class BadSettings(Exception):
     """A setting is missing or cannot be right; the text names it and says what to do, Korean first."""
 
 
-def _at_home(url: str) -> bool:
+def _is_local(url: str) -> bool:
     """Whether an address can only be this machine: the one place where plain http is harmless."""
     return is_loopback(urlsplit(url).hostname or "")
 
 
-class Settings(RiskSettings):
+class DataSettings(BaseSettings):
+    """Where the bot keeps its files: all that commands such as `users` need to know."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    kisbot_data_dir: Path = Field(
+        Path("data"),
+        description="데이터베이스·토큰·잠금 파일을 두는 폴더 · where the database, token and lock are kept",
+    )
+
+    @property
+    def database(self) -> Path:
+        """The one SQLite file."""
+        return self.kisbot_data_dir / "kisbot.db"
+
+
+class Settings(RiskSettings, DataSettings):
     """The settings of one running bot. Field names are the variables' names in lower case."""
 
     telegram_bot_token: SecretStr = Field(description="봇 토큰 (@BotFather) · the bot's token from @BotFather")
     telegram_api_base: str = Field(
-        REAL_TELEGRAM,
+        TELEGRAM_API_BASE,
         description="Bot API 주소. 로컬 서버로 바꿀 수 있음 · the Bot API's address; a local server can stand in",
     )
     kisbot_owner_id: Annotated[tuple[int, ...], NoDecode] = Field(
@@ -121,7 +141,7 @@ class Settings(RiskSettings):
 
     @field_validator("kisbot_owner_id")
     @classmethod
-    def _someone_owns_it(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+    def _has_an_owner(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or any(one <= 0 for one in value):
             raise ValueError("one or more positive numeric ids")
         return value
@@ -143,19 +163,19 @@ class Settings(RiskSettings):
         return SecretStr(f"{digits[:8]}-{digits[8:]}")
 
     @model_validator(mode="after")
-    def _plain_http_stays_home(self) -> Self:
+    def _plain_http_is_local(self) -> Self:
         for name in ("kis_rest_url", "kis_master_url", "telegram_api_base"):
             url = getattr(self, name)
-            if url is not None and not url.startswith("https://") and not _at_home(url):
+            if url is not None and not url.startswith("https://") and not _is_local(url):
                 raise ValueError(f"{name.upper()}: https is required except on this machine")
-        if self.kisbot_practice and not (self.kis_rest_url and _at_home(self.kis_rest_url)):
+        if self.kisbot_practice and not (self.kis_rest_url and _is_local(self.kis_rest_url)):
             raise ValueError("KISBOT_PRACTICE: needs KIS_REST_URL on this machine (`kisbot sim`)")
         if self.kisbot_market_hours == "always" and not self.kisbot_practice:
             raise ValueError("KISBOT_MARKET_HOURS: `always` needs KISBOT_PRACTICE")
         return self
 
     def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be written anywhere: the log's filter hides these."""
+        """Every value that must never be written anywhere; the log's redactor hides these."""
         account = self.kis_account.get_secret_value()
         return (
             self.telegram_bot_token.get_secret_value(),
@@ -168,7 +188,7 @@ class Settings(RiskSettings):
 
 
 class GivenSettings(Settings):
-    """Settings that are exactly what is handed in: for the demo and the tests, whatever the environment holds."""
+    """Settings from the arguments alone, for the demo and the tests; the environment and files are not read."""
 
     @classmethod
     def settings_customise_sources(

@@ -1,1 +1,1 @@
-"""A local Telegram, so that the bot can be seen and tested with no account anywhere."""
+"""A local Telegram: the Bot API over HTTP and a chat page, for the demo and the tests, without any account."""

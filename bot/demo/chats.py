@@ -1,4 +1,4 @@
-"""The chats: who is there, which messages stand in each chat, and what each message looks like."""
+"""The chats: the people, the messages of each chat, and how a message is shown to the bot and to the page."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from bot.demo.feed import Feed
     from bot.demo.formatting import Formatted
 
-KEPT = 2000
-"""Messages a chat remembers; the oldest go first."""
-_JOURNAL = 5000  # past appearances of messages, for whoever waits for one that has since been edited
+MAX_MESSAGES = 2000
+"""How many messages a chat holds before the oldest go."""
+_MAX_REVISIONS = 5000  # past states of messages, for a wait for one that has since been edited
 
 Clock = Callable[[], datetime]
 
@@ -118,8 +118,8 @@ class Message:
         rows = (self.markup or {}).get("inline_keyboard", [])
         return [
             [
-                InlineButton(key["text"], key.get("callback_data", ""), key.get("url", ""), key.get("style", ""))
-                for key in row
+                InlineButton(one["text"], one.get("callback_data", ""), one.get("url", ""), one.get("style", ""))
+                for one in row
             ]
             for row in rows
         ]
@@ -170,8 +170,8 @@ class Message:
 class Chats:
     """Every chat the bot can write to, with its messages."""
 
-    def __init__(self, people: Sequence[ChatUser], clock: Clock, feed: Feed, kept: int = KEPT) -> None:
-        self._kept = kept
+    def __init__(self, people: Sequence[ChatUser], clock: Clock, feed: Feed, max_messages: int = MAX_MESSAGES) -> None:
+        self._max_messages = max_messages
         self.people = {person.id: person for person in people}
         self.known: dict[int, dict[str, Any]] = {person.id: person.chat for person in people}
         self.files: dict[str, File] = {}
@@ -179,7 +179,7 @@ class Chats:
         self._feed = feed
         self._messages: dict[int, Message] = {}
         self._order: dict[int, deque[int]] = {}
-        self._journal: deque[ChatMessage] = deque(maxlen=_JOURNAL)
+        self._revisions: deque[ChatMessage] = deque(maxlen=_MAX_REVISIONS)
         self._next_id = 1
 
     def person(self, person_id: int) -> ChatUser:
@@ -203,9 +203,9 @@ class Chats:
         """Every message of a chat, oldest first."""
         return [self._messages[number] for number in self._order.get(chat_id, ())]
 
-    def journal(self, chat_id: int, after: int) -> list[ChatMessage]:
-        """Every appearance of a chat's messages after a revision, also those edited since; newest first."""
-        return [seen for seen in reversed(self._journal) if seen.chat_id == chat_id and seen.revision > after]
+    def revisions(self, chat_id: int, after: int) -> list[ChatMessage]:
+        """Every state of a chat's messages after a revision, also those edited since; newest first."""
+        return [seen for seen in reversed(self._revisions) if seen.chat_id == chat_id and seen.revision > after]
 
     def add(
         self,
@@ -239,36 +239,36 @@ class Chats:
         order.append(message_id)
         if file is not None:
             self.files[file.file_id] = file
-        if len(order) > self._kept:
-            self._forget(order.popleft())
-        self._changed(message)
+        if len(order) > self._max_messages:
+            self._drop(order.popleft())
+        self._publish(message)
         return message
 
     def edited(self, message: Message) -> None:
-        """Mark a message as edited now, and tell everyone."""
+        """Mark a message as edited now, and publish it."""
         message.edited_at = self._clock()
-        self._changed(message)
+        self._publish(message)
 
-    def refile(self, message: Message, file: File) -> None:
-        """Put another picture in a message; one that then stands nowhere is forgotten."""
+    def replace_file(self, message: Message, file: File) -> None:
+        """Put another picture in a message; the old one is dropped unless another message shows it."""
         before, message.file = message.file, file
         self.files[file.file_id] = file
-        self._forget_file(before)
+        self._drop_file(before)
 
-    def rekeyed(self, message: Message) -> None:
-        """Tell everyone that a message has another keyboard; that alone shows no "edited" mark."""
-        self._changed(message)
+    def markup_changed(self, message: Message) -> None:
+        """Publish that a message has another keyboard; that alone shows no "edited" mark."""
+        self._publish(message)
 
     def delete(self, message: Message) -> None:
         """Take a message out of its chat."""
         self._order[message.chat_id].remove(message.message_id)
-        self._forget(message.message_id)
+        self._drop(message.message_id)
         self._feed.advance()
         self._feed.publish("deleted", chat=message.chat_id, id=message.message_id)
 
     def json(self, message: Message, *, nested: bool = False) -> dict[str, Any]:
         """The Bot API's Message."""
-        told: dict[str, Any] = {
+        message_json: dict[str, Any] = {
             "message_id": message.message_id,
             "from": message.sender,
             "chat": self.known[message.chat_id],
@@ -276,33 +276,33 @@ class Chats:
         }
         entities = list(message.body.entities)
         if message.file is None:
-            told["text"] = message.body.text
+            message_json["text"] = message.body.text
             if entities:
-                told["entities"] = entities
+                message_json["entities"] = entities
         else:
-            told[message.file.kind] = _file_json(message.file)
+            message_json[message.file.kind] = _file_json(message.file)
             if message.body.text:
-                told["caption"] = message.body.text
+                message_json["caption"] = message.body.text
             if entities:
-                told["caption_entities"] = entities
+                message_json["caption_entities"] = entities
         if message.edited_at is not None:
-            told["edit_date"] = int(message.edited_at.timestamp())
+            message_json["edit_date"] = int(message.edited_at.timestamp())
         if message.markup and "inline_keyboard" in message.markup:
-            told["reply_markup"] = message.markup
+            message_json["reply_markup"] = message.markup
         original = self.find(message.chat_id, message.reply_to) if message.reply_to and not nested else None
         if original is not None:
-            told["reply_to_message"] = self.json(original, nested=True)
-        return told
+            message_json["reply_to_message"] = self.json(original, nested=True)
+        return message_json
 
-    def _changed(self, message: Message) -> None:
+    def _publish(self, message: Message) -> None:
         message.revision = self._feed.advance()
-        self._journal.append(message.as_seen())
+        self._revisions.append(message.as_seen())
         self._feed.publish("message", chat=message.chat_id, message=message.for_page())
 
-    def _forget(self, message_id: int) -> None:
-        self._forget_file(self._messages.pop(message_id).file)
+    def _drop(self, message_id: int) -> None:
+        self._drop_file(self._messages.pop(message_id).file)
 
-    def _forget_file(self, file: File | None) -> None:
+    def _drop_file(self, file: File | None) -> None:
         if file is not None and not any(message.file is file for message in self._messages.values()):
             self.files.pop(file.file_id, None)
 

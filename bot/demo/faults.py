@@ -1,4 +1,4 @@
-"""Faults by name: what a network and a busy Telegram do to a bot, planted for the calls that come next.
+"""Faults of the network and of Telegram by name, planted for the next calls.
 
 | name       | what the bot meets                                  | details and their defaults       |
 |------------|-----------------------------------------------------|----------------------------------|
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NAMES = frozenset({"refuse", "lose_reply", "flood", "error", "slow", "conflict", "down"})
-_HOW: dict[str, dict[str, Any]] = {
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "flood": {"retry_after": 1},
     "error": {"status": 500, "description": "Internal Server Error"},
     "slow": {"seconds": 1.0},
@@ -32,7 +32,7 @@ class PlantedTelegramFault:
     name: str
     left: int
     method: str | None
-    how: dict[str, Any]
+    details: dict[str, Any]
 
     def meets(self, method: str) -> bool:
         """Whether a call of this method runs into the fault."""
@@ -40,13 +40,13 @@ class PlantedTelegramFault:
 
 
 class TelegramFaults:
-    """What has been planted, and in `fired` how often each name struck."""
+    """The planted faults, and in `fired` how often each name struck."""
 
     def __init__(self) -> None:
         self.fired: Counter[str] = Counter()
         self._planted: list[PlantedTelegramFault] = []
 
-    def plant(self, name: str, *, times: int = 1, method: str | None = None, **how: Any) -> None:
+    def plant(self, name: str, *, times: int = 1, method: str | None = None, **details: Any) -> None:
         """Let the next `times` calls meet a fault.
 
         Args:
@@ -54,20 +54,20 @@ class TelegramFaults:
             times: how many calls it strikes; "down" stays until `clear()`.
             method: only calls of this Bot API method, e.g. "sendMessage". Without one any call is struck, and
                 the next call of a polling bot is usually getUpdates. "conflict" strikes getUpdates alone.
-            **how: what the table above names for this fault.
+            **details: what the table above names for this fault.
 
         Raises:
             ValueError: no such fault, or a detail it does not take.
         """
         if name not in NAMES:
             raise ValueError(f"no fault named {name!r}; there are {', '.join(sorted(NAMES))}")
-        details = dict(_HOW.get(name, {}))
-        if unknown := how.keys() - details.keys():
+        taken = dict(_DEFAULTS.get(name, {}))
+        if unknown := details.keys() - taken.keys():
             raise ValueError(f"{name!r} does not take {', '.join(sorted(unknown))}")
-        details.update(how)
+        taken.update(details)
         if name == "conflict":
             method = "getUpdates"
-        self._planted.append(PlantedTelegramFault(name, times, method.lower() if method else None, details))
+        self._planted.append(PlantedTelegramFault(name, times, method.lower() if method else None, taken))
 
     def clear(self) -> None:
         """Forget whatever has not struck yet."""

@@ -1,15 +1,15 @@
-"""What happened, in order: one growing revision number, and whoever wants to hear of it."""
+"""The events of the local Telegram in order, each with a growing revision number, for pages and waiting tests."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-_BACKLOG = 2000  # events a page may fall behind before it has to start from a fresh picture
+_MAX_BACKLOG = 2000  # events a page may fall behind before it has to load everything again
 
 
 class Feed:
-    """Events for the chat page and for waiting tests. Used from one event loop."""
+    """Publishes events to its subscribers. Used from one event loop."""
 
     def __init__(self) -> None:
         self.revision = 1  # so that 0 means "from the beginning"
@@ -21,16 +21,16 @@ class Feed:
         self.revision += 1
         return self.revision
 
-    def publish(self, kind: str, **event: Any) -> None:
-        """Tell every page, and wake everyone who waits for a change."""
-        told = {"kind": kind, "revision": self.revision, **event}
+    def publish(self, kind: str, **values: Any) -> None:
+        """Queue an event for every page, and wake everyone who waits for a change."""
+        event = {"kind": kind, "revision": self.revision, **values}
         for page in list(self._pages):
             if page.full():
                 self._pages.discard(page)
                 page.get_nowait()
                 page.put_nowait(None)
             else:
-                page.put_nowait(told)
+                page.put_nowait(event)
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -47,7 +47,7 @@ class Feed:
 
     def subscribe(self) -> asyncio.Queue[dict[str, Any] | None]:
         """Open a page's queue of events; None in it means the stream is over."""
-        page: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_BACKLOG)
+        page: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_MAX_BACKLOG)
         self._pages.add(page)
         return page
 

@@ -1,4 +1,4 @@
-"""The door of a server that trusts whoever reaches it: only this machine's own pages and programs get in.
+"""Lets only this machine's own pages and programs reach a server that has no log-in.
 
 A page elsewhere on the web can make a browser call loopback addresses. Two checks stop it: a Host that is not
 loopback means a name was pointed here (DNS rebinding), and a foreign Origin means another page is asking.

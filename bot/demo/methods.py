@@ -1,7 +1,7 @@
-"""The Bot API's methods, as far as a bot that chats, asks and sends charts calls them.
+"""The Bot API's methods, as far as a bot with messages, buttons, photos and documents calls them.
 
-Source: Telegram Bot API. Descriptions of refusals are Telegram's, because clients and their libraries
-look at them.
+Source: Telegram Bot API. Descriptions of refusals are Telegram's own, because client libraries read
+them.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _TEXT_LIMIT = 4096  # UTF-16 units after parsing
 _CAPTION_LIMIT = 1024
 _ANSWER_LIMIT = 200
 _PHOTO_LIMIT = 10 * 1024 * 1024  # bytes
-_PHOTO_SIDES = 10_000  # pixels, width and height together
-_LONGEST_POLL = 50  # seconds
-_MOST_UPDATES = 100  # in one answer
+_MAX_PHOTO_SIDES = 10_000  # pixels, width and height together
+_MAX_POLL = 50  # seconds
+_MAX_UPDATES = 100  # in one answer
 
 Method = Callable[[Parameters], Awaitable[Any]]
 
 
 class Methods:
-    """What each method does to the chats, the updates and the bot's profile."""
+    """The methods by name; each works on the chats, the updates or the bot's profile."""
 
     def __init__(self, profile: Profile, chats: Chats, updates: Updates, taps: Taps, feed: Feed) -> None:
         self._profile = profile
@@ -67,8 +67,8 @@ class Methods:
         kinds = call.nested("allowed_updates")
         if isinstance(kinds, list):
             self._updates.allow(kinds)
-        limit = min(max(call.integer("limit") or _MOST_UPDATES, 1), _MOST_UPDATES)
-        timeout = min(call.integer("timeout") or 0, _LONGEST_POLL)
+        limit = min(max(call.integer("limit") or _MAX_UPDATES, 1), _MAX_UPDATES)
+        timeout = min(call.integer("timeout") or 0, _MAX_POLL)
         try:
             return await self._updates.read(call.integer("offset") or 0, limit, timeout)
         except ConflictingReader:
@@ -106,7 +106,7 @@ class Methods:
         return True
 
     async def _edit_message_text(self, call: Parameters) -> dict[str, Any]:
-        message = self._own(call)
+        message = self._own_message(call)
         if message.file is not None:
             raise bad_request("there is no text in the message to edit")
         body, html = _formatted(call, "text", "entities")
@@ -114,7 +114,7 @@ class Methods:
         return self._edited(call, message, body, html)
 
     async def _edit_message_caption(self, call: Parameters) -> dict[str, Any]:
-        message = self._own(call)
+        message = self._own_message(call)
         if message.file is None:
             raise bad_request("there is no caption in the message to edit")
         body, html = _formatted(call, "caption", "caption_entities")
@@ -122,8 +122,8 @@ class Methods:
         return self._edited(call, message, body, html)
 
     async def _edit_message_media(self, call: Parameters) -> dict[str, Any]:
-        """Of the media Telegram knows photos alone: the others no bot here puts in a photo's place."""
-        message = self._own(call)
+        """Only photos can be put in place of a photo here; Telegram knows other media, too."""
+        message = self._own_message(call)
         media = call.opened("media")
         if media.text("type") != "photo":
             raise bad_request("can't parse InputMedia: type must be photo")
@@ -133,12 +133,12 @@ class Methods:
         return self._edited(call, message, body, html, file=photo)
 
     async def _edit_message_reply_markup(self, call: Parameters) -> dict[str, Any]:
-        message = self._own(call)
+        message = self._own_message(call)
         markup = keyboards.checked(call.nested("reply_markup"))
         if markup == message.markup:
             raise _not_modified()
         message.markup = markup
-        self._chats.rekeyed(message)
+        self._chats.markup_changed(message)
         return self._chats.json(message)
 
     async def _delete_message(self, call: Parameters) -> bool:
@@ -176,7 +176,7 @@ class Methods:
             raise bad_request("chat not found")
         return chat_id
 
-    def _own(self, call: Parameters) -> Message:
+    def _own_message(self, call: Parameters) -> Message:
         message = self._chats.find(self._chat(call), call.integer("message_id") or 0)
         if message is None:
             raise bad_request("message to edit not found")
@@ -218,7 +218,7 @@ class Methods:
             raise _not_modified()
         message.body, message.html, message.markup = body, html, markup
         if file is not None:
-            self._chats.refile(message, file)
+            self._chats.replace_file(message, file)
         self._chats.edited(message)
         return self._chats.json(message)
 
@@ -292,13 +292,13 @@ def _not_modified() -> MethodRefused:
 
 
 def _photo(sent: Upload | File) -> File:
-    """An uploaded picture as Telegram keeps it, or the one it kept before."""
+    """An uploaded picture as Telegram stores it, or the one it stored before."""
     if isinstance(sent, File):
         return sent
     size = size_of(sent.data)
     if size is None or len(sent.data) > _PHOTO_LIMIT:
         raise bad_request("IMAGE_PROCESS_FAILED")
-    if not 1 < sum(size) <= _PHOTO_SIDES:
+    if not 1 < sum(size) <= _MAX_PHOTO_SIDES:
         raise bad_request("PHOTO_INVALID_DIMENSIONS")
     return File(_file_id("photo"), "photo", sent.name, media_type_of(sent.data), sent.data, *size)
 

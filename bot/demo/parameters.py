@@ -1,4 +1,4 @@
-"""What a Bot API call carried: form, multipart or JSON, with nested values as JSON text."""
+"""The parameters of a Bot API call: form, multipart or JSON, with nested values as JSON text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_LARGEST_FILE = 50 * 1024 * 1024  # bytes; Telegram Bot API, sendDocument
+_MAX_FILE_SIZE = 50 * 1024 * 1024  # bytes; Telegram Bot API, sendDocument
 
 
 class MethodRefused(Exception):
@@ -49,7 +49,7 @@ class Parameters:
         """Read a request's query and body.
 
         Raises:
-            Refusal: the body is not what its content type says.
+            MethodRefused: the body is not what its content type says.
         """
         values: dict[str, Any] = dict(request.query_params)
         content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -91,7 +91,7 @@ class Parameters:
         """A whole number, or the default where absent.
 
         Raises:
-            Refusal: not a number.
+            MethodRefused: not a number.
         """
         value = self._values.get(name)
         if value is None or value == "":
@@ -109,7 +109,7 @@ class Parameters:
         """A nested value, None where absent.
 
         Raises:
-            Refusal: not JSON.
+            MethodRefused: not JSON.
         """
         value = self._values.get(name)
         if not isinstance(value, str):
@@ -122,10 +122,10 @@ class Parameters:
             raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object") from None
 
     def opened(self, name: str) -> Parameters:
-        """What a nested object says, as values by name, with the files of the call within its reach.
+        """The parameters of a nested object, with the files of the call still in reach.
 
         Raises:
-            Refusal: not a JSON object.
+            MethodRefused: not a JSON object.
         """
         inner = self.nested(name)
         if not isinstance(inner, dict):
@@ -141,7 +141,7 @@ class Parameters:
 
 
 async def _upload(part: UploadFile) -> Upload:
-    data = await part.read(_LARGEST_FILE + 1)
-    if len(data) > _LARGEST_FILE:
+    data = await part.read(_MAX_FILE_SIZE + 1)
+    if len(data) > _MAX_FILE_SIZE:
         raise MethodRefused(413, "Request Entity Too Large")
     return Upload(part.filename or "file", part.content_type or "application/octet-stream", data)

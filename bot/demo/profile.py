@@ -1,4 +1,4 @@
-"""The bot as others see it: its name, what it says about itself, and its menu of commands."""
+"""The profile of the bot: its name, its descriptions and its menu of commands."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from bot.demo.feed import Feed
 
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
-_MOST_COMMANDS = 100
-_LONGEST_DESCRIPTION = 256
-_LIMITS = {"name": 64, "description": 512, "short_description": 120}  # characters
+_MAX_COMMANDS = 100
+_MAX_DESCRIPTION = 256
+_MAX_LENGTHS = {"name": 64, "description": 512, "short_description": 120}  # characters
 
 
 class Profile:
@@ -26,7 +26,7 @@ class Profile:
         self.username = username
         self.name = name
         self._feed = feed
-        self._said: dict[tuple[str, str], str] = {}
+        self._texts: dict[tuple[str, str], str] = {}
         self._commands: dict[tuple[str, int, str], list[dict[str, str]]] = {}
 
     @property
@@ -34,17 +34,17 @@ class Profile:
         """The bot as the Bot API's User."""
         return {"id": self.bot_id, "is_bot": True, "first_name": self.name, "username": self.username}
 
-    def said(self, what: str, language: str = "ko") -> str:
+    def text(self, field: str, language: str = "ko") -> str:
         """Return the name, description or short_description shown to readers of a language."""
-        default = self.name if what == "name" else ""
-        return self._said.get((what, language)) or self._said.get((what, "")) or default
+        default = self.name if field == "name" else ""
+        return self._texts.get((field, language)) or self._texts.get((field, "")) or default
 
     def menu(self, chat_id: int, language: str = "ko") -> list[dict[str, str]]:
         """Return the commands a private chat shows: the narrowest scope that has any, its language first."""
         for scope, chat in (("chat", chat_id), ("all_private_chats", 0), ("default", 0)):
-            for spoken in (language, ""):
-                if (scope, chat, spoken) in self._commands:
-                    return self._commands[scope, chat, spoken]
+            for one in (language, ""):
+                if (scope, chat, one) in self._commands:
+                    return self._commands[scope, chat, one]
         return []
 
     def methods(self) -> dict[str, Callable[[Parameters], Awaitable[Any]]]:
@@ -56,13 +56,13 @@ class Profile:
             "deletemycommands": self._delete_commands,
             "setchatmenubutton": self._set_menu_button,
         }
-        for what, method in (
+        for field, method in (
             ("name", "myname"),
             ("description", "mydescription"),
             ("short_description", "myshortdescription"),
         ):
-            table[f"set{method}"] = self._setter(what)
-            table[f"get{method}"] = self._getter(what)
+            table[f"set{method}"] = self._setter(field)
+            table[f"get{method}"] = self._getter(field)
         return table
 
     async def _get_me(self, _call: Parameters) -> dict[str, Any]:
@@ -77,15 +77,15 @@ class Profile:
 
     async def _set_commands(self, call: Parameters) -> bool:
         commands = call.nested("commands")
-        if not isinstance(commands, list) or len(commands) > _MOST_COMMANDS:
+        if not isinstance(commands, list) or len(commands) > _MAX_COMMANDS:
             raise bad_request("can't parse commands: expected an Array of at most 100 BotCommand")
         for command in commands:
             if not isinstance(command, dict) or not _COMMAND.fullmatch(str(command.get("command", ""))):
                 raise bad_request("BOT_COMMAND_INVALID")
-            if not 1 <= len(str(command.get("description", "")).strip()) <= _LONGEST_DESCRIPTION:
+            if not 1 <= len(str(command.get("description", "")).strip()) <= _MAX_DESCRIPTION:
                 raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
         self._commands[_scope(call)] = commands
-        self._told()
+        self._publish()
         return True
 
     async def _get_commands(self, call: Parameters) -> list[dict[str, str]]:
@@ -93,30 +93,30 @@ class Profile:
 
     async def _delete_commands(self, call: Parameters) -> bool:
         self._commands.pop(_scope(call), None)
-        self._told()
+        self._publish()
         return True
 
     async def _set_menu_button(self, _call: Parameters) -> bool:
         return True
 
-    def _setter(self, what: str) -> Callable[[Parameters], Awaitable[bool]]:
-        async def set_said(call: Parameters) -> bool:
-            text = call.text(what)
-            if len(text) > _LIMITS[what]:
-                raise bad_request(f"{what.replace('_', ' ')} is too long")
-            self._said[what, call.text("language_code")] = text
-            self._told()
+    def _setter(self, field: str) -> Callable[[Parameters], Awaitable[bool]]:
+        async def set_text(call: Parameters) -> bool:
+            text = call.text(field)
+            if len(text) > _MAX_LENGTHS[field]:
+                raise bad_request(f"{field.replace('_', ' ')} is too long")
+            self._texts[field, call.text("language_code")] = text
+            self._publish()
             return True
 
-        return set_said
+        return set_text
 
-    def _getter(self, what: str) -> Callable[[Parameters], Awaitable[dict[str, str]]]:
-        async def get_said(call: Parameters) -> dict[str, str]:
-            return {what: self.said(what, call.text("language_code"))}
+    def _getter(self, field: str) -> Callable[[Parameters], Awaitable[dict[str, str]]]:
+        async def get_text(call: Parameters) -> dict[str, str]:
+            return {field: self.text(field, call.text("language_code"))}
 
-        return get_said
+        return get_text
 
-    def _told(self) -> None:
+    def _publish(self) -> None:
         self._feed.advance()
         self._feed.publish("profile")
 

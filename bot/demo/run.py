@@ -26,15 +26,15 @@ TRADER = ChatUser(1002, "이매매", "매매자")
 STRANGER = ChatUser(1003, "박손님", "낯선 사람")
 TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw-demo"  # noqa: S105  # opens nothing but the local Telegram
 SMOKE = Path(__file__).with_name("smoke.txt")
-CONSENT_ABOVE = "1000000=1"
-"""In the demo a second person agrees to an order of more than a million won."""
+APPROVAL_TIERS = "1000000=1"
+"""In the demo a second person approves an order of more than a million won."""
 HOLDINGS = {"000660": (3, 251_500), "035720": (20, 61_250), "069500": (50, 42_180)}
 """What the practice account owns at the start: code to shares and average price in won."""
 
 
 @dataclass
 class Stage:
-    """Everything the demo runs, for whoever plays on it."""
+    """Everything the demo runs: broker, Telegram and bot."""
 
     broker: Simulator
     telegram: LocalTelegram
@@ -44,7 +44,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(  # what a play may want to set up differently
+async def stage(  # what a test may set up differently
     *,
     port: int = 0,
     kis_port: int = 0,
@@ -101,20 +101,20 @@ async def run_demo(  # the command's own options
         ScriptFailed: an expected answer did not come.
     """
     began = time.monotonic()
-    play = SMOKE if smoke else script
+    scenario = SMOKE if smoke else script
     try:
-        setting = stage(
-            port=0 if play else port,
+        running = stage(
+            port=0 if scenario else port,
             seed=seed,
-            moving=play is None,
+            moving=scenario is None,
             lang=lang,
             progress=say,
-            kisbot_approval_order=CONSENT_ABOVE,
+            kisbot_approval_order=APPROVAL_TIERS,
         )
-        async with setting as on:
-            if play is not None:
-                lines = await Script.load(play).play(on.telegram, say)
-                say(f"✔ {play.name}: {lines} 단계 통과 · steps passed in {time.monotonic() - began:.1f} s")
+        async with running as on:
+            if scenario is not None:
+                lines = await Script.load(scenario).play(on.telegram, say)
+                say(f"✔ {scenario.name}: {lines} 단계 통과 · steps passed in {time.monotonic() - began:.1f} s")
                 return
             say("")
             say(f"  준비되었습니다 ({time.monotonic() - began:.1f}초) · ready")

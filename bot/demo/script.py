@@ -1,6 +1,6 @@
 """A conversation as a text file, played without a browser: for a check that everything works, and for a demo.
 
-One step a line; blank lines and lines that begin with # are skipped. `who` is a person's caption on the page.
+One step a line; blank lines and lines that begin with # are skipped. A person is named by the caption on the page.
 
     관리자 > /price 005930        the person sends a message
     관리자 < 삼성전자              a message of the bot since the last step (new or edited) must hold this text
@@ -17,9 +17,9 @@ from typing import Self
 
 from bot.demo.telegram import ChatMessage, LocalTelegram
 
-PATIENCE = 15.0
+ANSWER_TIMEOUT = 15.0
 """Seconds an expected answer may take."""
-_STEP = re.compile(r"(?P<who>[^<>!~]+?)\s*(?P<verb>[<>!~])\s*(?P<words>.+)")
+_STEP = re.compile(r"(?P<person>[^<>!~]+?)\s*(?P<action>[<>!~])\s*(?P<text>.+)")
 
 
 class ScriptFailed(Exception):
@@ -31,14 +31,14 @@ class Step:
     """One line of a script."""
 
     number: int
-    who: str
-    verb: str
-    words: str
+    person: str
+    action: str
+    text: str
 
 
 @dataclass
-class _Memory:
-    """Where a person is in the conversation: what they saw last, and since when."""
+class _Position:
+    """Where a person is in the conversation: the last message they saw, and the revision since which answers count."""
 
     since: int = 0
     message: ChatMessage | None = field(default=None)
@@ -68,7 +68,7 @@ class Script:
             found = _STEP.fullmatch(line.strip())
             if found is None:
                 raise ScriptFailed(f"{path.name}:{number}: 알 수 없는 줄 · not a step: {line}")
-            steps.append(Step(number, found["who"], found["verb"], found["words"]))
+            steps.append(Step(number, found["person"], found["action"], found["text"]))
         return cls(steps)
 
     async def play(self, telegram: LocalTelegram, say: Callable[[str], object]) -> int:
@@ -77,34 +77,34 @@ class Script:
         Raises:
             ScriptFailed: with the step and what the chat shows.
         """
-        memories: dict[int, _Memory] = {}
+        positions: dict[int, _Position] = {}
         ids = {person.role: person.id for person in telegram.people}
         for step in self._steps:
-            if step.who not in ids:
-                raise ScriptFailed(f"{step.number}: 그런 사람이 없습니다 · nobody called {step.who}")
-            say(f"  {step.who} {step.verb} {step.words}")
+            if step.person not in ids:
+                raise ScriptFailed(f"{step.number}: 그런 사람이 없습니다 · nobody called {step.person}")
+            say(f"  {step.person} {step.action} {step.text}")
             try:
-                await _do(step, telegram, ids[step.who], memories.setdefault(ids[step.who], _Memory()))
+                await _do(step, telegram, ids[step.person], positions.setdefault(ids[step.person], _Position()))
             except (TimeoutError, LookupError, ValueError) as error:
-                raise ScriptFailed(f"{step.number}: {step.who} {step.verb} {step.words}\n{error}") from None
+                raise ScriptFailed(f"{step.number}: {step.person} {step.action} {step.text}\n{error}") from None
         return len(self._steps)
 
 
-async def _do(step: Step, telegram: LocalTelegram, person: int, memory: _Memory) -> None:
-    match step.verb:
+async def _do(step: Step, telegram: LocalTelegram, person_id: int, position: _Position) -> None:
+    match step.action:
         case ">":
-            memory.since = telegram.revision
-            await telegram.send(person, step.words)
+            position.since = telegram.revision
+            await telegram.send(person_id, step.text)
         case "<":
-            memory.message = await telegram.wait(person, step.words, timeout=PATIENCE, after=memory.since)
+            position.message = await telegram.wait(person_id, step.text, timeout=ANSWER_TIMEOUT, after=position.since)
         case "!":
-            if memory.message is None:
+            if position.message is None:
                 raise LookupError("nothing to press yet")
-            memory.since = telegram.revision
-            await telegram.tap(person, memory.message.message_id, step.words, timeout=PATIENCE)
+            position.since = telegram.revision
+            await telegram.tap(person_id, position.message.message_id, step.text, timeout=ANSWER_TIMEOUT)
         case _:
             before = telegram.revision
-            await asyncio.sleep(float(step.words))
-            spoken = [one for one in telegram.chat(person) if one.sender == "bot" and one.revision > before]
-            if spoken:
-                raise LookupError(f"silence was expected, but the bot said: {spoken[-1].text}")
+            await asyncio.sleep(float(step.text))
+            answers = [one for one in telegram.chat(person_id) if one.sender == "bot" and one.revision > before]
+            if answers:
+                raise LookupError(f"silence was expected, but the bot said: {answers[-1].text}")

@@ -1,4 +1,4 @@
-"""A web server inside the running event loop, on loopback, that starts at once and leaves nothing behind."""
+"""A uvicorn server in the running event loop, on loopback only, that starts and stops without a delay."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bot.demo.wire import TRANSPORT
+from bot.demo.bot_api import TRANSPORT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from starlette.types import ASGIApp
 
-_GRACE = 1.0  # seconds a request may take to finish once the server stops
+_SHUTDOWN_GRACE = 1.0  # seconds a request may take to finish once the server stops
 
 
 class _Connection(H11Protocol):
@@ -81,7 +81,7 @@ async def _stop(server: uvicorn.Server) -> None:
     for connection in list(state.connections):
         connection.shutdown()
     if state.tasks:
-        _, late = await asyncio.wait(list(state.tasks), timeout=_GRACE)
+        _, late = await asyncio.wait(list(state.tasks), timeout=_SHUTDOWN_GRACE)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The chat page: its files, the stream of what happens, and what a person sends or presses."""
+"""The chat page: its files, its stream of events, and what a person sends or presses."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from bot.demo.feed import Feed
     from bot.demo.profile import Profile
 
-_SHOWN = 400  # messages of a chat a page starts with
-_BEAT = 2.0  # seconds between looks at whether the bot is there
-_LARGEST_REQUEST = 64 * 1024  # bytes
+_MAX_SHOWN = 400  # messages of a chat a page starts with
+_PRESENCE_INTERVAL = 2.0  # seconds between checks of whether a bot reads updates
+_MAX_REQUEST_SIZE = 64 * 1024  # bytes
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -37,7 +37,7 @@ Press = Callable[[int, int, str], Awaitable[CallbackResult]]
 
 
 class Site:
-    """Everything the browser asks for."""
+    """The addresses that the browser requests."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class Site:
             return Response("Not Found\n", 404, media_type="text/plain")
         if file.kind == "photo":
             return Response(file.data, media_type=file.media_type)
-        kept_as = f"attachment; filename*=UTF-8''{quote(file.name)}"
-        return Response(file.data, media_type="application/octet-stream", headers={"content-disposition": kept_as})
+        disposition = f"attachment; filename*=UTF-8''{quote(file.name)}"
+        return Response(file.data, media_type="application/octet-stream", headers={"content-disposition": disposition})
 
     async def _events(self, _request: Request) -> Response:
         return StreamingResponse(self._stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
@@ -94,10 +94,10 @@ class Site:
         queue = self._feed.subscribe()
         online = self._updates.being_read
         try:
-            yield _event(self._picture(online=online))
+            yield _event(self._snapshot(online=online))
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), _BEAT)
+                    event = await asyncio.wait_for(queue.get(), _PRESENCE_INTERVAL)
                 except TimeoutError:
                     yield ": still here\n\n"
                 else:
@@ -110,7 +110,7 @@ class Site:
         finally:
             self._feed.unsubscribe(queue)
 
-    def _picture(self, *, online: bool) -> dict[str, Any]:
+    def _snapshot(self, *, online: bool) -> dict[str, Any]:
         return {
             "kind": "picture",
             "run": self._run,
@@ -118,7 +118,7 @@ class Site:
             "online": online,
             "people": [{"id": p.id, "name": p.name, "role": p.role} for p in self._chats.people.values()],
             "chats": {
-                person: [message.for_page() for message in self._chats.messages(person)[-_SHOWN:]]
+                person: [message.for_page() for message in self._chats.messages(person)[-_MAX_SHOWN:]]
                 for person in self._chats.people
             },
             **self._about(),
@@ -127,10 +127,10 @@ class Site:
     def _about(self) -> dict[str, Any]:
         return {
             "bot": {
-                "name": self._profile.said("name"),
+                "name": self._profile.text("name"),
                 "username": self._profile.username,
-                "description": self._profile.said("description"),
-                "about": self._profile.said("short_description"),
+                "description": self._profile.text("description"),
+                "about": self._profile.text("short_description"),
             },
             "menus": {person: self._profile.menu(person) for person in self._chats.people},
         }
@@ -164,7 +164,7 @@ async def _posted(request: Request) -> dict[str, Any]:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _LARGEST_REQUEST:
+        if len(body) > _MAX_REQUEST_SIZE:
             raise ValueError("too long")
     posted = json.loads(body)
     if not isinstance(posted, dict):

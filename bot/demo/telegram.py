@@ -15,7 +15,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from bot.demo import formatting
-from bot.demo.chats import KEPT, ChatMessage, Chats, ChatUser, Clock, InlineButton
+from bot.demo.bot_api import BotApi, BotCall
+from bot.demo.chats import MAX_MESSAGES, ChatMessage, Chats, ChatUser, Clock, InlineButton
 from bot.demo.faults import TelegramFaults
 from bot.demo.feed import Feed
 from bot.demo.guard import OriginGuard
@@ -24,7 +25,6 @@ from bot.demo.profile import Profile
 from bot.demo.server import serving
 from bot.demo.site import Site
 from bot.demo.updates import CallbackResult, Taps, Updates
-from bot.demo.wire import BotApi, BotCall
 from kis.config import kst_now
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["BotCall", "CallbackResult", "ChatMessage", "ChatUser", "InlineButton", "LocalTelegram"]
 
 _TEXT_LIMIT = 4096  # UTF-16 units; Telegram's apps split anything longer
-_ANSWER_WITHIN = 5.0  # seconds
-_STRANGERS_BOT_ID = 7_000_000_001  # for a token without a number in front
+_ANSWER_TIMEOUT = 5.0  # seconds
+_DEFAULT_BOT_ID = 7_000_000_001  # for a token without a number in front
 
 
 class LocalTelegram:
@@ -43,7 +43,7 @@ class LocalTelegram:
 
     Attributes:
         app: the ASGI application (Bot API and page).
-        faults: what the bot's calls shall meet; see `bot.demo.faults`.
+        faults: planted for the bot's next calls; see `bot.demo.faults`.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class LocalTelegram:
         bot_username: str = "kisbot_demo_bot",
         bot_name: str = "키스봇",
         clock: Clock = kst_now,
-        kept: int = KEPT,
+        max_messages: int = MAX_MESSAGES,
     ) -> None:
-        """`kept`: messages a chat remembers."""
+        """`max_messages`: how many a chat holds before the oldest go."""
         self.faults = TelegramFaults()
         self._clock = clock
         self._feed = Feed()
-        self._chats = Chats(people, clock, self._feed, kept)
+        self._chats = Chats(people, clock, self._feed, max_messages)
         self._updates = Updates(clock)
         self._taps = Taps(clock)
         number = token.partition(":")[0]
-        bot_id = int(number) if number.isascii() and number.isdigit() else _STRANGERS_BOT_ID
+        bot_id = int(number) if number.isascii() and number.isdigit() else _DEFAULT_BOT_ID
         profile = Profile(bot_id, bot_username, bot_name, self._feed)
         methods = Methods(profile, self._chats, self._updates, self._taps, self._feed)
         self._bot_api = BotApi(token, methods, self.faults, clock)
-        site = Site(profile, self._chats, self._updates, self._feed, send=self._sent, press=self._press)
+        site = Site(profile, self._chats, self._updates, self._feed, send=self._send, press=self._press)
         self.app = Starlette(
             routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()],
             middleware=[Middleware(OriginGuard)],
@@ -83,6 +83,11 @@ class LocalTelegram:
     def calls(self) -> deque[BotCall]:
         """The latest Bot API calls with the right token, oldest first, struck by a fault or not."""
         return self._bot_api.calls
+
+    @property
+    def unread(self) -> int:
+        """Updates that the bot has not confirmed."""
+        return len(self._updates)
 
     @property
     def revision(self) -> int:
@@ -108,7 +113,7 @@ class LocalTelegram:
             LookupError: nobody has this id.
             ValueError: nothing to send, or more than one message can hold.
         """
-        return await self._sent(person_id, text, reply_to)
+        return await self._send(person_id, text, reply_to)
 
     async def tap(
         self,
@@ -116,7 +121,7 @@ class LocalTelegram:
         message_id: int,
         label: str,
         *,
-        timeout: float = _ANSWER_WITHIN,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
+        timeout: float = _ANSWER_TIMEOUT,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
     ) -> CallbackResult:
         """Press the inline button whose text contains `label` and wait for the bot's answer.
 
@@ -126,11 +131,11 @@ class LocalTelegram:
         message = self._chats.get(message_id)
         if message is None:
             raise LookupError(f"there is no message {message_id}")
-        keys = [key for row in message.buttons for key in row]
-        for key in keys:
-            if label in key.text and key.data:
-                return await self.tap_data(person_id, message_id, key.data, timeout=timeout)
-        there = ", ".join(repr(key.text) for key in keys) or "none"
+        buttons = [button for row in message.buttons for button in row]
+        for button in buttons:
+            if label in button.text and button.data:
+                return await self.tap_data(person_id, message_id, button.data, timeout=timeout)
+        there = ", ".join(repr(button.text) for button in buttons) or "none"
         raise LookupError(f"message {message_id} has no button with {label!r} to press; it has {there}")
 
     async def tap_data(
@@ -139,7 +144,7 @@ class LocalTelegram:
         message_id: int,
         data: str,
         *,
-        timeout: float = _ANSWER_WITHIN,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
+        timeout: float = _ANSWER_TIMEOUT,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
     ) -> CallbackResult:
         """Press with raw callback_data, on a button or not, on any message, also another person's.
 
@@ -162,7 +167,7 @@ class LocalTelegram:
         person_id: int,
         contains: str | Callable[[ChatMessage], bool],
         *,
-        timeout: float = 5.0,  # noqa: ASYNC109 - raises with what the chat shows, which a cancellation could not
+        timeout: float = 30.0,  # noqa: ASYNC109 - raises with what the chat shows, which a cancellation could not
         after: int = 0,
     ) -> ChatMessage:
         """Wait for a bot message in a chat, new or edited, whose text contains something.
@@ -181,9 +186,9 @@ class LocalTelegram:
 
         async def first() -> ChatMessage:
             while True:
-                standing = [one.as_seen() for one in self._chats.messages(person_id) if one.revision > after]
-                past = self._chats.journal(person_id, after) if after else []
-                for message in [*sorted(standing, key=lambda one: -one.revision), *past]:
+                current = [one.as_seen() for one in self._chats.messages(person_id) if one.revision > after]
+                past = self._chats.revisions(person_id, after) if after else []
+                for message in [*sorted(current, key=lambda one: -one.revision), *past]:
                     if fits(message):
                         return message
                 await self._feed.changed()
@@ -202,11 +207,11 @@ class LocalTelegram:
         return [message.as_seen() for message in self._chats.messages(chat_id)]
 
     def since(self, chat_id: int, revision: int) -> list[ChatMessage]:
-        """Every appearance of a chat's messages after a revision, also those edited since, newest first.
+        """Every state of a chat's messages after a revision, also those edited since, newest first.
 
         The last few thousand of all chats are remembered.
         """
-        return self._chats.journal(chat_id, revision)
+        return self._chats.revisions(chat_id, revision)
 
     def inject(self, update: dict[str, Any]) -> None:
         """Queue a raw update of any kind; its update_id is assigned. The chat it names becomes known."""
@@ -217,11 +222,11 @@ class LocalTelegram:
             chat = message.get("chat") if isinstance(message, dict) else None
             if isinstance(chat, dict) and isinstance(chat.get("id"), int):
                 self._chats.known.setdefault(chat["id"], chat)
-                self._keep(chat["id"], message)
+                self._store(chat["id"], message)
         self._updates.put(update)
 
-    def _keep(self, chat_id: int, injected: dict[str, Any]) -> None:
-        """Let an injected text stand in its chat, so that it can be answered and is seen on the page."""
+    def _store(self, chat_id: int, injected: dict[str, Any]) -> None:
+        """Put an injected text into its chat, so that it can be answered and is seen on the page."""
         number, text = injected.get("message_id"), injected.get("text")
         if not isinstance(number, int) or not isinstance(text, str):
             return
@@ -234,7 +239,7 @@ class LocalTelegram:
             message.html = text
             self._chats.edited(message)
 
-    async def _sent(self, person_id: int, text: str, reply_to: int | None) -> int:
+    async def _send(self, person_id: int, text: str, reply_to: int | None) -> int:
         person = self._chats.person(person_id)
         body = formatting.plain(text)
         if not 0 < body.length <= _TEXT_LIMIT:
@@ -248,18 +253,18 @@ class LocalTelegram:
         person_id: int,
         message_id: int,
         data: str,
-        timeout: float = _ANSWER_WITHIN,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
+        timeout: float = _ANSWER_TIMEOUT,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
     ) -> CallbackResult:
         person = self._chats.person(person_id)
         message = self._chats.get(message_id)
         query_id, answer = self._taps.press()
-        gone = {"chat": person.chat, "message_id": message_id, "date": 0}
+        inaccessible = {"chat": person.chat, "message_id": message_id, "date": 0}
         self._updates.put(
             {
                 "callback_query": {
                     "id": query_id,
                     "from": person.user,
-                    "message": gone if message is None else self._chats.json(message),
+                    "message": inaccessible if message is None else self._chats.json(message),
                     "chat_instance": str(person_id * 7919),
                     "data": data,
                 },

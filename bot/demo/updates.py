@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from bot.demo.chats import Clock
 
-_KEPT_FOR = timedelta(hours=24)
-_ANSWER_WITHIN = timedelta(seconds=30)
-_SILENT_KINDS = frozenset({"chat_member", "message_reaction", "message_reaction_count"})  # only when asked for
+_MAX_AGE = timedelta(hours=24)
+_ANSWER_TIMEOUT = timedelta(seconds=30)
+_OPT_IN_KINDS = frozenset({"chat_member", "message_reaction", "message_reaction_count"})  # only when asked for
 _JUST_NOW = 2.0  # seconds after a read in which its reader still counts as there
-_REMEMBERED = 1000  # button presses
+_MAX_OPEN_TAPS = 1000  # button presses
 
 
 class ConflictingReader(Exception):
@@ -52,9 +52,9 @@ class Updates:
         return asyncio.get_running_loop().time() - self._last_read < _JUST_NOW
 
     def put(self, update: dict[str, Any]) -> None:
-        """Queue an update under the next id, unless the bot asked not to hear of this kind."""
+        """Queue an update under the next id, unless the bot did not ask for its kind."""
         kinds = update.keys() - {"update_id"}
-        wanted = kinds - _SILENT_KINDS if self._allowed is None else kinds & self._allowed
+        wanted = kinds - _OPT_IN_KINDS if self._allowed is None else kinds & self._allowed
         if not wanted:
             return
         self._waiting.append((self._clock(), {"update_id": self._next_id, **update}))
@@ -69,7 +69,7 @@ class Updates:
         """Drop whatever waits (deleteWebhook with drop_pending_updates)."""
         self._waiting.clear()
 
-    async def read(self, offset: int, limit: int, timeout: float) -> list[dict[str, Any]]:  # noqa: ASYNC109 - the wire's own word
+    async def read(self, offset: int, limit: int, timeout: float) -> list[dict[str, Any]]:  # noqa: ASYNC109 - the Bot API's own name
         """Confirm what lies before `offset`, then return what waits, at once or within `timeout` seconds.
 
         Raises:
@@ -92,11 +92,11 @@ class Updates:
         self._closed = False
 
     def close(self) -> None:
-        """Send every waiting reader home empty-handed, because the server stops."""
+        """Answer every waiting reader with nothing, because the server stops."""
         self._closed = True
         self._wake(arrived=False)
 
-    async def _arrival(self, timeout: float) -> None:  # noqa: ASYNC109 - the wire's own word
+    async def _arrival(self, timeout: float) -> None:  # noqa: ASYNC109 - the Bot API's own name
         reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._reader = reader
         try:
@@ -112,7 +112,7 @@ class Updates:
             self._reader.set_result(arrived)
 
     def _drop_old(self) -> None:
-        oldest = self._clock() - _KEPT_FOR
+        oldest = self._clock() - _MAX_AGE
         self._waiting = [(at, update) for at, update in self._waiting if at > oldest]
 
 
@@ -138,12 +138,12 @@ class Taps:
         query_id = str(next(self._numbers))
         answer: asyncio.Future[CallbackResult] = asyncio.get_running_loop().create_future()
         self._open[query_id] = (self._clock(), answer)
-        if len(self._open) > _REMEMBERED:
+        if len(self._open) > _MAX_OPEN_TAPS:
             del self._open[next(iter(self._open))]
         return query_id, answer
 
     def close(self) -> None:
-        """Let nobody wait any longer, because the server stops."""
+        """End every wait for an answer, because the server stops."""
         for _, answer in self._open.values():
             if not answer.done():
                 answer.set_result(CallbackResult("", show_alert=False, answered=False))
@@ -151,7 +151,7 @@ class Taps:
     def answer(self, query_id: str, text: str, *, show_alert: bool) -> bool:
         """Answer a press. False: no such press, answered before, or more than 30 seconds old."""
         pressed_at, answer = self._open.pop(query_id, (None, None))
-        if pressed_at is None or answer is None or self._clock() - pressed_at > _ANSWER_WITHIN:
+        if pressed_at is None or answer is None or self._clock() - pressed_at > _ANSWER_TIMEOUT:
             return False
         if not answer.done():
             answer.set_result(CallbackResult(text, show_alert, answered=True))

@@ -10,7 +10,7 @@ from bot.reports.cost import Base, Doubt, bare, base, cost_of_sales
 from bot.reports.fills import by_stock, filled, still_open
 from bot.reports.model import DayReport, Taken, Wealth, lagging, told_by_broker, worked_out
 from kis.models import Balance, OrderReport
-from kis.models.profits import PeriodProfit
+from kis.models.account import PeriodProfit
 
 
 class Broker(Protocol):

@@ -11,7 +11,7 @@ from bot.reports.cost import Doubt
 from bot.reports.fills import StockFills
 from kis.krx import sell_tax_rate
 from kis.models import OrderReport, Side
-from kis.models.profits import PeriodProfit
+from kis.models.account import PeriodProfit
 
 
 @dataclass(frozen=True)

@@ -1,71 +1,41 @@
-"""Outbox to chat: nothing lost, no third copy, in order within its chat, paced; a possible repeat says so."""
+"""Sends what waits in the outbox: in order within a chat, chats beside each other, within Telegram's limits.
+
+A message goes out twice at most, the second time marked as a possible repeat.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from itertools import count
 
 import structlog
 
 from bot.chat.transport.sender import ChatBlocked, Delivered, MaybeDelivered, Outcome, RetryLater, Undeliverable
 from bot.orders.access.preferences import Ring
-from bot.store.outbox import OutboxMessage
+from bot.services.delivery_policy import DeliveryPolicy
+from bot.store.outbox import Outbox, OutboxMessage
+from kis.backoff import backoff
 
 log = structlog.get_logger(__name__)
 
-OVERALL = (5, 20.0)
-"""Letters at once, and a second after that, over all chats: never more than 25 in a second (Telegram bears 30)."""
-PER_CHAT = (20, 1.0)
-"""A short burst, then one a second, which is what Telegram bears for one chat."""
-PER_GROUP = (5, 0.25)
-"""Never more than 20 in a minute, which is what Telegram bears for a group."""
-SLOWEST = 30.0
-LOOK_AGAIN = 1.0
-"""Seconds between looks when nothing woke us: a letter written by another process is found too."""
-
-
-class Box(Protocol):
-    """What is asked of the outbox table; `bot.store.outbox.Outbox` fits as it is."""
-
-    def ready(self, chats_busy: Sequence[int] = ()) -> list[int]: ...
-    def next(self, chat_id: int) -> OutboxMessage | None: ...
-    def sending(self, letter: OutboxMessage) -> None: ...
-    def sent(self, letter: OutboxMessage, message_id: int | None) -> None: ...
-    def again(self, letter: OutboxMessage) -> None: ...
-    def doubt(self, letter: OutboxMessage) -> None: ...
-    def failed(self, letter: OutboxMessage, error: str) -> None: ...
-    def stopped(self, letter: OutboxMessage, error: str) -> None: ...
-    def newer_card(self, letter: OutboxMessage) -> bool: ...
-    def withhold(self, letter: OutboxMessage, *, listed: bool) -> None: ...
-    def recover(self, chats_busy: Sequence[int] = ()) -> None: ...
-
-
-class DeliveryPolicy(Protocol):
-    """What readers want to hear; `bot.services.delivery_policy.DeliveryPolicy` fits as it is."""
-
-    def ring(self, letter: OutboxMessage) -> Ring: ...
-    def listed(self, chat_id: int) -> bool: ...
-
-
-class AlwaysRings:
-    """Nobody has silenced anything."""
-
-    def ring(self, letter: OutboxMessage) -> Ring:  # noqa: ARG002  # whatever it is
-        """Every letter rings."""
-        return Ring.ON
-
-    def listed(self, chat_id: int) -> bool:  # noqa: ARG002  # whoever it is
-        """There is nothing to list."""
-        return False
+OVERALL_RATE = (5, 20.0)
+"""Burst, and messages a second after it, over all chats: never more than 25 in a second (Telegram allows 30)."""
+CHAT_RATE = (20, 1.0)
+"""A short burst, then one a second, which is what Telegram allows for one chat."""
+GROUP_RATE = (5, 0.25)
+"""Never more than 20 in a minute, which is what Telegram allows for a group."""
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+POLL_INTERVAL = 1.0
+"""Seconds between readings of the outbox without a wake-up: another process may have written a message."""
 
 
 class SendRate:
     """A burst, then a steady rate: at most `burst` + `rate` x t turns in any t seconds."""
 
     def __init__(self, burst: int, rate: float, clock: Callable[[], float]) -> None:
-        """`rate`: turns a second; `clock`: seconds that only ever grow."""
+        """`rate`: turns a second; `clock`: monotonic seconds."""
         self._step = 1 / rate
         self._slack = (burst - 1) * self._step
         self._clock = clock
@@ -80,50 +50,51 @@ class SendRate:
 
 
 class Delivery:
-    """One letter at a time per chat, chats beside each other."""
+    """One message at a time per chat, chats beside each other."""
 
     def __init__(
         self,
-        box: Box,
+        outbox: Outbox,
+        policy: DeliveryPolicy,
         deliver: Callable[[OutboxMessage], Awaitable[Outcome]],
         reachable: Callable[[], Awaitable[bool]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] | None = None,
-        manners: DeliveryPolicy | None = None,
     ) -> None:
         """`clock`: the seconds by which `sleep` sleeps; by default the event loop's."""
-        self._manners = manners or AlwaysRings()
-        self._box = box
+        self._outbox = outbox
+        self._policy = policy
         self._deliver = deliver
         self._reachable = reachable
         self._sleep = sleep
         self._clock = clock or asyncio.get_running_loop().time
-        self._news = asyncio.Event()
-        self._overall = SendRate(*OVERALL, self._clock)
-        self._per_chat: dict[int, SendRate] = {}
+        self._woken = asyncio.Event()
+        self._overall_rate = SendRate(*OVERALL_RATE, self._clock)
+        self._chat_rates: dict[int, SendRate] = {}
         self._busy: dict[int, asyncio.Task[None]] = {}
-        self._faults: dict[int, int] = {}
-        self._astray = False
-        """A fault of ours left a letter half handled."""
+        self._failures: dict[int, int] = {}
+        """Refusals in a row, by chat."""
+        self._recovery_due = False
+        """An internal error left a message marked as being sent."""
 
     def wake(self) -> None:
-        """A letter was written: look at once."""
-        self._news.set()
+        """A message was written: read the outbox at once."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        self._box.recover()
+        self._outbox.recover()
         ticking = asyncio.get_running_loop().create_task(self._tick())
         try:
             while True:
-                self._news.clear()
+                self._woken.clear()
                 self._start()
-                await self._news.wait()
+                await self._woken.wait()
         finally:
             ticking.cancel()
 
     async def drain(self, seconds: float) -> None:
-        """Deliver what is waiting, as long as a stop may take; the rest goes out after the next start."""
+        """Deliver what is waiting for so long at most; the rest goes out after the next start."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
@@ -134,101 +105,99 @@ class Delivery:
                     await asyncio.sleep(0)  # a task that is done leaves `_busy` in a callback of its own
 
     async def cancel(self) -> None:
-        """Stop at once; what was leaving is marked and goes once more after the next start."""
+        """Stop at once; what was being sent stays marked and goes out again after the next start."""
         for task in list(self._busy.values()):
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     async def _tick(self) -> None:
         while True:
-            await self._sleep(LOOK_AGAIN)
-            if self._astray:
-                self._find_again()
-            self._news.set()
+            await self._sleep(POLL_INTERVAL)
+            if self._recovery_due:
+                self._recover()
+            self._woken.set()
 
     def _start(self) -> None:
-        for chat_id in self._box.ready(list(self._busy)):
-            task = asyncio.get_running_loop().create_task(self._one(chat_id))
+        for chat_id in self._outbox.ready(list(self._busy)):
+            task = asyncio.get_running_loop().create_task(self._send_next(chat_id))
             self._busy[chat_id] = task
             task.add_done_callback(partial(self._free, chat_id))
 
     def _free(self, chat_id: int, done: asyncio.Task[None]) -> None:
         self._busy.pop(chat_id, None)
         if not done.cancelled() and done.exception() is not None:
-            log.error("a letter could not be handled; it goes once more", exc_info=done.exception())
-            self._astray = True  # not at once: what broke, a full disk for one, must not be asked in a circle
+            log.error("a message could not be handled; it is sent again", exc_info=done.exception())
+            self._recovery_due = (
+                True  # at the next tick: what failed, such as a full disk, is not retried in a busy loop
+            )
             return
-        self._news.set()
+        self._woken.set()
 
-    def _find_again(self) -> None:
+    def _recover(self) -> None:
         try:
-            self._box.recover(list(self._busy))
+            self._outbox.recover(list(self._busy))
         except Exception:
-            log.exception("letters that were leaving cannot be looked after; again shortly")
+            log.exception("messages being sent cannot be recovered; tried again shortly")
         else:
-            self._astray = False
+            self._recovery_due = False
 
-    async def _one(self, chat_id: int) -> None:
-        await self._turn(chat_id)
-        letter = self._pick(chat_id)
-        if letter is None:
+    async def _send_next(self, chat_id: int) -> None:
+        await self._wait_for_turn(chat_id)
+        message = self._pick(chat_id)
+        if message is None:
             return
-        self._box.sending(letter)
+        self._outbox.sending(message)
         try:
-            outcome = await self._deliver(letter)
+            outcome = await self._deliver(message)
         except Exception as error:
-            log.exception("a letter broke while it was made or sent", row=letter.id, kind=letter.kind)
+            log.exception("a message failed while it was rendered or sent", row=message.id, kind=message.kind)
             outcome = MaybeDelivered(type(error).__name__)
-        await self._settle(letter, outcome)
+        await self._settle(message, outcome)
 
-    async def _turn(self, chat_id: int) -> None:
-        """Wait for this chat's turn, then for everybody's; what is most urgent is looked for only after that."""
-        pace = self._per_chat.get(chat_id)
-        if pace is None:
-            pace = self._per_chat[chat_id] = SendRate(*(PER_GROUP if chat_id < 0 else PER_CHAT), self._clock)
-        for one in (pace, self._overall):
+    async def _wait_for_turn(self, chat_id: int) -> None:
+        """Wait for this chat's rate, then for the overall one; the most urgent message is chosen only after that."""
+        rate = self._chat_rates.get(chat_id)
+        if rate is None:
+            rate = self._chat_rates[chat_id] = SendRate(*(GROUP_RATE if chat_id < 0 else CHAT_RATE), self._clock)
+        for one in (rate, self._overall_rate):
             if (seconds := one.turn()) > 0:
                 await self._sleep(seconds)
 
     def _pick(self, chat_id: int) -> OutboxMessage | None:
-        while (letter := self._box.next(chat_id)) is not None:
-            ring = self._manners.ring(letter)
-            if letter.kind == "card" and self._box.newer_card(letter):
-                self._box.sent(letter, None)  # the newer one shows the same order, later
+        while (message := self._outbox.next(chat_id)) is not None:
+            ring = self._policy.ring(message)
+            if message.kind == "card" and self._outbox.newer_card(message):
+                self._outbox.sent(message, None)  # the newer one shows the same order, later
             elif ring is Ring.OFF:
-                self._box.withhold(letter, listed=self._manners.listed(chat_id))
+                self._outbox.withhold(message, listed=self._policy.listed(chat_id))
             else:
-                return replace(letter, silent=ring is Ring.SILENT)
+                return replace(message, silent=ring is Ring.SILENT)
         return None
 
-    async def _settle(self, letter: OutboxMessage, outcome: Outcome) -> None:
-        faults = self._faults.pop(letter.chat_id, 0)
+    async def _settle(self, message: OutboxMessage, outcome: Outcome) -> None:
+        failures = self._failures.pop(message.chat_id, 0)
         match outcome:
             case Delivered(message_id):
-                self._box.sent(letter, message_id)
+                self._outbox.sent(message, message_id)
             case Undeliverable(why):
-                log.warning("undeliverable", chat=letter.chat_id, kind=letter.kind, why=why)
-                self._box.failed(letter, why)
+                log.warning("undeliverable", chat=message.chat_id, kind=message.kind, why=why)
+                self._outbox.failed(message, why)
             case ChatBlocked(why):
-                log.warning("the chat refuses us", chat=letter.chat_id, why=why)
-                self._box.stopped(letter, why)
+                log.warning("the chat refuses us", chat=message.chat_id, why=why)
+                self._outbox.stopped(message, why)
             case MaybeDelivered():
-                self._box.doubt(letter)
+                self._outbox.doubt(message)
                 await self._until_reachable()
             case RetryLater(seconds, _):
-                self._box.again(letter)
-                await self._wait(letter.chat_id, faults, seconds)
+                self._outbox.again(message)
+                self._failures[message.chat_id] = failures + 1
+                if seconds is None:
+                    seconds = backoff(failures, first=FIRST_BACKOFF, most=MAX_BACKOFF)
+                await self._sleep(seconds)  # the chat stays busy meanwhile, which keeps its order
 
     async def _until_reachable(self) -> None:
         """A possible repeat goes out only once Telegram answers again, so that an outage makes one and not many."""
-        pause = 0.5
-        while True:
-            await self._sleep(pause)
+        for failures in count():
+            await self._sleep(backoff(failures, first=FIRST_BACKOFF, most=MAX_BACKOFF))
             if await self._reachable():
                 return
-            pause = min(pause * 2, SLOWEST)
-
-    async def _wait(self, chat_id: int, faults: int, seconds: float | None) -> None:
-        """The chat stays busy meanwhile, so that its order is kept."""
-        self._faults[chat_id] = faults + 1
-        await self._sleep(seconds if seconds is not None else min(0.5 * 2 ** min(faults, 10), SLOWEST))

@@ -1,8 +1,8 @@
-"""What the broker's websocket told of our orders, held against what its list shows. Pure: nothing waits here.
+"""Compares the websocket's fill notices with the broker's order list. Pure: nothing waits here.
 
-The list alone says how much has filled. A notice bears neither the number of a fill nor a running total, so one that
-is lost or doubled can only be seen by holding the two against each other: growth of which nothing was heard, and
-fills that were told and do not show.
+The list alone says how much has filled. A notice bears neither the number of a fill nor a running total, so a lost or
+repeated one shows only in the comparison: fills in the list without a notice, and notified fills that the list does
+not show.
 """
 
 from collections import Counter
@@ -15,11 +15,11 @@ from kis.models import OrderReport, Side
 
 WINDOW = timedelta(seconds=10)
 """A notice and the growth it tells of lie no further apart than this, while both work."""
-READINGS = 2
-"""Clean readings that must not show a fill before it counts as missing from the list."""
-AGAIN = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=9))
+MIN_SNAPSHOTS = 2
+"""Clean readings of the list that must not show a fill before it counts as missing."""
+RECHECK_AFTER = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=9))
 """How long after a notice the list is read once more, if it does not show the fill yet."""
-KEPT_DAYS = 7
+MAX_DAYS = 7
 
 _Key = tuple[str, str]
 """Order number and code: numbers begin anew in every branch, whose name the list may give differently."""
@@ -37,9 +37,9 @@ class StreamCounts:
     gaps: int = 0
     """Times after which something may have been missed."""
     missed_by_stream: int = 0
-    """Growths that a reading found and no notice told of, while notices should have come."""
+    """Growths in the list without a notice, while notices should have come."""
     missed_by_poll: int = 0
-    """Fills that were told and that clean readings did not show in time."""
+    """Notified fills that clean readings did not show in time."""
 
     @property
     def figures(self) -> dict[str, int]:
@@ -49,7 +49,7 @@ class StreamCounts:
 
 @dataclass(frozen=True)
 class UnconfirmedFill:
-    """Fills that were told and that the list does not show, or did not until now. Shares; won for one share."""
+    """Notified fills that the list does not show, or did not until now. Shares; won for one share."""
 
     order_no: str
     code: str
@@ -57,47 +57,51 @@ class UnconfirmedFill:
     side: Side
     quantity: int
     price: int
-    told: int
-    """Shares of the order that notices told of today, this fill included."""
-    shown: int
+    notified: int
+    """Shares of the order in today's notices, this fill included."""
+    listed: int
     """Shares of it that the list shows as filled."""
     at: datetime
 
 
 @dataclass
-class _Waiting:
+class _Unlisted:
+    """A notified fill that the list did not show yet."""
+
     notice: FillNotice
     at: datetime
-    told: int
-    readings: int = 0
-    rung: int = 0
+    notified: int
+    snapshots: int = 0
+    rechecks: int = 0
     overdue: bool = False
 
 
 @dataclass
 class _Order:
     fills: set[tuple[str, int, int]] = field(default_factory=set)
-    told: int = 0
-    told_at: datetime | None = None
-    waiting: list[_Waiting] = field(default_factory=list)
-    unseen: UnconfirmedFill | None = None
+    notified: int = 0
+    notified_at: datetime | None = None
+    unlisted: list[_Unlisted] = field(default_factory=list)
+    unconfirmed: UnconfirmedFill | None = None
     filled: int = 0
     quantity: int = 0
     grown_at: datetime | None = None
 
-    def shows(self, one: _Waiting) -> bool:
-        """Whether the list can be said to have a fill that was told.
+    def shows(self, one: _Unlisted) -> bool:
+        """Whether the list can be said to have a notified fill.
 
-        It has, where it shows just what was told, or all there was to fill. Where it shows more, notices were missed
-        before, and only growth since says that this one is among what it shows.
+        It has, where it shows just what was notified, or all there was to fill. Where it shows more, notices were
+        missed before, and only growth since says that this one is among what it shows.
         """
-        if self.filled <= one.told:
-            return self.filled == one.told
+        if self.filled <= one.notified:
+            return self.filled == one.notified
         return self.filled >= self.quantity or (self.grown_at is not None and self.grown_at >= one.at - WINDOW)
 
 
 @dataclass(frozen=True)
 class _Growth:
+    """More shares filled in one reading of the list than in the one before."""
+
     key: _Key
     filled: int
     since: datetime
@@ -105,65 +109,63 @@ class _Growth:
 
 
 class FillStreamAudit:
-    """A day's notices and readings."""
+    """A day's notices and readings of the list."""
 
     def __init__(self, now: datetime, known: Mapping[date, Mapping[str, int]] | None = None) -> None:
-        """`known`: the figures of days before, and of today as far as another run came."""
-        self.days: dict[date, StreamCounts] = {
-            day: StreamCounts(day, **figures) for day, figures in (known or {}).items()
-        }
+        """`known`: the figures of earlier days, and of today as far as an earlier run came."""
+        self.days = {day: StreamCounts(day, **figures) for day, figures in (known or {}).items()}
+        """The figures of the last days, today's among them."""
         self.counts = self.days.setdefault(now.date(), StreamCounts(now.date()))
         """Today's figures."""
-        """Those of the last days, today's among them."""
         self._begin()
 
     def _begin(self) -> None:
         self._orders: dict[_Key, _Order] = {}
         self._last: dict[str, datetime] = {}
         self._growths: list[_Growth] = []
-        self._read_at: datetime | None = None
+        self._snapshot_at: datetime | None = None
 
-    def _turn(self, day: date) -> None:
+    def _begin_day(self, day: date) -> None:
         """Numbers and quantities begin anew every day."""
         if day > self.counts.day:
             self._begin()
             self.counts = self.days[day] = StreamCounts(day)
-            for old in sorted(self.days)[:-KEPT_DAYS]:
+            for old in sorted(self.days)[:-MAX_DAYS]:
                 del self.days[old]
 
     def last(self, order_no: str) -> datetime | None:
-        """When something was last told of an order today, a fill or anything else."""
+        """When the last notice about an order came today, of a fill or anything else."""
         return self._last.get(order_no)
 
     def gap(self, now: datetime) -> None:
         """Something may have been missed."""
-        self._turn(now.date())
+        self._begin_day(now.date())
         self.counts.gaps += 1
 
     def notice(self, notice: FillNotice, now: datetime) -> None:
-        """Something was told."""
-        self._turn(now.date())
+        """A notice came."""
+        self._begin_day(now.date())
         self.counts.notices += 1
         self._last[notice.order_no] = now
         if notice.kind is not NoticeKind.FILLED:
             return
         order = self._orders.setdefault((notice.order_no, notice.code), _Order())
-        order.told_at = now
-        # Two equal fills within a second look like one told twice: rather one too few than a fill that never was.
+        order.notified_at = now
+        # Two equal fills within a second look like a repeated notice: rather one too few than a fill that never was.
         fill = (notice.time, notice.quantity, notice.price)
         if fill in order.fills:
             return
         order.fills.add(fill)
-        order.told += notice.quantity
+        order.notified += notice.quantity
         order.quantity = max(order.quantity, notice.order_quantity)
         self.counts.fills += 1
-        waiting = _Waiting(notice, now, order.told)
-        if not order.shows(waiting):
-            order.waiting.append(waiting)
+        unlisted = _Unlisted(notice, now, order.notified)
+        if not order.shows(unlisted):
+            order.unlisted.append(unlisted)
 
-    def read(self, day: date, rows: Iterable[OrderReport], now: datetime) -> None:
+    def snapshot(self, day: date, rows: Iterable[OrderReport], now: datetime) -> None:
         """A clean reading of a day's list; only today's is of interest."""
-        self._turn(now.date())
+        self._begin_day(now.date())
         if day != self.counts.day:
             return
         filled: Counter[_Key] = Counter()
@@ -171,7 +173,7 @@ class FillStreamAudit:
         for row in rows:
             filled[row.order_no, row.code] += row.filled
             quantity[row.order_no, row.code] += row.quantity
-        since, self._read_at = self._read_at, now
+        since, self._snapshot_at = self._snapshot_at, now
         for key, total in filled.items():
             order = self._orders.setdefault(key, _Order())
             order.quantity = quantity[key]
@@ -180,65 +182,67 @@ class FillStreamAudit:
                 if since is not None:  # what stood there at the first reading may be hours old
                     self._growths.append(_Growth(key, total, since, now))
         for order in self._orders.values():
-            for one in order.waiting:
-                one.readings += 1
+            for one in order.unlisted:
+                one.snapshots += 1
 
-    def wants_reading(self, now: datetime) -> bool:
-        """Whether a fill that was told and does not show is a reason to read once more, now."""
+    def wants_snapshot(self, now: datetime) -> bool:
+        """Whether a notified fill that the list does not show is a reason to read the list now."""
         due = False
         for order in self._orders.values():
-            for one in order.waiting:
-                while one.rung < len(AGAIN) and now - one.at >= AGAIN[one.rung]:
-                    one.rung += 1
+            for one in order.unlisted:
+                while one.rechecks < len(RECHECK_AFTER) and now - one.at >= RECHECK_AFTER[one.rechecks]:
+                    one.rechecks += 1
                     due = due or not order.shows(one)
         return due
 
     def judge(
         self,
         now: datetime,
-        listening_since: datetime | None,
+        connected_since: datetime | None,
     ) -> tuple[list[UnconfirmedFill], list[UnconfirmedFill]]:
         """Count what was missed.
 
         Args:
             now: the present moment.
-            listening_since: since when notices have come without a break; None while they do not.
+            connected_since: since when notices have come without a break; None while they do not.
 
         Returns:
             What is newly missing from the list, and what was missing and shows by now; one entry an order.
         """
-        self._turn(now.date())
-        self._growths = [one for one in self._growths if not self._judged(one, now, listening_since)]
+        self._begin_day(now.date())
+        self._growths = [one for one in self._growths if not self._judged(one, now, connected_since)]
         missing, found = [], []
         for order in self._orders.values():
-            if not order.waiting and order.unseen is None:
+            if not order.unlisted and order.unconfirmed is None:
                 continue
-            order.waiting = [one for one in order.waiting if not order.shows(one)]
-            for one in order.waiting:
-                if one.overdue or now - one.at <= WINDOW or one.readings < READINGS:
+            order.unlisted = [one for one in order.unlisted if not order.shows(one)]
+            for one in order.unlisted:
+                if one.overdue or now - one.at <= WINDOW or one.snapshots < MIN_SNAPSHOTS:
                     continue
                 one.overdue = True
                 self.counts.missed_by_poll += 1
-                if order.unseen is None:
-                    order.unseen = _unseen(order, one)
-                    missing.append(order.unseen)
-            if order.unseen is not None and not order.waiting:
-                found.append(replace(order.unseen, told=order.told, shown=order.filled))
-                order.unseen = None
+                if order.unconfirmed is None:
+                    order.unconfirmed = _unconfirmed(order, one)
+                    missing.append(order.unconfirmed)
+            if order.unconfirmed is not None and not order.unlisted:
+                found.append(replace(order.unconfirmed, notified=order.notified, listed=order.filled))
+                order.unconfirmed = None
         return missing, found
 
-    def _judged(self, growth: _Growth, now: datetime, listening_since: datetime | None) -> bool:
-        """Whether it is late enough to say; a growth while notices could not come is nobody's fault."""
+    def _judged(self, growth: _Growth, now: datetime, connected_since: datetime | None) -> bool:
+        """Whether it is late enough to say; a growth while notices could not come counts as missed by nobody."""
         if now - growth.at <= WINDOW:
             return False
         order = self._orders[growth.key]
-        told = order.told >= growth.filled or (order.told_at is not None and order.told_at >= growth.since - WINDOW)
-        if not told and listening_since is not None and listening_since <= growth.since:
+        notified = order.notified >= growth.filled or (
+            order.notified_at is not None and order.notified_at >= growth.since - WINDOW
+        )
+        if not notified and connected_since is not None and connected_since <= growth.since:
             self.counts.missed_by_stream += 1
         return True
 
 
-def _unseen(order: _Order, one: _Waiting) -> UnconfirmedFill:
+def _unconfirmed(order: _Order, one: _Unlisted) -> UnconfirmedFill:
     notice = one.notice
     return UnconfirmedFill(
         notice.order_no,
@@ -247,7 +251,7 @@ def _unseen(order: _Order, one: _Waiting) -> UnconfirmedFill:
         notice.side,
         notice.quantity,
         notice.price,
-        one.told,
+        one.notified,
         order.filled,
         one.at,
     )

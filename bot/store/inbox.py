@@ -17,8 +17,6 @@ class Inbox:
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self._db = db
         self._clock = clock
-        self.for_disk: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
-        """What may be kept of an update: a one-time code or a key of a keypad may not."""
 
     def keep(self, updates: Sequence[tuple[int, dict[str, Any]]]) -> list[int]:
         """Write updates down and say which are new; when this returns they may be confirmed to Telegram."""
@@ -28,7 +26,7 @@ class Inbox:
             for update_id, body in updates:
                 written = self._db.execute(
                     "INSERT OR IGNORE INTO inbox (update_id, body, kept_at) VALUES (?, ?, ?)",
-                    [update_id, json.dumps(self.for_disk(body), ensure_ascii=False), now],
+                    [update_id, json.dumps(body, ensure_ascii=False), now],
                 )
                 if written.rowcount:
                     fresh.append(update_id)

@@ -26,6 +26,7 @@ from sqlite_utils import Database
 
 from bot.store.message_kinds import KINDS, IfUndelivered, kind_of
 from bot.store.outbox_message import OutboxMessage, as_json, from_row, iso, marks
+from kis.backoff import backoff
 
 __all__ = ["Outbox", "OutboxMessage"]
 
@@ -276,7 +277,7 @@ class Outbox:
                 [row],
             ).fetchone()
             if kind == "digest":
-                pause = min(GATHER * 2 ** min(doubts + 1, 10), SLOWEST_DIGEST)
+                pause = backoff(doubts + 1, first=GATHER, most=SLOWEST_DIGEST)
                 self._db.execute(
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
                     [iso(self._clock() + pause), row],

@@ -1,28 +1,14 @@
-"""What KIS answers, as frozen values: won, shares, percent, KST."""
+"""What KIS answers, as frozen values with English names.
 
-from kis.models.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
-from kis.models.core import (
-    Balance,
-    Bar,
-    BuyingPower,
-    DailyBars,
-    Holding,
-    IndexQuote,
-    Level,
-    MarketWarning,
-    Model,
-    OpenOrder,
-    OrderBook,
-    OrderKind,
-    OrderReport,
-    PlacedOrder,
-    Quote,
-    RankedStock,
-    Side,
-    StockStatus,
-)
+Money is whole won, averages and rates are Decimal, rates are percent, times are KST. KIS's changes carry their sign.
+"""
+
+from kis.fields import MarketWarning, Model, OrderKind, Side, StockStatus
+from kis.models.account import Balance, BuyingPower, DayProfit, Holding, PeriodProfit, Sellable
+from kis.models.charts import Bar, DailyBars, IndexBar, IndexBars, MinuteBar, MinuteBars
 from kis.models.listings import MarketDay, Mover, StockInfo
-from kis.models.profits import DayProfit, PeriodProfit, Sellable
+from kis.models.orders import OpenOrder, OrderReport, PlacedOrder
+from kis.models.quotes import IndexQuote, Level, OrderBook, Quote, RankedStock
 
 __all__ = [
     "Balance",

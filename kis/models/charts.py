@@ -1,4 +1,4 @@
-"""Charts beside a stock's daily one: a stock by the minute, and an index by the day."""
+"""Charts: a stock by the day and by the minute, an index by the day."""
 
 from __future__ import annotations
 
@@ -6,13 +6,38 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from kis.fields import Code, Count, Day, Ratio, Text, wire
+from kis.fields import Code, Count, Day, Model, Ratio, Text, alias
 from kis.krx import KST
-from kis.models.core import INDEX_NAMES, Model
-
-__all__ = ["IndexBar", "IndexBars", "MinuteBar", "MinuteBars"]
+from kis.models.quotes import INDEX_NAMES
 
 _Row = Mapping[str, Any]
+
+
+class Bar(Model):
+    """One day (week, month, year) of trading: prices in won, volume in shares, value in won."""
+
+    day: Day = alias("stck_bsop_date")
+    open: Count = alias("stck_oprc")
+    high: Count = alias("stck_hgpr")
+    low: Count = alias("stck_lwpr")
+    close: Count = alias("stck_clpr")
+    volume: Count = alias("acml_vol")
+    value: Count = alias("acml_tr_pbmn")
+
+
+class DailyBars(Model):
+    """A stock's bars, newest first (KIS portal, 국내주식기간별시세; at most 100 in one answer)."""
+
+    code: Code
+    name: Text
+    bars: tuple[Bar, ...]
+
+    @classmethod
+    def read(cls, code: str, body: _Row) -> Self:
+        """Reads `output1`, the stock, and `output2`, its rows, some of which KIS leaves blank."""
+        bars = [Bar.model_validate(row) for row in _filled(body["output2"])]
+        bars.sort(key=lambda bar: bar.day, reverse=True)
+        return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
 
 
 class MinuteBar(Model):
@@ -21,14 +46,14 @@ class MinuteBar(Model):
     `time` is KIS's HHMMSS (KST).
     """
 
-    day: Day = wire("stck_bsop_date")
-    time: Text = wire("stck_cntg_hour")
-    open: Count = wire("stck_oprc")
-    high: Count = wire("stck_hgpr")
-    low: Count = wire("stck_lwpr")
-    close: Count = wire("stck_prpr")
-    volume: Count = wire("cntg_vol")
-    day_value: Count = wire("acml_tr_pbmn")
+    day: Day = alias("stck_bsop_date")
+    time: Text = alias("stck_cntg_hour")
+    open: Count = alias("stck_oprc")
+    high: Count = alias("stck_hgpr")
+    low: Count = alias("stck_lwpr")
+    close: Count = alias("stck_prpr")
+    volume: Count = alias("cntg_vol")
+    day_value: Count = alias("acml_tr_pbmn")
 
     @property
     def at(self) -> datetime:
@@ -45,7 +70,7 @@ class MinuteBars(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads `output1`, the stock, and `output2`, its rows, of which KIS may leave some blank."""
+        """Reads `output1`, the stock, and `output2`, its rows, some of which KIS may leave blank."""
         bars = [MinuteBar.model_validate(row) for row in _filled(body["output2"])]
         bars.sort(key=lambda bar: bar.at, reverse=True)
         return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
@@ -57,19 +82,19 @@ class IndexBar(Model):
     `volume` is in thousand shares and `value` in million won, as inferred from captured answers.
     """
 
-    day: Day = wire("stck_bsop_date")
-    open: Ratio = wire("bstp_nmix_oprc")
-    high: Ratio = wire("bstp_nmix_hgpr")
-    low: Ratio = wire("bstp_nmix_lwpr")
-    close: Ratio = wire("bstp_nmix_prpr")
-    volume: Count = wire("acml_vol")
-    value: Count = wire("acml_tr_pbmn")
+    day: Day = alias("stck_bsop_date")
+    open: Ratio = alias("bstp_nmix_oprc")
+    high: Ratio = alias("bstp_nmix_hgpr")
+    low: Ratio = alias("bstp_nmix_lwpr")
+    close: Ratio = alias("bstp_nmix_prpr")
+    volume: Count = alias("acml_vol")
+    value: Count = alias("acml_tr_pbmn")
 
 
 class IndexBars(Model):
     """An index's bars, newest first (KIS portal, 국내주식업종기간별시세; at most 50 in one answer).
 
-    Before the open, today's bar stands there already: all four of its levels are the last close.
+    Before the open there is a bar for today already, with all four levels at the last close.
     """
 
     code: Code
@@ -78,7 +103,7 @@ class IndexBars(Model):
 
     @classmethod
     def read(cls, code: str, body: _Row) -> Self:
-        """Reads `output2`; KIS does not repeat which index it is."""
+        """Reads `output2`; KIS does not repeat the index's code."""
         bars = [IndexBar.model_validate(row) for row in _filled(body["output2"])]
         bars.sort(key=lambda bar: bar.day, reverse=True)
         return cls(code=code, name=INDEX_NAMES.get(code, code), bars=tuple(bars))

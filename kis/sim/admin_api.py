@@ -1,4 +1,4 @@
-"""The control door: a few calls under /__sim__ for whoever stages a scene in a running simulator."""
+"""The admin API: calls under /__sim__ that change a running simulator."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from kis.sim.api.oauth import Oauth
     from kis.sim.exchange.exchange import Exchange
-    from kis.sim.faults.faults import Faults
+    from kis.sim.faults.catalogue import Faults
 
 PREFIX = "/__sim__/"
 
 
-class Administered(Protocol):
-    """The simulator, as far as it can be changed from outside."""
+class Administrable(Protocol):
+    """The simulator, as far as the admin API changes it."""
 
     exchange: Exchange
     faults: Faults
@@ -30,7 +30,7 @@ class Administered(Protocol):
 
     @property
     def clock(self) -> Callable[[], datetime]:
-        """What tells the simulator its time."""
+        """The simulator's clock."""
         ...
 
     def snapshot(self) -> dict[str, Any]:
@@ -38,27 +38,27 @@ class Administered(Protocol):
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a snapshot."""
+        """Restores a snapshot."""
         ...
 
 
 class AdminApi:
     """The calls. All are POST with a JSON object.
 
-    trade     somebody else trades: code, price, quantity
-    price     the market moves: code, price
+    trade     another participant trades with the account's orders: code, price, quantity
+    price     moves the market price: code, price
     step      random steps of the market: times
-    order     an order of the account from the broker's own program: side, code, quantity, price, kind
-    fault     plant one: name, times, path and its options; `clear` takes back faults and scripts in waiting
-    scenario  play market scripts: play, a text; without it, what there is and what is under way
-    halt      suspend trading in an issue, or resume it: code, on
-    clock     freeze (true or a later moment), step (seconds), speed; answers what the clock shows
-    snapshot  the whole state; `restore` takes such an answer back
-    tokens    drop: true forgets every token, as KIS does in its weekend maintenance
-    state     the account, its orders, and which faults went off
+    order     an order of the account from the HTS: side, code, quantity, price, kind
+    fault     plants a fault: name, times, path and its options; `clear` removes faults and scripts not yet run
+    scenario  starts market scripts: play, a text; without it, lists the scripts and the steps to come
+    halt      suspends trading in an issue, or resumes it: code, on
+    clock     freeze (true or a later moment), step (seconds), speed; answers the clock's time
+    snapshot  the whole state; `restore` takes such an answer
+    tokens    drop: true drops every token, as KIS does in its weekend maintenance
+    state     the account, its orders, and the faults that fired
     """
 
-    def __init__(self, simulator: Administered) -> None:
+    def __init__(self, simulator: Administrable) -> None:
         self._simulator = simulator
         self._exchange = simulator.exchange
         self._faults = simulator.faults
@@ -84,7 +84,7 @@ class AdminApi:
         return tuple(self._calls)
 
     def answer(self, name: str, body: dict[str, Any]) -> SimResponse:
-        """Do what is asked; a 400 tells what was wrong with it."""
+        """Executes a call; invalid arguments are answered with 400 and the reason."""
         call = self._calls.get(name)
         if call is None:
             return SimResponse({"error": f"no such call; there are {', '.join(self._calls)}"}, 404)
@@ -106,15 +106,10 @@ class AdminApi:
         return {}
 
     def _order(self, body: dict[str, Any]) -> dict[str, Any]:
-        """An order keyed in at the broker's own program."""
+        """An order from the HTS."""
         kind, price = body.get("kind", "00"), int(body.get("price", 0))
         order = self._exchange.submit(
-            body["side"],
-            body["code"],
-            kind,
-            int(body["quantity"]),
-            price,
-            channel=HTS_CHANNEL,
+            body["side"], body["code"], kind, int(body["quantity"]), price, channel=HTS_CHANNEL
         )
         return {"number": order.number}
 
@@ -125,15 +120,15 @@ class AdminApi:
     def _clear(self, body: dict[str, Any]) -> dict[str, Any]:
         del body
         self._faults.clear()
-        self._exchange.stage.clear()
+        self._exchange.schedule.clear()
         return {}
 
     def _scenario(self, body: dict[str, Any]) -> dict[str, Any]:
         self._exchange.play(str(body.get("play", "")))
-        cues = self._exchange.stage.waiting
+        steps = self._exchange.schedule.waiting
         return {
-            "scenarios": {name: script.told for name, script in SCRIPTS.items()},
-            "waiting": [{"at": cue.at.isoformat(), "code": cue.code, "act": cue.act.value} for cue in cues],
+            "scenarios": {name: script.description for name, script in SCRIPTS.items()},
+            "waiting": [{"at": one.at.isoformat(), "code": one.code, "act": one.action.value} for one in steps],
         }
 
     def _halt(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +192,6 @@ class AdminApi:
 
 
 def _moment(text: str) -> datetime:
-    """A moment as people write it; KST where it bears no time zone."""
+    """A moment in ISO format; KST if it has no time zone."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=KST)

@@ -1,8 +1,7 @@
 """The simulated broker as an ASGI application that speaks KIS's REST API.
 
-It is written against the bare protocol, not a framework: KIS's header names have a case that clients rely on
-(`tr_id` and `tr_cont` in lower case, `Content-Type` capitalised; seen with the official sample, which makes
-attributes of every lower-case name), and frameworks change it.
+Plain ASGI without a framework, as frameworks change the case of header names: clients rely on KIS's (`tr_id` and
+`tr_cont` in lower case, `Content-Type` capitalised; the official sample makes attributes of the lower-case names).
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from kis.sim.api.responses import ApiRefusal, SimResponse, gateway, malformed
 from kis.sim.api.routes import Routes
 from kis.sim.asgi_types import ABORT
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected, OrderSide
-from kis.sim.faults.faults import KINDS, Faults, PlantedFault
-from kis.sim.faults.response_plan import ConnectionEnd, ResponsePlan, befallen, fate
+from kis.sim.faults.catalogue import KINDS, Faults, PlantedFault
+from kis.sim.faults.response_plan import ConnectionEnd, ResponsePlan, apply_fault, response_plan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -35,26 +34,23 @@ if TYPE_CHECKING:
     from kis.sim.websocket.server import WebSocketServer
 
 
-_MASTERS = {
-    "/common/master/kospi_code.mst.zip": "KOSPI",
-    "/common/master/kosdaq_code.mst.zip": "KOSDAQ",
-}
-_REMEMBERED = 10_000
-_LONGEST_DROP = 0.1  # seconds' worth of bytes that go out together, if that is more than one
-_SALES = frozenset(astuple(endpoints.SELL.tr))
-LIES = frozenset({"lag", "krx_only", "old_rows"})
+_MASTER_FILES = {"/common/master/kospi_code.mst.zip": "KOSPI", "/common/master/kosdaq_code.mst.zip": "KOSDAQ"}
+_MAX_RECORDED = 10_000
+_DRIP_INTERVAL = 0.1  # seconds between pieces of a dripping body, if that is more than a byte
+_SELL_TR_IDS = frozenset(astuple(endpoints.SELL.tr))
+LIST_FAULTS = frozenset({"lag", "krx_only", "old_rows"})
 _OAUTH = "/oauth2/"
 
 
 class ConnectionDropped(ConnectionResetError):
-    """Raised out of the application where no real connection is there to be dropped."""
+    """Raised by the application if the server offers no way to drop the connection."""
 
 
 class AsgiApp:
     """The application.
 
     Attributes:
-        requests: what arrived, oldest first; the control door's calls are left out.
+        requests: requests received, oldest first, without those of the admin API.
     """
 
     def __init__(
@@ -63,145 +59,134 @@ class AsgiApp:
         faults: Faults,
         *,
         window: Window | None,
-        ledger_window: Window | None = None,
-        control: AdminApi | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        sockets: WebSocketServer | None = None,
+        ledger_window: Window | None,
+        admin: AdminApi | None,
+        sleep: Callable[[float], Awaitable[None]],
+        websocket: WebSocketServer,
     ) -> None:
-        self.requests: deque[Recorded] = deque(maxlen=_REMEMBERED)
+        self.requests: deque[Recorded] = deque(maxlen=_MAX_RECORDED)
         self._broker = broker
         self._faults = faults
         self._window = window
         self._ledger_window = ledger_window
-        self._control = control
+        self._admin = admin
         self._sleep = sleep
-        self._sockets = sockets
+        self._websocket = websocket
         self._routes = Routes(broker.env)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection's message, as ASGI asks."""
+        """Serves one ASGI scope."""
         if scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "websocket" and self._sockets is not None:
-            await self._sockets(scope, receive, send)
+            await _lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            await self._websocket(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
 
-    def receive(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Visit:
-        """Take in a request, whole as it is; nothing is done about it yet.
+    def receive(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> ReceivedRequest:
+        """Records a request and takes the faults planted for it; it is not processed yet.
 
         Args:
             method: in capitals.
-            path: as sent; the control door's are KIS's unknown ones here.
+            path: as sent; the admin API is not served here.
             query: as sent, without the question mark.
             headers: names in lower case.
             body: as sent.
         """
-        # A doubled slash in front comes of joining addresses carelessly, which KIS forgives.
+        # KIS accepts a doubled slash in front.
         path = "/" + path.lstrip("/")
-        asked = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
-        arrived = Recorded(method, path, dict(headers), asked, body, self._broker.exchange.now())
-        self.requests.append(arrived)
+        fields = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
+        request = Recorded(method, path, dict(headers), fields, body, self._broker.exchange.now())
+        self.requests.append(request)
         taken = self._faults.take(path, following=headers.get("tr_cont", "").strip() == "N")
-        return Visit(self, arrived, {fault.name: fault for fault in taken})
+        return ReceivedRequest(self, request, {fault.name: fault for fault in taken})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive)
+        body = await _read_body(receive)
         if body is None:
-            return  # it never was a request
+            return  # the client disconnected
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         path, query = str(scope["path"]), scope.get("query_string", b"").decode("latin-1")
-        door = "/" + path.lstrip("/")
-        if door.startswith(PREFIX) and self._control is not None and scope["method"] == "POST":
-            answer = SimResponse({"error": "say it in application/json"}, 415)  # which no web page can send unasked
+        admin_path = "/" + path.lstrip("/")
+        if admin_path.startswith(PREFIX) and self._admin is not None and scope["method"] == "POST":
+            answer = SimResponse({"error": "say it in application/json"}, 415)  # a web page cannot send that cross-site
             if headers.get("content-type", "").startswith("application/json"):
-                answer = self._control.answer(door.removeprefix(PREFIX), _object(body))
+                answer = self._admin.answer(admin_path.removeprefix(PREFIX), _json_object(body))
             now = self._broker.exchange.now()
-            await self._deliver(scope, receive, send, fate(answer, {}, tr_id="", now=now))
+            await self._deliver(scope, receive, send, response_plan(answer, {}, tr_id="", now=now))
             return
-        visit = self.receive(scope["method"], path, query, headers, body)
-        if visit.before:
-            await self._sleep(visit.before)
-        await self._deliver(scope, receive, send, visit.act())
+        request = self.receive(scope["method"], path, query, headers, body)
+        if request.before:
+            await self._sleep(request.before)
+        await self._deliver(scope, receive, send, request.act())
 
-    async def _deliver(self, scope: Scope, receive: Receive, send: Send, due: ResponsePlan) -> None:
-        if due.after:
-            await self._sleep(due.after)
-        if due.answered:
-            start = [(name.encode(), value.encode("latin-1", "replace")) for name, value in due.headers]
-            await send({"type": "http.response.start", "status": due.status, "headers": start})
-            kept = due.end is ConnectionEnd.KEPT
-            if due.rate:
-                await self._drip(receive, send, due)
+    async def _deliver(self, scope: Scope, receive: Receive, send: Send, plan: ResponsePlan) -> None:
+        if plan.after:
+            await self._sleep(plan.after)
+        if plan.answered:
+            start = [(name.encode(), value.encode("latin-1", "replace")) for name, value in plan.headers]
+            await send({"type": "http.response.start", "status": plan.status, "headers": start})
+            kept = plan.end is ConnectionEnd.KEPT
+            if plan.rate:
+                await self._drip(receive, send, plan)
                 if kept:
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
             else:
-                await send({"type": "http.response.body", "body": due.arrives, "more_body": not kept})
-        if due.end is not ConnectionEnd.KEPT:
-            await _let_go(scope, receive, due.end)
+                await send({"type": "http.response.body", "body": plan.arrives, "more_body": not kept})
+        if plan.end is not ConnectionEnd.KEPT:
+            await _end_connection(scope, receive, plan.end)
 
-    async def _drip(self, receive: Receive, send: Send, due: ResponsePlan) -> None:
-        gone = asyncio.ensure_future(_gone(receive))
-        piece = max(1, int(due.rate * _LONGEST_DROP))
+    async def _drip(self, receive: Receive, send: Send, plan: ResponsePlan) -> None:
+        disconnected = asyncio.ensure_future(_disconnected(receive))
+        piece = max(1, int(plan.rate * _DRIP_INTERVAL))
         try:
-            for start in range(0, len(due.arrives), piece):
-                part = due.arrives[start : start + piece]
-                await self._sleep(len(part) / due.rate)
-                if gone.done():
+            for start in range(0, len(plan.arrives), piece):
+                part = plan.arrives[start : start + piece]
+                await self._sleep(len(part) / plan.rate)
+                if disconnected.done():
                     return
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         finally:
-            gone.cancel()
+            disconnected.cancel()
 
-    def act(self, arrived: Recorded, faults: Mapping[str, PlantedFault]) -> ResponsePlan:
-        """Do what a request asks, and tell what becomes of it."""
-        lies = {name: fault.how for name, fault in faults.items() if name in LIES}
-        late = faults["late_booking"].how["seconds"] if "late_booking" in faults else 0.0
-        twin = faults["twin"].how["when"] if "twin" in faults else ""
-        alone = next((fault for name, fault in faults.items() if not KINDS[name].joins), None)
+    def act(self, request: Recorded, faults: Mapping[str, PlantedFault]) -> ResponsePlan:
+        """Processes a request and returns the response plan."""
+        list_faults = {name: fault.options for name, fault in faults.items() if name in LIST_FAULTS}
+        delay = faults["late_booking"].options["seconds"] if "late_booking" in faults else 0.0
+        twin = faults["twin"].options["when"] if "twin" in faults else ""
+        exclusive = next((fault for name, fault in faults.items() if not KINDS[name].joins), None)
         answer = SimResponse()
         if twin == "before":
-            self._twin(arrived)
-        if alone is None or alone.acts:
-            answer = self._answer(arrived, late, lies)
+            self._place_twin(request)
+        if exclusive is None or exclusive.acts:
+            try:
+                answer = self._dispatch(request, delay, list_faults)
+            except ApiRefusal as refusal:
+                answer = refusal.answer
         if twin == "after":
-            self._twin(arrived)
-        if alone is not None:
-            answer = befallen(answer, alone, arrived)
-        tr_id = arrived.headers.get("tr_id", "")
-        return fate(answer, faults, tr_id=tr_id, now=self._broker.exchange.now())
+            self._place_twin(request)
+        if exclusive is not None:
+            answer = apply_fault(answer, exclusive, request)
+        tr_id = request.headers.get("tr_id", "")
+        return response_plan(answer, faults, tr_id=tr_id, now=self._broker.exchange.now())
 
-    def _twin(self, arrived: Recorded) -> None:
-        """Key in at the broker's own program what a request asks for; a request that cannot be an order has no twin."""
-        body = _object(arrived.body)
-        side = OrderSide.SELL if arrived.headers.get("tr_id", "") in _SALES else OrderSide.BUY
+    def _place_twin(self, request: Recorded) -> None:
+        """Places the order of a request again, as from the HTS; a request that is no valid order has no twin."""
+        body = _json_object(request.body)
+        side = OrderSide.SELL if request.headers.get("tr_id", "") in _SELL_TR_IDS else OrderSide.BUY
         with contextlib.suppress(OrderRejected, KeyError, TypeError, ValueError):
             self._broker.exchange.submit(
-                side,
-                body["PDNO"],
-                body["ORD_DVSN"],
-                int(body["ORD_QTY"]),
-                int(body["ORD_UNPR"]),
-                channel=HTS_CHANNEL,
+                side, body["PDNO"], body["ORD_DVSN"], int(body["ORD_QTY"]), int(body["ORD_UNPR"]), channel=HTS_CHANNEL
             )
 
-    def _answer(self, arrived: Recorded, late: float, lies: Mapping[str, Mapping[str, Any]]) -> SimResponse:
-        try:
-            return self._dispatch(arrived, late, lies)
-        except ApiRefusal as refusal:
-            return refusal.answer
-
-    def _dispatch(self, arrived: Recorded, late: float, lies: Mapping[str, Mapping[str, Any]]) -> SimResponse:
-        method, path, headers = arrived.method, arrived.path, arrived.headers
-        if path in _MASTERS and method in {"GET", "HEAD"}:
-            archive = master.archive(self._broker.exchange.issues.values(), _MASTERS[path])
+    def _dispatch(self, request: Recorded, delay: float, list_faults: Mapping[str, Mapping[str, Any]]) -> SimResponse:
+        method, path, headers = request.method, request.path, request.headers
+        if path in _MASTER_FILES and method in {"GET", "HEAD"}:
+            archive = master.archive(self._broker.exchange.issues.values(), _MASTER_FILES[path])
             return SimResponse(raw=archive, content_type="application/zip")
         oauth = self._broker.oauth
         if path.startswith(_OAUTH) or path == "/uapi/hashkey":
-            body = _object(arrived.body)
+            body = _json_object(request.body)
             calls: Mapping[str, Callable[[], SimResponse]] = {
                 "/oauth2/tokenP": lambda: oauth.token(body),
                 "/oauth2/revokeP": lambda: oauth.revoke(body),
@@ -222,41 +207,36 @@ class AsgiApp:
         if method == "POST":
             if not headers.get("content-type", "").lower().startswith("application/json"):
                 raise gateway("EGW00132", "Content-Type이 유효하지 않습니다.")
-            fields = _object(arrived.body)
+            fields = _json_object(request.body)
             if not fields:
                 raise malformed()
         else:
-            fields = {name.upper(): value for name, value in arrived.query.items()}
-        call = ApiCall(path, tr_id, headers.get("tr_cont", "").strip(), headers, fields, late, lies)
+            fields = {name.upper(): value for name, value in request.query.items()}
+        call = ApiCall(path, tr_id, headers.get("tr_cont", "").strip(), headers, fields, delay, list_faults)
         return route.handler(self._broker, call)
 
 
 @dataclass(slots=True)
-class Visit:
-    """A request that has come in.
+class ReceivedRequest:
+    """A request that is not processed yet, and the faults planted for it, by name."""
 
-    Attributes:
-        arrived: the request.
-        faults: those that befall it, by name.
-    """
-
-    wire: AsgiApp
-    arrived: Recorded
+    app: AsgiApp
+    request: Recorded
     faults: Mapping[str, PlantedFault]
 
     @property
     def before(self) -> float:
-        """Seconds until the broker begins with it, of its own clock."""
+        """Seconds until the broker processes it."""
         slow = self.faults.get("slow")
-        return slow.how["seconds"] if slow is not None and not slow.acts else 0.0
+        return slow.options["seconds"] if slow is not None and not slow.acts else 0.0
 
     def act(self) -> ResponsePlan:
-        """Let the broker do what is asked; once."""
-        return self.wire.act(self.arrived, self.faults)
+        """Processes it; to be called once."""
+        return self.app.act(self.request, self.faults)
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    """A JSON object, or an empty one where the body is none."""
+def _json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body, or an empty one."""
     try:
         read = json.loads(body)
     except (ValueError, RecursionError):
@@ -264,8 +244,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The body of a request; None where the client left in the middle of it."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """The body of a request; None if the client disconnected in the middle of it."""
     parts = []
     while True:
         message = await receive()
@@ -276,21 +256,21 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _let_go(scope: Scope, receive: Receive, end: ConnectionEnd) -> None:
+async def _end_connection(scope: Scope, receive: Receive, end: ConnectionEnd) -> None:
     abort = scope.get("extensions", {}).get(ABORT)
     if abort is None:
         raise ConnectionDropped("the simulator dropped the connection")
     if end is not ConnectionEnd.OPEN:
         abort(reset=end is ConnectionEnd.RESET)
-    await _gone(receive)
+    await _disconnected(receive)
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

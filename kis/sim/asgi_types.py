@@ -1,4 +1,4 @@
-"""The ASGI interface, as far as the simulator speaks it."""
+"""The ASGI types the simulator uses."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ABORT = "kis.sim.abort"
-"""The ASGI extension through which a server lets the application drop the connection, or reset it (`reset`)."""
+"""The ASGI extension by which the application drops the connection, or resets it (`reset`)."""

@@ -1,4 +1,4 @@
-"""The master files: one line an issue in cp949, with a tail of fixed columns, zipped.
+"""The master files: one line per issue in cp949, with a tail of fixed columns, zipped.
 
 The columns are those of KIS's own reader (open-trading-api, stocks_info); KOSPI and KOSDAQ differ.
 """
@@ -18,7 +18,7 @@ _ENCODING = "cp949"
 _CODE, _STANDARD, _NAME = 9, 12, 40
 _TAIL = {"KOSPI": 227, "KOSDAQ": 221}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-# Field to (column, width) in the tail; where a column is blank, nothing of ours is written to it.
+# Field to (column, width) in the tail; all other columns stay blank.
 _COLUMNS: dict[str, dict[str, tuple[int, int]]] = {
     "KOSPI": {
         "group": (0, 2),
@@ -66,7 +66,7 @@ _COLUMNS: dict[str, dict[str, tuple[int, int]]] = {
 
 
 def line(issue: Issue) -> bytes:
-    """The line of one issue, without its end."""
+    """The line of one issue, without its line end."""
     listing = issue.listing
     values = {
         "group": listing.group,

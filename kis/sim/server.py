@@ -1,4 +1,4 @@
-"""The simulator on a real socket, and the environment that points a client at it."""
+"""The simulator on a real socket (uvicorn)."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from kis.sim.asgi_app import AsgiApp
     from kis.sim.asgi_types import Receive, Scope, Send
 
-_POLL = 0.005
-# `struct linger`: on, for no time at all. Windows has it in shorts.
-_AT_ONCE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+_POLL_INTERVAL = 0.005
+# `struct linger`: on, zero seconds. Windows uses shorts.
+_NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 def end(transport: asyncio.WriteTransport, *, reset: bool) -> None:
-    """Close a connection at once: by FIN, or by RST."""
+    """Closes a connection at once: by FIN, or by RST."""
     if reset and not transport.is_closing():
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
 
 
 class _Protocol(H11Protocol):
-    """h11 keeps the case of header names; to it is added a way for the application to drop its connection."""
+    """h11, which keeps the case of header names, with the extension `ABORT`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # asyncio does this itself only where the listening socket was made with its protocol spelt out; without
-        # it the kernel holds back the second packet of every answer, for some 40 ms.
+        # asyncio sets this only on sockets made with an explicit protocol; without it the kernel delays the second
+        # packet of every answer by some 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app = _droppable(self.app, transport)
 
 
 class _SocketProtocol(WebSocketsSansIOProtocol):
-    """A websocket that the application may drop without a close frame."""
+    """A websocket with the extension `ABORT`, which drops it without a close frame."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -64,7 +64,7 @@ def _droppable(inner: Any, transport: asyncio.Transport) -> Any:
 
 
 class _Server(uvicorn.Server):
-    """Runs until told, at once, where uvicorn looks every tenth of a second."""
+    """Stops as soon as `stop` is set; uvicorn polls every tenth of a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -74,7 +74,7 @@ class _Server(uvicorn.Server):
         await self.stop.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """What uvicorn does, without its pauses of a tenth of a second: tests stop many a simulator."""
+        """As uvicorn's, without its pauses of a tenth of a second: tests stop many simulators."""
         del sockets
         state = self.server_state
         for server in self.servers:
@@ -84,22 +84,22 @@ class _Server(uvicorn.Server):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
-                    await asyncio.sleep(_POLL)
+                    await asyncio.sleep(_POLL_INTERVAL)
         for task in list(state.tasks):
             task.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
-        """Leave the signals to whoever runs the event loop."""
+        """Leaves the signals to the owner of the event loop."""
         yield
 
 
 @contextlib.asynccontextmanager
-async def serving(wire: AsgiApp, host: str, port: int) -> AsyncIterator[str]:
-    """Serve an application until the block is left.
+async def serving(app: AsgiApp, host: str, port: int) -> AsyncIterator[str]:
+    """Serves an application until the block is left.
 
     Args:
-        wire: the application.
+        app: the application.
         host: address to listen on.
         port: 0 for a free one.
 
@@ -109,7 +109,7 @@ async def serving(wire: AsgiApp, host: str, port: int) -> AsyncIterator[str]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     config = uvicorn.Config(
-        wire,
+        app,
         http=_Protocol,
         ws=_SocketProtocol,
         ws_ping_interval=None,
@@ -129,7 +129,7 @@ async def serving(wire: AsgiApp, host: str, port: int) -> AsyncIterator[str]:
         while not server.started:
             if task.done():
                 await task
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_INTERVAL)
         bound = listener.getsockname()[1]
         yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
     finally:

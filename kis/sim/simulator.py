@@ -1,4 +1,4 @@
-"""The whole simulated broker: exchange, wire, faults, and the environment that points a client at it."""
+"""The simulated broker as a whole: exchange, REST and websocket, faults, and the settings for a client."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kis.sim.admin_api import AdminApi
 from kis.sim.api.context import ApiContext, Recorded
 from kis.sim.api.oauth import Credentials, Oauth
 from kis.sim.api.rate_limit import PER_SECOND, Window
-from kis.sim.asgi_app import AsgiApp, Visit
+from kis.sim.asgi_app import AsgiApp, ReceivedRequest
 from kis.sim.exchange.clock import SimClock, now_in_korea
 from kis.sim.exchange.exchange import Exchange
-from kis.sim.faults.faults import Faults
+from kis.sim.faults.catalogue import Faults
 from kis.sim.server import serving
 from kis.sim.websocket.server import Layout, WebSocketServer
 
@@ -32,14 +32,14 @@ _BRANCHES = {Env.PAPER: "00950", Env.REAL: "03930"}
 
 
 class Simulator:
-    """KIS in a box: one customer, one account, one environment.
+    """A simulated KIS: one customer, one account, one environment.
 
     Attributes:
         app: the ASGI application.
-        exchange: cash, shares, orders and prices, to look at and to move.
-        faults: what shall go wrong.
+        exchange: cash, shares, orders and prices.
+        faults: faults to plant.
         oauth: keys and tokens.
-        sockets: who is connected to the websocket, and what for.
+        websocket: the websocket's sessions and registrations.
     """
 
     def __init__(
@@ -67,33 +67,33 @@ class Simulator:
         notice_fields: int = 26,
         heartbeat: float = 10.0,
     ) -> None:
-        """Put the broker together; nothing runs until it is served.
+        """Builds the broker; nothing runs until it is served.
 
         Args:
-            profile: which environment it plays; codes, page sizes and what is offered depend on it.
-            seed: of all chance: prices, book sizes, order numbers.
-            clock: tells the time; aware. A `SimClock` can be frozen, stepped and run fast, and the market with it.
+            profile: the environment; codes, page sizes and offered calls depend on it.
+            seed: of all random numbers: prices, book sizes, order numbers.
+            clock: the present moment, aware. A `SimClock` can be frozen, stepped and run fast.
             sleep: waits, for slow answers and between steps.
-            always_open: take orders at any hour and tell clients so (`KISBOT_MARKET_HOURS`).
-            moving: let prices move, a step a second, while it is served.
+            always_open: accept orders at any hour, and set this for clients (`KISBOT_MARKET_HOURS`).
+            moving: move prices, one step a second, while it is served.
             cash: won in the account.
             holdings: code to (shares, average price in won).
             token_rules: refuse a token within a minute of a new one.
             rate_limit: refuse calls over `per_second`.
             per_second: calls a second; by default what KIS allows the profile.
-            ledger_per_second: calls a second to the ledger, which KIS limits apart; None for no such limit.
-            ledger_lag: seconds until an order shows in the order lists.
+            ledger_per_second: calls a second to the ledger, which KIS limits separately; None for no such limit.
+            ledger_lag: seconds until an order appears in the order lists.
             strict: refuse order bodies that lack a key, as KIS has done since 2026-08.
-            control: open the control door, `POST /__sim__/...`; the default clock is a `SimClock` then.
-            scenario: market scripts that begin now: `name[:code][@seconds]`, several with commas.
-            refuse_share: of the calls under the limit, the share that is refused as over it nevertheless.
+            control: serve the admin API, `POST /__sim__/...`; the default clock is a `SimClock` then.
+            scenario: market scripts that begin now: `name[:code][@seconds]`, separated by commas.
+            refuse_share: share of the calls under the limit that is refused as over it.
             trade_fields: fields of a trade on the websocket, 46 as before 2026-09-14 or 47.
             book_fields: fields of an order book there, 59 or 63.
             notice_fields: fields of a fill notice there, 23 or 26.
-            heartbeat: seconds of the world's clock between the websocket's heartbeats; KIS tells no figure.
+            heartbeat: real seconds between the websocket's heartbeats; KIS documents no figure.
 
         Raises:
-            ValueError: there is no such scenario or layout, or the share is not from 0 to less than 1.
+            ValueError: unknown scenario or layout, or a share outside [0, 1).
         """
         env = Env(profile)
         if control and clock is now_in_korea:
@@ -115,23 +115,24 @@ class Simulator:
         self.oauth = Oauth(env, clock, rules=token_rules)
         self.env = env
         broker = ApiContext(env, self.exchange, self.oauth, self.oauth.customer.account, strict)
-        # Clients keep the pace of the world's clock, whatever the simulated one does.
-        pace = clock.real if isinstance(clock, SimClock) else clock
-        whims = random.Random(seed)  # noqa: S311  moods, not secrets
+        # Clients space their calls by the real clock, whatever the simulated one does.
+        real_clock = clock.real if isinstance(clock, SimClock) else clock
+        rng = random.Random(seed)  # noqa: S311  refusals, not secrets
         limit = per_second or PER_SECOND[env]
-        window = Window(limit, pace, whim=refuse_share, rng=whims) if rate_limit else None
-        ledger_window = Window(ledger_per_second, pace) if ledger_per_second else None
-        door = AdminApi(self) if control else None
+        window = Window(limit, real_clock, refuse_share=refuse_share, rng=rng) if rate_limit else None
+        ledger_window = Window(ledger_per_second, real_clock) if ledger_per_second else None
         layout = Layout(trade_fields, book_fields, notice_fields)
-        self.sockets = WebSocketServer(self.exchange, self.oauth, self.faults, layout=layout, beat=heartbeat, seed=seed)
+        self.websocket = WebSocketServer(
+            self.exchange, self.oauth, self.faults, layout=layout, heartbeat=heartbeat, seed=seed
+        )
         self.app = AsgiApp(
             broker,
             self.faults,
             window=window,
             ledger_window=ledger_window,
-            control=door,
+            admin=AdminApi(self) if control else None,
             sleep=sleep,
-            sockets=self.sockets,
+            websocket=self.websocket,
         )
         if moving:
             for _ in range(_WARM_UP_STEPS):
@@ -140,12 +141,12 @@ class Simulator:
 
     @property
     def clock(self) -> Callable[[], datetime]:
-        """What tells the simulator its time."""
+        """The simulator's clock."""
         return self._clock
 
     @property
     def requests(self) -> deque[Recorded]:
-        """Requests that arrived, oldest first, the last ten thousand."""
+        """Requests received, oldest first, the last ten thousand."""
         return self.app.requests
 
     @property
@@ -154,10 +155,10 @@ class Simulator:
         return self.oauth.customer
 
     def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> ResponsePlan:
-        """Answer a request in this very call, without socket, event loop or waiting.
+        """Answers a request in this call, without socket, event loop or waiting.
 
-        Nothing is slept through: `after` of what comes back tells the seconds that planted faults take, those
-        before the broker acts among them. `receive` keeps the two apart.
+        `ResponsePlan.after` is the delay in seconds that planted faults cause, including the delay before the
+        broker processes the request; `receive` gives that one separately.
 
         Args:
             method: in capitals.
@@ -166,13 +167,15 @@ class Simulator:
             headers: names in lower case.
             body: as sent.
         """
-        visit = self.app.receive(method, path, query, headers, body)
-        fate = visit.act()
-        fate.after += visit.before
-        return fate
+        request = self.app.receive(method, path, query, headers, body)
+        plan = request.act()
+        plan.after += request.before
+        return plan
 
-    def receive(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> Visit:
-        """Take in a request as `answer` does, and leave it to the caller when the broker acts."""
+    def receive(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> ReceivedRequest:
+        """Receives a request as `answer` does; the caller decides when it is processed."""
         return self.app.receive(method, path, query, headers, body)
 
     def environ(self, base_url: str) -> dict[str, str]:
@@ -198,15 +201,15 @@ class Simulator:
         return environ
 
     def snapshot(self) -> dict[str, Any]:
-        """The whole state as JSON can hold it: orders, money, prices, books, tokens, chance."""
+        """The whole state as JSON: orders, cash, prices, books, tokens, random state."""
         return snapshot.taken(self.exchange, self.oauth)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a snapshot of the same profile and listings; a `SimClock` shows its moment again.
+        """Restores a snapshot of the same profile and listings; a `SimClock` is set to its time.
 
         Raises:
-            Unreadable: it is no such snapshot, or of a time this simulator's clock has not reached; nothing
-                was changed.
+            SnapshotUnreadable: it is no such snapshot, or of a time this simulator's clock has not reached;
+                nothing was changed.
         """
         at = snapshot.moment_of(state)
         if not isinstance(self._clock, SimClock) and at > self.exchange.now():
@@ -217,7 +220,7 @@ class Simulator:
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Listen on a real socket until the block is left; with `moving`, prices move meanwhile.
+        """Serves on a real socket until the block is left; with `moving`, prices move meanwhile.
 
         Args:
             host: address to listen on.
@@ -227,14 +230,14 @@ class Simulator:
             The base URL.
         """
         async with serving(self.app, host, port) as base_url:
-            alive = self._move() if self._moving else self._look()
-            mover = asyncio.create_task(alive, name="kis.sim market")
+            loop = self._move() if self._moving else self._run_schedule()
+            market = asyncio.create_task(loop, name="kis.sim market")
             try:
                 yield base_url
             finally:
-                mover.cancel()
+                market.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await mover
+                    await market
 
     async def _move(self) -> None:
         clock, sleep = self._clock, self._sleep
@@ -244,8 +247,8 @@ class Simulator:
             await sleep(1.0)
             self.exchange.step()
 
-    async def _look(self) -> None:
-        """Scripts happen when somebody looks, so somebody does."""
+    async def _run_schedule(self) -> None:
+        """Scheduled steps run when the exchange is used; this runs them if nobody uses it."""
         while True:
             await asyncio.sleep(1.0)
             self.exchange.roll()

@@ -1,8 +1,8 @@
-"""The whole state of a simulator as JSON, and back: orders, money, prices, books, tokens, chance itself.
+"""The whole state of a simulator as JSON, and back: orders, cash, prices, books, tokens, random state.
 
-Left out: planted faults, recorded requests, the limiters' last second, open sockets.
+Not included: planted faults, recorded requests, the rate limiters' last second, websocket sessions.
 """
-# ruff: noqa: SLF001  a snapshot is the one place that must see everything inside
+# ruff: noqa: SLF001  a snapshot reads and writes the private state
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kis.sim.exchange.book import QueueEntry
 from kis.sim.exchange.ledger import Flow, Position
 from kis.sim.exchange.orders import Action, BookedOrder, Fill, OrderDivision, OrderSide
 from kis.sim.exchange.prices import DayBar, Minute
-from kis.sim.exchange.scenario import Cue, CueAction
+from kis.sim.exchange.scenario import ScheduledStep, ScriptAction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,11 +46,11 @@ _ISSUE = (
 
 
 class SnapshotUnreadable(ValueError):
-    """A snapshot that cannot be restored; nothing was changed."""
+    """The snapshot cannot be restored; nothing was changed."""
 
 
 def taken(exchange: Exchange, oauth: Oauth) -> dict[str, Any]:
-    """The state now, as JSON can hold it."""
+    """The present state as JSON."""
     exchange.roll()
     places = {order: place for place, order in enumerate(exchange.orders)}
     version, internal, gauss = exchange._rng.getstate()
@@ -67,7 +67,7 @@ def taken(exchange: Exchange, oauth: Oauth) -> dict[str, Any]:
         "ledger": _ledger(exchange.ledger),
         "issues": {code: _issue(issue) for code, issue in exchange.issues.items()},
         "books": {code: _book(book, places) for code, book in exchange.books.items()},
-        "cues": [[cue.at.isoformat(), cue.code, cue.act.value, cue.percent] for cue in exchange.stage.waiting],
+        "cues": [[one.at.isoformat(), one.code, one.action.value, one.percent] for one in exchange.schedule.waiting],
         "tokens": _tokens(oauth),
     }
 
@@ -102,7 +102,7 @@ def _issue(issue: Issue) -> dict[str, Any]:
 def _book(book: MatchingBook, places: Mapping[BookedOrder, int]) -> dict[str, Any]:
     queues = {
         side.value: [
-            [price, [[lot.quantity, None if lot.order is None else places[lot.order]] for lot in queue]]
+            [price, [[entry.quantity, None if entry.order is None else places[entry.order]] for entry in queue]]
             for price, queue in prices.items()
         ]
         for side, prices in book._queues.items()
@@ -121,12 +121,12 @@ def _tokens(oauth: Oauth) -> dict[str, Any]:
     }
 
 
-# --- and back ---------------------------------------------------------------------------------------------
+# --- restoring --------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Read:
-    """What a snapshot says, read whole before anything is changed."""
+    """The contents of a snapshot, read completely before anything is changed."""
 
     orders: list[BookedOrder]
     waiting: list[BookedOrder]
@@ -135,10 +135,10 @@ class _Read:
     flows: list[Flow]
     issues: dict[str, dict[str, Any]]
     books: dict[str, tuple[int, int | None, int, dict[OrderSide, dict[int, list[QueueEntry]]]]]
-    cues: list[Cue]
+    steps: list[ScheduledStep]
     tokens: list[Token]
     approvals: dict[str, datetime]
-    chance: tuple[Any, ...]
+    random_state: tuple[Any, ...]
     day: date
     ledger_day: date
     deposit: int
@@ -152,7 +152,7 @@ def moment_of(state: Mapping[str, Any]) -> datetime:
     """When a snapshot was taken.
 
     Raises:
-        Unreadable: it does not say.
+        SnapshotUnreadable: it does not say.
     """
     try:
         return _moment(state["at"])
@@ -161,21 +161,21 @@ def moment_of(state: Mapping[str, Any]) -> datetime:
 
 
 def restored(state: Mapping[str, Any], exchange: Exchange, oauth: Oauth) -> None:
-    """Put a state in place of the present one.
+    """Replaces the present state.
 
     Args:
-        state: what `taken` gave, of a simulator with the same profile and the same listed issues.
+        state: result of `taken`, of a simulator with the same profile and the same listed issues.
         exchange: to be changed.
         oauth: to be changed.
 
     Raises:
-        Unreadable: it is not such a state; nothing was changed.
+        SnapshotUnreadable: it is not such a state; nothing was changed.
     """
     if state.get("version") != VERSION:
         raise SnapshotUnreadable(f"a snapshot of version {state.get('version')}; this simulator reads {VERSION}")
     if state.get("profile") != oauth.env.value:
         raise SnapshotUnreadable(
-            f"a snapshot of profile {state.get('profile')}; this simulator plays {oauth.env.value}",
+            f"a snapshot of profile {state.get('profile')}; this simulator plays {oauth.env.value}"
         )
     if set(state.get("issues", ())) != set(exchange.issues):
         raise SnapshotUnreadable("the snapshot lists other issues than this simulator")
@@ -194,36 +194,36 @@ def restored(state: Mapping[str, Any], exchange: Exchange, oauth: Oauth) -> None
 
 def _put_exchange(read: _Read, exchange: Exchange) -> None:
     exchange._today, exchange._last_number = read.day, read.last_number
-    exchange._rng.setstate(read.chance)
+    exchange._rng.setstate(read.random_state)
     exchange.orders[:], exchange._waiting[:] = read.orders, read.waiting
     exchange.fills.clear()
     exchange.fills.extend(read.fills)
     for code, figures in read.issues.items():
         issue = exchange.issues[code]
-        issue.__dict__.pop("past", None)  # drawn anew from the restored seed when asked for
+        issue.__dict__.pop("past", None)  # generated again from the restored seed
         for name, value in figures.items():
             setattr(issue, name, value)
     for code, (bid, depth, salt, queues) in read.books.items():
         book = exchange.books[code]
         book.bid, book.depth, book._salt, book._queues = bid, depth, salt, queues
-        lots = (lot for prices in queues.values() for queue in prices.values() for lot in queue)
-        book._own = sum(lot.order is not None for lot in lots)
+        entries = (entry for prices in queues.values() for queue in prices.values() for entry in queue)
+        book._own_entries = sum(entry.order is not None for entry in entries)
     ledger = exchange.ledger
     ledger.deposit, ledger.today = read.deposit, read.ledger_day
     ledger.positions, ledger.flows = read.positions, read.flows
     ledger.reserved.clear()
-    ledger.promised.clear()
+    ledger.reserved_shares.clear()
     for order in read.orders:
-        ledger.promise(order)
-    exchange.stage.clear()
-    exchange.stage.put(read.cues)
+        ledger.reserve(order)
+    exchange.schedule.clear()
+    exchange.schedule.add(read.steps)
 
 
 def _read(state: Mapping[str, Any]) -> _Read:
     orders = [_order_read(row) for row in state["orders"]]
     version, internal, gauss = state["chance"]
-    chance = (int(version), tuple(int(word) for word in internal), gauss)
-    random.Random().setstate(chance)  # noqa: S311  refuses what is no state, before anything is changed
+    random_state = (int(version), tuple(int(word) for word in internal), gauss)
+    random.Random().setstate(random_state)  # noqa: S311  raises on an invalid state, before anything is changed
     ledger, tokens = state["ledger"], state["tokens"]
     held = [_position(row) for row in ledger["positions"]]
     return _Read(
@@ -234,10 +234,13 @@ def _read(state: Mapping[str, Any]) -> _Read:
         flows=[Flow(_day(t), _day(s), OrderSide(side), int(amount)) for t, s, side, amount in ledger["flows"]],
         issues={code: _issue_read(row) for code, row in state["issues"].items()},
         books={code: _book_read(row, orders) for code, row in state["books"].items()},
-        cues=[Cue(_moment(at), code, CueAction(act), float(percent)) for at, code, act, percent in state["cues"]],
+        steps=[
+            ScheduledStep(_moment(at), code, ScriptAction(act), float(percent))
+            for at, code, act, percent in state["cues"]
+        ],
         tokens=[Token(text, _moment(issued), _moment(expires)) for text, issued, expires in tokens["live"]],
         approvals={key: _moment(expires) for key, expires in tokens["approvals"].items()},
-        chance=chance,
+        random_state=random_state,
         day=_day(state["day"]),
         ledger_day=_day(ledger["today"]),
         deposit=int(ledger["deposit"]),
@@ -268,8 +271,7 @@ def _issue_read(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _book_read(
-    row: Mapping[str, Any],
-    orders: list[BookedOrder],
+    row: Mapping[str, Any], orders: list[BookedOrder]
 ) -> tuple[int, int | None, int, dict[OrderSide, dict[int, list[QueueEntry]]]]:
     queues = {
         side: {

@@ -269,7 +269,7 @@ async def _own_ways(stack: contextlib.AsyncExitStack, broker: _Broker) -> dict[s
     kis = await stack.enter_async_context(_ours(broker, 0.0))
     raw = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
     config = kis._config
-    token = await kis._session._token.get()
+    token = await kis._session.token.get()
     pairs = Headers(config.app_key, config.app_secret).full(token, str(PRICE.tr_id(config.env, config.generation)))
     headers = {name.decode(): value.decode() for name, value in pairs}
     questions = {code: Payloads(config).stock(PRICE, code) for code in broker.codes}

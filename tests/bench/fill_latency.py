@@ -22,8 +22,8 @@ from kis.krx import step
 from kis.sim import Simulator
 from tests.bench.report import Row, percentile
 from tests.bench.tap_to_wire import LIMITS, PEOPLE, PER_SECOND, RICH, SLOT, quiet
-from tests.bench.waiting import until
 from tests.support.listening import DEAF, listening
+from tests.support.waiting import happens
 
 HOLDERS = 10
 """Telegram takes about one message a second for one chat: the orders are spread over so many."""
@@ -80,7 +80,7 @@ async def told_after(fills: int, chance: random.Random, *, heard: bool) -> tuple
         async with listening(on) as at:
             delays = await _told(on, fills, waiting, chance)
             counts = at.ears.counts
-            assert at.ears.state is StreamState.LISTENING
+            assert at.ears.state is StreamState.CONNECTED
             return delays, {
                 "notices": counts.notices,
                 "missed_by_stream": counts.missed_by_stream,
@@ -119,7 +119,7 @@ async def _told(on: Stage, fills: int, waiting: dict[int, tuple[str, int]], chan
         if not on.broker.exchange.trade(*waiting[chat], 1):
             raise RuntimeError("nothing was filled")
         matched.append((chat, shares[chat], began))
-    if not await until(lambda: all(_arrived(on, *last) for last in shares.items()), within=30):
+    if not await happens(lambda: all(_arrived(on, *last) for last in shares.items()), within=30):
         raise RuntimeError("a fill was not told")
     await quiet(on)
     arrivals = [_arrived(on, chat, total) for chat, total, _ in matched]

@@ -36,8 +36,8 @@ from kis.models import OrderKind, Side
 from kis.sim import Simulator
 from tests.bench.report import Row, median, percentile
 from tests.bench.tap_to_wire import LIMITS, PEOPLE, RICH, is_order, quiet
-from tests.bench.waiting import until
 from tests.support.memory_wire import MemoryWire
+from tests.support.waiting import happens
 
 CODE, NAME = "005930", "삼성전자"
 WARM_UP = 10
@@ -244,7 +244,7 @@ async def commits_of_a_send(taps: int) -> dict[str, dict[str, float]]:
             commits.found.clear()
             await telegram.tap(person.id, ticket.message_id, "확인")
             idle = _settled(on.app.db, commits)
-            if not await until(idle, within=10, every=0.05):
+            if not await happens(idle, within=10, every=0.05):
                 raise RuntimeError("the send does not come to rest")
             at = next(one for one in reversed(broker.requests) if is_order(one)).at.timestamp()
             for moment, tables in commits.found:

@@ -16,7 +16,7 @@ from bot.demo.telegram import LocalTelegram
 from kis.sim import Simulator
 from tests.bench.broker import environment
 from tests.bench.report import Row, median, times
-from tests.bench.waiting import until
+from tests.support.waiting import happens
 
 LIBRARIES = "aiolimiter, filelock, httpx, pydantic_settings, sqlite_utils, structlog, telegram.ext, typer"
 """What the bot stands on: a process that imports these and does nothing is the measure beside it."""
@@ -97,7 +97,7 @@ class _World:
                 stderr=errors,
             )
             try:
-                up = await until(lambda: child.returncode is not None or self._polls() > polls, within=60)
+                up = await happens(lambda: child.returncode is not None or self._polls() > polls, within=60)
                 if not up or child.returncode is not None:
                     raise RuntimeError(f"the bot did not start: {self.errors()[-800:]}")
                 yield child, time.perf_counter() - began

@@ -16,7 +16,7 @@ from kis.config import kst_now
 from kis.sim import Simulator
 from kis.sim.api.context import Recorded
 from tests.bench.report import Row, percentile
-from tests.bench.waiting import until
+from tests.support.waiting import happens
 
 PEOPLE = tuple(ChatUser(2001 + n, f"손님{n}", "매매자") for n in range(60))
 """Telegram takes about one message a second for one chat: the orders are spread over many, one at a time."""
@@ -167,7 +167,7 @@ async def _tap(on: Stage, person: int, message: int) -> float:
     orders, watch = on.broker.exchange.orders, on.app.watch
     seen, tapped = len(orders), kst_now()
     await on.telegram.tap(person, message, "확인")
-    if not await until(lambda: len(orders) > seen and not watch.busy(), within=10):
+    if not await happens(lambda: len(orders) > seen and not watch.busy(), within=10):
         shown = on.telegram.chat(person)[-1].text
         raise RuntimeError(f"an order did not come through: {shown}")
     order = next(one for one in reversed(on.broker.requests) if is_order(one))

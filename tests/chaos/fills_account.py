@@ -84,19 +84,19 @@ class Account:
     _letter: int = 0
 
     def __post_init__(self) -> None:
-        self.simulator.exchange.watch(self)
+        self.simulator.exchange.set_listener(self)
 
     # --- the exchange ---------------------------------------------------------------------------------------------
 
-    def told(self, told: OrderUpdate) -> None:
+    def on_order_update(self, update: OrderUpdate) -> None:
         """The exchange says what became of an order; the websocket hears it too."""
-        if told.news is UpdateKind.FILLED:
-            ours = told.order.channel == API_CHANNEL
+        if update.kind is UpdateKind.FILLED:
+            ours = update.order.channel == API_CHANNEL
             self.fills += ours
             self.elsewhere += not ours
-        self.simulator.sockets.told(told)
+        self.simulator.websocket.on_order_update(update)
 
-    def printed(self, *_: object) -> None:
+    def on_price(self, *_: object) -> None:
         """Prices are no news here."""
 
     # --- while it goes on -----------------------------------------------------------------------------------------

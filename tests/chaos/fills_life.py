@@ -10,7 +10,7 @@ from bot.orders.reconciliation.report_reader import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.fill_stream import FillStream
 from bot.services.outages import OutageTracker
-from bot.services.trade_feed import LiveStream
+from bot.services.trade_feed import LiveStream, TradeFeed
 from bot.store.reading_mark import ReadingMarks
 from bot.store.stream_stats import StreamStats
 from kis.errors import KisError
@@ -66,12 +66,13 @@ class FillsLife(Life):
         )
         self.ears = FillStream(
             world.config,
+            TradeFeed(world.clock),
             wake=self.poll.wake,
             tell=self.journal.tell,
             overseers=lambda: [OWNER_CHAT],
             clock=world.clock,
             always=True,
-            days=StreamStats(self.db),
+            stats=StreamStats(self.db),
             stream=partial(LiveStream, transport=world.wire, rng=random.Random(f"{world.seed}:stream")),
         )
 
@@ -90,7 +91,7 @@ class FillsLife(Life):
         self.mortal.left, self.doom = self.doom, None
         for reading in readings:
             self.watch.note(reading)
-            self.ears.read(reading)
+            self.ears.on_snapshot(reading)
         self.sight.saw()
         self.mortal.left = None
         self.world.account.saw(self.world.clock(), asyncio.get_running_loop().time())

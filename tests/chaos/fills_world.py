@@ -315,7 +315,7 @@ class FillsWorld(Storms):
 
     def all_faults(self) -> list[str]:
         """Faults of the program itself."""
-        expected = ("the list contradicts the journal", "what was heard could not be taken in (Died")
+        expected = ("the list contradicts the journal", "a notice could not be taken in (Died")
         return self.faults + [one for one in heard() if not one.startswith(expected)]
 
 

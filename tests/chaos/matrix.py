@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bot.orders.model.order import AT_BROKER, ON_ITS_WAY, Order, OrderState
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.chaos.listening import heard
 from tests.chaos.matrix_cases import (
     CONNECT,

@@ -20,6 +20,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import OutboxMessage
 from tests.chaos import kill_points
 from tests.chaos.matrix_stand import ME, Stand
+from tests.support.outbox import delivery_policy
 
 LONG_POLL = 25.0
 AWAY = 0.05
@@ -110,12 +111,20 @@ class Person:
         inbox = Inbox(life.db, stand.clock)
         notifier = Delivery(
             life.outbox,
+            delivery_policy(life.db, stand.clock),
             self.telegram.deliver,
             self.telegram.reachable,
             clock=asyncio.get_running_loop().time,
         )
         life.journal._wake = notifier.wake
-        poll = UpdatePoller(self.telegram, inbox, self._handle, lambda _: None)  # type: ignore[arg-type]  # it asks no more
+        poll = UpdatePoller(
+            self.telegram,  # type: ignore[arg-type]  # it asks no more
+            inbox,
+            self._handle,
+            keeps=lambda _: True,
+            redact=lambda body: body,
+            hold=lambda _: None,
+        )
         kill_points.mark(
             journal=life.journal,
             outbox=life.outbox,

@@ -11,7 +11,7 @@ from pathlib import Path
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import open_database
 from kis.krx import KST
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.chaos import disk
 from tests.chaos.listening import heard
 from tests.chaos.matrix import Case, _in_time, events, judged

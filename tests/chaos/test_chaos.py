@@ -17,7 +17,7 @@ from kis.client import KisClient
 from kis.outcome import Outcome as Outcomes
 from kis.sim.exchange.exchange import Exchange
 from kis.sim.exchange.orders import OrderDivision, OrderSide
-from kis.sim.faults.faults import KINDS
+from kis.sim.faults.catalogue import KINDS
 from tests.chaos.chart import chart
 from tests.chaos.listening import listening
 from tests.chaos.mix import CONNECT, LIST_FAULTS, WRITE_FAULTS, Chance
@@ -129,7 +129,7 @@ def test_a_broken_promise_is_named_with_its_seed():
 def test_every_fault_of_the_mix_is_one_the_simulator_knows_and_takes():
     for fault in {*WRITE_FAULTS, *LIST_FAULTS}:
         name, how = fault.drawn(random.Random(1))
-        assert name == CONNECT or set(how) <= {*KINDS[name].how, "acts"}
+        assert name == CONNECT or set(how) <= {*KINDS[name].options, "acts"}
 
 
 def test_the_first_try_of_an_order_meets_the_same_under_every_policy_and_calm_is_calm():

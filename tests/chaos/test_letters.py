@@ -8,7 +8,8 @@ import pytest
 from tests.chaos import letters
 from tests.chaos.letters import GROUP, OVERSEER, broken
 from tests.chaos.listening import listening
-from tests.support.telegram_wire import LABEL, post_office, until
+from tests.support.telegram_wire import LABEL, post_office
+from tests.support.waiting import until
 
 FEW = 100
 

@@ -33,7 +33,7 @@ from kis import krx
 from kis.krx import KST, step
 from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.chaos.week_judge import Logged, Meter, Told, Week, broken, figures, lines
 from tests.chaos.week_people import Guest, Town
 from tests.chaos.world import tradable
@@ -185,7 +185,9 @@ class _Town:
             holdings=owned,
         )
         exchange = self.broker.exchange
-        self.telegram = LocalTelegram(token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock, kept=REMEMBERED)
+        self.telegram = LocalTelegram(
+            token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock, max_messages=REMEMBERED
+        )
         told = {"message_id": 1, "date": int(clock().timestamp()), "from": PEOPLE[0][0].user, "text": "안녕"}
         self.telegram.inject({"message": {**told, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
         self.post = MemoryTelegram(self.telegram, latency=LATENCY)

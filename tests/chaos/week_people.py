@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
-from bot.chat.handlers.commands import BY_WORD
+from bot.chat.handlers.commands import COMMANDS
 from bot.demo.telegram import ChatMessage, ChatUser, LocalTelegram
 from bot.orders.access.roles import Role
 from kis.krx import step
@@ -75,8 +75,8 @@ class Guest:
     def _may(self, words: str) -> bool:
         if not words.startswith("/"):
             return True
-        command = BY_WORD.get(words[1:].split(maxsplit=1)[0])
-        return command is not None and self.role.covers(command.role)
+        word = words[1:].split(maxsplit=1)[0]
+        return any(word in {one.name, one.korean} and self.role.covers(one.role) for one in COMMANDS)
 
     # --- a day --------------------------------------------------------------------------------------------------------
 

@@ -60,18 +60,18 @@ class Witness:
         self._trail = trail
         self._rows: dict[str, list[BookedOrder]] = {}
         self._owner: dict[BookedOrder, str] = {}
-        simulator.exchange.watch(self)
+        simulator.exchange.set_listener(self)
 
-    def told(self, told: OrderUpdate) -> None:
+    def on_order_update(self, update: OrderUpdate) -> None:
         """The exchange says what became of an order."""
-        if told.news is not UpdateKind.RECEIVED:
+        if update.kind is not UpdateKind.RECEIVED:
             return
-        order, wish = told.order, WISH.get()
+        order, wish = update.order, WISH.get()
         self._owner[order] = wish
         self._rows.setdefault(wish, []).append(order)
         self._trail.note(_now(), "booked", order.number, wish, order.action)
 
-    def printed(self, issue: object, price: int, quantity: int) -> None:
+    def on_price(self, issue: object, price: int, quantity: int) -> None:
         """Prices are no news here."""
 
     def rows(self, wish: str, action: Action = Action.NEW) -> list[BookedOrder]:

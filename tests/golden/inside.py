@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from bot.app.application import BotApplication
-from bot.chat.handlers.commands import BY_WORD
+from bot.chat.handlers.commands import COMMANDS as TABLE
 from bot.chat.i18n import catalogue as words
 from bot.config.settings import GivenSettings
 from bot.demo.run import TOKEN
@@ -36,8 +36,10 @@ __all__ = [
 ]
 
 ROLES = {role.value: role for role in Role}
-COMMANDS = frozenset(BY_WORD)
-REASONS: Mapping[str, tuple[str, str]] = words._REASONS
+COMMANDS = frozenset(word for one in TABLE for word in (one.name, one.korean))
+REASONS: Mapping[str, tuple[str, str]] = {
+    code: (words.translate("ko", msgid), words.translate("en", msgid)) for code, msgid in words.REASONS.items()
+}
 TOASTS = (
     "sending", "pending", "voted", "again", "discarded", "settled", "cancelling", "step_up", "not_yours", "busy",
     "late", "used", "gone",

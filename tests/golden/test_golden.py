@@ -4,8 +4,6 @@
 """
 
 import difflib
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -16,16 +14,9 @@ MOST = 120
 """Lines of a difference that a failure shows."""
 
 
-@pytest.fixture(scope="module")
-def plays():
-    """All plays, under way in two processes at once: each takes seconds of computing."""
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield {name: pool.submit(made, name) for name in FILES}
-
-
 @pytest.mark.parametrize("name", FILES)
-def test_what_was_said_and_stored_is_what_it_was(name, plays):
-    told, kept = plays[name].result(), read(name)
+def test_what_was_said_and_stored_is_what_it_was(name):
+    told, kept = made(name), read(name)
     for file, text in told.items():
         if kept.get(file) != text:
             lines = difflib.unified_diff(

@@ -1,6 +1,5 @@
 """The guard: who gets in, from where, and what becomes of everybody else. Raw updates, as Telegram sends them."""
 
-import asyncio
 import random
 from datetime import datetime, timedelta
 from itertools import count
@@ -15,16 +14,18 @@ from bot.chat.i18n.formatting import shown_name
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
 from bot.chat.transport.update_inbox import WANTED
 from bot.chat.types import Stranger
-from bot.demo.run import OWNER, TRADER, stage
+from bot.demo.run import OWNER, TRADER
 from bot.orders.access.membership import Member
 from bot.orders.access.roles import Role
 from bot.orders.model.order import OrderState
 from bot.store.inbox import Inbox
-from kis.config import kst_now
 from kis.krx import KST
 from tests.integration.test_bad_input import raw_message
-from tests.support.conversation import FAST, bought, posts, say, spoken
-from tests.support.telegram_wire import until
+from tests.support import virtual_time
+from tests.support.conversation import FAST, bought, posts, say, settled, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 GROUP = -1001
@@ -57,7 +58,7 @@ def test_a_person_of_the_list_is_let_in_where_they_are_alone_with_the_bot():
     came = admit(message=raw_message("/price"))
 
     assert isinstance(came, Visitor)
-    assert (came.who.user_id, came.who.chat_id, came.who.role) == (OWNER.id, OWNER.id, Role.OWNER)
+    assert (came.actor.user_id, came.actor.chat_id, came.actor.role) == (OWNER.id, OWNER.id, Role.OWNER)
     assert isinstance(admit(callback_query=tap()), Visitor)
 
 
@@ -122,7 +123,7 @@ def test_in_a_group_of_the_settings_members_are_known_and_nobody_else():
     came = admit(GROUP, message=raw_message("/status", chat=CLUB))
     assert isinstance(came, Visitor)
     assert came.in_group
-    assert came.who.chat_id == GROUP
+    assert came.actor.chat_id == GROUP
 
     anonymous = {"from": {"id": 1087968824, "is_bot": True, "first_name": "Group"}, "sender_chat": CLUB}
     stranger = {"id": 55, "is_bot": False, "first_name": "x"}
@@ -167,7 +168,7 @@ async def test_a_group_of_the_settings_is_told_of_fills_without_buttons_or_balan
         await on.telegram.wait(GROUP, "상태")
         await bought(on, "005930 1 시장가", TRADER.id)
         told = await on.telegram.wait(GROUP, "삼성전자")
-        await until(lambda: not on.app.outbox.ready())
+        await settled(on)
 
         assert [one.sender for one in on.telegram.chat(GROUP)].count("bot") == 2, "the status, and the fill once"
         assert "✅ 체결" in told.text
@@ -178,7 +179,7 @@ async def test_a_group_of_the_settings_is_told_of_fills_without_buttons_or_balan
         await bought(on, "000660 1 시장가", TRADER.id)
         await on.telegram.wait(GROUP, "SK하이닉스")
         await on.telegram.wait(OWNER.id, "SK하이닉스")
-        await asyncio.sleep(0.3)
+        await settled(on)
         texts = [one.text for one in on.telegram.chat(GROUP) if "SK하이닉스" in one.text]
         assert len(texts) == 1, "however many people are told of the same fill"
 
@@ -251,7 +252,12 @@ def random_update(dice: random.Random, words: str) -> dict[str, object]:
     kinds = ("group", "supergroup", "channel")
     elsewhere = {"id": -dice.randrange(1, 50), "type": dice.choice(kinds), "title": "t"}
     chat = private if dice.random() < 0.7 else elsewhere
-    base = {"message_id": dice.randrange(10**6), "date": int(kst_now().timestamp()), "chat": chat, "from": user}
+    base = {
+        "message_id": dice.randrange(10**6),
+        "date": int(virtual_time.now().timestamp()),
+        "chat": chat,
+        "from": user,
+    }
     body = dice.choice(
         [
             {"text": words},
@@ -313,17 +319,17 @@ async def test_a_thousand_updates_of_every_kind_from_strangers_come_to_nothing(r
     dice = random.Random(f"strangers-{requests}")
     words = ["/start", "/start " + "A" * 22, ORDER, "/users", "안녕", "/invite trader", "/resume", "<b>", "\u202e"]
     async with stage(**FAST, kisbot_join_requests=requests) as on:
-        await asyncio.sleep(0.05)
+        await settled(on)
         before, asked = rows(on), len(on.broker.requests)
         said = len(spoken(on)), len(spoken(on, TRADER.id))
         heard = {call.method for call in on.telegram.calls}
         for n in range(1_000):
             raw = random_update(dice, dice.choice(words))
             update = Update.de_json({"update_id": 10_000_000 + n, **raw}, on.app.bot)
-            assert not on.app.dispatcher.keeps(update)
-            await on.app.dispatcher.handle(update)
-        await on.app.dispatcher.drain()
-        await asyncio.sleep(0.3)
+            assert not on.app.router.keeps(update)
+            await on.app.router.handle(update)
+        await on.app.calls.drain()
+        await settled(on)
 
         grown = {name: n - before[name] for name, n in rows(on).items() if n != before[name]}
         told = [call for call in on.telegram.calls if call.params.get("chat_id") not in {None, OWNER.id, str(OWNER.id)}]
@@ -340,7 +346,7 @@ async def test_a_thousand_updates_of_every_kind_from_strangers_come_to_nothing(r
         assert grown.pop("people_buttons", 0) <= 15
         assert grown == {}
         assert [one for one in list(on.broker.requests)[asked:] if "inquire-daily-ccld" not in one.path] == []
-        assert {call.method for call in on.telegram.calls} - heard <= {"sendMessage", "leaveChat"}
+        assert {call.method for call in on.telegram.calls} - heard <= {"getUpdates", "sendMessage", "leaveChat"}
         assert len(spoken(on, TRADER.id)) == said[1]
         assert len(spoken(on)) - said[0] <= 5 + 1
         assert posts(on) == 0
@@ -352,10 +358,10 @@ async def test_strangers_leave_no_row_in_the_inbox_and_are_confirmed_all_the_sam
         for n in range(150):
             on.telegram.inject({"message": raw_message("안녕", message_id=910_000 + n, **someone)})
         await say(on, "/price 005930", "삼성전자")
-        await asyncio.sleep(0.05)
+        await settled(on)
 
         assert on.app.db.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
-        assert len(on.telegram._updates) == 0
+        assert on.telegram.unread == 0
 
 
 async def test_an_update_that_cannot_be_read_stops_nobody():
@@ -391,17 +397,17 @@ async def test_fifty_members_tapping_one_button_twenty_times_are_one_order():
         token = next(key.data for row in ticket.buttons for key in row if "확인" in key.text)
         taps = [number for number in (OWNER.id, *members) for _ in range(20)]
         random.Random(1).shuffle(taps)
-        on.app.dispatcher._toast = lambda *_: None  # a thousand toasts are another test's
+        on.app.calls.toast = lambda *_: None  # a thousand toasts are another test's
         on.app.db.execute("PRAGMA synchronous = OFF")  # and so is durability
         for n, number in enumerate(taps):
             person = {"id": number, "is_bot": False, "first_name": "x"}
             bearer = raw_message("카드", **{"from": BOT, "chat": {"id": number, "type": "private", "first_name": "x"}})
             raw = tap(data=token, message=bearer, **{"from": person})
-            await on.app.dispatcher.handle(
+            await on.app.router.handle(
                 Update.de_json({"update_id": 20_000_000 + n, "callback_query": raw}, on.app.bot),
             )
         await on.telegram.wait(OWNER.id, "주문번호")
-        await on.app.dispatcher.drain()
+        await on.app.calls.drain()
 
         assert len(taps) == 1_000
         assert posts(on) == 1

@@ -120,7 +120,7 @@ def test_what_was_last_seen_survives_and_the_words_say_since_when_nobody_looked(
     on.watch.add(replace(alert(), id=0), None, 9)
     on.watch.on_tick("005930", 71_000, 1, on.clock.now)
     on.clock.forward(timedelta(minutes=2))
-    on.watch._sweep()
+    on.watch.sweep()
     later = stand(on.db, on.clock)
     on.clock.forward(timedelta(hours=1))
     later.watch.on_tick("005930", 73_000, 1, on.clock.now)

@@ -32,7 +32,7 @@ def answers(words, **options):
 
 
 def data_of(reply):
-    return [key.data for row in reply.keys for key in row]
+    return [key.data for row in reply.buttons for key in row]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_same_update_answered_twice_makes_one_alert():
         first = await house.say("005930 > 72000", update=5)
         assert (await house.say("005930 > 72000", update=5)).text == first.text
         assert len(house.book.live()) == 1
-        assert len(house.watch._board) == 1
+        assert len(house.watch.live) == 1
 
     in_house(play, always=True)
 
@@ -193,7 +193,7 @@ def test_a_new_start_finds_every_alert_and_what_moved_meanwhile():
         house.exchange.set_price("005930", 71_000)
         await house.say("005930 > 72000")
         await house.watch.turn()
-        house.watch._sweep()
+        house.watch.sweep()
         house.exchange.set_price("005930", 73_000)
         await asyncio.sleep(600)
         again = House(house.clock, house.home, house.db, simulator=house.simulator, always=True)

@@ -6,12 +6,15 @@ from functools import partial
 
 import pytest
 
-from bot.demo.run import OWNER, TOKEN, stage
+from bot.demo.run import OWNER, TOKEN
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.order import OrderState
 from bot.orders.risk.trading_halt import HaltLevel
 from tests.support.conversation import FAST, Ahead, posts, press, reread, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 ADMIN, TRADER, OTHER = (
     ChatUser(2001, "최관리", "관리자"),
@@ -188,9 +191,10 @@ async def test_an_approvers_late_tap_does_nothing():
     async with club(**ONE) as on:
         await ask(on)
         card = await asked(on)
+        (approve,) = [key.data for key in card.buttons[0] if "승인" in key.text]
         on.clock.jump(days=1)
         await on.telegram.wait(TRADER.id, "⌛ 만료")
-        await on.telegram.tap(ADMIN.id, card.message_id, "승인")
+        await on.telegram.tap_data(ADMIN.id, card.message_id, approve)
 
         await on.telegram.wait(ADMIN.id, "⌛ 만료")
         assert posts(on) == 0

@@ -6,11 +6,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.demo.run import OWNER, TRADER, stage
+from bot.demo.run import OWNER, TRADER
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.order import OrderState
-from kis.config import kst_now
-from tests.support.conversation import FAST, confirmed, posts, press, say, spoken
+from tests.support import virtual_time
+from tests.support.conversation import FAST, confirmed, posts, press, say, settled, spoken
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
@@ -86,8 +90,8 @@ async def test_no_cash_says_what_is_needed_what_there_is_and_what_fits():
 
 async def test_a_closed_market_says_when_it_opens():
     sunday = datetime.fromisoformat("2026-11-22T11:00:00+09:00")
-    shift = sunday - kst_now()
-    async with stage(**FAST, clock=lambda: kst_now() + shift, kisbot_market_hours="krx") as on:
+    shift = sunday - virtual_time.now()
+    async with stage(**FAST, clock=lambda: virtual_time.now() + shift, kisbot_market_hours="krx") as on:
         answer = await say(on, "/buy 005930 1 71000", "주문할 수 없는 시간")
 
         assert "11/23 09:00" in answer.text
@@ -96,7 +100,7 @@ async def test_a_closed_market_says_when_it_opens():
 
 async def test_a_trading_command_that_comes_late_is_not_carried_out_and_says_so():
     async with stage(**FAST) as on:
-        old = int((kst_now() - timedelta(minutes=6)).timestamp())
+        old = int((virtual_time.now() - timedelta(minutes=6)).timestamp())
         before = on.telegram.revision
         on.telegram.inject({"message": raw_message("/buy 005930 1 시장가", date=old)})
 
@@ -110,7 +114,7 @@ def raw_message(text: str, **more: object) -> dict[str, object]:
     """A message as Telegram would send it, for what its own clients could not type."""
     person = {"id": OWNER.id, "is_bot": False, "first_name": OWNER.name}
     chat = {"id": OWNER.id, "type": "private", "first_name": OWNER.name}
-    now = int(kst_now().timestamp())
+    now = int(virtual_time.now().timestamp())
     return {"message_id": 900_001, "from": person, "chat": chat, "date": now, "text": text, **more}
 
 
@@ -174,7 +178,7 @@ async def test_hostile_words_in_every_place_are_answered_as_words(words):
             before = on.telegram.revision
             await on.telegram.send(OWNER.id, line)
             await on.telegram.wait(OWNER.id, lambda _: True, after=before)
-        await asyncio.sleep(0.05)
+        await settled(on)
 
         failed = on.app.db.execute("SELECT count(*) FROM outbox WHERE state = 'failed'").fetchone()
         assert failed == (0,)
@@ -269,10 +273,7 @@ async def test_a_second_copy_of_the_bot_holds_new_orders():
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
         on.telegram.faults.plant("conflict")
         await on.telegram.send(TRADER.id, "/help")
-        for _ in range(50):
-            if on.app.brakes.now().level:
-                break
-            await asyncio.sleep(0.05)
+        await until(lambda: on.app.brakes.now().level)
         order = on.app.journal.in_state({OrderState.PROPOSED})[0]
         pressed = on.app.desk.press(ticket.buttons[0][0].data.removeprefix("t:"), who_of(order))
         await on.app.desk.carry_out(pressed)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, async_playwright, expect
 
-from bot.demo.run import CONSENT_ABOVE, OWNER, STRANGER, TRADER, Stage, stage
+from bot.demo.run import APPROVAL_TIERS, OWNER, STRANGER, TRADER, Stage
 from tests.support.browser import CHROMIUM, QUIET, need_chromium
 from tests.support.conversation import FAST
+from tests.support.stage import stage_on_sockets as stage
 
 need_chromium()
 pytestmark = pytest.mark.browser
@@ -78,7 +79,7 @@ async def test_trading_from_the_chat_page(tmp_path: Path):
 async def test_the_trader_asks_and_the_administrator_agrees_on_the_same_page(tmp_path: Path):
     """`SCREENSHOT=docs/consent.png pytest tests/integration/test_browser.py -k agrees` renews the picture in the README."""
     picture = screenshot_to(tmp_path)
-    async with stage(**FAST, kisbot_approval_order=CONSENT_ABOVE) as on, async_playwright() as playwright:
+    async with stage(**FAST, kisbot_approval_order=APPROVAL_TIERS) as on, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         context = await browser.new_context(
             viewport={"width": 460, "height": 640},

@@ -9,12 +9,15 @@ import pytest
 from bot.chat.handlers.charts import figures, older
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.chart_messages import chart_caption, chart_in_words
-from bot.demo.run import OWNER, TRADER, stage
-from kis.config import kst_now
+from bot.demo.run import OWNER, TRADER
 from kis.models import Bar
 from kis.models.charts import MinuteBar
+from tests.support import virtual_time
 from tests.support.chart_facts import days, facts
 from tests.support.conversation import FAST, Ahead, bought, posts, press, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 
 class Forenoon(Ahead):
@@ -22,7 +25,7 @@ class Forenoon(Ahead):
 
     def __init__(self) -> None:
         super().__init__()
-        self.jump(hours=(11 - kst_now().hour) % 24)
+        self.jump(hours=(11 - virtual_time.now().hour) % 24)
 
 
 def asked(on, path):
@@ -33,8 +36,8 @@ def data_of(message):
     return {key.text: key.data for row in message.buttons for key in row}
 
 
-@pytest.fixture(scope="module")
-def clock():
+@pytest.fixture
+async def clock():
     return Forenoon()
 
 
@@ -132,7 +135,7 @@ async def test_minutes_take_four_calls_at_most_and_are_the_last_two_hours(clock)
 async def test_without_a_trade_today_there_are_no_minutes_and_the_picture_before_stays():
     """Half past seven in the morning: nobody has traded yet."""
     early = Ahead()
-    early.jump(hours=(7 - kst_now().hour) % 24)
+    early.jump(hours=(7 - virtual_time.now().hour) % 24)
     async with stage(**FAST, clock=early) as on:
         chart = await say(on, "/chart 069500", "일봉")
 
@@ -271,7 +274,7 @@ def test_every_wording_bears_the_badge_and_fits_under_a_picture(lang, mode):
         assert frame.badge in words.text
         assert len(words.text) <= 1_000
         assert "&&" not in words.text
-        assert all(len(key.data.encode()) <= 64 for row in words.keys for key in row)
+        assert all(len(key.data.encode()) <= 64 for row in words.buttons for key in row)
         assert (lang == "ko") is any("가" <= letter <= "힣" for letter in words.text)
 
 

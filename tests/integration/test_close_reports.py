@@ -5,9 +5,11 @@ import pytest
 from bot.demo.run import OWNER, TRADER
 from bot.orders.access.membership import Status
 from kis.sim.exchange.orders import HTS_CHANNEL
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.support.books import NO, At, agrees, house, letters, trade_a_day, truth
-from tests.support.conversation import bought, press, say
+from tests.support.conversation import bought, press, say, settled
+
+pytestmark = pytest.mark.virtual_time
 
 # --- what the report says ---------------------------------------------------------------------------------------------
 
@@ -260,6 +262,7 @@ async def test_at_the_close_each_learns_what_they_had_silenced_and_only_those_wh
         await say(on, "/settings 체결 끔", "🚫 끔", TRADER.id)
         await bought(on, "005930 3 시장가", TRADER.id)
         await on.telegram.wait(OWNER.id, "누적 3/3주")
+        await settled(on)
         before = on.telegram.revision
         clock.go("2026-11-25T15:40:01")
         await on.app.closing.look()

@@ -27,7 +27,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 def kisbot(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bot", *words],
-        cwd=home, env=clean_environment(**environ), capture_output=True, text=True, timeout=30, check=False,
+        cwd=home, env=clean_environment(**environ), capture_output=True, text=True, timeout=120, check=False,
         encoding="utf-8",
     )  # fmt: skip
 
@@ -94,15 +94,14 @@ async def test_run_trades_in_a_process_of_its_own_and_stops_when_asked(tmp_path)
     async with broker.serve() as kis_url, telegram.serve() as page:
         environ = environ_of(broker, kis_url, page, tmp_path)
         async with running(tmp_path, "run", **environ) as process:
-            ready = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+            ready = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
             assert "준비 완료" in ready
             assert "연습" in ready
-            await asyncio.sleep(0.3)
             await telegram.send(OWNER.id, "/buy 005930 1 시장가")
-            ticket = await telegram.wait(OWNER.id, "매수 확인", timeout=10)
-            await telegram.tap(OWNER.id, ticket.message_id, "확인")
+            ticket = await telegram.wait(OWNER.id, "매수 확인", timeout=60)
+            await telegram.tap(OWNER.id, ticket.message_id, "확인", timeout=60)
             process.send_signal(signal.SIGTERM)
-            code = await asyncio.wait_for(process.wait(), 20)
+            code = await asyncio.wait_for(process.wait(), 60)
 
         assert code == 0
         assert len(broker.exchange.orders) == 1, "the order on its way was waited for"
@@ -118,7 +117,7 @@ async def test_a_second_copy_on_the_same_data_is_refused(tmp_path):
     async with broker.serve() as kis_url, telegram.serve() as page:
         environ = environ_of(broker, kis_url, page, tmp_path)
         async with running(tmp_path, "run", **environ) as first:
-            await asyncio.wait_for(first.stdout.readline(), 20)
+            await asyncio.wait_for(first.stdout.readline(), 60)
             second = await asyncio.to_thread(kisbot, tmp_path, "run", **environ)
 
     assert second.returncode == 2
@@ -155,7 +154,7 @@ async def test_the_simulator_prints_what_the_bot_needs(tmp_path):
     async with running(tmp_path, "sim", "--port", "0", "--profile", "paper", "--always-open") as process:
         lines = {}
         while "KISBOT_PRACTICE" not in lines or "KISBOT_MARKET_HOURS" not in lines:
-            name, _, value = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip().partition("=")
+            name, _, value = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip().partition("=")
             lines[name] = value
         assert lines["KIS_ENV"] == "paper"
         telegram = LocalTelegram(token=TOKEN, people=[ChatUser(OWNER.id, OWNER.name, "관리자")])
@@ -165,13 +164,13 @@ async def test_the_simulator_prints_what_the_bot_needs(tmp_path):
                 "KISBOT_OWNER_ID": str(OWNER.id), "KISBOT_DATA_DIR": str(tmp_path / "d"),
             }  # fmt: skip
             async with running(tmp_path, "run", **environ) as bot:
-                await asyncio.wait_for(bot.stdout.readline(), 20)
+                await asyncio.wait_for(bot.stdout.readline(), 60)
                 await telegram.send(OWNER.id, "/price 005930")
-                await telegram.wait(OWNER.id, "호가단위", timeout=15)
+                await telegram.wait(OWNER.id, "호가단위", timeout=60)
                 await telegram.send(OWNER.id, "/top")
-                await telegram.wait(OWNER.id, "모의투자에서 거래량 순위를 제공하지 않습니다", timeout=15)
+                await telegram.wait(OWNER.id, "모의투자에서 거래량 순위를 제공하지 않습니다", timeout=60)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 @POSIX
@@ -191,7 +190,7 @@ def test_a_wait_for_a_dead_telegram_ends_when_asked(tmp_path):
     while b"waiting for Telegram" not in line:
         line = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=10)
+    _, rest = process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert b"Traceback" not in rest

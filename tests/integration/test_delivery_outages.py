@@ -14,6 +14,7 @@ from bot.chat.transport.sender import ChatBlocked, Delivered, MaybeDelivered, Re
 from bot.services.delivery import Delivery
 from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
+from tests.support.outbox import delivery_policy
 from tests.support.telegram_wire import START
 
 CHATS = (1, 2)
@@ -33,7 +34,8 @@ class AnyWeather:
 
     def start(self):
         self.killed.clear()
-        self.notifier = Delivery(self.box, self.deliver, self.reachable, self.sleep, lambda: self.seconds)
+        policy = delivery_policy(self.db, lambda: START)
+        self.notifier = Delivery(self.box, policy, self.deliver, self.reachable, self.sleep, lambda: self.seconds)
         self.work = asyncio.create_task(self.notifier.run())
 
     async def stop(self):

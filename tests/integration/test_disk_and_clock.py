@@ -12,13 +12,12 @@ import sys
 import textwrap
 from functools import partial
 
-import httpx
 import pytest
 import structlog
 
 from bot.app.application import BotApplication
 from bot.app.storage import AlreadyRunning
-from bot.demo.run import OWNER, TOKEN, stage
+from bot.demo.run import OWNER, TOKEN
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.order import Order, OrderState
 from bot.orders.risk.trading_halt import HaltLevel
@@ -28,7 +27,11 @@ from tests.bench.broker import environment
 from tests.chaos import disk, listening
 from tests.chaos.matrix_stand import Stand, hook, word
 from tests.support.conversation import FAST, Ahead, posts, press, say
+from tests.support.memory_telegram import memory_bot
+from tests.support.stage import stage
 from tests.support.virtual_time import run_virtual
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.fixture(autouse=True)
@@ -221,14 +224,14 @@ async def test_a_clock_that_is_set_back_stops_what_is_new():
 async def test_a_second_copy_on_the_same_folder_does_not_start(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
         with pytest.raises(AlreadyRunning, match="이미 실행 중"):
-            BotApplication(on.app._settings)
+            BotApplication(on.settings)
         await say(on, "/help", "/buy")
 
 
 async def test_a_second_reader_of_the_same_token_stops_what_is_new():
-    async with stage(**FAST) as on, httpx.AsyncClient(trust_env=False) as other:
+    async with stage(**FAST) as on, memory_bot(on.telegram, TOKEN) as other:
         ticket = await say(on, "/buy 005930 1 시장가", "매수 확인")
-        await other.post(f"{on.page}/bot{TOKEN}/getUpdates", json={"timeout": 0})
+        await other.get_updates(timeout=0)
         await on.telegram.wait(OWNER.id, "신규중지")
 
         brake = on.app.brakes.now()

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import random
-import time
 from datetime import timedelta
 
 import pytest
@@ -13,16 +12,20 @@ from pydantic import SecretStr
 
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.stream_status import heard_push, hearing_line
-from bot.demo.run import OWNER, stage
+from bot.demo.run import OWNER
 from bot.services.fill_stream import StreamState
 from bot.store.stream_stats import StreamStats
 from kis.sim import Simulator
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.bench.tap_to_wire import quiet
-from tests.bench.waiting import until
 from tests.sim.socket_guest import NOTICES, guest
+from tests.support import virtual_time
 from tests.support.conversation import Ahead, confirmed, reread
 from tests.support.listening import DEAF, listening
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 LOW = 60_000
 """Won at which an order for 005930 waits."""
@@ -34,7 +37,7 @@ NOTICE = NOTICES["real"]
 async def house(*, poll=3600.0, kis_min_interval=0.0, **broker):
     """A stage whose app does not listen itself, and reads the list every so many seconds unless woken."""
     async with stage(
-        broker=Simulator(**{"profile": "real", "rate_limit": False, **broker}),
+        broker=Simulator(**{"profile": "real", "rate_limit": False, "clock": virtual_time.now, **broker}),
         kis_min_interval=kis_min_interval,
         **DEAF,
     ) as on:
@@ -59,8 +62,8 @@ def fills(on, chat=OWNER.id):
     return [(one["step"], one["filled"]) for one in (json.loads(row[0]) for row in rows)]
 
 
-async def told(on, filled, within=3.0):
-    assert await until(lambda: any(total == filled for _, total in fills(on)), within=within), fills(on)
+async def told(on, filled):
+    await until(lambda: any(total == filled for _, total in fills(on)))
 
 
 # --- a fill -----------------------------------------------------------------------------------------------------------
@@ -124,9 +127,9 @@ async def test_a_burst_of_notices_leaves_others_their_calls():
         bursting = asyncio.create_task(burst())
         await asyncio.sleep(0.15)
         while not bursting.done():
-            began = time.monotonic()
+            began = virtual_time.ticks()
             await on.app.client.price("000660")
-            waits.append(time.monotonic() - began)
+            waits.append(virtual_time.ticks() - began)
         await told(on, 40)
         assert len(waits) >= 2
         assert max(waits) < 1.0
@@ -148,8 +151,8 @@ async def test_a_lost_connection_ends_in_one_reading_that_finds_what_was_missed(
         on.broker.exchange.trade("005930", LOW, 5)  # its notice is lost with the connection
         await told(on, 5)
         assert (len(at.wakes), at.ears.counts.gaps, at.ears.counts.fills) == (1, 1, 0)
-        assert at.ears.state is StreamState.LISTENING
-        assert on.broker.sockets.connects == 2
+        assert at.ears.state is StreamState.CONNECTED
+        assert on.broker.websocket.connects == 2
 
 
 async def test_a_silent_stall_is_noticed_and_recovered_from():
@@ -159,9 +162,9 @@ async def test_a_silent_stall_is_noticed_and_recovered_from():
         on.broker.faults.plant("stall_socket", path=NOTICE)
         on.broker.exchange.trade("005930", LOW, 5)
         await told(on, 5)
-        await at.comes(StreamState.LISTENING)
+        await at.comes(StreamState.CONNECTED)
         assert at.ears.since > began
-        assert (on.broker.sockets.connects, at.ears.counts.gaps) == (2, 1)
+        assert (on.broker.websocket.connects, at.ears.counts.gaps) == (2, 1)
 
 
 async def test_a_notice_that_cannot_be_opened_is_a_reason_to_read():
@@ -171,7 +174,7 @@ async def test_a_notice_that_cannot_be_opened_is_a_reason_to_read():
         on.broker.exchange.trade("005930", LOW, 2)
         await told(on, 2)
         assert at.ears.counts.gaps == 1
-        await until(lambda: on.broker.sockets.sessions[0].topics and at.ears.state is StreamState.LISTENING, within=1)
+        await until(lambda: on.broker.websocket.sessions[0].topics and at.ears.state is StreamState.CONNECTED)
         on.broker.exchange.trade("005930", LOW, 3)
         await told(on, 5)
         assert fills(on) == [(2, 2), (3, 5)]
@@ -188,19 +191,19 @@ async def test_while_another_program_holds_the_session_the_poll_works_and_then_i
 
     async with house(poll=0.2) as on:
         url = f"http://127.0.0.1:{on.kis_port}"
-        async with guest(on.broker, url) as other:
+        async with guest(on.broker, url, connect=on.sockets.connect) as other:
             assert await other.code(NOTICE, on.broker.credentials.hts_id) == "OPSP0000"
             async with listening(on, wait=False, sleep=nap) as at:
-                assert await until(lambda: taken, within=2)
+                await until(lambda: taken)
                 assert taken[0] >= 45
-                assert at.ears.state is StreamState.AWAY
+                assert at.ears.state is StreamState.DISCONNECTED
                 await resting(on)
                 on.broker.exchange.trade("005930", LOW, 5)
                 await told(on, 5)
-                assert (at.wakes, at.ears.state, len(taken)) == ([], StreamState.AWAY, 1)
+                assert (at.wakes, at.ears.state, len(taken)) == ([], StreamState.DISCONNECTED, 1)
                 await other.socket.close()
                 naps.set()
-                await at.comes(StreamState.LISTENING)
+                await at.comes(StreamState.CONNECTED)
                 assert at.ears.counts.missed_by_stream == 0
 
 
@@ -216,11 +219,11 @@ async def test_what_kis_refuses_for_good_is_asked_again_after_long_and_hurts_nob
     async with house() as on:
         with structlog.testing.capture_logs() as logs:
             async with listening(on, wait=False, sleep=nap, settings={"kis_hts_id": "somebody"}) as at:
-                assert await until(lambda: taken, within=2)
-                assert (taken, at.ears.state) == ([600.0], StreamState.AWAY)
+                await until(lambda: taken)
+                assert (taken, at.ears.state) == ([600.0], StreamState.DISCONNECTED)
                 await confirmed(on, "✅ 체결", "005930 1 시장가")
                 assert at.wakes == []
-        assert [line["event"] for line in logs].count("KIS will not be listened to") == 1
+        assert [line["event"] for line in logs].count("KIS refuses the fill stream") == 1
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", None])
@@ -229,9 +232,9 @@ async def test_an_address_that_cannot_be_right_is_told_and_hurts_nobody(address)
     with structlog.testing.capture_logs() as logs:
         async with house() as on, listening(on, wait=False, settings={"kis_ws_url": address}) as at:
             await reread(on)
-            assert at.ears.state is StreamState.AWAY
+            assert at.ears.state is StreamState.DISCONNECTED
             assert at.ears.since is not None
-    told = [line["why"] for line in logs if line["event"] == "KIS will not be listened to"]
+    told = [line["why"] for line in logs if line["event"] == "KIS refuses the fill stream"]
     assert len(told) == 1
     assert "KIS_WS_URL" in told[0]
 
@@ -240,9 +243,9 @@ async def test_without_a_login_nobody_listens_and_that_is_said():
     async with house() as on, listening(on, wait=False, settings={"kis_hts_id": ""}) as at:
         await confirmed(on, "✅ 체결", "005930 1 시장가")
         assert (at.ears.state, at.ears.since, at.wakes) == (StreamState.OFF, None, [])
-        assert on.broker.sockets.connects == 0
-        watching = at.ears.watch_trades(["005930"], lambda _: None)
-        assert watching.heard == frozenset()
+        assert on.broker.websocket.connects == 0
+        watching = at.trades.subscribe(["005930"], lambda _: None)
+        assert watching.streamed == frozenset()
         assert "KIS_HTS_ID" in hearing_line(at.ears, KO)
 
 
@@ -251,37 +254,37 @@ async def test_a_fault_of_our_own_reaches_neither_the_poll_nor_the_connection(mo
         raise RuntimeError("broken")
 
     monkeypatch.setattr("bot.services.fill_stream_audit.FillStreamAudit.notice", broken)
-    monkeypatch.setattr("bot.services.fill_stream_audit.FillStreamAudit.read", broken)
+    monkeypatch.setattr("bot.services.fill_stream_audit.FillStreamAudit.snapshot", broken)
     async with house() as on:
         with structlog.testing.capture_logs() as logs:
             async with listening(on) as at:
                 await resting(on)
                 on.broker.exchange.trade("005930", LOW, 5)
                 await told(on, 5)
-                assert at.ears.state is StreamState.LISTENING
-        assert [line["event"] for line in logs].count("what was heard could not be taken in") == 1
+                assert at.ears.state is StreamState.CONNECTED
+        assert [line["event"] for line in logs].count("a notice could not be taken in") == 1
 
 
 # --- the list is behind -----------------------------------------------------------------------------------------------
 
 
 async def test_a_fill_the_list_does_not_show_is_told_as_just_that_and_corrected_when_it_does(monkeypatch):
-    monkeypatch.setattr("bot.services.fill_stream.LOOK", 0.02)
+    monkeypatch.setattr("bot.services.fill_stream.CHECK_INTERVAL", 0.02)
     monkeypatch.setattr("bot.services.fill_stream_audit.WINDOW", timedelta(seconds=0.4))
     monkeypatch.setattr(
-        "bot.services.fill_stream_audit.AGAIN",
+        "bot.services.fill_stream_audit.RECHECK_AFTER",
         tuple(timedelta(seconds=one) for one in (0.1, 0.2, 0.3, 1.0)),
     )
     async with house() as on, listening(on) as at:
         number = await resting(on)
         on.broker.faults.plant("empty_list", times=ALWAYS, path=LIST)
         on.broker.exchange.trade("005930", LOW, 2)
-        assert await until(lambda: at.told, within=2)
+        await until(lambda: at.told)
         assert [(one.kind, one.data["order_no"], one.data["told"]) for one in at.told] == [("heard", number, 2)]
         assert fills(on) == []
         on.broker.faults.clear()
         await told(on, 2)
-        assert await until(lambda: len(at.told) == 2, within=2)
+        await until(lambda: len(at.told) == 2)
         assert [one.kind for one in at.told] == ["heard", "heard_shown"]
         assert {one.chat_id for one in at.told} == {OWNER.id}
         assert at.ears.counts.missed_by_poll == 1
@@ -298,13 +301,13 @@ async def test_a_fill_the_list_does_not_show_is_told_as_just_that_and_corrected_
 async def test_what_was_counted_today_is_not_begun_anew_by_a_restart():
     async with house() as on:
         days = StreamStats(on.app.db)
-        async with listening(on, days=days) as at:
+        async with listening(on, stats=days) as at:
             await resting(on)
             on.broker.exchange.trade("005930", LOW, 2)
             await told(on, 2)
             counted = at.ears.counts
         assert (counted.notices, counted.fills) == (2, 1)
-        async with listening(on, days=days) as at:
+        async with listening(on, stats=days) as at:
             assert at.ears.counts == counted
             on.broker.exchange.trade("005930", LOW, 3)
             await told(on, 5)
@@ -312,17 +315,17 @@ async def test_what_was_counted_today_is_not_begun_anew_by_a_restart():
 
 
 async def test_the_figures_of_a_day_are_kept_and_logged_when_it_is_over(monkeypatch):
-    monkeypatch.setattr("bot.services.fill_stream.LOOK", 0.02)
+    monkeypatch.setattr("bot.services.fill_stream.CHECK_INTERVAL", 0.02)
     clock = Ahead()
     async with house() as on:
         days = StreamStats(on.app.db)
         with structlog.testing.capture_logs() as logs:
-            async with listening(on, days=days, clock=clock) as at:
+            async with listening(on, stats=days, clock=clock) as at:
                 await resting(on)
                 today = at.ears.counts.day
                 clock.jump(days=1)
-                assert await until(lambda: at.ears.counts.day > today, within=2)
-                assert await until(lambda: any(one["event"] == "a day's fill notices" for one in logs), within=2)
+                await until(lambda: at.ears.counts.day > today)
+                await until(lambda: any(one["event"] == "a day's fill notices" for one in logs))
         (line,) = [one for one in logs if one["event"] == "a day's fill notices"]
         assert (line["day"], line["notices"], line["missed_by_poll"]) == (today.isoformat(), 1, 0)
         assert days.last(7)[today]["notices"] == 1
@@ -345,11 +348,11 @@ async def test_in_any_weather_every_fill_is_told_once(seed):
             if chance.random() < 0.4:
                 await asyncio.sleep(chance.random() / 20)
             assert len(fills(on)) <= total
-        await told(on, 60, within=5)
+        await told(on, 60)
         told_so_far = fills(on)
         assert sum(step for step, _ in told_so_far) == 60
         assert [total for _, total in told_so_far] == sorted({total for _, total in told_so_far})
-        await at.comes(StreamState.LISTENING)
+        await at.comes(StreamState.CONNECTED)
         assert at.ears.counts.missed_by_poll == 0
         await quiet(on)
 
@@ -369,5 +372,5 @@ async def test_the_state_is_put_in_words():
         assert "KIS_HTS_ID" not in hearing_line(at.ears, EN)
         on.broker.faults.plant("drop_socket", times=ALWAYS)
         on.broker.exchange.submit("buy", "005930", "market", 1)
-        await at.comes(StreamState.AWAY)
+        await at.comes(StreamState.DISCONNECTED)
         assert f"끊김 ({at.ears.since:%H:%M}부터)" in hearing_line(at.ears, KO)

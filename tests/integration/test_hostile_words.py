@@ -4,8 +4,7 @@ import random
 import re
 from dataclasses import replace
 
-from telegram import Bot
-from telegram.request import HTTPXRequest
+import pytest
 
 from bot.charts.renderer import ChartRenderer
 from bot.chat.handlers.order_history import story_pages
@@ -15,7 +14,7 @@ from bot.chat.messages.fills import external_push, fill_push, state_push
 from bot.chat.messages.order_card import order_card
 from bot.chat.transport.sender import Delivered, MessageSender
 from bot.demo.formatting import parse_html, utf16_length
-from bot.demo.run import OWNER, TOKEN, TRADER, stage
+from bot.demo.run import OWNER, TOKEN, TRADER
 from bot.demo.telegram import LocalTelegram
 from bot.orders.access.roles import Role
 from bot.orders.model.order import OrderState
@@ -23,7 +22,11 @@ from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, Se
 from bot.store.outbox import OutboxMessage
 from kis.models import Side
 from tests.support.conversation import FAST, press, say
+from tests.support.memory_telegram import memory_bot
+from tests.support.stage import stage
 from tests.unit.orders.model.test_order import NOW, order
+
+pytestmark = pytest.mark.virtual_time
 
 PIECES = [
     "<b>", "</b>", "</code>", "<a href='tg://user?id=1'>", "<tg-spoiler>", "&lt;", "&#x202e;", "&amp;amp;", "<", ">", "&",
@@ -129,11 +132,7 @@ async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
         for n, words in enumerate(sample)
     }  # a code comes out of the exchange's own table, and stands in buttons
     telegram = LocalTelegram(token=TOKEN, people=(OWNER, TRADER))
-    quick = [HTTPXRequest(httpx_kwargs={"verify": False}) for _ in range(2)]
-    async with (
-        telegram.serve() as url,
-        Bot(TOKEN, base_url=f"{url}/bot", request=quick[0], get_updates_request=quick[1]) as bot,
-    ):
+    async with memory_bot(telegram, TOKEN) as bot:
         messenger = MessageSender(
             bot,
             order=orders.get,

@@ -7,9 +7,11 @@ import pytest
 
 from kis.krx import KST
 from kis.sim import Simulator
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.support.books import HOLDINGS, NO, At, house, trade_a_day, truth
 from tests.support.conversation import press, reread, say
+
+pytestmark = pytest.mark.virtual_time
 
 # --- /pnl -------------------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,13 @@
 
 import pytest
 
-from bot.demo.run import OWNER, stage
+from bot.demo.run import OWNER
 from bot.orders.model.order import OrderState
 from kis.models import Side
 from tests.support.conversation import FAST, Ahead, confirmed, posts, press, reread, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,16 @@
 
 import sqlite3
 
-from bot.demo.run import OWNER, TRADER, stage
+import pytest
+
+from bot.demo.run import OWNER, TRADER
 from bot.services.operator_alerts import OperatorAlerts
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
-from tests.support.telegram_wire import until
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 NO = {"code": "EGW00003", "status": 500}
 LIST = "inquire-daily-ccld"
@@ -72,7 +77,7 @@ async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_withou
         async def broken(_ask):
             raise ZeroDivisionError("secret detail")
 
-        on.app.dispatcher._handlers._by_name = {**on.app.dispatcher._handlers._by_name, "index": broken}
+        on.app.router._commands._by_name = {**on.app.router._commands._by_name, "index": broken}
         await say(on, "/index", "내부 오류로 처리하지 못했습니다", TRADER.id)
         told = await on.telegram.wait(OWNER.id, "이매매 님의 요청을")
 

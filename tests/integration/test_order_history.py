@@ -16,16 +16,19 @@ from bot.chat.messages.audit_lines import words
 from bot.chat.types import REFRESH, Request
 from bot.cli.order_history import why
 from bot.demo.formatting import parse_html
-from bot.demo.run import OWNER, TRADER, stage
+from bot.demo.run import OWNER, TRADER
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.order import OrderState
 from bot.orders.model.tap_result import TapOutcome
 from bot.orders.model.timeline import AuditEntry, OrderTimeline
 from bot.store.order_history import OrderHistory
-from kis.config import kst_now
 from kis.krx import KST
+from tests.support import virtual_time
 from tests.support.conversation import FAST, Ahead, bought, confirmed, press, reread, say
+from tests.support.stage import stage
 from tests.unit.orders.model.test_order import order
+
+pytestmark = pytest.mark.virtual_time
 
 FRAMES = {lang: Frame(lang, "practice", "…56-01") for lang in ("ko", "en")}
 ADMIN = Actor(OWNER.id, OWNER.id, OWNER.name, Role.OWNER)
@@ -34,7 +37,7 @@ START = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 
 
 def asked(words, who=ADMIN):
-    return Request(who, words, 1, 1, kst_now())
+    return Request(who, words, 1, 1, virtual_time.now())
 
 
 def view(on, lang="ko"):
@@ -55,7 +58,7 @@ async def delivered(on):
 async def whole(on, words, who=ADMIN, lang="ko"):
     """The summary and every page its buttons lead to."""
     shown = [await view(on, lang).why(asked(words, who))]
-    while turns := [key for row in shown[-1].keys for key in row if "▶" in key.label]:
+    while turns := [key for row in shown[-1].buttons for key in row if "▶" in key.label]:
         assert turns[0].data.startswith(f"{REFRESH}/why #")
         shown.append(await view(on, lang).why(asked(turns[0].data.removeprefix(f"{REFRESH}/why "), who)))
     return [plain(one) for one in shown]
@@ -99,7 +102,7 @@ async def test_the_rest_is_one_button_away_and_turns_in_the_same_message():
         first = await view(on).why(asked("#1"))
         pages = await whole(on, "#1")
 
-        assert len(first.keys) == 1
+        assert len(first.buttons) == 1
         assert len(pages) >= 2
         rest = "\n".join(pages[1:])
         for chapter in ("주문표에 보인 것", "증권사로 보낸 것", "일어난 순서", "알린 것", "기록의 증거"):
@@ -242,7 +245,7 @@ async def test_votes_that_no_longer_count_are_told_as_that():
     async with stage(**FAST) as on:
         await say(on, "/buy 005930 1 시장가", "매수 확인", TRADER.id)
         for n, row in enumerate([(1, 1, 7, "하나", 1), (1, 2, 7, "하나", 1), (1, 2, 8, "둘<b>", 0)]):
-            at = (kst_now() + timedelta(seconds=n)).isoformat(timespec="milliseconds")
+            at = (virtual_time.now() + timedelta(seconds=n)).isoformat(timespec="milliseconds")
             on.app.db.execute("INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?)", [*row, at])
 
         summary, *rest = await whole(on, "#1")

@@ -4,16 +4,17 @@ import random
 import re
 from datetime import datetime
 
+import pyotp
 import pytest
 from telegram import Update
 from typer.testing import CliRunner
 
+from bot.chat.i18n.catalogue import translate
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.members import PAGE, ROLES, list_card, people_push, person_card
-from bot.chat.types import CallbackAnswer, Reply
 from bot.cli.users import users_cli
-from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER, stage
+from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.access.membership import Member, MemberAction, MemberStep, Status
 from bot.orders.access.roles import Role
@@ -22,8 +23,12 @@ from kis.krx import KST
 from tests.integration.test_bad_input import raw_message
 from tests.integration.test_command_line import kisbot
 from tests.support.conversation import FAST, Ahead, posts, press, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 ADMIN = ChatUser(1004, "최부관", "관리자")
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 LINE = "초대받은 사람만 쓸 수 있는 봇입니다"
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 
@@ -268,7 +273,7 @@ async def test_fifty_admins_tapping_one_button_twenty_times_change_one_person_on
         data = next(key.data for row in asked.buttons for key in row if key.text.startswith("✅"))
         taps = [number for number in (OWNER.id, *admins) for _ in range(20)]
         random.Random(2).shuffle(taps)
-        on.app.dispatcher._toast = lambda *_: None  # a thousand toasts are another test's
+        on.app.calls.toast = lambda *_: None  # a thousand toasts are another test's
         on.app.db.execute("PRAGMA synchronous = OFF")  # and so is durability
         for n, number in enumerate(taps):
             chat = {"id": number, "type": "private", "first_name": "x"}
@@ -280,45 +285,37 @@ async def test_fifty_admins_tapping_one_button_twenty_times_change_one_person_on
                 "message": raw_message("카드", chat=chat),
             }
             update = Update.de_json({"update_id": 30_000_000 + n, "callback_query": raw}, on.app.bot)
-            await on.app.dispatcher.handle(update)
+            await on.app.router.handle(update)
 
         (changes,) = on.app.db.execute("SELECT count(*) FROM audit WHERE action = 'people.role'").fetchone()
         assert (len(taps), changes) == (1_000, 1)
         assert on.app.people.get(TRADER.id).role is Role.VIEWER
 
 
-async def test_a_gate_and_a_hold_can_ask_for_more_before_anything_happens():
-    """What a second factor hangs on."""
-    async with stage(**FAST) as on:
-        members = on.app.dispatcher._people
-        members.hold = lambda who, act, token: CallbackAnswer(f"{act}: 코드를 보내세요", alert=True)
+async def test_a_change_of_a_person_waits_for_the_second_factor():
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
+        on.app.stepup._factors.put_totp(OWNER.id, SECRET)
         asked = await say(on, "/users 1002 suspend", "❓")
-        held = await on.telegram.tap(OWNER.id, asked.message_id, "✅")
-        assert held.text == "suspend: 코드를 보내세요"
+        await press(on, asked, "✅", "본인 확인")
         assert on.app.people.get(TRADER.id) is not None
-        members.hold = lambda who, act, token: None
-        await press(on, asked, "✅", "⏸ 정지")
 
-        on.app.dispatcher.gate = lambda command, ask: Reply("먼저 코드") if command.name == "invite" else None
-        await say(on, "/invite viewer", "먼저 코드")
-        await say(on, "/price 005930", "삼성전자")
+        await say(on, pyotp.TOTP(SECRET).at(clock()), "정지")
+        assert on.app.people.get(TRADER.id) is None
 
 
-async def test_typed_words_for_a_listener_are_answered_by_it_and_written_nowhere():
-    async with stage(**FAST) as on:
-        heard = []
-
-        async def listen(ask):
-            heard.append(ask.words)
-            return ask.words.isdigit()
-
-        on.app.dispatcher.listen = listen
-        await on.telegram.send(OWNER.id, "123456")
+async def test_a_typed_code_goes_to_the_question_and_is_written_nowhere_while_other_words_are_answered_as_ever():
+    clock = Ahead()
+    async with stage(**FAST, clock=clock) as on:
+        on.app.stepup._factors.put_totp(OWNER.id, SECRET)
+        asked = await say(on, "/users 1002 suspend", "❓")
+        await press(on, asked, "✅", "본인 확인")
         await say(on, "삼성전자", "호가단위")
+        code = pyotp.TOTP(SECRET).at(clock())
+        await say(on, code, "정지")
 
-        assert heard == ["123456", "삼성전자"]
-        assert "123456" not in str(on.app.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
-        assert len(spoken(on)) == 1
+        assert code not in str(on.app.db.execute("SELECT group_concat(detail) FROM audit").fetchone())
+        assert not any("알아듣지" in text for text in spoken(on))
 
 
 # --- names ----------------------------------------------------------------------------------------------------------------
@@ -359,7 +356,7 @@ def test_ten_thousand_hostile_names_hide_neither_number_nor_role():
             assert len(name) < 20 * len("&quot;") + 20
             assert not set("\u202e\u2066\u200b\n\x00") & set(name)
         for text in texts[:3]:
-            assert ROLES[role][0] in text.rpartition("<code>")[0]
+            assert translate("ko", ROLES[role]) in text.rpartition("<code>")[0]
 
 
 async def test_hostile_names_are_all_delivered():
@@ -386,7 +383,7 @@ def test_a_full_list_fits_into_one_message():
     for page in (-5, 1, 7, 999):
         card = list_card(people, page, frame)
         assert len(card.text) < 4_000
-        assert all(len(key.data.encode()) <= 64 for row in card.keys for key in row)
+        assert all(len(key.data.encode()) <= 64 for row in card.buttons for key in row)
 
 
 def test_a_name_of_nothing_is_shown_as_that():

@@ -7,12 +7,15 @@ import pytest
 from bot.chat.handlers.preferences import settings_card
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import speaking, spoken
-from bot.demo.run import OWNER, TRADER, stage
+from bot.demo.run import OWNER, TRADER
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.orders.access.roles import Role
-from tests.support.conversation import FAST, bought, press, reread, say
+from tests.support.conversation import FAST, bought, press, reread, say, settled
 from tests.support.conversation import spoken as said
-from tests.support.telegram_wire import until
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 KO = Frame("ko", "practice", "…78-01")
 
@@ -79,8 +82,8 @@ def test_only_administrators_are_asked_about_what_only_they_are_told():
 
     assert "외부(HTS·MTS)" not in trader.text
     assert "외부(HTS·MTS)" in admin.text
-    assert len(admin.keys) == len(trader.keys) + 2
-    assert max(len(key.data.encode()) for row in admin.keys for key in row) <= 64
+    assert len(admin.buttons) == len(trader.buttons) + 2
+    assert max(len(key.data.encode()) for row in admin.buttons for key in row) <= 64
 
 
 # --- what comes of it -----------------------------------------------------------------------------------------------------
@@ -92,7 +95,7 @@ async def test_fills_that_are_off_do_not_come_yet_the_card_is_kept_current_and_o
         await bought(on, "005930 3 시장가", TRADER.id)
         await on.telegram.wait(OWNER.id, "누적 3/3주")
         await on.telegram.wait(TRADER.id, "체결 3/3주")
-        await until(lambda: not on.app.outbox.ready())
+        await settled(on)
 
         cards = [text for text in said(on, TRADER.id) if "매수" in text]
         assert len(cards) == 1, "the card alone"
@@ -112,7 +115,7 @@ async def test_an_administrator_may_leave_other_peoples_orders_to_them():
         await on.telegram.wait(TRADER.id, "누적 3/3주")
         await bought(on, "005930 2 시장가", OWNER.id)
         await on.telegram.wait(OWNER.id, "누적 2/2주")
-        await until(lambda: not on.app.outbox.ready())
+        await settled(on)
 
         assert not any("3/3주" in text for text in said(on, OWNER.id))
 

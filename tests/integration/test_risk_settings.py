@@ -3,9 +3,13 @@
 import asyncio
 
 import pyotp
+import pytest
 
-from bot.demo.run import OWNER, TRADER, stage
+from bot.demo.run import OWNER, TRADER
 from tests.support.conversation import FAST, Ahead, bought, posts, press, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 

@@ -12,8 +12,11 @@ import pytest
 
 from bot.config.logging import HIDDEN, Redactor, set_up_logs
 from bot.config.settings import BadSettings, load_settings
-from bot.demo.run import OWNER, TOKEN, stage
+from bot.demo.run import OWNER, TOKEN
 from tests.support.conversation import FAST, bought, press, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ async def test_a_day_of_trouble_spills_no_secret(tmp_path: Path, capfd, quiet_ro
         logging.getLogger("some.library").error("GET https://api.telegram.org/bot%s/getMe", TOKEN)
         logging.getLogger("some.library").warning("headers", exc_info=ValueError(environ["KIS_APP_SECRET"]))
         token_file = next(iter((tmp_path / "home").glob("*token*.json")), None)
-        on.app.dispatcher._as_price = breaks_with(environ["KIS_APP_SECRET"], account, TOKEN)
+        on.app.router._stock_code = breaks_with(environ["KIS_APP_SECRET"], account, TOKEN)
         await say(on, "아무 말", "내부 오류")
         unheard = asyncio.ensure_future(dies_with(environ["KIS_APP_KEY"], TOKEN))
         await asyncio.wait([unheard])

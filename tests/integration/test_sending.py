@@ -5,13 +5,16 @@ import json
 
 import pytest
 
-from bot.demo.run import OWNER, stage
+from bot.demo.run import OWNER
 from bot.orders.model.events import ReadBackResult
 from bot.orders.model.order import Link, OrderState
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.message_kinds import KINDS
 from kis.models import Side
 from tests.support.conversation import FAST, Ahead, confirmed, posts, press, reread, say, spoken
+from tests.support.stage import stage
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize(

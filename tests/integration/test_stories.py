@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.run import CONSENT_ABOVE, OWNER, SMOKE, STRANGER, TRADER, stage
+from bot.demo.run import APPROVAL_TIERS, OWNER, SMOKE, STRANGER, TRADER
 from bot.demo.script import Script
 from bot.orders.model.order import OrderState
 from kis.models import Side
-from tests.support.conversation import FAST, Ahead, bought, posts, press, say
+from tests.support.conversation import FAST, Ahead, bought, posts, press, reread, say, settled
+from tests.support.stage import stage_on_sockets as stage
 
 
 async def test_a_market_buy_from_price_to_balance():
@@ -58,11 +59,10 @@ async def test_a_limit_buy_rests_fills_in_parts_and_each_growth_is_told_once():
         await on.telegram.wait(OWNER.id, "접수")
         for part in (3, 4, 3):
             on.broker.exchange.trade("005930", low - quote.tick, part)
-            on.app.poll.wake()
-            await asyncio.sleep(0.2)
+            await reread(on)
         await on.telegram.wait(OWNER.id, "누적 10/10주", after=before)
-        on.app.poll.wake()
-        await asyncio.sleep(0.3)
+        await reread(on)
+        await settled(on)
 
         pushes = [m.text for m in on.telegram.chat(OWNER.id) if "누적" in m.text]
         told = sum(int(line.split("이번 ")[1].split("주")[0]) for line in pushes)
@@ -114,7 +114,7 @@ async def test_a_stranger_gets_nothing_by_message_or_by_tap():
         await on.telegram.send(STRANGER.id, "/start")
         data = ticket.buttons[0][0].data
         result = await on.telegram.tap_data(STRANGER.id, ticket.message_id, data, timeout=0.5)
-        await asyncio.sleep(0.3)
+        await settled(on)
 
         assert not result.answered
         assert [m for m in on.telegram.chat(STRANGER.id) if m.sender == "bot"] == []
@@ -211,8 +211,8 @@ async def test_everything_survives_a_restart(tmp_path: Path):
     async with stage(**FAST, data_dir=tmp_path, broker=broker, telegram=telegram, kis_port=kis_port) as on:
         await telegram.wait(OWNER.id, "누적 5/5주", after=before)
         await telegram.wait(OWNER.id, "잔고", after=before)
-        on.app.poll.wake()
-        await asyncio.sleep(0.3)
+        await reread(on)
+        await settled(on)
 
     assert sum("누적 5/5주" in m.text for m in telegram.chat(OWNER.id)) == 1
     assert posts(on) == 1
@@ -220,7 +220,7 @@ async def test_everything_survives_a_restart(tmp_path: Path):
 
 async def test_orders_made_elsewhere_are_told_apart():
     async with stage(**FAST) as on:
-        await asyncio.sleep(0.2)
+        await reread(on)
         on.broker.exchange.submit(Side.BUY, "000660", "01", 2, channel="Nsmart")
         on.app.poll.wake()
 
@@ -230,7 +230,7 @@ async def test_orders_made_elsewhere_are_told_apart():
 
 
 async def test_the_smoke_script_plays_to_its_end():
-    async with stage(**FAST, kisbot_approval_order=CONSENT_ABOVE) as on:
+    async with stage(**FAST, kisbot_approval_order=APPROVAL_TIERS) as on:
         steps = await Script.load(SMOKE).play(on.telegram, lambda _: None)
 
     assert steps > 20

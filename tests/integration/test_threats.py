@@ -5,16 +5,15 @@ import json
 import random
 import re
 import shutil
-import time
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from telegram import Bot, Update
-from telegram.request import BaseRequest, HTTPXRequest
+from telegram.request import BaseRequest
 
-from bot.demo.run import HOLDINGS, OWNER, STRANGER, TOKEN, TRADER, stage
+from bot.demo.run import HOLDINGS, OWNER, STRANGER, TOKEN, TRADER
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.order import OrderState
@@ -22,11 +21,16 @@ from bot.orders.model.tap_result import TapOutcome
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import backup, claim, open_database
 from bot.store.private_files import BadDatabase
-from kis.config import kst_now
 from kis.models import OrderKind
 from kis.sim import Simulator
+from tests.support import virtual_time
 from tests.support.conversation import FAST, Ahead, bought, confirmed, posts, press, say
+from tests.support.memory_telegram import memory_bot
+from tests.support.stage import stage
+from tests.support.waiting import until
 from tests.unit.orders.model.test_order import order
+
+pytestmark = pytest.mark.virtual_time
 
 ROOT = Path(__file__).parents[2]
 ME = Actor(OWNER.id, OWNER.id, OWNER.name, Role.OWNER)
@@ -64,15 +68,13 @@ def test_every_row_of_the_threat_table_names_a_test_or_says_why_there_is_none():
 
 async def test_a_second_program_that_reads_our_updates_stops_new_orders_within_a_minute():
     async with stage(**FAST) as on:
-        began = time.monotonic()
-        quick = [HTTPXRequest(httpx_kwargs={"verify": False}) for _ in range(2)]
-        async with Bot(TOKEN, base_url=f"{on.page}/bot", request=quick[0], get_updates_request=quick[1]) as thief:
+        began = virtual_time.ticks()
+        async with memory_bot(on.telegram, TOKEN) as thief:
             await asyncio.sleep(0.1)
             await thief.get_updates(timeout=0)
-        while on.app.brakes.now().level < HaltLevel.NEW:  # noqa: ASYNC110  # the brakes have no event
-            await asyncio.sleep(0.01)
+        await until(lambda: on.app.brakes.now().level >= HaltLevel.NEW)
 
-        assert time.monotonic() - began < 60
+        assert virtual_time.ticks() - began < 60
         assert on.app.brakes.now().why == "TELEGRAM_CONFLICT"
         await on.telegram.wait(OWNER.id, "신규중지")
 
@@ -117,7 +119,7 @@ async def test_a_stolen_database_opens_nothing_elsewhere(tmp_path):
     assert number in dump
     assert not [token for token in shown if token in dump], "a button that still works can be read"
     with pytest.raises(BadDatabase, match="another account"):
-        claim(stolen, mode="practice", account="…99-01", now=kst_now())
+        claim(stolen, mode="practice", account="…99-01", now=virtual_time.now())
     stolen.close()
 
 
@@ -166,7 +168,7 @@ def bodies(on):
 @asynccontextmanager
 async def fast():
     """A broker that answers as fast as it is asked, and nobody who waits for messages at the end."""
-    broker = Simulator(profile="real", seed=1, holdings=HOLDINGS, rate_limit=False)
+    broker = Simulator(profile="real", seed=1, holdings=HOLDINGS, rate_limit=False, clock=virtual_time.now)
     async with stage(**FREE, broker=broker, kis_min_interval=0.0) as on:
         yield on
         on.app.db.execute("DELETE FROM outbox WHERE state = 'pending'")
@@ -269,7 +271,7 @@ def callback(number, data, person, message_id=1):
     who = {"id": person, "is_bot": False, "first_name": "누구"}
     bearer = {
         "message_id": message_id,
-        "date": int(kst_now().timestamp()),
+        "date": int(virtual_time.now().timestamp()),
         "chat": {"id": person, "type": "private", "first_name": "누구"},
         "text": "주문표",
     }
@@ -299,14 +301,14 @@ async def test_ten_thousand_old_taps_in_random_order_across_restarts_are_one_ord
     for _ in range(5):
         async with stage(**FAST, data_dir=tmp_path, clock=clock, broker=on.broker) as on:
             on.app.db.execute("PRAGMA synchronous = OFF")
-            on.app.dispatcher._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
+            on.app.calls._bot = Bot(TOKEN, request=Silent(), get_updates_request=Silent())
             for _ in range(2_000):
                 number += dice.choice((0, 1))  # redelivered, or new
                 data, person, at = dice.choice(taps)
                 update = Update.de_json(callback(number, data, person, at), on.app.bot)
-                await on.app.dispatcher.handle(update)
+                await on.app.router.handle(update)
                 effects[data] += 1
-            await on.app.dispatcher.drain()
+            await on.app.calls.drain()
             states = Counter(on.app.journal.get(one).state for one in (1, 2, 3))
 
     assert sum(effects.values()) == 10_000

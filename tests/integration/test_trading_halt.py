@@ -1,14 +1,16 @@
 """The brakes: anybody stops, an owner lets go on, and what the program stops by itself stays stopped until then."""
 
-import asyncio
-
 import pytest
 
-from bot.demo.run import OWNER, TRADER, stage
+from bot.demo.run import OWNER, TRADER
 from bot.orders.access.roles import Role
 from bot.orders.model.order import OrderState
 from bot.orders.risk.trading_halt import HaltLevel
-from tests.support.conversation import FAST, Ahead, confirmed, posts, press, reread, say, spoken
+from tests.support.conversation import FAST, Ahead, confirmed, posts, press, reread, say, settled, spoken
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 
 async def test_a_halt_stops_what_is_new_and_lets_cancels_through_until_an_owner_resumes():
@@ -46,6 +48,7 @@ async def test_cancel_all_by_the_brake_takes_every_open_order_back():
 
         await say(on, "/halt 전체취소", "전체취소")
         await reread(on, 2)
+        await settled(on)
 
         assert on.app.desk.working() == []
         assert sum("취소 완료" in text for text in spoken(on)) >= 2
@@ -167,10 +170,7 @@ async def test_a_day_that_loses_too_much_stops_buys():
     clock = Ahead()
     async with stage(**FAST, clock=clock, kisbot_day_loss_percent=1) as on:
         clock.jump(seconds=6)
-        for _ in range(100):
-            if on.app.runs.worth(clock().date()) is not None:
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: on.app.runs.worth(clock().date()) is not None)
         worth = on.app.runs.worth(clock().date())
         quote = await on.app.client.price("069500")
         on.broker.exchange.set_price("069500", quote.lower_limit)

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
-from bot.demo.run import OWNER, TRADER, stage
-from bot.services.trade_feed import ROOM
-from tests.bench.waiting import until
+from bot.demo.run import OWNER, TRADER
+from bot.services.trade_feed import MAX_STREAMED
 from tests.support.conversation import FAST, Ahead, bought, press, say, spoken
+from tests.support.stage import stage
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 SAMSUNG = "005930"
 HEARING = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0}
@@ -15,7 +18,7 @@ HEARING = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0}
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
-    monkeypatch.setattr("bot.services.live_watchlists.TICK", 0.02)
+    monkeypatch.setattr("bot.services.live_watchlists.CHECK_INTERVAL", 0.02)
 
 
 async def test_from_the_star_under_a_price_to_a_living_list_and_back():
@@ -73,7 +76,7 @@ async def test_it_lives_on_after_a_restart(tmp_path):
     broker.exchange.set_price(SAMSUNG, broker.exchange.quote(SAMSUNG).upper)
     price = f"{broker.exchange.quote(SAMSUNG).last:,}"
     async with stage(**FAST, clock=clock, data_dir=tmp_path, broker=broker, telegram=telegram) as on:
-        assert await until(lambda: not on.app.watch_lists._prices.old(SAMSUNG, clock()), within=3)
+        await until(lambda: not on.app.watch_lists._prices.stale(SAMSUNG, clock()))
         clock.jump(seconds=6)
         moved = await on.telegram.wait(OWNER.id, price)
         assert moved.message_id == shown.message_id
@@ -85,9 +88,9 @@ async def test_while_it_is_heard_trades_are_shown_and_nothing_is_asked_for():
         shown = await say(on, "/watch 005930", "1/20")
         await press(on, shown, "실시간", "실시간")
         prices = on.app.watch_lists._prices
-        assert await until(lambda: prices._hearing.heard == {SAMSUNG}, within=3)
+        await until(lambda: on.app.prices.streamed == {SAMSUNG})
         on.broker.exchange.set_price(SAMSUNG, on.broker.exchange.quote(SAMSUNG).lower)
-        assert await until(lambda: SAMSUNG in prices._current, within=3)
+        await until(lambda: prices.complete(SAMSUNG))
         asked = sum(one.path.endswith("inquire-price") for one in on.broker.requests)
         before = on.telegram.revision
         clock.jump(seconds=6)
@@ -104,15 +107,15 @@ async def test_alerts_keep_their_share_of_the_registrations():
     clock = Ahead()
     async with stage(**HEARING, clock=clock) as on:
         codes = list(on.broker.exchange.issues)
-        alerts = on.app.ears.watch_trades(codes[100:140], lambda _: None)
+        alerts = on.app.trades.subscribe(codes[100:140], lambda _: None)
         for person, first in ((OWNER.id, 0), (TRADER.id, 20)):
             on.app.watch_lists.add(person, [(code, code) for code in codes[first : first + 20]])
-            shown = await say(on, "/watch", "20/20", person, within=9)
+            shown = await say(on, "/watch", "20/20", person)
             await press(on, shown, "실시간", "실시간", person)
-        lists = on.app.watch_lists._prices._hearing
+        lists = on.app.prices
         clock.jump(minutes=2)
-        assert await until(lambda: len(lists.heard) == len(alerts.heard) == ROOM // 2, within=5)
-        assert {codes[0], codes[20]} <= lists.heard, "and every list has its share of theirs"
+        await until(lambda: len(lists.streamed) == len(alerts.streamed) == MAX_STREAMED // 2)
+        assert {codes[0], codes[20]} <= lists.streamed, "and every list has its share of theirs"
 
 
 async def test_while_the_market_is_closed_it_says_so(monkeypatch):

@@ -20,7 +20,7 @@ HOLDINGS = {"005930": (20, 65_000), "000660": (3, 210_000)}
 @contextmanager
 def simulated(folder: Path, **options: Any) -> Iterator[tuple[Simulator, dict[str, str]]]:
     """Serves an account with some shares from a thread of its own, without pace; yields it and the variables."""
-    given = {"rate_limit": False, "token_rules": False, "cash": 50_000_000, "holdings": HOLDINGS}
+    given: dict[str, Any] = {"rate_limit": False, "token_rules": False, "cash": 50_000_000, "holdings": HOLDINGS}
     sim = Simulator(**(given | options))
     # Whoever captured log lines before has left structlog set up, and a script's KisApi would leave it at that.
     before = structlog.get_config() if structlog.is_configured() else None

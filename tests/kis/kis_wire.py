@@ -99,7 +99,7 @@ class Wire:
 
 def config(tmp_path: Path, **changes: Any) -> KisConfig:
     """An account without pacing."""
-    given = {
+    given: dict[str, Any] = {
         "env": "paper",
         "app_key": KEY,
         "app_secret": SECRET,

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from random import Random
+from unittest import mock
 
 from kis.config import KisConfig
 from kis.sim import Simulator
 from kis.stream import KisStream
+from tests.support.memory_socket import MemorySockets
+from tests.support.memory_wire import MemoryWire
+from tests.support.virtual_time import VirtualLoop
+from tests.support.waiting import PATIENCE, until
 
 SAMSUNG, HYNIX = "005930", "000660"
 LONG = 0.1  # seconds; shorter pauses are spacing, not back-off
@@ -33,7 +39,7 @@ class Naps:
 
     async def over(self):
         """Lets a pause end once it has begun."""
-        await asyncio.wait_for(self.resting.wait(), 2)
+        await asyncio.wait_for(self.resting.wait(), PATIENCE)
         self.resting.clear()
         self._wake.set()
 
@@ -65,17 +71,11 @@ class House:
 
     async def registered(self, count=1):
         """Waits until the simulator has so many registrations of one connection, and has said so."""
-        sessions, told = self.sim.sockets.sessions, self.stream._registrations
+        sessions, told = self.sim.websocket.sessions, self.stream._registrations
         await until(lambda: any(len(one.topics) == count for one in sessions) and told.complete)
 
     async def heard(self, listener):
-        return await asyncio.wait_for(anext(listener), 2)
-
-
-async def until(happened):
-    async with asyncio.timeout(2):
-        while not happened():  # noqa: ASYNC110 - there is no event to wait for in somebody else's state
-            await asyncio.sleep(0.002)
+        return await asyncio.wait_for(anext(listener), PATIENCE)
 
 
 async def nothing_from(listener, seconds=0.05):
@@ -85,15 +85,23 @@ async def nothing_from(listener, seconds=0.05):
 
 @contextlib.asynccontextmanager
 async def house(tmp_path, clock, *, silence=5.0, in_session=lambda _: True, config=None, **options):
-    """The stream's clock and the simulator's are the one handed in."""
+    """The stream's clock and the simulator's are the one handed in; in a loop in virtual time no socket is used."""
     sim = Simulator(**({"clock": clock, "rate_limit": False} | options))
     naps = Naps()
-    async with sim.serve() as url:
+    async with contextlib.AsyncExitStack() as stack:
+        transport = None
+        if isinstance(asyncio.get_running_loop(), VirtualLoop):
+            url, transport = "http://127.0.0.1:9", MemoryWire(sim, sleep=asyncio.sleep, clock=clock)
+            sockets = MemorySockets(sim, Random(7), contextvars.copy_context, fields=26)
+            stack.enter_context(mock.patch("kis.websocket.connect", sockets.connect))
+        else:
+            url = await stack.enter_async_context(sim.serve())
         stream = KisStream(
             config_of(sim, url, tmp_path, **(config or {})),
             clock=clock,
             sleep=naps,
             rng=Random(7),
+            transport=transport,
             silence=silence,
             in_session=in_session,
         )

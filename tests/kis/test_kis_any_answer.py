@@ -39,7 +39,7 @@ def calls(kis):
         "inquire-daily-ccld": lambda: kis.executions(first, end=last),
         "order-cash": lambda: kis.buy("005930", 1, price=None, kind=OrderKind.MARKET),
         "order-rvsecncl": lambda: kis.cancel("51378"),
-        TOKEN_PATH: kis._session._token.get,
+        TOKEN_PATH: kis._session.token.get,
         "Approval": kis._session.approval,
         "hashkey": lambda: kis.hashkey({}),
     }

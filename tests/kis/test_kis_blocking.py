@@ -245,7 +245,7 @@ def test_market_questions(api):
 def test_the_chart_of_an_index_bears_what_its_own_call_says(real_api):
     """Paper has the chart alone."""
     own = real_api.get_index("1001")
-    chart = real_api._portal.run(real_api._client._index_from_chart, "1001")
+    chart = real_api._loop.run(real_api._client._index_from_chart, "1001")
     gone = {"advancing": 0, "declining": 0, "unchanged": 0}
     assert chart.model_dump(exclude={"at"}) == own.model_dump(exclude={"at"}) | gone
     assert own.advancing + own.declining + own.unchanged > 0

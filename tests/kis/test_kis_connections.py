@@ -140,7 +140,7 @@ async def test_idle_connections_are_closed(server, ask, monkeypatch):
     await asyncio.gather(*asking)
     await server.rest()
     assert len(server.writers) == 10
-    monkeypatch.setattr(connections, "_IDLE", 0.01)
+    monkeypatch.setattr(connections, "_KEEPALIVE", 0.01)
     await asyncio.sleep(0.02)
     await ask("/next")
     await server.rest()

@@ -74,7 +74,7 @@ def test_every_outcome_of_a_sending_is_told_of_and_no_other():
 
 
 def test_every_setting_of_a_script_is_told_of():
-    source = (DOCS.parents[1] / "kis" / "environ.py").read_text(encoding="utf-8")
+    source = (DOCS.parents[1] / "kis" / "config.py").read_text(encoding="utf-8")
     assert {
         name
         for name in re.findall(r"\bKIS(?:BOT)?_[A-Z_]+\b", source)

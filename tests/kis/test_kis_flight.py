@@ -10,7 +10,7 @@ import pytest
 
 from kis import BadRequest, KisError, OrderKind, Refused, Side, Unavailable
 from kis import endpoints as api
-from kis.single_flight import Recent, SingleFlight
+from kis.single_flight import ResponseCache, SingleFlight
 from tests.kis.kis_wire import TOKEN_PATH, refusal, sample
 
 PRICE = {"FID_COND_MRKT_DIV_CODE": "J", "FID_INPUT_ISCD": "005930"}
@@ -43,9 +43,9 @@ class Held(httpx.AsyncBaseTransport):
 
 @pytest.fixture
 async def held(kis, wire, monkeypatch):
-    await kis._session._token.get()
+    await kis._session.token.get()
     held = Held(wire)
-    for client in (kis._session._reads, kis._session._writes):
+    for client in (kis._session._read_sender, kis._session._order_sender):
         monkeypatch.setattr(client, "_transport", held)
     return held
 
@@ -237,24 +237,24 @@ async def test_what_is_kept_is_a_second_of_answers(clock):
         def __init__(self):
             self.at = clock()
 
-    recent = Recent(clock)
+    recent = ResponseCache(clock)
     for number in range(5000):
-        recent.keep(number, Dated())
+        recent.put(number, Dated())
         clock.now += timedelta(milliseconds=10)
-    assert len(recent._kept) <= 102
+    assert len(recent._cached) <= 102
     for number in range(5000):
-        recent.keep(number, Dated())
-    assert len(recent._kept) <= 512
+        recent.put(number, Dated())
+    assert len(recent._cached) <= 512
 
 
 async def test_a_call_that_is_cancelled_from_elsewhere_leaves_nobody_waiting():
     flights = SingleFlight()
-    asking = asyncio.create_task(flights.ask("key", asyncio.Event().wait))
+    asking = asyncio.create_task(flights.do("key", asyncio.Event().wait))
     await settle()
-    flights._open["key"].task.cancel()
+    flights._joinable["key"].task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert (flights._open, flights._all) == ({}, set())
+    assert (flights._joinable, flights._running) == ({}, set())
 
 
 async def test_nothing_is_left_behind(kis, wire):
@@ -262,5 +262,5 @@ async def test_nothing_is_left_behind(kis, wire):
     wire.answer("inquire-balance", sample("balance_paper"))
     await asyncio.gather(*tasks_of(lambda: kis.price("005930"), 3), kis.balance())
     await settle()
-    flights = kis._session._flights
-    assert (flights._open, flights._all) == ({}, set())
+    flights = kis._session._reads
+    assert (flights._joinable, flights._running) == ({}, set())

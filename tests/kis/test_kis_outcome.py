@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kis import errors
-from kis.error_codes import SEEN_REFUSALS, ErrorMeaning, code_of, enveloped, told_by
+from kis.error_codes import CONFIRMED_REFUSALS, ErrorMeaning, code_of, has_envelope, known_meaning
 from kis.outcome import Outcome, classify
 from kis.sim.api import error_messages as refusals
 from tests.kis.kis_wire import refusal, sample
@@ -129,7 +129,7 @@ def test_what_stands_behind_the_gateway_has_the_whole_envelope(code, what):
     assert [outcome(body) for body in itertools.islice(shapes(code), 2, None)] == [Outcome.UNKNOWN] * 2
 
 
-@pytest.mark.parametrize("code", sorted(SEEN_REFUSALS))
+@pytest.mark.parametrize("code", sorted(CONFIRMED_REFUSALS))
 def test_a_refusal_that_has_been_seen_is_believed(code):
     for rt_cd in ("1", "2", "7", "9", "", "00", "-0", 1, False):
         assert outcome(refusal(code, rt_cd=rt_cd)) is Outcome.REFUSED
@@ -141,7 +141,7 @@ def test_a_refusal_nobody_has_seen_beside_an_order_is_a_claim(code):
     assert outcome(refusal(code)) is Outcome.CLAIMED
 
 
-@pytest.mark.parametrize("code", [*CLAIMS, *sorted(SEEN_REFUSALS)])
+@pytest.mark.parametrize("code", [*CLAIMS, *sorted(CONFIRMED_REFUSALS)])
 def test_without_an_envelope_it_is_not_even_a_claim(code):
     for rt_cd in (None, {}, [], 1.5):
         assert outcome(refusal(code) | {"rt_cd": rt_cd}) is Outcome.UNKNOWN
@@ -159,7 +159,12 @@ def test_a_no_without_a_code_and_a_code_without_a_no_are_unknown(body):
     assert outcome(body) is Outcome.UNKNOWN
 
 
-CODES = [code for code, _ in [*listed(GATEWAY), *listed(BEHIND)]] + [*CLAIMS, *TIMED_OUT, *DONE, *sorted(SEEN_REFUSALS)]
+CODES = [code for code, _ in [*listed(GATEWAY), *listed(BEHIND)]] + [
+    *CLAIMS,
+    *TIMED_OUT,
+    *DONE,
+    *sorted(CONFIRMED_REFUSALS),
+]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -187,12 +192,12 @@ def test_a_no_whose_number_is_blank_is_judged_by_its_code(output):
 def test_every_refusal_with_advice_of_its_own_and_every_one_of_the_simulators_is_among_those_seen():
     advised = {code for code in errors._BY_CODE if code != "EGW00133"}
     told = {words.code for table in (refusals.REAL, refusals.PAPER) for words in table.values()}
-    assert advised | told == SEEN_REFUSALS
+    assert advised | told == CONFIRMED_REFUSALS
 
 
 def test_no_seen_refusal_has_another_meaning():
-    assert {told_by(code) for code in SEEN_REFUSALS} == {None}
-    assert {told_by(code) for code in DONE} == {ErrorMeaning.OPAQUE}
+    assert {known_meaning(code) for code in CONFIRMED_REFUSALS} == {None}
+    assert {known_meaning(code) for code in DONE} == {ErrorMeaning.OPAQUE}
 
 
 JSON = st.recursive(
@@ -235,11 +240,11 @@ def test_whatever_comes_there_is_an_outcome_and_each_has_its_proof(body, sent, s
         assert str(body.get("rt_cd")).strip() != "0"
         assert code_of(body) not in {None, *TIMED_OUT, *DONE}
         if what in {Outcome.CLAIMED, Outcome.REFUSED} and not code_of(body).startswith("EGW"):
-            assert enveloped(body)
+            assert has_envelope(body)
 
 
 @settings(max_examples=200, deadline=None)
 @given(code=st.text(min_size=1, max_size=8))
 def test_a_code_of_any_other_make_is_a_claim_at_most(code):
-    if code.strip() not in CODES and told_by(code.strip()) is None:
+    if code.strip() not in CODES and known_meaning(code.strip()) is None:
         assert outcome(refusal(code)) in {Outcome.CLAIMED, Outcome.UNKNOWN}

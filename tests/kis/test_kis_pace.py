@@ -64,7 +64,7 @@ class Queue:
 
     def call(self, lane, label=None, *, ledger=False):
         async def go():
-            await self.pace.turn(lane, ledger=ledger)
+            await self.pace.acquire(lane, ledger=ledger)
             self.passed.append((label if label is not None else lane.name, now()))
 
         self.tasks.append(asyncio.create_task(go()))
@@ -135,15 +135,15 @@ async def test_a_turn_granted_to_one_who_gives_up_at_that_moment_passes_on():
     queue.call(Lane.QUOTE, "fifth")
     await asyncio.sleep(0)
     line = queue.pace._calls
-    grant = line._next
+    grant = line._grant_next
 
     def grant_and_cancel():
-        line._next = grant
+        line._grant_next = grant
         granted = grant()
         second.cancel()
         return granted
 
-    line._next = grant_and_cancel
+    line._grant_next = grant_and_cancel
     assert await queue.finish() == ["first", "third", "fourth", "fifth"]
     assert queue.passed[1][1] == pytest.approx(0.2)
     assert queue.gaps() == pytest.approx([0.2] * 3)
@@ -172,7 +172,7 @@ async def test_the_last_waiter_leaving_and_another_coming_keeps_the_distance():
     queue.call(Lane.QUOTE, "next")
     queue.call(Lane.QUOTE, "after")
     await asyncio.sleep(0.1)
-    assert queue.pace._calls._pump is not None
+    assert queue.pace._calls._dispatcher is not None
     await queue.finish()
     assert queue.passed[1:] == [("next", pytest.approx(1.0)), ("after", pytest.approx(2.0))]
 
@@ -192,8 +192,8 @@ async def test_a_rate_refusal_doubles_the_interval_and_it_comes_back_slowly():
     queue = Queue(pace)
     queue.call(Lane.QUOTE)
     with structlog.testing.capture_logs() as logs:
-        pace.throttled()
-        pace.throttled()
+        pace.slow_down()
+        pace.slow_down()
         assert pace.interval == pytest.approx(0.4)
         for _ in range(5):
             queue.call(Lane.QUOTE)
@@ -207,7 +207,7 @@ async def test_a_rate_refusal_doubles_the_interval_and_it_comes_back_slowly():
         assert intervals == sorted(intervals, reverse=True)
         assert len(set(intervals)) >= 9
         assert 85 < now() < 95
-        await queue.pace.turn(Lane.QUOTE)
+        await queue.pace.acquire(Lane.QUOTE)
     assert [(line["event"], line["interval"]) for line in logs] == [("pace_slowed", 0.4), ("pace_recovered", 0.2)]
 
 
@@ -216,7 +216,7 @@ async def test_refusals_again_and_again_stop_at_eight_times():
     pace = RateLimiter(1.0)
     with structlog.testing.capture_logs() as logs:
         for _ in range(10):
-            pace.throttled()
+            pace.slow_down()
             await asyncio.sleep(1.5)
         assert pace.interval == 8.0
         await asyncio.sleep(100)
@@ -228,16 +228,16 @@ async def test_refusals_again_and_again_stop_at_eight_times():
 async def test_recovery_never_lets_two_calls_touch_and_never_makes_an_idle_line_wait():
     pace = RateLimiter(0.2)
     queue = Queue(pace)
-    pace.throttled()
+    pace.slow_down()
     for _ in range(400):
         queue.call(Lane.QUOTE)
     await queue.finish()
     assert min(queue.gaps()) >= 0.2 - 1e-9
-    pace.throttled()
-    await pace.turn(Lane.QUOTE)
+    pace.slow_down()
+    await pace.acquire(Lane.QUOTE)
     await asyncio.sleep(61)
     before = now()
-    await pace.turn(Lane.CANCEL)
+    await pace.acquire(Lane.CANCEL)
     assert now() - before < 0.001
 
 
@@ -258,7 +258,7 @@ async def test_ledger_calls_keep_a_distance_of_their_own():
 @virtually
 async def test_the_ledgers_refusal_spaces_the_ledger_and_leaves_quotes_alone():
     pace = RateLimiter(0.2)
-    pace.throttled(ledger=True)
+    pace.slow_down(ledger=True)
     queue = Queue(pace)
     for number in range(3):
         queue.call(Lane.FILLS, f"ledger {number}", ledger=True)
@@ -270,7 +270,7 @@ async def test_the_ledgers_refusal_spaces_the_ledger_and_leaves_quotes_alone():
     await asyncio.sleep(200)
     before = now()
     for _ in range(3):
-        await pace.turn(Lane.FILLS, ledger=True)
+        await pace.acquire(Lane.FILLS, ledger=True)
     assert now() - before == pytest.approx(0.4)
 
 
@@ -345,7 +345,7 @@ async def besieged(interval, crowd, refused):
 
     async def call(caller):
         async with asyncio.timeout(caller.patience):
-            await pace.turn(caller.lane, ledger=caller.ledger)
+            await pace.acquire(caller.lane, ledger=caller.ledger)
         passed.append(now())
         if caller.ledger:
             of_ledger.append(now())
@@ -355,7 +355,7 @@ async def besieged(interval, crowd, refused):
         await asyncio.sleep(caller.after)
         tasks.append(asyncio.create_task(call(caller)))
         if number in refused:
-            pace.throttled(ledger=caller.ledger)
+            pace.slow_down(ledger=caller.ledger)
     await asyncio.gather(*tasks, return_exceptions=True)
     return passed, of_ledger
 

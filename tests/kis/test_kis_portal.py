@@ -69,7 +69,7 @@ def test_one_left_behind_is_collected_with_its_thread(paper):
 
 def test_one_collected_in_its_own_thread_ends_all_the_same(paper):
     holder = [KisApi.from_env(paper[1])]
-    holder[0]._portal._portal.start_task_soon(holder.clear)
+    holder[0]._loop._portal.start_task_soon(holder.clear)
     for _ in range(200):
         gc.collect()
         if not threads():

@@ -298,7 +298,7 @@ def every(kind):
     return {kind}.union(*map(every, kind.__subclasses__()))
 
 
-@pytest.mark.parametrize("kind", sorted(every(KisError), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(every(KisError), key=repr))
 def test_every_error_advises_in_both_languages(kind):
     more = {"setting": "KIS_ENV"} if kind is Misconfigured else {}
     advice = kind("no", endpoint="buy", env="paper", **more).advice

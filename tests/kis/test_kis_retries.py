@@ -104,8 +104,8 @@ async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, monkeypatc
             await answer.wait()
             return httpx.Response(200, json=sample("order_paper"))
 
-    await kis._session._token.get()
-    monkeypatch.setattr(kis._session._writes, "_transport", Slow())
+    await kis._session.token.get()
+    monkeypatch.setattr(kis._session._order_sender, "_transport", Slow())
     ordering = asyncio.create_task(kis.buy("005930", 1, **BUY))
     await arrived.wait()
     ordering.cancel()
@@ -147,10 +147,10 @@ async def test_an_answer_that_never_ends_is_given_up(kis, monkeypatch, way):
         async def handle_async_request(self, _):
             await asyncio.sleep(60)
 
-    await kis._session._token.get()
-    monkeypatch.setattr(session_module, "_WHOLE_CALL", 0.005)
-    monkeypatch.setattr(kis._session._writes, "_transport", Dripping())
-    monkeypatch.setattr(kis._session._reads, "_transport", Dripping())
+    await kis._session.token.get()
+    monkeypatch.setattr(session_module, "_CALL_TIMEOUT", 0.005)
+    monkeypatch.setattr(kis._session._order_sender, "_transport", Dripping())
+    monkeypatch.setattr(kis._session._read_sender, "_transport", Dripping())
     with pytest.raises(Unknown if way == "write" else Unavailable):
         await (kis.buy("005930", 1, **BUY) if way == "write" else kis.price("005930"))
 

@@ -179,7 +179,7 @@ def test_volatility_interruption(code, vi):
 
 
 def test_a_status_unknown_to_us_survives_with_one_line_per_value(monkeypatch):
-    monkeypatch.setattr(fields, "_told", set())
+    monkeypatch.setattr(fields, "_logged_codes", set())
     with structlog.testing.capture_logs() as logs:
         for code in ("77", "77", "78"):
             assert quote_with(iscd_stat_cls_code=code).status is StockStatus.UNKNOWN

@@ -88,9 +88,9 @@ async def test_a_sending_given_up_before_its_headers_was_not_sent(kis, monkeypat
                 await request.extensions["trace"](event, {})
             await asyncio.sleep(60)
 
-    await kis._session._token.get()
-    monkeypatch.setattr(session_module, "_WHOLE_CALL", 0.005)
-    monkeypatch.setattr(kis._session._writes, "_transport", Stuck())
+    await kis._session.token.get()
+    monkeypatch.setattr(session_module, "_CALL_TIMEOUT", 0.005)
+    monkeypatch.setattr(kis._session._order_sender, "_transport", Stuck())
     receipt = await kis.send(order(kis))
     assert (receipt.outcome, receipt.sent) == (what, what is Outcome.UNKNOWN)
     assert receipt.seconds > 0
@@ -118,7 +118,7 @@ async def test_what_breaks_before_anything_left_is_a_receipt_too(kis, monkeypatc
     async def broken(_):
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setattr(kis._session._pace, "turn", broken)
+    monkeypatch.setattr(kis._session.rate_limiter, "acquire", broken)
     assert await kis.send(order(kis)) == Receipt(Outcome.NOT_SENT, message="not sent (ZeroDivisionError)")
 
 
@@ -153,7 +153,7 @@ async def test_a_refused_token_is_dropped_and_the_next_sending_has_a_new_one(kis
 
 
 async def test_a_token_file_that_cannot_be_changed_leaves_the_receipt_whole(kis, wire, clock, tmp_path):
-    await kis._session._token.get()
+    await kis._session.token.get()
     (file,) = (tmp_path / "token").glob("kis-token-*.json")
     file.chmod(0o644)
     with structlog.testing.capture_logs() as logs:
@@ -166,8 +166,8 @@ async def test_a_token_file_that_cannot_be_changed_leaves_the_receipt_whole(kis,
 async def test_a_refusal_for_the_rate_slows_the_line_it_is_about(make, wire, code, slowed):
     kis = make(min_interval=0.001)
     assert (await receipt_of(kis, wire, refusal(code), 500)).outcome is Outcome.THROTTLED
-    assert (kis._session._pace.interval > 0.001) is slowed
-    assert bool(kis._session._pace._ledger._slowed) is not slowed
+    assert (kis._session.rate_limiter.interval > 0.001) is slowed
+    assert bool(kis._session.rate_limiter._ledger._slowed) is not slowed
 
 
 async def test_a_cancel_does_not_wait_behind_orders(make, wire):
@@ -204,8 +204,8 @@ async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, monkeypatc
             await answer.wait()
             return httpx.Response(200, json=sample("order_paper"))
 
-    await kis._session._token.get()
-    monkeypatch.setattr(kis._session._writes, "_transport", Slow())
+    await kis._session.token.get()
+    monkeypatch.setattr(kis._session._order_sender, "_transport", Slow())
     sending = asyncio.create_task(kis.send(order(kis)))
     await arrived.wait()
     sending.cancel()
@@ -285,9 +285,9 @@ async def test_seconds_are_those_of_the_post_alone(kis, monkeypatch):
         await asyncio.sleep(0.02)
         now()
 
-    await kis._session._token.get()
-    monkeypatch.setattr(kis._session._writes, "_transport", Slow())
-    monkeypatch.setattr(kis._session._pace, "turn", turn)
+    await kis._session.token.get()
+    monkeypatch.setattr(kis._session._order_sender, "_transport", Slow())
+    monkeypatch.setattr(kis._session.rate_limiter, "acquire", turn)
     receipt = await kis.send(order(kis))
     now()
     ready, left, answered, done = moments
@@ -299,7 +299,7 @@ async def test_even_what_nobody_thought_of_is_no_exception(kis, wire, monkeypatc
     def broken(*_):
         raise ZeroDivisionError
 
-    where = kis._session._judge if breaks == "receipt" else kis._session._token
+    where = kis._session.errors if breaks == "receipt" else kis._session.token
     monkeypatch.setattr(where, breaks, broken)
     receipt = await receipt_of(kis, wire, refusal("EGW00123"), 500)
     assert receipt.outcome is (Outcome.UNKNOWN if breaks == "receipt" else Outcome.TOKEN)

@@ -16,7 +16,8 @@ from kis import BadRequest, Misconfigured, Refused, Side
 from kis.frames import NoticeKind
 from kis.sim import Simulator
 from kis.stream import BookUpdate, FillNotice, Gap, KisStream, Trade
-from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from, until
+from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from
+from tests.support.waiting import until
 
 APPROVAL = "/oauth2/Approval"
 
@@ -107,7 +108,7 @@ async def test_notices_of_another_account_of_the_login_are_left_out(tmp_path, cl
 async def test_nobody_listens_nobody_connects(tmp_path, clock):
     async with house(tmp_path, clock) as at:
         await asyncio.sleep(0.02)
-        assert (at.sim.sockets.connects, len(at.sim.requests)) == (0, 0)
+        assert (at.sim.websocket.connects, len(at.sim.requests)) == (0, 0)
 
 
 async def test_listeners_share_a_registration_which_ends_with_the_last(tmp_path, clock):
@@ -123,8 +124,8 @@ async def test_listeners_share_a_registration_which_ends_with_the_last(tmp_path,
         with pytest.raises(StopAsyncIteration):
             await anext(second)
         await first.aclose()
-        await until(lambda: at.sim.sockets.sessions[0].topics == {})
-        sent = [json.loads(frame)["header"]["tr_type"] for frame in at.sim.sockets.sessions[0].received]
+        await until(lambda: at.sim.websocket.sessions[0].topics == {})
+        sent = [json.loads(frame)["header"]["tr_type"] for frame in at.sim.websocket.sessions[0].received]
         assert sorted(sent) == ["1", "1", "2", "2"]
 
 
@@ -146,13 +147,13 @@ async def test_our_own_count_stops_the_forty_second(tmp_path, clock):
             at.stream.trades([codes[20]])
         again = at.stream.trades(codes[:20])  # no more than there were
         await at.registered(41)
-        assert len(at.sim.sockets.sessions[0].received) == 41
+        assert len(at.sim.websocket.sessions[0].received) == 41
         await held.aclose()
         assert at.stream.trades(codes[:41]) is not again
 
 
 async def test_too_many_for_kis_is_told_once_and_not_tried_again(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 1)
+    monkeypatch.setattr("kis.sim.websocket.server.MAX_REGISTRATIONS", 1)
     async with house(tmp_path, clock) as at:
         first = at.stream.trades([SAMSUNG])
         await at.registered()
@@ -164,7 +165,7 @@ async def test_too_many_for_kis_is_told_once_and_not_tried_again(tmp_path, clock
         assert [line["event"] for line in logs] == ["registration_refused"]
         at.trade()
         assert (await at.heard(first)).code == SAMSUNG
-        assert len(at.sim.sockets.sessions[0].received) == 2
+        assert len(at.sim.websocket.sessions[0].received) == 2
         assert at.naps.taken == []
 
 
@@ -172,8 +173,8 @@ async def test_already_registered_is_as_good(tmp_path, clock):
     async with house(tmp_path, clock) as at:
         trades = at.stream.trades([SAMSUNG])
         await at.registered()
-        at.stream._registrations.again(next(iter(trades.topics)))
-        await until(lambda: len(at.sim.sockets.sessions[0].received) == 2)
+        at.stream._registrations.resend(next(iter(trades.topics)))
+        await until(lambda: len(at.sim.websocket.sessions[0].received) == 2)
         at.trade()
         assert (await at.heard(trades)).code == SAMSUNG
         assert at.stream.blind_since is None
@@ -191,7 +192,7 @@ async def test_one_approval_key_serves_many_connections(tmp_path, clock):
         await at.registered()
         assert [request.path for request in at.sim.requests] == [APPROVAL]
         assert json.loads(at.sim.requests[0].body).keys() == {"grant_type", "appkey", "secretkey"}
-        assert at.sim.sockets.connects == 4
+        assert at.sim.websocket.connects == 4
         await trades.aclose()
 
 
@@ -206,7 +207,7 @@ async def test_keys_that_do_not_fit_end_the_stream(tmp_path, clock):
         assert failure.value.setting == "KIS_APP_SECRET"
         with pytest.raises(Misconfigured):
             at.stream.order_books([SAMSUNG])
-        assert (len(at.sim.requests), at.sim.sockets.connects, at.naps.taken) == (1, 0, [])
+        assert (len(at.sim.requests), at.sim.websocket.connects, at.naps.taken) == (1, 0, [])
 
 
 async def test_leaving_ends_the_iteration(tmp_path, clock):
@@ -245,7 +246,7 @@ def test_an_address_that_cannot_be_right_is_named(tmp_path, address):
 @pytest.mark.parametrize(("env", "port"), [("real", 21_000), ("paper", 31_000)])
 def test_without_an_address_it_is_the_environments_own(tmp_path, env, port):
     made = stream(tmp_path, env=env, ws_url=None)
-    assert made._line._address == f"ws://ops.koreainvestment.com:{port}/tryitout"
+    assert made._connection._address == f"ws://ops.koreainvestment.com:{port}/tryitout"
 
 
 async def test_what_cannot_be_listened_to(tmp_path, clock):
@@ -265,13 +266,13 @@ def test_a_stream_that_is_not_open_says_so(tmp_path):
 
 
 async def test_a_slow_reader_hears_what_it_lost(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("kis.subscriptions._MOST_WAITING", 3)
+    monkeypatch.setattr("kis.subscriptions._MAX_QUEUED", 3)
     async with house(tmp_path, clock) as at:
         events, trades = at.stream.events(trades=[SAMSUNG]), at.stream.trades([SAMSUNG])
         await at.registered()
         for quantity in range(1, 6):
             at.trade(quantity=quantity)
-        await until(lambda: len(trades._waiting) == 3)
+        await until(lambda: len(trades._queue) == 3)
         assert await at.heard(events) == Gap(clock(), clock())
         for listener in (events, trades):
             assert [(await at.heard(listener)).quantity for _ in range(3)] == [3, 4, 5]

@@ -10,8 +10,9 @@ import structlog
 
 from kis.frames import NoticeKind
 from kis.stream import Gap, KisStream
-from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from, until
+from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from
 from tests.sim.socket_guest import TRADES, guest
+from tests.support.waiting import until
 
 
 def move(clock, seconds):
@@ -57,22 +58,24 @@ async def test_a_dropped_socket_is_a_gap_and_everything_is_registered_again(tmp_
         await nothing_from(events)
 
 
+@pytest.mark.virtual_time
 async def test_a_silent_socket_is_given_up_in_session(tmp_path, clock):
     async with house(tmp_path, clock, silence=0.05, heartbeat=0.02) as at:
         events = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         await asyncio.sleep(0.1)
-        assert at.sim.sockets.connects == 1  # heartbeats keep it alive
-        assert at.sim.sockets.sessions[0].echoed > 0
+        assert at.sim.websocket.connects == 1  # heartbeats keep it alive
+        assert at.sim.websocket.sessions[0].echoed > 0
         at.sim.faults.plant("stall_socket")
         await at.naps.over()
         assert isinstance(await at.heard(events), Gap)
         at.trade()
         assert (await at.heard(events)).code == SAMSUNG
-        assert at.sim.sockets.connects == 2
+        assert at.sim.websocket.connects == 2
         assert at.sim.faults.fired == {"stall_socket": 1}
 
 
+@pytest.mark.virtual_time
 async def test_silence_out_of_session_is_just_that(tmp_path, clock):
     async with house(tmp_path, clock, silence=0.01, in_session=lambda _: False) as at:
         events = at.stream.events(trades=[SAMSUNG])
@@ -80,7 +83,7 @@ async def test_silence_out_of_session_is_just_that(tmp_path, clock):
         await asyncio.sleep(0.06)
         at.trade()
         assert (await at.heard(events)).code == SAMSUNG
-        assert at.sim.sockets.connects == 1
+        assert at.sim.websocket.connects == 1
 
 
 async def test_a_notice_that_cannot_be_opened_is_a_gap_and_the_key_is_had_anew_once(tmp_path, clock):
@@ -96,11 +99,11 @@ async def test_a_notice_that_cannot_be_opened_is_a_gap_and_the_key_is_had_anew_o
                 gap = await at.heard(events)
             assert gap == Gap(heard, clock())
             assert [line["event"] for line in logs] == ["frame_unreadable"][: 2 - lost]
-            await until(lambda: len(at.sim.sockets.sessions[0].received) == 3 and at.stream._registrations.complete)
+            await until(lambda: len(at.sim.websocket.sessions[0].received) == 3 and at.stream._registrations.complete)
             heard = clock()
             at.sim.exchange.submit("buy", SAMSUNG, "limit", 1, at.sim.exchange.quote(SAMSUNG).lower)
             assert (await at.heard(events)).kind is NoticeKind.ACCEPTED
-        assert at.sim.sockets.connects == 1
+        assert at.sim.websocket.connects == 1
 
 
 async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(tmp_path, clock):
@@ -120,7 +123,7 @@ async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(
             assert len(set(naps.taken)) == 10
             assert lonely.blind_since == began
             move(clock, 300)
-            lonely._line._address = config_of(at.sim, at.url, tmp_path).ws_url + "/tryitout"
+            lonely._connection._address = config_of(at.sim, at.url, tmp_path).ws_url + "/tryitout"
             await naps.over()
             assert await at.heard(events) == Gap(began, clock())
     assert [request.path for request in at.sim.requests] == ["/oauth2/Approval"]
@@ -140,7 +143,7 @@ async def test_another_program_with_our_key_is_left_alone_for_minutes(tmp_path, 
             assert "OPSP8996" in logs[0]["reason"]
             for pause, usual in zip(at.naps.taken, [60, 120, 240, 480, 600, 600], strict=True):
                 assert 0.75 * usual <= pause <= 1.25 * usual
-            assert at.sim.sockets.connects == 1 + 6
+            assert at.sim.websocket.connects == 1 + 6
             assert await other.code(TRADES, HYNIX) == "OPSP0000"  # undisturbed
         await at.naps.over()
         assert await at.heard(events) == Gap(began, clock())
@@ -153,7 +156,7 @@ async def test_what_fitted_before_and_is_too_many_now_is_waited_out(tmp_path, cl
     async with house(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG, HYNIX])
         await at.registered(2)
-        monkeypatch.setattr("kis.sim.websocket.server.MOST_REGISTRATIONS", 1)
+        monkeypatch.setattr("kis.sim.websocket.server.MAX_REGISTRATIONS", 1)
         at.sim.faults.plant("drop_socket")
         at.trade()
         await at.naps.over()
@@ -164,7 +167,7 @@ async def test_what_fitted_before_and_is_too_many_now_is_waited_out(tmp_path, cl
         assert isinstance(await at.heard(events), Gap)
         at.trade(HYNIX)
         assert (await at.heard(events)).code == HYNIX
-        assert at.sim.sockets.connects == 3
+        assert at.sim.websocket.connects == 3
 
 
 async def test_a_connection_that_held_for_a_minute_makes_the_next_pause_short_again(tmp_path, clock):
@@ -208,7 +211,7 @@ async def test_what_nobody_listens_to_is_not_missed(tmp_path, clock):
         await events.aclose()
         await at.naps.over()
         await until(lambda: at.stream.blind_since is None)
-        assert at.sim.sockets.connects == 1
+        assert at.sim.websocket.connects == 1
         again = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         await nothing_from(again)

@@ -79,7 +79,7 @@ async def at_stranger(context, tmp_path):
 
 def give_token(kis):
     """Puts a token where the client keeps it, so that the call itself is the first to go out."""
-    path = kis._session._token._path
+    path = kis._session.token._path
     path.parent.mkdir()
     now = kst_now()
     row = {"token": "token-1", "expires": (now + timedelta(hours=9)).isoformat(), "attempted": now.isoformat()}

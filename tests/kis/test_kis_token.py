@@ -244,7 +244,7 @@ async def test_a_caller_that_gives_up_does_not_waste_the_attempt(kis, wire, monk
             await answer.wait()
             return wire(request)
 
-    monkeypatch.setattr(kis._session._reads, "_transport", Slow())
+    monkeypatch.setattr(kis._session._read_sender, "_transport", Slow())
     asking = asyncio.create_task(kis.price("005930"))
     await arrived.wait()
     asking.cancel()
@@ -260,7 +260,7 @@ async def test_a_lock_another_process_never_lets_go_is_told(kis, wire, tmp_path)
     path = token_file(tmp_path)
     path.unlink()
     with FileLock(f"{path}.lock"):
-        kis._session._token._renew_at = datetime(2000, 1, 1, tzinfo=KST)
+        kis._session.token._renew_at = datetime(2000, 1, 1, tzinfo=KST)
         with pytest.raises(Unavailable, match="lock"):
             await kis.price("005930")
     assert len(wire.sent(TOKEN_PATH)) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from kis import OrderKind
 from kis.endpoints import ENDPOINTS
-from kis.error_codes import code_of, message_of, said_yes
+from kis.error_codes import code_of, is_success, message_of
 from tests.kis.kis_answers import INDEX_CHART, INDEX_ROW
 from tests.kis.kis_wire import TOKEN_PATH, sample
 
@@ -33,7 +33,7 @@ REVOKED = {"code": 200, "message": "접근토큰 폐기에 성공하였습니다
     ids=["business", "gateway", "rate", "oauth2", "revoked"],
 )
 def test_the_code_stands_in_five_shapes_of_body(body, code, words):
-    assert (code_of(body), message_of(body), said_yes(body)) == (code, words, False)
+    assert (code_of(body), message_of(body), is_success(body)) == (code, words, False)
 
 
 def test_the_ledger_s_own_limit_is_kept_by_every_read_of_the_account():

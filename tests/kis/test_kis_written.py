@@ -112,7 +112,7 @@ async def test_only_the_account_is_masked_in_what_is_shown(make, account):
 
 async def test_what_is_not_offered_here_is_not_even_written(kis):
     with pytest.raises(Unsupported):
-        kis._session.sending.written(OPEN_ORDERS, {})
+        kis._orders.prepare(OPEN_ORDERS, {})
 
 
 def test_values_cannot_be_changed():

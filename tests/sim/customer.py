@@ -32,7 +32,7 @@ class Clock:
     """A clock that stands still until it is told to move."""
 
     def __init__(self, *moment: int):
-        self.at = datetime(*(moment or (2026, 11, 20, 10, 0, 0)), tzinfo=KOREA)
+        self.at = datetime(*(moment or (2026, 11, 20, 10, 0, 0)), tzinfo=KOREA)  # type: ignore[arg-type]  # six numbers at most
 
     def __call__(self):
         return self.at

@@ -65,8 +65,8 @@ def unsealed(frame, output):
 
 
 @contextlib.asynccontextmanager
-async def guest(sim, base_url, path="/tryitout", approval_key=None):
-    """A connection to a served simulator."""
+async def guest(sim, base_url, path="/tryitout", approval_key=None, *, connect=connect):
+    """A connection to a served simulator, or to one in memory by `connect`."""
     if approval_key is None:
         keys = {"appkey": sim.credentials.app_key, "secretkey": sim.credentials.app_secret}
         approval_key = sim.oauth.approval(keys).body["approval_key"]

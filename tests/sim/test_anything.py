@@ -92,7 +92,7 @@ async def ask(call, given_fields, tr_cont):
         return sim, await send(path, tr_id, given_fields, tr_cont=tr_cont)
 
 
-@settings(max_examples=80, deadline=None, database=None)
+@settings(max_examples=80, deadline=None)
 @given(call=st.sampled_from(GETS + POSTS), asked=fields, tr_cont=st.sampled_from(["", "N"]))
 def test_whatever_arrives_is_answered(call, asked, tr_cont):
     sim, answer = asyncio.run(ask(call, asked, tr_cont))

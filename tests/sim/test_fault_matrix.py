@@ -14,9 +14,10 @@ import pytest
 
 from kis.sim import Faults, SimClock, Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL
-from kis.sim.faults.faults import ALWAYS, KINDS
+from kis.sim.faults.catalogue import ALWAYS, KINDS
 from tests.sim.customer import Clock
 from tests.sim.raw import V1, T, buy, executions, sell
+from tests.support.waiting import until
 
 ORDER = "order-cash"
 
@@ -59,12 +60,6 @@ async def raw_buy(caller, *, silent_after=None):
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
     return came, end
-
-
-async def until(holds):
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - there is no event for what a server has done
-            await asyncio.sleep(0.002)
 
 
 # --- answers that say something else ------------------------------------------------------------------------

@@ -131,12 +131,12 @@ class Account(RuleBasedStateMachine):
     def promises_belong_to_open_orders_and_open_orders_to_the_book(self):
         ledger = self.exchange.ledger
         open_orders = set(self.exchange.open_orders())
-        assert set(ledger.reserved) | set(ledger.promised) == open_orders
+        assert set(ledger.reserved) | set(ledger.reserved_shares) == open_orders
         for code, book in self.exchange.books.items():
             mine = sum(order.open for order in open_orders if order.code == code)
             lots = [lot for side in book._queues.values() for queue in side.values() for lot in queue]
             assert sum(lot.quantity for lot in lots if lot.order) == mine
-            assert book._own == sum(order.code == code for order in open_orders)
+            assert book._own_entries == sum(order.code == code for order in open_orders)
 
     @invariant()
     def the_book_is_never_crossed(self):
@@ -147,4 +147,4 @@ class Account(RuleBasedStateMachine):
 
 
 TestAccount = Account.TestCase
-TestAccount.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)
+TestAccount.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.sim.raw import T, buy, executions
 
 LIST = "inquire-daily-ccld"

@@ -11,7 +11,7 @@ import pytest
 
 from kis.responses import Trace
 from kis.sim import Simulator
-from kis.sim.faults.faults import KINDS
+from kis.sim.faults.catalogue import KINDS
 from tests.sim.customer import TRADING, Clock, Customer
 from tests.support.memory_wire import MemoryWire
 from tests.support.proxy import FAULTS, TcpProxy
@@ -188,8 +188,8 @@ async def test_a_fault_of_the_line_under_tls_is_the_same_without_a_socket(name):
 
 
 def test_every_fault_is_compared():
-    lists = {name for name, kind in KINDS.items() if kind.only and "order-cash" not in kind.only}
-    sockets = {name for name, kind in KINDS.items() if kind.socket}
+    lists = {name for name, kind in KINDS.items() if kind.paths and "order-cash" not in kind.paths}
+    sockets = {name for name, kind in KINDS.items() if kind.websocket}
     assert {name for name, _ in OF_THE_BROKER} == set(KINDS) - lists - sockets
     assert {name for name, _ in OF_THE_LINE} == set(FAULTS) - {"garbage_tls"}
 

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from kis.sim import Simulator
-from kis.sim.faults.faults import ALWAYS
+from kis.sim.faults.catalogue import ALWAYS
 from tests.sim.customer import QUOTATIONS, TR, TRADING, Clock
 from tests.support.proxy import FAULTS, TcpProxy
 

@@ -114,7 +114,7 @@ async def test_all_of_a_script_may_come_at_once(stage, sim_clock):
     sim_clock.step(3_000)
     await quote(customer)
     exchange = customer.sim.exchange
-    assert exchange.stage.waiting == ()
+    assert exchange.schedule.waiting == ()
     assert exchange.quote(SAMSUNG).last == exchange.quote(SAMSUNG).low == 56800
 
 
@@ -147,7 +147,7 @@ def test_a_scenario_that_is_not_there_is_named_at_once(text):
 
 def test_every_script_says_in_two_languages_what_it_does():
     for script in SCRIPTS.values():
-        assert " · " in script.told
+        assert " · " in script.description
 
 
 # --- charts, ranks, profit --------------------------------------------------------------------------------

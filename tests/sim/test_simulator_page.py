@@ -13,7 +13,7 @@ import pytest
 from kis.sim import Simulator
 from kis.sim.admin_api import AdminApi
 from kis.sim.exchange.scenario import SCRIPTS
-from kis.sim.faults.faults import KINDS
+from kis.sim.faults.catalogue import KINDS
 from tests.support.proxy import FAULTS
 
 ROOT = Path(__file__).parents[2]

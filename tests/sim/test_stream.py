@@ -82,7 +82,7 @@ async def test_a_second_session_is_told_so_and_closed_and_the_first_goes_on(make
             with pytest.raises(ConnectionClosed):
                 await second.told()
         assert await first.code(TRADES, HYNIX) == "OPSP0000"
-    assert sim.sockets.connects == 2
+    assert sim.websocket.connects == 2
 
 
 async def test_whoever_leaves_makes_room(make):
@@ -238,7 +238,7 @@ async def test_a_heartbeat_may_be_answered_with_its_text_or_with_a_pong(make):
         await one.socket.pong(json.dumps(asked))
         await one.socket.send(json.dumps(await one.told()))
         await one.told()
-        assert sim.sockets.sessions[0].echoed == 1
+        assert sim.websocket.sessions[0].echoed == 1
         await one.ask(TRADES, SAMSUNG)
         answers = [await one.told() for _ in range(3)]
         assert "OPSP0000" in [one.get("body", {}).get("msg_cd") for one in answers]
@@ -338,7 +338,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=12, deadline=None, database=None)
+@settings(max_examples=12, deadline=None)
 @given(arrived=st.lists(st.text(max_size=60) | json_values.map(json.dumps), max_size=20))
 def test_whatever_arrives_is_answered(arrived):
     async def visit():

@@ -20,13 +20,16 @@ from sqlite_utils import Database
 
 from bot.alerts.engine import LiveAlerts
 from bot.alerts.model import Alert, AlertKind, AlertState, Comparison, Repeat, moved
+from bot.orders.hours import TradingHours
 from bot.services.alert_runner import AlertRunner
+from bot.services.price_feed import PriceFeed, PriceSubscription
 from bot.store.alerts import AlertStore
 from bot.store.outbox import Outbox
 from kis import krx
 from kis.krx import KST
-from kis.sim.exchange.prices import Issue, Listing, listed, market
+from kis.sim.exchange.prices import Issue, Listing, listed, open_issues
 from tests.support.outbox import OWNER, TRADER, Clock, empty_database
+from tests.support.trade_source import HandTrades
 
 OPEN = datetime(2026, 11, 23, 9, 0, tzinfo=KST)
 MINUTES = 380
@@ -43,21 +46,14 @@ class Print:
     volume: int
 
 
-class Always:
-    """A market that never closes."""
-
-    def open(self, now):
-        return True
-
-
 def issues(seed: int, stocks: int = STOCKS) -> dict[str, Issue]:
     """The simulator's market, filled up to so many stocks."""
     table = list(listed())
     extra = [Listing(f"9{number:05}", f"추가{number}", "KOSDAQ", "ST", 3_000 + 37 * number) for number in range(stocks)]
     snapped = [Listing(one.code, one.name, one.market, one.group, krx.tick_neighbours(one.price)[0]) for one in extra]
-    found = market([*table, *snapped][:stocks], OPEN.date(), random.Random(seed))
+    found = open_issues([*table, *snapped][:stocks], OPEN.date(), random.Random(seed))
     for one in found.values():
-        one.reopen()
+        one.reset_day()
     return found
 
 
@@ -75,7 +71,7 @@ def tape(found: dict[str, Issue], seed: int, every: float = 10.0) -> Iterator[Pr
             ticks += 1 if rng.random() < abs(lean[code]) and lean[code] > 0 else 0
             ticks -= 1 if rng.random() < abs(lean[code]) and lean[code] < 0 else 0
             price = min(max(one.step(one.last, ticks), one.lower), one.upper)
-            one.printed(price, max(1, int(one.usual_volume / steps * rng.expovariate(1.0))))
+            one.record_trade(price, max(1, int(one.usual_volume / steps * rng.expovariate(1.0))))
             yield Print(code, at, one.last, one.volume)
 
 
@@ -152,6 +148,8 @@ class Stand:
     db: Database
     clock: Clock
     book: AlertStore
+    stream: HandTrades
+    prices: PriceSubscription
     watch: AlertRunner
     wakes: list[int]
 
@@ -165,16 +163,18 @@ class Stand:
         return found
 
 
-def stand(db: Database | None = None, clock: Clock | None = None, broker: object = None, **more) -> Stand:
+def stand(db: Database | None = None, clock: Clock | None = None) -> Stand:
     """Everything anew, on a database that may hold something already."""
     db = empty_database() if db is None else db
     clock = clock or Clock()
     book = AlertStore(db, Outbox(db, clock), clock)
     wakes: list[int] = []
-    options = {"per_minute": 20, **more}
-    market = options.pop("market", Always())
-    watch = AlertRunner(book, broker, market, clock=clock, wake=lambda: wakes.append(1), **options)
-    return Stand(db, clock, book, watch, wakes)
+    stream = HandTrades()
+    prices = PriceFeed(None, stream, clock=clock)  # type: ignore[arg-type]  # nothing is read here
+    hours = TradingHours(always=True)
+    wake = lambda: wakes.append(1)  # noqa: E731
+    watch = AlertRunner(book, prices, None, hours, clock=clock, calls_per_minute=20, wake=wake)  # type: ignore[arg-type]
+    return Stand(db, clock, book, stream, watch._prices, watch, wakes)
 
 
 def play(seed: int, many: int = 1_000, stocks: int = STOCKS, every: float = 10.0):

@@ -17,6 +17,7 @@ from bot.chat.types import Reply, Request
 from bot.orders.access.roles import Actor, Role
 from bot.orders.hours import TradingHours
 from bot.services.alert_runner import AlertRunner
+from bot.services.price_feed import PriceFeed
 from bot.store.alerts import AlertStore
 from bot.store.outbox import Outbox
 from kis.client import KisClient
@@ -26,6 +27,7 @@ from kis.sim import Simulator
 from kis.symbols import Stock, Symbols
 from tests.support.memory_wire import MemoryWire
 from tests.support.outbox import OWNER, TRADER, empty_database
+from tests.support.trade_source import HandTrades
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
 
 PEOPLE = {
@@ -67,13 +69,14 @@ class House:
         self.outbox = Outbox(self.db, clock)
         self.hours = TradingHours(always=self.always)
         self.book = AlertStore(self.db, self.outbox, clock)
+        self.stream = HandTrades()
         self.watch = AlertRunner(
             self.book,
+            PriceFeed(self.client, self.stream, clock=clock),  # type: ignore[arg-type]  # trades by hand
             self.client,
             self.hours,
             clock=clock,
-            per_minute=options.pop("per_minute", 20),
-            sleep=asyncio.sleep,
+            calls_per_minute=options.pop("per_minute", 20),
         )
         listed = [
             Stock(one.listing.code, one.listing.name, one.listing.market, one.listing.etf, one.listing.group, one.base, halted=False)

@@ -5,12 +5,13 @@ import json
 from datetime import datetime
 from fractions import Fraction
 
-from bot.demo.run import OWNER, stage
-from kis.config import kst_now
+from bot.demo.run import OWNER
 from kis.krx import KST, sell_tax_rate
 from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderSide
 from tests.support.conversation import Ahead
+from tests.support.stage import stage
+from tests.support.virtual_time import now
 
 FAST = {"kis_min_interval": 0.0, "kis_hts_id": "", "kisbot_resume_pause": 0}
 HOLDINGS = {"000660": (3, 251_500), "035720": (60, 61_250), "069500": (80, 42_180)}
@@ -28,7 +29,7 @@ class At(Ahead):
 
     def go(self, moment: str) -> None:
         """To a moment, at once."""
-        self._ahead = datetime.fromisoformat(moment).replace(tzinfo=KST) - kst_now()
+        self._ahead = datetime.fromisoformat(moment).replace(tzinfo=KST) - now()
 
 
 @contextlib.asynccontextmanager

@@ -1,27 +1,26 @@
 """How a test talks to the bot: send, press, wait, and count what reached the broker."""
 
-import asyncio
-import time
 from datetime import datetime, timedelta
 from typing import Any
 
 from bot.demo.run import OWNER, Stage
 from bot.demo.telegram import ChatMessage
-from kis.config import kst_now
+from tests.support import virtual_time
+from tests.support.waiting import PATIENCE, until
 
 
 class Ahead:
-    """Real time, moved forward by hand: broker, Telegram and bot are given the same one."""
+    """The loop's time, moved forward by hand: broker, Telegram and bot are given the same one."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()
 
     def __call__(self) -> datetime:
-        return kst_now() + self._ahead
+        return virtual_time.now() + self._ahead
 
     def ticks(self) -> float:
         """The same as seconds that are never set back."""
-        return time.monotonic() + self._ahead.total_seconds()
+        return virtual_time.ticks() + self._ahead.total_seconds()
 
     def jump(self, **by: float) -> None:
         """Let time pass at once."""
@@ -31,17 +30,16 @@ class Ahead:
 async def reread(on: Stage, times: int = 1) -> None:
     """Have the broker's list read so many times, and wait for that."""
     for _ in range(times):
-        before = on.app.readings
+        wanted = on.app.readings + 1
         on.app.poll.wake()
-        while on.app.readings == before:  # noqa: ASYNC110  # the bot has no such event, and needs none
-            await asyncio.sleep(0.01)
+        await until(lambda wanted=wanted: on.app.readings >= wanted)
 
 
 FAST: dict[str, Any] = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0, "kis_hts_id": ""}
 """Just under the simulated broker's 18 calls a second."""
 
 
-async def say(on: Stage, text: str, expect: str, person: int = OWNER.id, within: float = 5.0) -> ChatMessage:
+async def say(on: Stage, text: str, expect: str, person: int = OWNER.id, within: float = PATIENCE) -> ChatMessage:
     """Send a message and wait for the answer that holds the text."""
     before = on.telegram.revision
     await on.telegram.send(person, text)
@@ -52,7 +50,15 @@ async def press(on: Stage, message: ChatMessage, label: str, expect: str, person
     """Press a button and wait for what follows."""
     before = on.telegram.revision
     await on.telegram.tap(person, message.message_id, label)
-    return await on.telegram.wait(person, expect, after=before)
+    return await on.telegram.wait(person, expect, after=before, timeout=PATIENCE)
+
+
+async def settled(on: Stage) -> None:
+    """Wait until every update is confirmed and answered and every message is with its reader: nothing more comes of it."""
+    under_way = (
+        "SELECT 1 FROM inbox WHERE done_at IS NULL UNION SELECT 1 FROM outbox WHERE state IN ('pending', 'sending')"
+    )
+    await until(lambda: not on.telegram.unread and not on.app.db.execute(under_way).fetchone())
 
 
 async def bought(on: Stage, words: str = "005930 10 시장가", person: int = OWNER.id) -> ChatMessage:
@@ -61,7 +67,7 @@ async def bought(on: Stage, words: str = "005930 10 시장가", person: int = OW
     return await press(on, ticket, "확인", "주문번호", person)
 
 
-async def confirmed(on: Stage, expect: str, words: str = "005930 1 시장가", within: float = 8.0) -> str:
+async def confirmed(on: Stage, expect: str, words: str = "005930 1 시장가", within: float = PATIENCE) -> str:
     """Buy, and wait for the card that tells what became of it."""
     ticket = await say(on, f"/buy {words}", "매수 확인")
     before = on.telegram.revision

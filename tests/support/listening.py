@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
 from bot.app.clients import kis_config
-from bot.demo.run import Stage
 from bot.orders.model.notice import Notice
 from bot.services.fill_stream import FillStream, StreamState
-from tests.bench.waiting import until
+from bot.services.trade_feed import LiveStream, TradeFeed
+from tests.support.stage import MemoryStage
+from tests.support.waiting import until
 
 DEAF: dict[str, Any] = {"kis_hts_id": ""}
 """For `stage`: the app itself does not listen."""
@@ -17,16 +19,18 @@ DEAF: dict[str, Any] = {"kis_hts_id": ""}
 class Listening:
     """The ears, and what they made happen."""
 
-    def __init__(self, on: Stage, ears: FillStream, wakes: list[int], told: list[Notice]) -> None:
-        self.on, self.ears, self.wakes, self.told = on, ears, wakes, told
+    def __init__(
+        self, on: MemoryStage, ears: FillStream, trades: TradeFeed, wakes: list[int], told: list[Notice]
+    ) -> None:
+        self.on, self.ears, self.trades, self.wakes, self.told = on, ears, trades, wakes, told
 
-    async def comes(self, state: StreamState, within: float = 3.0) -> None:
+    async def comes(self, state: StreamState) -> None:
         """Wait until they are in a state."""
-        assert await until(lambda: self.ears.state is state, within=within), self.ears.state
+        await until(lambda: self.ears.state is state)
 
 
 @contextlib.asynccontextmanager
-async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | None = None, **options: Any):
+async def listening(on: MemoryStage, *, wait: bool = True, settings: dict[str, Any] | None = None, **options: Any):
     """Ears at work for the app on the stage, whose readings they get; `options` are theirs."""
     given = {"kis_hts_id": on.broker.credentials.hts_id, **(settings or {})}
     wakes: list[int] = []
@@ -40,26 +44,31 @@ async def listening(on: Stage, *, wait: bool = True, settings: dict[str, Any] | 
         told.extend(notices)
         on.app.journal.tell(notices)
 
+    clock = options.pop("clock", on.clock)
+    trades = TradeFeed(clock)
     ears = FillStream(
-        kis_config(on.app._settings.model_copy(update=given)),
+        kis_config(on.settings.model_copy(update=given)),
+        trades,
         wake=wake,
         tell=tell,
         overseers=on.app.people.owners,
         always=True,
-        **{"clock": on.app._clock, **options},
+        clock=clock,
+        stream=partial(LiveStream, transport=on.network),
+        **options,
     )
     note = on.app.watch.note
 
     def noted(reading: Any) -> None:
         note(reading)
-        ears.read(reading)
+        ears.on_snapshot(reading)
 
     on.app.watch.note = noted  # type: ignore[method-assign]  # listened to, and passed on unchanged
     work = asyncio.get_running_loop().create_task(ears.run())
-    at = Listening(on, ears, wakes, told)
+    at = Listening(on, ears, trades, wakes, told)
     try:
         if wait:
-            await at.comes(StreamState.LISTENING)
+            await at.comes(StreamState.CONNECTED)
         yield at
         assert not work.done() or (not work.cancelled() and work.exception() is None)
     finally:

@@ -19,7 +19,7 @@ from kis.cipher import Cipher
 from kis.errors import BadAnswer
 from kis.sim import Simulator
 from kis.sim.asgi_types import ABORT
-from kis.sim.websocket.frames import NoticeKey, sealed
+from kis.sim.websocket.frames import NoticeKey, encrypted_frame
 
 FIELDS = (23, 26, 29)
 """Fields of a notice: as paper has sent it, as it is, and with three more than anybody knows of."""
@@ -104,13 +104,20 @@ class Connection:
         self.stalled = False
         self.strange = False
         self.gone = False
+        self.failure: BaseException | None = None
         self._loop.call_soon(self._serve, context=sockets.outside())
 
     def _serve(self) -> None:
         scope = {"type": "websocket", "path": "/tryitout", "extensions": {ABORT: self.cut}}
-        served = self._sockets.simulator.sockets(scope, self._to_server.get, self._served)  # type: ignore[arg-type]  # the parts of ASGI it uses
+        served = self._sockets.simulator.websocket(scope, self._to_server.get, self._served)  # type: ignore[arg-type]  # the parts of ASGI it uses
         self._task = self._loop.create_task(served)
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, served: asyncio.Task[None]) -> None:
+        """A fault of the broker's side, or of this module, must not pass for a silent line."""
+        if not served.cancelled() and served.exception() is not None:
+            self.failure = served.exception()
+            self._to_client.put_nowait(None)
 
     # --- the client's side ----------------------------------------------------------------------------------------
 
@@ -122,6 +129,8 @@ class Connection:
 
     async def recv(self) -> str:
         frame = None if self.gone and self._to_client.empty() else await self._to_client.get()
+        if self.failure is not None:
+            raise AssertionError("the simulated broker's side died") from self.failure
         if frame is None:
             raise ConnectionClosedError(None, None)
         text, notices = frame
@@ -130,6 +139,9 @@ class Connection:
 
     def leave(self) -> None:
         """The client is gone."""
+        self.cut()
+
+    async def close(self) -> None:
         self.cut()
 
     # --- what befalls it ------------------------------------------------------------------------------------------
@@ -159,7 +171,7 @@ class Connection:
         if not self.stalled and not self.gone:
             # whoever has registered anew meanwhile cannot open what was sealed before
             readable = len(records) if key == self._key(tr_id) else 0
-            self._to_client.put_nowait((sealed(tr_id, records, key), readable))
+            self._to_client.put_nowait((encrypted_frame(tr_id, records, key), readable))
 
     def _notices(self, text: str) -> None:
         if self.strange:
@@ -168,7 +180,7 @@ class Connection:
         _, tr_id, _, payload = text.split("|", 3)
         key = self._key(tr_id)
         try:
-            record = Cipher(*key).opened(payload) + sockets.more if key is not None else ""
+            record = Cipher(*key).decrypt(payload) + sockets.more if key is not None else ""
         except BadAnswer:
             record = ""
         if key is None or not record:  # it was pushed under a key that is no longer that of the session
@@ -184,7 +196,7 @@ class Connection:
         elif fault == "late":
             self._later(sockets.rng.uniform(0.1, 6), tr_id, [record], key)
         elif fault == "spoilt":
-            self._give(sealed(tr_id, [record], NoticeKey(key.iv * 2, key.iv)))
+            self._give(encrypted_frame(tr_id, [record], NoticeKey(key.iv * 2, key.iv)))
         else:
             self._give_notices(tr_id, [record], key)
             if fault == "repeated":
@@ -210,5 +222,5 @@ class Connection:
 
     def _key(self, tr_id: str) -> NoticeKey | None:
         """The key this session's notices are sealed with now: only one session at a time is registered."""
-        topics = [one for session in self._sockets.simulator.sockets.sessions for one in session.topics.items()]
+        topics = [one for session in self._sockets.simulator.websocket.sessions for one in session.topics.items()]
         return next((key for topic, key in topics if topic.tr_id == tr_id), None)

@@ -7,6 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import httpx
+from telegram import Bot
+from telegram.request import HTTPXRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,3 +51,10 @@ class MemoryTelegram(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("", request=request) from None
         except ConnectionResetError:
             raise httpx.ReadError("", request=request) from None
+
+
+def memory_bot(telegram: LocalTelegram, token: str) -> Bot:
+    """Another program with this bot's token, without a socket."""
+    wire = {"transport": MemoryTelegram(telegram)}
+    requests = [HTTPXRequest(httpx_kwargs=wire) for _ in range(2)]
+    return Bot(token, base_url=f"{BASE}/bot", request=requests[0], get_updates_request=requests[1])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from kis.sim.faults.faults import Faults, PlantedFault
+from kis.sim.faults.catalogue import Faults, PlantedFault
 from kis.sim.faults.response_plan import ConnectionEnd, ResponsePlan
 from tests.support.proxy import FAULTS
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kis.sim import Simulator
-    from kis.sim.asgi_app import Visit
+    from kis.sim.asgi_app import ReceivedRequest
 
-_NO_FAULT = PlantedFault("", acts=True, how={}, path=None, left=0)
+_NO_FAULT = PlantedFault("", acts=True, options={}, path=None, left=0)
 _SILENT = {"black_hole", "stall_request"}
 _LOST = {"reset_on_accept", "reset_after_headers", "cut_request"}
 _BAD_REQUEST = 400
@@ -108,7 +108,7 @@ class MemoryWire(httpx.AsyncBaseTransport):
         fate = visit.act()
         return _on_the_line(fate, call)
 
-    async def _travel(self, seconds: float, call: _Call, visit: Visit | None = None) -> None:
+    async def _travel(self, seconds: float, call: _Call, visit: ReceivedRequest | None = None) -> None:
         """Wait until the broker begins with a request; whoever leaves before does not take it back."""
         began = self._clock()
         given_up = call.patience is not None and seconds >= call.patience
@@ -125,13 +125,13 @@ class MemoryWire(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("", request=call.request)
         call.waited = seconds
 
-    def _left(self, visit: Visit | None, seconds: float) -> None:
+    def _left(self, visit: ReceivedRequest | None, seconds: float) -> None:
         if visit is not None:
             task = asyncio.get_running_loop().create_task(self._act_later(visit, seconds))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
 
-    async def _act_later(self, visit: Visit, seconds: float) -> None:
+    async def _act_later(self, visit: ReceivedRequest, seconds: float) -> None:
         await self._sleep(max(0.0, seconds))
         visit.act()
 
@@ -196,7 +196,7 @@ class _Call:
 
     def all_of_it(self) -> bool:
         """Whether the whole request gets through although the line breaks."""
-        at = self.fault.how.get("at", -1)
+        at = self.fault.options.get("at", -1)
         if at < 0:
             return False
         request = self.request
@@ -208,7 +208,7 @@ class _Call:
         """How the connection ends that a fault has befallen."""
         if self.fault.name in {"black_hole", "stall_request", "stall_answer"}:
             return ConnectionEnd.OPEN
-        return ConnectionEnd.RESET if self.fault.how.get("reset", True) else ConnectionEnd.CLOSED
+        return ConnectionEnd.RESET if self.fault.options.get("reset", True) else ConnectionEnd.CLOSED
 
     async def head(self, fate: ResponsePlan) -> httpx.Response:
         """The answer, once its headers are there."""
@@ -276,7 +276,7 @@ class _Body(httpx.AsyncByteStream):
 
 def _on_the_line(fate: ResponsePlan, call: _Call) -> ResponsePlan:
     """What the line leaves of what the broker sent."""
-    fault, how = call.fault, call.fault.how
+    fault, how = call.fault, call.fault.options
     if fault.name in _SILENT | _LOST:
         fate.sent, fate.end = -1, call.end_of_fault()
     elif fault.name in {"cut_answer", "stall_answer"}:

@@ -1,12 +1,16 @@
 """How a test works an outbox by hand: time, an empty database, fills, and what becomes of them."""
 
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
+from bot.services.delivery_policy import DeliveryPolicy
+from bot.store.audit.log import AuditLog
 from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
+from bot.store.preferences import PreferenceStore
 from kis.krx import KST
 
 OWNER, TRADER = 5, 7
@@ -35,6 +39,11 @@ def empty_database() -> Database:
             [person, role],
         )
     return opened
+
+
+def delivery_policy(db: Database, clock: Callable[[], datetime]) -> DeliveryPolicy:
+    """By the preferences in this database."""
+    return DeliveryPolicy(PreferenceStore(db, AuditLog(db, clock), clock), clock)
 
 
 def fill(box: Outbox, number: int, order: int = 1, chat: int = TRADER) -> None:

@@ -15,7 +15,7 @@ from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from kis.sim.faults.faults import FaultKind, Faults, PlantedFault
+from kis.sim.faults.catalogue import FaultKind, Faults, PlantedFault
 from kis.sim.server import end
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ black_hole       it stands, and nothing is ever read or answered; with https, th
 garbage_tls      it is answered as by a server that knows no TLS
 """
 ON_REQUEST = {
-    "reset_after_headers": FaultKind(acts=False, how={"passed": False}),
-    "stall_request": FaultKind(acts=False, how={"at": _WHOLE}),
-    "cut_request": FaultKind(acts=False, how={"at": 0, "reset": False}),
-    "cut_answer": FaultKind(acts=True, how={"at": 0, "reset": False}),
-    "stall_answer": FaultKind(acts=True, how={"at": 0}),
-    "slow": FaultKind(acts=True, how={"bytes_per_second": 1.0}),
-    "delay": FaultKind(acts=True, how={"seconds": 5.0}),
-    "slice": FaultKind(acts=True, how={"size": 1}),
+    "reset_after_headers": FaultKind(acts=False, options={"passed": False}),
+    "stall_request": FaultKind(acts=False, options={"at": _WHOLE}),
+    "cut_request": FaultKind(acts=False, options={"at": 0, "reset": False}),
+    "cut_answer": FaultKind(acts=True, options={"at": 0, "reset": False}),
+    "stall_answer": FaultKind(acts=True, options={"at": 0}),
+    "slow": FaultKind(acts=True, options={"bytes_per_second": 1.0}),
+    "delay": FaultKind(acts=True, options={"seconds": 5.0}),
+    "slice": FaultKind(acts=True, options={"size": 1}),
 }
 """What befalls a request on its way, or its answer.
 
@@ -229,7 +229,7 @@ class TcpProxy:
         method, path = head.split(b" ", 2)[:2]
         taken = self._on_request.take(path.partition(b"?")[0].decode("latin-1"))
         fault = taken[0] if taken else _NO_FAULT
-        how = fault.how
+        how = fault.options
         if fault.name == "reset_after_headers":
             if how["passed"]:
                 await _push(back, head)
@@ -264,7 +264,7 @@ class TcpProxy:
         fault: PlantedFault,
     ) -> bool | None:
         """Send an answer on; False where it came to an early end, None where another protocol begins after it."""
-        how = fault.how
+        how = fault.options
         left = how.get("at")
         if fault.name == "delay":
             await self._sleep(how["seconds"])
@@ -317,7 +317,7 @@ class TcpProxy:
             self.bytes_in += len(more)
 
 
-_NO_FAULT = PlantedFault("", acts=True, how={}, path=None, left=0)
+_NO_FAULT = PlantedFault("", acts=True, options={}, path=None, left=0)
 
 
 def _at_once(writer: asyncio.StreamWriter) -> None:

@@ -1,7 +1,6 @@
 """An outbox on disk, a real bot before a local Telegram, and a notifier between them; only time runs faster."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -17,19 +16,14 @@ from bot.services.delivery import Delivery
 from bot.store.database import open_database
 from bot.store.outbox import Outbox
 from kis.krx import KST
+from tests.support.outbox import delivery_policy
+from tests.support.waiting import until
 from tests.unit.orders.model.test_order import order
 
 TOKEN = "123456789:local-telegram-token-for-tests-only"
 ONE, TWO, OWNER = 7001, 7002, 7003
 LABEL = "(재전송일 수 있음)"
 START = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
-
-
-async def until(true: Callable[[], object], within: float = 8.0) -> None:
-    """Wait for something that tells nobody when it happens."""
-    async with asyncio.timeout(within):
-        while not true():  # noqa: ASYNC110  # rows and messages have no event
-            await asyncio.sleep(0.002)
 
 
 class Fast:
@@ -81,6 +75,7 @@ class Post:
         self.box = Outbox(self.db, self.time)
         self.notifier = Delivery(
             self.box,
+            delivery_policy(self.db, self.time),
             self._deliver,
             self.messenger.reachable,
             sleep=self.time.sleep,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from kis.config import kst_now
 from kis.krx import KST
 
 MONDAY_MORNING = datetime(2026, 11, 23, 9, 5, tzinfo=KST)
@@ -83,6 +84,17 @@ class VirtualClock:
     def seconds(self) -> float:
         """Since the beginning."""
         return self._loop.time()
+
+
+def now() -> datetime:
+    """The present in KST by the running loop: virtual, else real."""
+    loop = asyncio._get_running_loop()
+    return MONDAY_MORNING + timedelta(seconds=loop.time()) if isinstance(loop, VirtualLoop) else kst_now()
+
+
+def ticks() -> float:
+    """Seconds that only go forward, by the running loop."""
+    return asyncio.get_running_loop().time()
 
 
 def run_virtual(play: Callable[[VirtualClock], Coroutine[Any, Any, T]], start: datetime = MONDAY_MORNING) -> T:

@@ -5,13 +5,12 @@ import contextlib
 import random
 import tempfile
 from collections import defaultdict
-from decimal import Decimal
 from pathlib import Path
 
 from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.watchlist_messages import look_push
-from bot.chat.types import Button, CallbackAnswer, Reply, Request, letter_of, outgoing
+from bot.chat.types import Button, CallbackAnswer, Reply, Request, outgoing, reply_key
 from bot.orders.access.roles import Actor, Role
 from bot.orders.hours import TradingHours
 from bot.services.live_watchlists import LiveWatchlists
@@ -25,29 +24,15 @@ from kis.client import KisClient
 from kis.config import KisConfig
 from kis.endpoints import Env
 from kis.sim import Simulator
-from kis.stream import Trade
 from kis.symbols import Stock, Symbols
 from tests.support.memory_wire import MemoryWire
 from tests.support.outbox import OWNER, TRADER, empty_database
+from tests.support.trade_source import HandTrades
+from tests.support.trade_source import trade as hand_trade
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
 
 SAMSUNG, HYNIX, KAKAO = "005930", "000660", "035720"
 HELD = {KAKAO: (20, 61_250)}
-
-
-class Stream:
-    """What `bot.services.fill_stream` offers, worked by hand."""
-
-    def __init__(self):
-        self.heard = frozenset()
-        self.wanted = []
-
-    def watch_trades(self, codes, on_trade, on_gap=None):
-        self.on_trade, self.on_gap = on_trade, on_gap
-        return self
-
-    def want(self, codes):
-        self.wanted = list(codes)
 
 
 class House:
@@ -84,19 +69,18 @@ class House:
         self.book = WatchlistStore(self.db)
         self.looks = LiveMessages(self.db, self.outbox, clock)
         self.people = People(self.db, AuditLog(self.db, clock), clock)
-        self.prices = PriceFeed(self.client, clock=clock, per_minute=options.get("per_minute", 60))
-        self.stream = Stream()
-        self.prices.attach(self.stream.watch_trades)
+        self.stream = HandTrades()
         self.lists = LiveWatchlists(
             self.book,
             self.looks,
-            self.prices,
+            PriceFeed(self.client, self.stream, clock=clock),  # type: ignore[arg-type]  # trades by hand
             self.client,
             TradingHours(always=always),
             self.people,
             clock=clock,
-            sleep=asyncio.sleep,
+            calls_per_minute=options.get("per_minute", 60),
         )
+        self.prices = self.lists._prices
         listed = [
             Stock(one.listing.code, one.listing.name, one.listing.market, one.listing.etf, one.listing.group, one.base, halted=False)
             for one in self.exchange.issues.values()
@@ -113,9 +97,9 @@ class House:
         """/watch with these words; the message that answers."""
         self._updates += 1
         reply = await self.view.watch(self._ask(words, person, 0))
-        self.outbox.put("reply", person, outgoing(reply), letter_of(self._updates))
+        self.outbox.put("reply", person, outgoing(reply), reply_key(self._updates))
         self.deliver(person)
-        return self.looks.message_of(letter_of(self._updates))
+        return self.looks.message_of(reply_key(self._updates))
 
     async def tap(self, message: int, data: str, person: int = TRADER) -> CallbackAnswer:
         """Press a button of a message."""
@@ -152,7 +136,7 @@ class House:
         return self.chats[person][message].text
 
     def buttons(self, message: int, person: int = TRADER) -> list[str]:
-        return [key.data for row in self.chats[person][message].keys for key in row]
+        return [key.data for row in self.chats[person][message].buttons for key in row]
 
     @property
     def asked(self) -> list[str]:
@@ -182,7 +166,7 @@ class House:
                 for person in list(self.chats):
                     self.deliver(person)
 
-        work = [asyncio.create_task(self.lists.run()), asyncio.create_task(post())]
+        work = [asyncio.create_task(one) for one in (self.lists.run(), post())]
         try:
             yield self
         finally:
@@ -208,12 +192,4 @@ def in_house(play, start=MONDAY_MORNING, **options):
 
 
 def trade(house, code, price, volume=1_000):
-    return Trade.model_construct(
-        code=code,
-        price=price,
-        change=100,
-        change_rate=Decimal("0.14"),
-        volume=volume,
-        halted=False,
-        at=house.clock(),
-    )
+    return hand_trade(code, price, house.clock(), volume)

@@ -83,10 +83,10 @@ def test_env_example_uncommented_means_the_defaults(tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
 def test_every_command_stands_in_the_readme(command):
     korean, english = (command.usage(lang).replace("|", "\\|") for lang in ("ko", "en"))
-    assert f"| `/{korean.lstrip('/')}` | `/{command.korean}` | {command.help_ko} | `{command.role}` |" in text(
+    assert f"| `/{korean.lstrip('/')}` | `/{command.korean}` | {command.help('ko')} | `{command.role}` |" in text(
         "README.md",
     )
-    assert f"| `/{english.lstrip('/')}` | {command.help_en} | `{command.role}` |" in text("README.md")
+    assert f"| `/{english.lstrip('/')}` | {command.help('en')} | `{command.role}` |" in text("README.md")
 
 
 def test_the_readme_has_no_command_that_is_gone():
@@ -123,6 +123,19 @@ def assert_is_a_command(words):
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text(name)):
         assert (ROOT / name).parent.joinpath(target).exists(), target
+
+
+def test_the_glossary_names_what_is_in_the_code():
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for top in ("bot", "kis") for path in (ROOT / top).rglob("*.py")
+    )
+    modules = {path.stem for top in ("bot", "kis") for path in (ROOT / top).rglob("*.py")}
+    folders = {path.name for top in ("bot", "kis") for path in (ROOT / top).rglob("*") if path.is_dir()}
+    rows = [line for line in text("docs/contributing/glossary.md").splitlines() if line.startswith("| ")]
+    for row in rows:
+        for name in re.findall(r"`([^`]+)`", row.split("|")[4]):
+            last = name.rpartition(".")[2]
+            assert last in modules | folders or re.search(rf"\b{last}\b", source), name
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

@@ -2,138 +2,127 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from bot.chat import keyboards
-from bot.chat.i18n.formatting import arrow, clock_time, percent, safe, signed, won
+from bot.chat.i18n.formatting import (
+    arrow,
+    of_shares,
+    percent,
+    pieces,
+    safe,
+    shares,
+    signed,
+    signed_won,
+    won,
+)
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import SIDE, SQUARE
+from bot.chat.ports import BrokerReads
 from bot.chat.types import TICKET, Button, Reply, Request
-from bot.orders.access.roles import Actor
+from bot.orders.execution.desk import Desk
 from bot.orders.model.order import Order, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
-from kis.models import Balance, Holding, OrderReport
+from kis.models import Holding, OrderReport
 
 MOST_HOLDINGS = 30
 """Lines that fit one message with room to spare; the rest are counted."""
 
 
-class Account(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def balance(self) -> Balance: ...
-    async def executions(self) -> tuple[OrderReport, ...]: ...
-
-
-class Orders(Protocol):
-    """What is asked of the desk and its journal."""
-
-    def working(self) -> list[Order]: ...
-    def in_doubt(self) -> list[Order]: ...
-    def may_cancel(self, order: Order, who: Actor) -> bool: ...
-    def cancel_token(self, order: Order, who: Actor) -> str: ...
-
-
 class AccountHandlers:
     """Handlers that read the account and change nothing."""
 
-    def __init__(self, account: Account, orders: Orders, frame: Frame, clock: Callable[[], datetime]) -> None:
-        self._account = account
-        self._orders = orders
+    def __init__(self, broker: BrokerReads, desk: Desk, frame: Frame, clock: Callable[[], datetime]) -> None:
+        self._broker = broker
+        self._desk = desk
         self._frame = frame
         self._clock = clock
 
-    async def balance(self, ask: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
+    async def balance(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/balance: holdings, profit and cash."""
         frame, lang = self._frame, self._frame.lang
-        now = await self._account.balance()
-        waiting = len(self._orders.working())
+        now = await self._broker.balance()
+        waiting = len(self._desk.working())
         rate = now.profit * 100 / now.cost if now.cost else 0
         lines = [
-            f"💼 <b>{frame.pick('잔고', 'Balance')}</b> {frame.account} {frame.badge}",
-            f"{frame.pick('총평가', 'total')} <b>{won(now.total_value, lang)}</b>",
-            f"{frame.pick('예수금', 'cash')} {won(now.deposit, lang)} · D+2 {won(now.d2_cash, lang)}",
-            f"{frame.pick('주식', 'stocks')} {won(now.stock_value, lang)} · {frame.pick('평가손익', 'profit')} "
-            f"{arrow(now.profit)} {signed(now.profit)}{frame.pick('원', '')} ({rate:+.2f}%)",
-            f"{frame.pick('미체결', 'open orders')} {waiting}{frame.pick('건', '')}",
+            f"💼 <b>{frame.text('Balance')}</b> {frame.account} {frame.badge}",
+            f"{frame.text('total', context='account value')} <b>{won(now.total_value, lang)}</b>",
+            f"{frame.text('cash')} {won(now.deposit, lang)} · D+2 {won(now.d2_cash, lang)}",
+            f"{frame.text('stocks')} {won(now.stock_value, lang)} · {frame.text('profit')} "
+            f"{arrow(now.profit)} {signed_won(now.profit, lang)} ({rate:+.2f}%)",
+            f"{frame.text('open orders')} {pieces(waiting, lang)}",
             "",
         ]
         lines += [line for one in now.holdings[:MOST_HOLDINGS] for line in self._holding(one)]
         if len(now.holdings) > MOST_HOLDINGS:
-            lines.append(
-                frame.pick("외 ", "and ") + f"{len(now.holdings) - MOST_HOLDINGS}" + frame.pick("종목", " more"),
-            )
+            lines.append(frame.text("and {count} more", context="stocks", count=len(now.holdings) - MOST_HOLDINGS))
         if not now.holdings:
-            lines.append(frame.pick("보유 종목이 없습니다.", "Nothing is held."))
-        lines.append(f"🕘 {clock_time(now.at)} {frame.pick('기준', 'KST')}")
+            lines.append(frame.text("Nothing is held."))
+        lines.append(frame.as_of(now.at))
         return Reply("\n".join(lines), keyboards.of_balance([(one.code, one.name) for one in now.holdings], lang))
 
     def _holding(self, one: Holding) -> tuple[str, str]:
         frame, lang = self._frame, self._frame.lang
         return (
-            f"<b>{safe(one.name, 20)}</b> <code>{one.code}</code> {one.quantity:,}{frame.pick('주', ' sh')} · "
+            f"<b>{safe(one.name, 20)}</b> <code>{one.code}</code> {shares(one.quantity, lang)} · "
             f"{won(one.value, lang)}",
-            f"   {frame.pick('평단', 'avg')} {one.average_price:,.0f} → {one.price:,} {arrow(one.profit)} "
+            f"   {frame.text('avg')} {one.average_price:,.0f} → {one.price:,} {arrow(one.profit)} "
             f"{signed(one.profit)} ({percent(one.profit_rate)})",
         )
 
-    async def orders(self, ask: Request) -> Reply | None:
+    async def orders(self, request: Request) -> Reply | None:
         """/orders: what is open, what is being checked, and what else the broker's list has today."""
-        rows = await self._account.executions()
-        return self.list_orders(ask, rows)
+        rows = await self._broker.executions()
+        return self.list_orders(request, rows)
 
-    def list_orders(self, ask: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
+    def list_orders(self, request: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
         """The working orders with a cancel button each, then (for /orders) the day's others."""
         frame = self._frame
-        working, doubtful = self._orders.working(), self._orders.in_doubt()
+        working, doubtful = self._desk.working(), self._desk.in_doubt()
         ours = {one.order_no for one in working}
         elsewhere = [row for row in rows if row.remaining and row.order_no not in ours and not row.is_cancelled]
         elsewhere = [row for row in elsewhere if row.cancelled + row.rejected < row.quantity]
-        lines = [f"📋 <b>{frame.pick('미체결', 'Open orders')}</b> {frame.badge}"]
-        keys: list[tuple[Button, ...]] = []
+        lines = [f"📋 <b>{frame.text('Open orders')}</b> {frame.badge}"]
+        buttons: list[tuple[Button, ...]] = []
         for one in working:
             lines.append(self._open_line(one))
-            if self._orders.may_cancel(one, ask.who):
-                label = f"↩️ {one.name[:10]} {one.remaining:,}{frame.pick('주 취소', ' cancel')}"
-                keys.append((Button(label, TICKET + self._orders.cancel_token(one, ask.who)),))
+            if self._desk.may_cancel(one, request.actor):
+                count = f"{one.remaining:,}"
+                label = f"↩️ {one.name[:10]} {frame.text('{count} cancel', count=count)}"
+                buttons.append((Button(label, TICKET + self._desk.cancel_token(one, request.actor)),))
         lines += [
-            f"❓ {frame.pick('확인중', 'checking')}: {safe(one.name, 20)} {one.quantity:,}{frame.pick('주', '')} · #{one.id}"
+            frame.text(
+                "❓ checking: {name} {quantity} · #{id}",
+                name=safe(one.name, 20),
+                quantity=f"{one.quantity:,}",
+                id=one.id,
+            )
             for one in doubtful
         ]
         lines += [self._elsewhere_line(row) for row in elsewhere]
         if not (working or doubtful or elsewhere):
-            lines.append(frame.pick("미체결 주문이 없습니다.", "No open orders."))
+            lines.append(frame.text("No open orders."))
         if not only_open:
             lines += self._done_lines(rows)
-        lines.append(f"🕘 {clock_time(self._clock())} {frame.pick('기준', 'KST')}")
+        lines.append(frame.as_of(self._clock()))
         if not only_open:
-            keys.append(
-                (
-                    keyboards.refresh("/orders", frame.lang),
-                    Button(frame.pick("💼 잔고", "💼 balance"), "/balance"),
-                ),
-            )
-        return Reply("\n".join(lines), tuple(keys))
+            buttons.append((keyboards.refresh("/orders", frame.lang), Button(frame.text("💼 balance"), "/balance")))
+        return Reply("\n".join(lines), tuple(buttons))
 
     def _open_line(self, one: Order) -> str:
         frame = self._frame
-        price = frame.pick("시장가", "market") if one.price is None else f"{one.price:,}"
-        word = (
-            frame.pick("일부체결", "partly filled")
-            if one.state is OrderState.PARTIAL
-            else frame.pick("접수", "accepted")
-        )
+        price = frame.text("market") if one.price is None else f"{one.price:,}"
+        word = frame.text("partly filled") if one.state is OrderState.PARTIAL else frame.text("accepted")
         return (
-            f"{SQUARE[one.side]} {frame.pick(*SIDE[one.side])} <b>{safe(one.name, 20)}</b> {price} · "
-            f"{one.filled:,}/{one.quantity:,}{frame.pick('주', '')} {word} · <code>{safe(one.order_no, 12)}</code>"
+            f"{SQUARE[one.side]} {frame.text(SIDE[one.side])} <b>{safe(one.name, 20)}</b> {price} · "
+            f"{of_shares(one.filled, one.quantity, frame.lang)} {word} · <code>{safe(one.order_no, 12)}</code>"
         )
 
     def _elsewhere_line(self, row: OrderReport) -> str:
         frame = self._frame
-        price = f"{row.price:,}" if row.price else frame.pick("시장가", "market")
+        price = f"{row.price:,}" if row.price else frame.text("market")
         return (
-            f"{SQUARE[row.side]} {frame.pick(*SIDE[row.side])} {safe(row.name, 20)} {price} · "
-            f"{row.filled:,}/{row.quantity:,}{frame.pick('주', '')} · {frame.pick('외부 주문', 'made elsewhere')} "
+            f"{SQUARE[row.side]} {frame.text(SIDE[row.side])} {safe(row.name, 20)} {price} · "
+            f"{of_shares(row.filled, row.quantity, frame.lang)} · {frame.text('made elsewhere', context='order')} "
             f"<code>{safe(row.order_no, 12)}</code>"
         )
 
@@ -142,10 +131,10 @@ class AccountHandlers:
         filled = [row for row in rows if row.filled and not is_cancel(row)]
         if not filled:
             return []
-        lines = ["", f"<b>{frame.pick('오늘 체결', 'Filled today')}</b>"]
+        lines = ["", f"<b>{frame.text('Filled today')}</b>"]
         lines += [
-            f"{SQUARE[row.side]} {frame.pick(*SIDE[row.side])} {safe(row.name, 20)} {row.filled:,}/{row.quantity:,}"
-            f"{frame.pick('주', '')} @{row.average_price:,.0f}"
+            f"{SQUARE[row.side]} {frame.text(SIDE[row.side])} {safe(row.name, 20)} "
+            f"{of_shares(row.filled, row.quantity, frame.lang)} @{row.average_price:,.0f}"
             for row in filled[:MOST_HOLDINGS]
         ]
         if len(filled) > MOST_HOLDINGS:

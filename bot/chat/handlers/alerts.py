@@ -3,13 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import ROUND_CEILING
-from typing import Protocol
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, moved
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.catalogue import reason, translate
 from bot.chat.i18n.formatting import percent, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import list_card, made_card
@@ -23,10 +22,12 @@ from bot.chat.parsing.alert_args import (
     spaced,
     split_condition,
 )
-from bot.chat.parsing.order_args import BadArguments, StockLookup, split_stock
+from bot.chat.parsing.order_args import BadArguments, split_stock
+from bot.chat.ports import AlertBook, BrokerReads, StockLookup
 from bot.chat.types import Reply, Request
+from bot.orders.hours import TradingHours
 from kis.krx import KST
-from kis.models import DailyBars, Quote
+from kis.models import Quote
 from kis.symbols import Stock
 
 USUAL_DAYS = 30
@@ -37,99 +38,59 @@ _BARS_BACK = timedelta(days=45)
 """Calendar days that surely hold so many trading days."""
 
 
-class Alerts(Protocol):
-    """Keeps the alerts; `bot.services.alert_runner.AlertRunner` fits as it is."""
-
-    def add(self, alert: Alert, quote: Quote | None, most: int) -> Alert | None:
-        """Keep a new one; None where its person has `most` already."""
-        ...
-
-    def of(self, user_id: int) -> list[Alert]:
-        """A person's."""
-        ...
-
-    def delete(self, user_id: int, alert_id: int) -> bool:
-        """End one of this person's; False if they have none of this number."""
-        ...
-
-
-class Prices(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def price(self, code: str) -> Quote:
-        """One stock now."""
-        ...
-
-    async def daily_bars(self, code: str, start: date, end: date) -> DailyBars:
-        """Its days."""
-        ...
-
-
-class Market(Protocol):
-    """When there is a market; `bot.orders.hours.TradingHours` fits as it is."""
-
-    def open(self, now: datetime) -> bool:
-        """Whether it is open."""
-        ...
-
-    def next_open(self, now: datetime) -> datetime:
-        """When it opens next."""
-        ...
-
-
 class AlertHandlers:
     """The handlers of /alert and /alerts."""
 
     def __init__(
         self,
-        alerts: Alerts,
-        prices: Prices,
+        alerts: AlertBook,
+        broker: BrokerReads,
         symbols: StockLookup,
-        market: Market,
+        hours: TradingHours,
         frame: Frame,
         clock: Callable[[], datetime],
         most: int,
     ) -> None:
         """`most`: alerts that one person may have."""
         self._alerts = alerts
-        self._prices = prices
+        self._broker = broker
         self._symbols = symbols
-        self._market = market
+        self._hours = hours
         self._frame = frame
         self._clock = clock
         self._most = most
 
-    async def alerts(self, ask: Request) -> Reply | None:
+    async def alerts(self, request: Request) -> Reply | None:
         """/alerts: the list."""
-        return self._list(ask)
+        return self._list(request)
 
-    async def alert(self, ask: Request) -> Reply | None:
+    async def alert(self, request: Request) -> Reply | None:
         """/alert [종목 조건 | 보유 비율 | 삭제 번호]."""
-        words = spaced(ask.words)
+        words = spaced(request.words)
         head, _, rest = words.partition(" ")
         if not words:
-            return self._list(ask)
+            return self._list(request)
         try:
             if head.lower() in DELETE:
-                return self._delete(ask, rest)
+                return self._delete(request, rest)
             if head.lower() in HOLDINGS:
-                return self._holdings(ask, holdings_words(rest.split()))
+                return self._holdings(request, holdings_words(rest.split()))
             stock, _, parts = split_stock(words, self._symbols)
             if stock is None:
                 return self._ask_which(words)
-            return await self._on_stock(ask, stock, alert_words(parts))
+            return await self._on_stock(request, stock, alert_words(parts))
         except BadArguments as bad:
             return Reply(f"🚫 {sentence(bad.reason.code, bad.reason.values, self._frame.lang)}")
 
-    def _list(self, ask: Request, head: str = "") -> Reply:
-        return list_card(self._alerts.of(ask.who.user_id), self._most, self._frame, head)
+    def _list(self, request: Request, head: str = "") -> Reply:
+        return list_card(self._alerts.of(request.actor.user_id), self._most, self._frame, head)
 
-    def _delete(self, ask: Request, word: str) -> Reply:
+    def _delete(self, request: Request, word: str) -> Reply:
         known = re.fullmatch(r"#?(\d{1,15})", word, re.ASCII)
-        if known is None or not self._alerts.delete(ask.who.user_id, int(known[1])):
+        if known is None or not self._alerts.delete(request.actor.user_id, int(known[1])):
             head = sentence("ALERT_GONE", {"word": word[:20]}, self._frame.lang)
-            return self._list(ask, f"🚫 {head}")
-        return self._list(ask, self._frame.pick(f"🗑 알림 #{known[1]} 삭제", f"🗑 alert #{known[1]} deleted"))
+            return self._list(request, f"🚫 {head}")
+        return self._list(request, self._frame.text("🗑 alert #{number} deleted", number=known[1]))
 
     def _ask_which(self, words: str) -> Reply:
         lang = self._frame.lang
@@ -141,63 +102,61 @@ class AlertHandlers:
         ]  # fmt: skip
         if not found:
             return Reply(reason("NO_STOCK", {"text": named[:20]}, lang))
-        return Reply(
-            say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20]),
-            keyboards.stocks(found, "/alert", rest),
-        )
+        return Reply(translate(lang, "'{text}' — which one?", text=named[:20]), keyboards.stocks(found, "/alert", rest))
 
     # --- making one ---------------------------------------------------------------------------------------------------
 
-    def _holdings(self, ask: Request, words: AlertArgs) -> Reply:
-        alert = replace(self._new(ask, words, AlertKind.HOLDINGS, 1), again=Repeat.DAILY)
-        note = self._frame.pick(
-            "등락과 상·하한가 근접은 종목마다 하루 한 번, 거래정지와 VI는 보일 때마다 알립니다.",
-            "Moves and limits once a day for each stock, halts and VI whenever they are seen.",
-        )
+    def _holdings(self, request: Request, words: AlertArgs) -> Reply:
+        alert = replace(self._new(request, words, AlertKind.HOLDINGS, 1), again=Repeat.DAILY)
+        note = self._frame.text("Moves and limits once a day for each stock, halts and VI whenever they are seen.")
         return self._keep(alert, None, [note, *self._closed_note()])
 
-    async def _on_stock(self, ask: Request, stock: Stock, words: AlertArgs) -> Reply:
+    async def _on_stock(self, request: Request, stock: Stock, words: AlertArgs) -> Reply:
         self._until(words)  # says no before anybody is asked
-        quote = await self._prices.price(stock.code)
+        quote = await self._broker.price(stock.code)
         if not quote.price:
             raise BadArguments("ALERT_NO_QUOTE", name=stock.name)
         if words.factor is not None:
-            alert = await self._volume(ask, stock, words)
+            alert = await self._volume(request, stock, words)
         elif words.percent is not None and words.from_close:
             line = moved(quote.base_price or quote.price, words.percent)
-            alert = self._of_stock(ask, stock, words, AlertKind.MOVE, line, quote.base_price)
+            alert = self._of_stock(request, stock, words, AlertKind.MOVE, line, quote.base_price)
         elif words.percent is not None:
-            alert = self._of_stock(ask, stock, words, AlertKind.PRICE, moved(quote.price, words.percent), quote.price)
+            alert = self._of_stock(
+                request, stock, words, AlertKind.PRICE, moved(quote.price, words.percent), quote.price
+            )
         else:
-            alert = self._of_stock(ask, stock, _sided(words, quote.price), AlertKind.PRICE, words.price or 0, 0)
+            alert = self._of_stock(request, stock, _sided(words, quote.price), AlertKind.PRICE, words.price or 0, 0)
         value = quote.volume if alert.kind is AlertKind.VOLUME else quote.price
         counts = alert.kind is AlertKind.PRICE or alert.day is not None
         if counts and alert.past(value):
             alert = replace(alert, state=AlertState.BEYOND)
         return self._keep(alert, quote, self._notes(alert, quote))
 
-    async def _volume(self, ask: Request, stock: Stock, words: AlertArgs) -> Alert:
+    async def _volume(self, request: Request, stock: Stock, words: AlertArgs) -> Alert:
         """Measured in whole days: how much was traded by a minute that nobody looked at cannot be known."""
         today = self._clock().date()
-        bars = await self._prices.daily_bars(stock.code, today - _BARS_BACK, today - timedelta(days=1))
+        bars = await self._broker.daily_bars(stock.code, today - _BARS_BACK, today - timedelta(days=1))
         days = [one.volume for one in bars.bars if one.day < today][:VOLUME_DAYS]
         average = sum(days) // len(days) if days else 0
         if not average or words.factor is None:
             raise BadArguments("ALERT_NO_BARS", name=stock.name)
         line = int((average * words.factor).to_integral_value(ROUND_CEILING))
-        return self._of_stock(ask, stock, words, AlertKind.VOLUME, line, average)
+        return self._of_stock(request, stock, words, AlertKind.VOLUME, line, average)
 
-    def _of_stock(self, ask: Request, stock: Stock, words: AlertArgs, kind: AlertKind, line: int, start: int) -> Alert:
-        alert = self._new(ask, words, kind, line)
-        by_day = kind is not AlertKind.PRICE and self._market.open(alert.made_at)
+    def _of_stock(
+        self, request: Request, stock: Stock, words: AlertArgs, kind: AlertKind, line: int, start: int
+    ) -> Alert:
+        alert = self._new(request, words, kind, line)
+        by_day = kind is not AlertKind.PRICE and self._hours.open(alert.made_at)
         day = alert.made_at.astimezone(KST).date() if by_day else None
         return replace(alert, code=stock.code, name=stock.name, etf=stock.etf, day=day, start=start)
 
-    def _new(self, ask: Request, words: AlertArgs, kind: AlertKind, line: int) -> Alert:
+    def _new(self, request: Request, words: AlertArgs, kind: AlertKind, line: int) -> Alert:
         return Alert(
             id=0,
-            user_id=ask.who.user_id,
-            chat_id=ask.who.chat_id,
+            user_id=request.actor.user_id,
+            chat_id=request.actor.chat_id,
             code="",
             name="",
             kind=kind,
@@ -208,12 +167,12 @@ class AlertHandlers:
             expires_at=self._until(words),
             percent=words.percent,
             factor=words.factor,
-            asked=ask.update_id,
+            asked=request.update_id,
         )
 
     def _until(self, words: AlertArgs) -> datetime:
         now = self._clock().astimezone(KST)
-        if words.days == 0 and not self._market.open(now) and self._market.next_open(now).date() != now.date():
+        if words.days == 0 and not self._hours.open(now) and self._hours.next_open(now).date() != now.date():
             raise BadArguments("ALERT_OVER")
         days = USUAL_DAYS if words.days is None else words.days
         return datetime.combine(now.date() + timedelta(days=days + 1), time(), KST)
@@ -228,49 +187,42 @@ class AlertHandlers:
 
     def _notes(self, alert: Alert, quote: Quote) -> list[str]:
         frame, lang = self._frame, self._frame.lang
-        notes = [f"{frame.pick('지금', 'now')} <b>{won(quote.price, lang)}</b> ({percent(quote.change_rate)})"]
+        notes = [f"{frame.text('now')} <b>{won(quote.price, lang)}</b> ({percent(quote.change_rate)})"]
         if alert.state is AlertState.BEYOND:
             notes.append(
-                frame.pick(
-                    "⚠️ 이미 넘어 있습니다. 되돌아갔다가 다시 넘을 때 알립니다.",
-                    "⚠️ It is past that already; you will be told when it comes back and crosses again.",
-                )
+                frame.text("⚠️ It is past that already; you will be told when it comes back and crosses again.")
                 if alert.kind is not AlertKind.VOLUME
-                else frame.pick(
-                    "⚠️ 오늘은 이미 넘었습니다. 다음 거래일부터 알립니다.",
-                    "⚠️ Today's is past that already; it counts from the next trading day.",
-                ),
+                else frame.text("⚠️ Today's is past that already; it counts from the next trading day.")
             )
         if alert.kind is AlertKind.VOLUME:
             notes.append(
-                frame.pick(
-                    f"오늘 누적 거래량을, 설정한 때의 지난 {VOLUME_DAYS}거래일 하루 평균과 견줍니다.",
-                    f"Today's volume so far against the daily average of the {VOLUME_DAYS} trading days before now.",
-                ),
+                frame.text(
+                    "Today's volume so far against the daily average of the {days} trading days before now.",
+                    days=VOLUME_DAYS,
+                )
             )
         elif quote.upper_limit and alert.bound > quote.upper_limit:
-            notes.append(self._beyond_limit("상한가", "upper limit", quote.upper_limit))
+            notes.append(
+                frame.text(
+                    "⚠️ Outside today's upper limit of {limit}: it cannot fire today.",
+                    limit=won(quote.upper_limit, lang),
+                )
+            )
         elif quote.lower_limit and alert.bound < quote.lower_limit:
-            notes.append(self._beyond_limit("하한가", "lower limit", quote.lower_limit))
+            notes.append(
+                frame.text(
+                    "⚠️ Outside today's lower limit of {limit}: it cannot fire today.",
+                    limit=won(quote.lower_limit, lang),
+                )
+            )
         return [*notes, *self._closed_note()]
-
-    def _beyond_limit(self, ko: str, en: str, limit: int) -> str:
-        return self._frame.pick(
-            f"⚠️ 오늘 {ko} {won(limit)} 밖이라 오늘은 울릴 수 없습니다.",
-            f"⚠️ Outside today's {en} of {won(limit, 'en')}: it cannot fire today.",
-        )
 
     def _closed_note(self) -> list[str]:
         now = self._clock()
-        if self._market.open(now):
+        if self._hours.open(now):
             return []
-        opens = self._market.next_open(now).astimezone(KST)
-        return [
-            self._frame.pick(
-                f"🌙 지금은 장이 열려 있지 않아, {opens:%m/%d %H:%M}부터 봅니다.",
-                f"🌙 The market is closed; watched from {opens:%m/%d %H:%M}.",
-            ),
-        ]
+        opens = self._hours.next_open(now).astimezone(KST)
+        return [self._frame.text("🌙 The market is closed; watched from {time}.", time=f"{opens:%m/%d %H:%M}")]
 
 
 def _sided(words: AlertArgs, price: int) -> AlertArgs:

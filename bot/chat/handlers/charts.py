@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import time, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from bot.chat.handlers.market import MarketHandlers
-from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.frame import Frame
+from bot.chat.ports import BrokerReads
 from bot.chat.types import Chart, Reply, Request
 from kis.errors import KisError
-from kis.models import Balance, Bar, DailyBars, Holding, Quote
-from kis.models.charts import MinuteBar, MinuteBars
+from kis.models import Bar, Holding
+from kis.models.charts import MinuteBar
 from kis.symbols import Stock
 
 SHOWN = 60
@@ -30,48 +31,23 @@ WORDS = {
 KIS_PERIOD = {"day": "D", "week": "W", "month": "M"}
 
 
-class Reads(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def price(self, code: str) -> Quote:
-        """One stock now."""
-        ...
-
-    async def recent_bars(self, code: str, count: int = 30, *, period: str = "D") -> DailyBars:
-        """Its last bars, newest first."""
-        ...
-
-    async def minute_bars(self, code: str, *, until: time | None = None) -> MinuteBars:
-        """Thirty of today's minutes, newest first."""
-        ...
-
-    async def balance(self) -> Balance:
-        """What is held."""
-        ...
-
-
 class ChartHandlers:
     """The handler of /chart."""
 
-    def __init__(self, reads: Reads, market: MarketHandlers, frame: Frame) -> None:
-        self._reads = reads
+    def __init__(self, broker: BrokerReads, market: MarketHandlers, frame: Frame) -> None:
+        self._broker = broker
         self._market = market
         self._frame = frame
 
-    async def chart(self, ask: Request) -> Reply | Chart | None:
+    async def chart(self, request: Request) -> Reply | Chart | None:
         """/chart 종목 [일|주|월|분]."""
-        stock, rest, question = self._market.which(ask.words, "/chart", ends=WORDS)
+        stock, rest, question = self._market.which(request.words, "/chart", ends=WORDS)
         if stock is None:
             return question
         period = WORDS.get(" ".join(rest).lower()) if rest else "day"
         if period is None:
             return Reply(
-                say(
-                    self._frame.lang,
-                    "🚫 기간은 일, 주, 월, 분 가운데 하나입니다: {words}",
-                    "🚫 The period is one of day, week, month, minute: {words}",
-                    words=" ".join(rest)[:20],
-                ),
+                self._frame.text("🚫 The period is one of day, week, month, minute: {word}", word=" ".join(rest)[:20])
             )
         bars = await self._bars(stock.code, period)
         if not bars:
@@ -82,7 +58,7 @@ class ChartHandlers:
         """Oldest first, each [when, open, high, low, close, volume]."""
         if period == "minute":
             return [[f"{bar.at:%H:%M}", *figures(bar)] for bar in reversed(await self._minutes(code)) if bar.close]
-        found = await self._reads.recent_bars(code, SHOWN + FOR_AVERAGES, period=KIS_PERIOD[period])
+        found = await self._broker.recent_bars(code, SHOWN + FOR_AVERAGES, period=KIS_PERIOD[period])
         return [[bar.day.isoformat(), *figures(bar)] for bar in reversed(found.bars) if bar.close]
 
     async def _minutes(self, code: str) -> list[MinuteBar]:
@@ -90,7 +66,7 @@ class ChartHandlers:
         found: list[MinuteBar] = []
         until: time | None = None
         for _ in range(MINUTE_CALLS):
-            page = older((await self._reads.minute_bars(code, until=until)).bars, found)
+            page = older((await self._broker.minute_bars(code, until=until)).bars, found)
             found += page
             if len(page) < MINUTES_A_CALL:
                 break
@@ -98,7 +74,7 @@ class ChartHandlers:
         return found
 
     async def _facts(self, stock: Stock, period: str, bars: Sequence[list[Any]]) -> dict[str, Any]:
-        quote = await self._reads.price(stock.code)
+        quote = await self._broker.price(stock.code)
         held, account_read = None, True
         try:
             held = await self._held(stock.code)
@@ -120,14 +96,13 @@ class ChartHandlers:
         }
 
     async def _held(self, code: str) -> Holding | None:
-        return next((one for one in (await self._reads.balance()).holdings if one.code == code), None)
+        return next((one for one in (await self._broker.balance()).holdings if one.code == code), None)
 
     def _nothing(self, stock: Stock, period: str) -> Reply:
-        ko, en = ("{name}: 그릴 시세가 없습니다.", "{name}: there is nothing to draw yet.")
+        words = msgid("{name}: there is nothing to draw yet.")
         if period == "minute":
-            ko = "{name}: 오늘은 아직 체결이 없어 분봉이 없습니다. 일봉은 /chart {code}"
-            en = "{name}: not traded yet today, so there are no minutes. Its days: /chart {code}"
-        return Reply(say(self._frame.lang, ko, en, name=stock.name, code=stock.code))
+            words = msgid("{name}: not traded yet today, so there are no minutes. Its days: /chart {code}")
+        return Reply(self._frame.text(words, name=stock.name, code=stock.code))
 
 
 def older(page: Sequence[MinuteBar], found: Sequence[MinuteBar]) -> list[MinuteBar]:

@@ -1,22 +1,21 @@
 """The brakes and the state of the house: /halt, /resume, /status. Parse, ask the desk once, answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
-from bot.chat.handlers.trading import Hold
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.handlers.second_factor import SecondFactorChat
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, safe, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.stream_status import Ears, hearing_line
+from bot.chat.messages.stream_status import hearing_line
 from bot.chat.messages.system import LEVELS, light
+from bot.chat.ports import FillStream
 from bot.chat.types import Button, Reply, Request
 from bot.orders.access.roles import Actor
-from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
-from bot.orders.execution.desk import TapResult
-from bot.orders.model.order import Order
+from bot.orders.approvals.policy import SellApproval
+from bot.orders.execution.desk import Desk
 from bot.orders.model.reason import Reason
-from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
+from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
 _WORDS = {
@@ -28,48 +27,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-SINGLE = (
-    "1인 모드: 주문이 다른 사람의 승인 없이 나갑니다.",
-    "Single mode: orders go out without anybody else's consent.",
-)
-
-
-class Desk(Protocol):
-    """The part of the desk that the brakes need."""
-
-    @property
-    def brakes(self) -> "Reads": ...
-    @property
-    def consent(self) -> "Agreed": ...
-    @property
-    def situation(self) -> "State": ...
-    def halt(self, level: HaltLevel, who: Actor) -> TapResult | Reason: ...
-    def resume(self, level: HaltLevel, who: Actor) -> Reason | None: ...
-    async def carry_out(self, pressed: TapResult) -> None: ...
-    def working(self) -> list[Order]: ...
-    def in_doubt(self) -> list[Order]: ...
-
-
-class Reads(Protocol):
-    """The brakes as they stand."""
-
-    def now(self) -> HaltStatus: ...
-
-
-class Agreed(Protocol):
-    """Whose consent orders need."""
-
-    @property
-    def policy(self) -> ApprovalPolicy: ...
-
-
-class State(Protocol):
-    """What else keeps orders back."""
-
-    @property
-    def recovering(self) -> bool: ...
-    @property
-    def conflicts(self) -> Mapping[str, None]: ...
+SINGLE = msgid("Single mode: orders go out without anybody else's consent.")
 
 
 class ControlHandlers:
@@ -78,96 +36,88 @@ class ControlHandlers:
     def __init__(
         self,
         desk: Desk,
-        ears: Ears,
+        fill_stream: FillStream,
         frame: Frame,
         clock: Callable[[], datetime],
-        hold: Hold | None = None,
-        post: Callable[[int, Reply], None] = lambda *_: None,
+        second_factor: SecondFactorChat,
+        post: Callable[[int, Reply], None],
     ) -> None:
-        self._hold = hold
+        self._second_factor = second_factor
         self._post = post
         self._desk = desk
-        self._ears = ears
+        self._fill_stream = fill_stream
         self._frame = frame
         self._clock = clock
 
-    async def halt(self, ask: Request) -> Reply | None:
+    async def halt(self, request: Request) -> Reply | None:
         """/halt [매수|신규|전체취소|동결]: at once, without a question."""
-        level = _WORDS.get(ask.words.strip().lower())
+        level = _WORDS.get(request.words.strip().lower())
         if level is None:
-            return Reply(
-                say(self._frame.lang, "단계: 매수 · 신규 · 전체취소 · 동결", "Levels: buys · new · all · freeze"),
-            )
-        pressed = self._desk.halt(level, ask.who)
+            return Reply(self._frame.text("Levels: buys · new · all · freeze"))
+        pressed = self._desk.halt(level, request.actor)
         if isinstance(pressed, Reason):
             return Reply(f"🚫 {reason(pressed.code, pressed.values, self._frame.lang)}")
         await self._desk.carry_out(pressed)
         return None  # the brakes' own notice told everybody
 
-    async def resume(self, ask: Request) -> Reply | None:
+    async def resume(self, request: Request) -> Reply | None:
         """/resume [매수]: take the brakes off, or back to 매수중지."""
-        level = HaltLevel.BUYS if ask.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
+        level = HaltLevel.BUYS if request.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
         subject = f"resume:{int(level)}:{self._desk.brakes.now().at.isoformat()}"
-        if self._hold is not None and self._hold(ask.who, "resume", subject, self._go_on, str(int(level))) is not None:
+        if self._second_factor.hold(request.actor, "resume", subject, self._go_on, str(int(level))) is not None:
             return None
-        return self._resumed(level, ask.who)
+        return self._resumed(level, request.actor)
 
-    def _resumed(self, level: HaltLevel, who: Actor) -> Reply | None:
-        refused = self._desk.resume(level, who)
+    def _resumed(self, level: HaltLevel, actor: Actor) -> Reply | None:
+        refused = self._desk.resume(level, actor)
         return None if refused is None else Reply(f"🚫 {reason(refused.code, refused.values, self._frame.lang)}")
 
-    async def _go_on(self, who: Actor, level: str) -> None:
-        reply = self._resumed(HaltLevel(int(level)), who)
+    async def _go_on(self, actor: Actor, level: str) -> None:
+        reply = self._resumed(HaltLevel(int(level)), actor)
         if reply is not None:
-            self._post(who.chat_id, reply)
+            self._post(actor.chat_id, reply)
 
-    async def show_policy(self, ask: Request) -> Reply:
+    async def show_policy(self, request: Request) -> Reply:
         """/policy: whose consent orders need."""
-        del ask
+        del request
         frame, policy = self._frame, self._desk.consent.policy
-        head = f"🖐 <b>{frame.pick('승인 정책', 'Consent')}</b> {frame.badge}"
+        head = f"🖐 <b>{frame.text('Consent')}</b> {frame.badge}"
         if policy.single:
-            return Reply(f"{head}\n{frame.pick(*SINGLE)}")
+            return Reply(f"{head}\n{frame.text(SINGLE)}")
         lines = [head]
         for title, tiers in (
-            (("주문 1건", "one order"), policy.order_tiers),
-            (("하루 합계", "sum of the day"), policy.day_tiers),
+            (msgid("one order"), policy.order_tiers),
+            (msgid("sum of the day"), policy.day_tiers),
         ):
             lines += [
-                f"{frame.pick(*title)} &gt; {won(above, frame.lang)}: {frame.pick(f'{count}명 승인', f'{count} to agree')}"
+                f"{frame.text(title)} &gt; {won(above, frame.lang)}: {frame.text('{count} to agree', count=count)}"
                 for above, count in tiers
             ]
-        sells = {
-            SellApproval.SAME: ("같음", "the same"),
-            SellApproval.FEWER: ("한 명 적게", "one fewer"),
-            SellApproval.NONE: ("필요 없음", "none"),
+        sells: MessageIds[SellApproval] = {
+            SellApproval.SAME: "the same",
+            SellApproval.FEWER: "one fewer",
+            SellApproval.NONE: "none",
         }
-        lines.append(f"{frame.pick('보유분 매도', 'sales')}: {frame.pick(*sells[policy.sells])}")
+        lines.append(f"{frame.text('sales')}: {frame.text(sells[policy.sells])}")
         if policy.deputies_after is not None:
             minutes = int(policy.deputies_after.total_seconds() // 60)
-            lines.append(
-                frame.pick(
-                    f"{minutes}분이 지나면 다른 매매자도 승인할 수 있습니다.",
-                    f"After {minutes} min other traders may agree too.",
-                ),
-            )
+            lines.append(frame.text("After {minutes} min other traders may agree too.", minutes=minutes))
         lines.append(
-            frame.pick(
-                "관리자와 소유자가 승인하고, 주문한 사람은 세지 않으며, 한 명이라도 거절하면 끝납니다. 장이 끝나면 요청도 끝납니다. 취소에는 승인이 필요 없습니다.",
-                "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody.",
-            ),
+            frame.text(
+                "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody."
+            )
         )
         return Reply("\n".join(lines))
 
-    async def status(self, ask: Request) -> Reply:
+    async def status(self, request: Request) -> Reply:
         """/status: whether orders go out, and what is under way."""
-        del ask
+        del request
         frame, desk = self._frame, self._desk
         now = desk.brakes.now()
-        lines = [f"🩺 <b>{frame.pick('상태', 'Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
+        lines = [f"🩺 <b>{frame.text('Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
         if desk.consent.policy.single:
-            lines.append(f"ℹ️ {frame.pick(*SINGLE)}")
-        lines.append(f"{light(now.level)} {frame.pick(*LEVELS[now.level])}")
+            lines.append(f"ℹ️ {frame.text(SINGLE)}")
+        lines.append(f"{light(now.level)} {frame.text(LEVELS[now.level])}")
         if now.level is not HaltLevel.OFF:
             by = f" · {safe(now.name, 20)}" if now.name else ""
             lines.append(f"{now.at.astimezone(KST):%m/%d %H:%M:%S}{by}")
@@ -175,13 +125,9 @@ class ControlHandlers:
         if desk.situation.recovering:
             lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
         lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
-        lines.append(hearing_line(self._ears, frame))
+        lines.append(hearing_line(self._fill_stream, frame))
         lines.append(
-            f"{frame.pick('미체결', 'open orders')} {len(desk.working())} · "
-            f"{frame.pick('확인중(불명)', 'being checked')} {len(desk.in_doubt())}",
+            f"{frame.text('open orders')} {len(desk.working())} · {frame.text('being checked')} {len(desk.in_doubt())}"
         )
-        keys = [
-            Button(frame.pick("📋 미체결", "📋 open orders"), "/orders"),
-            Button(frame.pick("🔄 새로고침", "🔄 refresh"), "~/status"),
-        ]
-        return Reply("\n".join(lines), (tuple(keys),))
+        buttons = [Button(frame.text("📋 open orders"), "/orders"), Button(frame.text("🔄 refresh"), "~/status")]
+        return Reply("\n".join(lines), (tuple(buttons),))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-from bot.chat.i18n.catalogue import say
+from bot.chat.i18n.catalogue import translate
 from bot.chat.i18n.language import Lang
 from bot.chat.types import Button, Buttons
 
@@ -43,7 +43,7 @@ class Keypad:
         self._token = token
         self._order = list("0123456789")
         (chance or random.SystemRandom()).shuffle(self._order)
-        self._keys: dict[str, str] = {}
+        self._signs: dict[str, str] = {}
         self._of: dict[str, str] = {}
         for sign in (*self._order, _ERASE, _LEAVE):
             self._renew(sign)
@@ -51,7 +51,7 @@ class Keypad:
 
     def _renew(self, sign: str) -> None:
         token = self._token()
-        self._keys[token], self._of[sign] = sign, token
+        self._signs[token], self._of[sign] = sign, token
 
     @property
     def dots(self) -> str:
@@ -60,7 +60,7 @@ class Keypad:
 
     def press(self, token: str) -> KeypadResult:
         """Take a tap; its key is used up whatever comes of it."""
-        sign = self._keys.pop(token, None)
+        sign = self._signs.pop(token, None)
         if sign is None:
             return KeypadResult.NOTHING
         self._renew(sign)
@@ -74,10 +74,10 @@ class Keypad:
         self.entered += sign
         return KeypadResult.FULL if len(self.entered) == self._digits else KeypadResult.CHANGED
 
-    def keys(self, lang: Lang) -> Buttons:
+    def buttons(self, lang: Lang) -> Buttons:
         """The buttons as they stand now."""
         signs = [self._order[0:3], self._order[3:6], self._order[6:9], [_LEAVE, self._order[9], _ERASE]]
-        labels = {_LEAVE: say(lang, "✖ 그만", "✖ leave")}
+        labels = {_LEAVE: translate(lang, "✖ leave")}
         return tuple(tuple(Button(labels.get(one, one), KEYPAD + self._of[one]) for one in row) for row in signs)
 
 

@@ -1,85 +1,21 @@
 """/limits: everybody sees their own; admins see and set those of the people below them. Parse, ask once, answer."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, datetime
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import limit_value, reason
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
+from bot.chat.ports import LimitBook
 from bot.chat.types import Reply, Request
 from bot.orders.access.roles import Actor, Person, Role
-from bot.orders.access.second_factor import ProtectedAction
+from bot.orders.access.second_factor import ProtectedAction, SecondFactor
 from bot.orders.model.reason import Reason
-from bot.orders.risk.checks import Limits
 from bot.orders.risk.limit_overrides import ACCOUNT, BY_WORD, ITEMS, SettableLimit, Value, may_set
 
 _ACCOUNT_WORDS = frozenset({"계좌", "account"})
 _BACK = frozenset({"기본", "default"})
-
-
-class Waiting(Protocol):
-    """A row of the table of limits."""
-
-    @property
-    def item(self) -> SettableLimit: ...
-    @property
-    def value(self) -> Value | None: ...
-    @property
-    def day(self) -> date: ...
-
-
-class Changed(Protocol):
-    """What setting a limit came to."""
-
-    @property
-    def item(self) -> SettableLimit: ...
-    @property
-    def was(self) -> Value: ...
-    @property
-    def now(self) -> Value: ...
-    @property
-    def day(self) -> date: ...
-    @property
-    def raised(self) -> bool: ...
-
-
-class Book(Protocol):
-    """The table of limits; `bot.store.limits.LimitStore` fits as it is."""
-
-    def limits_of(self, user_id: int, day: date) -> Limits: ...
-    def overrides(self, user_id: int | None = None) -> Sequence[Waiting]: ...
-    def raises(self, user_id: int, item: SettableLimit, value: Value | None) -> bool: ...
-    def set(
-        self,
-        user_id: int,
-        name: str,
-        item: SettableLimit,
-        value: Value | None,
-        *,
-        by: Actor | None,
-        everybody: Sequence[int],
-    ) -> Changed | Reason: ...
-
-
-class Prover(Protocol):
-    """Whether a second factor is needed; `bot.orders.access.second_factor.SecondFactor` fits as it is."""
-
-    def needs(self, who: Actor, act: str, value: int, now: datetime, subject: str = "") -> bool: ...
-
-
-class Asker(Protocol):
-    """Asks for it; `bot.chat.handlers.second_factor.SecondFactorChat` fits as it is."""
-
-    async def begin(
-        self,
-        who: Actor,
-        act: str,
-        subject: str,
-        resume: Callable[[Actor, str], Awaitable[object]],
-        token: str = "",
-        about: str = "",
-    ) -> object: ...
 
 
 class LimitHandlers:
@@ -87,10 +23,10 @@ class LimitHandlers:
 
     def __init__(
         self,
-        book: Book,
+        book: LimitBook,
         people: Callable[[], Sequence[Person]],
-        stepup: Prover,
-        asker: Asker,
+        second_factor: SecondFactor,
+        chat: SecondFactorChat,
         post: Callable[[int, Reply], None],
         frame: Frame,
         clock: Callable[[], datetime],
@@ -98,18 +34,18 @@ class LimitHandlers:
         """`people` are those who may use the bot now; `post` puts an answer into a chat later than its question."""
         self._book = book
         self._people = people
-        self._stepup = stepup
-        self._asker = asker
+        self._second_factor = second_factor
+        self._chat = chat
         self._post = post
         self._frame = frame
         self._clock = clock
 
-    async def limits(self, ask: Request) -> Reply | None:
+    async def limits(self, request: Request) -> Reply | None:
         """/limits [사람|계좌] [항목 값|기본]."""
-        words = ask.words.split()
+        words = request.words.split()
         if not words:
-            return self._show(ask.who, ask.who.user_id, ask.who.name)
-        if not ask.who.role.covers(Role.ADMIN):
+            return self._show(request.actor, request.actor.user_id, request.actor.name)
+        if not request.actor.role.covers(Role.ADMIN):
             return self._no(Reason("NOT_ALLOWED", {}))
         item = BY_WORD.get(words[-2]) if len(words) >= 3 else None  # noqa: PLR2004  # person, item, value
         name = " ".join(words if item is None else words[:-2])
@@ -118,26 +54,26 @@ class LimitHandlers:
             if item is None and len(words) >= 3:  # noqa: PLR2004
                 return self._no(Reason("LIMIT_ITEM", {"word": words[-2]}))
             return self._no(Reason("LIMIT_PERSON", {"word": name}))
-        shown = person.name if person is not None else self._frame.pick("계좌", "the account")
+        shown = person.name if person is not None else self._frame.text("the account")
         if item is None:
-            return self._show(ask.who, subject, shown)
+            return self._show(request.actor, subject, shown)
         value = None if words[-1] in _BACK else item.read(words[-1])
         if value is None and words[-1] not in _BACK:
             return self._no(Reason("LIMIT_VALUE", {"word": words[-1]}))
-        return await self._set(ask.who, subject, item, value)
+        return await self._set(request.actor, subject, item, value)
 
-    async def _set(self, who: Actor, subject: int, item: SettableLimit, value: Value | None) -> Reply | None:
+    async def _set(self, actor: Actor, subject: int, item: SettableLimit, value: Value | None) -> Reply | None:
         """Everything is looked up anew, for a proof of two minutes may lie between the question and this."""
         person = next((one for one in self._people() if one.user_id == subject), None)
         if person is None and subject != ACCOUNT:
             return self._no(Reason("LIMIT_PERSON", {"word": str(subject)}))
-        if not may_set(who, subject, person.role if person else None, item):
+        if not may_set(actor, subject, person.role if person else None, item):
             return self._no(Reason("LIMIT_ROLE", {}))
-        name = person.name if person else self._frame.pick("계좌", "the account")
+        name = person.name if person else self._frame.text("the account")
         about = f"{name or subject} · {self._item(item)} → {self._value(item, value)}"
         proof = f"limits:{subject}:{item.name}:{value}"
-        if self._book.raises(subject, item, value) and self._stepup.needs(
-            who,
+        if self._book.raises(subject, item, value) and self._second_factor.needs(
+            actor,
             ProtectedAction.LIMITS,
             0,
             self._clock(),
@@ -149,10 +85,10 @@ class LimitHandlers:
                 if reply is not None:
                     self._post(again.chat_id, reply)
 
-            await self._asker.begin(who, ProtectedAction.LIMITS, proof, go_on, about=about)
+            await self._chat.begin(actor, ProtectedAction.LIMITS, proof, go_on, about=about)
             return None
         everybody = [one.user_id for one in self._people()]
-        done = self._book.set(subject, name or str(subject), item, value, by=who, everybody=everybody)
+        done = self._book.set(subject, name or str(subject), item, value, by=actor, everybody=everybody)
         return self._no(done) if isinstance(done, Reason) else None  # the notice told everybody, who set it too
 
     def _find(self, words: str) -> tuple[int | None, Person | None]:
@@ -162,7 +98,7 @@ class LimitHandlers:
         found = [one for one in people if str(one.user_id) == words] or [one for one in people if one.name == words]
         return (found[0].user_id, found[0]) if len(found) == 1 else (None, None)
 
-    def _show(self, who: Actor, subject: int, name: str) -> Reply:
+    def _show(self, actor: Actor, subject: int, name: str) -> Reply:
         frame, today = self._frame, self._clock().date()
         limits = self._book.limits_of(subject, today)
         own: Mapping[str, Value] = {
@@ -170,21 +106,21 @@ class LimitHandlers:
             for one in self._book.overrides(subject)
             if one.day <= today and one.value is not None
         }
-        lines = [f"📏 <b>{frame.pick('한도', 'Limits')}</b> · {safe(name or subject, 20)} {frame.badge}"]
+        lines = [f"📏 <b>{frame.text('Limits')}</b> · {safe(name or subject, 20)} {frame.badge}"]
         for item in ITEMS.values():
             if subject == ACCOUNT and not item.account:
                 continue
             mark = " ✎" if item.name in own else ""
-            word = f" · <code>{item.korean}</code>" if who.role.covers(Role.ADMIN) else ""
+            word = f" · <code>{item.korean}</code>" if actor.role.covers(Role.ADMIN) else ""
             lines.append(f"{self._item(item)}: <b>{self._value(item, getattr(limits, item.name))}</b>{mark}{word}")
         lines += [
             f"⏳ {one.day:%m/%d} {self._item(one.item)} → {self._value(one.item, one.value)}"
             for one in self._book.overrides(subject)
             if one.day > today
         ]
-        if who.role.covers(Role.ADMIN):
-            lines.append(frame.pick("바꾸기: /limits 사람 항목 값 (예: /limits 1002 1회금액 3000000). 되돌리기: 값에 '기본'", "To change: /limits person item value, e.g. /limits 1002 max_value 3000000; 'default' undoes it."))  # fmt: skip
-            lines.append(frame.pick("올린 한도는 다음 거래일부터, 내린 한도는 바로 적용됩니다.", "A raise counts from the next trading day, a lower limit at once."))  # fmt: skip
+        if actor.role.covers(Role.ADMIN):
+            lines.append(frame.text("To change: /limits person item value, e.g. /limits 1002 max_value 3000000; 'default' undoes it."))  # fmt: skip
+            lines.append(frame.text("A raise counts from the next trading day, a lower limit at once."))  # fmt: skip
         return Reply("\n".join(lines))
 
     def _item(self, item: SettableLimit) -> str:
@@ -192,7 +128,7 @@ class LimitHandlers:
 
     def _value(self, item: SettableLimit, value: Value | None) -> str:
         if value is None:
-            return self._frame.pick("기본", "default")
+            return self._frame.text("default")
         return safe(limit_value("now", item.shown(value), self._frame.lang))
 
     def _no(self, why: Reason) -> Reply:

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Awaitable, Callable, Container, Sequence
-from typing import Protocol
 
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import reason, say
-from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe, signed, won
+from bot.chat.i18n.catalogue import MessageIds, reason, translate
+from bot.chat.i18n.formatting import arrow, large_won, percent, rough_shares, safe, signed, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.parsing.order_args import StockLookup, split_stock
+from bot.chat.parsing.order_args import split_stock
+from bot.chat.ports import BrokerReads, StockLookup
 from bot.chat.types import Button, Reply, Request
 from kis.errors import Unsupported
-from kis.models import IndexQuote, OrderBook, Quote, RankedStock
+from kis.models import Quote
 from kis.symbols import Stock
 
 MOST_RANKED = 30
@@ -20,23 +20,14 @@ USUAL_RANKED = 10
 BOOK_LINES = 5
 BAR = 8
 """Blocks of the widest bar in an order book."""
-INDICES = {"0001": ("코스피", "KOSPI"), "1001": ("코스닥", "KOSDAQ"), "2001": ("코스피200", "KOSPI 200")}
-
-
-class Prices(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def price(self, code: str) -> Quote: ...
-    async def order_book(self, code: str) -> OrderBook: ...
-    async def volume_rank(self, count: int = 30) -> tuple[RankedStock, ...]: ...
-    async def index(self, code: str = "0001") -> IndexQuote: ...
+INDICES: MessageIds[str] = {"0001": "KOSPI", "1001": "KOSDAQ", "2001": "KOSPI 200"}
 
 
 class MarketHandlers:
     """Handlers that read the market and change nothing."""
 
-    def __init__(self, prices: Prices, symbols: StockLookup, frame: Frame) -> None:
-        self._prices = prices
+    def __init__(self, broker: BrokerReads, symbols: StockLookup, frame: Frame) -> None:
+        self._broker = broker
         self._symbols = symbols
         self._frame = frame
 
@@ -65,23 +56,23 @@ class MarketHandlers:
             return Reply(reason("NO_TABLE", {}, lang))
         if not found:
             return Reply(reason("NO_STOCK", {"text": named[:20]}, lang))
-        text = say(lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=named[:20])
+        text = translate(lang, "'{text}' — which one?", text=named[:20])
         return Reply(text, keyboards.stocks(found, command, " ".join(rest)))
 
-    async def price(self, ask: Request) -> Reply | None:
+    async def price(self, request: Request) -> Reply | None:
         """/price 종목: one stock now."""
-        return await self._of_one(ask, "/price", self._price)
+        return await self._of_one(request, "/price", self._price)
 
-    async def book(self, ask: Request) -> Reply | None:
+    async def book(self, request: Request) -> Reply | None:
         """/book 종목: its order book."""
-        return await self._of_one(ask, "/book", self._book)
+        return await self._of_one(request, "/book", self._book)
 
-    async def _of_one(self, ask: Request, command: str, show: Callable[[Stock], Awaitable[Reply]]) -> Reply | None:
-        stock, _, question = self.which(ask.words, command)
+    async def _of_one(self, request: Request, command: str, show: Callable[[Stock], Awaitable[Reply]]) -> Reply | None:
+        stock, _, question = self.which(request.words, command)
         return question if stock is None else await show(stock)
 
     async def _price(self, stock: Stock) -> Reply:
-        quote = await self._prices.price(stock.code)
+        quote = await self._broker.price(stock.code)
         return Reply(self._quote_card(stock, quote), keyboards.of_quote(stock.code, self._frame.lang))
 
     def _quote_card(self, stock: Stock, quote: Quote) -> str:
@@ -91,71 +82,66 @@ class MarketHandlers:
             f"<b>{won(quote.price, lang)}</b> {arrow(quote.change)} {signed(quote.change)} ({percent(quote.change_rate)})",
         ]
         if quote.open:
-            words = ("시", "고", "저") if lang == "ko" else ("open", "high", "low")
-            figures = zip(words, (quote.open, quote.high, quote.low), strict=True)
-            lines.append(" · ".join(f"{word} {figure:,}" for word, figure in figures))
+            lines.append(
+                f"{frame.text('open')} {quote.open:,} · {frame.text('high')} {quote.high:,} · "
+                f"{frame.text('low')} {quote.low:,}"
+            )
         lines += [
-            f"{frame.pick('거래량', 'volume')} {quote.volume:,} · {frame.pick('대금', 'value')} {_eok(quote.value, frame)}",
-            f"{frame.pick('상한', 'upper')} {quote.upper_limit:,} · {frame.pick('하한', 'lower')} {quote.lower_limit:,} · "
-            f"{frame.pick('호가단위', 'tick')} {quote.tick:,}",
+            f"{frame.text('volume')} {quote.volume:,} · {frame.text('value')} {large_won(quote.value, lang)}",
+            f"{frame.text('upper')} {quote.upper_limit:,} · {frame.text('lower')} {quote.lower_limit:,} · "
+            f"{frame.text('tick')} {quote.tick:,}",
             *_flags(quote, frame),
-            f"🕘 {clock_time(quote.at)} {frame.pick('기준', 'KST')}",
+            frame.as_of(quote.at),
         ]
         return "\n".join(lines)
 
     async def _book(self, stock: Stock) -> Reply:
         frame = self._frame
-        book = await self._prices.order_book(stock.code)
+        book = await self._broker.order_book(stock.code)
         widest = max((level.quantity for level in (*book.asks[:BOOK_LINES], *book.bids[:BOOK_LINES])), default=1)
         rows = [_book_row("🔵", level.price, level.quantity, widest) for level in reversed(book.asks[:BOOK_LINES])]
         rows += [_book_row("🔴", level.price, level.quantity, widest) for level in book.bids[:BOOK_LINES]]
         head = f"📊 <b>{safe(stock.name, 20)}</b> <code>{stock.code}</code> {frame.badge}"
-        totals = (
-            f"{frame.pick('매도잔량', 'asks')} {book.total_ask:,} · {frame.pick('매수잔량', 'bids')} {book.total_bid:,}"
-        )
-        empty = frame.pick("호가가 없습니다.", "The book is empty.")
+        totals = f"{frame.text('asks')} {book.total_ask:,} · {frame.text('bids')} {book.total_bid:,}"
+        empty = frame.text("The book is empty.")
         table = "\n".join(rows) or empty
-        text = f"{head}\n<pre>{table}</pre>\n{totals}\n🕘 {clock_time(book.at)} {frame.pick('기준', 'KST')}"
+        text = f"{head}\n<pre>{table}</pre>\n{totals}\n{frame.as_of(book.at)}"
         return Reply(text, keyboards.of_book(stock.code, frame.lang))
 
-    async def top(self, ask: Request) -> Reply | None:
+    async def top(self, request: Request) -> Reply | None:
         """/top [n]: the volume ranking."""
         frame, lang = self._frame, self._frame.lang
-        said = re.fullmatch(r"\d{1,9}", ask.words, re.ASCII)
+        said = re.fullmatch(r"\d{1,9}", request.words, re.ASCII)
         count = min(max(int(said[0]), 1), MOST_RANKED) if said else USUAL_RANKED
         try:
-            ranked = await self._prices.volume_rank(count)
+            ranked = await self._broker.volume_rank(count)
         except Unsupported:
             return Reply(
-                say(
-                    lang,
-                    "KIS는 모의투자에서 거래량 순위를 제공하지 않습니다. 관심 종목은 /price 로 볼 수 있습니다.",
-                    "KIS offers no volume ranking on paper accounts. /price shows any single stock.",
-                ),
+                translate(lang, "KIS offers no volume ranking on paper accounts. /price shows any single stock.")
             )
-        lines = [f"🏆 <b>{frame.pick('거래량 상위', 'Top volume')} {len(ranked)}</b> {frame.badge}"]
+        lines = [f"🏆 <b>{frame.text('Top volume')} {len(ranked)}</b> {frame.badge}"]
         lines += [
-            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {rough_shares(row.volume, frame)}"
+            f"{row.rank}. {safe(row.name, 20)} {row.price:,} {arrow(row.change)}{percent(row.change_rate)} · {rough_shares(row.volume, frame.lang)}"
             for row in ranked
         ]
         first = tuple(Button(f"{row.rank}. {row.name}", f"/price {row.code}") for row in ranked[:4])
         return Reply("\n".join(lines), (first[:2], first[2:], (keyboards.refresh(f"/top {count}", lang),)))
 
-    async def index(self, ask: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
+    async def index(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/index: KOSPI, KOSDAQ and KOSPI 200."""
         frame = self._frame
-        lines = [f"📉 <b>{frame.pick('지수', 'Indices')}</b> {frame.badge}"]
+        lines = [f"📉 <b>{frame.text('Indices')}</b> {frame.badge}"]
         for code, names in INDICES.items():
-            now = await self._prices.index(code)
+            now = await self._broker.index(code)
             lines.append(
-                f"<b>{frame.pick(*names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})",
+                f"<b>{frame.text(names)}</b> {now.value:,.2f} {arrow(now.change)} {signed(now.change)} ({percent(now.change_rate)})"
             )
             if now.advancing or now.declining:  # paper accounts are not told
                 lines.append(
-                    f"   {frame.pick('상승', 'up')} {now.advancing:,} · {frame.pick('보합', 'flat')} {now.unchanged:,} · "
-                    f"{frame.pick('하락', 'down')} {now.declining:,}",
+                    f"   {frame.text('up')} {now.advancing:,} · {frame.text('flat')} {now.unchanged:,} · "
+                    f"{frame.text('down')} {now.declining:,}"
                 )
-        lines.append(f"🕘 {clock_time(now.at)} {frame.pick('기준', 'KST')}")
+        lines.append(frame.as_of(now.at))
         return Reply("\n".join(lines), ((keyboards.refresh("/index", frame.lang),),))
 
 
@@ -169,21 +155,12 @@ def _book_row(mark: str, price: int, quantity: int, widest: int) -> str:
 
 
 def _flags(quote: Quote, frame: Frame) -> list[str]:
-    found = []
+    found: list[str] = []
     if quote.halted:
-        found.append(frame.pick("⛔ 거래정지", "⛔ halted"))
+        found.append(frame.text("⛔ halted"))
     if quote.vi:
-        found.append(frame.pick("⚡ VI 발동", "⚡ volatility interruption"))
+        found.append(frame.text("⚡ volatility interruption"))
     if quote.warning.value in {"caution", "warning", "risk"}:
-        words = {
-            "caution": ("투자주의", "caution"),
-            "warning": ("투자경고", "warning"),
-            "risk": ("투자위험", "risk"),
-        }
-        found.append(f"⚠️ {frame.pick(*words[quote.warning.value])}")
+        words: MessageIds[str] = {"caution": "caution", "warning": "warning", "risk": "risk"}
+        found.append(f"⚠️ {frame.text(words[quote.warning.value])}")
     return [" · ".join(found)] if found else []
-
-
-def _eok(value: int, frame: Frame) -> str:
-    """Large won amounts in units of 100 million, as Korean screens show them."""
-    return f"{value // 100_000_000:,}억" if frame.lang == "ko" else f"₩{value / 1_000_000:,.0f}M"

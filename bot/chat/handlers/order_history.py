@@ -1,10 +1,9 @@
 """/why: the story of one order in plain words. One message: a summary, and a button that turns to the rest."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from bot.chat.i18n.catalogue import reason, say
-from bot.chat.i18n.formatting import clock_time, safe, shares, won
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason
+from bot.chat.i18n.formatting import clock_time, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import average, hms, stock_line, terms_line, word_of
 from bot.chat.messages.order_history_sections import (
@@ -21,6 +20,7 @@ from bot.chat.messages.order_history_sections import (
     votes,
 )
 from bot.chat.messages.system import light
+from bot.chat.ports import OrderHistory
 from bot.chat.types import REFRESH, Button, Reply, Request
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.events import ReadBackResult
@@ -33,73 +33,49 @@ PAGE = 3_000
 """Characters of one page; Telegram takes 4,096."""
 _NEWEST_VOTES = 6
 
-_LINKS = {
-    Link.DIRECT: ("증권사의 답에서 주문번호를 바로 받았습니다", "the broker's answer gave the number"),
-    Link.MATCHED: (
-        "답을 못 받아 증권사 내역에서 찾았습니다",
-        "the answer was lost; found in the broker's list",
-    ),
-    Link.LATE: (
-        "없다고 본 뒤에 늦게 접수된 것을 찾았습니다",
-        "booked late, after it had been given up for absent",
-    ),
-    Link.HUMAN: ("사람이 내역에서 확인해 연결했습니다", "a person found it in the broker's list"),
+_LINKS: MessageIds[Link] = {
+    Link.DIRECT: "the broker's answer gave the number",
+    Link.MATCHED: "the answer was lost; found in the broker's list",
+    Link.LATE: "booked late, after it had been given up for absent",
+    Link.HUMAN: "a person found it in the broker's list",
 }
-
-
-class Stories(Protocol):
-    """Where stories are found; `bot.store.order_history.OrderHistory` fits as it is."""
-
-    def find(self, number: str) -> list[Order]:
-        """Orders that a person may mean."""
-        ...
-
-    def latest(self, user_id: int) -> Order | None:
-        """A person's newest order."""
-        ...
-
-    def of(self, order: Order) -> OrderTimeline:
-        """All about it."""
-        ...
 
 
 class OrderHistoryHandlers:
     """The handler of /why."""
 
-    def __init__(self, stories: Stories, frame: Frame) -> None:
-        self._stories = stories
+    def __init__(self, history: OrderHistory, frame: Frame) -> None:
+        self._history = history
         self._frame = frame
 
-    async def why(self, ask: Request) -> Reply:
+    async def why(self, request: Request) -> Reply:
         """/why [주문번호|#접수번호] [쪽]: one's own orders, and an admin everybody's; without a number the newest."""
-        number, _, page = ask.words.partition(" ")
-        found = self._stories.find(number) if number else [self._stories.latest(ask.who.user_id)]
-        order = next((one for one in found if one is not None and may_read(one, ask.who)), None)
+        number, _, page = request.words.partition(" ")
+        found = self._history.find(number) if number else [self._history.latest(request.actor.user_id)]
+        order = next((one for one in found if one is not None and may_read(one, request.actor)), None)
         if order is None:
             return Reply(
-                say(
-                    self._frame.lang,
-                    "볼 수 있는 주문 가운데 그런 번호가 없습니다. 주문번호나 #접수번호를 적어 주세요: /why #12",
-                    "No such order that you may read. Give its number at the broker or its ticket: /why #12",
-                ),
+                self._frame.text(
+                    "No such order that you may read. Give its number at the broker or its ticket: /why #12"
+                )
             )
-        pages = story_pages(self._stories.of(order), self._frame)
+        pages = story_pages(self._history.of(order), self._frame)
         at = min(int(page), len(pages)) if page.isascii() and page.isdigit() and len(page) < 4 else 1  # noqa: PLR2004  # no story has 1,000 pages
         return paged(pages, max(at, 1), f"/why #{order.id}", self._frame)
 
 
-def may_read(order: Order, who: Actor) -> bool:
+def may_read(order: Order, actor: Actor) -> bool:
     """One's own orders, and an admin everybody's."""
-    return order.user_id == who.user_id or who.role.covers(Role.ADMIN)
+    return order.user_id == actor.user_id or actor.role.covers(Role.ADMIN)
 
 
 def paged(pages: Sequence[str], at: int, command: str, frame: Frame) -> Reply:
     """One page, and buttons that turn the same message to the others."""
     turns = []
     if at > 1:
-        turns.append(Button(frame.pick("◀ 앞", "◀ back"), f"{REFRESH}{command} {at - 1}"))
+        turns.append(Button(frame.text("◀ back"), f"{REFRESH}{command} {at - 1}"))
     if at < len(pages):
-        label = frame.pick("자세히 ▶", "details ▶") if at == 1 else frame.pick("다음 ▶", "next ▶")
+        label = frame.text("details ▶") if at == 1 else frame.text("next ▶")
         turns.append(Button(label, f"{REFRESH}{command} {at + 1}"))
     return Reply(pages[at - 1], (tuple(turns),) if turns else ())
 
@@ -108,20 +84,20 @@ def story_pages(story: OrderTimeline, frame: Frame) -> list[str]:
     """The summary, then everything, in pages that each fit one message."""
     summary = "\n".join(_summary(story, frame))
     sections = [
-        (("주문표에 보인 것", "What the ticket showed"), seen(story, frame)),
-        (("승인", "Votes"), votes(story, frame)),
-        (("증권사로 보낸 것", "What was sent"), [try_line(one, frame) for one in story.tries]),
-        (("일어난 순서", "Step by step"), steps(story.deeds, frame)),
-        (("정정 관계", "Revisions"), family(story, frame)),
-        (("알린 것", "What was told"), told(story, frame)),
-        (("주문 중지", "Brakes"), brakes(story, frame)),
-        (("기록의 증거", "Proof"), proof(story, frame)),
+        (msgid("What the ticket showed"), seen(story, frame)),
+        (msgid("Votes"), votes(story, frame)),
+        (msgid("What was sent"), [try_line(one, frame) for one in story.tries]),
+        (msgid("Step by step"), steps(story.deeds, frame)),
+        (msgid("Revisions"), family(story, frame)),
+        (msgid("What was told"), told(story, frame)),
+        (msgid("Brakes"), brakes(story, frame)),
+        (msgid("Proof"), proof(story, frame)),
     ]
     lines = []
     for title, body in sections:
         if body:
-            lines += ["", f"<b>{frame.pick(*title)}</b>", *body]
-    head = f"📜 <b>{frame.pick('주문', 'Order')} #{story.order.id}</b> {frame.badge}"
+            lines += ["", f"<b>{frame.text(title)}</b>", *body]
+    head = f"📜 <b>{frame.text('Order')} #{story.order.id}</b> {frame.badge}"
     rest = _packed(lines, PAGE)
     return [summary, *(f"{head} · {n}/{len(rest) + 1}\n{text}" for n, text in enumerate(rest, 2))]
 
@@ -148,13 +124,12 @@ def _summary(story: OrderTimeline, frame: Frame) -> list[str]:
     made = order.created_at.astimezone(KST).strftime("%Y-%m-%d %H:%M:%S")
     word = word_of(order.state, frame)
     if order.act is OrderAction.REVISE:
-        word = f"{frame.pick('정정', 'revision:')} {word}"
+        word = f"{frame.text('revision:')} {word}"
     lines = [
-        f"📜 <b>{frame.pick('주문', 'Order')} #{order.id}{frame.pick('의 기록', ': its story')}</b> · "
-        f"{frame.pick('계좌', 'account')} {frame.account}",
+        f"📜 <b>{frame.text('Order #{id}: its story', id=order.id)}</b> · {frame.text('account')} {frame.account}",
         stock_line(order.side, word, order.name, order.code, frame),
         terms_line(order, frame),
-        f"👤 {_person(order)} · {made} {frame.pick('제안', 'proposed')}",
+        f"👤 {_person(order)} · {made} {frame.text('proposed')}",
         f"👁 {market(story, frame)}",
     ]
     lines += [f"⚠️ {line}" for line in reasons(order.cautions, frame)[:2]]
@@ -183,7 +158,7 @@ def _vote_count(story: OrderTimeline, frame: Frame) -> list[str]:
         f"{'✅' if one.approve else '⛔'} {safe(one.name or one.user_id, 20)}" for one in counted[:_NEWEST_VOTES]
     )
     void = len(story.votes) - len(counted)
-    more = f" ({frame.pick(f'무효가 된 표 {void}', f'{void} void')})" if void else ""
+    more = f" ({frame.text('{count} void', count=void)})" if void else ""
     return [f"🗳 {said}{more}"]
 
 
@@ -192,10 +167,10 @@ def _sent_line(story: OrderTimeline, frame: Frame) -> list[str]:
     cancels = len(story.tries) - len(tries)
     lines = []
     if tries:
-        count = frame.pick(f"{len(tries)}번 시도", f"{len(tries)} tries" if len(tries) > 1 else "one try")
+        count = frame.text("{count} tries", count=len(tries)) if len(tries) > 1 else frame.text("one try")
         lines.append(f"📤 {count} · {try_line(tries[-1], frame)}")
     elif story.order.attempt == 0:
-        lines.append(f"📤 {frame.pick('증권사로 아무것도 보내지 않았습니다.', 'Nothing was sent to the broker.')}")
+        lines.append(f"📤 {frame.text('Nothing was sent to the broker.')}")
     if cancels:
         lines.append(
             f"↩️ {try_line(story.tries[-1], frame)}" if story.tries[-1].endpoint == "cancel" else f"↩️ ×{cancels}",
@@ -208,12 +183,12 @@ def _link_line(order: Order, frame: Frame) -> list[str]:
         return []
     when = f" {hms(order.accepted_time)}" if order.accepted_time else ""
     same = {
-        ReadBackResult.SAME: frame.pick(" · ✓ 증권사 내역과 일치", " · ✓ the list agrees"),
-        ReadBackResult.DIFFERENT: frame.pick(" · 🚨 증권사 내역과 다름", " · 🚨 the list differs"),
+        ReadBackResult.SAME: f" · {frame.text('✓ the list agrees')}",
+        ReadBackResult.DIFFERENT: f" · {frame.text('🚨 the list differs')}",
     }.get(order.checked, "")
     return [
-        f"🔗 {frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code>{when}{same}",
-        f"     {frame.pick(*_LINKS[order.link])}",
+        f"🔗 {frame.text('order no.')} <code>{safe(order.order_no, 12)}</code>{when}{same}",
+        f"     {frame.text(_LINKS[order.link])}",
     ]
 
 
@@ -222,14 +197,14 @@ def _fill_line(story: OrderTimeline, frame: Frame) -> list[str]:
     lines = []
     if order.filled:
         last = next((one for one in reversed(story.deeds) if one.action == "order.reported"), None)
-        seen = f" · {clock_time(last.at)} {frame.pick('확인', 'seen')}" if last is not None else ""
+        seen = f" · {clock_time(last.at)} {frame.text('seen', context='fill')}" if last is not None else ""
         lines.append(
-            f"💰 {frame.pick('체결', 'filled')} <b>{order.filled:,}/{order.quantity:,}</b> · "
-            f"{frame.pick('평균', 'average')} {average(order.filled_amount, order.filled)} · "
-            f"{won(order.filled_amount, frame.lang)}{seen}",
+            f"💰 {frame.text('filled')} <b>{order.filled:,}/{order.quantity:,}</b> · "
+            f"{frame.text('average')} {average(order.filled_amount, order.filled)} · "
+            f"{won(order.filled_amount, frame.lang)}{seen}"
         )
     if order.cancelled:
-        lines.append(f"↩️ {frame.pick('취소된 수량', 'cancelled')} {shares(order.cancelled, frame.lang)}")
+        lines.append(f"↩️ {frame.text('cancelled', context='quantity')} {shares(order.cancelled, frame.lang)}")
     return lines
 
 
@@ -241,29 +216,27 @@ def _end_line(story: OrderTimeline, frame: Frame) -> list[str]:
         lines.append(f"🚫 {reason(order.code_word, {'name': order.name}, frame.lang)}")
     elif order.code_word or order.message:
         lines.append(
-            f"💬 {frame.pick('증권사 또는 봇의 사유', 'reason given')}: {safe(order.message or '-')} ({safe(order.code_word or '-', 24)})",
+            f"💬 {frame.text('reason given')}: {safe(order.message or '-')} ({safe(order.code_word or '-', 24)})"
         )
     if order.finished_at is not None:
-        lines.append(f"🏁 {order.finished_at.astimezone(KST):%m/%d %H:%M:%S} {frame.pick('끝남', 'over')}")
+        lines.append(f"🏁 {order.finished_at.astimezone(KST):%m/%d %H:%M:%S} {frame.text('over')}")
     return lines
 
 
 def _told_line(letters: Sequence[MessageSent], frame: Frame) -> list[str]:
     if not letters:
-        return [
-            f"📨 {frame.pick('남은 알림 기록이 없습니다 (30일 보관).', 'No messages on record (kept for 30 days).')}",
-        ]
+        return [f"📨 {frame.text('No messages on record (kept for 30 days).')}"]
     people: dict[int, list[MessageSent]] = {}
     for one in letters:
         people.setdefault(one.chat_id, []).append(one)
     said = []
     for its in people.values():
         waiting, lost = sum(one.open for one in its), sum(one.failed for one in its)
-        more = [f"{frame.pick('대기', 'waiting')} {waiting}"] if waiting else []
-        more += [f"{frame.pick('미전달', 'not delivered')} {lost}"] if lost else []
-        count = f"{sum(one.messages for one in its)}{frame.pick('건', '')}"
+        more = [f"{frame.text('waiting')} {waiting}"] if waiting else []
+        more += [f"{frame.text('not delivered')} {lost}"] if lost else []
+        count = pieces(sum(one.messages for one in its), frame.lang)
         said.append(f"{reader(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
-    return [f"📨 {frame.pick('알림', 'told')}: {', '.join(said[:6])}"]
+    return [f"📨 {frame.text('told', context='messages')}: {', '.join(said[:6])}"]
 
 
 def _pull_light(story: OrderTimeline) -> str:

@@ -2,12 +2,13 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.strangers import Strangers
 from bot.chat.i18n.catalogue import not_allowed
 from bot.chat.i18n.formatting import shown_name
@@ -22,9 +23,9 @@ from bot.chat.messages.members import (
     stranger_line,
     tap_words,
 )
+from bot.chat.ports import Invites, People, Post
 from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
 from bot.orders.access.membership import (
-    Invitation,
     Joined,
     JoinRequest,
     Member,
@@ -38,6 +39,7 @@ from bot.orders.access.membership import (
     may_manage,
 )
 from bot.orders.access.roles import Actor, Role
+from bot.orders.access.second_factor import ProtectedAction
 
 LINES_AN_HOUR = 20
 """Strangers who are told the one line, all of them together."""
@@ -54,33 +56,6 @@ _ACT_WORDS = {
     "resume": MemberStep.RESUME, "재개": MemberStep.RESUME, "복귀": MemberStep.RESUME,
     "remove": MemberStep.REMOVE, "내보내기": MemberStep.REMOVE, "제거": MemberStep.REMOVE,
 }  # fmt: skip
-
-
-class People(Protocol):
-    """The whitelist; `bot.store.people.People` fits as it is."""
-
-    def get(self, user_id: int) -> Member | None: ...
-    def find(self, user_id: int) -> Member | None: ...
-    def everybody(self) -> list[Member]: ...
-    def overseers(self) -> list[int]: ...
-    def seen(self, user_id: int) -> None: ...
-
-
-class Invites(Protocol):
-    """Links, requests and buttons; `bot.store.invites.Invites` fits as it is."""
-
-    def make(self, role: Role, name: str = "", *, by: int | None = None) -> Invitation: ...
-    def join(self, token: str, user_id: int, name: str) -> Joined | None: ...
-    def request(self, user_id: int, name: str) -> JoinRequest | None: ...
-    def button(self, act: MemberAction, subject: int, *, by: int, request: JoinRequest | None = None) -> str: ...
-    def stands(self, token: str, by: int) -> MembershipChange: ...
-    def press(self, token: str, by: int) -> MembershipChange: ...
-
-
-class Post(Protocol):
-    """Where letters go: the outbox."""
-
-    def __call__(self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -105,9 +80,16 @@ class MemberHandlers:
         together: Callable[[], AbstractContextManager[Any]],
         clock: Callable[[], datetime],
         username: Callable[[], str],
+        second_factor: SecondFactorChat,
+        changed: Callable[[Member], None],
+        send: Callable[[int, str], None],
         requests: bool = False,
     ) -> None:
-        """`together` makes one transaction of a change and its letters; `requests`: a stranger's /start is passed on."""
+        """`together` makes one transaction of a change and its messages; `username` is the bot's own.
+
+        `changed` is called after somebody came in or was changed; `send` says something to a chat once, outside of the
+        outbox; `requests`: a stranger's /start is passed on to the administrators.
+        """
         self._people = people
         self._invites = invites
         self._frame = frame
@@ -115,37 +97,31 @@ class MemberHandlers:
         self._together = together
         self._clock = clock
         self._username = username
+        self._second_factor = second_factor
+        self._changed = changed
+        self._send = send
         self._requests = requests
         self._strangers = Strangers(clock)
         self._lines: deque[tuple[datetime, str]] = deque(maxlen=LINES_AN_HOUR)
         self._alarmed_on = ""
-        self.changed: Callable[[Member], None] = lambda _: None
-        """Called after somebody came in or was changed."""
-        self.whisper: Callable[[int, str], None] = lambda _chat, _text: None
-        """Says something to a chat once, if it can be said at all."""
-        self.hold: Callable[[Actor, str, str], CallbackAnswer | None] = lambda _who, _act, _token: None
-        """Asked before a change is carried out: a toast instead, if this person must first prove who they are."""
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
-    async def users(self, ask: Request) -> Reply | None:
+    async def users(self, request: Request) -> Reply | None:
         """/users [번호 [일]]: everybody, one person, or the question whether to change them."""
-        words = ask.words.split()
+        words = request.words.split()
         if not words or re.fullmatch(r"p\d{1,4}", words[0]):
             return list_card(self._people.everybody(), int(words[0][1:]) if words else 1, self._frame)
-        pick = self._frame.pick
         one = self._people.find(int(words[0])) if re.fullmatch(r"[0-9]{1,15}", words[0]) else None
         if one is None:
-            return Reply(
-                pick("그 번호의 사람이 없습니다. /users 에서 골라 주세요.", "Nobody has this number; see /users."),
-            )
-        acts = self._acts(ask.who.user_id, one)
+            return Reply(self._frame.text("Nobody has this number; see /users."))
+        acts = self._acts(request.actor.user_id, one)
         if len(words) == 1:
             return person_card(one, acts, self._frame)
         act = _act_of(words[1:])
         if act is None or act not in acts:
-            return Reply(pick("이 사람에게는 할 수 없는 일입니다.", "That cannot be done to this person."))
-        token = self._invites.button(act, one.user_id, by=ask.who.user_id)
+            return Reply(self._frame.text("That cannot be done to this person."))
+        token = self._invites.button(act, one.user_id, by=request.actor.user_id)
         return confirm_card(one, act, token, self._frame)
 
     def _acts(self, by: int, one: Member) -> list[MemberAction]:
@@ -160,17 +136,16 @@ class MemberHandlers:
         given = [MemberAction(MemberStep.ROLE, role) for role in roles]
         return [*given, MemberAction(pause), MemberAction(MemberStep.REMOVE)]
 
-    async def invite(self, ask: Request) -> Reply | None:
+    async def invite(self, request: Request) -> Reply | None:
         """/invite 권한 [이름]: a link that lets one person in, once."""
-        word, _, name = ask.words.strip().partition(" ")
+        word, _, name = request.words.strip().partition(" ")
         role = _ROLE_WORDS.get(word.lower())
-        pick = self._frame.pick
         if role is None:
-            return Reply(pick("권한: trader(매매자) · viewer(조회 전용)", "Roles: trader · viewer"))
+            return Reply(self._frame.text("Roles: trader · viewer"))
         name = shown_name(name)
         try:
             with self._together():
-                made = self._invites.make(role, name, by=ask.who.user_id)
+                made = self._invites.make(role, name, by=request.actor.user_id)
                 data = {
                     "role": role.value,
                     "name": name,
@@ -178,63 +153,69 @@ class MemberHandlers:
                     "bot": self._username(),
                     "confirm": made.token,  # the outbox forgets it once it is told
                 }
-                self._post("invite", ask.who.user_id, data, f"invite:{ask.update_id}")
+                self._post("invite", request.actor.user_id, data, f"invite:{request.update_id}")
         except NotAllowed:
             word = role_word(role, self._frame)
-            return Reply(pick(f"{word} 권한은 초대할 수 없습니다.", f"You may not invite anybody as {word}."))
+            return Reply(self._frame.text("You may not invite anybody as {role}.", role=word))
         except TooMany:
-            return Reply(
-                pick(
-                    "아직 쓰지 않은 초대가 너무 많습니다 (20개, 24시간).",
-                    "Too many open invitations (20, for a day).",
-                ),
-            )
+            return Reply(self._frame.text("Too many open invitations (20, for a day)."))
         return None
 
-    def tap(self, token: str, who: Actor) -> TapAnswer:
+    def tap(self, token: str, actor: Actor) -> TapAnswer:
         """A button about a person: the change and its letters at once, or the reason why not."""
-        if not who.role.covers(Role.ADMIN):
+        if not actor.role.covers(Role.ADMIN):
             return TapAnswer(
                 CallbackAnswer(not_allowed(self._frame.lang), alert=True),
                 None,
                 MembershipTap.REFUSED.value,
             )
-        looked = self._invites.stands(token, who.user_id)
+        looked = self._invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
-            held = self.hold(who, str(looked.act), token)
+            held = self._second_factor.hold(
+                actor,
+                ProtectedAction.PEOPLE,
+                token,
+                self._press_again,
+                token,
+                about=str(looked.act),
+            )
             if held is not None:
                 return TapAnswer(held, None, "held")
         with self._together():
-            change = self._invites.press(token, who.user_id)
+            change = self._invites.press(token, actor.user_id)
             if change.verdict is MembershipTap.DONE:
-                self._tell_change(change, who)
+                self._tell_change(change, actor)
         toast = CallbackAnswer(tap_words(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
-            self.changed(change.person)
-        return TapAnswer(toast, self._after(change, who), change.verdict.value)
+            self._changed(change.person)
+        return TapAnswer(toast, self._after(change, actor), change.verdict.value)
 
-    def _after(self, change: MembershipChange, who: Actor) -> Reply | None:
+    async def _press_again(self, actor: Actor, token: str) -> None:
+        """The second factor was given: the button is pressed once more."""
+        self.tap(token, actor)
+
+    def _after(self, change: MembershipChange, actor: Actor) -> Reply | None:
         """What stands in place of the card that bore the button; None leaves it."""
         if change.person is not None:
-            return person_card(change.person, self._acts(who.user_id, change.person), self._frame)
+            return person_card(change.person, self._acts(actor.user_id, change.person), self._frame)
         if change.verdict is MembershipTap.DONE:
-            return Reply(f"✖ <code>{change.subject}</code> {self._frame.pick('거절했습니다.', 'was turned away.')}")
+            return Reply(f"✖ <code>{change.subject}</code> {self._frame.text('was turned away.')}")
         return None
 
-    def _tell_change(self, change: MembershipChange, who: Actor) -> None:
+    def _tell_change(self, change: MembershipChange, actor: Actor) -> None:
         """All admins, and whoever else it happened to if they can still be told."""
         if change.person is None or change.act is None:
             return
         one = change.person
         if change.act.step is MemberStep.JOIN:
-            self._tell_joined(Joined(one, who.user_id))
+            self._tell_joined(Joined(one, actor.user_id))
             return
         data = {
             "act": str(change.act),
             "user_id": one.user_id,
             "name": one.name,
             "role": one.role.value,
-            "by": who.user_id,
+            "by": actor.user_id,
         }
         for chat in dict.fromkeys([*self._people.overseers(), *([one.user_id] if one.status is Status.ACTIVE else [])]):
             self._post("people", chat, data, f"people:{one.user_id}:{one.version}:{chat}")
@@ -256,9 +237,9 @@ class MemberHandlers:
             self._pass_on(stranger)
             self._tell_line(stranger)
 
-    def came(self, who: Actor) -> None:
+    def came(self, actor: Actor) -> None:
         """Somebody of the list wrote or tapped."""
-        self._people.seen(who.user_id)
+        self._people.seen(actor.user_id)
 
     def _join(self, stranger: Stranger) -> bool:
         with self._together():
@@ -266,7 +247,7 @@ class MemberHandlers:
             if joined is None:
                 return False
             self._tell_joined(joined)
-        self.changed(joined.person)
+        self._changed(joined.person)
         return True
 
     def _tell_joined(self, joined: Joined) -> None:
@@ -280,9 +261,10 @@ class MemberHandlers:
         self._post("reply", one.user_id, {"text": words, "keys": []}, f"welcome:{one.user_id}:{one.version}")
 
     def _welcome(self, one: Member) -> str:
-        return self._frame.pick(
-            f"👋 들어오셨습니다 · <b>{role_word(one.role, self._frame)}</b>\n{name_tag(one.name, self._frame)}\n시작: /start",
-            f"👋 You are in · <b>{role_word(one.role, self._frame)}</b>\n{name_tag(one.name, self._frame)}\nBegin: /start",
+        return self._frame.text(
+            "👋 You are in · <b>{role}</b>\n{name}\nBegin: /start",
+            role=role_word(one.role, self._frame),
+            name=name_tag(one.name, self._frame),
         )
 
     def _pass_on(self, stranger: Stranger) -> None:
@@ -315,7 +297,7 @@ class MemberHandlers:
         if full or any(told == key for _, told in self._lines):
             return
         self._lines.append((now, key))
-        self.whisper(stranger.user_id, stranger_line())
+        self._send(stranger.user_id, stranger_line())
 
     def _today(self) -> str:
         return self._clock().date().isoformat()

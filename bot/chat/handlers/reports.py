@@ -2,36 +2,20 @@
 
 from collections.abc import Callable, Collection
 from datetime import date, datetime
-from typing import Protocol
 
 from bot.chat.i18n.catalogue import reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.report_messages import fills_card, profit_card
 from bot.chat.parsing.dates import day_of
 from bot.chat.parsing.order_args import BadArguments
+from bot.chat.ports import BrokerReads
 from bot.chat.types import Reply, Request
+from bot.reports.bookkeeper import Bookkeeper
 from bot.reports.fills import filled
-from bot.reports.model import Taken, Wealth, month, week
-from kis.models import OrderReport
+from bot.reports.model import month, week
 
 WEEK = frozenset({"주", "주간", "이번주", "week"})
 MONTH = frozenset({"월", "월간", "이번달", "month"})
-
-
-class Keeper(Protocol):
-    """Reckons profit; `bot.reports.bookkeeper.Bookkeeper` fits as it is."""
-
-    async def period(self, first: date, last: date) -> tuple[Taken, Wealth]:
-        """What some days came to, both included, and what the account is worth now."""
-        ...
-
-
-class Lists(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def executions(self, day: date | None = None) -> tuple[OrderReport, ...]:
-        """The order list of a day."""
-        ...
 
 
 class ReportHandlers:
@@ -39,37 +23,37 @@ class ReportHandlers:
 
     def __init__(
         self,
-        keeper: Keeper,
-        lists: Lists,
+        bookkeeper: Bookkeeper,
+        broker: BrokerReads,
         ours: Callable[[date], Collection[str]],
         frame: Frame,
         clock: Callable[[], datetime],
     ) -> None:
         """`ours`: numbers of this bot's orders of a day."""
-        self._keeper = keeper
-        self._lists = lists
+        self._bookkeeper = bookkeeper
+        self._broker = broker
         self._ours = ours
         self._frame = frame
         self._clock = clock
 
-    async def pnl(self, ask: Request) -> Reply | None:
+    async def pnl(self, request: Request) -> Reply | None:
         """/pnl [오늘|주|월|날짜]."""
         today = self._clock().date()
         try:
-            first, last = _span(ask.words, today)
+            first, last = _span(request.words, today)
         except BadArguments as bad:
             return self._say_no(bad)
-        taken, wealth = await self._keeper.period(first, last)
+        taken, wealth = await self._bookkeeper.period(first, last)
         return profit_card(taken, wealth, today, self._frame)
 
-    async def fills(self, ask: Request) -> Reply | None:
+    async def fills(self, request: Request) -> Reply | None:
         """/fills [날짜]."""
         now = self._clock()
         try:
-            day = day_of(ask.words, now.date())
+            day = day_of(request.words, now.date())
         except BadArguments as bad:
             return self._say_no(bad)
-        rows = await self._lists.executions(day)
+        rows = await self._broker.executions(day)
         return fills_card(day, filled(rows), self._ours(day), now, self._frame)
 
     def _say_no(self, bad: BadArguments) -> Reply:

@@ -18,7 +18,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, TelegramError
 
 from bot.chat.handlers.keypad import KEYPAD, Keypad, KeypadResult, without_keypads
-from bot.chat.i18n.catalogue import reason, say, toast
+from bot.chat.i18n.catalogue import MessageIds, reason, toast, translate
 from bot.chat.i18n.formatting import clean, clock_time, safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.types import Button, Buttons, CallbackAnswer, Reply, Request
@@ -38,13 +38,13 @@ log = structlog.get_logger(__name__)
 AFTERWARDS = timedelta(minutes=1)
 """So long after a question has ended six digits are still taken for a code that came late."""
 LEAVE = KEYPAD + "leave"
-_DEEDS = {
-    ProtectedAction.CONFIRM: ("주문 확인", "confirming an order"),
-    ProtectedAction.APPROVE: ("주문 승인", "approving an order"),
-    ProtectedAction.RESUME: ("주문 중지 해제", "letting orders go out again"),
-    ProtectedAction.PEOPLE: ("사용자 변경", "changing people"),
-    ProtectedAction.LIMITS: ("한도 올리기", "raising a limit"),
-    ProtectedAction.PIN: ("PIN 바꾸기", "changing your PIN"),
+_DEEDS: MessageIds[ProtectedAction] = {
+    ProtectedAction.CONFIRM: "confirming an order",
+    ProtectedAction.APPROVE: "approving an order",
+    ProtectedAction.RESUME: "letting orders go out again",
+    ProtectedAction.PEOPLE: "changing people",
+    ProtectedAction.LIMITS: "raising a limit",
+    ProtectedAction.PIN: "changing your PIN",
 }
 _PIN_TYPED = re.compile(r"/(pin|핀)(@\S*)?\s+\S", re.IGNORECASE)
 
@@ -55,7 +55,7 @@ Resume = Callable[[Actor, str], Awaitable[object]]
 class _Screen:
     """One question as it stands in a chat."""
 
-    who: Actor
+    actor: Actor
     until: datetime
     head: str
     pad: Keypad | None = None
@@ -89,37 +89,37 @@ class SecondFactorChat:
 
     async def begin(
         self,
-        who: Actor,
+        actor: Actor,
         act: str,
         subject: str,
         resume: Resume,
         token: str = "",
         about: str = "",
     ) -> Challenge:
-        """Ask; once the answer is right, `resume(who, token)` goes on with what was asked for.
+        """Ask; once the answer is right, `resume(actor, token)` goes on with what was asked for.
 
         Args:
-            who: the person, in whose private chat the question appears.
+            actor: the person, in whose private chat the question appears.
             act: a `ProtectedAction`.
             subject: the one thing a right answer is good for, for two minutes.
-            resume: what to do then; `who` is the person as the guard let them in with the answer.
+            resume: what to do then; its actor is the person as the guard let them in with the answer.
             token: handed to `resume`; kept in memory only.
             about: what it is about, in words for the person; escaped here.
         """
-        asked = self._stepup.begin(who, act, subject, self._clock())
-        head = f"🔐 <b>{self._frame.pick('본인 확인', 'Is it you?')}</b> {self._frame.badge}\n{self._frame.pick(*_DEEDS[asked.deed])}"
+        asked = self._stepup.begin(actor, act, subject, self._clock())
+        head = f"🔐 <b>{self._frame.text('Is it you?')}</b> {self._frame.badge}\n{self._frame.text(_DEEDS[asked.deed])}"
         if about:
             head += f" · {safe(about, 200)}"
         if asked.state is not ChallengeResult.ASKED:
-            await self._send(who.chat_id, f"{head}\n{self._refusal(asked)}", ())
+            await self._send(actor.chat_id, f"{head}\n{self._refusal(asked)}", ())
             return asked
         pad = Keypad(DIGITS) if asked.factor is FactorKind.PIN else None
-        await self._open(_Screen(who, self._clock() + LIVES, head, pad, resume=resume, token=token))
+        await self._open(_Screen(actor, self._clock() + LIVES, head, pad, resume=resume, token=token))
         return asked
 
     def hold(
         self,
-        who: Actor,
+        actor: Actor,
         act: str,
         subject: str,
         resume: Resume,
@@ -132,45 +132,47 @@ class SecondFactorChat:
 
         `resume` comes by here again, and this time gets None: so `subject` must name the same thing both times.
         """
-        if not self._stepup.needs(who, act, value, self._clock(), subject):
+        if not self._stepup.needs(actor, act, value, self._clock(), subject):
             return None
-        self._work(self.begin(who, act, subject, resume, token, about))
+        self._work(self.begin(actor, act, subject, resume, token, about))
         return CallbackAnswer(toast("step_up", self._frame.lang))
 
-    async def pin(self, ask: Request) -> Reply | None:
+    async def pin(self, request: Request) -> Reply | None:
         """/pin: choose a PIN, or another one; whoever has a second factor proves it first."""
-        if ask.words:
-            await self._warn_of_typing(ask.who, ask.message_id)
+        if request.words:
+            await self._warn_of_typing(request.actor, request.message_id)
             return None
-        if self._stepup.enrolled(ask.who.user_id) is None:
-            await self._ask_new_pin(ask.who)
+        if self._stepup.enrolled(request.actor.user_id) is None:
+            await self._ask_new_pin(request.actor)
         else:
-            await self.begin(ask.who, ProtectedAction.PIN, "pin", lambda who, _: self._ask_new_pin(who))
+            await self.begin(request.actor, ProtectedAction.PIN, "pin", lambda actor, _: self._ask_new_pin(actor))
         return None
 
-    async def _ask_new_pin(self, who: Actor) -> None:
-        head = f"🔐 <b>{self._frame.pick('새 PIN', 'A new PIN')}</b> {self._frame.badge}"
-        await self._open(_Screen(who, self._clock() + LIVES, head, Keypad(DIGITS), setting=True))
+    async def _ask_new_pin(self, actor: Actor) -> None:
+        head = f"🔐 <b>{self._frame.text('A new PIN')}</b> {self._frame.badge}"
+        await self._open(_Screen(actor, self._clock() + LIVES, head, Keypad(DIGITS), setting=True))
 
     async def _open(self, screen: _Screen) -> None:
-        before = self._screens.get(screen.who.user_id)
-        self._screens[screen.who.user_id] = screen
+        before = self._screens.get(screen.actor.user_id)
+        self._screens[screen.actor.user_id] = screen
         if before is not None and not before.over:
-            await self._end(before, self._frame.pick("새 질문으로 바뀌었습니다.", "Another question took its place."))
-        text, keys = self._look(screen)
-        sent = await self._send(screen.who.chat_id, text, keys)
+            await self._end(before, self._frame.text("Another question took its place."))
+        text, buttons = self._render(screen)
+        sent = await self._send(screen.actor.chat_id, text, buttons)
         screen.message_id = screen.message_id or sent
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    async def listen(self, ask: Request) -> bool:
-        """`typed`, as the dispatcher asks it about words that are no command."""
-        return await self.typed(ask.who, ask.words, ask.message_id)
+    async def listen(self, request: Request) -> bool:
+        """`typed`, as the router asks it about words that are no command."""
+        return await self.typed(request.actor, request.words, request.message_id)
 
-    async def press(self, rest: str, ask: Request) -> CallbackAnswer:
-        """`tap`, as the dispatcher asks it about a button whose prefix is ours: what is slow goes on behind it."""
+    async def press(self, rest: str, request: Request) -> CallbackAnswer:
+        """`tap`, as the router asks it about a button of a keypad: what is slow goes on behind it."""
         said: asyncio.Future[CallbackAnswer] = asyncio.get_running_loop().create_future()
-        work = asyncio.get_running_loop().create_task(self.tap(ask.who, KEYPAD + rest, ask.message_id, said.set_result))
+        work = asyncio.get_running_loop().create_task(
+            self.tap(request.actor, KEYPAD + rest, request.message_id, said.set_result)
+        )
         self._at_work.add(work)
         work.add_done_callback(self._worked)
         either: set[asyncio.Future[Any]] = {said, work}
@@ -193,34 +195,29 @@ class SecondFactorChat:
         if self._at_work:
             await asyncio.wait(self._at_work, timeout=5)
 
-    async def tap(self, who: Actor, data: str, message_id: int, said: Callable[[CallbackAnswer], None]) -> None:
+    async def tap(self, actor: Actor, data: str, message_id: int, said: Callable[[CallbackAnswer], None]) -> None:
         """A key of a keypad was tapped. `said` answers the tap; it is called once, before anything slow."""
-        screen = self._screens.get(who.user_id)
+        screen = self._screens.get(actor.user_id)
         now = self._clock()
         if screen is None or screen.over or screen.message_id not in {None, message_id}:
-            said(CallbackAnswer(self._frame.pick("만료된 자판입니다.", "This keypad has expired."), alert=True))
+            said(CallbackAnswer(self._frame.text("This keypad has expired."), alert=True))
             return
         screen.message_id = message_id
         if now >= screen.until:
-            said(
-                CallbackAnswer(
-                    self._frame.pick("시간이 지났습니다. 다시 시도해 주세요.", "Too late; please start again."),
-                    alert=True,
-                ),
-            )
-            await self._end(screen, self._frame.pick("⌛ 시간이 지났습니다.", "⌛ Too late."))
+            said(CallbackAnswer(self._frame.text("Too late; please start again."), alert=True))
+            await self._end(screen, self._frame.text("⌛ Too late."))
             return
         tapped = self._press(screen, data)
         said(CallbackAnswer())
         match tapped:
             case KeypadResult.LEFT:
-                self._stepup.drop(who.user_id)
-                self._screens.pop(who.user_id, None)
-                await self._end(screen, self._frame.pick("✖ 그만두었습니다.", "✖ Left."))
+                self._stepup.drop(actor.user_id)
+                self._screens.pop(actor.user_id, None)
+                await self._end(screen, self._frame.text("✖ Left."))
             case KeypadResult.CHANGED:
                 await self._draw(screen)
             case KeypadResult.FULL:
-                await self._full(screen, who)
+                await self._full(screen, actor)
 
     @staticmethod
     def _press(screen: _Screen, data: str) -> KeypadResult:
@@ -228,79 +225,70 @@ class SecondFactorChat:
             return KeypadResult.LEFT if data == LEAVE else KeypadResult.NOTHING
         return screen.pad.press(data.removeprefix(KEYPAD))
 
-    async def _full(self, screen: _Screen, who: Actor) -> None:
+    async def _full(self, screen: _Screen, actor: Actor) -> None:
         assert screen.pad is not None  # noqa: S101  # it is what became full
         entered = screen.pad.entered
         screen.pad = Keypad(DIGITS)  # before anything is awaited: nobody adds to what is being judged
         if screen.setting:
-            await self._chosen(screen, who, entered)
+            await self._chosen(screen, actor, entered)
         else:
-            await self._judge(screen, who, entered)
+            await self._judge(screen, actor, entered)
 
-    async def typed(self, who: Actor, text: str, message_id: int) -> bool:
+    async def typed(self, actor: Actor, text: str, message_id: int) -> bool:
         """Whether a message was meant for us; then it is deleted, and its words go nowhere else."""
-        if not self._secret(who.user_id, text):
+        if not self._secret(actor.user_id, text):
             return False
-        screen = self._screens.get(who.user_id)
+        screen = self._screens.get(actor.user_id)
         if _PIN_TYPED.match(text.strip()) or (screen is not None and screen.pad is not None):
-            await self._warn_of_typing(who, message_id)
+            await self._warn_of_typing(actor, message_id)
             return True
-        await self._delete(who.chat_id, message_id)
+        await self._delete(actor.chat_id, message_id)
         assert screen is not None  # noqa: S101  # else it was no secret
         if screen.over or self._clock() >= screen.until:
             if not screen.over:
-                await self._end(screen, self._frame.pick("⌛ 시간이 지났습니다.", "⌛ Too late."))
-            await self._send(who.chat_id, self._frame.pick("🔐 기다리는 질문이 없습니다. 다시 시도해 주세요.", "🔐 Nothing is asked any more; please start again."), ())  # fmt: skip
+                await self._end(screen, self._frame.text("⌛ Too late."))
+            await self._send(actor.chat_id, self._frame.text("🔐 Nothing is asked any more; please start again."), ())  # fmt: skip
             return True
-        await self._judge(screen, who, _digits(text))
+        await self._judge(screen, actor, _digits(text))
         return True
 
-    async def _warn_of_typing(self, who: Actor, message_id: int) -> None:
-        await self._delete(who.chat_id, message_id)
-        words = self._frame.pick(
-            "PIN은 적지 말고 자판으로 눌러 주세요. 적은 것은 지웠고, 그 번호는 쓰지 마세요. /pin",
-            "Tap a PIN on the keypad and never type it. What you typed was deleted; do not use that number. /pin",
+    async def _warn_of_typing(self, actor: Actor, message_id: int) -> None:
+        await self._delete(actor.chat_id, message_id)
+        words = self._frame.text(
+            "Tap a PIN on the keypad and never type it. What you typed was deleted; do not use that number. /pin"
         )
-        await self._send(who.chat_id, f"🔐 {words}", ())
+        await self._send(actor.chat_id, f"🔐 {words}", ())
 
-    async def _judge(self, screen: _Screen, who: Actor, code: str) -> None:
-        judged = self._stepup.answer(who, code, self._clock())
+    async def _judge(self, screen: _Screen, actor: Actor, code: str) -> None:
+        judged = self._stepup.answer(actor, code, self._clock())
         if judged.state is ChallengeResult.WRONG:
-            screen.note = say(
-                self._frame.lang,
-                "❌ 틀렸습니다. {left}번 더 틀리면 잠깁니다.",
-                "❌ Wrong. {left} more and it is locked.",
-                left=judged.left,
-            )
+            screen.note = self._frame.text("❌ Wrong. {left} more and it is locked.", left=judged.left)
             await self._draw(screen)
             return
         if judged.state is not ChallengeResult.PASSED:
             await self._end(screen, self._refusal(judged))
             return
-        self._screens.pop(who.user_id, None)
+        self._screens.pop(actor.user_id, None)
         resume, token = screen.resume, screen.token
-        told = self._end(screen, self._frame.pick("✅ 확인되었습니다.", "✅ Confirmed."))
+        told = self._end(screen, self._frame.text("✅ Confirmed."))
         if resume is None:
             await told
         else:  # what was asked for does not wait for the chat
-            await asyncio.gather(resume(who, token), told)
+            await asyncio.gather(resume(actor, token), told)
 
-    async def _chosen(self, screen: _Screen, who: Actor, pin: str) -> None:
+    async def _chosen(self, screen: _Screen, actor: Actor, pin: str) -> None:
         if not screen.first:
             screen.first = pin
-            screen.note = self._frame.pick("한 번 더 눌러 주세요.", "Once more, please.")
+            screen.note = self._frame.text("Once more, please.")
         elif screen.first != pin:
             screen.first = ""
-            screen.note = self._frame.pick(
-                "❌ 두 번이 서로 다릅니다. 처음부터 다시 눌러 주세요.",
-                "❌ The two differ. Please begin anew.",
-            )
+            screen.note = self._frame.text("❌ The two differ. Please begin anew.")
         else:
             screen.first = ""
-            refused = self._stepup.set_pin(who, pin, self._clock())
+            refused = self._stepup.set_pin(actor, pin, self._clock())
             if refused is None or refused.code not in {"PIN_FORM", "PIN_TRIVIAL"}:
-                self._screens.pop(who.user_id, None)
-                done = self._frame.pick("✅ PIN을 정했습니다. 큰 주문과 중요한 변경에서 묻습니다.", "✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
+                self._screens.pop(actor.user_id, None)
+                done = self._frame.text("✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
                 await self._end(
                     screen,
                     done if refused is None else f"🚫 {reason(refused.code, refused.values, self._frame.lang)}",
@@ -337,7 +325,7 @@ class SecondFactorChat:
 
     # --- how it looks -------------------------------------------------------------------------------------------------
 
-    def _look(self, screen: _Screen) -> tuple[str, Buttons]:
+    def _render(self, screen: _Screen) -> tuple[str, Buttons]:
         lang = self._frame.lang
         lines = [screen.head]
         if screen.note:
@@ -345,16 +333,16 @@ class SecondFactorChat:
         if screen.over:
             return "\n".join(lines), ()
         if screen.pad is None:
-            lines.append(say(lang, "인증 앱에 보이는 6자리 코드를 2분 안에 보내 주세요. 읽는 즉시 지웁니다.", "Send the 6 digits that your authenticator app shows within two minutes. They are deleted once read."))  # fmt: skip
-            return "\n".join(lines), ((Button(say(lang, "✖ 그만", "✖ leave"), LEAVE),),)
-        lines.append(say(lang, "6자리를 눌러 주세요 (2분). 메시지로 보내지 마세요.", "Tap 6 digits (two minutes). Never send them as a message."))  # fmt: skip
+            lines.append(translate(lang, "Send the 6 digits that your authenticator app shows within two minutes. They are deleted once read."))  # fmt: skip
+            return "\n".join(lines), ((Button(translate(lang, "✖ leave"), LEAVE),),)
+        lines.append(translate(lang, "Tap 6 digits (two minutes). Never send them as a message."))  # fmt: skip
         lines.append(f"<code>{screen.pad.dots}</code>")
-        return "\n".join(lines), screen.pad.keys(lang)
+        return "\n".join(lines), screen.pad.buttons(lang)
 
     def _refusal(self, asked: Challenge) -> str:
         lang = self._frame.lang
         if asked.state is ChallengeResult.LOCKED and asked.until is not None:
-            return say(lang, "🔒 여러 번 틀려 {until}까지 잠겼습니다.", "🔒 Locked after wrong answers until {until}.", until=clock_time(asked.until))  # fmt: skip
+            return translate(lang, "🔒 Locked after wrong answers until {until}.", until=clock_time(asked.until))  # fmt: skip
         code = {
             ChallengeResult.LOCKED: "STEPUP_LOCKED_YOU",
             ChallengeResult.NOT_ENROLLED: "STEPUP_ENROL",
@@ -369,17 +357,17 @@ class SecondFactorChat:
             if screen.drawn == screen.wanted or screen.message_id is None:
                 return
             screen.drawn = screen.wanted
-            text, keys = self._look(screen)
+            text, buttons = self._render(screen)
             try:
                 await self._bot.edit_message_text(
                     text,
-                    chat_id=screen.who.chat_id,
+                    chat_id=screen.actor.chat_id,
                     message_id=screen.message_id,
                     parse_mode=ParseMode.HTML,
-                    reply_markup=_markup(keys),
+                    reply_markup=_markup(buttons),
                 )
             except BadRequest:
-                log.info("a keypad could not be brought up to date", chat=screen.who.chat_id)
+                log.info("a keypad could not be brought up to date", chat=screen.actor.chat_id)
             except TelegramError as error:
                 log.warning("a keypad could not be brought up to date", why=type(error).__name__)
 
@@ -388,9 +376,9 @@ class SecondFactorChat:
         screen.first = screen.token = ""
         await self._draw(screen)
 
-    async def _send(self, chat_id: int, text: str, keys: Buttons) -> int | None:
+    async def _send(self, chat_id: int, text: str, buttons: Buttons) -> int | None:
         try:
-            sent = await self._bot.send_message(chat_id, text, parse_mode=ParseMode.HTML, reply_markup=_markup(keys))
+            sent = await self._bot.send_message(chat_id, text, parse_mode=ParseMode.HTML, reply_markup=_markup(buttons))
         except TelegramError as error:  # the person taps again where they came from
             log.warning("a question could not be asked", chat=chat_id, why=type(error).__name__)
             return None
@@ -407,6 +395,6 @@ def _digits(text: str) -> str:
     return clean(text).replace(" ", "")
 
 
-def _markup(keys: Buttons) -> InlineKeyboardMarkup | None:
-    rows = [[InlineKeyboardButton(one.label, callback_data=one.data) for one in row] for row in keys]
+def _markup(buttons: Buttons) -> InlineKeyboardMarkup | None:
+    rows = [[InlineKeyboardButton(one.label, callback_data=one.data) for one in row] for row in buttons]
     return InlineKeyboardMarkup(rows) if rows else None

@@ -1,69 +1,39 @@
 """Asking for orders: /buy, /sell, /cancel and the taps that decide. Parse, ask the desk once, answer."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from bot.chat import keyboards
 from bot.chat.handlers.account import AccountHandlers
 from bot.chat.handlers.market import MarketHandlers
-from bot.chat.i18n.catalogue import reason, say, toast
+from bot.chat.handlers.second_factor import SecondFactorChat
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason, toast, translate
 from bot.chat.i18n.formatting import shares
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import order_card
 from bot.chat.parsing.order_args import BadArguments, OrderArgs, order_words
+from bot.chat.ports import BrokerReads
 from bot.chat.types import TICKET, Button, CallbackAnswer, Reply, Request
 from bot.orders.access.roles import Actor
-from bot.orders.execution.desk import TapOutcome, TapResult
+from bot.orders.execution.desk import Desk, TapOutcome, TapResult
 from bot.orders.model.order import Order, OrderRequest
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import ProofRequest
-from kis.models import Balance, OrderBook, OrderKind, Quote, Side
+from kis.models import OrderKind, Side
 from kis.symbols import Stock
 
 EVERYTHING = frozenset({"all", "전체", "전부", "모두"})
 ALERTS = frozenset({TapOutcome.NOT_YOURS, TapOutcome.LATE, TapOutcome.GONE, TapOutcome.BUSY})
 
-
-class Desk(Protocol):
-    """The part of the desk that conversations use."""
-
-    async def propose(self, ask: OrderRequest, who: Actor, origin: int) -> Order | list[Reason]: ...
-    def press(self, token: str, who: Actor) -> TapResult: ...
-    async def propose_revision(
-        self,
-        order_no: str,
-        price: int | None,
-        who: Actor,
-        origin: int,
-    ) -> Order | list[Reason]: ...
-    def cancel_number(self, order_no: str, who: Actor) -> TapResult: ...
-    def cancel_all_key(self, who: Actor) -> tuple[str, int]: ...
-    def working(self) -> list[Order]: ...
-    async def carry_out(self, pressed: TapResult) -> None: ...
+_HOW_MANY: MessageIds[Side] = {
+    Side.BUY: msgid("{name} — how many shares? Or type: /{side} {code} quantity price", context="buy"),
+    Side.SELL: msgid("{name} — how many shares? Or type: /{side} {code} quantity price", context="sell"),
+}
 
 
-class Reads(Protocol):
-    """What a question back needs to know."""
-
-    async def price(self, code: str) -> Quote: ...
-    async def order_book(self, code: str) -> OrderBook: ...
-    async def balance(self) -> Balance: ...
-
-
-class Hold(Protocol):
-    """Asks for a second factor where one is due; `bot.chat.handlers.second_factor.SecondFactorChat.hold` fits as it is."""
-
-    def __call__(
-        self,
-        who: Actor,
-        act: str,
-        subject: str,
-        resume: Callable[[Actor, str], Awaitable[None]],
-        token: str = "",
-        *,
-        value: int = 0,
-        about: str = "",
-    ) -> CallbackAnswer | None: ...
+_NOT_CANCELLED: MessageIds[TapOutcome] = {
+    TapOutcome.GONE: "No order {number} was placed by this bot. Orders made in HTS or MTS are cancelled there.",
+    TapOutcome.NOT_YOURS: "Somebody else's order: {number}",
+}
 
 
 class TradingHandlers:
@@ -72,29 +42,29 @@ class TradingHandlers:
     def __init__(
         self,
         desk: Desk,
-        reads: Reads,
+        broker: BrokerReads,
         market: MarketHandlers,
         account: AccountHandlers,
         frame: Frame,
-        hold: Hold | None = None,
+        second_factor: SecondFactorChat,
     ) -> None:
         self._desk = desk
-        self._reads = reads
+        self._broker = broker
         self._market = market
         self._account = account
         self._frame = frame
-        self._hold = hold
+        self._second_factor = second_factor
 
-    async def buy(self, ask: Request) -> Reply | None:
+    async def buy(self, request: Request) -> Reply | None:
         """/buy 종목 수량 가격|시장가: a ticket, or the question that is still open."""
-        return await self._order(ask, Side.BUY)
+        return await self._order(request, Side.BUY)
 
-    async def sell(self, ask: Request) -> Reply | None:
+    async def sell(self, request: Request) -> Reply | None:
         """/sell 종목 수량|전량 가격|시장가: a ticket, or the question that is still open."""
-        return await self._order(ask, Side.SELL)
+        return await self._order(request, Side.SELL)
 
-    async def _order(self, ask: Request, side: Side) -> Reply | None:
-        stock, rest, question = self._market.which(ask.words, f"/{side}")
+    async def _order(self, request: Request, side: Side) -> Reply | None:
+        stock, rest, question = self._market.which(request.words, f"/{side}")
         if stock is None:
             return question
         try:
@@ -102,42 +72,33 @@ class TradingHandlers:
         except BadArguments as bad:
             return self._no([bad.reason])
         if words.everything or words.quantity is None:
-            return await self._how_many(ask, side, stock, words)
+            return await self._how_many(request, side, stock, words)
         if words.price is None and not words.market:
             return await self._at_what(side, stock, words.quantity)
-        return await self._propose(ask, side, stock, words.quantity, words.price)
+        return await self._propose(request, side, stock, words.quantity, words.price)
 
-    async def _how_many(self, ask: Request, side: Side, stock: Stock, words: OrderArgs) -> Reply | None:
+    async def _how_many(self, request: Request, side: Side, stock: Stock, words: OrderArgs) -> Reply | None:
         lang = self._frame.lang
         most = None
         if side is Side.SELL:
-            most = sum(one.sellable for one in (await self._reads.balance()).holdings if one.code == stock.code)
+            most = sum(one.sellable for one in (await self._broker.balance()).holdings if one.code == stock.code)
             if not most:
                 return self._no([Reason("NOTHING_TO_SELL", {"name": stock.name})])
             if words.everything and words.market:
-                return await self._propose(ask, side, stock, most, None)
+                return await self._propose(request, side, stock, most, None)
             if words.everything and words.price is not None:
-                return await self._propose(ask, side, stock, most, words.price)
+                return await self._propose(request, side, stock, most, words.price)
             if words.everything:
                 return await self._at_what(side, stock, most)
-        text = say(
-            lang,
-            "{name} — 몇 주 {word}할까요? 직접 적으려면: /{side} {code} 수량 가격",
-            "{name} — how many shares? Or type: /{side} {code} quantity price",
-            name=stock.name,
-            word="매수" if side is Side.BUY else "매도",
-            side=side.value,
-            code=stock.code,
-        )
+        text = translate(lang, _HOW_MANY[side], name=stock.name, side=side.value, code=stock.code)
         return Reply(text, keyboards.quantities(side, stock.code, "", most, lang))
 
     async def _at_what(self, side: Side, stock: Stock, quantity: int) -> Reply:
         lang = self._frame.lang
-        quote = await self._reads.price(stock.code)
-        book = await self._reads.order_book(stock.code)
-        text = say(
+        quote = await self._broker.price(stock.code)
+        book = await self._broker.order_book(stock.code)
+        text = translate(
             lang,
-            "{name} {quantity} — 어떤 가격으로 할까요? 직접 적으려면: /{side} {code} {bare} 가격",
             "{name} {quantity} — at what price? Or type: /{side} {code} {bare} price",
             name=stock.name,
             quantity=shares(quantity, lang),
@@ -147,8 +108,10 @@ class TradingHandlers:
         )
         return Reply(text, keyboards.prices(side, quote, book, quantity, lang))
 
-    async def _propose(self, ask: Request, side: Side, stock: Stock, quantity: int, price: int | None) -> Reply | None:
-        request = OrderRequest(
+    async def _propose(
+        self, request: Request, side: Side, stock: Stock, quantity: int, price: int | None
+    ) -> Reply | None:
+        order_request = OrderRequest(
             side=side,
             code=stock.code,
             name=stock.name,
@@ -157,10 +120,10 @@ class TradingHandlers:
             kind=OrderKind.MARKET if price is None else OrderKind.LIMIT,
             price=price,
         )
-        answer = await self._desk.propose(request, ask.who, ask.update_id)
+        answer = await self._desk.propose(order_request, request.actor, request.update_id)
         if isinstance(answer, Order):
             return None  # its ticket left with the journal's own transaction
-        return self._no(answer, request)
+        return self._no(answer, order_request)
 
     def _no(self, reasons: Sequence[Reason], request: OrderRequest | None = None) -> Reply:
         lang = self._frame.lang
@@ -171,62 +134,43 @@ class TradingHandlers:
         below, above = int(str(tick.values["below"])), int(str(tick.values["above"]))
         return Reply(text, keyboards.ticks(request.side, request.code, request.quantity, below, above, lang))
 
-    async def cancel(self, ask: Request) -> Reply | None:
+    async def cancel(self, request: Request) -> Reply | None:
         """/cancel [주문번호]: the open orders with a button each, or the one of that number at once."""
         lang = self._frame.lang
-        number = ask.words.replace(" ", "")
+        number = request.words.replace(" ", "")
         if not number:
-            return self._account.list_orders(ask, (), only_open=True)
+            return self._account.list_orders(request, (), only_open=True)
         if number.lower() in EVERYTHING:
-            return self._cancel_all(ask)
+            return self._cancel_all(request)
         if not (number.isascii() and number.isdigit()):
-            return Reply(
-                say(
-                    lang,
-                    "주문번호는 숫자입니다: {word}",
-                    "An order number has only digits: {word}",
-                    word=number,
-                ),
-            )
-        pressed = self._desk.cancel_number(number.zfill(10), ask.who)
+            return Reply(translate(lang, "An order number has only digits: {word}", word=number))
+        pressed = self._desk.cancel_number(number.zfill(10), request.actor)
         if pressed.verdict is TapOutcome.CANCELLING:
             await self._desk.carry_out(pressed)
-            return self._copy(pressed.order, ask.who)
-        ko, en = {
-            TapOutcome.GONE: (
-                "이 봇이 낸 주문 중에 {number}번이 없습니다. HTS·MTS 주문은 그곳에서 취소해 주세요.",
-                "No order {number} was placed by this bot. Orders made in HTS or MTS are cancelled there.",
-            ),
-            TapOutcome.NOT_YOURS: ("다른 사람의 주문입니다: {number}", "Somebody else's order: {number}"),
-        }.get(
-            pressed.verdict,
-            (
-                "{number}번은 취소할 수량이 없거나 이미 취소를 요청했습니다.",
-                "{number} has nothing left to cancel, or a cancel is under way.",
-            ),
-        )
-        return Reply(say(lang, ko, en, number=number))
+            return self._copy(pressed.order, request.actor)
+        nothing = msgid("{number} has nothing left to cancel, or a cancel is under way.")
+        return Reply(translate(lang, _NOT_CANCELLED.get(pressed.verdict, nothing), number=number))
 
-    def _copy(self, order: Order | None, who: Actor) -> Reply | None:
+    def _copy(self, order: Order | None, actor: Actor) -> Reply | None:
         """An order's own card tells what became of it; whoever cancels another's does not see that card."""
-        if order is None or order.chat_id == who.chat_id:
+        if order is None or order.chat_id == actor.chat_id:
             return None
         return order_card(next((one for one in self._desk.working() if one.id == order.id), order), {}, self._frame)
 
-    def _cancel_all(self, ask: Request) -> Reply:
+    def _cancel_all(self, request: Request) -> Reply:
         """/cancel all: how many, and one button that does it."""
         lang = self._frame.lang
-        token, count = self._desk.cancel_all_key(ask.who)
+        token, count = self._desk.cancel_all_key(request.actor)
         if not count:
-            return Reply(say(lang, "취소할 미체결 주문이 없습니다.", "There is no open order to cancel."))
-        text = say(lang, "미체결 {count}건을 모두 취소할까요?", "Cancel all {count} open orders?", count=count)
-        label = say(lang, f"↩️ {count}건 전체 취소", f"↩️ cancel all {count}")
+            return Reply(translate(lang, "There is no open order to cancel."))
+        text = translate(lang, "Cancel all {count} open orders?", count=count)
+        label = translate(lang, "↩️ cancel all {count}", count=count)
         return Reply(text, ((Button(label, TICKET + token),),))
 
-    async def revise(self, ask: Request) -> Reply | None:
+    async def revise(self, request: Request) -> Reply | None:
         """/revise 주문번호 [가격|시장가]: a ticket for the change, or the question at what price."""
         lang = self._frame.lang
-        number, _, rest = ask.words.strip().partition(" ")
+        number, _, rest = request.words.strip().partition(" ")
         number = number.zfill(10)
         parent = next((one for one in self._desk.working() if one.order_no == number), None)
         if parent is None:
@@ -236,38 +180,33 @@ class TradingHandlers:
         except BadArguments as bad:
             return self._no([bad.reason])
         if words.price is None and not words.market:
-            quote = await self._reads.price(parent.code)
-            book = await self._reads.order_book(parent.code)
-            text = say(
+            quote = await self._broker.price(parent.code)
+            book = await self._broker.order_book(parent.code)
+            text = translate(
                 lang,
-                "{name} 미체결 {left} — 새 가격은? 직접 적으려면: /revise {number} 가격",
                 "{name}, {left} open — at what new price? Or type: /revise {number} price",
                 name=parent.name,
                 left=shares(parent.remaining, lang),
                 number=number,
             )
             return Reply(text, keyboards.revised_prices(parent, quote, book, lang))
-        answer = await self._desk.propose_revision(number, words.price, ask.who, ask.update_id)
+        answer = await self._desk.propose_revision(number, words.price, request.actor, request.update_id)
         return None if isinstance(answer, Order) else self._no(answer)
 
-    def tap(self, token: str, who: Actor) -> tuple[CallbackAnswer, TapResult]:
+    def tap(self, token: str, actor: Actor) -> tuple[CallbackAnswer, TapResult]:
         """Judge a tap on a single-use button at once; `carry_out` follows."""
-        pressed = self._desk.press(token, who)
+        pressed = self._desk.press(token, actor)
         if pressed.proof is not None:
-            return self._prove(pressed.proof, token, who), pressed
+            return self._prove(pressed.proof, token, actor), pressed
         return CallbackAnswer(toast(pressed.verdict.value, self._frame.lang), pressed.verdict in ALERTS), pressed
 
-    def _prove(self, proof: ProofRequest, token: str, who: Actor) -> CallbackAnswer:
+    def _prove(self, proof: ProofRequest, token: str, actor: Actor) -> CallbackAnswer:
         """A second factor is asked for; with it the same button is pressed once more."""
-        asked = (
-            self._hold(who, proof.act, proof.subject, self._press_again, token, value=proof.value)
-            if self._hold
-            else None
-        )
+        asked = self._second_factor.hold(actor, proof.act, proof.subject, self._press_again, token, value=proof.value)
         return asked or CallbackAnswer(toast("step_up", self._frame.lang), alert=True)
 
-    async def _press_again(self, who: Actor, token: str) -> None:
-        _, pressed = self.tap(token, who)
+    async def _press_again(self, actor: Actor, token: str) -> None:
+        _, pressed = self.tap(token, actor)
         await self.carry_out(pressed)
 
     async def carry_out(self, pressed: TapResult) -> None:

@@ -1,27 +1,25 @@
 """/watch: a person's stocks in one message that is brought up to date in place."""
 
 import html
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from bot.chat import keyboards
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.catalogue import msgid, reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.watchlist_messages import (
     ADD,
     MOST,
     REMOVE,
     WatchlistTap,
-    WatchlistView,
     clear_card,
     heading,
     look_card,
     moved_card,
 )
 from bot.chat.parsing.alert_args import DELETE
-from bot.chat.parsing.order_args import StockLookup, split_stock
-from bot.chat.ports import Post
-from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, letter_of, outgoing
+from bot.chat.parsing.order_args import split_stock
+from bot.chat.ports import Post, StockLookup, Watchlists
+from bot.chat.types import STAR, WATCH, Button, Buttons, CallbackAnswer, Reply, Request, outgoing, reply_key
 from kis.symbols import Stock
 
 CLEARING = frozenset({"비우기", "clear"})
@@ -29,38 +27,10 @@ MOST_ASKED = 8
 """Stocks that a name may be asked back with."""
 
 
-class Named(Protocol):
-    """A stock on a list."""
-
-    @property
-    def code(self) -> str:
-        """Its code."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-
-class Lists(Protocol):
-    """Keeps the lists and their messages; `bot.services.live_watchlists.LiveWatchlists` fits as it is. See there."""
-
-    def of(self, user_id: int) -> Sequence[Named]: ...  # noqa: D102
-    def add(self, user_id: int, stocks: Iterable[tuple[str, str]]) -> list[str]: ...  # noqa: D102
-    def remove(self, user_id: int, codes: Collection[str]) -> None: ...  # noqa: D102
-    async def show(self, user_id: int, letter: str) -> tuple[WatchlistView, int | None]: ...  # noqa: D102
-    def take(self, user_id: int, message_id: int) -> int | None: ...  # noqa: D102
-    async def refresh(self, user_id: int) -> None: ...  # noqa: D102
-    def live(self, user_id: int) -> bool: ...  # noqa: D102
-    def pause(self, user_id: int) -> None: ...  # noqa: D102
-    def edit(self, user_id: int) -> None: ...  # noqa: D102
-
-
 class WatchlistHandlers:
     """The handler of /watch, and of the buttons that begin with `talk.WATCH`."""
 
-    def __init__(self, lists: Lists, symbols: StockLookup, frame: Frame, post: Post) -> None:
+    def __init__(self, lists: Watchlists, symbols: StockLookup, frame: Frame, post: Post) -> None:
         self._lists = lists
         self._symbols = symbols
         self._frame = frame
@@ -68,90 +38,86 @@ class WatchlistHandlers:
 
     # --- words --------------------------------------------------------------------------------------------------------
 
-    async def watch(self, ask: Request) -> Reply | None:
+    async def watch(self, request: Request) -> Reply | None:
         """/watch [종목, … | 삭제 종목 | 비우기]."""
-        head, _, rest = ask.words.partition(" ")
+        head, _, rest = request.words.partition(" ")
         if not head:
-            return await self._show(ask)
+            return await self._show(request)
         if head.lower() in CLEARING and not rest:
-            count = len(self._lists.of(ask.who.user_id))
-            return clear_card(count, self._frame) if count else await self._show(ask)
+            count = len(self._lists.of(request.actor.user_id))
+            return clear_card(count, self._frame) if count else await self._show(request)
         if head.lower() in DELETE:
-            return await self._delete(ask, rest)
-        return await self._add(ask)
+            return await self._delete(request, rest)
+        return await self._add(request)
 
-    async def _show(self, ask: Request, notes: Sequence[str] = ()) -> Reply:
-        look, before = await self._lists.show(ask.who.user_id, letter_of(ask.update_id))
-        self._moved(ask, before)
+    async def _show(self, request: Request, notes: Sequence[str] = ()) -> Reply:
+        look, before = await self._lists.show(request.actor.user_id, reply_key(request.update_id))
+        self._moved(request, before)
         return look_card(look, self._frame, tuple(notes))
 
-    async def _add(self, ask: Request) -> Reply:
+    async def _add(self, request: Request) -> Reply:
         if not len(self._symbols):
             return self._said([reason("NO_TABLE", {}, self._frame.lang)])
-        found, unclear = stocks_in(ask.words, self._symbols)
-        notes = self._put(ask.who.user_id, found)
+        found, unclear = stocks_in(request.words, self._symbols)
+        notes = self._put(request.actor.user_id, found)
         fits = {
             text: self._symbols.search(text, limit=max(2, MOST_ASKED // len(unclear))) for text in unclear[:MOST_ASKED]
         }
         notes += [reason("NO_STOCK", {"text": text[:20]}, self._frame.lang) for text, some in fits.items() if not some]
         if any(fits.values()):
             return self._ask_which({text: some for text, some in fits.items() if some}, notes)
-        return await self._show(ask, notes) if found else self._said([*notes, self._commas()])
+        return await self._show(request, notes) if found else self._said([*notes, self._commas()])
 
     def _put(self, user_id: int, stocks: Sequence[Stock]) -> list[str]:
         """Add them, and say of each what became of it."""
         there = {one.code for one in self._lists.of(user_id)}
         added = set(self._lists.add(user_id, [(one.code, one.name) for one in stocks]))
-        told: dict[tuple[str, str], list[str]] = {}
+        told: dict[str, list[str]] = {}
         for one in dict.fromkeys(stocks):
             words = (
-                ("⭐ 담았습니다: {names}", "⭐ Added: {names}") if one.code in added
-                else ("ℹ️ 이미 있습니다: {names}", "ℹ️ Already there: {names}") if one.code in there
-                else (f"🚫 한 사람이 {MOST}종목까지입니다. 담지 못했습니다: {{names}}", f"🚫 {MOST} stocks at most; not added: {{names}}")
+                msgid("⭐ Added: {names}") if one.code in added
+                else msgid("ℹ️ Already there: {names}") if one.code in there
+                else msgid("🚫 {most} stocks at most; not added: {names}")
             )  # fmt: skip
             told.setdefault(words, []).append(one.name)
-        return [say(self._frame.lang, *words, names=", ".join(names)) for words, names in told.items()]
+        return [self._frame.text(words, most=MOST, names=", ".join(names)) for words, names in told.items()]
 
     def _ask_which(self, fits: dict[str, list[Stock]], notes: Sequence[str]) -> Reply:
-        ask = [
-            say(self._frame.lang, "'{text}' — 어느 종목인가요?", "'{text}' — which one?", text=text[:20])
-            for text in fits
-        ]
+        questions = [self._frame.text("'{text}' — which one?", text=text[:20]) for text in fits]
         rows = [row for some in fits.values() for row in keyboards.stocks(some, "/watch", "")]
-        return self._said([*notes, *ask], tuple(rows))
+        return self._said([*notes, *questions], tuple(rows))
 
-    def _said(self, lines: Sequence[str], keys: Buttons = ()) -> Reply:
+    def _said(self, lines: Sequence[str], buttons: Buttons = ()) -> Reply:
         """An answer that does not show the list."""
-        return Reply("\n".join([heading(self._frame), *lines]), keys)
+        return Reply("\n".join([heading(self._frame), *lines]), buttons)
 
     def _commas(self) -> str:
-        return self._frame.pick("여러 종목은 쉼표로 나눠 적어 주세요.", "Put commas between several stocks.")
+        return self._frame.text("Put commas between several stocks.")
 
-    async def _delete(self, ask: Request, words: str) -> Reply:
-        user_id = ask.who.user_id
+    async def _delete(self, request: Request, words: str) -> Reply:
+        user_id = request.actor.user_id
         mine = {one.code: one for one in self._lists.of(user_id)}
         found, unclear = stocks_in(words, self._symbols)
         codes = [one.code for one in found] + [text.upper() for text in unclear]
         gone = [mine[code] for code in dict.fromkeys(codes) if code in mine]
         if not gone:
             near = [one for one in mine.values() if words and words.casefold() in one.name.casefold()]
-            note = say(
-                self._frame.lang,
-                "🚫 관심 목록에 없습니다: {text}",
-                "🚫 Not on your list: {text}",
-                text=words[:20] or self._frame.pick("(종목을 적어 주세요)", "(which stock?)"),
+            note = self._frame.text(
+                "🚫 Not on your list: {text}", text=words[:20] or self._frame.text("(which stock?)")
             )
-            keys = tuple((Button(f"🗑 {one.name} {one.code}", f"/watch 삭제 {one.code}"),) for one in near[:MOST_ASKED])
-            return self._said([note], keys)
+            buttons = tuple(
+                (Button(f"🗑 {one.name} {one.code}", f"/watch 삭제 {one.code}"),) for one in near[:MOST_ASKED]
+            )
+            return self._said([note], buttons)
         self._lists.remove(user_id, [one.code for one in gone])
         names = ", ".join(one.name for one in gone)
-        return await self._show(ask, [say(self._frame.lang, "🗑 뺐습니다: {names}", "🗑 Removed: {names}", names=names)])
+        return await self._show(request, [self._frame.text("🗑 Removed: {names}", names=names)])
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
-    async def tap(self, data: str, ask: Request) -> CallbackAnswer:
+    async def tap(self, data: str, request: Request) -> CallbackAnswer:
         """A button: `data` is what follows `talk.WATCH`."""
-        user_id, code = ask.who.user_id, data[1:]
+        user_id, code = request.actor.user_id, data[1:]
         if f"{WATCH}{data}".startswith(STAR):
             return self._star(user_id, code)
         if f"{WATCH}{data}".startswith(ADD):
@@ -160,7 +126,7 @@ class WatchlistHandlers:
             self._lists.remove(user_id, [code])
         elif data not in set(WatchlistTap):
             return CallbackAnswer()
-        self._moved(ask, self._lists.take(user_id, ask.message_id))
+        self._moved(request, self._lists.take(user_id, request.message_id))
         match data:
             case WatchlistTap.LIVE:
                 return self._live(user_id)
@@ -177,10 +143,10 @@ class WatchlistHandlers:
 
     def _live(self, user_id: int) -> CallbackAnswer:
         if self._lists.live(user_id):
-            return CallbackAnswer(self._frame.pick("▶️ 5분 동안 실시간으로 보여 드립니다.", "▶️ Live for five minutes."))
+            return CallbackAnswer(self._frame.text("▶️ Live for five minutes."))
         if not self._lists.of(user_id):
             return CallbackAnswer()
-        closed = self._frame.pick("🌙 장 마감: 실시간은 장중에만 됩니다.", "🌙 The market is closed: nothing is live.")
+        closed = self._frame.text("🌙 The market is closed: nothing is live.")
         return CallbackAnswer(closed, alert=True)
 
     def _star(self, user_id: int, code: str) -> CallbackAnswer:
@@ -191,11 +157,11 @@ class WatchlistHandlers:
         (note,) = self._put(user_id, [stock])
         return CallbackAnswer(html.unescape(note))
 
-    def _moved(self, ask: Request, before: int | None) -> None:
+    def _moved(self, request: Request, before: int | None) -> None:
         """The message that showed the list until now says where it went."""
         if before is not None:
             data = {**outgoing(moved_card(self._frame)), "message_id": before}
-            self._post("edit", ask.who.chat_id, data, f"moved:{ask.update_id}")
+            self._post("edit", request.actor.chat_id, data, f"moved:{request.update_id}")
 
 
 def stocks_in(words: str, symbols: StockLookup) -> tuple[list[Stock], list[str]]:

@@ -5,7 +5,6 @@ import unicodedata
 from datetime import datetime
 from decimal import Decimal
 
-from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang
 from kis.krx import KST
 
@@ -22,10 +21,16 @@ LONGEST_QUOTE = 80
 """Characters of somebody else's words that a message will carry."""
 
 
-def safe(value: object, limit: int = LONGEST_QUOTE) -> str:
-    """Somebody else's words, fit to stand in a message: one line, capped, escaped."""
+class Markup(str):
+    """HTML that is fit to stand in a message: nothing escapes it again."""
+
+    __slots__ = ()
+
+
+def safe(value: object, limit: int = LONGEST_QUOTE) -> Markup:
+    """Somebody else's words, fit to stand in a message: one line, at most `limit` characters, escaped."""
     text = clean(str(value))
-    return html.escape(text if len(text) <= limit else text[: limit - 1] + "…")
+    return Markup(html.escape(text if len(text) <= limit else text[: limit - 1] + "…"))
 
 
 def won(amount: int, lang: Lang = "ko") -> str:
@@ -47,6 +52,26 @@ def signed(amount: int | Decimal) -> str:
 def percent(rate: Decimal) -> str:
     """A signed percentage with two digits."""
     return f"{signed(round(rate, 2))}%"
+
+
+def signed_won(amount: int, lang: Lang) -> str:
+    """A gain or loss; the unit is written in Korean only."""
+    return f"{signed(amount)}원" if lang == "ko" else signed(amount)
+
+
+def of_shares(part: int, whole: int, lang: Lang) -> str:
+    """So many of so many shares; the unit is written in Korean only."""
+    return f"{part:,}/{whole:,}주" if lang == "ko" else f"{part:,}/{whole:,}"
+
+
+def pieces(count: int, lang: Lang) -> str:
+    """A number of orders or messages; the unit is written in Korean only."""
+    return f"{count}건" if lang == "ko" else str(count)
+
+
+def large_won(value: int, lang: Lang) -> str:
+    """Large won amounts in units of 100 million, as Korean screens show them; in English of one million."""
+    return f"{value // 100_000_000:,}억" if lang == "ko" else f"₩{value / 1_000_000:,.0f}M"
 
 
 def arrow(change: int | Decimal) -> str:
@@ -82,8 +107,8 @@ def shown_name(text: str) -> str:
     return " ".join("".join(kept[:LONGEST_NAME]).split())
 
 
-def rough_shares(volume: int, frame: Frame) -> str:
+def rough_shares(volume: int, lang: Lang) -> str:
     """Many shares in few characters."""
-    if frame.lang == "ko":
+    if lang == "ko":
         return f"{volume // 10_000:,}만주" if volume >= 10_000 else f"{volume:,}주"  # noqa: PLR2004
     return f"{volume / 1_000_000:,.1f}M sh" if volume >= 1_000_000 else f"{volume:,} sh"  # noqa: PLR2004

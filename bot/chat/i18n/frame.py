@@ -1,28 +1,21 @@
-"""Which language a message is in, and which money it is about."""
+"""What every message bears: its language, which money it is about, and the account."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from bot.chat.i18n.catalogue import MessageIds, translate
+from bot.chat.i18n.formatting import Markup, clock_time
 from bot.chat.i18n.language import Lang, spoken
 
 Mode = Literal["practice", "paper", "real"]
 
-
-BADGES: dict[Mode, dict[Lang, str]] = {
-    "practice": {"ko": "[연습]", "en": "[PRACTICE]"},
-    "paper": {"ko": "[모의]", "en": "[PAPER]"},
-    "real": {"ko": "[실전]", "en": "[REAL]"},
-}
-
-
-def badge(mode: Mode, lang: Lang) -> str:
-    """Which money this is about."""
-    return BADGES[mode][lang]
+_BADGES: MessageIds[Mode] = {"practice": "[PRACTICE]", "paper": "[PAPER]", "real": "[REAL]"}
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What every message bears: the language, which money it is about, and the masked account."""
+    """The language of the reader, which money a message is about, and the masked account number."""
 
     house: Lang
     mode: Mode
@@ -30,14 +23,18 @@ class Frame:
 
     @property
     def lang(self) -> Lang:
-        """The language of whoever reads now (`tongue.speaking`), else the house's."""
+        """The language of the current reader (`language.speaking`), else the default one."""
         return spoken(self.house)
 
     @property
-    def badge(self) -> str:
-        """[연습], [모의] or [실전]."""
-        return badge(self.mode, self.lang)
+    def badge(self) -> Markup:
+        """[PRACTICE], [PAPER] or [REAL]."""
+        return self.text(_BADGES[self.mode])
 
-    def pick(self, ko: str, en: str) -> str:
-        """The wording of the reader's language; nothing in it is escaped."""
-        return ko if self.lang == "ko" else en
+    def text(self, msgid: str, /, *, context: str = "", **values: object) -> Markup:
+        """The sentence in the reader's language; see `catalogue.translate`."""
+        return translate(self.lang, msgid, context=context, **values)
+
+    def as_of(self, moment: datetime) -> Markup:
+        """The time of day (KST) at which figures were read."""
+        return self.text("🕘 {time} KST", time=clock_time(moment))

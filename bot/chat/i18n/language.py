@@ -27,3 +27,8 @@ def speaking(lang: Lang | None) -> Iterator[None]:
 def spoken(house: Lang) -> Lang:
     """The reader's language, or the house's where nobody in particular reads."""
     return _reader.get() or house
+
+
+def speak(lang: Lang | None) -> None:
+    """Speak this language from here to the end of the `speaking` that surrounds the call."""
+    _reader.set(lang)

@@ -5,17 +5,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bot.chat.i18n.formatting import arrow, clock_time, percent, safe, shares, signed, won
+from bot.chat.i18n.catalogue import MessageIds
+from bot.chat.i18n.formatting import arrow, percent, safe, shares, signed, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 
-PERIODS = {
-    "day": ("일", "day", "일봉", "daily"),
-    "week": ("주", "week", "주봉", "weekly"),
-    "month": ("월", "month", "월봉", "monthly"),
-    "minute": ("분", "minute", "분봉", "by the minute"),
-}
-"""The periods of a chart: on its button, and in its caption, in Korean and English."""
+PERIODS: MessageIds[str] = {"day": "day", "week": "week", "month": "month", "minute": "minute"}
+"""The periods of a chart, on its buttons."""
+BAR_SIZES: MessageIds[str] = {"day": "daily", "week": "weekly", "month": "monthly", "minute": "by the minute"}
+"""The same in its caption."""
 LINES = 10
 """Bars told in figures where there is no picture."""
 
@@ -27,12 +25,9 @@ def chart_caption(facts: Mapping[str, Any], frame: Frame) -> Reply:
 
 def chart_in_words(facts: Mapping[str, Any], frame: Frame, *, old_above: bool = False) -> Reply:
     """Instead of a picture: the same and the last bars in figures; `old_above`: the picture before this still stands."""
-    sorry = frame.pick(
-        "⚠️ 차트 그림을 그리지 못해 숫자로 보여 드립니다.",
-        "⚠️ The chart could not be drawn; here are its figures.",
-    )
+    excuse: str = frame.text("⚠️ The chart could not be drawn; here are its figures.")
     if old_above:
-        sorry += frame.pick(" 위 그림은 이전 것입니다.", " The picture above is the one before.")
+        excuse += f" {frame.text('The picture above is the one before.')}"
     period, bars = str(facts["period"]), facts["bars"][-LINES - 1 :]
     rows = []
     for before, (at, *_, close, _) in zip([None, *bars[:-1]], bars, strict=True):
@@ -41,7 +36,7 @@ def chart_in_words(facts: Mapping[str, Any], frame: Frame, *, old_above: bool = 
     table = "\n".join(rows[-LINES:])
     # a button in place would need a picture to put its own in the place of
     keys = _keys(facts, frame, REFRESH if old_above else "")
-    return Reply("\n".join([sorry, *_lines(facts, frame), f"<pre>{table}</pre>"]), keys)
+    return Reply("\n".join([excuse, *_lines(facts, frame), f"<pre>{table}</pre>"]), keys)
 
 
 def _lines(facts: Mapping[str, Any], frame: Frame) -> list[str]:
@@ -51,24 +46,20 @@ def _lines(facts: Mapping[str, Any], frame: Frame) -> list[str]:
     high, low = max(bar[2] for bar in shown), min(bar[3] for bar in shown)
     lines = [
         f"📈 <b>{safe(facts['name'], 20)}</b> <code>{safe(facts['code'], 8)}</code> "
-        f"{frame.pick(*PERIODS[period][2:])} {frame.badge}",
+        f"{frame.text(BAR_SIZES[period])} {frame.badge}",
         f"<b>{won(price, lang)}</b> {arrow(change)} {signed(change)} ({percent(rate)})",
         f"{_when(shown[0][0], period)}~{_when(shown[-1][0], period)} · "
-        f"{frame.pick('고', 'high')} {high:,} · {frame.pick('저', 'low')} {low:,}",
+        f"{frame.text('high')} {high:,} · {frame.text('low')} {low:,}",
     ]
     if facts["average"]:
         average = Decimal(facts["average"])
         gain = percent((price - average) * 100 / average)
         lines.append(
-            f"🟣 {frame.pick('평단', 'your average')} {won(round(average), lang)} ({gain}) · "
-            f"{shares(int(facts['held']), lang)}",
+            f"🟣 {frame.text('your average')} {won(round(average), lang)} ({gain}) · {shares(int(facts['held']), lang)}"
         )
     elif not facts["account_read"]:
-        lines.append(
-            frame.pick("🟣 평단은 잔고를 읽지 못해 없습니다.", "🟣 No average: the balance could not be read."),
-        )
-    at = clock_time(datetime.fromisoformat(str(facts["at"])))
-    return [*lines, f"🕘 {at} {frame.pick('기준', 'KST')}"]
+        lines.append(frame.text("🟣 No average: the balance could not be read."))
+    return [*lines, frame.as_of(datetime.fromisoformat(str(facts["at"])))]
 
 
 def _when(at: str, period: str) -> str:
@@ -80,14 +71,14 @@ def _when(at: str, period: str) -> str:
 def _keys(facts: Mapping[str, Any], frame: Frame, prefix: str) -> Buttons:
     code, now = str(facts["code"]), str(facts["period"])
     periods = tuple(
-        Button(f"{'🔄 ' if name == now else ''}{frame.pick(*words[:2])}", f"{prefix}/chart {code} {name}")
+        Button(f"{'🔄 ' if name == now else ''}{frame.text(words)}", f"{prefix}/chart {code} {name}")
         for name, words in PERIODS.items()
     )
     return (
         periods,
         (
-            Button(frame.pick("🟥 매수", "🟥 buy"), f"/buy {code}"),
-            Button(frame.pick("🟦 매도", "🟦 sell"), f"/sell {code}"),
-            Button(frame.pick("🔔 알림", "🔔 alert"), f"/alert {code}"),
+            Button(frame.text("🟥 buy"), f"/buy {code}"),
+            Button(frame.text("🟦 sell"), f"/sell {code}"),
+            Button(frame.text("🔔 alert"), f"/alert {code}"),
         ),
     )

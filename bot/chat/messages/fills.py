@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.chat.i18n.formatting import safe, shares, won
+from bot.chat.i18n.catalogue import MessageIds, msgid
+from bot.chat.i18n.formatting import of_shares, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill
 from bot.chat.messages.order_card import average, hms, order_card, stock_line, terms_line, word_of
@@ -20,10 +21,10 @@ def fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
     number = f" #{data['number']}" if data.get("number") else ""
     return Reply(
         f"{stock_line(order.side, word + number, order.name, order.code, frame)}\n"
-        f"{frame.pick('이번', 'now')} <b>{shares(step, frame.lang)}</b> @{average(step_amount, step)} · "
-        f"{frame.pick('누적', 'total')} <b>{filled:,}/{order.quantity:,}{frame.pick('주', '')}</b> "
-        f"({frame.pick('평균', 'average')} {average(amount, filled)})\n"
-        f"{frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code> · #{order.id} · {safe(order.user_name, 20)}",
+        f"{frame.text('now', context='this fill')} <b>{shares(step, frame.lang)}</b> @{average(step_amount, step)} · "
+        f"{frame.text('total', context='filled so far')} <b>{of_shares(filled, order.quantity, frame.lang)}</b> "
+        f"({frame.text('average')} {average(amount, filled)})\n"
+        f"{frame.text('order no.')} <code>{safe(order.order_no, 12)}</code> · #{order.id} · {safe(order.user_name, 20)}",
         after_fill(order.code, frame.lang),
     )
 
@@ -32,41 +33,40 @@ def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """A fill of an order that was made elsewhere: HTS, MTS or another program."""
     filled, side = int(data["filled"]), Side(str(data["side"]))
     return Reply(
-        f"{stock_line(side, frame.pick('체결 (외부 주문)', 'filled (made elsewhere)'), str(data['name']), str(data['code']), frame)}\n"
-        f"{frame.pick('누적', 'total')} <b>{filled:,}/{int(data['quantity']):,}{frame.pick('주', '')}</b> "
-        f"@{average(int(data['amount']), filled)} · {frame.pick('주문번호', 'order no.')} <code>{safe(data['order_no'], 12)}</code>\n"
-        f"<i>{frame.pick('봇이 낸 주문이 아닙니다 (HTS·MTS 등).', 'Not placed by this bot (HTS, MTS or another program).')}</i>",
+        f"{stock_line(side, frame.text('filled (made elsewhere)'), str(data['name']), str(data['code']), frame)}\n"
+        f"{frame.text('total', context='filled so far')} <b>{of_shares(filled, int(data['quantity']), frame.lang)}</b> "
+        f"@{average(int(data['amount']), filled)} · {frame.text('order no.')} <code>{safe(data['order_no'], 12)}</code>\n"
+        f"<i>{frame.text('Not placed by this bot (HTS, MTS or another program).')}</i>"
     )
+
+
+_HEADS: MessageIds[str] = {
+    "ambiguous": "⚠️ more than one order fits",
+    "contradiction": "⚠️ the broker's list contradicts our record",
+    "mismatch": "🚨 the broker has another order than was approved",
+    "manual": "⚠️ still not known after fifteen minutes",
+    "corrected": "✏️ the filled amount was corrected",
+}
 
 
 def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
     """The order's end or the end of a doubt about it: the same figures as its card, sent so that the phone rings."""
-    head = {
-        "ambiguous": ("⚠️ 같은 조건의 주문이 여러 건 보입니다", "⚠️ more than one order fits"),
-        "contradiction": ("⚠️ 증권사 내역이 기록과 다릅니다", "⚠️ the broker's list contradicts our record"),
-        "mismatch": ("🚨 접수된 주문이 승인한 주문과 다릅니다", "🚨 the broker has another order than was approved"),
-        "manual": ("⚠️ 15분이 지나도 확인되지 않습니다", "⚠️ still not known after fifteen minutes"),
-        "corrected": ("✏️ 체결금액이 정정되었습니다", "✏️ the filled amount was corrected"),
-    }.get(kind)
+    head = _HEADS.get(kind)
     if head is None:
         return order_card(order, {}, frame)
     if kind == "ambiguous":
         if len(data.get("claims", ())) == 1:
-            head = ("⚠️ 늦게 접수된 것일 수 있는 주문이 보입니다", "⚠️ an order that may be this one came late")
-        return _which_row(order, frame.pick(*head), data, frame)
+            head = msgid("⚠️ an order that may be this one came late")
+        return _which_row(order, frame.text(head), data, frame)
     if kind == "manual":
-        return _which_row(order, frame.pick(*head), data, frame)
-    lines = [stock_line(order.side, frame.pick(*head), order.name, order.code, frame), terms_line(order, frame)]
-    number = (
-        f" · {frame.pick('주문번호', 'order no.')} <code>{safe(order.order_no, 12)}</code>" if order.order_no else ""
-    )
+        return _which_row(order, frame.text(head), data, frame)
+    lines = [stock_line(order.side, frame.text(head), order.name, order.code, frame), terms_line(order, frame)]
+    number = f" · {frame.text('order no.')} <code>{safe(order.order_no, 12)}</code>" if order.order_no else ""
     if kind == "corrected":
         lines.append(f"{won(int(data['was']), frame.lang)} → <b>{won(int(data['amount']), frame.lang)}</b>")
         return Reply("\n".join([*lines, f"#{order.id}{number}"]))
     lines += [safe(data.get("why", ""), 200), f"#{order.id}{number}"]
-    lines.append(
-        frame.pick("HTS·MTS에서 이 주문을 바로 확인해 주세요.", "Please look at this order in HTS or MTS now."),
-    )
+    lines.append(frame.text("Please look at this order in HTS or MTS now."))
     return Reply("\n".join(lines))
 
 
@@ -75,13 +75,8 @@ def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -
     keys = []
     for number, time, channel, token in data.get("claims", ()):
         lines.append(f"• <code>{safe(number, 12)}</code> {hms(str(time))} {safe(channel, 12)}")
-        keys.append((Button(frame.pick(f"{number} 이 주문입니다", f"it is {number}"), TICKET + str(token)),))
+        keys.append((Button(frame.text("it is {number}", number=number), TICKET + str(token)),))
     if "none" in data:
-        keys.append((Button(frame.pick("이 주문이 아님", "none of these"), TICKET + str(data["none"])),))
-    lines.append(
-        frame.pick(
-            "HTS·MTS에서 확인하고 눌러 주세요. 그때까지 이 종목의 새 주문은 받지 않습니다.",
-            "Please look in HTS or MTS and press. Until then this stock takes no new orders.",
-        ),
-    )
+        keys.append((Button(frame.text("none of these"), TICKET + str(data["none"])),))
+    lines.append(frame.text("Please look in HTS or MTS and press. Until then this stock takes no new orders."))
     return Reply("\n".join(lines), tuple(keys))

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bot.chat.i18n.catalogue import reason
-from bot.chat.i18n.formatting import clock_time, percent, safe, shares, won
+from bot.chat.i18n.catalogue import MessageIds, reason
+from bot.chat.i18n.formatting import clock_time, percent, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import deed_line
 from bot.chat.messages.order_card import word_of
@@ -14,37 +14,32 @@ from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, Se
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
-_OUTCOMES = {
-    "placed": ("접수", "taken"),
-    "refused": ("거부", "refused"),
-    "claimed": ("거부 (처음 보는 코드)", "refused in an unknown code"),
-    "throttled": ("호출 한도 초과, 처리되지 않음", "over the rate, not carried out"),
-    "token": ("접속 토큰 거절, 처리되지 않음", "token refused, not carried out"),
-    "misconfigured": ("키·계좌·환경 불일치로 거부", "refused: key, account and environment disagree"),
-    "not_sent": ("나가지 못함", "never left"),
-    "unknown": ("결과를 모름", "outcome unknown"),
-    "": ("답을 적기 전에 프로그램이 멈춤", "the program ended before it could write the answer down"),
+_OUTCOMES: MessageIds[str] = {
+    "placed": "taken",
+    "refused": "refused",
+    "claimed": "refused in an unknown code",
+    "throttled": "over the rate, not carried out",
+    "token": "token refused, not carried out",
+    "misconfigured": "refused: key, account and environment disagree",
+    "not_sent": "never left",
+    "unknown": "outcome unknown",
+    "": "the program ended before it could write the answer down",
 }
-_ENDPOINTS = {
-    "buy": ("매수", "buy"),
-    "sell": ("매도", "sell"),
-    "cancel": ("취소 요청", "cancel"),
-    "revise_cancel": ("정정 요청", "revision"),
-}
-_KINDS = {
-    "card": ("주문표", "ticket and card"),
-    "fill": ("체결 알림", "fills"),
-    "ended": ("종료 알림", "its end"),
-    "found": ("접수 확인", "found"),
-    "absent": ("접수 기록 없음", "no trace"),
-    "late": ("늦은 접수", "booked late"),
-    "ambiguous": ("확인 요청", "a question"),
-    "manual": ("확인 요청", "a question"),
-    "contradiction": ("내역과 다름", "contradiction"),
-    "mismatch": ("주문 내용 불일치", "mismatch"),
-    "corrected": ("체결 정정", "correction"),
-    "group_fill": ("모임 체결 알림", "fills, to a group"),
-    "stepup": ("2단계 인증 요청", "second factor asked"),
+_ENDPOINTS: MessageIds[str] = {"buy": "buy", "sell": "sell", "cancel": "cancel", "revise_cancel": "revision"}
+_KINDS: MessageIds[str] = {
+    "card": "ticket and card",
+    "fill": "fills",
+    "ended": "its end",
+    "found": "found",
+    "absent": "no trace",
+    "late": "booked late",
+    "ambiguous": "a question",
+    "manual": "a question",
+    "contradiction": "contradiction",
+    "mismatch": "mismatch",
+    "corrected": "correction",
+    "group_fill": "fills, to a group",
+    "stepup": "second factor asked",
 }
 
 
@@ -62,10 +57,10 @@ def market(story: OrderTimeline, frame: Frame) -> str:
     prices = " → ".join(won(one, lang) for one in shown[-4:] or [order.quote])
     left = ""
     if order.cash_after is not None:
-        left = f" · {frame.pick('주문 후 주문가능금액', 'cash left to order with')} {won(order.cash_after, lang)}"
+        left = f" · {frame.text('cash left to order with')} {won(order.cash_after, lang)}"
     if order.sellable_after is not None:
-        left = f" · {frame.pick('주문 후 매도가능', 'left to sell')} {shares(order.sellable_after, lang)}"
-    return f"{frame.pick('본 현재가', 'saw the market at')} {prices}{left}"
+        left = f" · {frame.text('left to sell')} {shares(order.sellable_after, lang)}"
+    return f"{frame.text('saw the market at')} {prices}{left}"
 
 
 def reasons(borne: Sequence[Reason], frame: Frame) -> list[str]:
@@ -78,24 +73,22 @@ def seen(story: OrderTimeline, frame: Frame) -> list[str]:
     order, lang = story.order, frame.lang
     lines = [
         market(story, frame),
-        f"{frame.pick('마지막으로 본 때', 'as last shown')} {clock_time(order.quote_at)}, {percent(order.quote_change)}",
-        f"{frame.pick('금액', 'amount')} {won(order.amount, lang)} · {frame.pick('수수료 약', 'fee about')} {won(order.fee, lang)}"
-        + (f" · {frame.pick('거래세 약', 'tax about')} {won(order.tax, lang)}" if order.tax else ""),
+        f"{frame.text('as last shown')} {clock_time(order.quote_at)}, {percent(order.quote_change)}",
+        f"{frame.text('amount')} {won(order.amount, lang)} · {frame.text('fee about')} {won(order.fee, lang)}"
+        + (f" · {frame.text('tax about')} {won(order.tax, lang)}" if order.tax else ""),
     ]
     if order.reserve_unit != order.unit:
-        lines.append(
-            f"{frame.pick('증거금은 상한가 기준', 'cash set aside at the upper limit')} {won(order.reserve_unit, lang)}",
-        )
+        lines.append(f"{frame.text('cash set aside at the upper limit')} {won(order.reserve_unit, lang)}")
     lines += [f"⚠️ {line}" for line in reasons(order.cautions, frame)]
     lines += [f"ℹ️ {line}" for line in reasons(order.notes, frame)]
     if order.held_after is not None and order.day_after is not None:
         lines.append(
-            f"{frame.pick('승인자에게 보인 것: 체결되면 보유', 'approvers saw: held once filled')} {shares(order.held_after, lang)}, "
-            f"{frame.pick('주문자의 오늘 합계', 'ordered today')} {won(order.day_after, lang)}",
+            f"{frame.text('approvers saw: held once filled')} {shares(order.held_after, lang)}, "
+            f"{frame.text('ordered today')} {won(order.day_after, lang)}"
         )
     if order.warned:
-        lines.append(frame.pick("주의할 점을 보고 두 번 눌렀습니다.", "Was shown what is unusual, and pressed twice."))
-    lines.append(f"{frame.pick('마지막 유효 시각', 'valid until')} {clock_time(order.expires_at)}")
+        lines.append(frame.text("Was shown what is unusual, and pressed twice."))
+    lines.append(f"{frame.text('valid until')} {clock_time(order.expires_at)}")
     return lines
 
 
@@ -103,18 +96,18 @@ def votes(story: OrderTimeline, frame: Frame) -> list[str]:
     """Every vote, those that no longer count too."""
     return [
         f"{one.at.astimezone(KST):%m/%d %H:%M:%S} <b>{safe(one.name or one.user_id, 20)}</b> "
-        + (frame.pick("승인", "approved") if one.approve else frame.pick("거부", "denied"))
-        + frame.pick(f" ({one.round}회차)", f" (round {one.round})")
+        + (frame.text("approved") if one.approve else frame.text("denied"))
+        + f" ({frame.text('round {round}', round=one.round)})"
         for one in story.votes
     ]
 
 
 def try_line(one: SendAttempt, frame: Frame) -> str:
     """One request at the wire and what became of it."""
-    what = frame.pick(*_ENDPOINTS[one.endpoint]) if one.endpoint in _ENDPOINTS else safe(one.endpoint or "-", 20)
-    became = frame.pick(*_OUTCOMES[one.outcome]) if one.outcome in _OUTCOMES else safe(one.outcome, 20)
+    what = frame.text(_ENDPOINTS[one.endpoint]) if one.endpoint in _ENDPOINTS else safe(one.endpoint or "-", 20)
+    became = frame.text(_OUTCOMES[one.outcome]) if one.outcome in _OUTCOMES else safe(one.outcome, 20)
     http = f"HTTP {one.status}" if one.status is not None else ""
-    took = f"{one.seconds:.3f}{frame.pick('초', ' s')}" if one.seconds is not None else ""
+    took = frame.text("{count} s", count=f"{one.seconds:.3f}") if one.seconds is not None else ""
     facts = " · ".join(part for part in (http, safe(one.code, 12), took) if part)
     said = f" “{safe(one.words)}”" if one.words else ""
     return f"{clock_time(one.at)} {what} → <b>{became}</b>{f' ({facts})' if facts else ''}{said}"
@@ -136,36 +129,34 @@ def family(story: OrderTimeline, frame: Frame) -> list[str]:
     order, lines = story.order, []
     if story.parent is not None:
         lines.append(
-            f"✏️ #{story.parent.id} → <b>#{order.id}</b> {_price(story.parent, frame)} → {_price(order, frame)}",
+            f"✏️ #{story.parent.id} → <b>#{order.id}</b> {_price(story.parent, frame)} → {_price(order, frame)}"
         )
     lines += [
         f"✏️ <b>#{order.id}</b> → #{one.id} {_price(order, frame)} → {_price(one, frame)} ({word_of(one.state, frame)})"
         for one in story.children
     ]
     if order.moved_to:
-        lines.append(
-            f"{frame.pick('정정 후 주문번호', 'goes on as order no.')} <code>{safe(order.moved_to, 12)}</code>",
-        )
+        lines.append(f"{frame.text('goes on as order no.')} <code>{safe(order.moved_to, 12)}</code>")
     if story.namesakes:
         others = ", ".join(f"#{one}" for one in story.namesakes[-5:])
-        lines.append(f"{frame.pick('다른 날의 같은 주문번호', 'the same number on other days')}: {others}")
+        lines.append(f"{frame.text('the same number on other days')}: {others}")
     return lines
 
 
 def _price(order: Order, frame: Frame) -> str:
-    return frame.pick("시장가", "market") if order.price is None else won(order.price, frame.lang)
+    return frame.text("market") if order.price is None else won(order.price, frame.lang)
 
 
 def told(story: OrderTimeline, frame: Frame) -> list[str]:
     """Who was sent what, and when."""
     lines = []
     for one in story.told:
-        kind = frame.pick(*_KINDS[one.kind]) if one.kind in _KINDS else safe(one.kind, 20)
+        kind = frame.text(_KINDS[one.kind]) if one.kind in _KINDS else safe(one.kind, 20)
         until = f"–{clock_time(one.last)}" if one.last != one.first else ""
-        late = f" · {frame.pick('대기', 'waiting')} {one.open}" if one.open else ""
-        lost = f" · {frame.pick('미전달', 'not delivered')} {one.failed}" if one.failed else ""
+        late = f" · {frame.text('waiting')} {one.open}" if one.open else ""
+        lost = f" · {frame.text('not delivered')} {one.failed}" if one.failed else ""
         lines.append(
-            f"{clock_time(one.first)}{until} <b>{reader(one)}</b> {kind} {one.messages}{frame.pick('건', '')}{late}{lost}",
+            f"{clock_time(one.first)}{until} <b>{reader(one)}</b> {kind} {pieces(one.messages, frame.lang)}{late}{lost}"
         )
     return lines
 
@@ -173,9 +164,9 @@ def told(story: OrderTimeline, frame: Frame) -> list[str]:
 def brakes(story: OrderTimeline, frame: Frame) -> list[str]:
     """The brakes that were on when it was proposed, and their changes until it was over."""
     return [
-        f"{one.at.astimezone(KST):%m/%d %H:%M:%S} {frame.pick(*LEVELS[HaltLevel(one.level)])}"
+        f"{one.at.astimezone(KST):%m/%d %H:%M:%S} {frame.text(LEVELS[HaltLevel(one.level)])}"
         + (f" · {safe(one.name, 20)}" if one.name else "")
-        + (frame.pick(" (주문표가 만들어질 때 이미)", " (already when it was proposed)") if one.before else "")
+        + (f" ({frame.text('already when it was proposed')})" if one.before else "")
         + (f" — {reason(one.why, {}, frame.lang)}" if one.level and one.why else "")
         for one in story.pulls
     ]
@@ -186,15 +177,13 @@ def proof(story: OrderTimeline, frame: Frame) -> list[str]:
     if not story.deeds:
         return []
     first, last = story.deeds[0].seq, story.deeds[-1].seq
-    rows = f"{frame.pick('감사 기록', 'audit rows')} {first:,}–{last:,}"
+    rows = f"{frame.text('audit rows')} {first:,}–{last:,}"
     if story.posted is not None:
         posted = story.posted
         return [
-            f"🔏 {rows} · {posted.at.astimezone(KST):%m/%d %H:%M} {frame.pick('게시', 'posted')} <code>{posted.seq}:{safe(posted.head, 16)}</code>",
+            f"🔏 {rows} · {posted.at.astimezone(KST):%m/%d %H:%M} {frame.text('posted')} <code>{posted.seq}:{safe(posted.head, 16)}</code>"
         ]
-    return [
-        f"🔏 {rows} · {frame.pick('아직 게시 전, 지금 머리값', 'not yet posted, head now')} <code>{safe(story.head, 40)}</code>",
-    ]
+    return [f"🔏 {rows} · {frame.text('not yet posted, head now')} <code>{safe(story.head, 40)}</code>"]
 
 
 def reader(one: MessageSent) -> str:

@@ -53,6 +53,7 @@ def _about_order(push: Callable[[OutboxMessage, Order, Frame], Reply]) -> Render
 
 def _bare_facts(message: OutboxMessage, _: OrderOf, frame: Frame) -> Reply:
     """A reason's sentence where there is a code, else one line of what is known."""
+    words: str
     if "code" in message.data:
         words = reason(str(message.data["code"]), message.data.get("values") or {}, frame.lang)
     else:

@@ -2,23 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
-
-from pydantic import BaseModel
+from typing import Any
 
 from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe
 from bot.chat.i18n.frame import Frame
-from bot.chat.types import WATCH, Button, Buttons, Reply
+from bot.chat.types import WATCH, Button, Buttons, Reply, WatchlistMode, WatchlistRow, WatchlistView
 from kis.krx import KST
 
 ADD, REMOVE = f"{WATCH}+", f"{WATCH}-"
 """Before a code: on the list, and off it, in place."""
 MOST = 20
 """Stocks on one list."""
-ROUND = 10_000
-"""Shares: more are shown in units of so many."""
 LONGEST_NAME = 14
 ACROSS = 3
 """Buttons of stocks in a row."""
@@ -34,82 +29,9 @@ class WatchlistTap(StrEnum):
     CLEAR = "clear"
 
 
-class WatchlistMode(StrEnum):
-    """Whether the message lives."""
-
-    STILL = "still"
-    LIVE = "live"
-    OVER = "over"
-    """Nobody touched it for a while."""
-    CLOSED = "closed"
-    """There is no market."""
-
-
-class LastPrice(NamedTuple):
-    """A price, and what goes with it: won, percent, and shares since the open; received at `at` (KST)."""
-
-    price: int
-    change: int
-    rate: Decimal
-    volume: int
-    halted: bool
-    vi: bool
-    at: datetime
-
-
-class WatchlistRow(BaseModel, frozen=True):
-    """A stock of the list."""
-
-    code: str
-    name: str
-    seen: LastPrice | None = None
-    """None: KIS does not give it, or has not yet."""
-    old: bool = False
-    """It may have moved since it was seen."""
-    waits: bool = False
-    """An answer is on its way."""
-
-
-class WatchlistView(BaseModel, frozen=True):
-    """What the message shows at one moment."""
-
-    message_id: int | None = None
-    at: datetime
-    mode: WatchlistMode = WatchlistMode.STILL
-    until: datetime | None = None
-    """It lives until then, unless its person touches it."""
-    editing: bool = False
-    rows: tuple[WatchlistRow, ...] = ()
-    offers: tuple[tuple[str, str], ...] = ()
-    """Codes and names that an empty list proposes."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether some of it is still to come."""
-        return any(one.waits for one in self.rows)
-
-    def differs(self, other: "WatchlistView") -> bool:
-        """Whether it tells a person anything else than another look of the message; the hour alone is not news."""
-        return self.told != other.told
-
-    @property
-    def told(self) -> tuple[object, ...]:
-        """What it lets one see."""
-        return self.mode, self.until, self.editing, self.offers, [_told(one) for one in self.rows]
-
-
-def _told(row: WatchlistRow) -> tuple[object, ...]:
-    """What a line lets one see: volumes are rounded, and a price bears its time only once it is old."""
-    seen = row.seen
-    if seen is None:
-        return row.code, row.waits
-    volume = seen.volume // ROUND if seen.volume >= ROUND else seen.volume
-    return row.code, seen[:3], seen.volume >= ROUND, volume, seen.halted, seen.vi, seen.at if row.old else None
-
-
 def heading(frame: Frame, count: str = "") -> str:
     """The first line of everything about a watch list."""
-    return f"⭐ <b>{frame.pick('관심 종목', 'Watch list')}</b>{count} {frame.badge}"
+    return f"⭐ <b>{frame.text('Watch list')}</b>{count} {frame.badge}"
 
 
 def look_push(data: Mapping[str, Any], frame: Frame) -> Reply | None:
@@ -124,7 +46,7 @@ def look_card(look: WatchlistView, frame: Frame, notes: tuple[str, ...] = ()) ->
         return Reply("\n".join([head, *notes, *_how_to_add(frame)]), _offers(look))
     lines = [head, *notes, *(_line(one, look.at, frame) for one in look.rows)]
     if any(one.seen is None and not one.waits for one in look.rows):
-        lines.append(frame.pick("<i>–: 증권사가 시세를 주지 않았습니다</i>", "<i>–: the broker gave no price</i>"))
+        lines.append(frame.text("<i>–: the broker gave no price</i>"))
     lines.append(_foot(look, frame))
     return Reply("\n".join(lines), _keys(look, frame))
 
@@ -135,7 +57,7 @@ def _line(row: WatchlistRow, now: datetime, frame: Frame) -> str:
     if seen is None:
         return f"{name} {'…' if row.waits else '–'}"
     marks = f"{' ⛔' if seen.halted else ''}{' ⚡VI' if seen.vi else ''}"
-    figures = f"{seen.price:,} {arrow(seen.change)}{percent(seen.rate)} · {rough_shares(seen.volume, frame)}"
+    figures = f"{seen.price:,} {arrow(seen.change)}{percent(seen.rate)} · {rough_shares(seen.volume, frame.lang)}"
     return f"{name} {figures}{marks}{f' · <i>{_when(seen.at, now)}</i>' if row.old else ''}"
 
 
@@ -149,26 +71,23 @@ def _foot(look: WatchlistView, frame: Frame) -> str:
     match look.mode:
         case WatchlistMode.LIVE if look.until is not None:
             until = f"{look.until.astimezone(KST):%H:%M}"
-            return frame.pick(f"▶️ 실시간 {until}까지 · 마지막 변동 {at}", f"▶️ live until {until} · last change {at}")
+            return frame.text("▶️ live until {until} · last change {time}", until=until, time=at)
         case WatchlistMode.OVER:
-            return frame.pick(
-                f"⏸ 실시간이 끝났습니다. ▶️를 누르면 이어집니다. · {at} 기준",
-                f"⏸ No longer live; ▶️ goes on. · {at} KST",
-            )
+            return frame.text("⏸ No longer live; ▶️ goes on. · {time} KST", time=at)
         case WatchlistMode.CLOSED:
-            return frame.pick(f"🌙 장 마감 · 🕘 {at} 기준", f"🌙 market closed · 🕘 {at} KST")
+            return frame.text("🌙 market closed · 🕘 {time} KST", time=at)
         case _:
-            return frame.pick(f"🕘 {at} 기준", f"🕘 {at} KST")
+            return frame.as_of(look.at)
 
 
 def _keys(look: WatchlistView, frame: Frame) -> Buttons:
     live = look.mode is WatchlistMode.LIVE
-    control = [Button(frame.pick("🔄 새로고침", "🔄 refresh"), WATCH + WatchlistTap.REFRESH)]
+    control = [Button(frame.text("🔄 refresh"), WATCH + WatchlistTap.REFRESH)]
     if live:
-        control.append(Button(frame.pick("⏸ 멈춤", "⏸ pause"), WATCH + WatchlistTap.PAUSE))
+        control.append(Button(frame.text("⏸ pause"), WATCH + WatchlistTap.PAUSE))
     elif look.mode is not WatchlistMode.CLOSED:
-        control.append(Button(frame.pick("▶️ 실시간", "▶️ live"), WATCH + WatchlistTap.LIVE))
-    edit = frame.pick("✅ 편집 끝", "✅ done") if look.editing else frame.pick("✏️ 편집", "✏️ edit")
+        control.append(Button(frame.text("▶️ live"), WATCH + WatchlistTap.LIVE))
+    edit = frame.text("✅ done") if look.editing else frame.text("✏️ edit")
     control.append(Button(edit, WATCH + WatchlistTap.EDIT))
     stocks = [
         Button(f"🗑 {one.name}", REMOVE + one.code) if look.editing else Button(one.name, f"/price {one.code}")
@@ -178,10 +97,7 @@ def _keys(look: WatchlistView, frame: Frame) -> Buttons:
 
 
 def _how_to_add(frame: Frame) -> list[str]:
-    return [
-        frame.pick("아직 비어 있습니다. 이렇게 담습니다:", "It is empty. This is how to add to it:"),
-        f"<code>{frame.pick('/watch 삼성전자, SK하이닉스', '/watch 005930, 000660')}</code>",
-    ]
+    return [frame.text("It is empty. This is how to add to it:"), f"<code>{frame.text('/watch 005930, 000660')}</code>"]
 
 
 def _offers(look: WatchlistView) -> Buttons:
@@ -191,24 +107,18 @@ def _offers(look: WatchlistView) -> Buttons:
 
 def moved_card(frame: Frame) -> Reply:
     """What an older message says once there is a newer one."""
-    return Reply(
-        f"{heading(frame)}\n"
-        f"{frame.pick('⤵️ 아래의 새 메시지로 옮겼습니다.', '⤵️ It has moved to a newer message below.')}",
-    )
+    return Reply(f"{heading(frame)}\n{frame.text('⤵️ It has moved to a newer message below.')}")
 
 
 def clear_card(count: int, frame: Frame) -> Reply:
     """Asks once before a whole list is given up."""
-    text = frame.pick(
-        f"⭐ 관심 종목 {count}개를 모두 지울까요? {frame.badge}",
-        f"⭐ Take all {count} stocks off your watch list? {frame.badge}",
-    )
+    text = frame.text("⭐ Take all {count} stocks off your watch list? {badge}", count=count, badge=frame.badge)
     return Reply(
         text,
         (
             (
-                Button(frame.pick("🗑 모두 지우기", "🗑 clear"), WATCH + WatchlistTap.CLEAR),
-                Button(frame.pick("↩️ 그대로 두기", "↩️ keep"), WATCH + WatchlistTap.REFRESH),
+                Button(frame.text("🗑 clear"), WATCH + WatchlistTap.CLEAR),
+                Button(frame.text("↩️ keep"), WATCH + WatchlistTap.REFRESH),
             ),
         ),
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.alerts.model import Comparison
-from bot.chat.i18n.catalogue import reason, say
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason, translate
 from bot.chat.i18n.formatting import clean
 from bot.chat.i18n.language import Lang
 from bot.chat.parsing.order_args import BadArguments, number
@@ -35,29 +35,29 @@ _PERCENT = re.compile(r"([+-]?|±|\+-)(\d{1,5}(?:\.\d{1,2})?)%", re.ASCII)
 _FACTOR = re.compile(r"(\d{1,5}(?:\.\d)?)(배|x|times)?", re.ASCII | re.IGNORECASE)
 _DAYS = re.compile(r"(\d{1,5})(일|d|days?)", re.ASCII | re.IGNORECASE)
 
-_SENTENCES: dict[str, tuple[str, str]] = {
-    "ALERT_WHAT": ("언제 알릴지도 적어 주세요. 예: &gt; 72000, -3%, 거래량 3배", "Say when, too: &gt; 72000, -3%, volume 3x"),
-    "PRICE_FORM": ("알아볼 수 없습니다: {word} (예: &gt; 72000, 72,000원 이하, -3%, 거래량 3배)", "Not a condition: {word} (try &gt; 72000, -3% or volume 3x)"),
-    "PRICE_ZERO": ("가격은 0원일 수 없습니다.", "A price cannot be 0."),
-    "ALERT_NO_PRICE": ("'{word}' 다음에 가격을 적어 주세요. 예: {word} 72000", "A price has to follow '{word}', as in {word} 72000"),
-    "ALERT_SIGN": ("오를 때인지 내릴 때인지 부호를 붙여 주세요: +{word} 또는 -{word}", "Up or down? Write +{word} or -{word}"),
-    "ALERT_PERCENT_FORM": ("비율을 알아볼 수 없습니다: {word} (예: -3%, +2.5%)", "Not a percentage: {word} (try -3% or +2.5%)"),
-    "ALERT_PERCENT_RANGE": ("비율은 0보다 크고, 내릴 때는 100% 미만, 오를 때는 {most}% 이하여야 합니다: {word}", "More than 0, below 100 % down, and {most} % up at most: {word}"),
-    "ALERT_HELD_RANGE": ("보유 알림의 비율은 {least}%에서 {most}% 사이입니다: {word}", "For holdings, between {least} % and {most} %: {word}"),
-    "ALERT_NO_FACTOR": ("거래량 몇 배인지 적어 주세요. 예: 거래량 3배", "How many times the usual volume? volume 3x"),
-    "ALERT_FACTOR_FORM": ("배수를 알아볼 수 없습니다: {word} (예: 3배, 2.5배)", "Not a multiple: {word} (try 3x or 2.5x)"),
-    "ALERT_FACTOR_RANGE": ("배수는 1보다 크고 {most} 이하여야 합니다: {word}", "More than 1 and at most {most}: {word}"),
-    "ALERT_DAYS": ("기간은 1일에서 {most}일까지입니다: {word}", "Between 1 and {most} days: {word}"),
-    "ALERT_TWICE": ("두 번 적혀 있습니다: {word}", "Said twice: {word}"),
-    "ALERT_CLOSE": ("'{word}'은 비율에만 붙입니다. 예: -3% 전일", "'{word}' goes with a percentage only: -3% close"),
-    "ALERT_HELD_REPEAT": ("보유 알림은 원래 날마다 울립니다. '{word}'을 빼 주세요.", "An alert on holdings fires every day anyway; leave out '{word}'."),
-    "ALERT_WORD": ("알 수 없는 말입니다: {rest}", "More than I can read: {rest}"),
-    "ALERT_HERE": ("지금 가격이 바로 {price}원입니다. &gt; 또는 &lt; 를 붙여 주세요.", "{price} won is the price now; say &gt; or &lt;."),
-    "ALERT_MANY": ("알림은 한 사람이 {most}개까지입니다. /alert 에서 지우고 다시 해 주세요.", "At most {most} alerts each; delete one in /alert first."),
-    "ALERT_OVER": ("오늘 장은 끝났습니다. 기간을 빼거나 '7일'처럼 적어 주세요.", "Today's session is over; leave that out or say '7d'."),
-    "ALERT_GONE": ("그런 알림이 없습니다: {word}", "You have no alert {word}."),
-    "ALERT_NO_QUOTE": ("{name}: 지금은 가격이 없어 알림을 만들 수 없습니다.", "{name} has no price now, so no alert can be made."),
-    "ALERT_NO_BARS": ("{name}: 지난 거래량이 없어 기준을 정할 수 없습니다.", "{name} has no past volume to measure against."),
+_SENTENCES: MessageIds[str] = {
+    "ALERT_WHAT": "Say when, too: &gt; 72000, -3%, volume 3x",
+    "PRICE_FORM": "Not a condition: {word} (try &gt; 72000, -3% or volume 3x)",
+    "PRICE_ZERO": "A price cannot be 0.",
+    "ALERT_NO_PRICE": "A price has to follow '{word}', as in {word} 72000",
+    "ALERT_SIGN": "Up or down? Write +{word} or -{word}",
+    "ALERT_PERCENT_FORM": "Not a percentage: {word} (try -3% or +2.5%)",
+    "ALERT_PERCENT_RANGE": "More than 0, below 100 % down, and {most} % up at most: {word}",
+    "ALERT_HELD_RANGE": "For holdings, between {least} % and {most} %: {word}",
+    "ALERT_NO_FACTOR": "How many times the usual volume? volume 3x",
+    "ALERT_FACTOR_FORM": "Not a multiple: {word} (try 3x or 2.5x)",
+    "ALERT_FACTOR_RANGE": "More than 1 and at most {most}: {word}",
+    "ALERT_DAYS": "Between 1 and {most} days: {word}",
+    "ALERT_TWICE": "Said twice: {word}",
+    "ALERT_CLOSE": "'{word}' goes with a percentage only: -3% close",
+    "ALERT_HELD_REPEAT": "An alert on holdings fires every day anyway; leave out '{word}'.",
+    "ALERT_WORD": msgid("More than I can read: {rest}", context="alert"),
+    "ALERT_HERE": "{price} won is the price now; say &gt; or &lt;.",
+    "ALERT_MANY": "At most {most} alerts each; delete one in /alert first.",
+    "ALERT_OVER": "Today's session is over; leave that out or say '7d'.",
+    "ALERT_GONE": "You have no alert {word}.",
+    "ALERT_NO_QUOTE": "{name} has no price now, so no alert can be made.",
+    "ALERT_NO_BARS": "{name} has no past volume to measure against.",
 }  # fmt: skip
 
 
@@ -78,7 +78,7 @@ class AlertArgs:
 def sentence(code: str, values: Mapping[str, Any], lang: Lang) -> str:
     """Why no alert was made."""
     if code in _SENTENCES:
-        return say(lang, *_SENTENCES[code], **values)
+        return translate(lang, _SENTENCES[code], **values)
     return reason(code, values, lang)
 
 

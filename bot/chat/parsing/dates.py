@@ -4,6 +4,7 @@ import re
 from contextlib import suppress
 from datetime import date, timedelta
 
+from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.frame import Frame
 from bot.chat.parsing.order_args import BadArguments
 
@@ -14,7 +15,7 @@ _SHORT = re.compile(r"(\d\d?)[-./](\d\d?)", re.ASCII)
 _COMPACT = 8
 _FIRST = date(1990, 1, 1)
 """No broker's list goes back so far."""
-_WEEKDAYS = (("월", "Mon"), ("화", "Tue"), ("수", "Wed"), ("목", "Thu"), ("금", "Fri"), ("토", "Sat"), ("일", "Sun"))
+_WEEKDAYS = (msgid("Mon"), msgid("Tue"), msgid("Wed"), msgid("Thu"), msgid("Fri"), msgid("Sat"), msgid("Sun"))
 
 
 def day_of(word: str, today: date) -> date:
@@ -60,4 +61,4 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 def day_label(day: date, frame: Frame) -> str:
     """A day in few characters, with its weekday."""
-    return f"{day:%m/%d}({frame.pick(*_WEEKDAYS[day.weekday()])})"
+    return f"{day:%m/%d}({frame.text(_WEEKDAYS[day.weekday()])})"

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Protocol
 
+from bot.chat.ports import StockLookup
 from bot.orders.model.reason import Reason
 from kis.models import Side
 from kis.symbols import Stock
@@ -21,15 +21,6 @@ _UNITS = {
     "quantity": re.compile(r"(주|shares?|sh)$", re.IGNORECASE),
     "price": re.compile(r"(원|won|krw)$", re.IGNORECASE),
 }
-
-
-class StockLookup(Protocol):
-    """The table of stocks; `kis.symbols.Symbols` fits as it is."""
-
-    def __len__(self) -> int: ...
-    def get(self, code: str) -> Stock | None: ...
-    def named(self, text: str) -> Stock | None: ...
-    def search(self, text: str, limit: int = 10) -> list[Stock]: ...
 
 
 class BadArguments(Exception):

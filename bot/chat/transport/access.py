@@ -24,7 +24,7 @@ INSIDE = {ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR, ChatMemberSta
 class Visitor:
     """Somebody who was let in, and the message or tap they came with."""
 
-    who: Actor
+    actor: Actor
     message: Message | None = None
     tap: CallbackQuery | None = None
     in_group: bool = False

@@ -1,353 +1,362 @@
-"""From an update to its answer: guard, command or tap, reply into the outbox. No update is answered twice.
+"""From an update to its answer, by python-telegram-bot's `Application`: access guard, then the handler that fits.
 
-Who is not let in goes to the door; a group that is not in the settings is left; in one that is, members may ask for
-what `IN_GROUPS` names and nothing else.
+Updates come from the stored inbox (`update_inbox`), never from PTB's updater; answers go into the outbox under a key of
+their update, so that an update that is handled once more after a crash is not answered once more.
+
+A new command is a row of `handlers.commands.COMMANDS` with its handler in the container; a new kind of button is a line
+of `_buttons` below.
 """
 
-import asyncio
-import contextlib
+import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
 import structlog
-from telegram import Bot, BotCommand, BotCommandScopeChat, Message, Update
-from telegram.constants import ChatAction
-from telegram.error import TelegramError
+from telegram import Bot, Message, Update
+from telegram.ext import (
+    ApplicationBuilder,
+    ApplicationHandlerStop,
+    CallbackQueryHandler,
+    ContextTypes,
+    MessageHandler,
+    TypeHandler,
+    filters,
+)
 
-from bot.chat.handlers.commands import BY_WORD, Command, Handlers, allowed
+from bot.chat.handlers.commands import Command, Handlers
+from bot.chat.handlers.keypad import KEYPAD
 from bot.chat.handlers.people import MemberHandlers
+from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.trading import TradingHandlers
+from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.catalogue import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
-from bot.chat.i18n.formatting import clean
 from bot.chat.i18n.frame import Frame
-from bot.chat.i18n.language import Lang, speaking
+from bot.chat.i18n.language import Lang, speak, speaking
 from bot.chat.messages.members import PEOPLE, keyless
-from bot.chat.parsing.order_args import LONGEST, StockLookup, split_stock
-from bot.chat.ports import Post, Record
-from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
-from bot.chat.types import REFRESH, TICKET, CallbackAnswer, Chart, Reply, Request, Stranger, letter_of, outgoing
-from bot.orders.access.membership import Member, Status
-from bot.orders.access.roles import Actor, Role
+from bot.chat.parsing.order_args import LONGEST, split_stock
+from bot.chat.ports import Post, Record, StockLookup
+from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
+from bot.chat.transport.background_calls import BackgroundCalls
+from bot.chat.transport.command_handler import (
+    BorrowedWords,
+    Callback,
+    TableCommandHandler,
+    UpdateContext,
+    read_line,
+    text_of,
+)
+from bot.chat.types import REFRESH, TICKET, WATCH, CallbackAnswer, Chart, Reply, Request, Stranger, outgoing, reply_key
+from bot.orders.access.roles import Actor
 from bot.orders.model.tap_result import TapOutcome
 from kis.errors import KisError
 from kis.krx import KST
 
 log = structlog.get_logger(__name__)
 
-TOO_LATE = timedelta(seconds=120)
+GUARD_GROUP = -1
+"""The handler group of the access guard: PTB asks it before group 0, where all other handlers stand."""
+MAX_COMMAND_AGE = timedelta(seconds=120)
 """A trading command older than this was written for another market."""
+IN_GROUPS = ("status", "price")
+"""The commands that members may give in a group of the settings."""
+LEAVE_INTERVAL = timedelta(minutes=10)
+"""How often the same group is left at most, if it does not let us go."""
+MAX_GROUPS_REMEMBERED = 100
+SECRET_WORDS = frozenset({"start", "pin"})
+"""Commands whose words are not audited: an invitation, a PIN that should not have been typed."""
 WITHOUT_EFFECT = frozenset(
     {TapOutcome.NOT_YOURS, TapOutcome.BUSY, TapOutcome.LATE, TapOutcome.USED, TapOutcome.GONE, TapOutcome.STEP_UP},
 )
-TYPING_AFTER = 0.4
-"""Seconds of silence after which the chat shows that somebody is working on it."""
-IN_GROUPS = frozenset({"status", "price"})
-"""What members may ask for in a group of the settings."""
-LEAVE_EVERY = timedelta(minutes=10)
-"""How often the same group is left at most, if it does not let us go."""
-GROUPS_REMEMBERED = 100
-UNWRITTEN = frozenset({"start", "pin"})
-"""Commands whose words may be a secret: an invitation, a PIN that should not have been typed."""
+"""Taps that change no order, and are audited here; any other is audited in the transaction of its change."""
 
 
 class Router:
-    """Answers updates. Everything it may touch is handed in."""
+    """Answers updates, each at most once. Updates may be handled at the same time."""
 
     def __init__(
         self,
         bot: Bot,
         guard: AccessGuard,
-        handlers: Handlers,
-        trading: TradingHandlers,
-        symbols: StockLookup,
+        commands: Handlers,
         *,
+        trading: TradingHandlers,
+        members: MemberHandlers,
+        second_factor: SecondFactorChat,
+        watchlist: WatchlistHandlers,
+        symbols: StockLookup,
+        calls: BackgroundCalls,
         post: Post,
         record: Record,
         clock: Callable[[], datetime],
         frame: Frame,
-        people: MemberHandlers | None = None,
-        lang_of: Callable[[int], Lang | None] = lambda _: None,
-        trouble: Callable[[str, Mapping[str, object]], None] = lambda _code, _values: None,
+        lang_of: Callable[[int], Lang | None],
+        report_fault: Callable[[str, Mapping[str, object]], None],
     ) -> None:
-        """`lang_of`: the language somebody is spoken to in, None for the house's; `trouble` hears of faults of ours."""
-        self._trouble = trouble
-        self._bot = bot
+        """`lang_of`: the language of a person, None for the settings' own; `report_fault` tells those in charge."""
         self._guard = guard
-        self._handlers = handlers
+        self._commands = commands
         self._trading = trading
+        self._members = members
+        self._second_factor = second_factor
+        self._watchlist = watchlist
         self._symbols = symbols
+        self._calls = calls
         self._post = post
         self._record = record
         self._clock = clock
         self._frame = frame
         self._lang_of = lang_of
-        self._errands: set[asyncio.Task[None]] = set()
-        self._people = people
-        if people is not None:
-            people.changed = self._chart
-            people.whisper = self._whisper
-        self._left: OrderedDict[int, datetime] = OrderedDict()
-        self.gate: Callable[[Command, Request], Reply | None] = lambda _command, _ask: None
-        """Asked before a command is carried out: an answer instead of it, if one is due."""
-        self.listen: Callable[[Request], Awaitable[bool]] | None = None
-        """Asked first about typed words that are no command; True: they were meant for it, and are not written down."""
-        self.taps: dict[str, Callable[[str, Request], Awaitable[CallbackAnswer]]] = {}
-        """Further kinds of buttons, by the prefix of their data; what follows it is not written down."""
+        self._report_fault = report_fault
+        self._left_at: OrderedDict[int, datetime] = OrderedDict()
+        self._unanswered: dict[int, Exception] = {}
+        """Faults, by update id, whose answer could not be put into the outbox either."""
+        self._application = (
+            ApplicationBuilder()
+            .bot(bot)
+            .updater(None)
+            .job_queue(None)
+            .context_types(ContextTypes(context=UpdateContext))
+            .build()
+        )
+        self._add_handlers()
+
+    def _add_handlers(self) -> None:
+        """Of a group PTB runs the first handler that fits, in the order in which they are added."""
+        add, by_word, private = self._application.add_handler, self._commands.by_word, filters.ChatType.PRIVATE
+        add(TypeHandler(Update, self._admit), GUARD_GROUP)
+        add(MessageHandler(private & BorrowedWords(by_word), self._refuse_borrowed))
+        for command in self._commands.table:
+            add(TableCommandHandler(command, partial(self._command, command), private))
+        for name in IN_GROUPS:
+            add(TableCommandHandler(by_word[name], partial(self._command_in_group, by_word[name]), ~private))
+        add(MessageHandler(private, self._bare_words))
+        for prefix, callback in self._buttons().items():
+            add(CallbackQueryHandler(callback, pattern=f"^{re.escape(prefix)}"))
+        add(CallbackQueryHandler(self._typed))  # data of no kind we know
+        self._application.add_error_handler(self._answer_fault)
+
+    def _buttons(self) -> dict[str, Callback]:
+        """Who answers a tap, by what the data of the button begins with. PTB gives a tap without data to the first."""
+        return {
+            "/": self._typed,
+            REFRESH: self._refreshed,
+            TICKET: self._ticket,
+            PEOPLE: self._member_button,
+            KEYPAD: self._keypad,
+            WATCH: self._watchlist_button,
+        }
 
     async def handle(self, update: Update) -> None:
-        """Answer one update. Nothing escapes: a fault of ours becomes a sentence, and its detail a log line."""
-        visitor = self._guard.admit(update)
-        if not isinstance(visitor, Visitor):
-            self._outside(visitor, update)
-            return
-        with speaking(None if visitor.in_group else self._lang_of(visitor.who.user_id)):
-            await self._inside(visitor, update)
+        """Answer one update; a fault of ours becomes a sentence for its person, and its detail a log line.
 
-    async def _inside(self, visitor: Visitor, update: Update) -> None:
-        try:
-            if self._people is not None:
-                self._people.came(visitor.who)
-            if visitor.tap is not None:
-                await self._tapped(visitor, update.update_id)
-            else:
-                await self._wrote(visitor, update.update_id)
-        except KisError as error:
-            log.warning(
-                "the broker could not answer",
-                endpoint=error.endpoint,
-                code=error.code,
-                why=type(error).__name__,
-            )
-            self._reply(visitor, update.update_id, Reply(kis_error(error, self._lang)))
-        except Exception:
-            log.exception("an update could not be answered", update=update.update_id)
-            self._trouble("ANSWER_LOST", {"name": visitor.who.name or visitor.who.user_id})
-            self._reply(visitor, update.update_id, Reply(trouble(self._lang)))
-
-    @property
-    def _lang(self) -> Lang:
-        return self._frame.lang
+        Raises:
+            Exception: the update could not be answered at all; it stays open in the inbox.
+        """
+        await self._application.initialize()  # at once: the bot has met Telegram before the first update comes
+        with speaking(None):
+            await self._application.process_update(update)
+        fault = self._unanswered.pop(update.update_id, None)
+        if fault is not None:
+            raise fault
 
     def keeps(self, update: Update) -> bool:
         """Whether an update is worth a row on disk: those of people who are let in are."""
         return isinstance(self._guard.admit(update), Visitor)
 
-    async def offer_menu(self, chat_id: int, role: Role) -> None:
-        """Put the commands of this role into the menu of this chat; other chats show none."""
-        with speaking(self._lang_of(chat_id)):
-            menu = [BotCommand(one.name, one.help(self._lang)) for one in allowed(role)]
-        with contextlib.suppress(TelegramError):  # a chat that was never opened cannot have a menu yet
-            await self._bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))
+    # --- who is let in ------------------------------------------------------------------------------------------------
 
-    def renew_menu(self, who: Actor) -> None:
-        """Somebody's menu of commands is to speak another language."""
-        self._run_errand(self.offer_menu(who.chat_id, who.role))
+    async def _admit(self, update: Update, context: UpdateContext) -> None:
+        """The guard: no other handler runs for whoever it does not let in."""
+        arrival = self._guard.admit(update)
+        if not isinstance(arrival, Visitor):
+            self._turn_away(arrival, update)
+            raise ApplicationHandlerStop
+        context.visitor = arrival
+        speak(None if arrival.in_group else self._lang_of(arrival.actor.user_id))
+        self._members.came(arrival.actor)
 
-    def _chart(self, person: Member) -> None:
-        """Bring somebody's menu of commands up to date with what they may do now."""
-        if person.status is Status.ACTIVE:
-            self._run_errand(self.offer_menu(person.user_id, person.role))
-        else:
-            self._run_errand(self._bot.delete_my_commands(scope=BotCommandScopeChat(person.user_id)))
-
-    async def drain(self) -> None:
-        """Let the small errands (toasts, typing) end."""
-        if self._errands:
-            await asyncio.wait(self._errands, timeout=2)
-
-    # --- who is not let in --------------------------------------------------------------------------------------------
-
-    def _outside(self, arrival: Stranger | WrongChat | None, update: Update) -> None:
+    def _turn_away(self, arrival: Stranger | WrongChat | None, update: Update) -> None:
         try:
             if isinstance(arrival, WrongChat):
                 self._leave(arrival.chat_id)
-            elif isinstance(arrival, Stranger) and self._people is not None:
-                self._people.knock(arrival)
+            elif isinstance(arrival, Stranger):
+                self._members.knock(arrival)
             elif update.callback_query is not None:
                 log.warning("tap outside a private chat", user=update.callback_query.from_user.id)
         except Exception:
             log.exception("an update of a stranger could not be handled", update=update.update_id)
 
-    def _whisper(self, chat_id: int, text: str) -> None:
-        self._run_errand(self._bot.send_message(chat_id, text))
-
     def _leave(self, chat_id: int) -> None:
         now = self._clock()
-        if chat_id in self._left and now - self._left[chat_id] < LEAVE_EVERY:
+        if chat_id in self._left_at and now - self._left_at[chat_id] < LEAVE_INTERVAL:
             return
-        self._left[chat_id] = now
-        self._left.move_to_end(chat_id)
-        if len(self._left) > GROUPS_REMEMBERED:
-            self._left.popitem(last=False)
+        self._left_at[chat_id] = now
+        self._left_at.move_to_end(chat_id)
+        if len(self._left_at) > MAX_GROUPS_REMEMBERED:
+            self._left_at.popitem(last=False)
         log.warning("leaving a chat that is not in the settings", chat=chat_id)
-        self._run_errand(self._bot.leave_chat(chat_id))
+        self._calls.leave(chat_id)
+
+    # --- faults -------------------------------------------------------------------------------------------------------
+
+    async def _answer_fault(self, update: object, context: UpdateContext) -> None:
+        """The error handler. No other handler runs after it, whatever comes of it: the update had its one chance."""
+        assert isinstance(update, Update)  # noqa: S101  # nothing else is ever processed
+        assert context.error is not None  # noqa: S101  # it is what PTB calls this for
+        try:
+            self._tell_fault(update, context.error)
+        except Exception as fault:  # noqa: BLE001  # PTB would only log it: `handle` raises it
+            self._unanswered[update.update_id] = fault
+        raise ApplicationHandlerStop
+
+    def _tell_fault(self, update: Update, error: Exception) -> None:
+        visitor = self._guard.admit(update)
+        if not isinstance(visitor, Visitor):
+            raise error
+        lang = self._frame.lang
+        if isinstance(error, KisError):
+            log.warning(
+                "the broker could not answer", endpoint=error.endpoint, code=error.code, why=type(error).__name__
+            )
+            self._reply(visitor.actor, update.update_id, Reply(kis_error(error, lang)))
+            return
+        log.error("an update could not be answered", update=update.update_id, exc_info=error)
+        self._report_fault("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
+        self._reply(visitor.actor, update.update_id, Reply(trouble(lang)))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    async def _wrote(self, visitor: Visitor, update_id: int) -> None:
-        message = visitor.message
-        assert message is not None  # noqa: S101  # the guard says so
-        at = message.date.astimezone(KST)
-        line = clean(message.text or message.caption or "")
-        command, words = _parse(line)
-        if visitor.in_group:
-            await self._wrote_in_group(visitor, update_id, line)
-            return
-        if message.forward_origin is not None or (borrowed(message) and (command is None or command.trades)):
-            self._reply(visitor, update_id, Reply(forwarded(self._lang)))
-            return
-        if command is None and self.listen is not None:
-            said = Request(visitor.who, line, update_id, message.message_id, at)
-            if await self.listen(said):
-                return
-        if command is None:
-            command, words = self._as_price(line)
-        hidden = command is not None and command.name in UNWRITTEN
-        self._write_down(visitor, "command", text=f"/{command.name}" if command and hidden else line[:LONGEST])
-        if command is None:
-            self._reply(visitor, update_id, Reply(unknown_words(self._lang)))
-            return
+    async def _refuse_borrowed(self, update: Update, context: UpdateContext) -> None:
+        self._reply(context.visitor.actor, update.update_id, Reply(forwarded(self._frame.lang)))
+
+    async def _command(self, command: Command, update: Update, context: UpdateContext) -> None:
+        actor, message = context.visitor.actor, context.message
+        line = read_line(text_of(message))[0]
+        self._audit(actor, "command", text=f"/{command.name}" if command.name in SECRET_WORDS else line[:LONGEST])
         if command.name == "start":
-            self.renew_menu(visitor.who)
-        ask = Request(visitor.who, words, update_id, message.message_id, at)
-        reply = await self._run(command, ask)
-        self._reply(visitor, update_id, reply)
+            self._calls.renew_menu(actor)
+        reply = await self._run(command, self._request(update, context, context.words))
+        self._reply(actor, update.update_id, reply)
 
-    async def _wrote_in_group(self, visitor: Visitor, update_id: int, line: str) -> None:
-        """Somebody of the list asks in a group: a short answer for all to see, or silence."""
-        command, words = _parse(line)
-        to = line.partition(" ")[0].partition("@")[2]
-        if command is None or command.name not in IN_GROUPS or (to and to.lower() != self._bot.username.lower()):
-            return
-        message = visitor.message
-        assert message is not None  # noqa: S101  # the guard says so
-        self._write_down(visitor, "command", text=line[:LONGEST], group=visitor.who.chat_id)
-        ask = Request(visitor.who, words, update_id, message.message_id, message.date.astimezone(KST))
-        reply = await self._run(command, ask)
-        self._reply(visitor, update_id, keyless(reply) if isinstance(reply, Reply) else None)
+    async def _command_in_group(self, command: Command, update: Update, context: UpdateContext) -> None:
+        """A member asks in a group: a short answer for all to see, without buttons."""
+        actor = context.visitor.actor
+        line = read_line(text_of(context.message))[0]
+        self._audit(actor, "command", text=line[:LONGEST], group=actor.chat_id)
+        reply = await self._run(command, self._request(update, context, context.words))
+        self._reply(actor, update.update_id, keyless(reply) if isinstance(reply, Reply) else None)
 
-    def _as_price(self, line: str) -> tuple[Command | None, str]:
-        """A bare name or code asks for its price; anything else is not a command."""
+    async def _bare_words(self, update: Update, context: UpdateContext) -> None:
+        """Words that are no command: the code that a second factor waits for, or a stock whose price is asked."""
+        actor, line = context.visitor.actor, read_line(text_of(context.message))[0]
+        request = self._request(update, context, line)
+        if await self._second_factor.listen(request):
+            return  # and is written down nowhere
+        code = self._stock_code(line)
+        self._audit(actor, "command", text=line[:LONGEST])
+        if code is None:
+            reply: Reply | Chart | None = Reply(unknown_words(self._frame.lang))
+        else:
+            reply = await self._run(self._commands.by_word["price"], replace(request, words=code))
+        self._reply(actor, update.update_id, reply)
+
+    def _stock_code(self, line: str) -> str | None:
+        """The code of the stock that a line names, if it names one and nothing else."""
         stock, _, rest = split_stock(line, self._symbols) if len(line) <= LONGEST else (None, "", [])
-        if stock is not None and not rest:
-            return BY_WORD["price"], stock.code
-        return None, ""
+        return stock.code if stock is not None and not rest else None
 
-    async def _run(self, command: Command, ask: Request) -> Reply | Chart | None:
-        if not ask.who.role.covers(command.role):
-            return Reply(not_allowed(self._lang))
-        if len(ask.words) > LONGEST:
-            return Reply(f"🚫 {reason('TOO_LONG', {}, self._lang)}")
-        late = self._clock() - ask.at
-        if command.trades and late > TOO_LATE:
-            return Reply(late_command(int(late.total_seconds() // 60), self._lang))
-        instead = self.gate(command, ask)
-        if instead is not None:
-            return instead
-        async with self._typing(ask.who.chat_id):
-            return await self._handlers.answer(command, ask)
+    async def _run(self, command: Command, request: Request) -> Reply | Chart | None:
+        lang = self._frame.lang
+        if not request.actor.role.covers(command.role):
+            return Reply(not_allowed(lang))
+        if len(request.words) > LONGEST:
+            return Reply(f"🚫 {reason('TOO_LONG', {}, lang)}")
+        age = self._clock() - request.at
+        if command.trades and age > MAX_COMMAND_AGE:
+            return Reply(late_command(int(age.total_seconds() // 60), lang))
+        async with self._calls.typing(request.actor.chat_id):
+            return await self._commands.answer(command, request)
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
-    async def _tapped(self, visitor: Visitor, update_id: int) -> None:
-        tap = visitor.tap
-        assert tap is not None  # noqa: S101  # the guard says so
-        assert tap.message is not None  # noqa: S101
-        data = tap.data or ""
-        if data.startswith(TICKET):
-            await self._ticket(visitor, data.removeprefix(TICKET))
-            return
-        ask = Request(visitor.who, "", update_id, tap.message.message_id, self._clock())
-        if data.startswith(PEOPLE) and self._people is not None:
-            self._about_people(visitor, data.removeprefix(PEOPLE), ask)
-            return
-        for prefix, answer in self.taps.items():
-            if data.startswith(prefix):
-                self._toast(tap.id, await answer(data.removeprefix(prefix), ask))
-                return
-        in_place = data.startswith(REFRESH)
-        command, words = _parse(clean(data.removeprefix(REFRESH)))
-        self._write_down(visitor, "tap", text=data)
-        self._toast(tap.id, CallbackAnswer())
-        if command is None:
-            return
-        reply = await self._run(command, replace(ask, words=words))
+    async def _typed(self, update: Update, context: UpdateContext) -> None:
+        """A button that types a command for whoever taps it."""
+        reply = await self._run_typed(update, context, context.tap.data or "")
+        self._reply(context.visitor.actor, update.update_id, reply)
+
+    async def _refreshed(self, update: Update, context: UpdateContext) -> None:
+        """The same, and the answer takes the place of the message that bears the button."""
+        tap = context.tap
+        reply = await self._run_typed(update, context, (tap.data or "").removeprefix(REFRESH))
         pictured = isinstance(tap.message, Message) and bool(tap.message.photo)
-        if reply is not None and in_place and pictured == isinstance(reply, Chart):  # one cannot become the other
-            self._put_in_place(ask, reply)
+        if reply is not None and pictured == isinstance(reply, Chart):  # one cannot become the other
+            self._put_in_place(self._request(update, context), reply)
         else:
-            self._reply(visitor, update_id, reply)
+            self._reply(context.visitor.actor, update.update_id, reply)
 
-    def _about_people(self, visitor: Visitor, token: str, ask: Request) -> None:
-        tap, people = visitor.tap, self._people
-        assert tap is not None  # noqa: S101  # the guard says so
-        assert people is not None  # noqa: S101  # asked a line ago
-        answer = people.tap(token, visitor.who)
-        self._write_down(visitor, "tap", verdict=answer.verdict)
-        self._toast(tap.id, answer.toast)
-        if answer.reply is not None:
-            self._put_in_place(ask, answer.reply)
+    async def _run_typed(self, update: Update, context: UpdateContext, line: str) -> Reply | Chart | None:
+        tap = context.tap
+        _, word, _, words = read_line(line)
+        self._audit(context.visitor.actor, "tap", text=tap.data or "")
+        self._calls.toast(tap.id, CallbackAnswer())
+        command = self._commands.by_word.get(word)
+        return await self._run(command, self._request(update, context, words)) if command is not None else None
 
-    async def _ticket(self, visitor: Visitor, token: str) -> None:
-        tap = visitor.tap
-        assert tap is not None  # noqa: S101
-        if not visitor.who.role.covers(BY_WORD["buy"].role):
-            self._toast(tap.id, CallbackAnswer(not_allowed(self._lang), alert=True))
+    async def _ticket(self, update: Update, context: UpdateContext) -> None:
+        """A single-use button that acts on an order."""
+        del update  # its answer is the order's card
+        actor, tap = context.visitor.actor, context.tap
+        if not actor.role.covers(self._commands.by_word["buy"].role):
+            self._calls.toast(tap.id, CallbackAnswer(not_allowed(self._frame.lang), alert=True))
             return
-        answer, pressed = self._trading.tap(token, visitor.who)
-        if pressed.verdict in WITHOUT_EFFECT:  # any other has written who pressed with what it did, in one commit
+        answer, pressed = self._trading.tap((tap.data or "").removeprefix(TICKET), actor)
+        if pressed.verdict in WITHOUT_EFFECT:
             order_id = pressed.order.id if pressed.order else None
-            self._write_down(visitor, "tap", verdict=pressed.verdict.value, order_id=order_id)
-        self._toast(tap.id, answer)
+            self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
+        self._calls.toast(tap.id, answer)
         await self._trading.carry_out(pressed)
+
+    async def _member_button(self, update: Update, context: UpdateContext) -> None:
+        """A single-use button that changes a person."""
+        actor, tap = context.visitor.actor, context.tap
+        answer = self._members.tap((tap.data or "").removeprefix(PEOPLE), actor)
+        self._audit(actor, "tap", verdict=answer.verdict)
+        self._calls.toast(tap.id, answer.toast)
+        if answer.reply is not None:
+            self._put_in_place(self._request(update, context), answer.reply)
+
+    async def _keypad(self, update: Update, context: UpdateContext) -> None:
+        """A key of a keypad; it is written down nowhere."""
+        tap = context.tap
+        rest = (tap.data or "").removeprefix(KEYPAD)
+        self._calls.toast(tap.id, await self._second_factor.press(rest, self._request(update, context)))
+
+    async def _watchlist_button(self, update: Update, context: UpdateContext) -> None:
+        tap = context.tap
+        rest = (tap.data or "").removeprefix(WATCH)
+        self._calls.toast(tap.id, await self._watchlist.tap(rest, self._request(update, context)))
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
-    def _put_in_place(self, ask: Request, reply: Reply | Chart) -> None:
+    def _put_in_place(self, request: Request, reply: Reply | Chart) -> None:
         kind, facts = ("chart_edit", reply.facts) if isinstance(reply, Chart) else ("edit", outgoing(reply))
-        self._post(kind, ask.who.chat_id, {**facts, "message_id": ask.message_id}, letter_of(ask.update_id))
+        data = {**facts, "message_id": request.message_id}
+        self._post(kind, request.actor.chat_id, data, reply_key(request.update_id))
 
-    def _reply(self, visitor: Visitor, update_id: int, reply: Reply | Chart | None) -> None:
+    def _reply(self, actor: Actor, update_id: int, reply: Reply | Chart | None) -> None:
         if reply is not None:
             kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
-            self._post(kind, visitor.who.chat_id, facts, letter_of(update_id))
+            self._post(kind, actor.chat_id, facts, reply_key(update_id))
 
-    def _write_down(self, visitor: Visitor, action: str, *, order_id: int | None = None, **detail: object) -> None:
-        who = visitor.who
-        self._record(action, user_id=who.user_id, name=who.name, order_id=order_id, **detail)
+    def _audit(self, actor: Actor, action: str, *, order_id: int | None = None, **detail: object) -> None:
+        self._record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
 
-    def _toast(self, tap_id: str, answer: CallbackAnswer) -> None:
-        self._run_errand(
-            self._bot.answer_callback_query(tap_id, text=answer.text or None, show_alert=answer.alert or None),
-        )
-
-    def _run_errand(self, errand: Coroutine[Any, Any, object]) -> None:
-        async def run() -> None:
-            with contextlib.suppress(TelegramError):  # a toast that comes too late is no loss
-                await errand
-
-        task = asyncio.get_running_loop().create_task(run())
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
-
-    @contextlib.asynccontextmanager
-    async def _typing(self, chat_id: int) -> Any:
-        handle = asyncio.get_running_loop().call_later(
-            TYPING_AFTER,
-            lambda: self._run_errand(self._bot.send_chat_action(chat_id, ChatAction.TYPING)),
-        )
-        try:
-            yield
-        finally:
-            handle.cancel()
-
-
-def _parse(line: str) -> tuple[Command | None, str]:
-    """The command at the head of a line and what follows; `/price@bot x` and `/현재가 x` are commands too."""
-    if not line.startswith("/"):
-        return None, line
-    head, _, words = line[1:].partition(" ")
-    return BY_WORD.get(head.partition("@")[0].lower()), words
+    def _request(self, update: Update, context: UpdateContext, words: str = "") -> Request:
+        visitor = context.visitor
+        sent = visitor.message if visitor.tap is None else visitor.tap.message
+        assert sent is not None  # noqa: S101  # the guard says so
+        at = self._clock() if visitor.message is None else visitor.message.date.astimezone(KST)
+        return Request(visitor.actor, words, update.update_id, sent.message_id, at)

@@ -12,7 +12,6 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMedia
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
-from bot.chat.i18n.catalogue import say
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, speaking
 from bot.chat.messages.registry import CAPTIONS, render
@@ -133,7 +132,7 @@ class MessageSender:
         """The text, and below it that it may be a repeat, if it may."""
         if not letter.resent or letter.lists:  # these say what they are
             return text
-        label = say(self._frame.lang, "<i>(재전송일 수 있음)</i>", "<i>(may be a repeat)</i>")
+        label = self._frame.text("<i>(may be a repeat)</i>")
         return f"{_fit(text, longest - len(label) - 1)}\n{label}"
 
     async def _send(self, letter: OutboxMessage, reply: Reply) -> Outcome:
@@ -142,7 +141,7 @@ class MessageSender:
                 letter.chat_id,
                 body,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
                 disable_notification=letter.silent or None,
             ),
@@ -157,7 +156,7 @@ class MessageSender:
                 picture,
                 caption=body,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 disable_notification=letter.silent or None,
             ),
             self._labelled(letter, reply.text, LONGEST_CAPTION),
@@ -175,7 +174,7 @@ class MessageSender:
         where: dict[str, Any] = {"chat_id": letter.chat_id, "message_id": message_id}
 
         async def edit(body: str, mode: str | None) -> object:
-            markup = _markup(reply.keys)
+            markup = _markup(reply.buttons)
             if picture is None:
                 return await self._bot.edit_message_caption(caption=body, parse_mode=mode, reply_markup=markup, **where)
             media = InputMediaPhoto(picture, caption=body, parse_mode=mode)
@@ -191,7 +190,7 @@ class MessageSender:
                 chat_id=chat_id,
                 message_id=message_id,
                 parse_mode=mode,
-                reply_markup=_markup(reply.keys),
+                reply_markup=_markup(reply.buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
             ),
             reply.text,

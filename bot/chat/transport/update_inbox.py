@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from telegram import Bot, Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
+from bot.chat.ports import Inbox
 from bot.chat.transport.sender import seconds_to_wait
+from kis.backoff import backoff
 
 log = structlog.get_logger(__name__)
 
@@ -22,37 +24,32 @@ CALM = 60.0
 SLOWEST = 15.0
 
 
-class Store(Protocol):
-    """Where updates are kept; `bot.store.inbox.Inbox` fits as it is."""
-
-    def keep(self, updates: Sequence[tuple[int, dict[str, Any]]]) -> list[int]: ...
-    def open(self) -> list[tuple[int, dict[str, Any]]]: ...
-    def done(self, update_id: int) -> None: ...
-    def next_offset(self) -> int | None: ...
-
-
 class UpdatePoller:
     """Long polling that loses nothing across a crash and answers nothing twice."""
 
     def __init__(
         self,
         bot: Bot,
-        store: Store,
+        inbox: Inbox,
         handle: Callable[[Update], Awaitable[None]],
+        *,
+        keeps: Callable[[Update], bool],
+        redact: Callable[[dict[str, Any]], dict[str, Any]],
         hold: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        keeps: Callable[[Update], bool] = lambda _: True,
     ) -> None:
-        """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on.
+        """`keeps`: whether an update is stored; others are handled all the same, so that strangers cannot fill the disk.
 
-        What `keeps` says no to is handled and never written down: strangers cannot fill the disk.
+        `redact` leaves what may be stored of an update: no typed code and no keypad. `hold(why)` stops new orders while
+        another copy polls the same token; `hold("")` lets them go on.
         """
         self._bot = bot
-        self._store = store
+        self._inbox = inbox
         self._handle = handle
+        self._keeps = keeps
+        self._redact = redact
         self._hold = hold
         self._sleep = sleep
-        self._keeps = keeps
         self._next = 0
         self._answering: set[asyncio.Future[None]] = set()
 
@@ -62,7 +59,7 @@ class UpdatePoller:
         Raises:
             telegram.error.InvalidToken: Telegram does not know the token.
         """
-        for update_id, body in self._store.open():
+        for update_id, body in self._inbox.open():
             self._answer(update_id, body)
         faults = _PollBackoff()
         while True:
@@ -78,7 +75,8 @@ class UpdatePoller:
             if faults.calm():
                 self._hold("")
             bodies = {update.update_id: update.to_dict() for update in updates if self._keeps(update)}
-            for update_id in self._store.keep(list(bodies.items())) if bodies else ():
+            stored = [(update_id, self._redact(body)) for update_id, body in bodies.items()]
+            for update_id in self._inbox.keep(stored) if stored else ():
                 self._answer(update_id, bodies[update_id])
             for update in updates:
                 self._next = max(self._next, update.update_id + 1)
@@ -99,7 +97,7 @@ class UpdatePoller:
             update = Update.de_json(body, self._bot)
             if update is not None:
                 await self._handle(update)
-            self._store.done(update_id)
+            self._inbox.done(update_id)
 
         self._start(run())
 
@@ -135,7 +133,7 @@ class UpdatePoller:
 
     def _offset(self) -> int | None:
         """What to ask for next: past all that is on disk, and past what was only looked at."""
-        kept = self._store.next_offset()
+        kept = self._inbox.next_offset()
         return max(kept or 0, self._next) or None
 
 
@@ -157,7 +155,7 @@ class _PollBackoff:
             return SLOWEST
         if self._row == 1:
             log.warning("Telegram cannot be reached", why=type(error).__name__)
-        return min(0.5 * 2.0 ** (self._row - 1), SLOWEST)
+        return backoff(self._row - 1, first=0.5, most=SLOWEST)
 
     def calm(self) -> bool:
         """After an answered poll: whether a conflict has just been over for long enough."""

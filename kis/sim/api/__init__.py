@@ -1,1 +1,1 @@
-"""The REST calls of the simulated broker: one module per family."""
+"""The REST calls of the simulated broker, one module per family."""

@@ -1,4 +1,4 @@
-"""The account over the wire: balance, buying power, sellable shares."""
+"""The account: balance, buying power, sellable shares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kis.sim.exchange.ledger import Position
     from kis.sim.exchange.prices import Issue
 
-_LONGEST_NUMBER = 19
+_MAX_DIGITS = 19
 _BALANCE_FIELDS = (
     "AFHR_FLPR_YN",
     "OFL_YN",
@@ -30,24 +30,24 @@ _BALANCE_FIELDS = (
 
 
 def balance(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """주식잔고조회. Issues sold out stay listed with no share until the sale has settled."""
+    """주식잔고조회. Positions sold stay listed without shares until the sale has settled."""
     require_account(broker, call)
-    asked = required(call, *_BALANCE_FIELDS)
+    values = required(call, *_BALANCE_FIELDS)
     exchange = broker.exchange
     exchange.roll()
     rows = sorted(exchange.ledger.positions.values(), key=lambda position: position.code)
     size = endpoints.BALANCE.page_size(broker.env) or len(rows)
-    searched = [*broker.account.split("-"), *asked]
+    searched = [*broker.account.split("-"), *values]
     shown = page(call, rows, size, key=lambda position: position.code, searched=searched)
-    words = ("KIOK0510", "조회가 완료되었습니다")
+    message = ("KIOK0510", "조회가 완료되었습니다")
     if shown.more:
-        words = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
+        message = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
     return SimResponse(
         {
             **shown.cursors,
             "output1": [_holding(broker, position) for position in shown.rows],
             "output2": [_summary(broker)],
-            **queried(broker, *words),
+            **queried(broker, *message),
         },
         tr_cont=shown.tr_cont,
     )
@@ -55,7 +55,7 @@ def balance(broker: ApiContext, call: ApiCall) -> SimResponse:
 
 def _holding(broker: ApiContext, position: Position) -> dict[str, str]:
     issue = broker.exchange.issues[position.code]
-    value, profit = _worth(issue, position)
+    value, profit = _value_and_profit(issue, position)
     change = issue.last - issue.base
     return {
         "pdno": position.code,
@@ -87,15 +87,15 @@ def _holding(broker: ApiContext, position: Position) -> dict[str, str]:
     }
 
 
-def _worth(issue: Issue, position: Position) -> tuple[int, int]:
+def _value_and_profit(issue: Issue, position: Position) -> tuple[int, int]:
     value = issue.last * position.quantity
     return value, value - position.cost
 
 
 def _summary(broker: ApiContext) -> dict[str, str]:
     exchange, ledger = broker.exchange, broker.exchange.ledger
-    worth = [_worth(exchange.issues[code], position) for code, position in ledger.positions.items()]
-    value, profit = sum(pair[0] for pair in worth), sum(pair[1] for pair in worth)
+    pairs = [_value_and_profit(exchange.issues[code], position) for code, position in ledger.positions.items()]
+    value, profit = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
     cost = sum(position.cost for position in ledger.positions.values())
     fills = [fill for fill in exchange.fills if fill.at.date() == ledger.today]
     bought = sum(fill.quantity * fill.price for fill in fills if fill.order.side is OrderSide.BUY)
@@ -134,7 +134,7 @@ def _summary(broker: ApiContext) -> dict[str, str]:
 def buying_power(broker: ApiContext, call: ApiCall) -> SimResponse:
     """매수가능조회: a market order is measured at the upper price limit. Without a symbol, amounts only."""
     require_account(broker, call)
-    code, asked, kind, *_ = required(call, "PDNO", "ORD_UNPR", "ORD_DVSN", "CMA_EVLU_AMT_ICLD_YN", "OVRS_ICLD_YN")
+    code, price, kind, *_ = required(call, "PDNO", "ORD_UNPR", "ORD_DVSN", "CMA_EVLU_AMT_ICLD_YN", "OVRS_ICLD_YN")
     exchange = broker.exchange
     exchange.roll()
     ledger = exchange.ledger
@@ -145,9 +145,9 @@ def buying_power(broker: ApiContext, call: ApiCall) -> SimResponse:
         if issue is None:
             raise refusal(broker, RejectReason.UNKNOWN_CODE)
         margin = issue.listing.margin
-        unit = _unit(issue, asked.strip(), kind)
+        unit = _unit_price(issue, price.strip(), kind)
     most = amount * 100 // margin
-    # Sale proceeds under way count towards buying, and stand in a field of their own.
+    # Unsettled sale proceeds can be used to buy, and have a field of their own.
     proceeds = max(0, min(ledger.proceeds, ledger.buying_power))
     return SimResponse(
         {
@@ -166,16 +166,16 @@ def buying_power(broker: ApiContext, call: ApiCall) -> SimResponse:
                 "ord_psbl_frcr_amt_wcrc": "0",
             },
             **queried(broker, "KIOK0420", "정상적으로 조회되었습니다"),
-        },
+        }
     )
 
 
-def _unit(issue: Issue, asked: str, kind: str) -> int:
-    if kind in {OrderDivision.MARKET, OrderDivision.IOC_MARKET, OrderDivision.FOK_MARKET} or not asked or asked == "0":
+def _unit_price(issue: Issue, price: str, kind: str) -> int:
+    if kind in {OrderDivision.MARKET, OrderDivision.IOC_MARKET, OrderDivision.FOK_MARKET} or not price or price == "0":
         return issue.upper
-    if not (asked.isascii() and asked.isdigit()) or len(asked) > _LONGEST_NUMBER:
+    if not (price.isascii() and price.isdigit()) or len(price) > _MAX_DIGITS:
         raise business("OPSQ2002", "ERROR : INPUT INVALID FIELD [ORD_UNPR]", "2")
-    return int(asked)
+    return int(price)
 
 
 def sellable(broker: ApiContext, call: ApiCall) -> SimResponse:
@@ -188,7 +188,7 @@ def sellable(broker: ApiContext, call: ApiCall) -> SimResponse:
     if position is None:
         raise business("KIOK0560", "조회할 내용이 없습니다.", "7")
     issue = exchange.issues[code]
-    value, profit = _worth(issue, position)
+    value, profit = _value_and_profit(issue, position)
     return SimResponse(
         {
             "output": {
@@ -207,5 +207,5 @@ def sellable(broker: ApiContext, call: ApiCall) -> SimResponse:
                 "evlu_pfls_rt": percent(profit, position.cost),
             },
             **queried(broker, "KIOK0420", "정상적으로 조회되었습니다"),
-        },
+        }
     )

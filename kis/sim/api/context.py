@@ -1,4 +1,4 @@
-"""One call as it arrives at the broker's gateway, and what goes back."""
+"""A call as the handlers get it, and checks they share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Recorded(NamedTuple):
-    """A request that arrived, kept for whoever tests a client.
+    """A received request, recorded for tests of a client.
 
     Attributes:
         headers: names in lower case.
         query: names as sent.
-        at: the simulator's time.
+        at: when it was received, by the simulator's clock.
     """
 
     method: str
@@ -35,12 +35,12 @@ class Recorded(NamedTuple):
 
 @dataclass(slots=True)
 class ApiCall:
-    """A request the gateway has let through.
+    """A request that passed the gateway's checks.
 
     Attributes:
         fields: query of a GET, names in upper case, or body of a POST as sent.
-        late: seconds by which a planted fault delays the order lists.
-        lies: planted faults of an order list, by name, with their options.
+        booking_delay: seconds by which a planted fault delays the order in the order lists.
+        list_faults: planted faults of an order list, by name, with their options.
     """
 
     path: str
@@ -48,16 +48,16 @@ class ApiCall:
     tr_cont: str
     headers: Mapping[str, str]
     fields: dict[str, Any]
-    late: float = 0.0
-    lies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    booking_delay: float = 0.0
+    list_faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """What a handler may ask.
+    """What the handlers use.
 
     Attributes:
-        strict: refuse order bodies that lack a key the portal calls optional, as KIS has done since 2026-08.
+        strict: refuse order bodies that lack a key the portal calls optional, as KIS does since 2026-08.
     """
 
     env: Env
@@ -71,28 +71,23 @@ class ApiContext:
         """Whether this is the paper environment."""
         return self.env is Env.PAPER
 
-    @property
-    def client_address(self) -> str:
-        """The address order lists show (a documentation address)."""
-        return "203.0.113.10"
-
 
 if TYPE_CHECKING:
     Handler = Callable[[ApiContext, ApiCall], SimResponse]
 
 
 def queried(broker: ApiContext, code: str, message: str) -> dict[str, str]:
-    """The envelope of an answered ledger query: paper has one code for all of them."""
+    """The envelope of a successful ledger query; paper has one code for all."""
     if broker.paper:
         code, message = "20310000", "모의투자 조회가 완료되었습니다."
     return {"rt_cd": "0", "msg_cd": code, "msg1": padded(message)}
 
 
 def required(call: ApiCall, *names: str) -> list[str]:
-    """The values of query fields that must be there.
+    """The values of required query fields.
 
     Raises:
-        Refusal: one is missing.
+        ApiRefusal: one is missing.
     """
     for name in names:
         if name not in call.fields:
@@ -101,10 +96,10 @@ def required(call: ApiCall, *names: str) -> list[str]:
 
 
 def require_account(broker: ApiContext, call: ApiCall) -> None:
-    """The account of a call must be the one its app key was issued for.
+    """Checks that a call names the account of its app key.
 
     Raises:
-        Refusal: it is not.
+        ApiRefusal: it does not.
     """
     number, product = required(call, "CANO", "ACNT_PRDT_CD")
     if f"{number}-{product}" != broker.account:

@@ -1,6 +1,6 @@
-"""The broker's reasons in KIS's words: one code and sentence for each, real and paper.
+"""KIS's code and message for each reason of rejection, real and paper.
 
-Seen in the wild unless marked: (a) the code is that of a sibling refusal, as nobody has published this one's.
+From captured answers unless marked: (a) the code of a similar refusal, as this one's is not known.
 """
 
 from __future__ import annotations
@@ -62,6 +62,6 @@ PAPER = {
 
 
 def refusal(broker: ApiContext, reason: RejectReason) -> ApiRefusal:
-    """The refusal as it goes over the wire."""
-    words = (PAPER if broker.paper else REAL)[reason]
-    return business(words.code, words.message, words.rt_cd)
+    """The refusal to answer with."""
+    error = (PAPER if broker.paper else REAL)[reason]
+    return business(error.code, error.message, error.rt_cd)

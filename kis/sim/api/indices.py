@@ -1,4 +1,4 @@
-"""Indices over the wire: the value now and day by day, moved by the issues they are made of."""
+"""Indices, now and day by day, calculated from their member issues."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from kis.sim.exchange.prices import Issue
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 _THOUSAND = 1_000
 _MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index: its code, name, value at the simulation's start, and what it is made of."""
+    """An index: code, name, value at the simulation's start, and its member issues."""
 
     code: str
     name: str
@@ -79,7 +79,7 @@ def _mean(ratios: Sequence[float]) -> float:
 
 
 def _today(broker: ApiContext, index: Index, members: Sequence[Issue]) -> tuple[float, _IndexDay]:
-    """The close before today, and today."""
+    """The last close, and today."""
     before = index.start * _mean([issue.base / issue.listing.price for issue in members])
     opened, high, low = (
         before * _mean([(getattr(issue, name) or issue.base) / issue.base for issue in members])
@@ -161,7 +161,7 @@ def _cents(day: _IndexDay) -> DayBar:
 
 
 def daily_index(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """국내주식업종기간별시세: newest first, fifty rows at most; the row of today has no change of its own."""
+    """국내주식업종기간별시세: newest first, fifty rows at most; rows have no change."""
     index = _index(call)
     start, end, period = required(call, "FID_INPUT_DATE_1", "FID_INPUT_DATE_2", "FID_PERIOD_DIV_CODE")
     first, last = day_of(start, "FID_INPUT_DATE_1"), day_of(end, "FID_INPUT_DATE_2")
@@ -200,5 +200,5 @@ def daily_index(broker: ApiContext, call: ApiCall) -> SimResponse:
             "mod_yn": "N",
         }
         for bar in reversed(rows)
-    ][:MOST_ROWS]
+    ][:MAX_ROWS]
     return SimResponse({"output1": summary, "output2": output, **QUOTED})

@@ -1,4 +1,4 @@
-"""What stays the same for a while: the calendar and the particulars of an issue. Real accounts only."""
+"""The calendar and the master data of an issue. Real accounts only."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _PRODUCT_CODE = 12
 
 
 def holidays(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """국내휴장일조회: 24 calendar days from the day asked; the next ones by asking for a later day."""
-    del broker  # the calendar is the same for everybody
+    """국내휴장일조회: 24 calendar days from the requested day on."""
+    del broker
     (start,) = required(call, "BASS_DT")
     first = day_of(start, "BASS_DT")
     days = [first + timedelta(days=ahead) for ahead in range(_DAYS_SHOWN)]
@@ -36,7 +36,7 @@ def holidays(broker: ApiContext, call: ApiCall) -> SimResponse:
             "rt_cd": "0",
             "msg_cd": "KIOK0500",
             "msg1": padded("조회가 계속됩니다..다음버튼을 Click 하십시오."),
-        },
+        }
     )
 
 
@@ -47,14 +47,14 @@ def _day(day: date) -> dict[str, str]:
         "bass_dt": day.strftime("%Y%m%d"),
         "wday_dvsn_cd": f"{(day.weekday() + 1) % 7 + 1:02d}",
         "bzdy_yn": flag(opens),
-        # Y even at weekends: it says that securities firms do business, not that the exchange is open.
+        # Y even at weekends: securities firms do business, the exchange may be closed.
         "tr_day_yn": "Y",
         "opnd_yn": flag(opens),
         "sttl_day_yn": flag(opens and weekday),
     }
 
 
-def _asked(broker: ApiContext, call: ApiCall) -> Issue:
+def _issue(broker: ApiContext, call: ApiCall) -> Issue:
     kind, code = required(call, "PRDT_TYPE_CD", "PDNO")
     issue = broker.exchange.issues.get(code.strip()[-6:])
     if kind != "300" or issue is None:
@@ -64,7 +64,7 @@ def _asked(broker: ApiContext, call: ApiCall) -> Issue:
 
 def stock_info(broker: ApiContext, call: ApiCall) -> SimResponse:
     """주식기본조회: the fields clients read."""
-    issue = _asked(broker, call)
+    issue = _issue(broker, call)
     listing = issue.listing
     kospi = listing.market == "KOSPI"
     output = {
@@ -110,7 +110,7 @@ def stock_info(broker: ApiContext, call: ApiCall) -> SimResponse:
 
 def product_info(broker: ApiContext, call: ApiCall) -> SimResponse:
     """상품기본조회: names of one symbol."""
-    listing = _asked(broker, call).listing
+    listing = _issue(broker, call).listing
     output = {
         "pdno": listing.code.rjust(_PRODUCT_CODE, "0"),
         "prdt_type_cd": "300",

@@ -1,4 +1,4 @@
-"""Minute charts over the wire: today's trades by the minute, and before them what the daily bars allow."""
+"""Minute bars: of today from the trades, of earlier days generated from the daily bars."""
 
 from __future__ import annotations
 
@@ -17,16 +17,13 @@ if TYPE_CHECKING:
 
     from kis.sim.exchange.prices import DayBar, Issue
 
-MOST_MINUTES = 30
+MAX_MINUTES = 30
 _CLOCK_DIGITS = 6
 _MINUTES = [f"{hour:02d}{minute:02d}" for hour in range(9, 16) for minute in range(60) if (hour, minute) <= (15, 30)]
 
 
 def minute_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """주식당일분봉조회: thirty rows at most, newest first, none later than the hour asked.
-
-    A minute in which nothing traded has no row.
-    """
+    """주식당일분봉조회: thirty rows at most, newest first, up to a time; minutes without trades have none."""
     issue = issue_of(broker, call)
     _, hour, past = required(call, "FID_ETC_CLS_CODE", "FID_INPUT_HOUR_1", "FID_PW_DATA_INCU_YN")
     hour = hour.strip()
@@ -36,10 +33,10 @@ def minute_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
     rows = [(today, name, bar) for name, bar in _today(issue) if f"{name}00" <= hour]
     if past.strip() == "Y":
         for day in reversed(issue.bars):
-            if len(rows) >= MOST_MINUTES:
+            if len(rows) >= MAX_MINUTES:
                 break
-            rows = [(day.day, name, bar) for name, bar in _drawn(issue, day)] + rows
-    shown = [_row(*row) for row in reversed(rows[-MOST_MINUTES:])]
+            rows = [(day.day, name, bar) for name, bar in _generated(issue, day)] + rows
+    shown = [_row(*row) for row in reversed(rows[-MAX_MINUTES:])]
     summary = {
         **change_of(issue),
         "stck_prdy_clpr": str(issue.base),
@@ -65,7 +62,7 @@ def _row(day: date, name: str, minute: Minute) -> dict[str, str]:
 
 
 def _today(issue: Issue) -> list[tuple[str, Minute]]:
-    """What traded before the simulation began, at the price it began with, and what traded since."""
+    """Minutes before the simulation began, at its first price, and the minutes since."""
     first = min(issue.minutes, default=_MINUTES[-1])
     before = [name for name in _MINUTES if name < first] or [first]
     known = sorted(issue.minutes.items())
@@ -79,8 +76,8 @@ def _today(issue: Issue) -> list[tuple[str, Minute]]:
     return rows + known
 
 
-def _drawn(issue: Issue, bar: DayBar) -> list[tuple[str, Minute]]:
-    """A day gone by, walked through its open, low, high and close (high before low where it fell)."""
+def _generated(issue: Issue, bar: DayBar) -> list[tuple[str, Minute]]:
+    """The minutes of a past day, through open, low, high and close (high before low if it fell)."""
     turns = [bar.open, bar.low, bar.high, bar.close]
     if bar.close < bar.open:
         turns = [bar.open, bar.high, bar.low, bar.close]
@@ -99,7 +96,7 @@ def _drawn(issue: Issue, bar: DayBar) -> list[tuple[str, Minute]]:
 
 
 def _shares(total: int, parts: int, seed: int) -> list[int]:
-    """A volume cut into uneven parts that add up to it."""
+    """A volume divided into uneven parts."""
     rng = random.Random(seed)  # noqa: S311  volumes, not secrets
     weights = [rng.expovariate(1.0) for _ in range(parts)]
     cut, whole, done = [], sum(weights), 0.0

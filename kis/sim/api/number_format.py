@@ -1,4 +1,4 @@
-"""How KIS writes numbers: always text, won without separators, percentages with two decimals."""
+"""Numbers in KIS's format: text, won without separators, percentages with two decimals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UP, _FLAT, _DOWN, _LIMIT_UP, _LIMIT_DOWN = "2", "3", "5", "1", "4"
 
 @lru_cache(maxsize=4096)
 def decimals(number: Fraction | Decimal | float, places: int = 2) -> str:
-    """A number with a fixed count of decimals, halves away from zero."""
+    """A number with a fixed number of decimals, rounded half up."""
     exact = Fraction(number)
     with localcontext() as context:
         context.prec = 50
@@ -29,7 +29,7 @@ def percent(part: float, whole: float, places: int = 2) -> str:
 
 
 def sign(change: float, *, at_upper: bool = False, at_lower: bool = False) -> str:
-    """`prdy_vrss_sign` of a change that already bears its sign."""
+    """`prdy_vrss_sign` of a signed change."""
     if change > 0:
         return _LIMIT_UP if at_upper else _UP
     if change < 0:

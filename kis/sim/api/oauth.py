@@ -1,4 +1,4 @@
-"""Keys and tokens: who may call, for how long, and how often a token is handed out."""
+"""App keys, access tokens and approval keys."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-LIFE = timedelta(hours=24)
-SAME_TOKEN = timedelta(hours=6)
-BETWEEN_ISSUES = timedelta(minutes=1)
-_KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+TOKEN_LIFETIME = timedelta(hours=24)
+REUSE_PERIOD = timedelta(hours=6)
+ISSUE_INTERVAL = timedelta(minutes=1)
+_KEY_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a customer is given for one environment; made up, and of the lengths KIS uses."""
+    """A customer's keys and account in one environment, invented, of the lengths KIS uses."""
 
     app_key: str
     app_secret: str
@@ -34,18 +34,18 @@ class Credentials:
     hts_id: str
 
 
-def made_up(env: Env) -> Credentials:
-    """The one customer of an environment: always the same."""
-    letters = random.Random(f"kis.sim {env}")  # noqa: S311  nothing is protected by them
-    key = "PS" + "".join(letters.choices(_KEY_LETTERS, k=34))
-    secret = "".join(letters.choices(_KEY_LETTERS + "+/", k=179)) + "="
+def credentials_of(env: Env) -> Credentials:
+    """The one customer of an environment, always the same."""
+    letters = random.Random(f"kis.sim {env}")  # noqa: S311  they protect nothing
+    key = "PS" + "".join(letters.choices(_KEY_CHARACTERS, k=34))
+    secret = "".join(letters.choices(_KEY_CHARACTERS + "+/", k=179)) + "="
     account = "50123456-01" if env is Env.PAPER else "64123456-01"
     return Credentials(key, secret, account, "kisbot")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and its life."""
+    """An access token and its lifetime."""
 
     text: str
     issued: datetime
@@ -55,20 +55,20 @@ class Token:
 class Oauth:
     """The token service.
 
-    The same token comes back for six hours (KIS portal, 접근토큰발급(P)). Within a minute of a new one the
-    call is refused with EGW00133, as KIS has done since 2023-10. After six hours a new one is issued, and the
-    old one lives on until it expires.
+    The same token is returned for six hours (KIS portal, 접근토큰발급(P)). Within a minute of a new one the call is
+    refused with EGW00133, as KIS does since 2023-10. After six hours a new one is issued, and the old one stays valid
+    until it expires.
 
     Attributes:
-        customer: whose calls are let through.
-        rules: False hands out tokens without the minute's wait.
-        live: tokens handed out and neither expired nor revoked.
-        approvals: approval keys handed out, and when each expires.
+        customer: the customer whose calls are accepted.
+        rules: whether tokens are issued once a minute only.
+        live: tokens issued and neither expired nor revoked.
+        approvals: approval keys issued, and when each expires.
     """
 
     def __init__(self, env: Env, clock: Callable[[], datetime], *, rules: bool = True) -> None:
         self.env = env
-        self.customer = made_up(env)
+        self.customer = credentials_of(env)
         self.rules = rules
         self.live: dict[str, Token] = {}
         self.approvals: dict[str, datetime] = {}
@@ -77,10 +77,10 @@ class Oauth:
         self._issued: datetime | None = None
         self._count = 0
         other = Env.REAL if env is Env.PAPER else Env.PAPER
-        self._foreign_key = made_up(other).app_key
+        self._foreign_key = credentials_of(other).app_key
 
     def drop_tokens(self) -> None:
-        """Forget every token, as the broker does in its weekend maintenance."""
+        """Drops every token, as KIS does in its weekend maintenance."""
         self.live.clear()
         self._current = None
 
@@ -91,10 +91,10 @@ class Oauth:
         self._require_keys(body, "appsecret")
         now = self._clock()
         token = self._current
-        soon = self._issued is not None and now - self._issued < BETWEEN_ISSUES
+        soon = self._issued is not None and now - self._issued < ISSUE_INTERVAL
         if self.rules and soon:
             raise credentials("EGW00133", "접근토큰 발급 잠시 후 다시 시도하세요(1분당 1회)")
-        if token is None or now - token.issued >= SAME_TOKEN:
+        if token is None or now - token.issued >= REUSE_PERIOD:
             token = self._issue(now)
         return SimResponse(
             {
@@ -102,7 +102,7 @@ class Oauth:
                 "access_token_token_expired": token.expires.astimezone(KST).strftime("%Y-%m-%d %H:%M:%S"),
                 "token_type": "Bearer",
                 "expires_in": int((token.expires - now).total_seconds()),
-            },
+            }
         )
 
     def revoke(self, body: Mapping[str, Any]) -> SimResponse:
@@ -116,17 +116,17 @@ class Oauth:
         return SimResponse({"code": 200, "message": "접근토큰 폐기에 성공하였습니다"})
 
     def approval(self, body: Mapping[str, Any]) -> SimResponse:
-        """`POST /oauth2/Approval`: the key of the websocket; the secret bears another name here."""
+        """`POST /oauth2/Approval`: the websocket's key; here the secret is named `secretkey`."""
         self._require_keys(body, "secretkey")
         self._count += 1
         digest = hashlib.sha256(f"{self.env} approval {self._count}".encode()).hexdigest()
         parts = (digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32])
         key = "-".join(parts)
-        self.approvals[key] = self._clock() + LIFE
+        self.approvals[key] = self._clock() + TOKEN_LIFETIME
         return SimResponse({"approval_key": key})
 
     def approved(self, key: str) -> bool:
-        """Whether a websocket may be opened with an approval key: it is the customer's, and not a day old."""
+        """Whether an approval key is valid: issued here, and not expired."""
         return key in self.approvals and self._clock() < self.approvals[key]
 
     def hashkey(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> SimResponse:
@@ -134,18 +134,18 @@ class Oauth:
         self.require_customer(headers)
         return SimResponse({"BODY": dict(body), "HASH": self.hash_of(body)})
 
-    # --- what the gateway asks ----------------------------------------------------------------------------
+    # --- checks of the gateway ----------------------------------------------------------------------------
 
     def hash_of(self, body: Mapping[str, Any]) -> str:
-        """The hash that belongs to an order's body."""
+        """The hash of an order's body."""
         text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256((self.customer.app_secret + text).encode()).hexdigest()
 
     def require_customer(self, headers: Mapping[str, str]) -> None:
-        """The app key and secret of a call must be the customer's.
+        """Checks a call's app key and secret.
 
         Raises:
-            Refusal: they are missing, unknown, or belong to the other environment.
+            ApiRefusal: they are missing, unknown, or belong to the other environment.
         """
         key, secret = headers.get("appkey", ""), headers.get("appsecret", "")
         if key == self._foreign_key:
@@ -156,10 +156,10 @@ class Oauth:
             raise gateway(*(_BAD_KEY if key != self.customer.app_key else _BAD_SECRET))
 
     def require_token(self, headers: Mapping[str, str]) -> None:
-        """The bearer token of a call must be live.
+        """Checks a call's bearer token.
 
         Raises:
-            Refusal: it is missing, unknown or expired.
+            ApiRefusal: it is missing, unknown or expired.
         """
         scheme, _, text = headers.get("authorization", "").partition(" ")
         if text and scheme.lower() != "bearer":
@@ -187,13 +187,13 @@ class Oauth:
             "sub": "token",
             "aud": hashlib.sha256(f"{self._count}".encode()).hexdigest()[:32],
             "iss": "unogw",
-            "exp": int((now + LIFE).timestamp()),
+            "exp": int((now + TOKEN_LIFETIME).timestamp()),
             "iat": int(now.timestamp()),
             "jti": self.customer.app_key,
         }
-        parts = [_packed({"typ": "JWT", "alg": "HS512"}), _packed(payload)]
+        parts = [_encoded({"typ": "JWT", "alg": "HS512"}), _encoded(payload)]
         signature = hashlib.sha512(".".join([*parts, self.customer.app_secret]).encode()).digest()
-        token = Token(".".join([*parts, _base64(signature)]), now, now + LIFE)
+        token = Token(".".join([*parts, _base64(signature)]), now, now + TOKEN_LIFETIME)
         self.live[token.text] = self._current = token
         self._issued = now
         return token
@@ -205,7 +205,7 @@ _NO_SECRET = ("EGW00104", "AppSecret은 필수입니다.")
 _BAD_SECRET = ("EGW00105", "유효하지 않은 AppSecret입니다.")
 
 
-def _packed(part: Mapping[str, Any]) -> str:
+def _encoded(part: Mapping[str, Any]) -> str:
     return _base64(json.dumps(part, separators=(",", ":")).encode())
 
 

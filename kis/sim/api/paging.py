@@ -1,4 +1,4 @@
-"""Answers in pages: 100-character cursors that name the last row shown."""
+"""Paging by 100-character cursors that name the last row shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = TypeVar("Row")
 
 
 class Page(NamedTuple, Generic[Row]):
-    """Some of the rows.
+    """A page of rows.
 
     Attributes:
         cursors: the two body fields that ask for the next page.
@@ -37,15 +37,15 @@ def page(
     searched: Sequence[str],
     joint: str = "^",
 ) -> Page[Row]:
-    """The page a call asks for.
+    """The page a call requests.
 
     Args:
         call: with `tr_cont` N and the cursor of the page before, or neither.
-        rows: everything there is, in order.
+        rows: all rows, in order.
         size: rows of a full page.
-        key: names a row for good, so that rows which appear meanwhile do not shift the pages.
-        searched: what was asked, repeated in the first cursor.
-        joint: what stands between its parts.
+        key: a row's permanent name, so that rows added meanwhile do not shift the pages.
+        searched: the query's values, repeated in the first cursor.
+        joint: their separator.
     """
     cursor = str(call.fields.get("CTX_AREA_NK100", "")).strip()
     start = 0

@@ -1,4 +1,4 @@
-"""What trading has earned, day by day, over the wire. Real accounts only."""
+"""Realised profit, day by day. Real accounts only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NEWEST_FIRST = {"00", "02"}
 
 @dataclass(slots=True)
 class _ProfitDay:
-    """One day's trading, in won and shares; `cost` is what the shares sold had been bought for."""
+    """One day's trading, in won and shares; `cost` is what was paid for the shares sold."""
 
     bought: int = 0
     sold: int = 0
@@ -51,13 +51,13 @@ class _ProfitDay:
         return self.buy_fee + self.sell_fee
 
     @property
-    def earned(self) -> int:
-        """Realised: what the sales brought after costs, less what the shares had cost."""
+    def profit(self) -> int:
+        """Realised profit: proceeds after fee and tax, less the cost of the shares."""
         return self.sold - self.cost - self.sell_fee - self.tax
 
 
 def period_profit(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """기간별손익일별합산조회, of the fills the exchange still remembers."""
+    """기간별손익일별합산조회, of the fills the exchange has kept."""
     require_account(broker, call)
     names = ("INQR_STRT_DT", "INQR_END_DT", "PDNO", "SORT_DVSN", "INQR_DVSN", "CBLC_DVSN")
     start, end, code, order_by, *_ = (value.strip() for value in required(call, *names))
@@ -70,15 +70,15 @@ def period_profit(broker: ApiContext, call: ApiCall) -> SimResponse:
     rows = sorted(days.items(), reverse=order_by in _NEWEST_FIRST)
     searched = [*broker.account.split("-"), start, end, code, order_by]
     shown = page(call, rows, PAGE, key=lambda row: row[0].strftime("%Y%m%d"), searched=searched)
-    words = ("KIOK0510", "조회가 완료되었습니다") if rows else ("KIOK0560", "조회할 내용이 없습니다.")
+    message = ("KIOK0510", "조회가 완료되었습니다") if rows else ("KIOK0560", "조회할 내용이 없습니다.")
     if shown.more:
-        words = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
+        message = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
     return SimResponse(
         {
             **shown.cursors,
             "output1": [_row(day, figures) for day, figures in shown.rows],
             "output2": _totals(_whole(fills)),
-            **queried(broker, *words),
+            **queried(broker, *message),
         },
         tr_cont=shown.tr_cont,
     )
@@ -103,11 +103,11 @@ def _row(day: date, figures: _ProfitDay) -> dict[str, str]:
         "trad_dt": day.strftime("%Y%m%d"),
         "buy_amt": str(figures.bought),
         "sll_amt": str(figures.sold),
-        "rlzt_pfls": str(figures.earned),
+        "rlzt_pfls": str(figures.profit),
         "fee": str(figures.fee),
         "loan_int": "0",
         "tl_tax": str(figures.tax),
-        "pfls_rt": percent(figures.earned, figures.cost, 8),
+        "pfls_rt": percent(figures.profit, figures.cost, 8),
         "sll_qty1": str(figures.shares_sold),
         "buy_qty1": str(figures.shares_bought),
     }
@@ -132,6 +132,6 @@ def _totals(whole: _ProfitDay) -> dict[str, str]:
         "tot_fee": str(whole.fee),
         "tot_tltx": str(whole.tax),
         "tot_excc_amt": str(received + paid),
-        "tot_rlzt_pfls": str(whole.earned),
+        "tot_rlzt_pfls": str(whole.profit),
         "loan_int": "0",
     }

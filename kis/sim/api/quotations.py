@@ -1,4 +1,4 @@
-"""Prices over the wire: quote, order book, daily bars, volume rank."""
+"""Quotations: price, order book, daily bars, volume rank."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from kis.sim.exchange.prices import Issue
 
-MOST_BARS = 100
-MOST_RANKED = 30
+MAX_BARS = 100
+MAX_RANKED = 30
 _PAR = 100
 _HUNDRED_MILLION = 100_000_000
 _YEAR = 250
@@ -36,10 +36,10 @@ _PERIODS: dict[str, Callable[[date], Hashable]] = {
 
 
 def issue_of(broker: ApiContext, call: ApiCall, markets: Iterable[str] = ("J", "NX", "UN")) -> Issue:
-    """The issue a quotation asks for.
+    """The issue of a quotation.
 
     Raises:
-        Refusal: a field is missing, the market is none of `markets`, or the symbol is not listed.
+        ApiRefusal: a field is missing, the market is none of `markets`, or the symbol is not listed.
     """
     market, code = required(call, "FID_COND_MRKT_DIV_CODE", "FID_INPUT_ISCD")
     if market not in markets:
@@ -52,20 +52,20 @@ def issue_of(broker: ApiContext, call: ApiCall, markets: Iterable[str] = ("J", "
 
 
 def price(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """주식현재가 시세: every field, as typed clients break on the first missing one."""
+    """주식현재가 시세, with every field: typed clients fail on a missing one."""
     issue = issue_of(broker, call)
     this_day = broker.exchange.now().date()
     today = issue.today(this_day)
     year = [*issue.bars[-_YEAR:], *([today] if today else [])]
-    output = _standing(issue) | _traded(issue) | _pivots(issue) | _company(issue)
-    of_year = _summits(year)
-    since_january = _summits([bar for bar in year if bar.day.year == this_day.year])
-    for name, summits, suffix in (
+    output = _status(issue) | _traded(issue) | _pivots(issue) | _company(issue)
+    of_year = _high_and_low(year)
+    since_january = _high_and_low([bar for bar in year if bar.day.year == this_day.year])
+    for name, extremes, suffix in (
         ("d250_", of_year, "rate"),
         ("dryy_", since_january, "rate"),
         ("w52_", of_year, "ctrt"),
     ):
-        output |= _extremes(name, summits, issue.last, suffix)
+        output |= _extremes(name, extremes, issue.last, suffix)
     return SimResponse({"output": output, **QUOTED})
 
 
@@ -80,7 +80,7 @@ def change_of(issue: Issue) -> dict[str, str]:
     }
 
 
-def _standing(issue: Issue) -> dict[str, str]:
+def _status(issue: Issue) -> dict[str, str]:
     listing = issue.listing
     market = "KOSDAQ" if listing.market == "KOSDAQ" else "KOSPI" if listing.etf else "KOSPI200"
     return {
@@ -173,21 +173,21 @@ def _company(issue: Issue) -> dict[str, str]:
     }
 
 
-def _summits(bars: Sequence[DayBar]) -> tuple[DayBar | None, DayBar | None]:
-    """The bars with the highest and the lowest price of a time."""
+def _high_and_low(bars: Sequence[DayBar]) -> tuple[DayBar | None, DayBar | None]:
+    """The bars with the highest and the lowest price of a period."""
     return max(bars, key=attrgetter("high"), default=None), min(bars, key=attrgetter("low"), default=None)
 
 
-def _extremes(name: str, summits: tuple[DayBar | None, DayBar | None], last: int, suffix: str) -> dict[str, str]:
-    """High and low of a time, with their days and how far the price stands from them."""
+def _extremes(name: str, extremes: tuple[DayBar | None, DayBar | None], last: int, suffix: str) -> dict[str, str]:
+    """High and low of a period, with their days and the price's distance from them."""
     stock = "stck_" if name == "dryy_" else ""
     found = {}
-    top, bottom = summits
+    top, bottom = extremes
     levels = (("hgpr", top, top.high if top else 0), ("lwpr", bottom, bottom.low if bottom else 0))
-    for word, bar, level in levels:
-        found[f"{stock}{name}{word}"] = str(level)
-        found[f"{name}{word}_date"] = bar.day.strftime("%Y%m%d") if bar else ""
-        found[f"{name}{word}_vrss_prpr_{suffix}"] = percent(last - level, level)
+    for field, bar, level in levels:
+        found[f"{stock}{name}{field}"] = str(level)
+        found[f"{name}{field}_date"] = bar.day.strftime("%Y%m%d") if bar else ""
+        found[f"{name}{field}_vrss_prpr_{suffix}"] = percent(last - level, level)
     return found
 
 
@@ -197,12 +197,12 @@ def order_book(broker: ApiContext, call: ApiCall) -> SimResponse:
     code = issue.listing.code
     asks, bids = (broker.exchange.levels(code, side) for side in (OrderSide.SELL, OrderSide.BUY))
     output: dict[str, str] = {"aspr_acpt_hour": broker.exchange.now().strftime("%H%M%S")}
-    for word, levels in (("ask", asks), ("bid", bids)):
+    for side, levels in (("ask", asks), ("bid", bids)):
         for place in range(10):
             level = levels[place] if place < len(levels) else None
-            output[f"{word}p{place + 1}"] = str(level.price if level else 0)
-            output[f"{word}p_rsqn{place + 1}"] = str(level.quantity if level else 0)
-            output[f"{word}p_rsqn_icdc{place + 1}"] = "0"
+            output[f"{side}p{place + 1}"] = str(level.price if level else 0)
+            output[f"{side}p_rsqn{place + 1}"] = str(level.quantity if level else 0)
+            output[f"{side}p_rsqn_icdc{place + 1}"] = "0"
     total_ask, total_bid = (sum(level.quantity for level in levels) for levels in (asks, bids))
     output |= {
         "total_askp_rsqn": str(total_ask),
@@ -223,7 +223,7 @@ def order_book(broker: ApiContext, call: ApiCall) -> SimResponse:
         "stck_hgpr": str(issue.high),
         "stck_lwpr": str(issue.low),
         "stck_sdpr": str(issue.base),
-        # Outside the auctions there is no expected price, and what stands beside it is junk.
+        # Outside the auctions there is no expected price, and the fields beside it are meaningless.
         "antc_cnpr": "0",
         "antc_cntg_vrss_sign": "5",
         "antc_cntg_vrss": str(-issue.base),
@@ -239,26 +239,22 @@ def daily_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
     """국내주식기간별시세: newest first, a hundred rows at most."""
     issue = issue_of(broker, call)
     start, end, period, _ = required(
-        call,
-        "FID_INPUT_DATE_1",
-        "FID_INPUT_DATE_2",
-        "FID_PERIOD_DIV_CODE",
-        "FID_ORG_ADJ_PRC",
+        call, "FID_INPUT_DATE_1", "FID_INPUT_DATE_2", "FID_PERIOD_DIV_CODE", "FID_ORG_ADJ_PRC"
     )
     first, last = day_of(start, "FID_INPUT_DATE_1"), day_of(end, "FID_INPUT_DATE_2")
     today = issue.today(broker.exchange.now().date())
     bars = grouped([*issue.bars, *([today] if today else [])], period)
     closes = {bar.day: before.close for before, bar in pairwise(bars)}
-    asked = [bar for bar in reversed(bars) if first <= bar.day <= last]
-    rows = [_bar(bar, closes.get(bar.day, bar.open)) for bar in asked[:MOST_BARS]]
+    wanted = [bar for bar in reversed(bars) if first <= bar.day <= last]
+    rows = [_bar(bar, closes.get(bar.day, bar.open)) for bar in wanted[:MAX_BARS]]
     return SimResponse({"output1": _summary(broker, issue), "output2": rows, **QUOTED})
 
 
 def day_of(text: str, name: str) -> date:
-    """A day as KIS writes it.
+    """A day in KIS's format.
 
     Raises:
-        Refusal: it is not one.
+        ApiRefusal: it is not one.
     """
     try:
         return datetime.strptime(text.strip(), "%Y%m%d").replace(tzinfo=KST).date()
@@ -267,10 +263,10 @@ def day_of(text: str, name: str) -> date:
 
 
 def grouped(bars: Iterable[DayBar], period: str) -> list[DayBar]:
-    """Days put together by week (W), month (M) or year (Y), each under its last day; D leaves them alone.
+    """Daily bars combined by week (W), month (M) or year (Y), dated by their last day; D leaves them as they are.
 
     Raises:
-        Refusal: the period is none of these.
+        ApiRefusal: the period is none of these.
     """
     if period not in _PERIODS:
         raise business("OPSQ2002", "ERROR : INPUT INVALID FIELD [FID_PERIOD_DIV_CODE]", "2")
@@ -357,7 +353,7 @@ def volume_rank(broker: ApiContext, call: ApiCall) -> SimResponse:
     ]
     by_value = order_by in {"3", "4"}
     issues.sort(key=lambda issue: issue.value if by_value else issue.volume, reverse=True)
-    rows = [_ranked(place, issue) for place, issue in enumerate(issues[:MOST_RANKED], start=1)]
+    rows = [_ranked(place, issue) for place, issue in enumerate(issues[:MAX_RANKED], start=1)]
     return SimResponse({"output": rows, **QUOTED})
 
 

@@ -1,4 +1,4 @@
-"""Rankings over the wire: by how far prices have moved. Real accounts only."""
+"""The ranking by price change. Real accounts only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kis.sim.api.context import ApiCall, ApiContext, required
 from kis.sim.api.number_format import percent, sign
-from kis.sim.api.quotations import MOST_RANKED, change_of
+from kis.sim.api.quotations import MAX_RANKED, change_of
 from kis.sim.api.responses import QUOTED, SimResponse, business
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ _ORDERS: dict[str, tuple[Callable[[Issue], float], bool]] = {
     "3": (_from_open, False),
     "4": (_range, True),
 }
-"""FID_RANK_SORT_CLS_CODE: by what, and whether the greatest comes first."""
+"""FID_RANK_SORT_CLS_CODE: the key, and whether the highest comes first."""
 
 
 def fluctuation(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """등락률 순위: thirty rows. Its query names are written in lower case, others' in upper."""
+    """등락률 순위: thirty rows. Only this call has query names in lower case."""
     values = dict(zip(_FIELDS, required(call, *_FIELDS), strict=True))
     if values["FID_COND_MRKT_DIV_CODE"] not in {"J", "NX"}:
         raise business("OPSQ2001", "ERROR INVALID FID_COND_MRKT_DIV_CODE", "2")
@@ -70,13 +70,13 @@ def fluctuation(broker: ApiContext, call: ApiCall) -> SimResponse:
     issues = [issue for issue in broker.exchange.issues.values() if issue.listing.market in markets]
     issues.sort(key=by, reverse=greatest_first)
     today = broker.exchange.now().strftime("%Y%m%d")
-    rows = [_ranked(place, issue, today) for place, issue in enumerate(issues[:MOST_RANKED], start=1)]
+    rows = [_ranked(place, issue, today) for place, issue in enumerate(issues[:MAX_RANKED], start=1)]
     return SimResponse({"output": rows, **QUOTED})
 
 
 def _ranked(place: int, issue: Issue, today: str) -> dict[str, str]:
     change = change_of(issue)
-    opened = issue.last - issue.open if issue.open else 0
+    from_open = issue.last - issue.open if issue.open else 0
     highest = max(issue.minutes.items(), key=lambda item: item[1].high, default=None)
     lowest = min(issue.minutes.items(), key=lambda item: item[1].low, default=None)
     return {
@@ -99,16 +99,16 @@ def _ranked(place: int, issue: Issue, today: str) -> dict[str, str]:
         "cnnt_ascn_dynu": str(_days(issue, 1)),
         "hgpr_vrss_prpr_rate": percent(issue.last - issue.high, issue.high),
         "cnnt_down_dynu": str(_days(issue, -1)),
-        "oprc_vrss_prpr_sign": sign(opened),
-        "oprc_vrss_prpr": str(opened),
-        "oprc_vrss_prpr_rate": percent(opened, issue.open),
+        "oprc_vrss_prpr_sign": sign(from_open),
+        "oprc_vrss_prpr": str(from_open),
+        "oprc_vrss_prpr_rate": percent(from_open, issue.open),
         "prd_rsfl": change["prdy_vrss"],
         "prd_rsfl_rate": change["prdy_ctrt"],
     }
 
 
 def _days(issue: Issue, direction: int) -> int:
-    """For how many days on end, today included, the price has gone one way."""
+    """Consecutive days, today included, of moves in one direction."""
     closes = [*(bar.close for bar in issue.bars), issue.last]
     days = 0
     while days + 1 < len(closes) and (closes[-1 - days] - closes[-2 - days]) * direction > 0:

@@ -1,4 +1,4 @@
-"""How many calls a second are let through."""
+"""The rate limits of the gateway and of the ledger."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 PER_SECOND = {Env.REAL: 18, Env.PAPER: 1}
 """Calls a second for one app key (KIS notice of 2026-04-20)."""
-_WINDOW = 0.98  # a second less what two calls sent a second apart may lose of their distance on the way
+_WINDOW = 0.98  # seconds: calls sent a second apart may arrive a little closer together
 
 
 class Window:
-    """A sliding window of a second. A call that is turned away does not count.
+    """A sliding window of a second; refused calls do not count.
 
     Attributes:
-        whim: share of the calls that are refused although they would fit: KIS's limiter stands on several
-            machines that do not know of each other, and its notice tells clients to call again.
+        refuse_share: share of the calls that are refused although they fit: KIS's limiter runs on several
+            machines that do not share their counts, and its notice tells clients to repeat the call.
     """
 
     def __init__(
@@ -31,30 +31,30 @@ class Window:
         per_second: int,
         clock: Callable[[], datetime],
         *,
-        whim: float = 0.0,
+        refuse_share: float = 0.0,
         rng: random.Random | None = None,
     ) -> None:
-        if not 0 <= whim < 1:
-            raise ValueError(f"the share of refusals is from 0 to less than 1, not {whim}")
+        if not 0 <= refuse_share < 1:
+            raise ValueError(f"the share of refusals is from 0 to less than 1, not {refuse_share}")
         self.per_second = per_second
-        self.whim = whim
+        self.refuse_share = refuse_share
         self._clock = clock
-        self._rng = rng or random.Random(0)  # noqa: S311  a limiter's moods, not secrets
-        self._let_through: deque[float] = deque()
+        self._rng = rng or random.Random(0)  # noqa: S311  refusals, not secrets
+        self._admitted: deque[float] = deque()
 
     def admit(self) -> bool:
-        """Whether one more call fits now; if so it counts."""
+        """Whether one more call fits now, which is then counted."""
         now = self._clock().timestamp()
-        while self._let_through and now - self._let_through[0] >= _WINDOW:
-            self._let_through.popleft()
-        if len(self._let_through) >= self.per_second or (self.whim and self._rng.random() < self.whim):
+        while self._admitted and now - self._admitted[0] >= _WINDOW:
+            self._admitted.popleft()
+        if len(self._admitted) >= self.per_second or (self.refuse_share and self._rng.random() < self.refuse_share):
             return False
-        self._let_through.append(now)
+        self._admitted.append(now)
         return True
 
 
 def throttled() -> ApiRefusal:
-    """Over the gateway's limit: the code stands under `message`, and there is no `msg_cd`."""
+    """Over the gateway's limit: the code is under `message`, without `msg_cd`."""
     body = {"rt_cd": "1", "msg1": "초당 거래건수를 초과하였습니다.", "message": "EGW00201"}
     return ApiRefusal(body, 500)
 

@@ -1,4 +1,4 @@
-"""What goes back to a caller, and the envelopes of refusals."""
+"""Responses, and the envelopes of refusals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MESSAGE_WIDTH = 80
 
 @dataclass(slots=True)
 class SimResponse:
-    """What goes back: a JSON body, or raw bytes of another type."""
+    """A response: a JSON body, or raw bytes of another type."""
 
     body: dict[str, Any] = field(default_factory=dict)
     status: int = 200
@@ -20,7 +20,7 @@ class SimResponse:
 
 
 class ApiRefusal(Exception):
-    """A refusal on its way out: nothing was done."""
+    """Raised to refuse a request: nothing was done."""
 
     def __init__(self, body: dict[str, Any], status: int = 200) -> None:
         super().__init__(str(body))
@@ -38,19 +38,19 @@ def gateway(code: str, message: str) -> ApiRefusal:
 
 
 def credentials(code: str, message: str, status: int = 403) -> ApiRefusal:
-    """A refusal by the token service, which has an envelope of its own."""
+    """A refusal by the token service, in its own envelope."""
     return ApiRefusal({"error_description": message, "error_code": code}, status)
 
 
 def malformed() -> ApiRefusal:
-    """The gateway could not build its message from the order's body."""
+    """A refusal by the gateway because an order's body is incomplete."""
     return gateway("IGW00007", "MCA 전문바디 구성 중 오류가 발생하였습니다.")
 
 
 def padded(message: str) -> str:
-    """A ledger's message, as wide as its column."""
+    """A ledger's message, padded to its column."""
     return message.ljust(MESSAGE_WIDTH)
 
 
 QUOTED = {"rt_cd": "0", "msg_cd": "MCA00000", "msg1": "정상처리 되었습니다."}
-"""The envelope of an answered quotation, on both environments."""
+"""The envelope of a successful quotation, real and paper."""

@@ -1,4 +1,4 @@
-"""Which handler answers which path and TR id, and whether a TR belongs here at all."""
+"""The handlers by path and TR id, and the TRs each environment offers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kis import endpoints
 from kis.endpoints import Env
-from kis.sim.api import account, indices, profit, quotations, rankings, trading
-from kis.sim.api import listing_info as reference
-from kis.sim.api import minute_bars as minutes
+from kis.sim.api import account, indices, listing_info, minute_bars, profit, quotations, rankings, trading
 from kis.sim.api.responses import gateway
 
 if TYPE_CHECKING:
@@ -45,21 +43,16 @@ _HANDLERS: tuple[tuple[Endpoint, Handler], ...] = (
     (endpoints.DAILY_BARS, quotations.daily_bars),
     (endpoints.VOLUME_RANK, quotations.volume_rank),
     (endpoints.INDEX, indices.index_price),
+    (endpoints.SELLABLE, account.sellable),
+    (endpoints.PERIOD_PROFIT, profit.period_profit),
+    (endpoints.MINUTE_BARS, minute_bars.minute_bars),
+    (endpoints.FLUCTUATION_RANK, rankings.fluctuation),
+    (endpoints.INDEX_BARS, indices.daily_index),
+    (endpoints.HOLIDAYS, listing_info.holidays),
+    (endpoints.STOCK_INFO, listing_info.stock_info),
 )
-_QUOTATIONS = "/uapi/domestic-stock/v1/quotations/"
-_TRADING = "/uapi/domestic-stock/v1/trading/"
-_RANKING = "/uapi/domestic-stock/v1/ranking/"
-# Calls that other clients make and ours does not: path, TR id, whether paper offers it, handler.
-_OTHERS: tuple[tuple[str, str, bool, Handler, bool], ...] = (
-    (_TRADING + "inquire-psbl-sell", "TTTC8408R", False, account.sellable, True),
-    (_TRADING + "inquire-period-profit", "TTTC8708R", False, profit.period_profit, True),
-    (_QUOTATIONS + "inquire-time-itemchartprice", "FHKST03010200", True, minutes.minute_bars, False),
-    (_RANKING + "fluctuation", "FHPST01700000", False, rankings.fluctuation, False),
-    (_QUOTATIONS + "inquire-daily-indexchartprice", "FHKUP03500100", True, indices.daily_index, False),
-    (_QUOTATIONS + "chk-holiday", "CTCA0903R", False, reference.holidays, False),
-    (_QUOTATIONS + "search-stock-info", "CTPF1002R", False, reference.stock_info, False),
-    (_QUOTATIONS + "search-info", "CTPF1604R", False, reference.product_info, False),
-)
+# A call that other clients make and ours does not.
+_SEARCH_INFO = "/uapi/domestic-stock/v1/quotations/search-info"
 
 
 def _all(env: Env) -> Iterator[tuple[str, Route]]:
@@ -69,19 +62,18 @@ def _all(env: Env) -> Iterator[tuple[str, Route]]:
         for tr_id in wanted:
             if tr_id is not None:
                 yield tr_id, Route(endpoint.method, endpoint.path, handler, endpoint.ledger)
-    for path, tr_id, on_paper, handler, ledger in _OTHERS:
-        if env is Env.REAL or on_paper:
-            yield tr_id, Route("GET", path, handler, ledger)
+    if env is Env.REAL:
+        yield "CTPF1604R", Route("GET", _SEARCH_INFO, listing_info.product_info)
 
 
 class Routes:
-    """The TRs of one environment; the other's are known only to be turned away by name."""
+    """The TRs of one environment; those of the other are known only for the right refusal."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
         self._here = dict(_all(env))
         real = dict(_all(Env.REAL))
-        # A client puts V in front of a real account's TR id on paper, whether paper offers it or not.
+        # On paper, clients send a real account's TR id with a V in front, whether paper offers it or not.
         paper = dict(_all(Env.PAPER)) | {f"V{tr_id[1:]}": route for tr_id, route in real.items()}
         self._paths = {route.path for route in real.values()}
         self._elsewhere = {**real, **paper}
@@ -90,7 +82,7 @@ class Routes:
         """The route of a call.
 
         Raises:
-            Refusal: no such path, TR id missing, not offered here, or of another path.
+            ApiRefusal: no such path, TR id missing, not offered here, or of another path.
         """
         if path not in self._paths:
             raise gateway("EGW00203", "OPS라우팅 중 오류가 발생했습니다.")

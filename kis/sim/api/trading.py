@@ -1,4 +1,4 @@
-"""Orders over the wire: order-cash, order-rvsecncl, and the lists that tell what became of them."""
+"""Orders (order-cash, order-rvsecncl) and the order lists."""
 
 from __future__ import annotations
 
@@ -46,11 +46,12 @@ _KIND_NAMES = {
     OrderDivision.FOK_BEST: "FOK최유리",
 }
 _SIDE_CODES = {OrderSide.SELL: "01", OrderSide.BUY: "02"}
-_SIDE_WORDS = {OrderSide.SELL: "매도", OrderSide.BUY: "매수"}
-_NOTHING = ("KIOK0560", "조회할 내용이 없습니다.")
-_LONGEST_NUMBER = 19
+_SIDE_NAMES = {OrderSide.SELL: "매도", OrderSide.BUY: "매수"}
+_NO_ROWS = ("KIOK0560", "조회할 내용이 없습니다.")
+_CLIENT_ADDRESS = "203.0.113.10"  # a documentation address
+_MAX_DIGITS = 19
 _REVISE, _CANCEL = "01", "02"
-_THREE_MONTHS = timedelta(days=92)
+_RECENT_DAYS = timedelta(days=92)
 
 
 # --- orders -----------------------------------------------------------------------------------------------
@@ -68,9 +69,9 @@ def sell(broker: ApiContext, call: ApiCall) -> SimResponse:
 
 def _order(broker: ApiContext, call: ApiCall, side: OrderSide, done: tuple[str, str]) -> SimResponse:
     keys = _ORDER_KEYS + (_STRICT_KEYS if broker.strict and not _legacy(call) else ())
-    body = _checked(broker, call, keys)
+    body = _checked_body(broker, call, keys)
     if body.get("SLL_TYPE") == "01":
-        # KIS portal calls 01 the default; since 2026-08-11 it has been refused (measured on a real account).
+        # KIS portal: 01 is the default; refused since 2026-08-11 (measured on a real account).
         raise malformed()
     if broker.paper and body.get("EXCG_ID_DVSN_CD", "") not in {"", "KRX"}:
         raise business("40070000", "모의투자 주문처리가 안되었습니다(매매불가 거래소)", "1")
@@ -80,41 +81,41 @@ def _order(broker: ApiContext, call: ApiCall, side: OrderSide, done: tuple[str, 
             body["PDNO"],
             _kind(broker, body["ORD_DVSN"]),
             _shares(body["ORD_QTY"]),
-            _whole(body["ORD_UNPR"]),
-            delay=call.late,
+            _number(body["ORD_UNPR"]),
+            delay=call.booking_delay,
         )
-    except OrderRejected as away:
-        raise refusal(broker, away.reason) from None
+    except OrderRejected as rejected:
+        raise refusal(broker, rejected.reason) from None
     order.venue = body.get("EXCG_ID_DVSN_CD") or "KRX"
     return _accepted(broker, order, done)
 
 
 def revise_cancel(broker: ApiContext, call: ApiCall) -> SimResponse:
     """주식주문(정정취소)."""
-    body = _checked(broker, call, _REQUEST_KEYS)
-    what = body["RVSE_CNCL_DVSN_CD"]
-    if what not in {_REVISE, _CANCEL}:
+    body = _checked_body(broker, call, _REQUEST_KEYS)
+    action = body["RVSE_CNCL_DVSN_CD"]
+    if action not in {_REVISE, _CANCEL}:
         raise malformed()
     quantity = None if body["QTY_ALL_ORD_YN"] == "Y" else _shares(body["ORD_QTY"])
     if body["KRX_FWDG_ORD_ORGNO"] not in {"", broker.exchange.branch}:
         raise refusal(broker, RejectReason.NO_ORIGINAL)
     try:
-        if what == _CANCEL:
-            order = broker.exchange.cancel(body["ORGN_ODNO"], quantity, delay=call.late)
+        if action == _CANCEL:
+            order = broker.exchange.cancel(body["ORGN_ODNO"], quantity, delay=call.booking_delay)
             return _accepted(broker, order, ("40630000", "모의투자 취소주문이 완료 되었습니다."))
         order = broker.exchange.revise(
             body["ORGN_ODNO"],
-            _whole(body["ORD_UNPR"]),
+            _number(body["ORD_UNPR"]),
             quantity,
             kind=_kind(broker, body["ORD_DVSN"]),
-            delay=call.late,
+            delay=call.booking_delay,
         )
-    except OrderRejected as away:
-        raise refusal(broker, away.reason) from None
+    except OrderRejected as rejected:
+        raise refusal(broker, rejected.reason) from None
     return _accepted(broker, order, ("40620000", "모의투자 정정주문이 완료 되었습니다."))
 
 
-def _checked(broker: ApiContext, call: ApiCall, keys: Sequence[str]) -> dict[str, str]:
+def _checked_body(broker: ApiContext, call: ApiCall, keys: Sequence[str]) -> dict[str, str]:
     body = call.fields
     if any(key not in body for key in keys) or not all(isinstance(value, str) for value in body.values()):
         raise malformed()
@@ -130,33 +131,29 @@ def _legacy(call: ApiCall) -> bool:
 
 
 def _kind(broker: ApiContext, text: str) -> str:
-    # Paper takes the five kinds that rest or take what is there; IOC and FOK are for real accounts.
+    # Paper accepts the first five kinds; IOC and FOK are for real accounts.
     if not text.isdigit() or (broker.paper and text > OrderDivision.PRIORITY.value):
         raise refusal(broker, RejectReason.KIND)
     return text
 
 
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_NUMBER:
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
         raise malformed()
     return int(text)
 
 
 def _shares(text: str) -> int:
-    quantity = _whole(text)
+    quantity = _number(text)
     if quantity < 1:
-        # Nobody has published what KIS says of no shares at all.
+        # KIS's answer to zero shares is not known.
         raise malformed()
     return quantity
 
 
 def _accepted(broker: ApiContext, order: BookedOrder, done: tuple[str, str]) -> SimResponse:
     code, message = done if broker.paper else ("APBK0013", "주문 전송 완료 되었습니다.")
-    output = {
-        "KRX_FWDG_ORD_ORGNO": order.branch,
-        "ODNO": order.number,
-        "ORD_TMD": order.at.strftime("%H%M%S"),
-    }
+    output = {"KRX_FWDG_ORD_ORGNO": order.branch, "ODNO": order.number, "ORD_TMD": order.at.strftime("%H%M%S")}
     if not broker.paper:
         output["SOR_ODNO"] = ""
     return SimResponse({"rt_cd": "0", "msg_cd": code, "msg1": message, "output": output})
@@ -165,39 +162,39 @@ def _accepted(broker: ApiContext, order: BookedOrder, done: tuple[str, str]) -> 
 # --- lists ------------------------------------------------------------------------------------------------
 
 
-def _seen(broker: ApiContext, call: ApiCall) -> list[BookedOrder]:
-    """What the lists show, oldest first: all there is, unless a planted fault has them lie."""
-    rows, lies = broker.exchange.visible(), call.lies
-    if "lag" in lies:
-        since = broker.exchange.now() - timedelta(seconds=lies["lag"]["seconds"])
+def _listed_orders(broker: ApiContext, call: ApiCall) -> list[BookedOrder]:
+    """The rows of the order lists, oldest first, as planted faults leave them."""
+    rows, faults = broker.exchange.visible(), call.list_faults
+    if "lag" in faults:
+        since = broker.exchange.now() - timedelta(seconds=faults["lag"]["seconds"])
         rows = [order for order in rows if order.at <= since]
-    if "krx_only" in lies and str(call.fields.get("EXCG_ID_DVSN_CD", "")).strip() in {"", "KRX"}:
+    if "krx_only" in faults and str(call.fields.get("EXCG_ID_DVSN_CD", "")).strip() in {"", "KRX"}:
         rows = [order for order in rows if order.venue == "KRX"]
-    if "old_rows" in lies:
-        rows = [*(_as_of_before(order) for order in rows), *rows]
+    if "old_rows" in faults:
+        rows = [*(_day_earlier(order) for order in rows), *rows]
     return rows
 
 
-def _as_of_before(order: BookedOrder) -> BookedOrder:
+def _day_earlier(order: BookedOrder) -> BookedOrder:
     return replace(order, at=order.at - (order.day - krx.previous_trading_day(order.day)))
 
 
 def executions(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """주식일별주문체결조회: every order and request of the days asked, filled or not."""
+    """주식일별주문체결조회: every order and request of the requested days, filled or not."""
     require_account(broker, call)
-    asked = ("INQR_STRT_DT", "INQR_END_DT", "SLL_BUY_DVSN_CD", "PDNO", "CCLD_DVSN", "INQR_DVSN")
-    values = required(call, *asked, "ORD_GNO_BRNO", "ODNO", "INQR_DVSN_1", "INQR_DVSN_3")
+    names = ("INQR_STRT_DT", "INQR_END_DT", "SLL_BUY_DVSN_CD", "PDNO", "CCLD_DVSN", "INQR_DVSN")
+    values = required(call, *names, "ORD_GNO_BRNO", "ODNO", "INQR_DVSN_1", "INQR_DVSN_3")
     start, end, side, code, filled, order_by = (value.strip() for value in values[:6])
     number = str(call.fields["ODNO"]).strip().lstrip("0")
     first, last = day_of(start, "INQR_STRT_DT"), day_of(end, "INQR_END_DT")
     if call.tr_id in astuple(endpoints.EXECUTIONS_OLDER.tr):
-        last = min(last, broker.exchange.now().date() - _THREE_MONTHS)
-    if "old_rows" in call.lies:
+        last = min(last, broker.exchange.now().date() - _RECENT_DAYS)
+    if "old_rows" in call.list_faults:
         first = date.min
     either = side in {"", "00"}
     rows = [
         order
-        for order in _seen(broker, call)
+        for order in _listed_orders(broker, call)
         if first <= order.day <= last
         and (either or side == _SIDE_CODES[order.side])
         and (not code or code == order.code)
@@ -211,22 +208,22 @@ def executions(broker: ApiContext, call: ApiCall) -> SimResponse:
     symbol = f"00000A{code}" if code else ""
     searched = [*broker.account.split("-"), start, end, symbol, side, filled, order_by]
     shown = page(call, rows, size, key=_key, searched=searched, joint="!^")
-    words = ("KIOK0490", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
+    message = ("KIOK0490", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
     if not shown.more:
-        words = ("KIOK0460", "조회 되었습니다. (마지막 자료)") if rows else _NOTHING
+        message = ("KIOK0460", "조회 되었습니다. (마지막 자료)") if rows else _NO_ROWS
     return SimResponse(
         {
             **shown.cursors,
-            "output1": [_row(broker, order) for order in shown.rows],
+            "output1": [_row(order) for order in shown.rows],
             "output2": _totals(rows),
-            **queried(broker, *words),
+            **queried(broker, *message),
         },
         tr_cont=shown.tr_cont,
     )
 
 
-def _row(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
-    """A row of the list; an order that has not changed since is not written out anew."""
+def _row(order: BookedOrder) -> dict[str, str]:
+    """A row of the list, cached while the order does not change."""
     state = (
         order.quantity,
         order.price,
@@ -237,18 +234,18 @@ def _row(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
         order.venue,
         order.channel,
     )
-    known = _ROWS.get(order)
-    if known is None or known[0] != state:
-        known = _ROWS[order] = (state, _written(broker, order))
-    return dict(known[1])
+    cached = _ROWS.get(order)
+    if cached is None or cached[0] != state:
+        cached = _ROWS[order] = (state, _new_row(order))
+    return dict(cached[1])
 
 
 _ROWS: WeakKeyDictionary[BookedOrder, tuple[tuple[object, ...], dict[str, str]]] = WeakKeyDictionary()
 
 
-def _written(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
+def _new_row(order: BookedOrder) -> dict[str, str]:
     average = order.filled_amount / order.filled if order.filled else 0
-    gone = order.cancelled if order.action is not Action.CANCEL else order.quantity
+    cancelled = order.cancelled if order.action is not Action.CANCEL else order.quantity
     return {
         "ord_dt": order.day.strftime("%Y%m%d"),
         "ord_gno_brno": order.branch,
@@ -256,7 +253,7 @@ def _written(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
         "orgn_odno": order.original,
         "ord_dvsn_name": _KIND_NAMES[order.kind],
         "sll_buy_dvsn_cd": _SIDE_CODES[order.side],
-        "sll_buy_dvsn_cd_name": _said(order),
+        "sll_buy_dvsn_cd_name": _side_name(order),
         "pdno": order.code,
         "prdt_name": order.name,
         "ord_qty": str(order.quantity),
@@ -269,11 +266,11 @@ def _written(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
         "loan_dt": "",
         "ordr_empno": order.channel,
         "ord_dvsn_cd": order.kind.value,
-        "cncl_cfrm_qty": str(gone),
+        "cncl_cfrm_qty": str(cancelled),
         "rmn_qty": str(order.open),
         "rjct_qty": "0",
         "ccld_cndt_name": order.kind.condition or "없음",
-        "inqr_ip_addr": broker.client_address,
+        "inqr_ip_addr": _CLIENT_ADDRESS,
         "cpbc_ordp_ord_rcit_dvsn_cd": "",
         "cpbc_ordp_infm_mthd_dvsn_cd": "",
         "infm_tmd": "",
@@ -289,11 +286,11 @@ def _written(broker: ApiContext, order: BookedOrder) -> dict[str, str]:
     }
 
 
-def _said(order: BookedOrder) -> str:
-    word = _SIDE_WORDS[order.side]
+def _side_name(order: BookedOrder) -> str:
+    name = _SIDE_NAMES[order.side]
     if order.action is Action.NEW:
-        return f"현금{word}"
-    return f"{word}정정*" if order.action is Action.REVISE else f"{word}취소*"
+        return f"현금{name}"
+    return f"{name}정정*" if order.action is Action.REVISE else f"{name}취소*"
 
 
 def _key(order: BookedOrder) -> str:
@@ -313,18 +310,18 @@ def _totals(rows: Sequence[BookedOrder]) -> dict[str, Any]:
 
 
 def open_orders(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """주식정정취소가능주문조회: what is still in the book. Real accounts only."""
+    """주식정정취소가능주문조회: orders still in the book. Real accounts only."""
     require_account(broker, call)
     _, side = required(call, "INQR_DVSN_1", "INQR_DVSN_2")
     wanted = {"1": OrderSide.SELL, "2": OrderSide.BUY}.get(side)
-    rows = [order for order in _seen(broker, call) if order.open and wanted in {None, order.side}]
+    rows = [order for order in _listed_orders(broker, call) if order.open and wanted in {None, order.side}]
     size = endpoints.OPEN_ORDERS.page_size(broker.env) or len(rows)
     shown = page(call, rows, size, key=lambda order: order.number, searched=broker.account.split("-"))
-    words = ("KIOK0510", "조회가 완료되었습니다") if rows else _NOTHING
+    message = ("KIOK0510", "조회가 완료되었습니다") if rows else _NO_ROWS
     if shown.more:
-        words = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
+        message = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
     output = [_open_row(order) for order in shown.rows]
-    return SimResponse({**shown.cursors, "output": output, **queried(broker, *words)}, tr_cont=shown.tr_cont)
+    return SimResponse({**shown.cursors, "output": output, **queried(broker, *message)}, tr_cont=shown.tr_cont)
 
 
 def _open_row(order: BookedOrder) -> dict[str, str]:
@@ -335,7 +332,7 @@ def _open_row(order: BookedOrder) -> dict[str, str]:
         "ord_dvsn_name": _KIND_NAMES[order.kind],
         "pdno": order.code,
         "prdt_name": order.name,
-        "rvse_cncl_dvsn_name": f"현금{_SIDE_WORDS[order.side]}",
+        "rvse_cncl_dvsn_name": f"현금{_SIDE_NAMES[order.side]}",
         "ord_qty": str(order.quantity),
         "ord_unpr": str(order.price),
         "ord_tmd": order.at.strftime("%H%M%S"),

@@ -1,7 +1,7 @@
 """The order book of one issue: the public's quantities at every price, and the account's orders among them.
 
-The best bid and the best ask are always one tick apart: where an order has eaten through levels, the public
-follows at once. Each price holds a queue, first come first served; what the public adds later stands behind.
+The best bid and the best ask are always one tick apart: after an order has consumed levels, the public fills the gap
+at once. Each price has a queue in time priority.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 DEPTH = 10
 _LEVELS_PER_DAY = 300
-_SPREAD_OF_SIZES = 1 << 16
+_SIZE_STEPS = 1 << 16
 
 
 @dataclass(slots=True)
 class QueueEntry:
-    """A place in a queue: the public's where `order` is None."""
+    """An entry of a queue; the public's if `order` is None."""
 
     quantity: int
     order: BookedOrder | None = None
 
 
 class Match(NamedTuple):
-    """Shares that changed hands at a price; `order` is the account's resting order, None for the public's."""
+    """Shares traded at a price; `order` is the account's resting order, None for the public's."""
 
     price: int
     quantity: int
@@ -40,7 +40,7 @@ class Match(NamedTuple):
 
 
 class BookLevel(NamedTuple):
-    """One visible line of the book."""
+    """One visible level of the book."""
 
     price: int
     quantity: int
@@ -50,9 +50,9 @@ class MatchingBook:
     """Queues by price around the best bid.
 
     Attributes:
-        issue: whose book it is.
+        issue: the issue.
         bid: the best bid in won; the best ask is one tick higher.
-        depth: shares the public shows at every price, or None for seeded sizes.
+        depth: shares of the public at every price, or None for seeded sizes.
     """
 
     def __init__(self, issue: Issue, rng: random.Random) -> None:
@@ -61,7 +61,7 @@ class MatchingBook:
         self.depth: int | None = None
         self._salt = rng.getrandbits(32)
         self._queues: dict[OrderSide, dict[int, list[QueueEntry]]] = {OrderSide.BUY: {}, OrderSide.SELL: {}}
-        self._own = 0
+        self._own_entries = 0
 
     @property
     def ask(self) -> int:
@@ -69,19 +69,19 @@ class MatchingBook:
         return self.issue.step(self.bid, 1)
 
     @property
-    def quiet(self) -> bool:
-        """Whether none of the account's orders rests here."""
-        return self._own == 0
+    def has_own_orders(self) -> bool:
+        """Whether orders of the account rest here."""
+        return self._own_entries > 0
 
     def levels(self, side: OrderSide) -> list[BookLevel]:
-        """The visible levels of one side, best first; fewer than ten only against a price limit."""
+        """The visible levels of one side, best first; fewer than ten only at a price limit."""
         return [
-            BookLevel(price, sum(lot.quantity for lot in self._queue(side, price)))
+            BookLevel(price, sum(entry.quantity for entry in self._queue(side, price)))
             for price, _ in zip(self._prices(side), range(DEPTH), strict=False)
         ]
 
     def available(self, taker: OrderSide, limit: int | None) -> list[BookLevel]:
-        """What an incoming order could trade with now: ten levels, or all up to its limit price."""
+        """The levels an incoming order could trade with now: ten, or all up to its limit price."""
         resting = taker.other
         if limit is None:
             return self.levels(resting)
@@ -89,16 +89,16 @@ class MatchingBook:
         for price in self._prices(resting):
             if price > limit if taker is OrderSide.BUY else price < limit:
                 break
-            found.append(BookLevel(price, sum(lot.quantity for lot in self._queue(resting, price))))
+            found.append(BookLevel(price, sum(entry.quantity for entry in self._queue(resting, price))))
         return found
 
     def sweep(self, taker: OrderSide, quantity: int, limit: int | None) -> list[Match]:
-        """An incoming order trades with the other side, best price first, then first come first served.
+        """Matches an incoming order with the other side, in price-time priority.
 
         Args:
             taker: side of the incoming order.
             quantity: shares wanted.
-            limit: worst acceptable price in won; None for whatever the ten levels hold.
+            limit: worst acceptable price in won; None for the ten visible levels.
 
         Returns:
             The matches in order; together at most `quantity`.
@@ -112,114 +112,114 @@ class MatchingBook:
             matches += taken
             quantity -= sum(match.quantity for match in taken)
             if not self._queues[resting].get(price):
-                self._follow(price if taker is OrderSide.BUY else self.issue.step(price, -1))
+                self._set_bid(price if taker is OrderSide.BUY else self.issue.step(price, -1))
         return matches
 
     def rest(self, order: BookedOrder, quantity: int) -> None:
-        """Put what is left of an order into its queue: last there, or first at a new best price."""
-        lot = QueueEntry(quantity, order)
+        """Adds the rest of an order to its queue: last, or first at a new best price."""
+        entry = QueueEntry(quantity, order)
         if order.side is OrderSide.BUY and order.price > self.bid:
-            self._follow(order.price)
-            self._queue(order.side, order.price).insert(0, lot)
+            self._set_bid(order.price)
+            self._queue(order.side, order.price).insert(0, entry)
         elif order.side is OrderSide.SELL and order.price < self.ask:
-            self._follow(self.issue.step(order.price, -1))
-            self._queue(order.side, order.price).insert(0, lot)
+            self._set_bid(self.issue.step(order.price, -1))
+            self._queue(order.side, order.price).insert(0, entry)
         else:
-            self._queue(order.side, order.price).append(lot)
-        self._own += 1
+            self._queue(order.side, order.price).append(entry)
+        self._own_entries += 1
 
-    def withdraw(self, order: BookedOrder, quantity: int) -> None:
-        """Take shares of a resting order out of its queue; what stays keeps its place."""
+    def remove(self, order: BookedOrder, quantity: int) -> None:
+        """Removes shares of a resting order; the rest keeps its place."""
         queue = self._queues[order.side].get(order.price, [])
-        for lot in queue:
-            if lot.order is order:
-                lot.quantity -= quantity
-        self._sift(order.side, order.price)
+        for entry in queue:
+            if entry.order is order:
+                entry.quantity -= quantity
+        self._drop_empty(order.side, order.price)
 
-    def jump(self, price: int) -> list[Match]:
-        """The market moves to a price: every resting order at it or beyond is filled whole."""
+    def move_to(self, price: int) -> list[Match]:
+        """Moves the market to a price: the account's orders at it or beyond are filled completely."""
         matches = []
         for side, order_price in self._own_prices(price):
-            lots = [lot for lot in self._queues[side][order_price] if lot.order]
-            matches += [Match(order_price, lot.quantity, lot.order) for lot in lots]
-            self._forget(side, order_price)
-        self._follow(price)
+            entries = [entry for entry in self._queues[side][order_price] if entry.order]
+            matches += [Match(order_price, entry.quantity, entry.order) for entry in entries]
+            self._drop_level(side, order_price)
+        self._set_bid(price)
         return matches
 
-    def reach(self, price: int, quantity: int) -> list[Match]:
-        """Others trade through to a price; `quantity` shares of it reach the account's orders.
+    def trade_through(self, price: int, quantity: int) -> list[Match]:
+        """The public trades through to a price; `quantity` shares of it fill the account's orders.
 
-        Whatever of the public stood before those orders has traded already. Trading stops where the quantity
-        does: then the price is that of the last order reached.
+        The public's entries ahead of them count as traded. If the quantity runs out, the price is that of the last
+        order filled.
         """
         matches: list[Match] = []
-        here, at = price, self._own_prices(price)
-        for side, order_price in at:
+        reached, own = price, self._own_prices(price)
+        for side, order_price in own:
             if quantity <= 0:
                 break
-            here = order_price
+            reached = order_price
             queue = self._queues[side][order_price]
             while queue and quantity > 0:
-                lot = queue[0]
-                if lot.order is None:
+                entry = queue[0]
+                if entry.order is None:
                     queue.pop(0)
                     continue
-                taken = min(quantity, lot.quantity)
-                lot.quantity -= taken
+                taken = min(quantity, entry.quantity)
+                entry.quantity -= taken
                 quantity -= taken
-                matches.append(Match(order_price, taken, lot.order))
-                if lot.quantity == 0:
+                matches.append(Match(order_price, taken, entry.order))
+                if entry.quantity == 0:
                     queue.pop(0)
-                    self._own -= 1
+                    self._own_entries -= 1
         if quantity > 0 or not matches:
-            here = price
-        selling = here >= self.ask or (bool(matches) and at[0][0] is OrderSide.SELL)
-        self._follow(self.issue.step(here, -1) if selling else here)
+            reached = price
+        selling = reached >= self.ask or (bool(matches) and own[0][0] is OrderSide.SELL)
+        self._set_bid(self.issue.step(reached, -1) if selling else reached)
         return matches
 
     def trade(self, taker: OrderSide, quantity: int) -> list[Match]:
-        """The public trades at the best price only; an emptied level moves the market by a tick."""
+        """The public trades at the best price; an emptied level moves the market by a tick."""
         resting = taker.other
         price = self.ask if taker is OrderSide.BUY else self.bid
-        if not self._allowed(price):
+        if not self._within_limits(price):
             return []
         matches = self._take(resting, price, quantity)
         if not self._queues[resting].get(price):
-            self._follow(price if taker is OrderSide.BUY else self.issue.step(price, -1))
+            self._set_bid(price if taker is OrderSide.BUY else self.issue.step(price, -1))
         return matches
 
     def drift(self, ticks: int) -> None:
-        """Move a quiet book: nobody of ours is in it, so only the prices matter."""
+        """Moves a book without orders of the account, and draws its sizes anew."""
         target = self.issue.step(self.bid, ticks)
-        if self._allowed(target):
-            self._follow(target)
+        if self._within_limits(target):
+            self._set_bid(target)
         self._salt = (self._salt * 1_103_515_245 + 12_345) & 0xFFFFFFFF
         for queues in self._queues.values():
             queues.clear()
 
-    def refresh(self) -> None:
-        """A new day: no order is left, and the levels are drawn anew."""
+    def start_day(self) -> None:
+        """Starts a day: no order is left, and the levels are drawn anew."""
         for queues in self._queues.values():
             queues.clear()
-        self._own = 0
-        self._follow(self.issue.last)
+        self._own_entries = 0
+        self._set_bid(self.issue.last)
 
     def best(self, taker: OrderSide) -> tuple[int, int, int]:
-        """The other side's best price: shares in all, those before our last order there, and in it."""
+        """At the other side's best price: all shares, those ahead of the account's last order, and those in it."""
         price = self.ask if taker is OrderSide.BUY else self.bid
-        if not self._allowed(price):
+        if not self._within_limits(price):
             return 0, 0, 0
         queue = self._queue(taker.other, price)
-        before = ahead = mine = 0
-        for lot in queue:
-            if lot.order is not None:
-                ahead, mine = before, lot.quantity
-            before += lot.quantity
-        return before, ahead, mine
+        total = ahead = own = 0
+        for entry in queue:
+            if entry.order is not None:
+                ahead, own = total, entry.quantity
+            total += entry.quantity
+        return total, ahead, own
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _allowed(self, price: int) -> bool:
+    def _within_limits(self, price: int) -> bool:
         lower, upper = self.issue.band
         return lower <= price <= upper
 
@@ -238,7 +238,7 @@ class MatchingBook:
             return self.depth
         mixed = (price * 2_654_435_761 ^ self._salt * (2 if side is OrderSide.BUY else 3)) & 0xFFFFFFFF
         mixed = (mixed ^ mixed >> 15) * 2_246_822_519 & 0xFFFFFFFF
-        share = (mixed >> 8) % _SPREAD_OF_SIZES / _SPREAD_OF_SIZES
+        share = (mixed >> 8) % _SIZE_STEPS / _SIZE_STEPS
         return max(1, int(self.issue.usual_volume / _LEVELS_PER_DAY * (0.3 + 1.4 * share)))
 
     def _queue(self, side: OrderSide, price: int) -> list[QueueEntry]:
@@ -252,44 +252,44 @@ class MatchingBook:
         matches = []
         queue = self._queue(side, price)
         while queue and quantity > 0:
-            lot = queue[0]
-            taken = min(quantity, lot.quantity)
-            lot.quantity -= taken
+            entry = queue[0]
+            taken = min(quantity, entry.quantity)
+            entry.quantity -= taken
             quantity -= taken
-            matches.append(Match(price, taken, lot.order))
-            if lot.quantity == 0:
+            matches.append(Match(price, taken, entry.order))
+            if entry.quantity == 0:
                 queue.pop(0)
-                self._own -= lot.order is not None
+                self._own_entries -= entry.order is not None
         return matches
 
     def _own_prices(self, price: int) -> list[tuple[OrderSide, int]]:
-        """Prices of ours that trading at `price` reaches, best first; one side only."""
-        bids = sorted((p for p, q in self._queues[OrderSide.BUY].items() if p >= price and _ours(q)), reverse=True)
-        asks = sorted(p for p, q in self._queues[OrderSide.SELL].items() if p <= price and _ours(q))
+        """Prices of the account's orders that trading at `price` reaches, best first; one side only."""
+        bids = sorted((p for p, q in self._queues[OrderSide.BUY].items() if p >= price and _has_own(q)), reverse=True)
+        asks = sorted(p for p, q in self._queues[OrderSide.SELL].items() if p <= price and _has_own(q))
         return [(OrderSide.BUY, p) for p in bids] + [(OrderSide.SELL, p) for p in asks]
 
-    def _sift(self, side: OrderSide, price: int) -> None:
+    def _drop_empty(self, side: OrderSide, price: int) -> None:
         queue = self._queues[side].get(price, [])
-        gone = [lot for lot in queue if lot.quantity == 0]
-        self._own -= sum(lot.order is not None for lot in gone)
-        queue[:] = [lot for lot in queue if lot.quantity]
+        empty = [entry for entry in queue if entry.quantity == 0]
+        self._own_entries -= sum(entry.order is not None for entry in empty)
+        queue[:] = [entry for entry in queue if entry.quantity]
         if not queue:
             self._queues[side].pop(price, None)
 
-    def _forget(self, side: OrderSide, price: int) -> None:
-        self._own -= sum(lot.order is not None for lot in self._queues[side].pop(price, []))
+    def _drop_level(self, side: OrderSide, price: int) -> None:
+        self._own_entries -= sum(entry.order is not None for entry in self._queues[side].pop(price, []))
 
-    def _follow(self, bid: int) -> None:
-        """Set the best bid; levels left on the wrong side, far away or empty are dropped, ours stay."""
+    def _set_bid(self, bid: int) -> None:
+        """Sets the best bid; drops empty levels, and those crossed or far away without orders of the account."""
         self.bid = bid
         reach = self.issue.tick * DEPTH * 3
         for side, queues in self._queues.items():
             for price in list(queues):
                 crossed = price > bid if side is OrderSide.BUY else price <= bid
                 queue = queues[price]
-                if not queue or (not _ours(queue) and (crossed or abs(price - bid) > reach)):
+                if not queue or (not _has_own(queue) and (crossed or abs(price - bid) > reach)):
                     del queues[price]
 
 
-def _ours(queue: list[QueueEntry]) -> bool:
-    return any(lot.order for lot in queue)
+def _has_own(queue: list[QueueEntry]) -> bool:
+    return any(entry.order for entry in queue)

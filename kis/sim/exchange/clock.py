@@ -1,4 +1,4 @@
-"""The simulator's time: as fast as the world's, frozen, stepped, or run fast."""
+"""The simulator's clock: real time, frozen, stepped, or accelerated."""
 
 from __future__ import annotations
 
@@ -12,35 +12,33 @@ from kis.krx import KST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FASTEST = 3_600
-"""Simulated seconds a second at most: a trading day in half a minute is as fast as anybody can look."""
-LONGEST_STEP = timedelta(days=366)
+MAX_SPEED = 3_600
+"""Simulated seconds a second at most."""
+MAX_STEP = timedelta(days=366)
 
 
 def now_in_korea() -> datetime:
-    """The time, KST."""
+    """The present moment in KST."""
     return datetime.now(KST)
 
 
 class SimClock:
-    """A clock to hand to `Simulator`, to a client in the same process, or to both.
-
-    It never goes back: what has been booked stays in the past.
+    """A clock for `Simulator`, for a client in the same process, or for both. It never goes back.
 
     Attributes:
-        real: the clock underneath; limits on calls a second count by it, as clients keep its pace.
+        real: the real clock, by which rate limits count.
         speed: simulated seconds a second while it runs.
     """
 
     def __init__(self, start: datetime | None = None, *, real: Callable[[], datetime] = now_in_korea) -> None:
-        """Set the clock going at its ordinary speed.
+        """Starts the clock at real speed.
 
         Args:
-            start: what it shows now; by default what `real` does. Aware.
-            real: the clock underneath.
+            start: its present moment, aware; by default that of `real`.
+            real: the real clock.
 
         Raises:
-            ValueError: `start` bears no time zone.
+            ValueError: `start` has no time zone.
         """
         self.real = real
         self.speed = 1.0
@@ -48,7 +46,7 @@ class SimClock:
         self._since = real()
         self._shown = self._since if start is None else _aware(start)
         self._sleepers: set[asyncio.Event] = set()
-        self._put = 0
+        self._generation = 0
 
     def __call__(self) -> datetime:
         """The simulated time, KST."""
@@ -58,14 +56,14 @@ class SimClock:
 
     @property
     def frozen(self) -> bool:
-        """Whether it stands still."""
+        """Whether it is frozen."""
         return self._frozen
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Let it stand still, now or at a later moment that it jumps to.
+        """Freezes it, now or at a later moment.
 
         Raises:
-            ValueError: the moment has passed or bears no time zone.
+            ValueError: the moment has passed or has no time zone.
         """
         now = self()
         at = now if at is None else _aware(at)
@@ -74,46 +72,46 @@ class SimClock:
         self._set(at, frozen=True)
 
     def step(self, seconds: float) -> None:
-        """Move it ahead at once, frozen or not.
+        """Moves it ahead, frozen or not.
 
         Raises:
-            ValueError: the step leads back, or more than a year ahead.
+            ValueError: the step is negative or longer than a year.
         """
-        if not 0 <= seconds <= LONGEST_STEP.total_seconds():
-            raise ValueError(f"a step is of 0 to {LONGEST_STEP.total_seconds():.0f} seconds, not {seconds}")
+        if not 0 <= seconds <= MAX_STEP.total_seconds():
+            raise ValueError(f"a step is of 0 to {MAX_STEP.total_seconds():.0f} seconds, not {seconds}")
         self._set(self() + timedelta(seconds=seconds), frozen=self._frozen)
 
     def run(self, speed: float = 1.0) -> None:
-        """Let it run, from what it shows now.
+        """Runs it from its present moment.
 
         Args:
             speed: simulated seconds a second.
 
         Raises:
-            ValueError: the speed is not above 0 and at most `FASTEST`.
+            ValueError: the speed is not above 0 and at most `MAX_SPEED`.
         """
-        if not 0 < speed <= FASTEST:
-            raise ValueError(f"the speed is above 0 and at most {FASTEST}, not {speed}")
+        if not 0 < speed <= MAX_SPEED:
+            raise ValueError(f"the speed is above 0 and at most {MAX_SPEED}, not {speed}")
         now = self()
         self.speed = float(speed)
         self._set(now, frozen=False)
 
     def put(self, at: datetime) -> None:
-        """Show another moment, earlier or later: only for a simulator whose whole state is replaced with it.
+        """Sets another moment, earlier or later: only for a simulator whose whole state is replaced with it.
 
-        Whoever sleeps by this clock wakes, as there is no telling how long would be left.
+        All sleepers of this clock wake.
 
         Raises:
-            ValueError: the moment bears no time zone.
+            ValueError: the moment has no time zone.
         """
         at = _aware(at)
-        self._put += 1
+        self._generation += 1
         self._set(at, frozen=self._frozen)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until so many simulated seconds have passed; for ever while the clock stands still."""
-        until, put = self() + timedelta(seconds=seconds), self._put
-        while put == self._put and (left := (until - self()).total_seconds()) > 0:
+        """Waits for simulated seconds; for ever while the clock is frozen."""
+        until, generation = self() + timedelta(seconds=seconds), self._generation
+        while generation == self._generation and (left := (until - self()).total_seconds()) > 0:
             changed = asyncio.Event()
             self._sleepers.add(changed)
             try:

@@ -1,4 +1,4 @@
-"""What the exchange tells whoever watches it, as it happens."""
+"""The exchange's events, and the listener that receives them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class UpdateKind(StrEnum):
-    """What became of an order, or of a request about one."""
+    """What happened to an order or to a request to revise or cancel one."""
 
     RECEIVED = "received"
     CONFIRMED = "confirmed"
-    """The exchange did what a cancel or a revision asked for."""
+    """A cancel or a revision was carried out."""
     FILLED = "filled"
     LAPSED = "lapsed"
-    """What could not trade at once, of an order that does not wait, is cancelled."""
+    """The part of an IOC, FOK or market order that could not trade at once is cancelled."""
 
 
 class OrderUpdate(NamedTuple):
@@ -28,16 +28,16 @@ class OrderUpdate(NamedTuple):
 
     at: datetime
     order: BookedOrder
-    news: UpdateKind
+    kind: UpdateKind
     quantity: int
     price: int
 
 
-class Watcher(Protocol):
-    """Hears of everything; it must not change anything while it does."""
+class ExchangeListener(Protocol):
+    """Receives the events; it must not change the exchange meanwhile."""
 
-    def printed(self, issue: Issue, price: int, quantity: int) -> None:
-        """A price was made; 0 shares move the price only."""
+    def on_price(self, issue: Issue, price: int, quantity: int) -> None:
+        """A trade; 0 shares move the price only."""
 
-    def told(self, told: OrderUpdate) -> None:
-        """Something became of an order of the account."""
+    def on_order_update(self, update: OrderUpdate) -> None:
+        """An event of an order of the account."""

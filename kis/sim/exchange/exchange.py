@@ -1,4 +1,4 @@
-"""The simulated broker and exchange: orders in, fills out. No HTTP, no wall clock, no chance of its own."""
+"""The simulated broker and exchange: orders in, fills out; clock and random numbers are handed in."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import date, datetime
 
-    from kis.sim.exchange.events import Watcher
+    from kis.sim.exchange.events import ExchangeListener
     from kis.sim.exchange.prices import Issue, Listing
 
-_REMEMBERED_FILLS = 10_000
+_MAX_FILLS = 10_000
 
 
 class Exchange(Market):
     """One account at one broker on one exchange.
 
-    Every call first brings the day up to date: past midnight (KST) open orders lapse, money settles, and the
-    close becomes the base price.
+    Every call first brings the day up to date: at midnight (KST) open orders lapse, cash settles, and the close
+    becomes the base price.
 
     Attributes:
-        ledger: the account's money and shares.
+        ledger: the account's cash and shares.
         orders: every order and request, oldest first.
         fills: the last executions, oldest first.
-        branch: KRX_FWDG_ORD_ORGNO given to every order.
+        branch: KRX_FWDG_ORD_ORGNO of every order.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class Exchange(Market):
         branch: str = "00950",
         listings: Iterable[Listing] | None = None,
     ) -> None:
-        """Open the exchange.
+        """Opens the exchange.
 
         Args:
-            clock: tells the time; aware, KST.
-            rng: chance.
+            clock: the present moment, aware.
+            rng: random numbers.
             cash: won in the account.
             holdings: code to (shares, average price in won).
-            always_open: take orders at any hour, matching continuously.
-            ledger_lag: seconds until an order shows in the order lists.
+            always_open: accept orders at any hour, matching continuously.
+            ledger_lag: seconds until an order appears in the order lists.
             branch: branch number of the orders.
-            listings: what is listed; by default the bundled table.
+            listings: the listed issues; by default the bundled table.
         """
         listings = listed() if listings is None else listings
         super().__init__(clock=clock, rng=rng, always_open=always_open, listings=listings)
@@ -79,16 +79,16 @@ class Exchange(Market):
         for code, (quantity, average) in (holdings or {}).items():
             self.ledger.positions[code] = Position(code, quantity, average=Fraction(average))
         self.orders: list[BookedOrder] = []
-        self.fills: deque[Fill] = deque(maxlen=_REMEMBERED_FILLS)
+        self.fills: deque[Fill] = deque(maxlen=_MAX_FILLS)
         self._waiting: list[BookedOrder] = []
         self._last_number = 0
-        self._watcher: Watcher | None = None
+        self._listener: ExchangeListener | None = None
 
-    def watch(self, watcher: Watcher) -> None:
-        """Have somebody told of every trade and of everything that becomes of the account's orders."""
-        self._watcher = watcher
+    def set_listener(self, listener: ExchangeListener) -> None:
+        """Sends every trade and every event of the account's orders to a listener, in place of the one before."""
+        self._listener = listener
         for issue in self.issues.values():
-            issue.heard = watcher.printed
+            issue.on_trade = listener.on_price
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ class Exchange(Market):
         return self.ledger.cash
 
     def find(self, number: str, day: date | None = None) -> BookedOrder | None:
-        """The order of a number, leading zeros or not; of today unless a day is given."""
+        """The order with a number, leading zeros or not; of today unless a day is given."""
         self.roll()
         wanted, day = number.lstrip("0"), day or self._today
         for order in reversed(self.orders):
@@ -108,7 +108,7 @@ class Exchange(Market):
         return None
 
     def visible(self) -> list[BookedOrder]:
-        """What the order lists show by now, oldest first."""
+        """Orders that the order lists show by now, oldest first."""
         self.roll()
         now = self.now()
         return [order for order in self.orders if order.visible_at <= now]
@@ -131,22 +131,22 @@ class Exchange(Market):
         channel: str = API_CHANNEL,
         delay: float = 0.0,
     ) -> BookedOrder:
-        """Give an order.
+        """Places an order.
 
         Args:
-            side: which way.
+            side: buy or sell.
             code: of the issue.
             kind: ORD_DVSN.
             quantity: shares, at least 1.
-            price: won; 0 for the kinds that name none.
-            channel: where it was given; `HTS_CHANNEL` makes it a stranger to API clients.
-            delay: seconds more until it shows in the order lists.
+            price: won; 0 for kinds without a price.
+            channel: where it was placed, `API_CHANNEL` or `HTS_CHANNEL`.
+            delay: additional seconds until it appears in the order lists.
 
         Returns:
-            The order, matched as far as the book went.
+            The order, matched as far as possible.
 
         Raises:
-            TurnedAway: the broker refused; nothing changed.
+            OrderRejected: nothing changed.
         """
         self.roll()
         side = OrderSide(side)
@@ -163,34 +163,29 @@ class Exchange(Market):
             raise OrderRejected(RejectReason.HOLDING)
         order = self._enter(side, kind, issue, quantity, price, channel=channel, delay=delay)
         order.ceiling = ceiling
-        self.ledger.promise(order)
-        self._tell(order, UpdateKind.RECEIVED)
-        self._work(order)
+        self.ledger.reserve(order)
+        self._publish(order, UpdateKind.RECEIVED)
+        self._start(order)
         return order
 
     def cancel(
-        self,
-        number: str,
-        quantity: int | None = None,
-        *,
-        channel: str = API_CHANNEL,
-        delay: float = 0.0,
+        self, number: str, quantity: int | None = None, *, channel: str = API_CHANNEL, delay: float = 0.0
     ) -> BookedOrder:
-        """Take back an order, or part of it.
+        """Cancels an order, or part of it.
 
         Args:
             number: ODNO of the order, leading zeros or not.
-            quantity: shares to take back; None for all that is open.
-            channel: where the request was given.
-            delay: seconds more until the request shows in the order lists.
+            quantity: shares to cancel; None for all that are open.
+            channel: where the request was placed.
+            delay: additional seconds until the request appears in the order lists.
 
         Returns:
             The request, a row of its own with the order's number as its original.
 
         Raises:
-            TurnedAway: no such order today, nothing left of it, or more asked than is open.
+            OrderRejected: no such order today, nothing open, or fewer shares open than requested.
         """
-        original, quantity = self._about(number, quantity)
+        original, quantity = self._open_original(number, quantity)
         request = self._enter(
             original.side,
             original.kind,
@@ -203,9 +198,9 @@ class Exchange(Market):
             original=original.number,
         )
         request.venue = original.venue
-        self._tell(request, UpdateKind.RECEIVED)
+        self._publish(request, UpdateKind.RECEIVED)
         self._close(original, quantity)
-        self._tell(request, UpdateKind.CONFIRMED)
+        self._publish(request, UpdateKind.CONFIRMED)
         return request
 
     def revise(
@@ -218,23 +213,23 @@ class Exchange(Market):
         channel: str = API_CHANNEL,
         delay: float = 0.0,
     ) -> BookedOrder:
-        """Change the price of an order, or of part of it: that part goes on under a new number, last in line.
+        """Revises the price of an order, or of part of it, which continues under a new number, last in its queue.
 
         Args:
             number: ODNO of the order.
             price: new price in won.
-            quantity: shares to move; None for all that is open.
+            quantity: shares to revise; None for all that are open.
             kind: new ORD_DVSN.
-            channel: where the request was given.
-            delay: seconds more until the new order shows in the order lists.
+            channel: where the request was placed.
+            delay: additional seconds until the new order appears in the order lists.
 
         Returns:
             The new order.
 
         Raises:
-            TurnedAway: as for `cancel`, or the new price cannot be taken.
+            OrderRejected: as for `cancel`, or for the new price.
         """
-        original, quantity = self._about(number, quantity)
+        original, quantity = self._open_original(number, quantity)
         issue = self.issues[original.code]
         if issue.halted:
             raise OrderRejected(RejectReason.HALTED)
@@ -242,8 +237,8 @@ class Exchange(Market):
         price = self._price(issue, original.side, kind, price)
         ceiling = price or issue.upper
         if original.side is OrderSide.BUY:
-            freed = self.ledger.freed(original, quantity)
-            if self.ledger.need(quantity, ceiling) > self.ledger.buying_power + freed:
+            released = self.ledger.released_by(original, quantity)
+            if self.ledger.need(quantity, ceiling) > self.ledger.buying_power + released:
                 raise OrderRejected(RejectReason.CASH)
         order = self._enter(
             original.side,
@@ -258,19 +253,19 @@ class Exchange(Market):
         )
         order.ceiling = ceiling
         order.venue = original.venue
-        self._tell(order, UpdateKind.RECEIVED)
+        self._publish(order, UpdateKind.RECEIVED)
         self._close(original, quantity, moved=True)
-        self.ledger.promise(order)
-        self._tell(order, UpdateKind.CONFIRMED)
-        self._work(order)
+        self.ledger.reserve(order)
+        self._publish(order, UpdateKind.CONFIRMED)
+        self._start(order)
         return order
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _opened(self) -> None:
+    def _match_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for order in waiting:
-            if self.issues[order.code].still:
+            if self.issues[order.code].paused:
                 self._waiting.append(order)
             elif order.open:
                 self._match(order)
@@ -281,8 +276,8 @@ class Exchange(Market):
         for order in self.orders:
             if order.open:
                 order.cancelled += order.open
-                self.ledger.promise(order)
-        self.ledger.turn(today)
+                self.ledger.reserve(order)
+        self.ledger.start_day(today)
 
     def _kind(self, kind: OrderDivision | str) -> OrderDivision:
         try:
@@ -291,7 +286,7 @@ class Exchange(Market):
             raise OrderRejected(RejectReason.KIND) from None
 
     def _price(self, issue: Issue, side: OrderSide, kind: OrderDivision, price: int) -> int:
-        """The price an order stands at; 0 for a market order."""
+        """The limit price of an order; 0 for a market order."""
         book = self.books[issue.listing.code]
         if kind.market:
             return 0
@@ -306,7 +301,7 @@ class Exchange(Market):
             raise OrderRejected(RejectReason.BELOW_LIMIT)
         return price
 
-    def _about(self, number: str, quantity: int | None) -> tuple[BookedOrder, int]:
+    def _open_original(self, number: str, quantity: int | None) -> tuple[BookedOrder, int]:
         self._require_session()
         original = self.find(number)
         if original is None:
@@ -332,7 +327,7 @@ class Exchange(Market):
         original: str = "",
     ) -> BookedOrder:
         now = self.now()
-        # Other customers' orders share the numbers.
+        # Numbers are shared with other customers' orders.
         self._last_number += self._rng.randint(1, 9)
         order = BookedOrder(
             at=now,
@@ -352,8 +347,8 @@ class Exchange(Market):
         self.orders.append(order)
         return order
 
-    def _work(self, order: BookedOrder) -> None:
-        if self._continuous() and not self.issues[order.code].still:
+    def _start(self, order: BookedOrder) -> None:
+        if self._continuous() and not self.issues[order.code].paused:
             self._match(order)
         else:
             self._waiting.append(order)
@@ -361,47 +356,45 @@ class Exchange(Market):
     def _match(self, order: BookedOrder) -> None:
         book, issue = self.books[order.code], self.issues[order.code]
         if order.kind.condition == "FOK":
-            there = sum(level.quantity for level in book.available(order.side, order.price or None))
-            if there < order.open:
-                self._lapsed(order)
+            available = sum(level.quantity for level in book.available(order.side, order.price or None))
+            if available < order.open:
+                self._lapse_rest(order)
                 return
         for match in book.sweep(order.side, order.open, order.price or None):
-            issue.printed(match.price, match.quantity)
+            issue.record_trade(match.price, match.quantity)
             self._fill(order, match.quantity, match.price)
             if match.order is not None:
                 self._fill(match.order, match.quantity, match.price)
         if order.open and order.price and not order.kind.condition:
             book.rest(order, order.open)
         elif order.open:
-            self._lapsed(order)
+            self._lapse_rest(order)
 
     def _fill(self, order: BookedOrder, quantity: int, price: int) -> None:
         held = self.ledger.positions.get(order.code)
         cost = round(held.average * quantity) if held and order.side is OrderSide.SELL else 0
         fee, tax = self.ledger.book(order, quantity, price, etf=self.issues[order.code].listing.etf)
         self.fills.append(Fill(self.now(), order, quantity, price, fee, tax, cost))
-        self._tell(order, UpdateKind.FILLED, quantity, price)
+        self._publish(order, UpdateKind.FILLED, quantity, price)
 
-    def _lapsed(self, order: BookedOrder) -> None:
-        self._tell(order, UpdateKind.LAPSED, order.open)
+    def _lapse_rest(self, order: BookedOrder) -> None:
+        self._publish(order, UpdateKind.LAPSED, order.open)
         self._close(order, order.open)
 
-    def _tell(
-        self,
-        order: BookedOrder,
-        news: UpdateKind,
-        quantity: int | None = None,
-        price: int | None = None,
+    def _publish(
+        self, order: BookedOrder, kind: UpdateKind, quantity: int | None = None, price: int | None = None
     ) -> None:
-        if self._watcher is not None:
+        if self._listener is not None:
             quantity = order.quantity if quantity is None else quantity
-            self._watcher.told(OrderUpdate(self.now(), order, news, quantity, order.price if price is None else price))
+            self._listener.on_order_update(
+                OrderUpdate(self.now(), order, kind, quantity, order.price if price is None else price)
+            )
 
     def _close(self, order: BookedOrder, quantity: int, *, moved: bool = False) -> None:
         if order.price and order not in self._waiting:
-            self.books[order.code].withdraw(order, quantity)
+            self.books[order.code].remove(order, quantity)
         if moved:
             order.moved += quantity
         else:
             order.cancelled += quantity
-        self.ledger.promise(order)
+        self.ledger.reserve(order)

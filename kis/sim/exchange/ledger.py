@@ -1,4 +1,4 @@
-"""The account's money and shares: what is owned, what is promised to open orders, what settles when."""
+"""The account's cash and shares: holdings, reservations for open orders, settlement."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from kis.sim.exchange.orders import BookedOrder
 
 FEE_RATE = Decimal("0.000142")
-"""Commission as a fraction of the amount, each way: 10,000,000 won buy 9,998,580 won of shares."""
+"""Commission as a fraction of the amount, each way."""
 
 
 class Flow(NamedTuple):
-    """Money that moves: won, positive into the account.
+    """Cash of a trade, in won, positive into the account.
 
     Attributes:
         traded: the day of the trade, KST.
-        settles: the day the money moves, the second trading day after it.
+        settles: the settlement day.
     """
 
     traded: date
@@ -35,11 +35,11 @@ class Flow(NamedTuple):
 
 @dataclass(slots=True)
 class Position:
-    """What is held of one issue.
+    """The position in one issue.
 
     Attributes:
-        average: won a share, commission left out.
-        settles: when the last trade of it settles; until then it is listed even with no share left.
+        average: won a share, without commission.
+        settles: settlement day of its last trade; until then it is listed even without shares.
         bought_before, sold_before: shares traded on the trading day before today.
     """
 
@@ -70,7 +70,9 @@ class Ledger:
 
     Attributes:
         deposit: won settled today (예수금, D+0).
-        flows: money under way.
+        flows: cash not settled yet.
+        reserved: won reserved for open buy orders.
+        reserved_shares: shares reserved for open sell orders.
     """
 
     deposit: int
@@ -79,9 +81,9 @@ class Ledger:
     positions: dict[str, Position] = field(default_factory=dict)
     flows: list[Flow] = field(default_factory=list)
     reserved: dict[BookedOrder, int] = field(default_factory=dict)
-    promised: dict[BookedOrder, int] = field(default_factory=dict)
+    reserved_shares: dict[BookedOrder, int] = field(default_factory=dict)
 
-    # --- money --------------------------------------------------------------------------------------------
+    # --- cash ---------------------------------------------------------------------------------------------
 
     @property
     def cash(self) -> int:
@@ -94,7 +96,7 @@ class Ledger:
 
     @property
     def buying_power(self) -> int:
-        """Won free for new buy orders, sale proceeds under way included, promises to open orders left out."""
+        """Won available for new buy orders: unsettled sale proceeds included, reservations excluded."""
         return self.cash - sum(self.reserved.values())
 
     @property
@@ -114,28 +116,28 @@ class Ledger:
         """The largest amount that can be bought with the buying power, in won."""
         return max(0, int(self.buying_power / (1 + self.fee_rate)))
 
-    # --- promises -----------------------------------------------------------------------------------------
+    # --- reservations -------------------------------------------------------------------------------------
 
-    def promise(self, order: BookedOrder) -> None:
-        """Set aside what the open part of an order may need: money for a buy, shares for a sale."""
+    def reserve(self, order: BookedOrder) -> None:
+        """Reserves what the open part of an order may need: cash for a buy, shares for a sale."""
         if order.open == 0:
             self.reserved.pop(order, None)
-            self.promised.pop(order, None)
+            self.reserved_shares.pop(order, None)
         elif order.side is OrderSide.BUY:
-            self.reserved[order] = self._reserve(order, order.open)
+            self.reserved[order] = self._cash_for(order, order.open)
         else:
-            self.promised[order] = order.open
+            self.reserved_shares[order] = order.open
 
-    def freed(self, order: BookedOrder, quantity: int) -> int:
-        """Won that closing part of a buy order would set free."""
-        return self._reserve(order, order.open) - self._reserve(order, order.open - quantity)
+    def released_by(self, order: BookedOrder, quantity: int) -> int:
+        """Won that closing part of a buy order releases."""
+        return self._cash_for(order, order.open) - self._cash_for(order, order.open - quantity)
 
-    def _reserve(self, order: BookedOrder, quantity: int) -> int:
+    def _cash_for(self, order: BookedOrder, quantity: int) -> int:
         done = order.filled_amount
         return self.cost(done + quantity * order.ceiling) - self.cost(done)
 
     def need(self, quantity: int, ceiling: int) -> int:
-        """Won a buy order of this size sets aside."""
+        """Won that a buy order of this size reserves."""
         return self.cost(quantity * ceiling)
 
     def held(self, code: str) -> int:
@@ -144,15 +146,15 @@ class Ledger:
         return position.quantity if position else 0
 
     def sellable(self, code: str) -> int:
-        """Shares held and not promised to an open sale."""
-        return self.held(code) - sum(n for order, n in self.promised.items() if order.code == code)
+        """Shares held and not reserved for an open sale."""
+        return self.held(code) - sum(n for order, n in self.reserved_shares.items() if order.code == code)
 
     # --- trades -------------------------------------------------------------------------------------------
 
     def book(self, order: BookedOrder, quantity: int, price: int, *, etf: bool) -> tuple[int, int]:
-        """Enter a fill of an order: shares move, money is under way, promises shrink.
+        """Books a fill: shares, unsettled cash, and the remaining reservation.
 
-        Fee and tax count on the order's cumulative amount, so that many small fills cost what one would.
+        Commission and tax are calculated on the order's cumulative amount, so that many fills cost as much as one.
 
         Returns:
             Commission and tax of this fill in won.
@@ -179,11 +181,11 @@ class Ledger:
             flow = amount - fee - tax
         position.settles = krx.settlement_day(self.today)
         self.flows.append(Flow(self.today, position.settles, order.side, flow))
-        self.promise(order)
+        self.reserve(order)
         return fee, tax
 
-    def turn(self, today: date) -> None:
-        """A new day: money that has arrived becomes deposit, counters start again, empty lines go."""
+    def start_day(self, today: date) -> None:
+        """Starts a day: settled cash becomes deposit, day counters restart, empty positions are removed."""
         self.today = today
         self.deposit = self.cash_on(today)
         self.flows = [flow for flow in self.flows if flow.settles > today]

@@ -1,4 +1,4 @@
-"""What an order is at the simulated broker, and why one may be turned away."""
+"""Orders and fills at the simulated broker, and the reasons for rejecting an order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 API_CHANNEL = "OpnAPI"
 """`ordr_empno` of an order that came through the API."""
 HTS_CHANNEL = "Nsmart"
-"""`ordr_empno` of an order keyed in at the broker's own program: a stranger to every API client."""
+"""`ordr_empno` of an order from the HTS, unknown to API clients."""
 
 
 class OrderSide(StrEnum):
-    """Which way the shares go, seen from the account."""
+    """Buy or sell, from the account's point of view."""
 
     BUY = "buy"
     SELL = "sell"
@@ -28,7 +28,7 @@ class OrderSide(StrEnum):
 
 
 class OrderDivision(StrEnum):
-    """ORD_DVSN as it stands on the wire (KIS portal, 주식주문(현금)): the types this broker can match."""
+    """ORD_DVSN (KIS portal, 주식주문(현금)): the order types this broker matches."""
 
     LIMIT = "00"
     MARKET = "01"
@@ -44,12 +44,12 @@ class OrderDivision(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> OrderDivision | None:
-        """The two words that people use, for whoever calls the exchange without a wire in between."""
+        """The words "limit" and "market", for direct callers of the exchange."""
         return {"limit": cls.LIMIT, "market": cls.MARKET}.get(str(value))
 
     @property
     def priced(self) -> bool:
-        """Whether the order names its own price."""
+        """Whether the order has a price of its own."""
         return self in {
             OrderDivision.LIMIT,
             OrderDivision.CONDITIONAL,
@@ -59,22 +59,22 @@ class OrderDivision(StrEnum):
 
     @property
     def market(self) -> bool:
-        """Whether it takes any price."""
+        """Whether it is a market order."""
         return self in {OrderDivision.MARKET, OrderDivision.IOC_MARKET, OrderDivision.FOK_MARKET}
 
     @property
     def best(self) -> bool:
-        """Whether it is a limit at the opposite best quote."""
+        """Whether it is a limit at the best price of the other side."""
         return self in {OrderDivision.BEST, OrderDivision.IOC_BEST, OrderDivision.FOK_BEST}
 
     @property
     def condition(self) -> str:
-        """IOC: what does not trade at once is cancelled. FOK: all at once or nothing. "" for orders that rest."""
+        """IOC (the rest is cancelled), FOK (all at once or nothing), or "" for orders that rest in the book."""
         return self.name.partition("_")[0] if self.name.startswith(("IOC_", "FOK_")) else ""
 
 
 class Action(StrEnum):
-    """Whether a row of the order list is an order or a request about one."""
+    """Whether a row of the order list is an order or a request to revise or cancel one."""
 
     NEW = "new"
     REVISE = "revise"
@@ -82,7 +82,7 @@ class Action(StrEnum):
 
 
 class RejectReason(StrEnum):
-    """Why the broker turned an order away; the wire gives each its code and sentence."""
+    """Why the broker rejects an order; `api.error_messages` has KIS's code and message for each."""
 
     HOLIDAY = "holiday"
     NOT_YET_OPEN = "not_yet_open"
@@ -102,7 +102,7 @@ class RejectReason(StrEnum):
 
 
 class OrderRejected(Exception):
-    """The broker refused; nothing changed.
+    """The broker rejected the order; nothing changed.
 
     Attributes:
         reason: why.
@@ -120,13 +120,13 @@ class BookedOrder:
     Attributes:
         number: ODNO, ten digits, unique within its day.
         original: ODNO of the order this one revises or cancels; "" for a new order.
-        price: won; 0 where the order names none.
+        price: won; 0 if the order has none.
         ceiling: won a share reserved for a buy order.
         filled_amount: won of all its fills together.
-        cancelled: shares taken back: by a cancel, at the end of the day, or left over of a market order.
+        cancelled: shares cancelled: by a cancel, at the end of the day, or the rest of a market order.
         moved: shares that live on under the number of a later revision.
         fee: won of commission charged so far; `tax` likewise.
-        visible_at: when it appears in the order lists; it is at work before.
+        visible_at: when it appears in the order lists; it is matched before.
     """
 
     at: datetime
@@ -153,7 +153,7 @@ class BookedOrder:
 
     @property
     def day(self) -> date:
-        """The day it was given, KST."""
+        """The day it was placed, KST."""
         return self.at.date()
 
     @property
@@ -169,7 +169,7 @@ class Fill:
     """One execution: shares and price in won, and what it cost.
 
     Attributes:
-        cost: won that shares sold by it had been bought for, commission left out; 0 for a buy.
+        cost: won paid for the shares it sold, without commission; 0 for a buy.
     """
 
     at: datetime

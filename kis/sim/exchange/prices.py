@@ -1,4 +1,4 @@
-"""The listed issues and their prices: a market drawn from a seed, with no clock and no global chance."""
+"""The listed issues and their prices, generated from a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
 HISTORY = 300
-_BIGGEST_TURNOVER = 8e11  # won a day of the first issue of the table; the later ones trade less
+_BIGGEST_TURNOVER = 8e11  # won a day of the table's first issue; later ones trade less
 _DAILY_SWING = 0.016
 _SHARES_PER_DAILY_VOLUME = 400
 
@@ -98,18 +98,18 @@ class Issue:
         listing: what it is.
         base: base price (기준가), the close of the day before.
         last: price of the last trade.
-        first_day: when the simulation began; what came before is drawn from `past_seed`.
+        first_day: first day of the simulation; earlier days are generated from `past_seed`.
         open: first price of the day; 0 before the first trade, as are high and low.
         volume: shares traded today.
         value: won traded today.
-        usual_volume: shares on an ordinary day.
+        usual_volume: shares on an average day.
         since: the days of the simulation before today, oldest first.
         halted: True while trading is suspended (거래정지).
-        vi: True while a VI holds it in a call auction (변동성완화장치): orders are taken and wait.
+        vi: True during a VI call auction (변동성완화장치): orders are accepted and wait.
         early: shares of today's volume that were traded before the simulation began.
-        minutes: what traded since, by HHMM.
-        clock: tells the minute of a trade; without it none is kept.
-        heard: hears of every price made.
+        minutes: minute bars since then, by HHMM.
+        clock: the present moment; without it there are no minute bars.
+        on_trade: called with every trade.
     """
 
     listing: Listing
@@ -129,11 +129,11 @@ class Issue:
     early: int = 0
     minutes: dict[str, Minute] = field(default_factory=dict)
     clock: Callable[[], datetime] | None = None
-    heard: Callable[[Issue, int, int], None] | None = field(default=None, repr=False, compare=False)
+    on_trade: Callable[[Issue, int, int], None] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def past(self) -> list[DayBar]:
-        """The days before the simulation began, drawn when first asked for."""
+        """The days before the simulation began, generated on first use."""
         return _past(self.listing, self.usual_volume, self.first_day, self.past_seed)
 
     @property
@@ -170,8 +170,8 @@ class Issue:
         """The price some ticks away."""
         return krx.step(price, ticks, etf=self.listing.etf)
 
-    def printed(self, price: int, quantity: int) -> None:
-        """Record a trade of `quantity` shares; 0 shares move the price only."""
+    def record_trade(self, price: int, quantity: int) -> None:
+        """Records a trade of `quantity` shares; 0 shares move the price only."""
         self.last = price
         self.open = self.open or price
         self.high = max(self.high, price)
@@ -183,30 +183,30 @@ class Issue:
             now = self.minutes.get(name) or Minute(price, price, price, price, 0, 0)
             high, low = max(now.high, price), min(now.low, price)
             self.minutes[name] = Minute(now.open, high, low, price, now.volume + quantity, self.value)
-        if self.heard is not None:
-            self.heard(self, price, quantity)
+        if self.on_trade is not None:
+            self.on_trade(self, price, quantity)
 
     @property
-    def still(self) -> bool:
-        """Whether nothing is matched continuously: it is halted, or a VI holds it."""
+    def paused(self) -> bool:
+        """Whether it is halted or in a VI: orders are not matched continuously."""
         return self.halted or self.vi
 
-    def reopen(self) -> None:
-        """Forget the day so far, as if its first trade were still to come."""
+    def reset_day(self) -> None:
+        """Clears the day's figures, as before its first trade."""
         self.open = self.high = self.low = self.volume = self.value = self.early = 0
         self.minutes = {}
 
     def close_day(self, day: date) -> None:
-        """File the day away as a bar and start the next one from its close."""
+        """Stores the day as a bar and starts the next one from its close."""
         last = self.last
         opened, high, low = self.open or last, self.high or last, self.low or last
         self.since.append(DayBar(day, opened, high, low, last, self.volume, self.value))
         self.base = self.last
         self.vi = False
-        self.reopen()
+        self.reset_day()
 
     def today(self, day: date) -> DayBar | None:
-        """The bar of the day under way, or None before its first trade."""
+        """The present day's bar, or None before its first trade."""
         if not self.volume:
             return None
         return DayBar(day, self.open, self.high, self.low, self.last, self.volume, self.value)
@@ -221,13 +221,13 @@ def listed() -> tuple[Listing, ...]:
     )
 
 
-def market(listings: Iterable[Listing], day: date, rng: random.Random) -> dict[str, Issue]:
-    """The issues on their first day, each with a past and a share of the day's volume already traded.
+def open_issues(listings: Iterable[Listing], day: date, rng: random.Random) -> dict[str, Issue]:
+    """The issues on their first day, each with part of the day's volume already traded.
 
     Args:
         listings: what is listed.
         day: the first day, KST.
-        rng: chance.
+        rng: random numbers.
 
     Returns:
         The issues by code.
@@ -237,15 +237,15 @@ def market(listings: Iterable[Listing], day: date, rng: random.Random) -> dict[s
         turnover = _BIGGEST_TURNOVER / place**0.6 * rng.lognormvariate(0, 0.4)
         usual = max(1_000, int(turnover / listing.price))
         issue = Issue(listing, listing.price, usual, listing.price, day, rng.getrandbits(64))
-        issue.printed(listing.price, int(usual * rng.uniform(0.1, 0.4)))
+        issue.record_trade(listing.price, int(usual * rng.uniform(0.1, 0.4)))
         issue.early = issue.volume
         issues[listing.code] = issue
     return issues
 
 
-@lru_cache(maxsize=256)  # simulators of one seed share their past: an index asks for that of every issue
+@lru_cache(maxsize=256)  # shared by simulators of one seed: an index needs that of every issue
 def _past(listing: Listing, usual: int, day: date, seed: int) -> list[DayBar]:
-    """Days before `day`, walked backwards so that the last close is the listing's price; not to be changed."""
+    """Days before `day`, generated backwards from the listing's price as the last close; do not change the list."""
     rng = random.Random(seed)  # noqa: S311  prices, not secrets
     bars: list[DayBar] = []
     close = listing.price

@@ -1,4 +1,4 @@
-"""Market scripts: what happens to an issue, or to all of them, minute by minute, for demos and tests."""
+"""Market scripts: timed price moves, halts and VIs of an issue or of all, for demos and tests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from kis.sim.exchange.prices import Issue
 
-EVERY = "*"
-"""In place of a code: every listed issue."""
+ALL_CODES = "*"
+"""In place of a code: all issues."""
 DEFAULT_CODE = "005930"
 _VI_SECONDS = 120  # a static VI is a call auction of two minutes (KRX 업무규정 시행세칙, 변동성완화장치)
 _HALT_SECONDS = 1_800  # trading resumes half an hour after a disclosure that halted it
 
 
-class CueAction(StrEnum):
-    """What a cue does to an issue."""
+class ScriptAction(StrEnum):
+    """What a step does to an issue."""
 
     PRICE = "price"
     OPEN = "open"
@@ -34,10 +34,10 @@ class CueAction(StrEnum):
 
 
 class ScriptStep(NamedTuple):
-    """One line of a script: seconds after its start, what happens, and for a price its percent over the base."""
+    """One step of a script: seconds after its start, the action, and for a price the percent over the base price."""
 
     after: float
-    act: CueAction
+    action: ScriptAction
     percent: float = 0.0
 
 
@@ -46,141 +46,137 @@ class MarketScript:
     """A market script.
 
     Attributes:
-        steps: what happens, in order.
-        told: one sentence, Korean and English.
-        code: whom it befalls unless the caller names another.
+        steps: in order.
+        description: one sentence, Korean and English.
+        code: the issue, unless the caller names another.
     """
 
     steps: tuple[ScriptStep, ...]
-    told: str
+    description: str
     code: str = DEFAULT_CODE
+
+
+def _price_steps(*steps: tuple[float, float]) -> tuple[ScriptStep, ...]:
+    return tuple(ScriptStep(after, ScriptAction.PRICE, percent) for after, percent in steps)
 
 
 SCRIPTS = {
     "gap_up": MarketScript(
-        (ScriptStep(0, CueAction.OPEN, 8.0),),
-        "전일보다 8% 높게 시가가 형성됩니다 · the day opens 8 % up",
+        (ScriptStep(0, ScriptAction.OPEN, 8.0),), "전일보다 8% 높게 시가가 형성됩니다 · the day opens 8 % up"
     ),
     "halt": MarketScript(
-        (ScriptStep(0, CueAction.HALT), ScriptStep(_HALT_SECONDS, CueAction.RESUME)),
+        (ScriptStep(0, ScriptAction.HALT), ScriptStep(_HALT_SECONDS, ScriptAction.RESUME)),
         "거래정지, 30분 뒤 재개: 그동안 주문은 거절 · halted for half an hour; orders are refused",
     ),
     "vi": MarketScript(
-        (ScriptStep(0, CueAction.PRICE, 10.0), ScriptStep(0, CueAction.VI), ScriptStep(_VI_SECONDS, CueAction.VI_END)),
+        (
+            ScriptStep(0, ScriptAction.PRICE, 10.0),
+            ScriptStep(0, ScriptAction.VI),
+            ScriptStep(_VI_SECONDS, ScriptAction.VI_END),
+        ),
         "10% 급등으로 VI 발동, 2분간 단일가 · a 10 % jump sets off a VI: two minutes of call auction",
     ),
     "limit_up": MarketScript(
-        (
-            ScriptStep(0, CueAction.PRICE, 12.0),
-            ScriptStep(30, CueAction.PRICE, 21.0),
-            ScriptStep(60, CueAction.PRICE, 30.0),
-        ),
+        _price_steps((0, 12.0), (30, 21.0), (60, 30.0)),
         "1분 만에 상한가, 매도 잔량 없음 · up to the limit in a minute; nobody offers",
     ),
     "limit_down": MarketScript(
-        (
-            ScriptStep(0, CueAction.PRICE, -12.0),
-            ScriptStep(30, CueAction.PRICE, -21.0),
-            ScriptStep(60, CueAction.PRICE, -30.0),
-        ),
+        _price_steps((0, -12.0), (30, -21.0), (60, -30.0)),
         "1분 만에 하한가, 매수 잔량 없음 · down to the limit in a minute; nobody bids",
     ),
     "crash": MarketScript(
         (
-            ScriptStep(0, CueAction.PRICE, -3.0),
-            ScriptStep(30, CueAction.PRICE, -6.0),
-            ScriptStep(60, CueAction.PRICE, -10.0),
-            ScriptStep(60, CueAction.VI),
-            ScriptStep(60 + _VI_SECONDS, CueAction.VI_END),
-            ScriptStep(60 + _VI_SECONDS, CueAction.PRICE, -15.0),
-            ScriptStep(120 + _VI_SECONDS, CueAction.PRICE, -20.0),
+            *_price_steps((0, -3.0), (30, -6.0), (60, -10.0)),
+            ScriptStep(60, ScriptAction.VI),
+            ScriptStep(60 + _VI_SECONDS, ScriptAction.VI_END),
+            *_price_steps((60 + _VI_SECONDS, -15.0), (120 + _VI_SECONDS, -20.0)),
         ),
         "전 종목 급락 -3, -6, -10% (VI) 뒤 -15, -20% · every issue falls 3, 6, 10 % (VI), then 15 and 20 %",
-        code=EVERY,
+        code=ALL_CODES,
     ),
 }
 """The scripts by name."""
 
 
-class Cue(NamedTuple):
-    """Something staged: when, to whom, and what."""
+class ScheduledStep(NamedTuple):
+    """A step with its time and its issue."""
 
     at: datetime
     code: str
-    act: CueAction
+    action: ScriptAction
     percent: float
 
 
-class Scripted(Protocol):
-    """The market, as far as a script changes it."""
+class ScriptedMarket(Protocol):
+    """The market as scripts change it."""
 
     issues: dict[str, Issue]
 
     def set_price(self, code: str, price: int) -> None:
-        """Trade up or down to a price."""
+        """Moves the price by trades."""
         ...
 
 
-class MarketStage:
-    """What is staged on a trading floor; it happens when somebody looks and its time has come."""
+class ScriptSchedule:
+    """The steps to come; a step runs when the exchange is used and its time has passed."""
 
     def __init__(self) -> None:
-        self._cues: list[Cue] = []
+        self._steps: list[ScheduledStep] = []
         self._running = False
 
     @property
-    def waiting(self) -> tuple[Cue, ...]:
-        """What has still to happen, earliest first."""
-        return tuple(self._cues)
+    def waiting(self) -> tuple[ScheduledStep, ...]:
+        """The steps to come, earliest first."""
+        return tuple(self._steps)
 
-    def put(self, cues: Iterable[Cue]) -> None:
-        """Add cues to those in waiting; of the same moment, the earlier added goes first."""
-        self._cues = sorted([*self._cues, *cues], key=lambda cue: cue.at)
+    def add(self, steps: Iterable[ScheduledStep]) -> None:
+        """Adds steps; at the same moment, the one added earlier runs first."""
+        self._steps = sorted([*self._steps, *steps], key=lambda step: step.at)
 
     def clear(self) -> None:
-        """Call off whatever has not happened yet."""
-        self._cues.clear()
+        """Drops the steps to come."""
+        self._steps.clear()
 
-    def run(self, market: Scripted, now: datetime) -> None:
-        """Let happen whose time has come."""
+    def run(self, market: ScriptedMarket, now: datetime) -> None:
+        """Runs the steps whose time has passed."""
         if self._running:
-            return  # what a cue does to the floor makes the floor look again
+            return  # a step uses the exchange, which runs the schedule again
         self._running = True
         try:
-            while self._cues and self._cues[0].at <= now:
-                cue = self._cues.pop(0)
-                for code in market.issues if cue.code == EVERY else (cue.code,):
-                    _happen(market, market.issues[code], cue)
+            while self._steps and self._steps[0].at <= now:
+                step = self._steps.pop(0)
+                for code in market.issues if step.code == ALL_CODES else (step.code,):
+                    _apply(market, market.issues[code], step)
         finally:
             self._running = False
 
 
-def scripted(text: str, now: datetime, listed: Iterable[str]) -> list[Cue]:
-    """The cues of scenarios as people write them.
+def parse_scenarios(text: str, now: datetime, listed: Iterable[str]) -> list[ScheduledStep]:
+    """The steps of scenarios in text form.
 
     Args:
-        text: `name[:code][@seconds]`, several with commas: "gap_up", "halt:000660@30", "crash:*". The code is
-            that of the script unless named, `*` means every issue; the seconds go by before it begins.
-        now: when the text counts from.
-        listed: the codes there are.
+        text: `name[:code][@seconds]`, separated by commas: "gap_up", "halt:000660@30", "crash:*". The code is
+            the script's unless given, `*` means all issues; the script starts after the seconds.
+        now: the present moment.
+        listed: the listed codes.
 
     Raises:
-        ValueError: no such script, code or time; the text says what there is.
+        ValueError: unknown script or code, or an invalid time; the message lists the scripts.
     """
     known = set(listed)
-    cues = []
-    for part in filter(None, (one.strip() for one in text.split(","))):
+    steps = []
+    for part in filter(None, (item.strip() for item in text.split(","))):
         head, _, wait = part.partition("@")
         name, _, code = head.partition(":")
         script = SCRIPTS.get(name)
         if script is None:
             raise ValueError(f"no scenario is named {name}; there are {', '.join(SCRIPTS)}")
         code = code or script.code
-        if code != EVERY and code not in known:
+        if code != ALL_CODES and code not in known:
             raise ValueError(f"{code} is not listed")
         begins = now + timedelta(seconds=_seconds(wait))
-        cues += [Cue(begins + timedelta(seconds=s.after), code, s.act, s.percent) for s in script.steps]
-    return cues
+        steps += [ScheduledStep(begins + timedelta(seconds=s.after), code, s.action, s.percent) for s in script.steps]
+    return steps
 
 
 def _seconds(text: str) -> float:
@@ -191,20 +187,20 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-def _happen(market: Scripted, issue: Issue, cue: Cue) -> None:
-    if cue.act in {CueAction.HALT, CueAction.RESUME}:
-        issue.halted = cue.act is CueAction.HALT
+def _apply(market: ScriptedMarket, issue: Issue, step: ScheduledStep) -> None:
+    if step.action in {ScriptAction.HALT, ScriptAction.RESUME}:
+        issue.halted = step.action is ScriptAction.HALT
         return
-    if cue.act in {CueAction.VI, CueAction.VI_END}:
-        issue.vi = cue.act is CueAction.VI
+    if step.action in {ScriptAction.VI, ScriptAction.VI_END}:
+        issue.vi = step.action is ScriptAction.VI
         return
-    if cue.act is CueAction.OPEN:
-        issue.reopen()
-    market.set_price(issue.listing.code, priced(issue, cue.percent))
+    if step.action is ScriptAction.OPEN:
+        issue.reset_day()
+    market.set_price(issue.listing.code, price_at(issue, step.percent))
 
 
-def priced(issue: Issue, percent: float) -> int:
-    """The price on tick, within the day's limits, that stands `percent` over or under the base."""
+def price_at(issue: Issue, percent: float) -> int:
+    """The price `percent` over or under the base price, on tick and within the day's limits."""
     exact = round(issue.base * (100 + percent) / 100)
     if exact >= issue.upper:
         return issue.upper

@@ -1,4 +1,4 @@
-"""What becomes of a request: the answer, how much of it arrives, how fast, and how the connection ends."""
+"""The response plan of a request: the answer, how much of it arrives, how fast, and how the connection ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kis.sim.api.context import Recorded
-    from kis.sim.faults.faults import PlantedFault
+    from kis.sim.faults.catalogue import PlantedFault
 
 _NOT_JSON = b"ERROR : service temporarily unavailable"
 _LIST_NAMES = ("output1", "output")
@@ -30,25 +30,25 @@ class ConnectionEnd(Enum):
     """How the connection ends."""
 
     KEPT = "kept"
-    """It does not: the answer is whole, and the next request may come."""
+    """The connection stays open for the next request; the answer is complete."""
     CLOSED = "closed"
     RESET = "reset"
     OPEN = "open"
-    """Neither: nothing more comes, for ever."""
+    """Nothing more is sent, and the connection stays open."""
 
 
 @dataclass(slots=True)
 class ResponsePlan:
-    """What becomes of a request once the broker has done its part.
+    """What the client receives for a request.
 
     Attributes:
         status: HTTP status.
         headers: of the answer, in the case KIS sends them.
-        body: of the answer, whole.
-        sent: bytes of the body that arrive before the end; None for all, -1 for not even the headers.
+        body: of the answer, complete.
+        sent: bytes of the body that arrive before the end; None for all, -1 for no headers either.
         end: how the connection ends.
-        after: seconds from the deed to the first byte of the answer.
-        rate: bytes a second at which the body comes; 0 for at once.
+        after: seconds from processing to the first byte of the answer.
+        rate: bytes a second at which the body comes; 0 for all at once.
     """
 
     status: int
@@ -66,23 +66,25 @@ class ResponsePlan:
 
     @property
     def arrives(self) -> bytes:
-        """What arrives of the body, sooner or later."""
+        """The part of the body that arrives."""
         return self.body if self.sent is None else self.body[: max(0, self.sent)]
 
 
-def fate(answer: SimResponse, faults: Mapping[str, PlantedFault], *, tr_id: str, now: datetime) -> ResponsePlan:
-    """What goes back for an answer, and what planted faults leave of it.
+def response_plan(
+    answer: SimResponse, faults: Mapping[str, PlantedFault], *, tr_id: str, now: datetime
+) -> ResponsePlan:
+    """The plan for an answer, with the faults that cut or delay it.
 
     Args:
-        answer: the broker's, or a fault's in its place.
-        faults: those that befall the request, by name.
-        tr_id: of the request; it is repeated in the headers.
+        answer: the broker's, or the one of a fault.
+        faults: the faults of the request, by name.
+        tr_id: of the request, repeated in the headers.
         now: the simulator's time.
     """
     content = answer.raw
     if content is None:
         content = json.dumps(answer.body, ensure_ascii=False).encode()
-    skew = faults["skew"].how["seconds"] if "skew" in faults else 0.0
+    skew = faults["skew"].options["seconds"] if "skew" in faults else 0.0
     headers = (
         ("Content-Type", answer.content_type),
         ("Content-Length", str(len(content))),
@@ -90,10 +92,10 @@ def fate(answer: SimResponse, faults: Mapping[str, PlantedFault], *, tr_id: str,
         ("tr_id", tr_id),
         ("tr_cont", answer.tr_cont),
     )
-    whole = ResponsePlan(answer.status, headers, content)
+    plan = ResponsePlan(answer.status, headers, content)
     if faults:
-        _shorten(whole, faults)
-    return whole
+        _cut(plan, faults)
+    return plan
 
 
 @lru_cache(maxsize=64)
@@ -101,73 +103,78 @@ def _date(timestamp: int) -> str:
     return format_datetime(datetime.fromtimestamp(timestamp, UTC), usegmt=True)
 
 
-def _shorten(whole: ResponsePlan, faults: Mapping[str, PlantedFault]) -> None:
+def _cut(plan: ResponsePlan, faults: Mapping[str, PlantedFault]) -> None:
     for name, fault in faults.items():
-        how = fault.how
+        options = fault.options
         if name in {"lose_request", "lose_reply"}:
-            whole.sent, whole.end = -1, ConnectionEnd.CLOSED
+            plan.sent, plan.end = -1, ConnectionEnd.CLOSED
         elif name == "reset_reply":
-            whole.sent, whole.end = -1, ConnectionEnd.RESET
+            plan.sent, plan.end = -1, ConnectionEnd.RESET
         elif name in {"head_only", "cut_reply"}:
-            whole.sent, whole.end = how.get("sent", 0), ConnectionEnd.RESET if how["reset"] else ConnectionEnd.CLOSED
+            plan.sent, plan.end = (
+                options.get("sent", 0),
+                ConnectionEnd.RESET if options["reset"] else ConnectionEnd.CLOSED,
+            )
         elif name == "mute":
-            whole.sent, whole.end = -1, ConnectionEnd.OPEN
+            plan.sent, plan.end = -1, ConnectionEnd.OPEN
         elif name == "stall_reply":
-            whole.sent, whole.end = how["sent"], ConnectionEnd.OPEN
+            plan.sent, plan.end = options["sent"], ConnectionEnd.OPEN
         elif name == "drip":
-            whole.rate = how["rate"]
+            plan.rate = options["rate"]
         elif name == "slow" and fault.acts:
-            whole.after = how["seconds"]
+            plan.after = options["seconds"]
 
 
-def befallen(answer: SimResponse, fault: PlantedFault, arrived: Recorded) -> SimResponse:
-    """What an answer says once a fault has struck; the broker's own where the fault is of another kind."""
-    how = fault.how
+def apply_fault(answer: SimResponse, fault: PlantedFault, request: Recorded) -> SimResponse:
+    """The answer a fault makes of the broker's; unchanged if the fault is not about its contents."""
+    options = fault.options
     match fault.name:
         case "refuse" | "page_fails":
-            answer = SimResponse({"rt_cd": how["rt_cd"], "msg_cd": how["code"], "msg1": how["message"]}, how["status"])
+            answer = SimResponse(
+                {"rt_cd": options["rt_cd"], "msg_cd": options["code"], "msg1": options["message"]}, options["status"]
+            )
         case "throttle":
-            answer = (throttled() if how["code"] == "EGW00201" else ledger_throttled()).answer
-            answer.status = how["status"]
+            answer = (throttled() if options["code"] == "EGW00201" else ledger_throttled()).answer
+            answer.status = options["status"]
         case "stale_token":
             answer = gateway("EGW00123", "기간이 만료된 token 입니다.").answer
         case "html":
-            answer = SimResponse(status=how["status"], raw=_page(how["status"]), content_type="text/html")
+            answer = SimResponse(status=options["status"], raw=_html(options["status"]), content_type="text/html")
         case "empty":
-            answer = SimResponse(status=how["status"], raw=b"", content_type="text/html")
+            answer = SimResponse(status=options["status"], raw=b"", content_type="text/html")
         case "garbage":
-            answer = SimResponse(status=how["status"], raw=_NOT_JSON, content_type="text/plain")
+            answer = SimResponse(status=options["status"], raw=_NOT_JSON, content_type="text/plain")
         case "no_order_no":
             output = {name: value for name, value in answer.body.get("output", {}).items() if name != "ODNO"}
             answer.body = {**answer.body, "output": output}
         case "same_cursor" | "endless_pages" | "short_list" | "empty_list":
-            _lie(answer, fault, arrived)
+            _falsify_list(answer, fault, request)
     return answer
 
 
-def _lie(answer: SimResponse, fault: PlantedFault, arrived: Recorded) -> None:
-    following = arrived.headers.get("tr_cont", "").strip() == "N"
+def _falsify_list(answer: SimResponse, fault: PlantedFault, request: Recorded) -> None:
+    following = request.headers.get("tr_cont", "").strip() == "N"
     if fault.name in {"same_cursor", "endless_pages"}:
-        asked = {name.upper(): value for name, value in arrived.query.items()}
-        cursor = asked.get(_CURSOR.upper(), "").strip() or "1"
+        fields = {name.upper(): value for name, value in request.query.items()}
+        cursor = fields.get(_CURSOR.upper(), "").strip() or "1"
         if fault.name == "endless_pages":
             base, _, number = cursor.partition("#")
             cursor = f"{base}#{int(number or 0) + 1}"
         answer.body = {**answer.body, _CURSOR: cursor.ljust(_WIDTH)}
         answer.tr_cont = "M"
         return
-    name = next((one for one in _LIST_NAMES if isinstance(answer.body.get(one), list)), None)
+    name = next((name for name in _LIST_NAMES if isinstance(answer.body.get(name), list)), None)
     if name is None:
         return
     rows = answer.body[name]
-    kept = rows[: max(0, len(rows) - fault.how["rows"])] if fault.name == "short_list" else []
+    kept = rows[: max(0, len(rows) - fault.options["rows"])] if fault.name == "short_list" else []
     answer.body = {**answer.body, name: kept, _CURSOR: " " * _WIDTH}
     answer.tr_cont = "E" if following else "D"
-    if fault.how.get("rt_cd", "0") != "0":
-        answer.body |= {"rt_cd": fault.how["rt_cd"], "msg_cd": "EGW00001", "msg1": "일시적 오류"}
+    if fault.options.get("rt_cd", "0") != "0":
+        answer.body |= {"rt_cd": fault.options["rt_cd"], "msg_cd": "EGW00001", "msg1": "일시적 오류"}
 
 
-def _page(status: int) -> bytes:
+def _html(status: int) -> bytes:
     try:
         title = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

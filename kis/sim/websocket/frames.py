@@ -1,6 +1,6 @@
-"""Frames as KIS's websocket sends them: trades, order books, fill notices and what it answers (KIS portal, 실시간시세).
+"""Frames as KIS's websocket sends them: trades, order books, fill notices and replies (KIS portal, 실시간시세).
 
-Field counts can be those of before 2026-09-14 (46 a trade, 59 a book), and a notice the short one of 23 that paper
+Records can have the field counts of before 2026-09-14 (46 a trade, 59 a book), and a notice the 23 fields that paper
 has been seen to send.
 """
 
@@ -30,7 +30,7 @@ TRADES, BOOKS = "H0STCNT0", "H0STASP0"
 HEARTBEAT = "PINGPONG"
 NOTICES = ("H0STCNI0", "H0STCNI9")
 FIELDS: dict[str, tuple[int, ...]] = {"trade": (46, 47), "book": (59, 63), "notice": (23, 26)}
-"""The counts of fields there have been, by kind of record."""
+"""The field counts known, by kind of record."""
 
 _HOLDER = "홍길동"
 _DEPTH = 10
@@ -40,12 +40,12 @@ _CONDITIONS = {"": "0", "IOC": "1", "FOK": "2"}
 
 
 class NoticeKey(NamedTuple):
-    """What fill notices are sealed with."""
+    """The key and iv of fill notices."""
 
     key: str
     iv: str
 
-    def sealed(self, text: str) -> str:
+    def encrypt(self, text: str) -> str:
         """AES-256-CBC with PKCS#7 padding, in base64."""
         padder = PKCS7(algorithms.AES.block_size).padder()
         blocks = padder.update(text.encode()) + padder.finalize()
@@ -54,8 +54,8 @@ class NoticeKey(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
-    """Who traded with whom in one issue today; the taker is guessed from the way the price went."""
+class TradeCounts:
+    """Buys and sells of one issue today; the aggressor is inferred from the direction of the price."""
 
     last: int = 0
     buying: bool = True
@@ -65,7 +65,7 @@ class Tally:
     sold: int = 0
 
     def count(self, price: int, quantity: int) -> None:
-        """Another trade."""
+        """Counts a trade."""
         if price != self.last:
             self.buying = price > self.last
         self.last = price
@@ -77,23 +77,23 @@ class Tally:
             self.sold += quantity
 
 
-def data(tr_id: str, records: Sequence[str]) -> str:
+def data_frame(tr_id: str, records: Sequence[str]) -> str:
     """A plain data frame."""
     return f"0|{tr_id}|{len(records):03d}|{'^'.join(records)}"
 
 
-def sealed(tr_id: str, records: Sequence[str], key: NoticeKey) -> str:
+def encrypted_frame(tr_id: str, records: Sequence[str], key: NoticeKey) -> str:
     """An encrypted data frame."""
-    return f"1|{tr_id}|{len(records):03d}|{key.sealed('^'.join(records))}"
+    return f"1|{tr_id}|{len(records):03d}|{key.encrypt('^'.join(records))}"
 
 
 def heartbeat(now: datetime) -> str:
-    """The question whether anybody is there."""
+    """The heartbeat frame."""
     return json.dumps({"header": {"tr_id": HEARTBEAT, "datetime": now.strftime("%Y%m%d%H%M%S")}})
 
 
 def reply(topic: tuple[str, str], code: str, message: str, key: NoticeKey | None = None, *, rt_cd: str = "0") -> str:
-    """An answer to a registration."""
+    """The reply to a registration."""
     body: dict[str, Any] = {"rt_cd": rt_cd, "msg_cd": code, "msg1": message}
     if key is not None:
         body["output"] = {"iv": key.iv, "key": key.key}
@@ -104,8 +104,8 @@ def reply(topic: tuple[str, str], code: str, message: str, key: NoticeKey | None
 # --- records ----------------------------------------------------------------------------------------------
 
 
-def trade(issue: Issue, tally: Tally, price: int, quantity: int, now: datetime, book: MatchingBook) -> str:
-    """A trade, 47 fields, told at the moment it happens."""
+def trade(issue: Issue, counts: TradeCounts, price: int, quantity: int, now: datetime, book: MatchingBook) -> str:
+    """A trade, 47 fields."""
     change = price - issue.base
     asks, bids = book.levels(OrderSide.SELL), book.levels(OrderSide.BUY)
     hour = now.strftime("%H%M%S")
@@ -125,14 +125,14 @@ def trade(issue: Issue, tally: Tally, price: int, quantity: int, now: datetime, 
         quantity,
         issue.volume,
         issue.value,
-        tally.sells,
-        tally.buys,
-        tally.buys - tally.sells,
-        percent(tally.bought, tally.sold),
-        tally.sold,
-        tally.bought,
-        "1" if tally.buying else "5",
-        f"{tally.bought / max(1, tally.bought + tally.sold):.2f}",
+        counts.sells,
+        counts.buys,
+        counts.buys - counts.sells,
+        percent(counts.bought, counts.sold),
+        counts.sold,
+        counts.bought,
+        "1" if counts.buying else "5",
+        f"{counts.bought / max(1, counts.bought + counts.sold):.2f}",
         percent(issue.volume, issue.usual_volume),
         *_since("090000", price - issue.open),
         *_since(hour, price - issue.high),
@@ -156,7 +156,7 @@ def trade(issue: Issue, tally: Tally, price: int, quantity: int, now: datetime, 
 
 
 def book(issue: Issue, levels: MatchingBook, now: datetime) -> str:
-    """An order book, 63 fields, without an expected match; KIS fills its place with leavings."""
+    """An order book, 63 fields, without an expected match, in whose place KIS sends leftover values."""
     asks, bids = levels.levels(OrderSide.SELL), levels.levels(OrderSide.BUY)
     short = [(side, _DEPTH - len(side)) for side in (asks, bids)]
     columns = [[*(level.price for level in side), *[0] * missing] for side, missing in short]
@@ -180,10 +180,10 @@ def book(issue: Issue, levels: MatchingBook, now: datetime) -> str:
     return _joined(fields)
 
 
-def notice(told: OrderUpdate, login: str, account: str, count: int) -> str:
+def notice(update: OrderUpdate, login: str, account: str, count: int) -> str:
     """A fill notice, of 23 or 26 fields."""
-    order = told.order
-    filled = told.news is UpdateKind.FILLED
+    order = update.order
+    filled = update.kind is UpdateKind.FILLED
     short = count == FIELDS["notice"][0]
     head = [
         login,
@@ -195,12 +195,12 @@ def notice(told: OrderUpdate, login: str, account: str, count: int) -> str:
         order.kind.value,
         _CONDITIONS[order.kind.condition],
         order.code,
-        f"{told.quantity:010d}" if short else told.quantity,
-        f"{told.price:09d}" if short else told.price,
-        told.at.strftime("%H%M%S"),
+        f"{update.quantity:010d}" if short else update.quantity,
+        f"{update.price:09d}" if short else update.price,
+        update.at.strftime("%H%M%S"),
         "0",
         "2" if filled else "1",
-        _STAGES[told.news],
+        _STAGES[update.kind],
         order.branch,
         f"{order.quantity:09d}" if short else order.quantity,
         _HOLDER,
@@ -211,8 +211,8 @@ def notice(told: OrderUpdate, login: str, account: str, count: int) -> str:
     return _joined([*head, *tail])
 
 
-def cut(record: str, count: int) -> str:
-    """The first fields of a record: what it was before KIS appended to it."""
+def truncated(record: str, count: int) -> str:
+    """The first fields of a record, as before KIS appended others."""
     return "^".join(record.split("^")[:count])
 
 

@@ -1,9 +1,9 @@
-"""The simulated broker's websocket: who is connected, what for, and what is pushed to them.
+"""The simulated websocket: sessions, registrations, and what is pushed to them.
 
-What KIS documents or has been measured to do: one session per app key (the second is told OPSP8996 and closed), 41
-registrations in all (the 42nd is told OPSP0008), notices encrypted with a key that comes with the answer, several
-records in a frame, a heartbeat that may be answered with its own text or with a pong. Only trades, order books and
-fill notices are pushed; other TR ids are refused as unknown, which KIS would not do.
+As KIS documents or has been measured to do: one session per app key (a second one gets OPSP8996 and is closed), 41
+registrations in all (the 42nd gets OPSP0008), notices encrypted with a key that comes with the reply, several records
+in a frame, a heartbeat that may be answered with its own text or with a pong. Only trades, order books and fill
+notices are pushed; other TR ids are refused as unknown, which KIS would not do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kis.endpoints import Env
 from kis.sim.asgi_types import ABORT
 from kis.sim.websocket import frames
-from kis.sim.websocket.frames import BOOKS, FIELDS, HEARTBEAT, NOTICES, TRADES, NoticeKey, Tally
+from kis.sim.websocket.frames import BOOKS, FIELDS, HEARTBEAT, NOTICES, TRADES, NoticeKey, TradeCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from kis.sim.exchange.events import OrderUpdate
     from kis.sim.exchange.exchange import Exchange
     from kis.sim.exchange.prices import Issue
-    from kis.sim.faults.faults import Faults
+    from kis.sim.faults.catalogue import Faults
 
-MOST_REGISTRATIONS = 41
-_MOST_IN_A_FRAME = 20
-_REMEMBERED = 10_000
-_OF_FRAMES = ("stall_socket", "drop_socket", "repeat_frame", "swap_frames")
-_LETTERS = string.ascii_letters + string.digits
+MAX_REGISTRATIONS = 41
+_MAX_RECORDS = 20
+_MAX_RECEIVED = 10_000
+_FRAME_FAULTS = ("stall_socket", "drop_socket", "repeat_frame", "swap_frames")
+_KEY_CHARACTERS = string.ascii_letters + string.digits
 
 
 class SubscriptionKey(NamedTuple):
-    """A TR and what it is about: a stock code or a login."""
+    """A TR and its key: a stock code or a login."""
 
     tr_id: str
     tr_key: str
 
 
 class Layout(NamedTuple):
-    """How many fields a record has."""
+    """The field counts of records."""
 
     trade: int = 47
     book: int = 63
@@ -54,7 +54,7 @@ class Layout(NamedTuple):
 
 
 class FrameRefused(Exception):
-    """A frame is answered with an error."""
+    """A frame to be answered with an error."""
 
     def __init__(self, code: str, message: str, rt_cd: str = "9") -> None:
         super().__init__(message)
@@ -66,56 +66,49 @@ class StreamSession:
     """One connection.
 
     Attributes:
-        topics: what it is registered for, and the key its notices are sealed with.
-        received: the text frames that came, oldest first, the last ten thousand.
+        topics: its registrations, each with its notice key.
+        received: text frames received, oldest first, the last ten thousand.
         echoed: heartbeats answered with their own text.
-        silent: a planted fault has struck: nothing more is said.
+        silent: whether a planted fault stops all sending.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.topics: dict[SubscriptionKey, NoticeKey] = {}
-        self.received: deque[str] = deque(maxlen=_REMEMBERED)
+        self.received: deque[str] = deque(maxlen=_MAX_RECEIVED)
         self.echoed = 0
         self.silent = False
         self.outgoing: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.loop = asyncio.get_running_loop()
 
     def push(self, tr_id: str, text: str) -> None:
-        """Have a frame sent; "" closes the connection."""
+        """Queues a frame; "" closes the connection."""
         self.outgoing.put_nowait((tr_id, text))
 
 
 class WebSocketServer:
-    """Every connection, and what the exchange has to say to them.
+    """All connections, and the exchange's events pushed to them.
 
     Attributes:
-        sessions: those that are open, oldest first.
+        sessions: open ones, oldest first.
         connects: how many there have been.
     """
 
     def __init__(
-        self,
-        exchange: Exchange,
-        oauth: Oauth,
-        faults: Faults,
-        *,
-        layout: Layout,
-        beat: float,
-        seed: int,
+        self, exchange: Exchange, oauth: Oauth, faults: Faults, *, layout: Layout, heartbeat: float, seed: int
     ) -> None:
-        """Watch the exchange.
+        """Becomes the exchange's listener.
 
         Args:
             exchange: whose events are pushed.
-            oauth: knows the approval keys, and the customer.
-            faults: what shall go wrong.
-            layout: how many fields records have.
-            beat: seconds between heartbeats, of the world's clock.
+            oauth: the approval keys, and the customer.
+            faults: the planted faults.
+            layout: the field counts of records.
+            heartbeat: real seconds between heartbeats.
             seed: of the keys.
 
         Raises:
-            ValueError: there have never been records of such a length.
+            ValueError: an unknown field count.
         """
         for kind, count in layout._asdict().items():
             if count not in FIELDS[kind]:
@@ -123,34 +116,34 @@ class WebSocketServer:
         self.sessions: list[StreamSession] = []
         self.connects = 0
         self._exchange, self._oauth, self._faults = exchange, oauth, faults
-        self._layout, self._beat = layout, beat
-        self._rng = random.Random(seed)  # noqa: S311  nothing is protected by these keys
-        self._holder: StreamSession | None = None
-        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self._layout, self._heartbeat = layout, heartbeat
+        self._rng = random.Random(seed)  # noqa: S311  these keys protect nothing
+        self._key_owner: StreamSession | None = None
+        self._counts: defaultdict[str, TradeCounts] = defaultdict(TradeCounts)
         self._trades: defaultdict[str, list[str]] = defaultdict(list)
-        self._news: list[OrderUpdate] = []
-        self._shown: dict[str, str] = {}
-        self._due = False
-        exchange.watch(self)
+        self._updates: list[OrderUpdate] = []
+        self._last_books: dict[str, str] = {}
+        self._push_scheduled = False
+        exchange.set_listener(self)
 
     # --- connections --------------------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection to its end, on whatever path."""
+        """Serves one connection to its end, on any path."""
         await receive()
         await send({"type": "websocket.accept"})
         session = StreamSession(str(scope["path"]))
         self.sessions.append(session)
         self.connects += 1
         abort = scope.get("extensions", {}).get(ABORT, lambda: None)
-        tasks = [asyncio.create_task(self._send(session, send, abort)), asyncio.create_task(self._ask(session))]
+        tasks = [asyncio.create_task(self._send(session, send, abort)), asyncio.create_task(self._beat(session))]
         try:
             while (message := await receive())["type"] == "websocket.receive":
-                self._heard(session, message.get("text") or "")
+                self._on_frame(session, message.get("text") or "")
         finally:
             self.sessions.remove(session)
-            if self._holder is session:
-                self._holder = None
+            if self._key_owner is session:
+                self._key_owner = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -159,7 +152,7 @@ class WebSocketServer:
         held = ""
         while True:
             tr_id, text = await session.outgoing.get()
-            fault = "" if session.silent else self._faults.strikes(tr_id, *_OF_FRAMES)
+            fault = "" if session.silent else self._faults.take_for_frame(tr_id, *_FRAME_FAULTS)
             session.silent = session.silent or fault == "stall_socket"
             if session.silent:
                 continue
@@ -177,42 +170,42 @@ class WebSocketServer:
                     await send({"type": "websocket.send", "text": frame})
             held = ""
 
-    async def _ask(self, session: StreamSession) -> None:
+    async def _beat(self, session: StreamSession) -> None:
         while True:
-            await asyncio.sleep(self._beat)
+            await asyncio.sleep(self._heartbeat)
             self.beat(session)
 
     def beat(self, session: StreamSession) -> None:
-        """Ask a connection whether anybody is there."""
+        """Sends a heartbeat."""
         session.push(HEARTBEAT, frames.heartbeat(self._exchange.now()))
 
     # --- registrations ------------------------------------------------------------------------------------
 
-    def _heard(self, session: StreamSession, text: str) -> None:
+    def _on_frame(self, session: StreamSession, text: str) -> None:
         session.received.append(text)
         topic = SubscriptionKey("(null)", "")
         try:
-            asked = _object(text)
-            if asked.get("header", {}).get("tr_id") == HEARTBEAT:
+            message = _json_object(text)
+            if message.get("header", {}).get("tr_id") == HEARTBEAT:
                 session.echoed += 1
                 return
-            header, given = _parts(asked)
-            self._admit(session, header)
-            topic = SubscriptionKey(str(given.get("tr_id", "")), str(given.get("tr_key", "")))
+            header, registration = _parts(message)
+            self._check_header(session, header)
+            topic = SubscriptionKey(str(registration.get("tr_id", "")), str(registration.get("tr_key", "")))
             self._register(session, topic, str(header.get("tr_type", "")))
-        except FrameRefused as turned:
-            session.push(topic.tr_id, frames.reply(topic, turned.code, str(turned), rt_cd=turned.rt_cd))
-            if turned.code == "OPSP8996":
+        except FrameRefused as refusal:
+            session.push(topic.tr_id, frames.reply(topic, refusal.code, str(refusal), rt_cd=refusal.rt_cd))
+            if refusal.code == "OPSP8996":
                 session.push(topic.tr_id, "")
 
-    def _admit(self, session: StreamSession, header: Mapping[str, Any]) -> None:
+    def _check_header(self, session: StreamSession, header: Mapping[str, Any]) -> None:
         if not self._oauth.approved(str(header.get("approval_key", ""))):
             raise FrameRefused("OPSP0011", "invalid approval : NOT FOUND")
         if header.get("custtype") not in {"P", "B"}:
             raise FrameRefused("OPSP8997", "invalid custtype")
-        if self._holder not in {None, session}:
+        if self._key_owner not in {None, session}:
             raise FrameRefused("OPSP8996", "ALREADY IN USE appkey")
-        self._holder = session
+        self._key_owner = session
 
     def _register(self, session: StreamSession, topic: SubscriptionKey, tr_type: str) -> None:
         notices = NOTICES[self._oauth.env is Env.PAPER]
@@ -231,52 +224,54 @@ class WebSocketServer:
             raise FrameRefused("OPSP8993", "invalid tr_type")
         elif topic in session.topics:
             raise FrameRefused("OPSP0002", "ALREADY IN SUBSCRIBE", "1")
-        elif len(session.topics) >= MOST_REGISTRATIONS:
+        elif len(session.topics) >= MAX_REGISTRATIONS:
             raise FrameRefused("OPSP0008", "MAX SUBSCRIBE OVER", "1")
         else:
-            key = session.topics[topic] = self._key()
+            key = session.topics[topic] = self._new_key()
             if topic.tr_id == BOOKS:
-                self._shown.pop(topic.tr_key, None)
+                self._last_books.pop(topic.tr_key, None)
             session.push(topic.tr_id, frames.reply(topic, "OPSP0000", "SUBSCRIBE SUCCESS", key))
 
-    def _key(self) -> NoticeKey:
-        return NoticeKey("".join(self._rng.choices(_LETTERS, k=32)), "".join(self._rng.choices(_LETTERS, k=16)))
+    def _new_key(self) -> NoticeKey:
+        return NoticeKey(
+            "".join(self._rng.choices(_KEY_CHARACTERS, k=32)), "".join(self._rng.choices(_KEY_CHARACTERS, k=16))
+        )
 
-    # --- what the exchange tells --------------------------------------------------------------------------
+    # --- events of the exchange ---------------------------------------------------------------------------
 
-    def printed(self, issue: Issue, price: int, quantity: int) -> None:
-        """A price was made."""
+    def on_price(self, issue: Issue, price: int, quantity: int) -> None:
+        """Queues a trade for those registered."""
         code = issue.listing.code
         if quantity:
-            tally = self._tallies[code]
-            tally.count(price, quantity)
+            counts = self._counts[code]
+            counts.count(price, quantity)
             if self._wanted(SubscriptionKey(TRADES, code)):
-                record = frames.trade(issue, tally, price, quantity, self._exchange.now(), self._exchange.books[code])
-                self._trades[code].append(frames.cut(record, self._layout.trade))
-        self._soon()
+                record = frames.trade(issue, counts, price, quantity, self._exchange.now(), self._exchange.books[code])
+                self._trades[code].append(frames.truncated(record, self._layout.trade))
+        self._schedule_push()
 
-    def told(self, told: OrderUpdate) -> None:
-        """Something became of an order."""
-        self._news.append(told)
-        self._soon()
+    def on_order_update(self, update: OrderUpdate) -> None:
+        """Queues an event of an order for those registered."""
+        self._updates.append(update)
+        self._schedule_push()
 
     def _wanted(self, topic: SubscriptionKey) -> bool:
         return any(topic in session.topics for session in self.sessions)
 
-    def _soon(self) -> None:
-        """Push once whatever is going on is done: what belongs together then goes together."""
+    def _schedule_push(self) -> None:
+        """Pushes in the next loop iteration, so that events of one action go out together."""
         if not self.sessions:
-            self._news.clear()
-        elif not self._due:
-            self._due = True
-            # The exchange may be moved by another thread than the one that serves.
+            self._updates.clear()
+        elif not self._push_scheduled:
+            self._push_scheduled = True
+            # The exchange may be used by another thread than the one that serves.
             with contextlib.suppress(RuntimeError):
                 self.sessions[0].loop.call_soon_threadsafe(self._push)
 
     def _push(self) -> None:
-        self._due = False
+        self._push_scheduled = False
         trades, self._trades = self._trades, defaultdict(list)
-        news, self._news = self._news, []
+        updates, self._updates = self._updates, []
         for session in self.sessions:
             for topic, key in list(session.topics.items()):
                 if topic.tr_id == TRADES:
@@ -284,47 +279,45 @@ class WebSocketServer:
                 elif topic.tr_id == BOOKS:
                     self._push_book(session, topic)
                 else:
-                    self._push_news(session, topic, key, news)
+                    self._push_notices(session, topic, key, updates)
 
     def _push_trades(self, session: StreamSession, topic: SubscriptionKey, records: list[str]) -> None:
-        for start in range(0, len(records), _MOST_IN_A_FRAME):
-            session.push(topic.tr_id, frames.data(topic.tr_id, records[start : start + _MOST_IN_A_FRAME]))
+        for start in range(0, len(records), _MAX_RECORDS):
+            session.push(topic.tr_id, frames.data_frame(topic.tr_id, records[start : start + _MAX_RECORDS]))
 
     def _push_book(self, session: StreamSession, topic: SubscriptionKey) -> None:
         issue, levels = self._exchange.issues[topic.tr_key], self._exchange.books[topic.tr_key]
-        record = frames.cut(frames.book(issue, levels, self._exchange.now()), self._layout.book)
-        shown = record.partition("^")[2].partition("^")[2]  # but for the time
-        if self._shown.get(topic.tr_key) != shown:
-            self._shown[topic.tr_key] = shown
-            session.push(topic.tr_id, frames.data(topic.tr_id, [record]))
+        record = frames.truncated(frames.book(issue, levels, self._exchange.now()), self._layout.book)
+        untimed = record.partition("^")[2].partition("^")[2]
+        if self._last_books.get(topic.tr_key) != untimed:
+            self._last_books[topic.tr_key] = untimed
+            session.push(topic.tr_id, frames.data_frame(topic.tr_id, [record]))
 
-    def _push_news(
-        self,
-        session: StreamSession,
-        topic: SubscriptionKey,
-        key: NoticeKey,
-        news: list[OrderUpdate],
+    def _push_notices(
+        self, session: StreamSession, topic: SubscriptionKey, key: NoticeKey, updates: list[OrderUpdate]
     ) -> None:
         customer = self._oauth.customer
-        for told in news:
-            record = frames.notice(told, customer.hts_id, customer.account, self._layout.notice)
-            strange = bool(self._faults.strikes(topic.tr_id, "bad_cipher"))
-            session.push(topic.tr_id, frames.sealed(topic.tr_id, [record], self._key() if strange else key))
+        for update in updates:
+            record = frames.notice(update, customer.hts_id, customer.account, self._layout.notice)
+            wrong_key = bool(self._faults.take_for_frame(topic.tr_id, "bad_cipher"))
+            session.push(
+                topic.tr_id, frames.encrypted_frame(topic.tr_id, [record], self._new_key() if wrong_key else key)
+            )
 
 
-def _object(text: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any]:
     try:
-        read = json.loads(text)
+        message = json.loads(text)
     except (ValueError, RecursionError):
         raise FrameRefused("OPSP9999", "JSON PARSING ERROR") from None
-    if not isinstance(read, dict) or not isinstance(read.get("header"), dict):
+    if not isinstance(message, dict) or not isinstance(message.get("header"), dict):
         raise FrameRefused("OPSP9999", "JSON PARSING ERROR")
-    return read
+    return message
 
 
-def _parts(asked: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    body = asked.get("body")
-    given = body.get("input") if isinstance(body, dict) else None
-    if not isinstance(given, dict):
+def _parts(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    body = message.get("body")
+    registration = body.get("input") if isinstance(body, dict) else None
+    if not isinstance(registration, dict):
         raise FrameRefused("OPSP9999", "JSON PARSING ERROR")
-    return asked["header"], given
+    return message["header"], registration

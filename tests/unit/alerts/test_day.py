@@ -1,8 +1,11 @@
 """A day of 1,000 alerts over 200 stocks: what fired is what the tape says, each crossing once, at its moment."""
 
+import pytest
+
 from tests.support.alert_day import play
 
 
+@pytest.mark.slow
 def test_every_crossing_of_the_day_is_told_once_and_at_its_moment():
     on, made, wanted, _ = play(seed=2, every=30.0)
 

@@ -189,7 +189,7 @@ def test_the_index_changes_exactly_what_stepping_every_alert_changes(made, seen)
             if fired or (after != before and after.live):
                 wanted[number] = (after, fired)
         assert not (wanted and price and board.quiet(CODE, price, volume, one.at.date()) and flag is None)
-        changes = board.look(one)
+        changes = board.changes(one)
         found = {
             change.after.id: (change.after, change.fired) for change in changes if change.after.live or change.fired
         }

@@ -24,7 +24,7 @@ def program(code, *arguments):
 
 async def gone(pid_file):
     """Wait until the process that wrote its number there is no more."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             try:
                 os.kill(int(pid_file.read_text()), 0)
@@ -34,7 +34,7 @@ async def gone(pid_file):
 
 
 async def begun(pid_file):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (pid_file.exists() and pid_file.read_text()):  # noqa: ASYNC110  # another process writes it
             await asyncio.sleep(0.01)
 
@@ -68,7 +68,7 @@ async def test_a_program_that_hangs_is_killed_in_time(tmp_path):
 
     assert await ChartRenderer(program(HANGS, tmp_path / "pid"), at_most=0.5).draw(FACTS) is None
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
     await gone(tmp_path / "pid")
 
 
@@ -93,11 +93,11 @@ async def test_one_is_drawn_at_a_time(tmp_path):
 
 async def test_waiting_for_ones_turn_counts_as_time(tmp_path):
     """Three pictures that hang hold their chats up for the time of one."""
-    charts = ChartRenderer(program(HANGS, tmp_path / "pid"), at_most=0.5)
+    charts = ChartRenderer(program(HANGS, tmp_path / "pid"), at_most=1.5)
     began = time.monotonic()
 
     assert await asyncio.gather(*(charts.draw(FACTS) for _ in range(3))) == [None] * 3
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < 4.4, "one after the other they would take 4.5 s"
 
 
 async def test_the_program_is_told_no_secret_of_the_environment(tmp_path, monkeypatch):
@@ -114,12 +114,13 @@ async def test_the_program_is_told_no_secret_of_the_environment(tmp_path, monkey
 
 BOT = """
 import asyncio, sys
-from bot.demo.run import OWNER, stage
+from bot.demo.run import OWNER
+from tests.support.stage import stage_on_sockets as stage
 from tests.support.conversation import FAST, say
 
 async def main():
     async with stage(**FAST) as on:
-        shown = await say(on, "/chart 005930", "일봉", within=15)
+        shown = await say(on, "/chart 005930", "일봉", within=60)
         assert shown.file.data.startswith(b"\\x89PNG")
 
 asyncio.run(main())
@@ -135,7 +136,7 @@ def test_the_bot_has_loaded_nothing_that_draws_after_it_sent_a_chart():
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
     assert done.returncode == 0, done.stderr[-2000:]

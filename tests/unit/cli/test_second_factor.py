@@ -76,7 +76,7 @@ def enrol(*codes):
         shown += line
     uri = shown.splitlines()[-1].strip()
     app = pyotp.parse_uri(uri)
-    rest, _ = running.communicate("".join(f"{code or app.now()}\n" for code in codes).encode(), timeout=20)
+    rest, _ = running.communicate("".join(f"{code or app.now()}\n" for code in codes).encode(), timeout=120)
     return running.returncode, shown + rest.decode(), app
 
 

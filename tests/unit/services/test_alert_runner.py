@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.alerts.model import AlertKind, Comparison
-from bot.services.alert_runner import URGENCY, VERIFY, AlertRunner
+from bot.services.alert_runner import URGENCY, VERIFY_INTERVAL, AlertRunner
 from kis.errors import Unavailable
 from kis.krx import KST
 from kis.models import Quote
-from kis.stream import Gap, Trade
+from kis.stream import Gap
 from tests.support.alert_day import stand
 from tests.support.alert_world import in_house
+from tests.support.trade_source import trade as hand_trade
 from tests.unit.alerts.test_model import CODE, alert
 
 SATURDAY = datetime(2026, 11, 21, 10, 0, tzinfo=KST)
@@ -84,9 +85,9 @@ def test_nobody_waits_longer_than_eight_turns_of_every_other(lines):
     last, longest = {}, Counter()
     for turn in range(8 * len(lines) * 3):
         on.clock.forward(timedelta(seconds=3))
-        code = on.watch.next(on.clock.now)
-        on.watch._tried[code] = on.clock.now
-        on.watch._saw(code, 1_000, 1, on.clock.now)
+        code = on.watch.next_stock(on.clock.now)
+        on.prices._called_at[code] = on.clock.now
+        on.watch._set_checked(code, 1_000, 1, on.clock.now)
         longest[code] = max(longest[code], turn - last.get(code, turn))
         last[code] = turn
     assert len(last) == len(lines)
@@ -118,13 +119,13 @@ def test_when_kis_does_not_answer_it_asks_ever_less_and_then_goes_on():
             calls.append(house.clock.seconds())
             raise Unavailable("down", endpoint="price", env="real")
 
-        house.watch._broker.price = away
+        house.client.price = away
         async with house.at_work():
             await asyncio.sleep(600)
             pauses = [round(after - before) for before, after in pairwise(calls)]
             assert pauses[:4] == [6, 12, 24, 48]
             assert max(pauses) == 60
-            house.watch._broker.price = real
+            house.client.price = real
             house.exchange.set_price("005930", 71_600)
             await asyncio.sleep(130)
         assert len(house.told) == 1
@@ -136,38 +137,21 @@ def test_when_kis_does_not_answer_it_asks_ever_less_and_then_goes_on():
 # --- the stream -----------------------------------------------------------------------------------------------
 
 
-class Tape:
-    """What `bot.services.fill_stream` offers, worked by hand."""
-
-    def __init__(self):
-        self.heard = frozenset()
-        self.wanted = []
-
-    def watch_trades(self, codes, on_trade, on_gap=None):
-        self.on_trade, self.on_gap = on_trade, on_gap
-        return self
-
-    def want(self, codes):
-        self.wanted = list(codes)
-
-
 def trade(price, at, volume=1_000):
-    return Trade.model_construct(code=CODE, price=price, volume=volume, at=at)
+    return hand_trade(CODE, price, at, volume)
 
 
 def test_streamed_stocks_are_not_asked_for_once_they_were_seen():
     async def play(house):
-        tape = Tape()
-        house.watch.attach(tape.watch_trades)
         await house.say("005930 > 71500")
         await house.say("000660 > 999999")
-        tape.heard = frozenset({CODE})
+        house.stream.streamed = frozenset({CODE})
         before = house.asked[CODE]
         for _ in range(6):
             await house.watch.turn()
-        assert tape.wanted == [CODE, "000660"]
+        assert house.stream.codes == [CODE, "000660"]
         assert house.asked[CODE] <= before + 1
-        tape.on_trade(trade(71_600, house.clock()))
+        house.stream.on_trade(trade(71_600, house.clock()))
         assert len(house.told) == 1
 
     in_house(play, always=True)
@@ -175,18 +159,16 @@ def test_streamed_stocks_are_not_asked_for_once_they_were_seen():
 
 def test_a_gap_in_the_stream_is_asked_about_and_a_crossing_in_it_says_so():
     on = stand()
-    tape = Tape()
-    on.watch.attach(tape.watch_trades)
     on.watch.add(one_of(CODE), None, 9)
-    on.watch.streaming({CODE})
-    tape.on_trade(trade(71_000, on.clock.now))
+    on.stream.streamed = frozenset({CODE})
+    on.stream.on_trade(trade(71_000, on.clock.now))
     on.clock.forward(timedelta(minutes=14))
-    assert on.watch.next(on.clock.now) is None, "nothing trades, and nothing is missed"
+    assert on.watch.next_stock(on.clock.now) is None, "nothing trades, and nothing is missed"
     since = on.clock.now
     on.clock.forward(timedelta(minutes=5))
-    tape.on_gap(Gap(since, on.clock.now))
-    assert on.watch.next(on.clock.now) == CODE
-    tape.on_trade(trade(73_000, on.clock.now))
+    on.stream.on_gap(Gap(since, on.clock.now))
+    assert on.watch.next_stock(on.clock.now) == CODE
+    on.stream.on_trade(trade(73_000, on.clock.now))
 
     (data,) = on.db.execute("SELECT data FROM outbox").fetchone()
     assert f'"unseen": true, "since": "{since.isoformat()}", "last": 71000' in data
@@ -195,8 +177,8 @@ def test_a_gap_in_the_stream_is_asked_about_and_a_crossing_in_it_says_so():
 def test_a_quiet_streamed_stock_is_no_gap():
     on = stand()
     on.watch.add(one_of(CODE), None, 9)
-    on.watch.streaming({CODE})
-    on.watch.on_tick(CODE, 71_000, 1, on.clock.now)
+    on.stream.streamed = frozenset({CODE})
+    on.stream.on_trade(trade(71_000, on.clock.now))
     on.clock.forward(timedelta(hours=1))
     on.watch.on_tick(CODE, 73_000, 2, on.clock.now)
 
@@ -206,11 +188,11 @@ def test_a_quiet_streamed_stock_is_no_gap():
 def test_a_stream_that_went_dumb_without_a_word_is_found_out_by_asking():
     on = stand()
     on.watch.add(one_of(CODE), None, 9)
-    on.watch.streaming({CODE})
-    on.watch.on_tick(CODE, 71_000, 1, on.clock.now)
-    on.clock.forward(VERIFY)
+    on.stream.streamed = frozenset({CODE})
+    on.stream.on_trade(trade(71_000, on.clock.now))
+    on.clock.forward(VERIFY_INTERVAL)
 
-    assert on.watch.next(on.clock.now) == CODE
+    assert on.watch.next_stock(on.clock.now) == CODE
 
 
 def test_an_answer_overtaken_by_a_trade_changes_nothing_and_a_clock_set_back_does_not_stop_the_watch():
@@ -254,13 +236,13 @@ def test_before_the_first_trade_of_the_day_a_quote_makes_no_price():
 def test_the_base_price_of_the_day_is_asked_for_even_of_a_streamed_stock():
     on = stand()
     on.watch.add(one_of(CODE, kind=AlertKind.MOVE, percent=Decimal(3)), None, 9)
-    on.watch.streaming({CODE})
-    on.watch.on_tick(CODE, 99_000, 1, on.clock.now)
+    on.stream.streamed = frozenset({CODE})
+    on.stream.on_trade(trade(99_000, on.clock.now))
     assert on.told == {}
-    assert on.watch.next(on.clock.now) == CODE
+    assert on.watch.next_stock(on.clock.now) == CODE
     on.watch.on_quote(CODE, quote(CODE, 99_000, on.clock.now))
     assert len(on.told[1]) == 1
-    assert on.watch.next(on.clock.now) is None
+    assert on.watch.next_stock(on.clock.now) is None
 
 
 def test_what_is_held_rings_for_moves_limits_halts_and_vi_once_each():
@@ -294,14 +276,14 @@ def test_what_is_sold_is_watched_no_longer_and_what_is_bought_is():
     async def play(house):
         await house.say("보유 5%")
         await house.watch.turn()
-        assert set(house.watch._board.codes) == {"005930"}
+        assert set(house.watch.live.codes) == {"005930"}
         position = house.exchange.ledger.positions.pop("005930")
         position.code = "000660"
         house.exchange.ledger.positions["000660"] = position
-        house.watch._held_at = None
+        await asyncio.sleep(600)
         await house.watch.turn()
-        assert set(house.watch._board.codes) == {"000660"}
-        assert len(house.watch._board) == 6
+        assert set(house.watch.live.codes) == {"000660"}
+        assert len(house.watch.live) == 6
 
     in_house(play, always=True, holdings={"005930": (10, 70_000)})
 
@@ -315,16 +297,16 @@ def test_while_holdings_cannot_be_read_prices_still_are():
         async def away():
             raise Unavailable("down", endpoint="balance", env="real")
 
-        house.watch._broker.balance = away
+        house.client.balance = away
         await house.watch.turn()
         before = house.asked["005930"]
         await asyncio.sleep(3)
         await house.watch.turn()
         assert house.asked["005930"] == before + 1
-        house.watch._broker.balance = real
+        house.client.balance = real
         await asyncio.sleep(61)
         await house.watch.turn()
-        assert len(house.watch._board) == 1 + 6
+        assert len(house.watch.live) == 1 + 6
 
     in_house(play, always=True, holdings={"000660": (10, 70_000)})
 
@@ -336,7 +318,7 @@ def test_a_fault_of_ours_while_asking_ends_nothing():
         async def broken(code, *, max_age=0.0):
             raise RuntimeError("ours")
 
-        house.watch._broker.price = broken
+        house.client.price = broken
         await house.watch.turn()
         assert isinstance(house.watch, AlertRunner)
 

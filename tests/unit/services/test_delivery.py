@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.chat.transport.sender import Delivered
-from bot.services.delivery import PER_GROUP, Delivery, SendRate
+from bot.services.delivery import GROUP_RATE, Delivery, SendRate
 from bot.store.outbox import Outbox
-from tests.support.outbox import empty_database
-from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, Fast, post_office, until
+from tests.support.outbox import delivery_policy, empty_database
+from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, Fast, post_office
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -270,7 +271,7 @@ async def test_a_stop_delivers_what_waits_as_long_as_it_may_take(post):
 @given(st.lists(st.floats(0, 30), max_size=120))
 def test_a_group_never_gets_more_than_20_letters_in_a_minute(gaps):
     now = 0.0
-    pace = SendRate(*PER_GROUP, lambda: now)
+    pace = SendRate(*GROUP_RATE, lambda: now)
     times = []
     for gap in gaps:
         now += gap
@@ -298,7 +299,8 @@ async def test_letters_leave_no_faster_than_a_chat_a_group_or_telegram_bears(cha
     async def reachable():
         return True
 
-    work = asyncio.create_task(Delivery(box, deliver, reachable, time.sleep, time.seconds).run())
+    policy = delivery_policy(db, time)
+    work = asyncio.create_task(Delivery(box, policy, deliver, reachable, time.sleep, time.seconds).run())
     await until(lambda: len(sent) == 60)
     work.cancel()
     await asyncio.wait([work])

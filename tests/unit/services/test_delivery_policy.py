@@ -6,11 +6,12 @@ import pytest
 
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.services.delivery import Delivery
-from bot.services.delivery_policy import DeliveryPolicy
+from bot.store.audit.log import AuditLog
 from bot.store.message_kinds import KINDS, topic_of
 from bot.store.outbox import DIGEST_LINES, Outbox
+from bot.store.preferences import PreferenceStore
 from kis.krx import KST
-from tests.support.outbox import TRADER, Clock, delivered, empty_database, fill, states
+from tests.support.outbox import TRADER, Clock, delivered, delivery_policy, empty_database, fill, states
 from tests.support.telegram_wire import ONE, post_office
 
 NIGHT = datetime(2026, 11, 24, 3, 0, tzinfo=KST)
@@ -21,16 +22,6 @@ LOCKED = (
     "stranger", "limits", "card", "reply", "edit", "digest",
 )  # fmt: skip
 """Doubt about orders, security, brakes, and what a person asked for."""
-
-
-class Book:
-    """One person's wishes for everybody."""
-
-    def __init__(self, wanted: Preferences) -> None:
-        self.wanted = wanted
-
-    def of(self, _):
-        return self.wanted
 
 
 @pytest.fixture
@@ -44,7 +35,8 @@ def ring(box, kind, wanted, data=None, now=NIGHT):
     box.put(kind, TRADER, {"order": 1, **(data or {})})
     letter = box.next(TRADER)
     box.sent(letter, 1)
-    return DeliveryPolicy(Book(wanted), lambda: now).ring(letter)
+    PreferenceStore(box._db, AuditLog(box._db, Clock()), Clock()).keep(TRADER, wanted)
+    return delivery_policy(box._db, lambda: now).ring(letter)
 
 
 # --- what can be silenced -------------------------------------------------------------------------------------------------
@@ -177,10 +169,9 @@ def test_withheld_letters_are_forgotten_after_a_month_like_any_other():
 async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(tmp_path, monkeypatch):
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     async with post_office(tmp_path) as post:
-        book = Book(Preferences())
-        post.notifier._manners = DeliveryPolicy(book, post.time)
+        book = PreferenceStore(post.db, AuditLog(post.db, post.time), post.time)
         for number, wanted in enumerate((Ring.ON, Ring.SILENT, Ring.OFF), start=1):
-            book.wanted = Preferences().having(Topic.FILLS, wanted)
+            book.keep(ONE, Preferences().having(Topic.FILLS, wanted))
             post.fill(number)
             await post.quiet()
         post.box.put("brake", ONE, {"level": 2, "was": 0, "why": "BY_PERSON", "name": "김관리"})
@@ -200,6 +191,6 @@ async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(t
 
 async def test_without_wishes_of_anybody_everything_rings(box):
     fill(box, 1)
-    notifier = Delivery(box, None, None)
+    notifier = Delivery(box, delivery_policy(box._db, Clock()), None, None)
 
     assert notifier._pick(TRADER).silent is False

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.services.fill_stream_audit import AGAIN, WINDOW, FillStreamAudit
+from bot.services.fill_stream_audit import RECHECK_AFTER, WINDOW, FillStreamAudit
 from kis.frames import FillNotice, NoticeKind
 from kis.krx import KST
 from kis.models import OrderKind, OrderReport, Side
@@ -60,29 +60,29 @@ class Day:
 
     def __init__(self):
         self.now = NINE
-        self.heard = FillStreamAudit(NINE)
+        self.audit = FillStreamAudit(NINE)
         self.since = ALWAYS
         self.missing, self.found = [], []
 
     def tell(self, quantity=1, **given):
-        self.heard.notice(notice(self.now, quantity, **given), self.now)
+        self.audit.notice(notice(self.now, quantity, **given), self.now)
 
     def show(self, *filled, **given):
         rows = [row(shares, order_no=f"{n:010d}", **given) for n, shares in enumerate(filled, 1)]
-        self.heard.read(self.now.date(), rows, self.now)
+        self.audit.snapshot(self.now.date(), rows, self.now)
 
     def passes(self, seconds, *shown, every=1):
         for _ in range(0, seconds, every):
             self.now += every * SECOND
             if shown:
                 self.show(*shown)
-            missing, found = self.heard.judge(self.now, self.since)
+            missing, found = self.audit.judge(self.now, self.since)
             self.missing += missing
             self.found += found
 
     @property
     def missed(self):
-        return self.heard.counts.missed_by_stream, self.heard.counts.missed_by_poll
+        return self.audit.counts.missed_by_stream, self.audit.counts.missed_by_poll
 
 
 @pytest.fixture
@@ -110,14 +110,14 @@ def test_a_notice_that_comes_twice_is_one_fill(day):
     for _ in range(2):
         day.tell(5)
     day.passes(30, 5)
-    assert (day.missed, day.heard.counts.notices, day.heard.counts.fills) == ((0, 0), 2, 1)
+    assert (day.missed, day.audit.counts.notices, day.audit.counts.fills) == ((0, 0), 2, 1)
 
 
 def test_a_repeat_long_after_the_fill_alarms_nobody(day):
     told = notice(day.now, 5)
-    day.heard.notice(told, day.now)
+    day.audit.notice(told, day.now)
     day.passes(30, 5)
-    day.heard.notice(told, day.now)
+    day.audit.notice(told, day.now)
     day.passes(30, 5)
     assert (day.missed, day.missing) == ((0, 0), [])
 
@@ -139,9 +139,9 @@ def test_what_stood_in_the_list_at_the_first_reading_is_no_news():
 
 def test_other_news_than_fills_wait_for_nothing(day):
     day.tell(100, kind=NoticeKind.ACCEPTED)
-    assert day.heard.last("0000000001") == NINE
+    assert day.audit.last("0000000001") == NINE
     day.passes(30, 0)
-    assert (day.missed, day.heard.counts.notices, day.heard.counts.fills) == ((0, 0), 1, 0)
+    assert (day.missed, day.audit.counts.notices, day.audit.counts.fills) == ((0, 0), 1, 0)
 
 
 # --- missed by the stream ---------------------------------------------------------------------------------------------
@@ -192,10 +192,10 @@ def test_a_fill_that_clean_readings_do_not_show_is_told_once_and_corrected_once(
     day.passes(10, 0)
     assert day.missing == []
     day.passes(60, 0)
-    assert [(one.order_no, one.told, one.shown, one.quantity) for one in day.missing] == [("0000000001", 5, 0, 5)]
+    assert [(one.order_no, one.notified, one.listed, one.quantity) for one in day.missing] == [("0000000001", 5, 0, 5)]
     assert (day.missed, day.found) == ((0, 1), [])
     day.passes(60, 5)
-    assert [(one.told, one.shown) for one in day.found] == [(5, 5)]
+    assert [(one.notified, one.listed) for one in day.found] == [(5, 5)]
     assert (len(day.missing), day.missed) == (1, (0, 1))
 
 
@@ -208,10 +208,10 @@ def test_more_fills_of_an_order_in_doubt_are_counted_and_not_told_again(day):
     day.passes(5, 5)
     assert day.found == []
     day.passes(5, 11)
-    assert [(one.told, one.shown) for one in day.found] == [(11, 11)]
+    assert [(one.notified, one.listed) for one in day.found] == [(11, 11)]
     day.tell(7)
     day.passes(20, 11)
-    assert [one.told for one in day.missing] == [5, 18]
+    assert [one.notified for one in day.missing] == [5, 18]
 
 
 @pytest.mark.parametrize("readings", [0, 1])
@@ -232,7 +232,7 @@ def test_growth_that_is_older_than_the_notice_does_not_stand_for_it():
     day.passes(60, 10)
     day.tell(5)
     day.passes(20, 10)
-    assert [(one.told, one.shown) for one in day.missing] == [(5, 10)]
+    assert [(one.notified, one.listed) for one in day.missing] == [(5, 10)]
     day.passes(5, 15)
     assert len(day.found) == 1
 
@@ -252,15 +252,15 @@ def test_it_is_read_again_a_few_times_while_a_told_fill_does_not_show(day):
     for seconds in range(1, 30):
         day.now += SECOND
         day.show(0)
-        if day.heard.wants_reading(day.now):
+        if day.audit.wants_snapshot(day.now):
             asked.append(seconds * SECOND)
-    assert asked == list(AGAIN)
+    assert asked == list(RECHECK_AFTER)
 
 
 def test_what_shows_is_not_read_again(day):
     day.tell(5)
     day.passes(1, 5)
-    assert not day.heard.wants_reading(day.now + 20 * SECOND)
+    assert not day.audit.wants_snapshot(day.now + 20 * SECOND)
 
 
 # --- days -------------------------------------------------------------------------------------------------------------
@@ -269,25 +269,25 @@ def test_what_shows_is_not_read_again(day):
 def test_every_day_counts_for_itself_and_numbers_begin_anew(day):
     day.tell(5)
     day.passes(20, 0)
-    day.heard.gap(day.now)
+    day.audit.gap(day.now)
     assert day.missed == (0, 1)
     day.now = NINE + timedelta(days=1)
     day.show(0, day=day.now)
     day.tell(5)
     day.passes(30)
-    assert (day.missed, day.heard.counts.gaps) == ((0, 0), 0)
-    assert [one.gaps for one in day.heard.days.values()] == [1, 0]
+    assert (day.missed, day.audit.counts.gaps) == ((0, 0), 0)
+    assert [one.gaps for one in day.audit.days.values()] == [1, 0]
     for days in range(2, 20):
-        day.heard.gap(NINE + timedelta(days=days))
-    assert len(day.heard.days) == 7
+        day.audit.gap(NINE + timedelta(days=days))
+    assert len(day.audit.days) == 7
 
 
 def test_a_day_goes_on_where_another_run_left_it_and_another_day_begins_anew(day):
     day.tell(5)
     day.passes(20, 0)
-    kept = {one.day: one.figures for one in day.heard.days.values()}
+    kept = {one.day: one.figures for one in day.audit.days.values()}
     again = FillStreamAudit(day.now, kept)
-    assert again.counts == day.heard.counts
+    assert again.counts == day.audit.counts
     assert again.counts.missed_by_poll == 1
     tomorrow = FillStreamAudit(day.now + timedelta(days=1), kept)
     assert tomorrow.counts.notices == 0
@@ -296,7 +296,7 @@ def test_a_day_goes_on_where_another_run_left_it_and_another_day_begins_anew(day
 
 def test_the_list_of_another_day_says_nothing_of_today(day):
     day.tell(5)
-    day.heard.read((NINE - timedelta(days=1)).date(), [row(5, day=NINE - timedelta(days=1))], day.now)
+    day.audit.snapshot((NINE - timedelta(days=1)).date(), [row(5, day=NINE - timedelta(days=1))], day.now)
     day.passes(30, 0)
     assert len(day.missing) == 1
 
@@ -322,17 +322,17 @@ def test_whatever_order_notices_and_readings_come_in_a_prompt_list_is_never_accu
             queue += [one] * chance.choice([1, 1, 1, 2])
         chance.shuffle(queue)
         while queue and (len(queue) > 3 or day.now - min(one.at for one in queue) > 3 * SECOND):
-            day.heard.notice(queue.pop(), day.now)
+            day.audit.notice(queue.pop(), day.now)
         if chance.random() < 0.3:
-            before = [day.heard._orders.get((f"{m + 1:010d}", "005930")) for m in mute]
+            before = [day.audit._orders.get((f"{m + 1:010d}", "005930")) for m in mute]
             shown = dict(zip(mute, [one.filled if one else 0 for one in before], strict=True))
             grown += sum(truth[m] > shown[m] for m in mute)
             day.show(*truth, quantity=10_000)
-        missing, _ = day.heard.judge(day.now, day.since)
+        missing, _ = day.audit.judge(day.now, day.since)
         assert missing == []
     while queue:
-        day.heard.notice(queue.pop(), day.now)
-    grown += sum(truth[m] > day.heard._orders[f"{m + 1:010d}", "005930"].filled for m in mute)
+        day.audit.notice(queue.pop(), day.now)
+    grown += sum(truth[m] > day.audit._orders[f"{m + 1:010d}", "005930"].filled for m in mute)
     day.show(*truth, quantity=10_000)
     day.passes(30)
     assert day.missed == (grown, 0)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bot.services.live_watchlists import LASTS
+from bot.services.live_watchlists import LIVE_FOR
 from kis.krx import KST
 from tests.support.outbox import OWNER, TRADER
 from tests.support.watch_world import HYNIX, SAMSUNG, in_house, trade
@@ -30,7 +30,7 @@ def test_a_living_message_follows_the_price_and_stops_after_its_time():
                 price = house.move()
                 await asyncio.sleep(16)
                 assert f"{price:,}" in house.text(message)
-            await asyncio.sleep(LASTS.total_seconds())
+            await asyncio.sleep(LIVE_FOR.total_seconds())
             assert "실시간이 끝났습니다" in house.text(message)
             assert LIVE in house.buttons(message)
             before, price = len(house.asked), house.move()
@@ -59,7 +59,7 @@ def test_prices_that_do_not_move_change_no_message():
 def test_looks_of_one_message_are_five_seconds_apart_however_much_trades():
     async def play(house):
         message = await house.say("005930")
-        house.stream.heard = frozenset({SAMSUNG})
+        house.stream.streamed = frozenset({SAMSUNG})
         async with house.at_work():
             await house.tap(message, LIVE)
             began = house.clock.seconds()
@@ -114,9 +114,9 @@ def test_a_look_that_still_waited_is_not_shown_over_the_farewell_of_an_older_mes
         first = await house.say("005930")
         await house.tap(first, LIVE)
         house.move()
-        await house.prices.ask([SAMSUNG])
+        await house.prices.refresh([SAMSUNG])
         await asyncio.sleep(6)
-        await house.prices.ask([SAMSUNG])
+        await house.prices.refresh([SAMSUNG])
         house.lists.turn()
         assert house.outbox.next(TRADER).kind == "look"
         await house.say()
@@ -161,7 +161,7 @@ def test_who_is_shut_out_is_shown_nothing_more_and_costs_nothing_more(how):
             before = (house.text(theirs), Counter(house.asked)[HYNIX])
             await asyncio.sleep(60)
             assert (house.text(theirs), Counter(house.asked)[HYNIX]) == before
-            assert house.stream.wanted == [SAMSUNG]
+            assert house.stream.codes == [SAMSUNG]
 
     in_house(play)
 

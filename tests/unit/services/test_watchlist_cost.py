@@ -61,11 +61,11 @@ def test_a_stock_that_ten_people_look_at_is_asked_for_once():
 def test_what_is_streamed_is_not_asked_for_until_it_falls_silent():
     async def play(house):
         message = await house.say("005930, 000660")
-        house.stream.heard = frozenset({SAMSUNG, HYNIX})
+        house.stream.streamed = frozenset({SAMSUNG, HYNIX})
         async with house.at_work():
             await house.tap(message, LIVE)
             await asyncio.sleep(1)
-            assert house.stream.wanted == [SAMSUNG, HYNIX]
+            assert house.stream.codes == [SAMSUNG, HYNIX]
             house.stream.on_trade(trade(house, HYNIX, 250_000))
             await asyncio.sleep(15)
             before = Counter(house.asked)
@@ -92,9 +92,9 @@ def test_once_nobody_looks_the_registrations_are_given_back_after_a_minute():
             await house.tap(message, LIVE)
             await house.tap(message, PAUSE)
             await asyncio.sleep(5)
-            assert house.stream.wanted == [SAMSUNG], "KIS blocks who registers again and again"
+            assert house.stream.codes == [SAMSUNG], "KIS blocks who registers again and again"
             await asyncio.sleep(60)
-            assert house.stream.wanted == []
+            assert house.stream.codes == []
 
     in_house(play)
 
@@ -171,7 +171,7 @@ def test_a_price_that_could_not_be_read_again_bears_its_time():
 def test_a_fault_of_ours_while_asking_ends_nothing():
     async def play(house):
         message = await house.say("005930")
-        real = house.prices._broker.price
+        real = house.client.price
 
         async def broken(code, *, max_age=0.0):
             raise RuntimeError("ours")

@@ -98,7 +98,7 @@ def test_with_a_person_who_is_removed_go_their_alerts():
     on = stand()
     made = on.watch.add(replace(alert(), id=0), None, 9)
     on.db.execute("UPDATE people SET status = 'removed' WHERE user_id = ?", [TRADER])
-    on.watch._sweep()
+    on.watch.sweep()
 
-    assert made.id not in on.watch._board
+    assert made.id not in on.watch.live
     assert on.book.live() == []

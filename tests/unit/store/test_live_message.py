@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from bot.chat.messages.watchlist_messages import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
+from bot.chat.types import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
 from bot.store.live_message import LiveMessages
 from bot.store.outbox import Outbox
 from kis.krx import KST
 from tests.support.outbox import TRADER, Clock, delivered, empty_database
-from tests.support.telegram_wire import ONE, START, post_office, until
+from tests.support.telegram_wire import ONE, START, post_office
+from tests.support.waiting import until
 
 
 def look(price, message_id=9, at=START):

@@ -23,23 +23,24 @@ from bot.store.database import open_database
 from bot.store.inbox import Inbox
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
+from tests.support.memory_telegram import BASE, MemoryTelegram
+
+pytestmark = pytest.mark.virtual_time
 
 PIN = "402958"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 class Kept(Inbox):
-    """The inbox with the one hook it needs; remembers what was written."""
+    """The inbox, which remembers what was written."""
 
     def __init__(self, db, clock):
         super().__init__(db, clock)
-        self.for_disk = dict
         self.written = []
 
     def keep(self, updates):
-        bodies = [(number, self.for_disk(body)) for number, body in updates]
-        self.written += [str(body) for _, body in bodies]
-        return super().keep(bodies)
+        self.written += [str(body) for _, body in updates]
+        return super().keep(updates)
 
 
 class Play:
@@ -63,26 +64,31 @@ class Play:
 
     @contextlib.asynccontextmanager
     async def on(self):
-        async with self.telegram.serve() as page:
-            settings = GivenSettings(
-                telegram_bot_token=TOKEN, telegram_api_base=f"{page}/bot", kisbot_owner_id="1001", kis_app_key="k",
-                kis_app_secret="s", kis_account="98765432-01",
-            )  # fmt: skip
-            self.bot = telegram_bot(settings)
-            await self.bot.initialize()
-            self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
-            self.inbox.for_disk = self.chat.for_disk
-            poll = UpdatePoller(self.bot, self.inbox, self.handle, lambda _: None)
-            task = asyncio.create_task(poll.run())
-            try:
-                yield self
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-                await poll.drain()
-                await self.chat.drain()
-                await self.bot.shutdown()
-                self.db.close()
+        settings = GivenSettings(
+            telegram_bot_token=TOKEN, telegram_api_base=f"{BASE}/bot", kisbot_owner_id="1001", kis_app_key="k",
+            kis_app_secret="s", kis_account="98765432-01",
+        )  # fmt: skip
+        self.bot = telegram_bot(settings, MemoryTelegram(self.telegram))
+        await self.bot.initialize()
+        self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
+        poll = UpdatePoller(
+            self.bot,
+            self.inbox,
+            self.handle,
+            keeps=lambda _: True,
+            redact=self.chat.for_disk,
+            hold=lambda _: None,
+        )
+        task = asyncio.create_task(poll.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await poll.drain()
+            await self.chat.drain()
+            await self.bot.shutdown()
+            self.db.close()
 
     async def handle(self, update):
         if update.callback_query is not None:
@@ -335,7 +341,7 @@ def test_only_keypads_are_left_out_of_what_is_kept():
 
 def test_a_keypad_holds_each_digit_once_and_six_of_them():
     pad = Keypad(6)
-    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.keys("ko") for key in row}
+    keys = {key.label: key.data.removeprefix(KEYPAD) for row in pad.buttons("ko") for key in row}
     assert sorted(keys) == sorted([*"0123456789", "⌫", "✖ 그만"])
     assert len({*keys.values()}) == 12
     assert [pad.press(keys[digit]) for digit in "123"] == [KeypadResult.CHANGED] * 3
@@ -345,7 +351,7 @@ def test_a_keypad_holds_each_digit_once_and_six_of_them():
     assert pad.press(keys["⌫"]) is KeypadResult.CHANGED
     assert pad.entered == "12"
     assert len(LEAVE) <= 64
-    assert all(len(key.data.encode()) <= 64 for row in pad.keys("en") for key in row)
+    assert all(len(key.data.encode()) <= 64 for row in pad.buttons("en") for key in row)
 
 
 async def test_a_fault_behind_a_proof_is_logged_and_the_tap_is_answered(play):

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bot.chat.i18n.catalogue import _REASONS, reason, toast
+from bot.chat.i18n.catalogue import REASONS, reason, toast
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.fills import external_push, fill_push, state_push
@@ -40,7 +40,7 @@ def test_a_ticket_says_everything_that_will_be_sent_and_what_it_costs():
         "계좌 …78-01 · 접수번호 #1",
         "⏳ 60초 · 10:01:00까지, 한 번만 누를 수 있습니다",
     ]
-    ((confirm, discard),) = ticket.keys
+    ((confirm, discard),) = ticket.buttons
     assert (confirm.label, confirm.data) == ("✅ 매수 10주 확인", "t:token-one")
     assert (discard.label, discard.data) == ("✖ 취소", "t:token-two")
 
@@ -165,7 +165,7 @@ def test_two_candidates_are_shown_with_a_key_each_and_one_for_neither():
 
     asked = state_push("ambiguous", order(OrderState.UNKNOWN), data, KO)
 
-    assert [key.data for row in asked.keys for key in row] == ["t:t1", "t:t2", "t:t3"]
+    assert [key.data for row in asked.buttons for key in row] == ["t:t1", "t:t2", "t:t3"]
     assert "0000000008" in asked.text
     assert "Nsmart" in asked.text
 
@@ -185,7 +185,7 @@ def test_a_hostile_name_cannot_change_side_quantity_or_markup(state, name):
     assert len(card.text) < 1_500
 
 
-@pytest.mark.parametrize("code", _REASONS)
+@pytest.mark.parametrize("code", REASONS)
 @pytest.mark.parametrize("lang", ["ko", "en"])
 def test_every_reason_reads_without_a_hole(code, lang):
     values = {

@@ -146,9 +146,9 @@ def test_fills_in_several_parts_show_their_average_and_how_much_of_the_order_fil
 
 def test_buttons_lead_to_trading_days_only_and_never_ahead():
     friday, monday = date(2026, 11, 20), date(2026, 11, 23)
-    data = [[key.data for key in row] for row in fills_card(monday, [], set(), NOW, KO).keys]
+    data = [[key.data for key in row] for row in fills_card(monday, [], set(), NOW, KO).buttons]
     assert data[0] == [f"~/fills {friday}", "~/fills 2026-11-24"]
-    data = [[key.data for key in row] for row in fills_card(DAY, [], set(), NOW, KO).keys]
+    data = [[key.data for key in row] for row in fills_card(DAY, [], set(), NOW, KO).buttons]
     assert data[0] == [f"~/fills {monday}", "~/fills 2026-11-24"], "today: the day before, and once more"
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from bot.chat.handlers.watchlist import stocks_in
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.watchlist_messages import MOST, LastPrice, WatchlistMode, WatchlistRow, WatchlistView, look_card
+from bot.chat.messages.watchlist_messages import MOST, look_card
+from bot.chat.types import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
 from tests.support.outbox import OWNER, TRADER
 from tests.support.virtual_time import MONDAY_MORNING
 from tests.support.watch_world import HYNIX, KAKAO, SAMSUNG, in_house

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.alerts.model import Comparison
+from bot.chat.i18n.catalogue import translate
 from bot.chat.parsing.alert_args import (
     _SENTENCES,
     AlertArgs,
@@ -148,5 +149,5 @@ def test_spacing_twice_is_spacing_once(text):
 
 
 def test_sentences_are_fit_for_html():
-    for ko, en in _SENTENCES.values():
-        assert not re.search(r"[<>]|&(?!gt;|lt;)", ko + en)
+    for words in _SENTENCES.values():
+        assert not re.search(r"[<>]|&(?!gt;|lt;)", translate("ko", words) + translate("en", words))

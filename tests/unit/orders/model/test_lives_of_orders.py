@@ -291,6 +291,7 @@ class LivesOfOrders(RuleBasedStateMachine):
 
 
 TestLivesOfOrders = LivesOfOrders.TestCase
+pytest.mark.slow(TestLivesOfOrders)
 TestLivesOfOrders.settings = settings(
     max_examples=50,
     stateful_step_count=40,

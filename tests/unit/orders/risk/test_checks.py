@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chat.i18n.catalogue import _REASONS, reason
+from bot.chat.i18n.catalogue import REASONS, reason
 from bot.orders.model.order import OrderRequest
 from bot.orders.risk import checks as rules
 from bot.orders.risk.checks import Facts, Limits, cautions, check, commission, estimate, moved, notes
@@ -185,7 +185,7 @@ def test_every_reason_is_a_sentence_with_its_values_filled_in(_code, ask, facts,
     for one in found:
         plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in one.values.items()}
         sentence = reason(one.code, one.values, lang)
-        assert one.code in _REASONS
+        assert one.code in REASONS
         assert not re.search(r"[{}–]|\b[A-Z]{2,}_[A-Z_]+\b", re.sub(r"KISBOT_\w+", "", sentence)), sentence
         own = re.sub(r"\([가-힣]+\)", "", sentence).replace(ask.name, "")
         assert bool(re.search("[가-힣]", own)) is (lang == "ko")
@@ -196,7 +196,7 @@ def test_every_code_the_rules_can_give_has_an_example_here_or_below():
     given_out = set(re.findall(r'"([A-Z]+_[A-Z_]+|RECOVERING|CLOCK|TICK|COLLAR|CASH|SELLABLE)"', getsource(rules)))
     examples = {one[0] for one in (*REFUSED, *ASKED_TWICE, *NOTED)} | {"QUOTE_STALE"}
 
-    assert given_out <= examples <= set(_REASONS)
+    assert given_out <= examples <= set(REASONS)
 
 
 @pytest.mark.parametrize(

@@ -274,9 +274,9 @@ def test_a_walk_over_a_hundred_thousand_rows_would_take_seconds():
         made.append(chain.sealed(prev, row, key))
         prev = made[-1].mac
 
-    began = time.perf_counter()
+    began = time.thread_time()
     verdict = verify(iter(made), first)
-    seconds = time.perf_counter() - began
+    seconds = time.thread_time() - began
 
     assert verdict.ok
     assert verdict.rows == 20_000

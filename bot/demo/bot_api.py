@@ -1,4 +1,4 @@
-"""The Bot API over HTTP: a token and a method in the path, JSON back, and faults on the way."""
+"""The Bot API over HTTP: token and method in the path, JSON back, faults in between."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 TRANSPORT = "bot.demo.transport"  # where the server leaves the connection, in the request's state
 _WELL_FORMED = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
-_REMEMBERED = 5000
+_MAX_CALLS = 5000
 
 
 @dataclass(frozen=True)
 class BotCall:
-    """One call that arrived, whatever became of it."""
+    """One call that arrived, refused or not."""
 
     method: str
     params: dict[str, Any]
@@ -41,7 +41,7 @@ class BotApi:
     """An ASGI endpoint for `/bot{token}/{method}`."""
 
     def __init__(self, token: str, methods: Methods, faults: TelegramFaults, clock: Clock) -> None:
-        self.calls: deque[BotCall] = deque(maxlen=_REMEMBERED)
+        self.calls: deque[BotCall] = deque(maxlen=_MAX_CALLS)
         self._token = token
         self._methods = methods
         self._faults = faults
@@ -81,27 +81,27 @@ class BotApi:
             raise MethodRefused(404, "Not Found")
         fault = self._faults.take(name)
         if fault is not None:
-            await _strike(fault)
+            await _apply(fault)
         result = await _while_connected(request, method(call))
         if fault is not None and fault.name == "lose_reply":
             raise ConnectionResetError
         return result
 
 
-async def _strike(fault: PlantedTelegramFault) -> None:
-    """Do what a fault does before the call is carried out."""
+async def _apply(fault: PlantedTelegramFault) -> None:
+    """Apply what a fault does before the call is carried out."""
     match fault.name:
         case "refuse" | "down":
             raise ConnectionResetError
         case "flood":
-            wait = fault.how["retry_after"]
+            wait = fault.details["retry_after"]
             raise MethodRefused(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
         case "error":
-            raise MethodRefused(fault.how["status"], fault.how["description"])
+            raise MethodRefused(fault.details["status"], fault.details["description"])
         case "conflict":
             raise conflict()
         case "slow":
-            await asyncio.sleep(fault.how["seconds"])
+            await asyncio.sleep(fault.details["seconds"])
 
 
 async def _while_connected(request: Request, work: Awaitable[Any]) -> Any:
