@@ -16,7 +16,7 @@ from bot.config.settings import BadSettings, Settings
 from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
-from bot.services.outages import takes, uptime
+from bot.services.outages import reading_time, uptime
 from kis.backoff import backoff
 from kis.config import kst_now
 from kis.endpoints import EXECUTIONS
@@ -213,8 +213,8 @@ class BotApplication:
 
     def _record_reading(self, snapshots: list[OrderListSnapshot]) -> None:
         try:
-            self.parts.outages.saw(
-                takes(
+            self.parts.outages.succeeded(
+                reading_time(
                     (len(one.rows) for one in snapshots),
                     EXECUTIONS.page_size(self.parts.kis_config.env) or 1,
                     self.parts.kis_config.interval,

@@ -143,10 +143,10 @@ class Container:
         """The loops that watch the market, the account and the bot itself."""
         storage = self.storage
         self.audit_anchors = AuditAnchors(
-            storage.db,
             storage.audit,
             storage.order_history,
             self.notifications,
+            atomic=storage.db.atomic,
             clock=clock,
         )
         self.outages = OutageTracker(
@@ -202,7 +202,7 @@ class Container:
             storage.outbox,
             storage.people,
             clock=clock,
-            moments=report_moments,
+            report_times=report_moments,
         )
 
     def _build_chat(self, settings: Settings, clock: Callable[[], datetime], network: Transport | None) -> None:

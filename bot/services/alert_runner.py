@@ -52,14 +52,12 @@ class AlertRunner:
         *,
         clock: Callable[[], datetime],
         calls_per_minute: int,
-        wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`calls_per_minute`: to the broker, for alerts; `wake` is called after a notice was written."""
+        """`calls_per_minute`: to the broker, for alerts."""
         self._store = store
         self._client = client
         self._hours = hours
         self._clock = clock
-        self._wake = wake
         alerts = store.live()
         self.live = LiveAlerts(alerts)
         """What is watched for now; changed only by this class."""
@@ -194,10 +192,8 @@ class AlertRunner:
                 tick = tick._replace(since=last.at, last=last.price)
         changes = self.live.changes(tick)
         if changes:
-            told = self._store.commit(changes)
+            self._store.commit(changes)
             self.live.apply(changes)
-            if told:
-                self._wake()
         if tick.price is not None:
             self._set_checked(tick.code, tick.price, tick.volume, tick.at)
 

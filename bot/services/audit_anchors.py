@@ -1,56 +1,25 @@
-"""The audit chain's head goes out to the chats, where nobody on this machine can change it unseen: once a day.
+"""Posts the head of the audit chain to the chats once a day, where nobody on this machine can change it unnoticed.
 
 A posted head fixes every row up to it. Cutting the log off, or rewriting it with the day's own key, then no longer
-agrees with what stands in the overseers' chats.
+agrees with what the overseers' chats show.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
-from typing import Protocol
 
 import structlog
 
 from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
-from bot.orders.model.timeline import ChainState
-from bot.store.audit.chain import Head
+from bot.store.audit.log import AuditLog
+from bot.store.order_history import OrderHistory
 
 log = structlog.get_logger(__name__)
 
-AGAIN = timedelta(minutes=1)
-"""A head that could not be written down is tried again after this."""
-TELL = frozenset({"lost", "damaged", "restored"})
-"""Why a new first key may have been made that people must hear of; `first` is only the beginning."""
-
-
-class Log(Protocol):
-    """What is asked of the audit log."""
-
-    @property
-    def begun(self) -> str:
-        """Why a new first key was made, or empty."""
-        ...
-
-    def anchor(self) -> Head | None:
-        """The end of the log, remembered as posted."""
-        ...
-
-
-class Chain(Protocol):
-    """What is asked of the log's tables."""
-
-    def chain(self) -> ChainState:
-        """The chain as it stands."""
-        ...
-
-
-class Transactions(Protocol):
-    """The database."""
-
-    def atomic(self) -> AbstractContextManager[object]:
-        """All or nothing."""
-        ...
+RETRY_INTERVAL = timedelta(minutes=1)
+ALARMING = frozenset({"lost", "damaged", "restored"})
+"""Why a new first key may have been made that people must be told of; `first` is only the beginning."""
 
 
 class AuditAnchors:
@@ -58,25 +27,33 @@ class AuditAnchors:
 
     def __init__(
         self,
-        db: Transactions,
-        audit: Log,
-        chain: Chain,
+        audit: AuditLog,
+        history: OrderHistory,
         notifications: Notifications,
         *,
+        atomic: Callable[[], AbstractContextManager[object]],
         clock: Callable[[], datetime],
     ) -> None:
-        self._db = db
+        """Posts nothing yet.
+
+        Args:
+            audit: the log.
+            history: the log's tables, to read.
+            notifications: the overseers' chats keep the heads; takes part in `atomic`.
+            atomic: begins a transaction.
+            clock: the present moment, KST.
+        """
+        self._atomic = atomic
         self._audit = audit
-        self._chain = chain
+        self._history = history
         self._notifications = notifications
         self._clock = clock
         self._day: date | None = None
         self._not_before: datetime | None = None
 
     def tick(self) -> bool:
-        """Post the head when a day has begun in which none was posted; True if it was. Cheap to ask often.
+        """Post the head when a day has begun in which none was posted; True if it was. Cheap; never raises.
 
-        No fault here stops the bot: it is logged, and tried again.
         A log that has never been posted is first posted at its first midnight, one that slept through a midnight at
         once.
         """
@@ -94,12 +71,12 @@ class AuditAnchors:
             posted = False
         if posted:
             self._day = now.date()
-        self._not_before = None if posted else now + AGAIN
+        self._not_before = None if posted else now + RETRY_INTERVAL
         return posted
 
     def _last_day(self) -> date | None:
         """The day of the last posted head, or that of the first row where none was ever posted."""
-        state = self._chain.chain()
+        state = self._history.chain()
         last = state.last.at if state.last is not None else state.since
         return None if last is None else last.date()
 
@@ -107,9 +84,9 @@ class AuditAnchors:
         """Post the head now: in one transaction it is remembered as posted and queued to be told."""
         today, chats = self._clock().date(), self._notifications.overseers()
         if not chats:
-            log.warning("nobody is there to keep the head of the audit log")
+            log.warning("no chat is there to keep the head of the audit log")
             return False
-        with self._db.atomic():
+        with self._atomic():
             head = self._audit.anchor()
             if head is None:
                 return False
@@ -121,9 +98,9 @@ class AuditAnchors:
     def tell_of_new_key(self) -> bool:
         """Tell the overseers that the chain had to begin again, and why; True if there was anything to tell."""
         why = self._audit.begun
-        if why not in TELL:
+        if why not in ALARMING:
             return False
-        state = self._chain.chain()
+        state = self._history.chain()
         last = state.last
         data: dict[str, object] = {"why": why, "rows": state.rows, "posted": f"{last.seq}:{last.head}" if last else ""}
         chats = self._notifications.overseers()

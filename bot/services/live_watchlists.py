@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from bot.chat.messages.watchlist_messages import MOST
+from bot.chat.messages.watchlist_messages import MAX_STOCKS
 from bot.chat.types import WatchlistMode, WatchlistRow, WatchlistView
 from bot.orders.hours import TradingHours, prices_move
 from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed
@@ -74,9 +74,8 @@ class LiveWatchlists:
         *,
         clock: Callable[[], datetime],
         calls_per_minute: int,
-        wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`calls_per_minute`: to the broker, for live lists; `wake` is called after an update was written."""
+        """`calls_per_minute`: to the broker, for live lists."""
         self._store = store
         self._messages = messages
         self._prices = prices.subscribe(calls_per_minute=calls_per_minute)
@@ -84,7 +83,6 @@ class LiveWatchlists:
         self._hours = hours
         self._people = people
         self._clock = clock
-        self._wake = wake
         self._lists: dict[int, list[WatchedStock]] = {}
         self._served: dict[int, int] = {}
         """By person: the number of the last call for their list."""
@@ -103,7 +101,7 @@ class LiveWatchlists:
     def add(self, user_id: int, stocks: Iterable[tuple[str, str]]) -> list[str]:
         """Put stocks, codes with names, on a list as long as there is room; the codes of those that were added."""
         self._lists.pop(user_id, None)
-        return [one.code for one in self._store.add(user_id, [WatchedStock(*one) for one in stocks], MOST)]
+        return [one.code for one in self._store.add(user_id, [WatchedStock(*one) for one in stocks], MAX_STOCKS)]
 
     def remove(self, user_id: int, codes: Collection[str]) -> None:
         """Take stocks off a list."""
@@ -324,7 +322,6 @@ class LiveWatchlists:
         if view.message_id is None or not self._messages.put(one.message.user_id, facts, asked=asked):
             return False
         one.shown, one.put_at = view, view.at
-        self._wake()
         return True
 
     def _view(self, one: _Live) -> WatchlistView:

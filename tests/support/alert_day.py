@@ -151,7 +151,6 @@ class Stand:
     stream: HandTrades
     prices: PriceSubscription
     watch: AlertRunner
-    wakes: list[int]
 
     @property
     def told(self) -> dict[int, list[tuple[int, str]]]:
@@ -168,13 +167,11 @@ def stand(db: Database | None = None, clock: Clock | None = None) -> Stand:
     db = empty_database() if db is None else db
     clock = clock or Clock()
     book = AlertStore(db, Outbox(db, clock), clock)
-    wakes: list[int] = []
     stream = HandTrades()
     prices = PriceFeed(None, stream, clock=clock)  # type: ignore[arg-type]  # nothing is read here
     hours = TradingHours(always=True)
-    wake = lambda: wakes.append(1)  # noqa: E731
-    watch = AlertRunner(book, prices, None, hours, clock=clock, calls_per_minute=20, wake=wake)  # type: ignore[arg-type]
-    return Stand(db, clock, book, stream, watch._prices, watch, wakes)
+    watch = AlertRunner(book, prices, None, hours, clock=clock, calls_per_minute=20)  # type: ignore[arg-type]
+    return Stand(db, clock, book, stream, watch._prices, watch)
 
 
 def play(seed: int, many: int = 1_000, stocks: int = STOCKS, every: float = 10.0):
