@@ -112,15 +112,14 @@ class AlertStore:
         return told
 
     def _belongs(self, user_id: int) -> bool:
-        found = self._db.execute("SELECT 1 FROM people WHERE user_id = ? AND status = 'active'", [user_id])
-        return found.fetchone() is not None
+        return bool(self._db.table("people").count_where("user_id = ? AND status = 'active'", [user_id]))
 
     def expire(self) -> list[int]:
         """End what is past its time, or belongs to somebody who was removed; what was ended."""
         now = self._clock()
         with self._db.atomic():
             rows = self._read(f"state IN ({_LIVE})", [])
-            gone = {user for (user,) in self._db.execute("SELECT user_id FROM people WHERE status = 'removed'")}
+            gone = {row["user_id"] for row in self._db.table("people").rows_where("status = 'removed'")}
             late = [one.id for one in rows if one.expires_at <= now]
             theirs = [one.id for one in rows if one.expires_at > now and one.user_id in gone]
             self._end(late, AlertState.EXPIRED)
@@ -129,36 +128,26 @@ class AlertStore:
 
     def _end(self, alerts: Iterable[int], state: AlertState) -> None:
         for alert_id in alerts:
-            self._db.execute(
-                "UPDATE alerts SET state = ?, ended_at = ? WHERE id = ?",
-                [state.value, self._now(), alert_id],
-            )
+            self._db.table("alerts").update(alert_id, {"state": state.value, "ended_at": self._now()})
 
     def tidy(self) -> None:
         """Forget what has long been over; numbers are never given twice."""
-        self._db.execute("DELETE FROM alerts WHERE ended_at < ?", [iso(self._clock() - KEEP)])
+        self._db.table("alerts").delete_where("ended_at < ?", [iso(self._clock() - KEEP)])
 
     # --- what was last seen -------------------------------------------------------------------------------------------
 
     def remember(self, seen: Mapping[str, LastSeen]) -> None:
         """Write what was last seen of some stocks."""
-        with self._db.atomic():
-            for code, (price, volume, at) in seen.items():
-                self._db.execute(
-                    "INSERT OR REPLACE INTO alert_looks (code, price, volume, at) VALUES (?, ?, ?, ?)",
-                    [code, price, volume, iso(at)],
-                )
+        rows = [{**last._asdict(), "code": code, "at": iso(last.at)} for code, last in seen.items()]
+        self._db.table("alert_looks").insert_all(rows, replace=True)
 
     def seen(self) -> dict[str, LastSeen]:
         """What was last seen, before this start."""
-        rows = self._db.execute("SELECT code, price, volume, at FROM alert_looks")
-        return {
-            code: LastSeen(price, volume, datetime.fromisoformat(at)) for code, price, volume, at in rows.fetchall()
-        }
+        rows = self._db.table("alert_looks").rows
+        return {row["code"]: LastSeen(row["price"], row["volume"], datetime.fromisoformat(row["at"])) for row in rows}
 
     def _read(self, where: str, values: Sequence[object]) -> list[Alert]:
-        rows = self._db.query(f"SELECT * FROM alerts WHERE {where} ORDER BY id", list(values))  # noqa: S608  # our own words
-        return [_alert(row) for row in rows]
+        return [_alert(row) for row in self._db.table("alerts").rows_where(where, list(values), order_by="id")]
 
     def _now(self) -> str:
         return iso(self._clock())

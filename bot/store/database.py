@@ -3,7 +3,8 @@
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,29 @@ from sqlite_utils import Database
 
 from bot.store.migrations.registry import MIGRATIONS
 from bot.store.private_files import PRIVATE, BadDatabase
+
+
+class WriteFirstDatabase(Database):
+    """Transactions take the write lock when they begin.
+
+    What is read in one is still true when it writes, whatever another process does; a transaction that read first
+    could fail at its first write, without waiting.
+    """
+
+    @contextmanager
+    def atomic(self) -> Generator[Database]:
+        """A transaction, or a savepoint within one."""
+        if self.conn.in_transaction:
+            with super().atomic():
+                yield self
+            return
+        self.conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield self
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
 
 
 def open_database(path: Path) -> Database:
@@ -30,7 +54,7 @@ def open_database(path: Path) -> Database:
     except (OSError, sqlite3.Error) as error:
         raise BadDatabase(f"데이터베이스를 열 수 없습니다 · cannot open the database: {path} ({error})") from error
     try:
-        db = Database(connection, execute_plugins=False)
+        db = WriteFirstDatabase(connection, execute_plugins=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
             db.execute(f"PRAGMA {pragma}").fetchall()
         _check(db, path)
@@ -55,14 +79,11 @@ def claim(db: Database, *, mode: str, account: str, now: datetime) -> None:
     Raises:
         BadDatabase: it holds the orders of another account, among which ours would be mistaken for others.
     """
-    db.execute(
-        "INSERT OR IGNORE INTO identity (id, mode, account, since) VALUES (1, ?, ?, ?)",
-        [mode, account, now.isoformat(timespec="seconds")],
-    )
-    known = db.execute("SELECT mode, account FROM identity").fetchone()
-    if known != (mode, account):
+    row = {"id": 1, "mode": mode, "account": account, "since": now.isoformat(timespec="seconds")}
+    known = db.table("identity").insert(row, ignore=True).get(1)
+    if (known["mode"], known["account"]) != (mode, account):
         raise BadDatabase(
-            f"이 데이터 폴더는 다른 계좌의 것입니다 ({known[0]} {known[1]}, 지금은 {mode} {account}). "
+            f"이 데이터 폴더는 다른 계좌의 것입니다 ({known['mode']} {known['account']}, 지금은 {mode} {account}). "
             "KISBOT_DATA_DIR을 따로 정하세요 · this data directory belongs to another account; set KISBOT_DATA_DIR",
         )
 

@@ -34,7 +34,7 @@ class Inbox:
 
     def open(self) -> list[tuple[int, dict[str, Any]]]:
         """Updates that were kept and not yet answered, in order: after a start these come first."""
-        rows = self._db.query("SELECT update_id, body FROM inbox WHERE done_at IS NULL ORDER BY update_id")
+        rows = self._db.table("inbox").rows_where("done_at IS NULL", order_by="update_id")
         return [(row["update_id"], json.loads(row["body"])) for row in rows]
 
     def done(self, update_id: int) -> None:
@@ -52,7 +52,5 @@ class Inbox:
     def tidy(self) -> None:
         """Forget old rows, but never the newest, which holds the offset."""
         before = (self._clock() - KEEP).isoformat(timespec="milliseconds")
-        self._db.execute(
-            "DELETE FROM inbox WHERE done_at < ? AND update_id < (SELECT max(update_id) FROM inbox)",
-            [before],
-        )
+        newest = "(SELECT max(update_id) FROM inbox)"
+        self._db.table("inbox").delete_where(f"done_at < ? AND update_id < {newest}", [before])

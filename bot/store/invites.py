@@ -31,14 +31,15 @@ from bot.store.audit.log import AuditLog
 from bot.store.outbox_message import iso
 from bot.store.people import People
 
-LASTS = timedelta(hours=24)
+LINK_LIFE = timedelta(hours=24)
 """The life of a link, and of the buttons under a request."""
-CONFIRM_WITHIN = timedelta(minutes=5)
+BUTTON_LIFE = timedelta(minutes=5)
 """The life of the button that confirms a change."""
-ONE_STRANGER_EVERY = timedelta(days=1)
+REQUEST_INTERVAL = timedelta(days=1)
+"""Of one stranger."""
 REQUESTS_AN_HOUR = 5
 """From all strangers together; after that there is silence."""
-OPEN_AT_MOST = 20
+MAX_OPEN = 20
 """Open invitations of one person."""
 KEEP = timedelta(days=30)
 """What is over stays so long; the audit log has it for good."""
@@ -63,20 +64,15 @@ class Invites:
             TooMany: `by` has enough open ones.
         """
         now = self._clock()
-        made = Invitation(new_invitation_token(), role, name, now + LASTS)
+        made = Invitation(new_invitation_token(), role, name, now + LINK_LIFE)
         with self._db.atomic():
             self._tidy()
             self._people.allow(by, None, role)
-            (open_ones,) = self._db.execute(
-                "SELECT count(*) FROM invites WHERE made_by IS ? AND used_at IS NULL AND expires_at > ?",
-                [by, iso(now)],
-            ).fetchone()
-            if open_ones >= OPEN_AT_MOST:
+            invites, still_open = self._db.table("invites"), "made_by IS ? AND used_at IS NULL AND expires_at > ?"
+            if invites.count_where(still_open, [by, iso(now)]) >= MAX_OPEN:
                 raise TooMany(str(by))
-            self._db.execute(
-                "INSERT INTO invites (digest, role, name, made_by, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-                [digest(made.token), role.value, name, by, iso(now), iso(made.expires_at)],
-            )
+            row = {"role": role.value, "name": name, "made_by": by, "made_at": iso(now)}
+            invites.insert({**row, "digest": digest(made.token), "expires_at": iso(made.expires_at)})
             self._audit.add("people.invite", user_id=by, role=role.value, name_given=name, until=iso(made.expires_at))
         return made
 
@@ -93,7 +89,7 @@ class Invites:
             )
             if used.rowcount != 1:
                 return None
-            row = next(self._db.query("SELECT * FROM invites WHERE digest = ?", [digest(token)]))
+            row = next(self._db.table("invites").rows_where("digest = ?", [digest(token)]))
             try:
                 person = self._people.put(user_id, row["name"] or name, Role(row["role"]), by=row["made_by"])
             except NotAllowed:
@@ -111,22 +107,13 @@ class Invites:
             known = self._people.find(user_id)
             if known is not None and known.status is not Status.REMOVED:
                 return None  # suspended: the admins know, and will say when that is over
-            (theirs,) = self._db.execute(
-                "SELECT count(*) FROM join_requests WHERE user_id = ? AND at > ?",
-                [user_id, iso(now - ONE_STRANGER_EVERY)],
-            ).fetchone()
-            (all_of_them,) = self._db.execute(
-                "SELECT count(*) FROM join_requests WHERE at > ?",
-                [iso(now - timedelta(hours=1))],
-            ).fetchone()
-            if theirs or all_of_them >= REQUESTS_AN_HOUR:
+            requests = self._db.table("join_requests")
+            theirs = requests.count_where("user_id = ? AND at > ?", [user_id, iso(now - REQUEST_INTERVAL)])
+            if theirs or requests.count_where("at > ?", [iso(now - timedelta(hours=1))]) >= REQUESTS_AN_HOUR:
                 return None
-            made = self._db.execute(
-                "INSERT INTO join_requests (user_id, name, at, state) VALUES (?, ?, ?, 'open')",
-                [user_id, name, iso(now)],
-            )
+            made = requests.insert({"user_id": user_id, "name": name, "at": iso(now), "state": "open"})
             self._audit.add("people.request", user_id=user_id, name=name)
-            return JoinRequest(int(made.lastrowid or 0), user_id, name, known.status if known else None)
+            return JoinRequest(int(made.last_rowid or 0), user_id, name, known.status if known else None)
 
     # --- buttons ------------------------------------------------------------------------------------------------------
 
@@ -134,29 +121,26 @@ class Invites:
         """Make a single-use button for one act on one person, as that person now stands; returns its token."""
         token = new_token()
         known = self._people.find(subject)
-        until = self._clock() + (CONFIRM_WITHIN if request is None else LASTS)
+        until = self._clock() + (BUTTON_LIFE if request is None else LINK_LIFE)
         with self._db.atomic():
             self._tidy()
-            self._db.execute(
-                "INSERT INTO people_buttons (digest, act, subject, version, request, user_id, expires_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    digest(token),
-                    str(act),
-                    subject,
-                    known.version if known else 0,
-                    request.id if request else None,
-                    by,
-                    iso(until),
-                ],
+            self._db.table("people_buttons").insert(
+                {
+                    "digest": digest(token),
+                    "act": str(act),
+                    "subject": subject,
+                    "version": known.version if known else 0,
+                    "request": request.id if request else None,
+                    "user_id": by,
+                    "expires_at": iso(until),
+                },
             )
         return token
 
     def press(self, token: str, by: int) -> MembershipChange:
         """Carry out what the button says, once: the change, its audit row and all it voids, or nothing."""
         with self._db.atomic():
-            self._db.execute("UPDATE people_buttons SET used_at = used_at WHERE 0")  # the write lock first
-            row = next(self._db.query("SELECT * FROM people_buttons WHERE digest = ?", [digest(token)]), None)
+            row = self._button(token)
             verdict = self._stands(row, by)
             if row is None or verdict is not None:
                 return MembershipChange(verdict or MembershipTap.GONE)
@@ -173,11 +157,14 @@ class Invites:
 
     def stands(self, token: str, by: int) -> MembershipChange:
         """What a tap would come to, with nothing changed: for whoever must be asked for more first."""
-        row = next(self._db.query("SELECT * FROM people_buttons WHERE digest = ?", [digest(token)]), None)
+        row = self._button(token)
         verdict = self._stands(row, by)
         if row is None or verdict is not None:
             return MembershipChange(verdict or MembershipTap.GONE)
         return MembershipChange(MembershipTap.DONE, MemberAction.read(row["act"]), int(row["subject"]))
+
+    def _button(self, token: str) -> dict[str, Any] | None:
+        return next(self._db.table("people_buttons").rows_where("digest = ?", [digest(token)]), None)
 
     def _stands(self, row: dict[str, Any] | None, by: int) -> MembershipTap | None:
         """Why the button may not be pressed, or None."""
@@ -189,10 +176,9 @@ class Invites:
             return MembershipTap.USED
         if datetime.fromisoformat(row["expires_at"]) <= self._clock():
             return MembershipTap.LATE
-        if row["request"] is not None:
-            asked = self._db.execute("SELECT state FROM join_requests WHERE id = ?", [row["request"]]).fetchone()
-            if asked != ("open",):
-                return MembershipTap.USED
+        requests = self._db.table("join_requests")
+        if row["request"] is not None and not requests.count_where("id = ? AND state = 'open'", [row["request"]]):
+            return MembershipTap.USED
         known = self._people.find(int(row["subject"]))
         return MembershipTap.CHANGED if (known.version if known else 0) != row["version"] else None
 
@@ -215,22 +201,17 @@ class Invites:
         return None
 
     def _asked_as(self, subject: int) -> str:
-        (name,) = self._db.execute(
-            "SELECT name FROM join_requests WHERE user_id = ? ORDER BY id DESC LIMIT 1",
-            [subject],
-        ).fetchone()
-        return str(name)
+        requests = self._db.table("join_requests").rows_where("user_id = ?", [subject], order_by="id DESC", limit=1)
+        return str(next(requests)["name"])
 
     def _settle(self, row: dict[str, Any], act: MemberAction, by: int) -> None:
         """The button is used up, and with a request every other button under it."""
         if row["request"] is None:
-            self._db.execute("UPDATE people_buttons SET used_at = ? WHERE id = ?", [self._now(), row["id"]])
+            self._db.table("people_buttons").update(row["id"], {"used_at": self._now()})
             return
         state = "refused" if act.step is MemberStep.REFUSE else "accepted"
-        self._db.execute(
-            "UPDATE join_requests SET state = ?, decided_by = ?, decided_at = ? WHERE id = ?",
-            [state, by, self._now(), row["request"]],
-        )
+        decided = {"state": state, "decided_by": by, "decided_at": self._now()}
+        self._db.table("join_requests").update(row["request"], decided)
         self._db.execute("UPDATE people_buttons SET used_at = ? WHERE request = ?", [self._now(), row["request"]])
 
     # --- growth -------------------------------------------------------------------------------------------------------
@@ -239,7 +220,7 @@ class Invites:
         """Forget what has long been over."""
         before = iso(self._clock() - KEEP)
         for table, column in (("invites", "expires_at"), ("people_buttons", "expires_at"), ("join_requests", "at")):
-            self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", [before])  # noqa: S608  # our own names
+            self._db.table(table).delete_where(f"{column} < ?", [before])
 
     def _now(self) -> str:
         return iso(self._clock())

@@ -1,7 +1,7 @@
 """The journal of orders: what the desk's `Journal` asks for, over SQLite. Each method is one transaction."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -22,6 +22,7 @@ from bot.store.audit.log import AuditLog
 from bot.store.message_kinds import CARDS
 from bot.store.order_rows import event_detail, order_of, order_row
 from bot.store.outbox import Outbox
+from bot.store.outbox_message import iso, marks
 from kis.models import OrderReport
 from kis.receipts import Receipt
 
@@ -57,13 +58,7 @@ class SqliteJournal:
         row = order_row(order)
         del row["id"]
         with self._db.atomic():
-            names = ", ".join(row)
-            marks = ", ".join("?" * len(row))
-            made = self._db.execute(
-                f"INSERT INTO orders ({names}) VALUES ({marks})",  # noqa: S608  # names of our own fields
-                list(row.values()),
-            )
-            order_id = made.lastrowid
+            order_id = self._db.table("orders").insert(row).last_rowid
             assert order_id is not None  # noqa: S101  # an insert has one
             self._add_buttons(order_id, buttons)
             self._put(order_id, notices)
@@ -81,26 +76,24 @@ class SqliteJournal:
 
     def get(self, order_id: int) -> Order | None:
         """The order of this id."""
-        return self._one("SELECT * FROM orders WHERE id = ?", [order_id])
+        return next(self._orders("id = ?", [order_id]), None)
 
     def of_origin(self, origin: int) -> Order | None:
         """The order that this update proposed, if it did."""
-        return self._one("SELECT * FROM orders WHERE origin = ?", [origin])
+        return next(self._orders("origin = ?", [origin]), None)
 
     def of_number(self, order_no: str) -> Order | None:
         """The newest order of this number at the broker."""
-        return self._one("SELECT * FROM orders WHERE order_no = ? ORDER BY id DESC LIMIT 1", [order_no])
+        return next(self._orders("order_no = ? ORDER BY id DESC LIMIT 1", [order_no]), None)
 
     def in_state(self, states: Collection[OrderState]) -> list[Order]:
         """Every order in one of these states, oldest first."""
-        marks = ",".join("?" * len(states))
-        return self._orders(f"state IN ({marks})", [state.value for state in states])
+        return list(self._orders(f"state IN ({marks(states)}) ORDER BY id", [state.value for state in states]))
 
     def due(self, states: Collection[OrderState], now: datetime) -> list[Order]:
         """Orders in one of these states whose time is up, oldest first."""
-        marks = ",".join("?" * len(states))
         values = [*(state.value for state in states), now.isoformat()]
-        return self._orders(f"state IN ({marks}) AND expires_at <= ?", values)
+        return list(self._orders(f"state IN ({marks(states)}) AND expires_at <= ? ORDER BY id", values))
 
     def tried_on(self, day: date) -> list[Order]:
         """Every order of that day that was sent at least once, oldest first.
@@ -108,14 +101,13 @@ class SqliteJournal:
         Asked before every order, and a day's orders are many: kept in memory, and brought up to date with each write.
         """
         if self._tried_day != day:
-            self._tried = {one.id: one for one in self._orders("day = ? AND attempt > 0", [day.isoformat()])}
+            found = self._orders("day = ? AND attempt > 0 ORDER BY id", [day.isoformat()])
+            self._tried = {one.id: one for one in found}
             self._tried_day = day
         return [self._tried[number] for number in sorted(self._tried)]
 
-    def _orders(self, where: str, values: Sequence[object]) -> list[Order]:
-        found = self._db.execute(f"SELECT * FROM orders WHERE {where} ORDER BY id", values)  # noqa: S608  # our own words
-        names = [column[0] for column in found.description]
-        return [order_of(dict(zip(names, row, strict=True))) for row in found]
+    def _orders(self, where: str, values: Sequence[object]) -> Iterator[Order]:
+        return map(order_of, self._db.query(f"SELECT * FROM orders WHERE {where}", values))  # noqa: S608  # our own words
 
     def _remember(self, order: Order) -> None:
         if order.day == self._tried_day and order.attempt > 0:
@@ -150,7 +142,8 @@ class SqliteJournal:
                 self._add_attempt(attempt)
             if receipt is not None:
                 self._add_receipt(order.id, receipt)
-            self._add_buttons(order.id, buttons)
+            if buttons:
+                self._add_buttons(order.id, buttons)
             self._write(order, event, who, notices)
         self._remember(order)
         self._wake()
@@ -177,7 +170,7 @@ class SqliteJournal:
 
     def votes(self, order_id: int) -> list[Vote]:
         """What was said to an order, in all its rounds."""
-        rows = self._db.query("SELECT * FROM votes WHERE order_id = ? ORDER BY at", [order_id])
+        rows = self._db.table("votes").rows_where("order_id = ?", [order_id], order_by="at")
         return [_VOTE.validate_python(row) for row in rows]
 
     def _add_vote(self, vote: Vote) -> None:
@@ -194,7 +187,7 @@ class SqliteJournal:
         Their open tickets end; a request they had agreed to begins anew without them, which is: it ends too.
         """
         self._db.execute("UPDATE buttons SET used_at = ? WHERE user_id = ? AND used_at IS NULL", [self._now(), user_id])
-        voted = {row[0] for row in self._db.execute("SELECT order_id FROM votes WHERE user_id = ?", [user_id])}
+        voted = {row["order_id"] for row in self._db.table("votes").rows_where("user_id = ?", [user_id])}
         for order in self.in_state({OrderState.PROPOSED, OrderState.PENDING}):
             if order.user_id == user_id or (order.state is OrderState.PENDING and order.id in voted):
                 event = Voided(code)
@@ -211,7 +204,7 @@ class SqliteJournal:
 
     def button(self, digest: str) -> KnownButton | None:
         """The button of this hash, used or not."""
-        row = next(self._db.query("SELECT * FROM buttons WHERE digest = ?", [digest]), None)
+        row = next(self._db.table("buttons").rows_where("digest = ?", [digest]), None)
         if row is None:
             return None
         return KnownButton(
@@ -240,21 +233,22 @@ class SqliteJournal:
             self._audit.add(action, user_id=who.user_id, name=who.name)
 
     def _add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None:
-        for one in buttons:
-            self._db.execute(
-                "INSERT INTO buttons (digest, order_id, action, user_id, expires_at, terms) VALUES (?, ?, ?, ?, ?, ?)",
-                [one.digest, order_id, encode(one.action), one.user_id, one.expires_at.isoformat(), one.terms],
-            )
+        self._db.table("buttons").insert_all(
+            {
+                "digest": one.digest,
+                "order_id": order_id,
+                "action": encode(one.action),
+                "user_id": one.user_id,
+                "expires_at": one.expires_at.isoformat(),
+                "terms": one.terms,
+            }
+            for one in buttons
+        )
 
     def attempt(self, order_id: int) -> Attempt | None:
         """The newest try at the order itself, not at cancelling it."""
-        row = next(
-            self._db.query(
-                "SELECT * FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n DESC LIMIT 1",
-                [order_id],
-            ),
-            None,
-        )
+        where = "order_id = ? AND endpoint != 'cancel'"
+        row = next(self._db.table("attempts").rows_where(where, [order_id], order_by="n DESC", limit=1), None)
         if row is None:
             return None
         return _ATTEMPT.validate_python({**row, "baseline": json.loads(row["baseline"])})
@@ -276,8 +270,7 @@ class SqliteJournal:
     def _add_attempt(self, attempt: Attempt) -> None:
         row = _ATTEMPT.dump_python(attempt, mode="json")
         row["baseline"] = json.dumps(sorted(attempt.baseline))
-        names, marks = ", ".join(row), ", ".join("?" * len(row))
-        self._db.execute(f"INSERT INTO attempts ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608  # our own names
+        self._db.table("attempts").insert(row)
 
     def _add_receipt(self, order_id: int, receipt: Receipt) -> None:
         self._db.execute(
@@ -298,7 +291,7 @@ class SqliteJournal:
 
     def brake(self) -> HaltStatus | None:
         """How far the brakes are pulled, None if they never were."""
-        row = next(self._db.query("SELECT * FROM brakes ORDER BY seq DESC LIMIT 1"), None)
+        row = next(self._db.table("brakes").rows_where(order_by="seq DESC", limit=1), None)
         if row is None:
             return None
         at = datetime.fromisoformat(row["at"])
@@ -307,34 +300,30 @@ class SqliteJournal:
     def pull(self, now: HaltStatus, notices: Sequence[Notice]) -> None:
         """Pull or release the brakes, with what is told of it."""
         with self._db.atomic():
-            self._db.execute(
-                "INSERT INTO brakes (at, level, why, user_id, name) VALUES (?, ?, ?, ?, ?)",
-                [now.at.isoformat(timespec="milliseconds"), int(now.level), now.why, now.user_id, now.name],
-            )
+            row = {"why": now.why, "user_id": now.user_id, "name": now.name}
+            self._db.table("brakes").insert({**row, "at": iso(now.at), "level": int(now.level)})
             self._put(None, notices)
             self._audit.add("brake", user_id=now.user_id or None, name=now.name, level=now.level.name, why=now.why)
         self._wake()
 
     def linked(self, day: date, *, directly: bool = False) -> frozenset[str]:
         """Order numbers of that day which belong to our orders; `directly`: which the broker's answer gave us."""
-        rows = self._db.execute(
-            "SELECT order_no FROM orders WHERE day = ? AND order_no != '' AND (NOT ? OR link = ?)",
-            [day.isoformat(), directly, Link.DIRECT.value],
-        )
-        return frozenset(number for (number,) in rows.fetchall())
+        where, values = "day = ? AND order_no != '' AND (NOT ? OR link = ?)", [day.isoformat(), directly, Link.DIRECT]
+        rows = self._db.table("orders").rows_where(where, values, select="order_no")
+        return frozenset(row["order_no"] for row in rows)
 
     def channel(self) -> str:
         """Where the broker said our orders are entered, when it was last sure; "" for never."""
-        row = self._db.execute("SELECT name FROM channels ORDER BY at DESC LIMIT 1").fetchone()
-        return row[0] if row else ""
+        row = next(self._db.table("channels").rows_where(order_by="at DESC", limit=1), None)
+        return row["name"] if row else ""
 
     def keep_channel(self, channel: str) -> None:
         """Remember it."""
-        self._db.execute("INSERT OR REPLACE INTO channels (name, at) VALUES (?, ?)", [channel, self._now()])
+        self._db.table("channels").insert({"name": channel, "at": self._now()}, replace=True)
 
     def external_mark(self, row: OrderReport) -> int:
         """How far an order made elsewhere was seen to fill."""
-        found = self._db.execute(
+        found = self._db.execute(  # asked for every row of every list: no look-up of the schema each time
             "SELECT filled FROM external WHERE day = ? AND branch = ? AND order_no = ?",
             [row.day.isoformat(), row.branch, row.order_no],
         ).fetchone()
@@ -343,23 +332,20 @@ class SqliteJournal:
     def mark_external(self, row: OrderReport, notices: Sequence[Notice]) -> None:
         """Remember how far it is filled, with what is told of it."""
         with self._db.atomic():
-            self._db.execute(
-                "INSERT INTO external (day, branch, order_no, filled) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET filled = excluded.filled",
-                [row.day.isoformat(), row.branch, row.order_no, row.filled],
-            )
+            which = {"day": row.day.isoformat(), "branch": row.branch, "order_no": row.order_no}
+            self._db.table("external").upsert({**which, "filled": row.filled})
             self._put(None, notices)
             self._audit.add("external.filled", order_no=row.order_no, code=row.code, filled=row.filled)
         self._wake()
 
     def days_seen(self) -> dict[date, bool]:
         """The last days whose list was taken in, and whether that was done once more when they were over."""
-        rows = self._db.execute("SELECT day, over FROM list_days ORDER BY day DESC LIMIT 30").fetchall()
-        return {date.fromisoformat(day): bool(over) for day, over in rows}
+        rows = self._db.table("list_days").rows_where(order_by="day DESC", limit=30)
+        return {date.fromisoformat(row["day"]): bool(row["over"]) for row in rows}
 
     def day_seen(self, day: date, *, over: bool) -> None:
         """Remember it."""
-        self._db.execute("INSERT OR REPLACE INTO list_days (day, over) VALUES (?, ?)", [day.isoformat(), over])
+        self._db.table("list_days").insert({"day": day.isoformat(), "over": over}, replace=True)
 
     def tell(self, notices: Sequence[Notice]) -> None:
         """Queue notices that go with no change."""
@@ -372,9 +358,5 @@ class SqliteJournal:
             data = {**one.data, "order": order_id} if order_id is not None else one.data
             self._outbox.put(one.kind, one.chat_id, data, one.key, urgency=of_cards if one.kind == "card" else None)
 
-    def _one(self, sql: str, values: list[object]) -> Order | None:
-        row = next(self._db.query(sql, values), None)
-        return order_of(row) if row else None
-
     def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
+        return iso(self._clock())

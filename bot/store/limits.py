@@ -16,6 +16,7 @@ from bot.orders.risk.checks import Limits
 from bot.orders.risk.limit_overrides import ACCOUNT, ITEMS, SettableLimit, Value, with_overrides
 from bot.store.audit.log import AuditLog
 from bot.store.outbox import Outbox
+from bot.store.outbox_message import iso
 from kis.krx import next_trading_day
 
 
@@ -133,18 +134,16 @@ class LimitStore:
             raised = item.looser(meant, was)
             day = next_trading_day(now.date()) if raised else now.date()
             change = LimitChange(user_id, item, was, meant, day, raised)
-            written = self._db.execute(
-                "INSERT INTO limits (user_id, item, value, from_day, set_at, set_by, set_by_name) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    user_id,
-                    item.name,
-                    None if value is None else str(value),
-                    day.isoformat(),
-                    now.isoformat(timespec="milliseconds"),
-                    by.user_id if by else None,
-                    by.name if by else "CLI",
-                ],
+            written = self._db.table("limits").insert(
+                {
+                    "user_id": user_id,
+                    "item": item.name,
+                    "value": None if value is None else str(value),
+                    "from_day": day.isoformat(),
+                    "set_at": iso(now),
+                    "set_by": by.user_id if by else None,
+                    "set_by_name": by.name if by else "CLI",
+                },
             )
             self._audit.add(
                 "limits.raised" if raised else "limits.lowered",
@@ -156,7 +155,7 @@ class LimitStore:
                 now=str(meant),
                 day=day.isoformat(),
             )
-            self._tell(change, name, by, everybody, written.lastrowid)
+            self._tell(change, name, by, everybody, written.last_rowid)
         self._wake()
         return change
 

@@ -58,11 +58,8 @@ class LiveMessages:
 
     def refused(self, chat_id: int, message_id: int) -> bool:
         """Whether Telegram will not have this message changed any more: it is gone, or the chat is."""
-        row = self._db.execute(
-            "SELECT 1 FROM outbox WHERE key = ? AND state = 'failed' AND json_extract(data, '$.message_id') = ?",
-            [_key(chat_id), message_id],
-        ).fetchone()
-        return row is not None
+        where = "key = ? AND state = 'failed' AND json_extract(data, '$.message_id') = ?"
+        return bool(self._db.table("outbox").count_where(where, [_key(chat_id), message_id]))
 
     def last(self, chat_id: int) -> dict[str, Any] | None:
         """The facts of the newest look, shown or still to be."""

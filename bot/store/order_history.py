@@ -22,6 +22,7 @@ from bot.orders.model.timeline import (
 )
 from bot.store.audit import chain
 from bot.store.order_rows import order_of
+from bot.store.outbox_message import marks
 
 _WORDS = re.compile(r'"msg1"\s*:\s*("(?:[^"\\]|\\.)*")')
 _MOST_TOLD = 60
@@ -81,16 +82,14 @@ class OrderHistory:
         return [order_of(row) for row in rows]
 
     def _votes(self, order_id: int) -> list[VoteEntry]:
-        if not self._has("votes"):
-            return []
-        rows = self._db.query("SELECT * FROM votes WHERE order_id = ? ORDER BY round, at", [order_id])
+        rows = self._db.table("votes").rows_where("order_id = ?", [order_id], order_by="round, at")
         return [
             VoteEntry(row["round"], row["user_id"], row["name"] or "", bool(row["approve"]), _moment(row["at"]))
             for row in rows
         ]
 
     def _tries(self, order_id: int) -> list[SendAttempt]:
-        rows = self._db.query("SELECT * FROM attempts WHERE order_id = ? ORDER BY n", [order_id])
+        rows = self._db.table("attempts").rows_where("order_id = ?", [order_id], order_by="n")
         return [
             SendAttempt(
                 row["n"],
@@ -107,10 +106,11 @@ class OrderHistory:
 
     def _told(self, order_id: int) -> list[MessageSent]:
         names = self._names()
-        rows = self._db.query(
-            "SELECT chat_id, kind, state, message_id, coalesce(done_at, made_at) AS at FROM outbox "
-            "WHERE order_id = ? ORDER BY chat_id, kind, at",
+        rows = self._db.table("outbox").rows_where(
+            "order_id = ?",
             [order_id],
+            order_by="chat_id, kind, at",
+            select="chat_id, kind, state, message_id, coalesce(done_at, made_at) AS at",
         )
         found = [
             _told(chat_id, names.get(chat_id, ""), kind, list(letters))
@@ -121,7 +121,7 @@ class OrderHistory:
     def _pulls(self, order: Order) -> list[HaltChange]:
         """Brakes that were on when it was proposed, and every change until it was over."""
         began, ended = _iso(order.created_at), _iso(order.finished_at) if order.finished_at else "~"
-        rows = list(self._db.query("SELECT * FROM brakes WHERE at <= ? ORDER BY seq", [ended]))
+        rows = list(self._db.table("brakes").rows_where("at <= ?", [ended], order_by="seq"))
         before = [row for row in rows if row["at"] < began][-1:]
         standing = [_pull(row, before=True) for row in before if row["level"]]
         return standing + [_pull(row) for row in rows if row["at"] >= began]
@@ -134,12 +134,9 @@ class OrderHistory:
 
     def orders_of(self, deeds: list[AuditEntry]) -> dict[int, int]:
         """Which order each of these rows is about, by the row's number."""
-        marks = ",".join("?" * len(deeds))
-        rows = self._db.execute(
-            f"SELECT seq, order_id FROM audit WHERE order_id IS NOT NULL AND seq IN ({marks})",  # noqa: S608  # only marks
-            [one.seq for one in deeds],
-        )
-        return dict(rows.fetchall())
+        where = f"order_id IS NOT NULL AND seq IN ({marks(deeds)})"
+        rows = self._db.table("audit").rows_where(where, [one.seq for one in deeds], select="seq, order_id")
+        return {row["seq"]: row["order_id"] for row in rows}
 
     def chain(self) -> ChainState:
         """The chain as it stands. Whether it is whole, only `kisbot audit verify` and the first key can say."""
@@ -181,11 +178,7 @@ class OrderHistory:
         return "" if row is None else str(chain.Head(row[0], (row[1] or "")[: chain.HEAD_DIGITS]))
 
     def _names(self) -> dict[int, str]:
-        return dict(self._db.execute("SELECT user_id, name FROM people").fetchall())
-
-    def _has(self, table: str) -> bool:
-        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [table])
-        return found.fetchone() is not None
+        return {row["user_id"]: row["name"] for row in self._db.table("people").rows}
 
 
 def _told(chat_id: int, name: str, kind: str, rows: list[dict[str, Any]]) -> MessageSent:

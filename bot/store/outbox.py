@@ -235,11 +235,7 @@ class Outbox:
 
     def withheld(self, chat_id: int) -> int:
         """How many letters the next round-up of a chat has to name."""
-        (count,) = self._db.execute(
-            "SELECT count(*) FROM outbox WHERE state = 'withheld' AND chat_id = ?",
-            [chat_id],
-        ).fetchone()
-        return int(count)
+        return self._db.table("outbox").count_where("state = 'withheld' AND chat_id = ?", [chat_id])
 
     def again(self, letter: OutboxMessage) -> None:
         """Certainly not delivered: back into the queue as it was."""
@@ -261,22 +257,18 @@ class Outbox:
         now = self._clock()
         with self._db.atomic():
             self.again(letter)
-            known = self._db.execute("SELECT 1 FROM stopped_chats WHERE chat_id = ?", [letter.chat_id]).fetchone()
+            known = self._db.table("stopped_chats").count_where("chat_id = ?", [letter.chat_id])
             self._db.execute(
                 "INSERT INTO stopped_chats (chat_id, since, retry_at, why) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (chat_id) DO UPDATE SET retry_at = excluded.retry_at, why = excluded.why",
                 [letter.chat_id, iso(now), iso(now + LOOK_AGAIN_AT_STOPPED), error],
             )
-            answers = self._db.execute(
-                f"SELECT id FROM outbox WHERE state = 'pending' AND chat_id = ? AND kind IN ({_OF_THE_MOMENT})",  # noqa: S608  # our own words
-                [letter.chat_id],
-            )
-            self._end([row for (row,) in answers.fetchall()], "failed", None, error)
-            if known is None:
-                owners = self._db.execute("SELECT user_id FROM people WHERE role = 'owner'").fetchall()
-                for (owner,) in owners:
-                    if owner != letter.chat_id:
-                        self._insert("stopped", owner, {"chat": letter.chat_id, "why": error})
+            answers = f"state = 'pending' AND chat_id = ? AND kind IN ({_OF_THE_MOMENT})"
+            self._end(self._ids(answers, [letter.chat_id]), "failed", None, error)
+            if not known:
+                owners = list(self._db.table("people").rows_where("role = 'owner' AND user_id != ?", [letter.chat_id]))
+                for owner in owners:
+                    self._insert("stopped", owner["user_id"], {"chat": letter.chat_id, "why": error})
 
     def _doubt(self, rows: Iterable[int]) -> None:
         for row in rows:
@@ -310,9 +302,10 @@ class Outbox:
 
     def _call_digest(self, chat_id: int) -> None:
         """See to it that a digest is queued for a chat that needs one."""
-        needed = "SELECT 1 FROM outbox WHERE state = 'given_up' AND chat_id = ?"
-        queued = "SELECT 1 FROM outbox WHERE kind = 'digest' AND state IN ('pending', 'sending') AND chat_id = ?"
-        if self._db.execute(needed, [chat_id]).fetchone() and not self._db.execute(queued, [chat_id]).fetchone():
+        outbox = self._db.table("outbox")
+        needed = outbox.count_where("state = 'given_up' AND chat_id = ?", [chat_id])
+        queued = "kind = 'digest' AND state IN ('pending', 'sending') AND chat_id = ?"
+        if needed and not outbox.count_where(queued, [chat_id]):
             self._insert("digest", chat_id, {}, not_before=self._clock() + GATHER)
 
     def _set(self, rows: Sequence[int], change: str) -> None:
@@ -339,23 +332,15 @@ class Outbox:
 
     def newer_card(self, letter: OutboxMessage) -> bool:
         """Whether a later update of the same card is waiting, so that this one need not be sent."""
-        row = self._db.execute(
-            "SELECT 1 FROM outbox WHERE order_id = ? AND chat_id = ? AND kind = 'card' AND state = 'pending' "
-            "AND id > ? LIMIT 1",
-            [letter.order_id, letter.chat_id, letter.id],
-        ).fetchone()
-        return row is not None
+        later = "order_id = ? AND chat_id = ? AND kind = 'card' AND state = 'pending' AND id > ?"
+        return bool(self._db.table("outbox").count_where(later, [letter.order_id, letter.chat_id, letter.id]))
 
     # --- over time ----------------------------------------------------------------------------------------------------
 
     def recover(self, chats_busy: Sequence[int] = ()) -> None:
         """After a start, or a fault of ours: what was leaving, and nobody is busy with, may have arrived."""
         with self._db.atomic():
-            rows = self._db.execute(
-                f"SELECT id FROM outbox WHERE state = 'sending' AND chat_id NOT IN ({marks(chats_busy)})",  # noqa: S608  # only marks
-                list(chats_busy),
-            )
-            self._doubt([row for (row,) in rows.fetchall()])
+            self._doubt(self._ids(f"state = 'sending' AND chat_id NOT IN ({marks(chats_busy)})", list(chats_busy)))
             chats = self._db.execute("SELECT DISTINCT chat_id FROM outbox WHERE state = 'given_up'").fetchall()
             for (chat_id,) in chats:
                 self._call_digest(chat_id)
@@ -364,13 +349,14 @@ class Outbox:
         """Forget old messages; keys of fills are kept with the order's day, long past any repeat."""
         before = iso(self._clock() - KEEP)
         with self._db.atomic():
-            stale = self._db.execute(
-                "SELECT id FROM outbox WHERE state IN ('pending', 'given_up') AND made_at < ? "
-                "AND chat_id IN (SELECT chat_id FROM stopped_chats)",
-                [before],
+            stale = (
+                "state IN ('pending', 'given_up') AND made_at < ? AND chat_id IN (SELECT chat_id FROM stopped_chats)"
             )
-            self._end([row for (row,) in stale.fetchall()], "failed", None, "stopped")
-            self._db.execute("DELETE FROM outbox WHERE done_at < ?", [before])
+            self._end(self._ids(stale, [before]), "failed", None, "stopped")
+            self._db.table("outbox").delete_where("done_at < ?", [before])
+
+    def _ids(self, where: str, values: Sequence[object]) -> list[int]:
+        return [row["id"] for row in self._db.table("outbox").rows_where(where, values, select="id")]
 
     def _now(self) -> str:
         return iso(self._clock())

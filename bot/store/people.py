@@ -27,8 +27,6 @@ SEEN_EVERY = timedelta(minutes=1)
 """How exact the time is at which somebody was last seen."""
 WHY = "PERSON_REMOVED"
 """The reason that ends the tickets of somebody who is shut out or demoted."""
-_LOCK = "UPDATE people SET version = version WHERE 0"
-"""Changes nothing and takes the write lock: what is read next stays true until the commit."""
 
 
 class People:
@@ -60,7 +58,7 @@ class People:
 
     def find(self, user_id: int) -> Member | None:
         """Whoever was ever let in under this id, wherever they stand now."""
-        row = next(self._db.query("SELECT * FROM people WHERE user_id = ?", [user_id]), None)
+        row = next(self._db.query("SELECT * FROM people WHERE user_id = ?", [user_id]), None)  # for every update
         return _member(row) if row else None
 
     def all(self) -> list[Member]:
@@ -69,7 +67,7 @@ class People:
 
     def everybody(self) -> list[Member]:
         """Everybody on record: those let in first, of them owners first."""
-        found = [_member(row) for row in self._db.query("SELECT * FROM people ORDER BY added_at, user_id")]
+        found = [_member(row) for row in self._db.table("people").rows_where(order_by="added_at, user_id")]
         return sorted(found, key=lambda one: (list(Status).index(one.status), -list(Role).index(one.role)))
 
     def owners(self) -> list[int]:
@@ -126,8 +124,7 @@ class People:
         with self._changing(by, user_id, role) as was:
             if was is None or was.status is Status.REMOVED:
                 raise NoSuchPerson(str(user_id))
-            self._db.execute("UPDATE people SET role = ? WHERE user_id = ?", [role.value, user_id])
-            self._changed(user_id)
+            self._change(user_id, "role", role.value)
             self._audit.add("people.role", user_id=by, subject=user_id, role=role.value, was=was.role.value)
             if not role.covers(was.role):
                 self._void(user_id)
@@ -157,7 +154,7 @@ class People:
         with self._changing(by, user_id, None) as was:
             if was is None or was.status is Status.ACTIVE:
                 raise NoSuchPerson(str(user_id))
-            self._set_status(user_id, Status.ACTIVE)
+            self._change(user_id, "status", Status.ACTIVE.value)
             self._audit.add("people.resume", user_id=by, subject=user_id, was=was.status.value, role=was.role.value)
         return self._found(user_id)
 
@@ -201,7 +198,6 @@ class People:
     ) -> Iterator[Member | None]:
         """One transaction, begun by asking who this is and whether the change may be made at all."""
         with self._db.atomic():
-            self._db.execute(_LOCK)
             was = self.find(user_id)
             self.allow(by, was, role)
             demoted = role is not None and role is not Role.OWNER
@@ -222,19 +218,15 @@ class People:
             raise NotAllowed(str(by))
 
     def _end(self, user_id: int, to: Status, by: int | None) -> None:
-        self._set_status(user_id, to)
+        self._change(user_id, "status", to.value)
         what = "remove" if to is Status.REMOVED else "suspend"
         self._audit.add(f"people.{what}", user_id=by, subject=user_id)
         self._void(user_id)
 
-    def _set_status(self, user_id: int, to: Status) -> None:
-        self._db.execute("UPDATE people SET status = ? WHERE user_id = ?", [to.value, user_id])
-        self._changed(user_id)
-
-    def _changed(self, user_id: int) -> None:
+    def _change(self, user_id: int, column: str, value: str) -> None:
         self._db.execute(
-            "UPDATE people SET version = version + 1, changed_at = ? WHERE user_id = ?",
-            [self._now(), user_id],
+            f"UPDATE people SET {column} = ?, version = version + 1, changed_at = ? WHERE user_id = ?",  # noqa: S608  # our own names
+            [value, self._now(), user_id],
         )
 
     def _void(self, user_id: int) -> None:

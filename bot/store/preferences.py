@@ -21,18 +21,14 @@ class PreferenceStore:
 
     def of(self, user_id: int) -> Preferences:
         """A person's."""
-        row = self._db.execute(
-            "SELECT lang, rings, quiet, roundup FROM preferences WHERE user_id = ?",
-            [user_id],
-        ).fetchone()
+        row = next(self._db.query("SELECT * FROM preferences WHERE user_id = ?", [user_id]), None)  # for every message
         if row is None:
             return Preferences()
-        lang, rings, quiet, listed = row
         return Preferences(
-            lang=lang,
-            rings={Topic(topic): Ring(ring) for topic, ring in json.loads(rings).items()},
-            quiet=Quiet.read(quiet) if quiet else None,
-            roundup=bool(listed),
+            lang=row["lang"],
+            rings={Topic(topic): Ring(ring) for topic, ring in json.loads(row["rings"]).items()},
+            quiet=Quiet.read(row["quiet"]) if row["quiet"] else None,
+            roundup=bool(row["roundup"]),
         )
 
     def keep(self, user_id: int, wanted: Preferences) -> None:
@@ -44,9 +40,6 @@ class PreferenceStore:
             "roundup": int(wanted.roundup),
         }
         with self._db.atomic():
-            self._db.execute(
-                "INSERT OR REPLACE INTO preferences (user_id, lang, rings, quiet, roundup, changed_at) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                [user_id, *values.values(), self._clock().isoformat(timespec="seconds")],
-            )
+            row = {"user_id": user_id, **values, "changed_at": self._clock().isoformat(timespec="seconds")}
+            self._db.table("preferences").insert(row, replace=True)
             self._audit.add("people.settings", user_id=user_id, **values)

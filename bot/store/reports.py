@@ -28,8 +28,7 @@ class ReportStore:
 
     def opened(self) -> datetime:
         """Since when this database knows the account: what closed before is nobody's to report."""
-        (since,) = self._db.execute("SELECT since FROM identity").fetchone()
-        return datetime.fromisoformat(since)
+        return datetime.fromisoformat(self._db.table("identity").get(1)["since"])
 
     # --- bases --------------------------------------------------------------------------------------------------------
 
@@ -37,11 +36,9 @@ class ReportStore:
         """Keep one more, and forget those that nobody will ask for."""
         lots = {code: [lot.quantity, str(lot.average)] for code, lot in base.lots.items()}
         with self._db.atomic():
-            self._db.execute("DELETE FROM cost_base WHERE day < ?", [(base.day - KEEP).isoformat()])
-            self._db.execute(
-                "INSERT OR REPLACE INTO cost_base (at, day, lots, seen) VALUES (?, ?, ?, ?)",
-                [base.at.isoformat(), base.day.isoformat(), json.dumps(lots), json.dumps(dict(base.seen))],
-            )
+            bases = self._db.table("cost_base").delete_where("day < ?", [(base.day - KEEP).isoformat()])
+            row = {"at": base.at.isoformat(), "day": base.day.isoformat()}
+            bases.insert({**row, "lots": json.dumps(lots), "seen": json.dumps(dict(base.seen))}, replace=True)
 
     def bases(self, first: date, last: date) -> list[Base]:
         """The last one taken before `first` (or the very first), all up to `last`, and the first after it; by time."""
@@ -54,41 +51,37 @@ class ReportStore:
         return next(iter(self._read("at = (SELECT max(at) FROM cost_base)", [])), None)
 
     def _read(self, where: str, values: list[object]) -> list[Base]:
-        rows = self._db.query(f"SELECT * FROM cost_base WHERE {where} ORDER BY at", values)  # noqa: S608  # our own words
-        return [_base(row) for row in rows]
+        return [_base(row) for row in self._db.table("cost_base").rows_where(where, values, order_by="at")]
 
     # --- closings -----------------------------------------------------------------------------------------------------
 
     def told(self, moment: datetime) -> bool:
         """Whether the report due at a moment was written for everybody."""
-        found = self._db.execute("SELECT 1 FROM closings WHERE moment = ?", [moment.isoformat()])
-        return found.fetchone() is not None
+        return bool(self._db.table("closings").count_where("moment = ?", [moment.isoformat()]))
 
     def last_told(self, moment: datetime) -> DayReport | None:
         """The newest report of the same day before a moment."""
-        row = self._db.execute(
-            "SELECT report FROM closings WHERE day = ? AND moment < ? ORDER BY moment DESC LIMIT 1",
-            [moment.date().isoformat(), moment.isoformat()],
-        ).fetchone()
-        return _REPORT.validate_json(row[0]) if row else None
+        where, values = "day = ? AND moment < ?", [moment.date().isoformat(), moment.isoformat()]
+        row = next(self._db.table("closings").rows_where(where, values, order_by="moment DESC", limit=1), None)
+        return _REPORT.validate_json(row["report"]) if row else None
 
     def tell(self, moment: datetime, report: DayReport, chats: Iterable[int], *, quiet: bool) -> None:
         """Queue a closing's report for every chat and remember it, once: all of it or nothing."""
         facts = _REPORT.dump_python(report, mode="json")
         data = {"moment": moment.isoformat(), "report": facts, **({"quiet": True} if quiet else {})}
         with self._db.atomic():
-            self._db.execute("DELETE FROM closings WHERE day < ?", [(moment.date() - KEEP).isoformat()])
-            self._db.execute(
-                "INSERT OR IGNORE INTO closings (moment, day, report, told_at) VALUES (?, ?, ?, ?)",
-                [moment.isoformat(), moment.date().isoformat(), json.dumps(facts), self._clock().isoformat()],
+            closings = self._db.table("closings").delete_where("day < ?", [(moment.date() - KEEP).isoformat()])
+            row = {"moment": moment.isoformat(), "day": moment.date().isoformat()}
+            closings.insert(
+                {**row, "report": json.dumps(facts), "told_at": self._clock().isoformat()},
+                ignore=True,
             )
             for chat in chats:
                 self._outbox.put("report", chat, data, f"report:{moment:%Y-%m-%d:%H%M}:{chat}")
 
     def unfinished(self, moment: datetime) -> bool:
         """Whether what follows a closing's letters has yet to be done."""
-        found = self._db.execute("SELECT 1 FROM closings WHERE moment = ? AND after_at IS NULL", [moment.isoformat()])
-        return found.fetchone() is not None
+        return bool(self._db.table("closings").count_where("moment = ? AND after_at IS NULL", [moment.isoformat()]))
 
     def finish(self, moment: datetime) -> None:
         """It is done."""

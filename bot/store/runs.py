@@ -38,7 +38,7 @@ class Runs:
 
     def begin(self, version: str) -> Start:
         """Write down that a run begins."""
-        last = next(self._db.query("SELECT id, stopped_at FROM runs ORDER BY id DESC LIMIT 1"), None)
+        last = next(self._db.table("runs").rows_where(order_by="id DESC", limit=1), None)
         known = last["id"] if last else 0
         counted = self._counted()
         start = Start(
@@ -48,10 +48,7 @@ class Runs:
         )
         self.number = start.number
         with self._db.atomic():
-            self._db.execute(
-                "INSERT INTO runs (id, started_at, version) VALUES (?, ?, ?)",
-                [start.number, self._now(), version],
-            )
+            self._db.table("runs").insert({"id": start.number, "started_at": self._now(), "version": version})
             self._audit.add("bot.started", run=start.number, unclean=start.unclean, restored=start.restored)
         replace_private(self._file, str(start.number))
         return start
@@ -64,12 +61,12 @@ class Runs:
 
     def worth(self, day: date) -> int | None:
         """Won the account was worth when that day began, as far as it was looked at."""
-        row = self._db.execute("SELECT worth FROM days WHERE day = ?", [day.isoformat()]).fetchone()
-        return row[0] if row else None
+        row = next(self._db.table("days").rows_where("day = ?", [day.isoformat()]), None)
+        return row["worth"] if row else None
 
     def begin_day(self, day: date, worth: int) -> None:
         """Remember it, once."""
-        self._db.execute("INSERT OR IGNORE INTO days (day, worth) VALUES (?, ?)", [day.isoformat(), worth])
+        self._db.table("days").insert({"day": day.isoformat(), "worth": worth}, ignore=True)
 
     def _counted(self) -> int:
         try:

@@ -21,6 +21,7 @@ from sqlite_utils import Database
 
 from bot.orders.access.second_factor import DIGITS, FactorKind, FactorUnreadable, Tries, judged
 from bot.store.audit.log import AuditLog
+from bot.store.outbox_message import iso
 from bot.store.private_files import BadKey, create_private, read_private
 
 ISSUER = "kisbot"
@@ -92,12 +93,12 @@ class SecondFactors:
 
     def kind(self, user_id: int) -> FactorKind | None:
         """Which factor the person has."""
-        row = self._db.execute("SELECT kind FROM second_factors WHERE user_id = ?", [user_id]).fetchone()
-        return FactorKind(row[0]) if row else None
+        row = self._row("second_factors", user_id)
+        return FactorKind(row["kind"]) if row else None
 
     def all(self) -> list[tuple[int, FactorKind, datetime, Tries]]:
         """Everybody who has one: id, kind, since when, wrong answers."""
-        rows = self._db.query("SELECT user_id, kind, made_at FROM second_factors ORDER BY user_id")
+        rows = self._db.table("second_factors").rows_where(order_by="user_id")
         return [
             (
                 one["user_id"],
@@ -110,19 +111,16 @@ class SecondFactors:
 
     def tries(self, user_id: int) -> Tries:
         """The wrong answers so far."""
-        row = self._db.execute(
-            "SELECT wrong, rounds, locked_until, barred FROM stepup_people WHERE user_id = ?",
-            [user_id],
-        ).fetchone()
+        row = self._row("stepup_people", user_id)
         if row is None:
             return Tries()
-        wrong, rounds, until, barred = row
-        return Tries(wrong, rounds, datetime.fromisoformat(until) if until else None, bool(barred))
+        until = datetime.fromisoformat(row["locked_until"]) if row["locked_until"] else None
+        return Tries(row["wrong"], row["rounds"], until, bool(row["barred"]))
 
     def active_at(self, user_id: int) -> datetime | None:
         """When the person last did something that may need a factor."""
-        row = self._db.execute("SELECT active_at FROM stepup_people WHERE user_id = ?", [user_id]).fetchone()
-        return datetime.fromisoformat(row[0]) if row and row[0] else None
+        row = self._row("stepup_people", user_id)
+        return datetime.fromisoformat(row["active_at"]) if row and row["active_at"] else None
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -165,10 +163,8 @@ class SecondFactors:
         step = int(now.timestamp()) // STEP
         # all three are compared whatever the first says: the time it takes tells nothing
         fits = [one for one in (step - 1, step, step + 1) if _same(totp.generate_otp(one), code)]
-        self._db.execute(
-            "DELETE FROM stepup_codes WHERE user_id = ? AND step NOT BETWEEN ? AND ?",
-            [user_id, step - _KEPT_STEPS, step + _KEPT_STEPS],
-        )
+        other = "user_id = ? AND step NOT BETWEEN ? AND ?"
+        self._db.table("stepup_codes").delete_where(other, [user_id, step - _KEPT_STEPS, step + _KEPT_STEPS])
         for one in fits:
             written = self._db.execute(
                 "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)",
@@ -179,13 +175,9 @@ class SecondFactors:
         return False
 
     def _keep(self, user_id: int, tries: Tries) -> None:
-        until = tries.locked_until.isoformat(timespec="milliseconds") if tries.locked_until else None
-        self._db.execute(
-            "INSERT INTO stepup_people (user_id, wrong, rounds, locked_until, barred) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (user_id) DO UPDATE SET wrong = excluded.wrong, rounds = excluded.rounds, "
-            "locked_until = excluded.locked_until, barred = excluded.barred",
-            [user_id, tries.wrong, tries.rounds, until, int(tries.barred)],
-        )
+        until = iso(tries.locked_until) if tries.locked_until else None
+        row = {"user_id": user_id, "wrong": tries.wrong, "rounds": tries.rounds}
+        self._db.table("stepup_people").upsert({**row, "locked_until": until, "barred": int(tries.barred)})
 
     def unlock(self, user_id: int, by: int | None) -> bool:
         """Forget wrong answers; False where there are none."""
@@ -219,11 +211,10 @@ class SecondFactors:
     def remove(self, user_id: int, *, by: int | None = None) -> bool:
         """Take somebody's factor away; False where there is none."""
         with self._db.atomic():
-            gone = self._db.execute("DELETE FROM second_factors WHERE user_id = ?", [user_id])
-            if not gone.rowcount:
+            if self._row("second_factors", user_id) is None:
                 return False
-            self._db.execute("DELETE FROM stepup_codes WHERE user_id = ?", [user_id])
-            self._db.execute("DELETE FROM stepup_people WHERE user_id = ?", [user_id])
+            for table in ("second_factors", "stepup_codes", "stepup_people"):
+                self._db.table(table).delete_where("user_id = ?", [user_id])
             self._audit.add("stepup.removed", user_id=by, subject=user_id)
         return True
 
@@ -233,17 +224,14 @@ class SecondFactors:
         # the person stands inside: a row copied to somebody else's place opens nothing
         plain = json.dumps({"user": user_id, "kind": kind.value, "secret": secret})
         with self._db.atomic():
-            self._db.execute(
-                "INSERT OR REPLACE INTO second_factors (user_id, kind, sealed, made_at, made_by) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [user_id, kind.value, cipher.encrypt(plain.encode()).decode(), self._now(), by],
-            )
-            self._db.execute("DELETE FROM stepup_codes WHERE user_id = ?", [user_id])
+            row = {"user_id": user_id, "kind": kind.value, "sealed": cipher.encrypt(plain.encode()).decode()}
+            self._db.table("second_factors").insert({**row, "made_at": self._now(), "made_by": by}, replace=True)
+            self._db.table("stepup_codes").delete_where("user_id = ?", [user_id])
             self._keep(user_id, Tries())
             self._audit.add("stepup.enrolled", user_id=by, subject=user_id, factor=kind.value)
 
     def _open(self, user_id: int) -> tuple[FactorKind, str]:
-        row = self._db.execute("SELECT kind, sealed FROM second_factors WHERE user_id = ?", [user_id]).fetchone()
+        row = self._row("second_factors", user_id)
         try:
             cipher = self._key.cipher()
         except BadKey as error:
@@ -251,15 +239,18 @@ class SecondFactors:
         if row is None or cipher is None:
             raise FactorUnreadable(str(user_id))
         try:
-            plain: dict[str, Any] = json.loads(cipher.decrypt(row[1]))
+            plain: dict[str, Any] = json.loads(cipher.decrypt(row["sealed"]))
         except (InvalidToken, ValueError):
             raise FactorUnreadable(str(user_id)) from None
-        if (plain.get("user"), plain.get("kind")) != (user_id, row[0]):
+        if (plain.get("user"), plain.get("kind")) != (user_id, row["kind"]):
             raise FactorUnreadable(str(user_id))
-        return FactorKind(row[0]), str(plain["secret"])
+        return FactorKind(row["kind"]), str(plain["secret"])
+
+    def _row(self, table: str, user_id: int) -> dict[str, Any] | None:
+        return next(self._db.table(table).rows_where("user_id = ?", [user_id]), None)
 
     def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
+        return iso(self._clock())
 
 
 def new_secret() -> str:

@@ -15,12 +15,10 @@ class StreamStats:
 
     def last(self, days: int) -> dict[date, dict[str, int]]:
         """The figures of the newest days, oldest first."""
-        rows = self._db.execute("SELECT day, figures FROM heard_days ORDER BY day DESC LIMIT ?", [days]).fetchall()
-        return {date.fromisoformat(day): json.loads(figures) for day, figures in reversed(rows)}
+        rows = list(self._db.table("heard_days").rows_where(order_by="day DESC", limit=days))
+        return {date.fromisoformat(row["day"]): json.loads(row["figures"]) for row in reversed(rows)}
 
     def keep(self, day: date, figures: Mapping[str, int]) -> None:
         """Remember a day's figures as they stand."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO heard_days (day, figures) VALUES (?, ?)",
-            [day.isoformat(), json.dumps(dict(figures))],
-        )
+        row = {"day": day.isoformat(), "figures": json.dumps(dict(figures))}
+        self._db.table("heard_days").insert(row, replace=True)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from bot.store.outbox_message import iso, marks
+
 
 class WatchedStock(NamedTuple):
     """A stock on somebody's list."""
@@ -35,8 +37,8 @@ class WatchlistStore:
 
     def of(self, user_id: int) -> list[WatchedStock]:
         """A person's list, in the order in which it was made."""
-        rows = self._db.execute("SELECT code, name FROM watch_list WHERE user_id = ? ORDER BY id", [user_id])
-        return [WatchedStock(*row) for row in rows.fetchall()]
+        rows = self._db.table("watch_list").rows_where("user_id = ?", [user_id], order_by="id")
+        return [WatchedStock(row["code"], row["name"]) for row in rows]
 
     def add(self, user_id: int, stocks: Sequence[WatchedStock], most: int) -> list[WatchedStock]:
         """Put those on the list that are not on it, as long as there are fewer than `most`; what was added."""
@@ -54,23 +56,24 @@ class WatchlistStore:
 
     def remove(self, user_id: int, codes: Collection[str]) -> None:
         """Take these off the list."""
-        with self._db.atomic():
-            for code in codes:
-                self._db.execute("DELETE FROM watch_list WHERE user_id = ? AND code = ?", [user_id, code])
+        where = f"user_id = ? AND code IN ({marks(codes)})"
+        self._db.table("watch_list").delete_where(where, [user_id, *codes])
 
     def screens(self) -> list[WatchlistMessage]:
         """Everybody's."""
-        rows = self._db.execute("SELECT user_id, letter, message_id, live_until, editing FROM watch_messages")
         return [
-            WatchlistMessage(user, letter, message, datetime.fromisoformat(until) if until else None, bool(editing))
-            for user, letter, message, until, editing in rows.fetchall()
+            WatchlistMessage(
+                row["user_id"],
+                row["letter"],
+                row["message_id"],
+                datetime.fromisoformat(row["live_until"]) if row["live_until"] else None,
+                bool(row["editing"]),
+            )
+            for row in self._db.table("watch_messages").rows
         ]
 
     def keep(self, screen: WatchlistMessage) -> None:
         """Remember where a person's list is shown."""
-        until = screen.live_until.isoformat(timespec="milliseconds") if screen.live_until else None
-        self._db.execute(
-            "INSERT OR REPLACE INTO watch_messages (user_id, letter, message_id, live_until, editing) "
-            "VALUES (?, ?, ?, ?, ?)",
-            [screen.user_id, screen.letter, screen.message_id, until, int(screen.editing)],
-        )
+        until = iso(screen.live_until) if screen.live_until else None
+        row = {**screen._asdict(), "live_until": until, "editing": int(screen.editing)}
+        self._db.table("watch_messages").insert(row, replace=True)

@@ -172,7 +172,7 @@ HANGS = (sys.executable, "-c", "import time; time.sleep(60)")
 @pytest.mark.parametrize("command", [DIES, HANGS], ids=["dies", "hangs"])
 async def test_without_a_picture_the_figures_come_as_text_and_nothing_else(clock, command):
     async with stage(**FAST, clock=clock) as on:
-        on.app.charts._command, on.app.charts._at_most = command, 0.4
+        on.app.charts._command, on.app.charts._timeout = command, 0.4
         told = await say(on, "/chart 035720", "그림을 그리지 못해 숫자로")
 
         assert told.file is None
@@ -184,7 +184,7 @@ async def test_without_a_picture_the_figures_come_as_text_and_nothing_else(clock
         assert len(spoken(on)) == 1
 
         on.app.charts._command = type(on.app.charts)()._command
-        on.app.charts._at_most = 10
+        on.app.charts._timeout = 10
         assert (await press(on, told, "주", "주봉")).file is not None
 
 

@@ -28,7 +28,6 @@ anybody could have written them.
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -43,12 +42,13 @@ from bot.store.private_files import BadKey
 
 _log = structlog.get_logger(__name__)
 
-_LOCK = "DELETE FROM audit_anchors WHERE 0"
-"""Changes nothing and takes the write lock: nobody adds a row between our reading of the end and our writing."""
-
 
 class AuditLog:
-    """Rows are only ever added, and inside the transaction of what they record."""
+    """Rows are only ever added, and inside the transaction of what they record.
+
+    Transactions hold the write lock (`bot.store.database`), so nobody adds a row between the end that is read here and
+    the row that is chained to it.
+    """
 
     def __init__(self, db: Database, clock: Callable[[], datetime], keys: DayKeys | None = None) -> None:
         """With `keys`, a first key is made where there is none that fits, and the day's key is turned.
@@ -67,7 +67,7 @@ class AuditLog:
         `restored`: the database is older than the key, or rows were taken from its end.
         """
         if keys is not None:
-            with self._alone():
+            with self._db.atomic():
                 self.begun = self._meet(keys)
             self.new_day()
 
@@ -88,7 +88,7 @@ class AuditLog:
         if self._db.conn.in_transaction:
             self._append(row)
             return
-        with self._alone():
+        with self._db.atomic():
             if self._keys is not None:
                 self._turn(self._keys)
             self._append(row)
@@ -100,7 +100,7 @@ class AuditLog:
         """
         if self._keys is None or (self._key is not None and self._clock().date() <= self._key.day):
             return
-        with self._alone():
+        with self._db.atomic():
             self._turn(self._keys)
 
     def begin_again(self, why: str = "asked") -> None:
@@ -111,37 +111,22 @@ class AuditLog:
         """
         if self._keys is None:
             raise ValueError("this log was opened without keys")
-        with self._alone():
+        with self._db.atomic():
             self._begin(self._keys, why)
 
     def anchor(self) -> Head | None:
         """The end of the log, remembered as posted; None for an empty log. Post it in the same transaction."""
         if not self._db.conn.in_transaction:
-            with self._alone():
+            with self._db.atomic():
                 return self.anchor()
-        self._db.execute(_LOCK)
         head = self.head()
         if head is not None:
-            self._db.execute(
-                "INSERT INTO audit_anchors (seq, head, at) SELECT ?, ?, ? "
-                "WHERE NOT EXISTS (SELECT 1 FROM audit_anchors WHERE seq = ?)",
-                [*head, self._clock().isoformat(timespec="milliseconds"), head.seq],
-            )
+            anchors = self._db.table("audit_anchors")
+            if not anchors.count_where("seq = ?", [head.seq]):
+                anchors.insert({**head._asdict(), "at": self._clock().isoformat(timespec="milliseconds")})
         return head
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """A transaction that holds the write lock from its beginning, so that it sees only what is committed."""
-        self._db.conn.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.conn.execute("COMMIT")
-        except BaseException:
-            self._db.conn.rollback()
-            raise
-
     def _append(self, row: AuditRow) -> None:
-        self._db.execute(_LOCK)
         key = self._current()
         if key is not None and key.id != self._announced:
             self._announce(key)
@@ -183,8 +168,8 @@ class AuditLog:
         except DamagedKey:
             found, why = None, "damaged"
         if found is not None and found.seq:
-            there = self._db.execute("SELECT mac FROM audit WHERE seq = ?", [found.seq]).fetchone()
-            if there is None or (there[0] or chain.GENESIS) != found.mac:
+            there = next(self._db.table("audit").rows_where("seq = ?", [found.seq]), None)
+            if there is None or (there["mac"] or chain.GENESIS) != found.mac:
                 found, why = None, "restored"
         if found is None:
             self._begin(keys, why)
@@ -221,8 +206,8 @@ class AuditLog:
 
     def _made(self) -> set[str]:
         """The names of the first keys that rows of this log speak of."""
-        rows = self._db.execute("SELECT detail FROM audit WHERE action = ? AND key_day IS NOT NULL", [chain.KEY_MADE])
-        return {str(json.loads(detail)["key"]) for (detail,) in rows.fetchall()}
+        rows = self._db.table("audit").rows_where("action = ? AND key_day IS NOT NULL", [chain.KEY_MADE])
+        return {str(json.loads(row["detail"])["key"]) for row in rows}
 
     def _last_sealed(self) -> tuple[int, str]:
         found = self._db.execute(

@@ -34,10 +34,10 @@ class Bench:
         self.stories = OrderHistory(self.db)
         self.outbox = Outbox(self.db, lambda: self.now)
         self.anchors = AuditAnchors(
-            self.db,
             self.audit,
             self.stories,
-            self.outbox.put,
+            self.outbox,
+            atomic=self.db.atomic,
             clock=lambda: self.now,
             overseers=lambda: self.chats,
         )
@@ -102,17 +102,17 @@ def test_a_head_that_nobody_could_keep_is_not_remembered_as_posted(bench):
     assert bench.anchors.tick()
 
 
-def test_head_and_message_are_written_together_or_not_at_all(bench):
+def test_head_and_message_are_written_together_or_not_at_all(bench, monkeypatch):
     bench.now += timedelta(days=1)
 
     def full(*_, **__):
         raise sqlite3.OperationalError("disk full")
 
-    bench.anchors._put = full
-    assert not bench.anchors.tick(), "a fault is logged and stops nothing"
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.outbox, "put", full)
+        assert not bench.anchors.tick(), "a fault is logged and stops nothing"
     assert bench.stories.chain().last is None
 
-    bench.anchors._put = bench.outbox.put
     assert not bench.anchors.tick(), "not at once"
     bench.now += timedelta(minutes=1)
     assert bench.anchors.tick()

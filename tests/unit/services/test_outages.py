@@ -10,7 +10,7 @@ from bot.chat.messages.outage import outage_push
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.order import OrderState
 from bot.orders.reconciliation.report_reader import OrderListSnapshot
-from bot.services.outages import takes, uptime
+from bot.services.outages import reading_time, uptime
 from bot.store.reading_mark import ReadingMarks
 from tests.support.order_events import grown, report
 from tests.support.outage_world import House
@@ -49,7 +49,7 @@ def test_just_over_twenty_seconds_with_an_open_order_is_told(watched, seconds, t
 @pytest.mark.parametrize(("seconds", "times"), [(23, 0), (44, 0), (44.001, 1)])
 def test_a_list_that_takes_long_to_read_is_no_gap_each_time_it_was_read(watched, seconds, times):
     """On paper: 375 orders are 25 pages of 15, at a call a second."""
-    assert takes([375], 15, 1.0) == timedelta(seconds=24)
+    assert reading_time([375], 15, 1.0) == timedelta(seconds=24)
     watched.passes(seconds)
     watched.reads(took=24)
 
@@ -57,10 +57,10 @@ def test_a_list_that_takes_long_to_read_is_no_gap_each_time_it_was_read(watched,
 
 
 def test_a_short_list_or_several_take_a_call_each():
-    assert takes([0], 15, 1.0) == timedelta()
-    assert takes([15], 15, 1.0) == timedelta()
-    assert takes([16, 0], 15, 1.0) == timedelta(seconds=2)
-    assert takes([250], 100, 0.2) == timedelta(seconds=0.4)
+    assert reading_time([0], 15, 1.0) == timedelta()
+    assert reading_time([15], 15, 1.0) == timedelta()
+    assert reading_time([16, 0], 15, 1.0) == timedelta(seconds=2)
+    assert reading_time([250], 100, 0.2) == timedelta(seconds=0.4)
 
 
 def test_it_is_told_once_and_the_next_gap_again(watched):

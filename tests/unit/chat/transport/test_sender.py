@@ -11,6 +11,8 @@ from bot.orders.model.order import OrderState
 from tests.support.telegram_wire import LABEL, ONE, post_office
 from tests.unit.orders.model.test_order import order
 
+pytestmark = pytest.mark.virtual_time
+
 
 @pytest.fixture(autouse=True)
 def durations(monkeypatch):
