@@ -1,6 +1,6 @@
 """The sentences of the bot: English message ids in the code, Korean in the gettext catalogue beside this file.
 
-`translate` is the one place where values are escaped. `make i18n` brings the catalogue up to date with the code.
+`translate` is the one place where values are escaped. `make catalogue` brings the catalogue up to date with the code.
 """
 
 import gettext

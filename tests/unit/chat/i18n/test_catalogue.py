@@ -54,7 +54,7 @@ ENTRIES = entries()
 
 
 def test_the_catalogue_holds_the_sentences_of_the_code_and_no_others():
-    assert set(ENTRIES) == set(collected()), "run make i18n"
+    assert set(ENTRIES) == set(collected()), "run make catalogue"
 
 
 def test_nothing_is_empty_fuzzy_or_obsolete():
