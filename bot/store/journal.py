@@ -19,7 +19,7 @@ from bot.orders.model.vote import Vote
 from bot.orders.ports import Stale
 from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
 from bot.store.audit.log import AuditLog
-from bot.store.message_kinds import CARDS
+from bot.store.message_kinds import CARD_URGENCY
 from bot.store.order_rows import event_detail, order_of, order_row
 from bot.store.outbox import Outbox
 from bot.store.outbox_message import iso, marks
@@ -158,7 +158,7 @@ class SqliteJournal:
         )
         if changed.rowcount != 1:
             raise Stale(f"order {order.id}")
-        self._put(order.id, [*notices, *for_groups(notices, self._groups)], CARDS.get(order.state))
+        self._put(order.id, [*notices, *for_groups(notices, self._groups)], CARD_URGENCY.get(order.state))
         self._audit.add(
             event.action,
             user_id=who.user_id if who else None,
@@ -290,7 +290,7 @@ class SqliteJournal:
         )
 
     def brake(self) -> HaltStatus | None:
-        """How far the brakes are pulled, None if they never were."""
+        """The trading halt as it stands, None if it was never changed."""
         row = next(self._db.table("brakes").rows_where(order_by="seq DESC", limit=1), None)
         if row is None:
             return None
@@ -298,7 +298,7 @@ class SqliteJournal:
         return HaltStatus(HaltLevel(row["level"]), row["why"], at, row["user_id"], row["name"], row["seq"])
 
     def pull(self, now: HaltStatus, notices: Sequence[Notice]) -> None:
-        """Pull or release the brakes, with what is told of it."""
+        """Raise or lower the trading halt, with what is told of it."""
         with self._db.atomic():
             row = {"why": now.why, "user_id": now.user_id, "name": now.name}
             self._db.table("brakes").insert({**row, "at": iso(now.at), "level": int(now.level)})
