@@ -16,10 +16,10 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 ROUNDS ?= 10
 ARGS ?=
 
-.PHONY: demo test quick fuzz check bench chaos mutants guests fmt lock clean help
+.PHONY: demo test quick fuzz check bench chaos mutants guests i18n fmt lock clean help
 
 help: ## what can be asked
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 demo: $(READY) ## trade from a chat page in the browser, against a simulated broker
 	@$(BIN)/python -m bot demo $(ARGS)
@@ -50,6 +50,9 @@ mutants: $(READY) ## small changes to what decides about orders, each of which t
 
 guests: $(READY) ## other KIS clients against the simulator, in an environment of their own
 	@$(BIN)/python -m tests.guests $(ARGS)
+
+i18n: $(READY) ## bring the Korean catalogue up to date with the sentences in the code, and compile it
+	@$(BIN)/python scripts/catalogue.py
 
 fmt: $(READY) ## put the code in order
 	@$(BIN)/ruff check --fix .

@@ -1,6 +1,6 @@
 """All live alerts, by stock and sorted by the value that changes each next: a tick touches only those it crosses. Pure.
 
-Looking changes nothing here; what was found is taken over by `apply` once it is on disk.
+`changes` alters nothing; what it finds is taken over by `apply` once it is on disk.
 """
 
 from bisect import bisect_left, insort
@@ -60,7 +60,7 @@ class _StockAlerts:
         self.ids: set[int] = set()
         self.lines: dict[Measure, _Thresholds] = {}
         self.days: dict[date | None, set[int]] = {}
-        """Those that count by the day, by the day of their line."""
+        """Alerts that count by the day, by the day of their line."""
         self.based: set[int] = set()
 
     def outdated(self, day: date) -> Iterator[int]:
@@ -98,7 +98,7 @@ class LiveAlerts:
         return code in self._stocks
 
     def add(self, alert: Alert) -> None:
-        """Begin to watch, or watch in a new state; one that is over, or is of no stock itself, is left out."""
+        """Add an alert, or replace it in a new state; one that is over, or is of no stock itself, is left out."""
         self.remove(alert.id)
         if not alert.live or alert.kind is AlertKind.HOLDINGS:
             return
@@ -115,7 +115,7 @@ class LiveAlerts:
             insort(line.side(up=trigger[0]), (trigger[1], alert.id))
 
     def remove(self, alert_id: int) -> None:
-        """Watch no longer."""
+        """Take an alert out."""
         alert = self._alerts.pop(alert_id, None)
         if alert is None:
             return
@@ -178,7 +178,7 @@ class LiveAlerts:
         return stock is not None and any(one in stock.based for one in stock.outdated(day))
 
     def by_quote(self, code: str) -> bool:
-        """Whether something is watched of this stock that only a quote tells."""
+        """Whether an alert on this stock depends on what only a quote tells: a halt or VI."""
         stock = self._stocks.get(code)
         return stock is not None and not stock.lines.keys().isdisjoint({Measure.HALTED, Measure.VI})
 

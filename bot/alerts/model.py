@@ -97,7 +97,7 @@ class Measure(StrEnum):
 
 
 class Tick(NamedTuple):
-    """What was seen of one stock at a moment (KST); None is what was not."""
+    """One stock at a moment (KST); None is what was not seen."""
 
     code: str
     at: datetime
@@ -111,15 +111,16 @@ class Tick(NamedTuple):
     upper: int = 0
     lower: int = 0
     unseen: bool = False
-    """Something may have happened since the last look of which nobody knows."""
+    """The price may have moved unseen since the last one."""
     since: datetime | None = None
-    """That last look, and the price it found."""
+    """Time of that last price."""
     last: int | None = None
+    """That last price, won."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What somebody wants to be told. `line` is won, shares, or 1 for what is either so or not."""
+    """One alert. `line` is won, shares, or 1 for what is either so or not."""
 
     id: int
     user_id: int
@@ -144,7 +145,7 @@ class Alert:
     parent: int | None = None
     """The alert on holdings that this one belongs to."""
     asked: int | None = None
-    """The Telegram update that asked for it, so that it is made once."""
+    """Id of the Telegram update that requested it, so that it is made once."""
 
     @property
     def live(self) -> bool:
@@ -206,14 +207,14 @@ _MEASURES = {AlertKind.VOLUME: Measure.VOLUME, AlertKind.HALT: Measure.HALTED, A
 
 
 class Fired(NamedTuple):
-    """An alert fired: its `crossings` is the number of this crossing."""
+    """An alert fired; its `crossings` is the number of this crossing."""
 
     alert: Alert
     tick: Tick
 
     @property
     def key(self) -> str:
-        """By which this crossing is told once, whatever happens."""
+        """Outbox key, by which this crossing is told once."""
         return f"alert:{self.alert.id}:{self.alert.crossings}"
 
     def data(self) -> dict[str, Any]:

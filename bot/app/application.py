@@ -16,7 +16,7 @@ from bot.config.settings import BadSettings, Settings
 from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_reader import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
-from bot.services.outages import takes, uptime
+from bot.services.outages import reading_time, uptime
 from kis.backoff import backoff
 from kis.config import kst_now
 from kis.errors import KisError, Misconfigured
@@ -204,7 +204,7 @@ class BotApplication(Container):
 
     def _saw(self, readings: list[OrderListSnapshot]) -> None:
         try:
-            self.sight.saw(takes((len(one.rows) for one in readings), *self._paging))
+            self.sight.succeeded(reading_time((len(one.rows) for one in readings), *self._paging))
         except Exception:  # a disk that refuses must not end the poll
             log.exception("a clean reading could not be written down")
 

@@ -197,7 +197,7 @@ class Container(Storage):
             self.bookkeeper,
             book,
             clock=clock,
-            moments=report_moments,
+            report_times=report_moments,
             chats=lambda: [person.user_id for person in self.people.all()],
             wake=self._wake_notifier,
         )

@@ -69,10 +69,10 @@ class Storage:
         self.troubles = OperatorAlerts(self.journal.tell, self.people.overseers)
         self.invites = Invites(self.db, self.audit, self.people, clock)
         self.anchors = AuditAnchors(
-            self.db,
             self.audit,
             self.stories,
-            self.outbox.put,
+            self.outbox,
+            atomic=self.db.atomic,
             clock=clock,
             overseers=self.people.overseers,
             wake=wake,

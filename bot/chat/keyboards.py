@@ -1,4 +1,4 @@
-"""Buttons: where a message leads next. Pure."""
+"""The keyboards under messages; most buttons type a command for the person who taps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,22 +11,22 @@ from kis.models import OrderBook, Quote, Side
 from kis.symbols import Stock
 
 QUANTITIES = (1, 5, 10, 50, 100)
-CHARTS, MOST_NAME = 4, 12
-"""Stocks of the balance with a button of their own, and how much of a name fits on half a row."""
+CHART_BUTTONS, MAX_NAME = 4, 12
+"""Holdings with a chart button, and characters of a name that fit on half a row."""
 
 
 def refresh(command: str, lang: Lang) -> Button:
-    """Ask the same again, in place."""
+    """Runs the command again and edits the message."""
     return Button(translate(lang, "🔄 refresh"), REFRESH + command)
 
 
 def chart(code: str, lang: Lang) -> Button:
-    """Its candles."""
+    """The chart of a stock."""
     return Button(translate(lang, "📈 chart"), f"/chart {code}")
 
 
-def ticket_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
-    """The two single-use buttons of a ticket; the first says again what it does."""
+def ticket_buttons(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
+    """The two single-use buttons of a ticket: confirm, discard."""
     word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
     return (
         (
@@ -36,8 +36,8 @@ def ticket_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons
     )
 
 
-def warned_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
-    """The second of two taps: the other way round and in other words, so that a hurried thumb finds the way out."""
+def second_confirmation_buttons(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
+    """The second confirmation of an unusual order, with the order of the buttons reversed against hasty taps."""
     word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
     return (
         (
@@ -47,8 +47,8 @@ def warned_keys(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons
     )
 
 
-def consent_keys(order: Order, data: Mapping[str, object], lang: Lang) -> Buttons:
-    """Under a request for consent: to agree or refuse for those who may, to withdraw for the one who asked."""
+def approval_buttons(order: Order, data: Mapping[str, object], lang: Lang) -> Buttons:
+    """Under a request for approval: approve and refuse for approvers, withdraw for the person who ordered."""
     if "approve" in data:
         word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
         return (
@@ -65,8 +65,8 @@ def consent_keys(order: Order, data: Mapping[str, object], lang: Lang) -> Button
     return ()
 
 
-def of_working_order(order: Order, lang: Lang) -> Buttons:
-    """Under an order that can still fill."""
+def of_open_order(order: Order, lang: Lang) -> Buttons:
+    """Under an open order."""
     return (
         (
             Button(translate(lang, "↩️ cancel order"), f"/cancel {order.order_no}"),
@@ -77,7 +77,7 @@ def of_working_order(order: Order, lang: Lang) -> Buttons:
 
 
 def after_fill(code: str, lang: Lang) -> Buttons:
-    """Under a fill; selling all of it is a question and a ticket, as every order is."""
+    """Under a fill; "sell all" leads to a ticket, as every order does."""
     return (
         (Button(translate(lang, "💼 balance"), "/balance"), chart(code, lang)),
         (
@@ -88,7 +88,7 @@ def after_fill(code: str, lang: Lang) -> Buttons:
 
 
 def of_quote(code: str, lang: Lang) -> Buttons:
-    """Under a price."""
+    """Under a quote."""
     return (
         (
             Button(translate(lang, "🟥 buy"), f"/buy {code}"),
@@ -111,8 +111,8 @@ def of_book(code: str, lang: Lang) -> Buttons:
 
 
 def of_balance(held: Sequence[tuple[str, str]], lang: Lang) -> Buttons:
-    """Under the balance; `held`: code and name of what is held, of which the first have a button for their chart."""
-    charts = [Button(f"📈 {name[:MOST_NAME]}", f"/chart {code}") for code, name in held[:CHARTS]]
+    """Under the balance; `held`: code and name of each holding, the first of which get a chart button."""
+    charts = [Button(f"📈 {name[:MAX_NAME]}", f"/chart {code}") for code, name in held[:CHART_BUTTONS]]
     return (
         *(tuple(charts[place : place + 2]) for place in range(0, len(charts), 2)),
         (
@@ -124,13 +124,13 @@ def of_balance(held: Sequence[tuple[str, str]], lang: Lang) -> Buttons:
 
 
 def stocks(found: Sequence[Stock], command: str, rest: str) -> Buttons:
-    """One button for each stock that the name could mean."""
+    """One button for each stock that matches the name."""
     tail = f" {rest}" if rest else ""
     return tuple((Button(f"{one.name} {one.code}", f"{command} {one.code}{tail}"),) for one in found)
 
 
 def quantities(side: Side, code: str, tail: str, most: int | None, lang: Lang) -> Buttons:
-    """Ask how many: `most` is what the person could sell."""
+    """Asks for the quantity; `most` is the number of shares that can be sold."""
     fits = [one for one in QUANTITIES if most is None or one < most]
     row = tuple(Button(shares(one, lang), f"/{side} {code} {one}{tail}") for one in fits)
     if most is None:
@@ -140,7 +140,7 @@ def quantities(side: Side, code: str, tail: str, most: int | None, lang: Lang) -
 
 
 def prices(side: Side, quote: Quote, book: OrderBook, quantity: int, lang: Lang) -> Buttons:
-    """Ask at what price: at the market, at the last price, or at the best price of the other side."""
+    """Asks for the price: market, last price, or the best price of the other side."""
     head = f"/{side} {quote.code} {quantity}"
     best = book.asks if side is Side.BUY else book.bids
     name = translate(lang, "best ask") if side is Side.BUY else translate(lang, "best bid")
@@ -154,12 +154,12 @@ def prices(side: Side, quote: Quote, book: OrderBook, quantity: int, lang: Lang)
 
 
 def ticks(side: Side, code: str, quantity: int, below: int, above: int, lang: Lang) -> Buttons:
-    """The two prices beside one that is off the tick."""
+    """The valid prices below and above one that is off the tick."""
     return (tuple(Button(won(one, lang), f"/{side} {code} {quantity} {one}") for one in (below, above) if one > 0),)
 
 
 def revised_prices(order: Order, quote: Quote, book: OrderBook, lang: Lang) -> Buttons:
-    """Ask at what new price an open order should stand."""
+    """Asks for the new price of an open order."""
     head = f"/revise {order.order_no}"
     best = book.asks if order.side is Side.BUY else book.bids
     name = translate(lang, "best ask") if order.side is Side.BUY else translate(lang, "best bid")

@@ -25,7 +25,7 @@ def why(
     """주문 하나의 전말을 봅니다 · the story of one order: who, what they saw, what was sent, what came back."""
     from sqlite_utils import Database
 
-    from bot.chat.handlers.order_history import story_pages
+    from bot.chat.handlers.order_history import history_pages
     from bot.chat.i18n.frame import Frame
     from bot.config.settings import DataSettings
     from bot.store.order_history import OrderHistory
@@ -37,7 +37,7 @@ def why(
             stop_with(f"그런 주문이 없습니다 · no such order: {printable(number)}", 1)
         mode, account = db.execute("SELECT mode, account FROM identity").fetchone() or ("practice", "-")
         frame = Frame(lang, _MODES.get(mode, "real"), account)
-        for page in story_pages(history.of(found[0]), frame):
+        for page in history_pages(history.of(found[0]), frame):
             typer.echo("\n".join(map(printable, _without_markup(page).split("\n"))) + "\n")
 
 

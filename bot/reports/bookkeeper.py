@@ -1,48 +1,15 @@
-"""Reads what a report needs from the broker, and sees to the bases from which profit is worked out where it must be."""
+"""Reads what a report needs from the broker, and keeps the bases from which profit is worked out on paper accounts."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Protocol
 
-from bot.reports.cost import Base, Doubt, bare, base, cost_of_sales
+from bot.reports.cost import Doubt, bare, base, cost_of_sales
 from bot.reports.fills import by_stock, filled, still_open
 from bot.reports.model import DayReport, Taken, Wealth, lagging, told_by_broker, worked_out
-from kis.models import Balance, OrderReport
-from kis.models.account import PeriodProfit
-
-
-class Broker(Protocol):
-    """What is asked of the broker here; `kis.KisClient` fits as it is."""
-
-    async def balance(self) -> Balance:
-        """What is held."""
-        ...
-
-    async def executions(self, day: date | None = None, *, end: date | None = None) -> tuple[OrderReport, ...]:
-        """The order list of some days."""
-        ...
-
-    async def period_profit(self, start: date, end: date) -> PeriodProfit:
-        """Profit taken, as the broker reckons it."""
-        ...
-
-
-class Bases(Protocol):
-    """Keeps the bases; `bot.store.reports.ReportStore` fits as it is."""
-
-    def add_base(self, base: Base) -> None:
-        """Keep one more."""
-        ...
-
-    def bases(self, first: date, last: date) -> Sequence[Base]:
-        """The last one taken before `first` (or the very first), all up to `last`, and the first after it; by time."""
-        ...
-
-    def newest_base(self) -> Base | None:
-        """The one taken last."""
-        ...
+from bot.reports.ports import AccountReads, BaseStore
+from kis.models import Balance
 
 
 class Bookkeeper:
@@ -50,8 +17,8 @@ class Bookkeeper:
 
     def __init__(
         self,
-        broker: Broker,
-        bases: Bases,
+        broker: AccountReads,
+        bases: BaseStore,
         *,
         clock: Callable[[], datetime],
         ours: Callable[[date], Collection[str]],

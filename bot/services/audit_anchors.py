@@ -1,62 +1,25 @@
-"""The audit chain's head goes out to the chats, where nobody on this machine can change it unseen: once a day.
+"""Posts the head of the audit chain to the chats once a day, where nobody on this machine can change it unnoticed.
 
 A posted head fixes every row up to it. Cutting the log off, or rewriting it with the day's own key, then no longer
-agrees with what stands in the overseers' chats.
+agrees with what the overseers' chats show.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from bot.orders.model.timeline import ChainState
-from bot.store.audit.chain import Head
+from bot.store.audit.log import AuditLog
+from bot.store.order_history import OrderHistory
+from bot.store.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
-AGAIN = timedelta(minutes=1)
-"""A head that could not be written down is tried again after this."""
-TELL = frozenset({"lost", "damaged", "restored"})
-"""Why a new first key may have been made that people must hear of; `first` is only the beginning."""
-
-
-class Log(Protocol):
-    """What is asked of the audit log."""
-
-    @property
-    def begun(self) -> str:
-        """Why a new first key was made, or empty."""
-        ...
-
-    def anchor(self) -> Head | None:
-        """The end of the log, remembered as posted."""
-        ...
-
-
-class Chain(Protocol):
-    """What is asked of the log's tables."""
-
-    def chain(self) -> ChainState:
-        """The chain as it stands."""
-        ...
-
-
-class Transactions(Protocol):
-    """The database."""
-
-    def atomic(self) -> AbstractContextManager[object]:
-        """All or nothing."""
-        ...
-
-
-class Put(Protocol):
-    """Queues one message."""
-
-    def __call__(self, kind: str, chat_id: int, data: dict[str, Any], key: str | None = None) -> None:
-        """One message whose key was ever queued before is dropped."""
-        ...
+RETRY_INTERVAL = timedelta(minutes=1)
+ALARMING = frozenset({"lost", "damaged", "restored"})
+"""Why a new first key may have been made that people must be told of; `first` is only the beginning."""
 
 
 class AuditAnchors:
@@ -64,20 +27,30 @@ class AuditAnchors:
 
     def __init__(
         self,
-        db: Transactions,
-        audit: Log,
-        chain: Chain,
-        put: Put,
+        audit: AuditLog,
+        history: OrderHistory,
+        outbox: Outbox,
         *,
+        atomic: Callable[[], AbstractContextManager[object]],
         clock: Callable[[], datetime],
         overseers: Callable[[], Sequence[int]],
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`overseers` gives the chats that keep the heads; `put` writes into the outbox and takes part in `atomic`."""
-        self._db = db
+        """Posts nothing yet.
+
+        Args:
+            audit: the log.
+            history: the log's tables, to read.
+            outbox: gets the messages; takes part in `atomic`.
+            atomic: begins a transaction.
+            clock: the present moment, KST.
+            overseers: chats that keep the heads.
+            wake: called after messages were written.
+        """
+        self._atomic = atomic
         self._audit = audit
-        self._chain = chain
-        self._put = put
+        self._history = history
+        self._outbox = outbox
         self._clock = clock
         self._overseers = overseers
         self._wake = wake
@@ -85,9 +58,8 @@ class AuditAnchors:
         self._not_before: datetime | None = None
 
     def tick(self) -> bool:
-        """Post the head when a day has begun in which none was posted; True if it was. Cheap to ask often.
+        """Post the head when a day has begun in which none was posted; True if it was. Cheap; never raises.
 
-        No fault here stops the bot: it is logged, and tried again.
         A log that has never been posted is first posted at its first midnight, one that slept through a midnight at
         once.
         """
@@ -105,12 +77,12 @@ class AuditAnchors:
             posted = False
         if posted:
             self._day = now.date()
-        self._not_before = None if posted else now + AGAIN
+        self._not_before = None if posted else now + RETRY_INTERVAL
         return posted
 
     def _last_day(self) -> date | None:
         """The day of the last posted head, or that of the first row where none was ever posted."""
-        state = self._chain.chain()
+        state = self._history.chain()
         last = state.last.at if state.last is not None else state.since
         return None if last is None else last.date()
 
@@ -118,27 +90,27 @@ class AuditAnchors:
         """Post the head now: in one transaction it is remembered as posted and queued to be told."""
         today, chats = self._clock().date(), self._overseers()
         if not chats:
-            log.warning("nobody is there to keep the head of the audit log")
+            log.warning("no chat is there to keep the head of the audit log")
             return False
-        with self._db.atomic():
+        with self._atomic():
             head = self._audit.anchor()
             if head is None:
                 return False
             for chat in chats:
                 data: dict[str, Any] = {"seq": head.seq, "head": head.head, "day": today.isoformat()}
-                self._put("anchor", chat, data, f"anchor:{today.isoformat()}:{head.seq}:{chat}")
+                self._outbox.put("anchor", chat, data, f"anchor:{today.isoformat()}:{head.seq}:{chat}")
         self._wake()
         return True
 
     def tell_of_new_key(self) -> bool:
         """Tell the overseers that the chain had to begin again, and why; True if there was anything to tell."""
         why = self._audit.begun
-        if why not in TELL:
+        if why not in ALARMING:
             return False
-        state = self._chain.chain()
+        state = self._history.chain()
         last = state.last
         for chat in self._overseers():
             data = {"why": why, "rows": state.rows, "posted": f"{last.seq}:{last.head}" if last else ""}
-            self._put("audit_key", chat, data, f"audit_key:{state.head}:{chat}")
+            self._outbox.put("audit_key", chat, data, f"audit_key:{state.head}:{chat}")
         self._wake()
         return True

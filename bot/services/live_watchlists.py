@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from bot.chat.messages.watchlist_messages import MOST
+from bot.chat.messages.watchlist_messages import MAX_STOCKS
 from bot.chat.types import WatchlistMode, WatchlistRow, WatchlistView
 from bot.orders.hours import TradingHours, prices_move
 from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed
@@ -103,7 +103,7 @@ class LiveWatchlists:
     def add(self, user_id: int, stocks: Iterable[tuple[str, str]]) -> list[str]:
         """Put stocks, codes with names, on a list as long as there is room; the codes of those that were added."""
         self._lists.pop(user_id, None)
-        return [one.code for one in self._store.add(user_id, [WatchedStock(*one) for one in stocks], MOST)]
+        return [one.code for one in self._store.add(user_id, [WatchedStock(*one) for one in stocks], MAX_STOCKS)]
 
     def remove(self, user_id: int, codes: Collection[str]) -> None:
         """Take stocks off a list."""

@@ -1,4 +1,4 @@
-"""Faults of ours and of the broker's line, told to those in charge: the first rings, the same again is counted."""
+"""Tells the overseers of internal errors and of a broken line to the broker: the first rings, repeats are counted."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -10,15 +10,15 @@ log = structlog.get_logger(__name__)
 
 
 class OperatorAlerts:
-    """Tells of troubles by a code that has a sentence; what exactly happened stands in the log alone."""
+    """Sends notices by a code that has a sentence; what exactly happened stands in the log alone."""
 
     def __init__(self, tell: Callable[[Sequence[Notice]], object], overseers: Callable[[], Iterable[int]]) -> None:
-        """`tell` queues notices, and collapses those of the same code; `overseers`: chats of those in charge."""
+        """`tell` queues notices and counts those of the same code; `overseers`: chats."""
         self._tell = tell
         self._overseers = overseers
 
     def report(self, code: str, values: Mapping[str, object] | None = None, also: Iterable[int] = ()) -> None:
-        """Tell of a trouble. It never raises: what is in trouble may be the disk that this would be written to.
+        """Tell of an error. Never raises: what failed may be the disk that this would be written to.
 
         Args:
             code: names its sentence.
@@ -29,4 +29,4 @@ class OperatorAlerts:
             chats = dict.fromkeys([*self._overseers(), *also])
             self._tell([Notice("trouble", chat, {"code": code, "values": dict(values or {})}) for chat in chats])
         except Exception:
-            log.exception("a trouble could not be told", code=code)
+            log.exception("an error could not be told", code=code)

@@ -1,7 +1,8 @@
-"""How long nothing could be seen while orders of ours were open, and what was found when it ended.
+"""How long the order list could not be read while orders of ours were open, and what was found when that ended.
 
-Whatever keeps the list from being read and taken in (the broker is away, an answer takes long, the poll is stuck, the
-machine sleeps, the process is gone) is the same to somebody who waits for a fill: a gap, told once when it is over.
+Whatever keeps the list from being read and taken in (the broker does not answer, an answer takes long, the poll is
+stuck, the machine sleeps, the process is gone) is the same to somebody who waits for a fill: an outage, told once when
+it is over.
 """
 
 import time
@@ -11,8 +12,8 @@ from datetime import datetime, timedelta
 from bot.orders.model.notice import Notice
 from bot.store.reading_mark import GapFindings, ReadingMark, ReadingMarks, SentOrder
 
-BLIND_FOR = timedelta(seconds=20)
-"""Blindness up to this is the poll's ordinary wait for an answer."""
+MIN_OUTAGE = timedelta(seconds=20)
+"""Up to this it is the poll's ordinary wait for an answer."""
 
 
 def uptime() -> float:
@@ -21,8 +22,8 @@ def uptime() -> float:
     return time.monotonic() if which is None else time.clock_gettime(which)
 
 
-def blind_for(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elapsed: timedelta) -> timedelta:
-    """How long orders of ours were open unseen, up to now; zero where none were.
+def outage_of(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elapsed: timedelta) -> timedelta:
+    """How long orders of ours were open while the list was not read, up to now; zero where none were.
 
     Args:
         mark: the last clean reading before.
@@ -32,13 +33,13 @@ def blind_for(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elaps
     """
     if mark.open:
         return max(elapsed, timedelta())
-    # With nothing open the list is read every 15 or 60 seconds: that rest is no blindness until an order leaves.
+    # With nothing open the list is read every 15 or 60 seconds: that interval is no outage until an order leaves.
     opened = min((one.sent_at for one in sent), default=now)
     return max(timedelta(), min(elapsed, now - opened))
 
 
-def takes(lists: Iterable[int], page: int, interval: float) -> timedelta:
-    """How much longer a reading takes than a single call, for the broker gives a list page by page at its own pace.
+def reading_time(lists: Iterable[int], page: int, interval: float) -> timedelta:
+    """How much longer a reading takes than a single call: the broker gives a list page by page at its own pace.
 
     Args:
         lists: rows of each list that is read.
@@ -50,11 +51,11 @@ def takes(lists: Iterable[int], page: int, interval: float) -> timedelta:
 
 
 class OutageTracker:
-    """Keeps the time of the last clean reading, on disk too, and tells of gaps between two of them."""
+    """Keeps the time of the last clean reading, on disk too, and tells of outages between two of them."""
 
     def __init__(
         self,
-        book: ReadingMarks,
+        marks: ReadingMarks,
         *,
         tell: Callable[[Sequence[Notice]], object],
         overseers: Callable[[], Iterable[int]],
@@ -64,13 +65,13 @@ class OutageTracker:
         """Begins a run.
 
         Args:
-            book: where the last clean reading is remembered.
+            marks: where the last clean reading is remembered.
             tell: queues notices.
-            overseers: chats told of every gap, beside those whose orders were open.
+            overseers: chats told of every outage, beside those whose orders were open.
             clock: the present moment, KST.
             ticks: seconds that only ever go forward, from any beginning.
         """
-        self._book = book
+        self._marks = marks
         self._tell = tell
         self._overseers = overseers
         self._clock = clock
@@ -84,37 +85,37 @@ class OutageTracker:
         return self._ticks() - self._tick
 
     def failed(self) -> None:
-        """A reading was tried in vain."""
-        self._book.unread()
+        """A reading failed."""
+        self._marks.unread()
 
-    def saw(self, took: timedelta = timedelta()) -> None:
-        """A clean reading was taken in just now: the gap before it, if it was one, is told.
+    def succeeded(self, took: timedelta = timedelta()) -> None:
+        """A clean reading was taken in just now; the outage before it, if there was one, is told.
 
-        `took`: how long a list of this length takes in any case; a long one that is read again and again is no gap.
+        `took`: how long a list of this length takes in any case: reading a long one is no outage.
         """
-        limit = BLIND_FOR + took
+        limit = MIN_OUTAGE + took
         now, tick = self._clock(), self._ticks()
-        before = self._mark or self._book.last()
+        before = self._mark or self._marks.last()
         elapsed = timedelta()
         if self._mark is not None:
             elapsed = timedelta(seconds=tick - self._tick)
         elif before is not None:  # between two runs there is only the clock
             elapsed = now - before.at
         if before is None or elapsed <= limit:
-            self._mark = self._book.mark(now)
+            self._mark = self._marks.mark(now)
         else:
-            with self._book.together():
+            with self._marks.together():
                 self._tell(self._notices(before, now, elapsed, limit))
-                self._mark = self._book.mark(now)
+                self._mark = self._marks.mark(now)
         self._tick = tick
 
     def _notices(self, mark: ReadingMark, now: datetime, elapsed: timedelta, limit: timedelta) -> list[Notice]:
-        sent = self._book.sent_since(mark)
-        blind = blind_for(mark, sent, now, elapsed)
-        if blind <= limit:
+        sent = self._marks.sent_since(mark)
+        outage = outage_of(mark, sent, now, elapsed)
+        if outage <= limit:
             return []
-        known = self._book.last()
-        data = gap(now - blind, now, self._book.found_since(mark), orders=len(sent))
+        known = self._marks.last()
+        data = facts(now - outage, now, self._marks.found_since(mark), orders=len(sent))
         data |= {
             "off": self._began.isoformat() if self._mark is None else "",
             "unread": known is not None and known.unread,
@@ -123,8 +124,8 @@ class OutageTracker:
         return [Notice("blind", chat, data, f"blind:{mark.at.isoformat()}:{chat}") for chat in chats]
 
 
-def gap(since: datetime, until: datetime, found: GapFindings, *, orders: int) -> dict[str, object]:
-    """The facts of a gap: from when to when, how many orders of ours were open, and what was found."""
+def facts(since: datetime, until: datetime, found: GapFindings, *, orders: int) -> dict[str, object]:
+    """The facts of an outage: from when to when, how many orders of ours were open, and what was found."""
     return {
         "since": since.isoformat(),
         "until": until.isoformat(),

@@ -92,7 +92,7 @@ class FillsLife(Life):
         for reading in readings:
             self.watch.note(reading)
             self.ears.on_snapshot(reading)
-        self.sight.saw()
+        self.sight.succeeded()
         self.mortal.left = None
         self.world.account.saw(self.world.clock(), asyncio.get_running_loop().time())
         self.readings += 1

@@ -91,6 +91,7 @@ def test_what_still_waits_and_what_is_another_chat_s_are_seen(seen):
     assert any("none of its business" in one for one in broken(with_chat(seen, chat, [*seen.said[chat], stranger])))
 
 
+@pytest.mark.virtual_time
 async def test_a_group_s_fills_are_bundled_like_everybody_s_bear_no_buttons_and_are_never_dropped(tmp_path):
     """A group gets 20 messages a minute: fill by fill, a busy day would still be told at night."""
     async with post_office(tmp_path) as post:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.chat.handlers.charts import figures, older
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.chart_messages import chart_caption, chart_in_words
+from bot.chat.messages.chart_messages import chart_as_text, chart_caption
 from bot.demo.run import OWNER, TRADER
 from kis.models import Bar
 from kis.models.charts import MinuteBar
@@ -172,7 +172,7 @@ HANGS = (sys.executable, "-c", "import time; time.sleep(60)")
 @pytest.mark.parametrize("command", [DIES, HANGS], ids=["dies", "hangs"])
 async def test_without_a_picture_the_figures_come_as_text_and_nothing_else(clock, command):
     async with stage(**FAST, clock=clock) as on:
-        on.app.charts._command, on.app.charts._at_most = command, 0.4
+        on.app.charts._command, on.app.charts._timeout = command, 0.4
         told = await say(on, "/chart 035720", "그림을 그리지 못해 숫자로")
 
         assert told.file is None
@@ -184,7 +184,7 @@ async def test_without_a_picture_the_figures_come_as_text_and_nothing_else(clock
         assert len(spoken(on)) == 1
 
         on.app.charts._command = type(on.app.charts)()._command
-        on.app.charts._at_most = 10
+        on.app.charts._timeout = 10
         assert (await press(on, told, "주", "주봉")).file is not None
 
 
@@ -267,8 +267,8 @@ def test_every_wording_bears_the_badge_and_fits_under_a_picture(lang, mode):
     held = facts(dear, name="&" * 60, average="1000000000.0000", held=10**9, change=-1, rate="-0.01")
     for words in (
         chart_caption(held, frame),
-        chart_in_words(held, frame),
-        chart_in_words(held, frame, old_above=True),
+        chart_as_text(held, frame),
+        chart_as_text(held, frame, old_above=True),
         chart_caption({**held, "average": None, "account_read": False}, frame),
     ):
         assert frame.badge in words.text
@@ -295,7 +295,7 @@ def test_the_caption_tells_the_range_of_what_is_shown_and_of_nothing_before(peri
 def test_changes_in_figures_are_from_close_to_close():
     bars = days((100, 100, 100, 100), (100, 110, 100, 110), (110, 110, 99, 99))
 
-    told = chart_in_words(facts(bars), Frame("ko", "real", "…78-01")).text
+    told = chart_as_text(facts(bars), Frame("ko", "real", "…78-01")).text
 
     assert [line.split() for line in told.split("<pre>")[1].removesuffix("</pre>").splitlines()] == [
         ["11/02", "100"],

@@ -20,7 +20,7 @@ async def test_the_report_at_the_close_is_what_the_exchange_did(profile):
     async with house(clock, profile) as on:
         moved = trade_a_day(on)
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         push = await on.telegram.wait(OWNER.id, "정규장 마감")
         told = letters(on)["report:2026-11-24:1540:1001"]["report"]
         right = truth(on, clock().date())
@@ -56,7 +56,7 @@ async def test_orders_of_the_bot_are_told_from_those_made_elsewhere():
         await press(on, ticket, "확인", "누적 2/2주")
         on.broker.exchange.submit("buy", "005930", "market", 1, channel=HTS_CHANNEL)
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         (fills,) = letters(on)["report:2026-11-24:1540:1001"]["report"]["fills"]
         assert (fills["quantity"], fills["orders"], fills["elsewhere"]) == (3, 2, 1)
         listed = await say(on, "/fills", "합계")
@@ -69,7 +69,7 @@ async def test_the_change_of_the_day_is_told_where_its_beginning_was_seen():
         total = (await on.app.client.balance()).total_value
         on.app.runs.begin_day(clock().date(), total - 10_000)
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert "+10,000원" in (await on.telegram.wait(OWNER.id, "정규장 마감")).text
 
 
@@ -79,7 +79,7 @@ async def test_a_sum_of_the_brokers_that_lags_behind_its_list_is_called_that():
         on.broker.exchange.submit("sell", "035720", "market", 2)
         on.broker.exchange.fills.clear()  # its profit table is made of these, its list is not
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert "아직 반영되지 않은 체결" in (await on.telegram.wait(OWNER.id, "정규장 마감")).text
 
 
@@ -91,13 +91,13 @@ async def test_everybody_who_is_let_in_gets_it_and_nobody_else():
     async with house(clock) as on:
         on.app.people.suspend(TRADER.id)
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert len(letters(on)) == 1
         assert letters(on, TRADER.id) == {}
         on.app.people.resume(TRADER.id)
         assert on.app.people.get(TRADER.id).status is Status.ACTIVE
         clock.go("2026-11-24 20:11")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert list(letters(on, TRADER.id)) == ["report:2026-11-24:2010:1002"]
 
 
@@ -108,7 +108,7 @@ async def test_the_app_itself_reports_and_calls_what_follows_once():
         on.app.closing.after = called.append
         clock.go("2026-11-24 15:40")
         await on.telegram.wait(OWNER.id, "정규장 마감", timeout=4)
-        await on.app.closing.look()
+        await on.app.closing.check()
         clock.go("2026-11-24 20:11")
         await on.telegram.wait(OWNER.id, "애프터마켓 마감", timeout=4)
         assert [f"{one:%H:%M}" for one in called] == ["15:40", "20:10"]
@@ -119,17 +119,17 @@ async def test_the_evening_is_two_lines_and_quiet_if_nothing_filled_since_and_fu
     async with house(clock) as on:
         on.broker.exchange.submit("sell", "035720", "market", 2)
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         clock.go("2026-11-24 20:11")
-        await on.app.closing.look()
+        await on.app.closing.check()
         evening = await on.telegram.wait(OWNER.id, "애프터마켓 마감")
         assert len(evening.text.splitlines()) == 2
         assert [one.get("quiet", False) for one in letters(on).values()] == [False, True]
         clock.go("2026-11-25 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         on.broker.exchange.submit("sell", "035720", "market", 2)
         clock.go("2026-11-25 20:11")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert [one.get("quiet", False) for one in letters(on).values()] == [False, True, False, False]
 
 
@@ -139,7 +139,7 @@ async def test_on_a_closed_day_nothing_is_said(day):
     async with house(clock) as on:
         for at in ("15:41", "20:11", "23:59"):
             clock.go(f"{day} {at}")
-            await on.app.closing.look()
+            await on.app.closing.check()
         assert letters(on) == {}
 
 
@@ -161,7 +161,7 @@ async def test_a_bot_that_was_down_at_the_close_reports_the_newest_of_today_once
     clock.go(back)
     for _ in range(2):
         async with house(clock, broker=broker, telegram=telegram, data_dir=tmp_path) as on:
-            await on.app.closing.look()
+            await on.app.closing.check()
             assert list(letters(on)) == [f"report:{back[:10]}:{one}:1001" for one in keys]
             assert [("quiet" in one) for one in letters(on).values()] == [False] * len(keys)
 
@@ -169,10 +169,10 @@ async def test_a_bot_that_was_down_at_the_close_reports_the_newest_of_today_once
 async def test_what_closed_before_the_bot_was_first_started_is_not_reported():
     clock = At("2026-11-24 15:55")
     async with house(clock) as on:
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert letters(on) == {}
         clock.go("2026-11-24 20:11")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert list(letters(on)) == ["report:2026-11-24:2010:1001"]
 
 
@@ -185,11 +185,11 @@ async def test_a_crash_between_the_letters_and_what_follows_loses_neither(tmp_pa
     async with house(clock, data_dir=tmp_path) as on:
         on.app.closing.after = crash
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert (len(letters(on)), undone(on)) == (1, ["2026-11-24T15:40:00+09:00"])
         broker = on.broker
     async with house(clock, broker=broker, data_dir=tmp_path) as on:
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert (len(letters(on)), undone(on)) == (1, [])
 
 
@@ -206,7 +206,7 @@ async def test_what_follows_is_tried_again_if_it_fails_and_the_letters_are_not_r
         on.app.closing.after = fails_once
         for at in ("15:41", "15:43", "15:45"):
             clock.go(f"2026-11-24 {at}")
-            await on.app.closing.look()
+            await on.app.closing.check()
         assert (len(called), len(letters(on)), undone(on)) == (2, 1, [])
 
 
@@ -220,18 +220,18 @@ async def test_while_kis_is_away_it_is_tried_every_minute_and_told_late():
     async with house(clock) as on:
         on.broker.faults.plant("refuse", times=ALWAYS, path="inquire-balance", **NO)
         clock.go("2026-11-24 15:41")
-        await on.app.closing.look()
+        await on.app.closing.check()
         asked = _balances(on)
         clock.go("2026-11-24 15:41:30")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert _balances(on) == asked, "not before a minute has passed"
         clock.go("2026-11-24 15:43")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert _balances(on) > asked
         assert letters(on) == {}
         on.broker.faults.clear()
         clock.go("2026-11-24 18:00")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert list(letters(on)) == ["report:2026-11-24:1540:1001"]
         assert "18:00" in (await on.telegram.wait(OWNER.id, "정규장 마감")).text, "figures bear the time they are of"
 
@@ -246,10 +246,10 @@ async def test_a_report_is_given_up_when_the_next_day_begins():
         on.broker.faults.plant("refuse", times=ALWAYS, path="inquire-balance", **NO)
         for at in ("2026-11-24 15:41", "2026-11-24 20:11", "2026-11-24 23:58"):
             clock.go(at)
-            await on.app.closing.look()
+            await on.app.closing.check()
         on.broker.faults.clear()
         clock.go("2026-11-25 00:02")
-        await on.app.closing.look()
+        await on.app.closing.check()
         assert letters(on) == {}
 
 
@@ -265,13 +265,13 @@ async def test_at_the_close_each_learns_what_they_had_silenced_and_only_those_wh
         await settled(on)
         before = on.telegram.revision
         clock.go("2026-11-25T15:40:01")
-        await on.app.closing.look()
+        await on.app.closing.check()
 
         listed = await on.telegram.wait(TRADER.id, "꺼 둔 알림 모음", after=before)
         assert "체결 삼성전자 매수 3/3주" in listed.text
         await on.telegram.wait(OWNER.id, "정규장 마감", after=before)
         clock.go("2026-11-25T20:10:01")
-        await on.app.closing.look()
+        await on.app.closing.check()
         await on.telegram.wait(TRADER.id, "애프터마켓 마감")
 
         kinds = on.app.db.execute("SELECT chat_id, state FROM outbox WHERE kind = 'roundup'").fetchall()

@@ -11,7 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.stream_status import heard_push, hearing_line
+from bot.chat.messages.stream_status import fill_notice_push, stream_line
 from bot.demo.run import OWNER
 from bot.services.fill_stream import StreamState
 from bot.store.stream_stats import StreamStats
@@ -246,7 +246,7 @@ async def test_without_a_login_nobody_listens_and_that_is_said():
         assert on.broker.websocket.connects == 0
         watching = at.trades.subscribe(["005930"], lambda _: None)
         assert watching.streamed == frozenset()
-        assert "KIS_HTS_ID" in hearing_line(at.ears, KO)
+        assert "KIS_HTS_ID" in stream_line(at.ears, KO)
 
 
 async def test_a_fault_of_our_own_reaches_neither_the_poll_nor_the_connection(monkeypatch):
@@ -288,7 +288,7 @@ async def test_a_fill_the_list_does_not_show_is_told_as_just_that_and_corrected_
         assert [one.kind for one in at.told] == ["heard", "heard_shown"]
         assert {one.chat_id for one in at.told} == {OWNER.id}
         assert at.ears.counts.missed_by_poll == 1
-        words = [heard_push(one.kind, one.data, KO).text for one in at.told]
+        words = [fill_notice_push(one.kind, one.data, KO).text for one in at.told]
         assert "체결 통보 수신, 확인 중" in words[0]
         assert number in words[0]
         assert "누적 체결</b>" not in words[0]
@@ -364,13 +364,13 @@ KO, EN = Frame("ko", "practice", "…56-01"), Frame("en", "practice", "…56-01"
 
 async def test_the_state_is_put_in_words():
     async with house() as on, listening(on, sleep=soon) as at:
-        assert f"수신 중 ({at.ears.since:%H:%M}부터)" in hearing_line(at.ears, KO)
+        assert f"수신 중 ({at.ears.since:%H:%M}부터)" in stream_line(at.ears, KO)
         at.ears.counts.missed_by_stream = 2
-        assert "오늘 통보 없던 체결 2" in hearing_line(at.ears, KO)
-        assert "2 without a notice, check KIS_HTS_ID" in hearing_line(at.ears, EN)
+        assert "오늘 통보 없던 체결 2" in stream_line(at.ears, KO)
+        assert "2 without a notice, check KIS_HTS_ID" in stream_line(at.ears, EN)
         at.ears.counts.fills = 1
-        assert "KIS_HTS_ID" not in hearing_line(at.ears, EN)
+        assert "KIS_HTS_ID" not in stream_line(at.ears, EN)
         on.broker.faults.plant("drop_socket", times=ALWAYS)
         on.broker.exchange.submit("buy", "005930", "market", 1)
         await at.comes(StreamState.DISCONNECTED)
-        assert f"끊김 ({at.ears.since:%H:%M}부터)" in hearing_line(at.ears, KO)
+        assert f"끊김 ({at.ears.since:%H:%M}부터)" in stream_line(at.ears, KO)

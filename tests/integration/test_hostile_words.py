@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bot.charts.renderer import ChartRenderer
-from bot.chat.handlers.order_history import story_pages
+from bot.chat.handlers.order_history import history_pages
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.delivery_digest import bundle_push, notices
+from bot.chat.messages.delivery_digest import bundle_push, digest
 from bot.chat.messages.fills import external_push, fill_push, state_push
 from bot.chat.messages.order_card import order_card
 from bot.chat.transport.sender import Delivered, MessageSender
@@ -117,12 +117,12 @@ def test_hostile_words_leave_every_page_of_a_story_and_every_digest_readable():
             tries=(SendAttempt(1, NOW, words, words, 200, words, words, 0.1),),
             told=(MessageSent(1, words, words, NOW, NOW, 1),),
         )
-        for page in story_pages(story, frame):
+        for page in history_pages(story, frame):
             assert utf16_length(parse_html(page).text) <= 4_096
         side_word = (("매수", "BUY"), ("매도", "SELL"))[n % 2][frame.lang == "en"]
-        assert side_word in parse_html(story_pages(story, frame)[0]).text
+        assert side_word in parse_html(history_pages(story, frame)[0]).text
         letter = OutboxMessage(1, 1, words or "x", {"name": words, "code": words}, one.id, 1, resent=False, made_at=NOW)
-        assert parse_html(notices([letter] * 20, lambda _, one=one: one, frame).text).text
+        assert parse_html(digest([letter] * 20, lambda _, one=one: one, frame).text).text
 
 
 async def test_a_sample_of_them_is_delivered_and_never_refused_twice():

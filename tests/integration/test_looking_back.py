@@ -26,7 +26,7 @@ async def test_pnl_of_a_week_has_a_line_a_day_and_each_is_the_exchanges(profile)
             trade_a_day(on)
             clock.go(f"{day} 20:11")
             on.app.closing._next = clock()
-            await on.app.closing.look()
+            await on.app.closing.check()
         taken, _ = await on.app.bookkeeper.period(*(datetime.fromisoformat(one).date() for one in (days[0], days[-1])))
         for one in taken.days:
             right = truth(on, one.day)
@@ -57,7 +57,7 @@ async def test_on_paper_shares_from_elsewhere_make_a_dash_with_its_reason_and_th
         assert "실현손익 –" in shown.text
         assert "맞지 않아" in shown.text
         clock.go("2026-11-24 20:11")
-        await on.app.closing.look()
+        await on.app.closing.check()
         clock.go("2026-11-25 10:00")
         on.broker.exchange.submit("sell", "035720", "market", 2)
         assert "실현손익 –" not in (await say(on, "/pnl", "손익 11/25")).text

@@ -10,9 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from bot.chat.handlers.audit import MOST, AuditHandlers
-from bot.chat.handlers.order_history import PAGE, OrderHistoryHandlers, story_pages
+from bot.chat.handlers.order_history import PAGE, OrderHistoryHandlers, history_pages
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.audit_lines import words
+from bot.chat.messages.audit_lines import describe
 from bot.chat.types import REFRESH, Request
 from bot.cli.order_history import why
 from bot.demo.formatting import parse_html
@@ -257,14 +257,14 @@ async def test_votes_that_no_longer_count_are_told_as_that():
 @pytest.mark.parametrize("lang", ["ko", "en"])
 @pytest.mark.parametrize("verdict", TapOutcome, ids=str)
 def test_every_outcome_of_a_tap_has_its_words(verdict, lang):
-    said = words(AuditEntry(1, START, "tap", detail={"verdict": verdict.value}), FRAMES[lang])
+    said = describe(AuditEntry(1, START, "tap", detail={"verdict": verdict.value}), FRAMES[lang])
     assert "<code>" not in said, "its bare facts"
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
 @pytest.mark.parametrize("state", OrderState, ids=str)
 def test_an_order_in_any_state_has_a_story_that_telegram_can_read(state, lang):
-    text = [parse_html(page).text for page in story_pages(OrderTimeline(order(state, id=7)), FRAMES[lang])]
+    text = [parse_html(page).text for page in history_pages(OrderTimeline(order(state, id=7)), FRAMES[lang])]
 
     assert "#7" in text[0]
     assert ("매수" if lang == "ko" else "BUY") in text[0]
@@ -274,7 +274,7 @@ def test_an_order_in_any_state_has_a_story_that_telegram_can_read(state, lang):
 def test_a_row_that_somebody_spoilt_is_shown_as_it_stands():
     for detail in ({}, {"text": "\x00<b>"}, {"event_filled": "many"}, {"quantity": [1, {"a": 2}]}):
         for action in ("order.reported", "order.proposed", "tap", "brake", "not.known", "<i>"):
-            said = words(AuditEntry(1, START, action, detail=detail), FRAMES["ko"])
+            said = describe(AuditEntry(1, START, action, detail=detail), FRAMES["ko"])
             assert parse_html(said).text
 
 

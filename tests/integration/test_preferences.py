@@ -6,7 +6,7 @@ import pytest
 
 from bot.chat.handlers.preferences import settings_card
 from bot.chat.i18n.frame import Frame
-from bot.chat.i18n.language import speaking, spoken
+from bot.chat.i18n.language import current_language, use_language
 from bot.demo.run import OWNER, TRADER
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.orders.access.roles import Role
@@ -176,11 +176,11 @@ async def test_who_is_let_in_by_somebody_reading_english_is_welcomed_in_the_hous
         await reread(on)
 
 
-def test_outside_of_any_conversation_the_houses_language_is_spoken():
-    assert spoken("ko") == "ko"
-    with speaking("en"):
-        assert spoken("ko") == "en"
-        with speaking(None):
-            assert spoken("ko") == "ko"
+def test_outside_of_any_conversation_the_default_language_is_used():
+    assert current_language("ko") == "ko"
+    with use_language("en"):
+        assert current_language("ko") == "en"
+        with use_language(None):
+            assert current_language("ko") == "ko"
         assert KO.lang == "en"
     assert KO.lang == "ko"

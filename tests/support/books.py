@@ -42,7 +42,7 @@ async def house(clock, profile="real", **options):
         token_rules=False,
     )
     async with stage(broker=broker, clock=clock, **FAST, **options) as on:
-        await on.app.closing.look()  # the base, where one is needed; the app looks only once a second
+        await on.app.closing.check()  # the base, where one is needed; the app looks only once a second
         yield on
 
 

@@ -23,7 +23,7 @@ from telegram import InlineKeyboardMarkup
 from typer.testing import CliRunner
 
 from bot.app.application import BotApplication
-from bot.chat.handlers.order_history import story_pages
+from bot.chat.handlers.order_history import history_pages
 from bot.chat.i18n.frame import Frame
 from bot.chat.transport.sender import MessageSender, Undeliverable
 from bot.cli.main import cli
@@ -218,7 +218,7 @@ class OldHouse:
         frame = Frame(lang, "practice", ACCOUNT)
         told = []
         for order in self.orders():
-            told += [f"=== {order.id} ===\n{page}" for page in story_pages(self.stories.of(order), frame)]
+            told += [f"=== {order.id} ===\n{page}" for page in history_pages(self.stories.of(order), frame)]
         return "\n\n".join(told) + "\n"
 
     def letters(self, lang: Lang) -> str:

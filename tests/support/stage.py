@@ -114,16 +114,17 @@ async def stage_on_sockets(**options: Any) -> AsyncIterator[Stage]:
         yield on
 
 
-def draw_at_once(charts: ChartRenderer) -> None:
+def draw_at_once(charts: ChartRenderer) -> ChartRenderer:
     """The same program draws, run to its end: a loop in virtual time does not hear of a child process's end."""
 
     async def drawn(asked: bytes) -> bytes | None:
         try:
             done = subprocess.run(  # noqa: ASYNC221
-                charts._command, input=asked, capture_output=True, check=False, timeout=charts._at_most
+                charts._command, input=asked, capture_output=True, check=False, timeout=charts._timeout
             )
         except subprocess.TimeoutExpired:
             return None
         return done.stdout if done.returncode == 0 else None
 
     charts._drawn = drawn  # type: ignore[method-assign]
+    return charts

@@ -1,11 +1,8 @@
-"""An outbox on disk, a real bot before a local Telegram, and a notifier between them; only time runs faster."""
+"""An outbox on disk, a real bot before a local Telegram in memory, and the delivery between them, in virtual time."""
 
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-
-from telegram import Bot
-from telegram.request import HTTPXRequest
 
 from bot.charts.renderer import ChartRenderer
 from bot.chat.i18n.frame import Frame
@@ -16,7 +13,9 @@ from bot.services.delivery import Delivery
 from bot.store.database import open_database
 from bot.store.outbox import Outbox
 from kis.krx import KST
+from tests.support.memory_telegram import memory_bot
 from tests.support.outbox import delivery_policy
+from tests.support.stage import draw_at_once
 from tests.support.waiting import until
 from tests.unit.orders.model.test_order import order
 
@@ -26,28 +25,27 @@ LABEL = "(재전송일 수 있음)"
 START = datetime(2026, 11, 23, 10, 0, tzinfo=KST)
 
 
-class Fast:
-    """Time that runs 200 times as fast, for sleeps and clocks alike."""
+class LoopTime:
+    """The running loop's time as seconds and as a clock in KST; a test's begins at `START`."""
 
-    def __init__(self, factor=200):
-        self.factor = factor
+    def __init__(self):
         self._began = asyncio.get_running_loop().time()
 
     def seconds(self):
-        return (asyncio.get_running_loop().time() - self._began) * self.factor
+        return asyncio.get_running_loop().time() - self._began
 
     def __call__(self):
         return START + timedelta(seconds=self.seconds())
 
     async def sleep(self, seconds):
-        await asyncio.sleep(seconds / self.factor)
+        await asyncio.sleep(seconds)
 
 
 class Post:
     """An outbox on disk, a real bot before a local Telegram, and a notifier between them."""
 
-    def __init__(self, path, telegram, bot, *, name="삼성전자", quantity=50, factor=200, time=None):
-        self.telegram, self.time = telegram, time or Fast(factor)
+    def __init__(self, path, telegram, bot, *, name="삼성전자", quantity=50, time=None):
+        self.telegram, self.time = telegram, time or LoopTime()
         self._path = path
         self.before = lambda letter: None
         """Called before each delivery: here a test plants what the call shall meet."""
@@ -65,7 +63,7 @@ class Post:
                 filled_amount=1,
             ),
             card_message=self._card_message,
-            draw=ChartRenderer().draw,
+            draw=draw_at_once(ChartRenderer()).draw,
             frame=Frame("ko", "practice", "…78-01"),
         )
         self._open()
@@ -132,13 +130,10 @@ class Post:
 async def post_office(folder, **how):
     """Everything up and connected, with an empty outbox in the folder."""
     people = [ChatUser(ONE, "하나", "매매자"), ChatUser(TWO, "둘", "매매자"), ChatUser(OWNER, "셋", "관리자")]
-    telegram = LocalTelegram(token=TOKEN, people=people)
-    requests = [HTTPXRequest(httpx_kwargs={"verify": False}) for _ in range(2)]  # no certificates on loopback
-    async with (
-        telegram.serve() as url,
-        Bot(TOKEN, base_url=f"{url}/bot", request=requests[0], get_updates_request=requests[1]) as bot,
-    ):
-        post = Post(folder / "kisbot.db", telegram, bot, **how)
+    time = how.pop("time", None) or LoopTime()
+    telegram = LocalTelegram(token=TOKEN, people=people, clock=time)
+    async with memory_bot(telegram, TOKEN) as bot:
+        post = Post(folder / "kisbot.db", telegram, bot, time=time, **how)
         try:
             yield post
         finally:

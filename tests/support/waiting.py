@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from tests.support.virtual_time import VirtualLoop
+
 PATIENCE = 60.0
 """Seconds of the loop's time after which a test gives up: however loaded the machine, only a test that fails waits so long."""
 
@@ -18,11 +20,12 @@ async def happens(true: Callable[[], object], *, within: float, every: float = 0
     return True
 
 
-async def until(true: Callable[[], object], *, within: float = PATIENCE) -> None:
-    """Wait until it is true.
+async def until(true: Callable[[], object], *, within: float = 0) -> None:
+    """Wait until it is true; by itself it gives up after a minute, or an hour of virtual time.
 
     Raises:
         TimeoutError: it did not come true.
     """
+    within = within or (3_600 if isinstance(asyncio.get_running_loop(), VirtualLoop) else PATIENCE)
     if not await happens(true, within=within):
         raise TimeoutError(f"it did not come true within {within} s")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.watchlist_messages import look_push
+from bot.chat.messages.watchlist_messages import watchlist_push
 from bot.chat.types import Button, CallbackAnswer, Reply, Request, outgoing, reply_key
 from bot.orders.access.roles import Actor, Role
 from bot.orders.hours import TradingHours
@@ -123,7 +123,7 @@ class House:
             else:
                 message = letter.data["message_id"]
                 shown = (
-                    look_push(letter.data, self.frame)
+                    watchlist_push(letter.data, self.frame)
                     if letter.kind == "look"
                     else Reply(letter.data["text"], _keys(letter))
                 )

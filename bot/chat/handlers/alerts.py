@@ -16,10 +16,10 @@ from bot.chat.parsing.alert_args import (
     DELETE,
     HOLDINGS,
     AlertArgs,
-    alert_words,
-    holdings_words,
+    normalised,
+    parse_alert_args,
+    parse_holdings_args,
     sentence,
-    spaced,
     split_condition,
 )
 from bot.chat.parsing.order_args import BadArguments, split_stock
@@ -66,7 +66,7 @@ class AlertHandlers:
 
     async def alert(self, request: Request) -> Reply | None:
         """/alert [종목 조건 | 보유 비율 | 삭제 번호]."""
-        words = spaced(request.words)
+        words = normalised(request.words)
         head, _, rest = words.partition(" ")
         if not words:
             return self._list(request)
@@ -74,11 +74,11 @@ class AlertHandlers:
             if head.lower() in DELETE:
                 return self._delete(request, rest)
             if head.lower() in HOLDINGS:
-                return self._holdings(request, holdings_words(rest.split()))
+                return self._holdings(request, parse_holdings_args(rest.split()))
             stock, _, parts = split_stock(words, self._symbols)
             if stock is None:
                 return self._ask_which(words)
-            return await self._on_stock(request, stock, alert_words(parts))
+            return await self._on_stock(request, stock, parse_alert_args(parts))
         except BadArguments as bad:
             return Reply(f"🚫 {sentence(bad.reason.code, bad.reason.values, self._frame.lang)}")
 

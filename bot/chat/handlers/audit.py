@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.audit_lines import deed_line
+from bot.chat.messages.audit_lines import entry_line
 from bot.chat.ports import OrderHistory
 from bot.chat.types import REFRESH, Button, Reply, Request
 from bot.orders.model.timeline import AuditEntry, ChainState
@@ -28,13 +28,13 @@ class AuditHandlers:
         if words and not (words.isascii() and words.isdigit() and 0 < int(words[:4]) <= MOST):
             return Reply(self._frame.text("A number from 1 to {most}.", most=MOST))
         count = int(words) if words else FEW
-        deeds = self._history.newest(count)
+        entries = self._history.newest(count)
         lines = chain_lines(self._history.chain(), self._frame)
         room = _ROOM - sum(map(len, lines))
-        orders = self._history.orders_of(deeds)
+        orders = self._history.orders_of(entries)
         shown: list[str] = []
-        for deed in deeds:
-            line = self._line(deed, orders)
+        for entry in entries:
+            line = self._line(entry, orders)
             room -= len(line) + 1
             if room < 0:
                 break
@@ -42,9 +42,9 @@ class AuditHandlers:
         again = f"{REFRESH}/audit {count}"
         return Reply("\n".join([*lines, "", *shown]), ((Button(self._frame.text("🔄 refresh"), again),),))
 
-    def _line(self, deed: AuditEntry, orders: Mapping[int, int]) -> str:
-        about = f" · #{orders[deed.seq]}" if deed.seq in orders else ""
-        return f"<code>{deed.seq}</code> {deed_line(deed, self._frame, dated=True)}{about}"
+    def _line(self, entry: AuditEntry, orders: Mapping[int, int]) -> str:
+        about = f" · #{orders[entry.seq]}" if entry.seq in orders else ""
+        return f"<code>{entry.seq}</code> {entry_line(entry, self._frame, dated=True)}{about}"
 
 
 def chain_lines(state: ChainState, frame: Frame) -> list[str]:

@@ -7,7 +7,7 @@ from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, safe, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.stream_status import hearing_line
+from bot.chat.messages.stream_status import stream_line
 from bot.chat.messages.system import LEVELS, light
 from bot.chat.ports import FillStream
 from bot.chat.types import Button, Reply, Request
@@ -125,7 +125,7 @@ class ControlHandlers:
         if desk.situation.recovering:
             lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
         lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.situation.conflicts]
-        lines.append(hearing_line(self._fill_stream, frame))
+        lines.append(stream_line(self._fill_stream, frame))
         lines.append(
             f"{frame.text('open orders')} {len(desk.working())} · {frame.text('being checked')} {len(desk.in_doubt())}"
         )

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.order_card import average, hms, stock_line, terms_line, word_of
+from bot.chat.messages.order_card import average, hms, state_word, stock_line, terms_line
 from bot.chat.messages.order_history_sections import (
-    brakes,
-    family,
-    market,
-    proof,
-    reader,
-    reasons,
-    seen,
-    steps,
-    told,
-    try_line,
-    votes,
+    attempt_line,
+    halt_lines,
+    message_lines,
+    proof_lines,
+    quoted_prices,
+    reason_lines,
+    recipient_name,
+    revision_lines,
+    step_lines,
+    ticket_lines,
+    vote_lines,
 )
 from bot.chat.messages.system import light
 from bot.chat.ports import OrderHistory
@@ -59,7 +59,7 @@ class OrderHistoryHandlers:
                     "No such order that you may read. Give its number at the broker or its ticket: /why #12"
                 )
             )
-        pages = story_pages(self._history.of(order), self._frame)
+        pages = history_pages(self._history.of(order), self._frame)
         at = min(int(page), len(pages)) if page.isascii() and page.isdigit() and len(page) < 4 else 1  # noqa: PLR2004  # no story has 1,000 pages
         return paged(pages, max(at, 1), f"/why #{order.id}", self._frame)
 
@@ -80,24 +80,24 @@ def paged(pages: Sequence[str], at: int, command: str, frame: Frame) -> Reply:
     return Reply(pages[at - 1], (tuple(turns),) if turns else ())
 
 
-def story_pages(story: OrderTimeline, frame: Frame) -> list[str]:
+def history_pages(timeline: OrderTimeline, frame: Frame) -> list[str]:
     """The summary, then everything, in pages that each fit one message."""
-    summary = "\n".join(_summary(story, frame))
+    summary = "\n".join(_summary(timeline, frame))
     sections = [
-        (msgid("What the ticket showed"), seen(story, frame)),
-        (msgid("Votes"), votes(story, frame)),
-        (msgid("What was sent"), [try_line(one, frame) for one in story.tries]),
-        (msgid("Step by step"), steps(story.deeds, frame)),
-        (msgid("Revisions"), family(story, frame)),
-        (msgid("What was told"), told(story, frame)),
-        (msgid("Brakes"), brakes(story, frame)),
-        (msgid("Proof"), proof(story, frame)),
+        (msgid("What the ticket showed"), ticket_lines(timeline, frame)),
+        (msgid("Votes"), vote_lines(timeline, frame)),
+        (msgid("What was sent"), [attempt_line(one, frame) for one in timeline.tries]),
+        (msgid("Step by step"), step_lines(timeline.deeds, frame)),
+        (msgid("Revisions"), revision_lines(timeline, frame)),
+        (msgid("What was told"), message_lines(timeline, frame)),
+        (msgid("Brakes"), halt_lines(timeline, frame)),
+        (msgid("Proof"), proof_lines(timeline, frame)),
     ]
     lines = []
     for title, body in sections:
         if body:
             lines += ["", f"<b>{frame.text(title)}</b>", *body]
-    head = f"📜 <b>{frame.text('Order')} #{story.order.id}</b> {frame.badge}"
+    head = f"📜 <b>{frame.text('Order')} #{timeline.order.id}</b> {frame.badge}"
     rest = _packed(lines, PAGE)
     return [summary, *(f"{head} · {n}/{len(rest) + 1}\n{text}" for n, text in enumerate(rest, 2))]
 
@@ -119,10 +119,10 @@ def _packed(lines: Sequence[str], most: int) -> list[str]:
 # --- the summary ------------------------------------------------------------------------------------------------------
 
 
-def _summary(story: OrderTimeline, frame: Frame) -> list[str]:
-    order = story.order
+def _summary(timeline: OrderTimeline, frame: Frame) -> list[str]:
+    order = timeline.order
     made = order.created_at.astimezone(KST).strftime("%Y-%m-%d %H:%M:%S")
-    word = word_of(order.state, frame)
+    word = state_word(order.state, frame)
     if order.act is OrderAction.REVISE:
         word = f"{frame.text('revision:')} {word}"
     lines = [
@@ -130,18 +130,18 @@ def _summary(story: OrderTimeline, frame: Frame) -> list[str]:
         stock_line(order.side, word, order.name, order.code, frame),
         terms_line(order, frame),
         f"👤 {_person(order)} · {made} {frame.text('proposed')}",
-        f"👁 {market(story, frame)}",
+        f"👁 {quoted_prices(timeline, frame)}",
     ]
-    lines += [f"⚠️ {line}" for line in reasons(order.cautions, frame)[:2]]
-    lines += _vote_count(story, frame)
-    lines += _sent_line(story, frame)
+    lines += [f"⚠️ {line}" for line in reason_lines(order.cautions, frame)[:2]]
+    lines += _vote_count(timeline, frame)
+    lines += _sent_line(timeline, frame)
     lines += _link_line(order, frame)
-    lines += _fill_line(story, frame)
-    lines += _end_line(story, frame)
-    lines += family(story, frame)[:2]
-    lines += _told_line(story.told, frame)
-    lines += [f"{_pull_light(story)} {line}" for line in brakes(story, frame)[-1:]]
-    lines += proof(story, frame)[:1]
+    lines += _fill_line(timeline, frame)
+    lines += _end_line(timeline, frame)
+    lines += revision_lines(timeline, frame)[:2]
+    lines += _message_line(timeline.told, frame)
+    lines += [f"{_halt_light(timeline)} {line}" for line in halt_lines(timeline, frame)[-1:]]
+    lines += proof_lines(timeline, frame)[:1]
     return lines
 
 
@@ -149,31 +149,33 @@ def _person(order: Order) -> str:
     return safe(order.user_name or order.user_id, 20)
 
 
-def _vote_count(story: OrderTimeline, frame: Frame) -> list[str]:
-    if not story.votes:
+def _vote_count(timeline: OrderTimeline, frame: Frame) -> list[str]:
+    if not timeline.votes:
         return []
-    newest = max(one.round for one in story.votes)
-    counted = [one for one in story.votes if one.round == newest]
+    newest = max(one.round for one in timeline.votes)
+    current = [one for one in timeline.votes if one.round == newest]
     said = ", ".join(
-        f"{'✅' if one.approve else '⛔'} {safe(one.name or one.user_id, 20)}" for one in counted[:_NEWEST_VOTES]
+        f"{'✅' if one.approve else '⛔'} {safe(one.name or one.user_id, 20)}" for one in current[:_NEWEST_VOTES]
     )
-    void = len(story.votes) - len(counted)
+    void = len(timeline.votes) - len(current)
     more = f" ({frame.text('{count} void', count=void)})" if void else ""
     return [f"🗳 {said}{more}"]
 
 
-def _sent_line(story: OrderTimeline, frame: Frame) -> list[str]:
-    tries = [one for one in story.tries if one.endpoint != "cancel"]
-    cancels = len(story.tries) - len(tries)
+def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+    attempts = [one for one in timeline.tries if one.endpoint != "cancel"]
+    cancels = len(timeline.tries) - len(attempts)
     lines = []
-    if tries:
-        count = frame.text("{count} tries", count=len(tries)) if len(tries) > 1 else frame.text("one try")
-        lines.append(f"📤 {count} · {try_line(tries[-1], frame)}")
-    elif story.order.attempt == 0:
+    if attempts:
+        count = frame.text("{count} tries", count=len(attempts)) if len(attempts) > 1 else frame.text("one try")
+        lines.append(f"📤 {count} · {attempt_line(attempts[-1], frame)}")
+    elif timeline.order.attempt == 0:
         lines.append(f"📤 {frame.text('Nothing was sent to the broker.')}")
     if cancels:
         lines.append(
-            f"↩️ {try_line(story.tries[-1], frame)}" if story.tries[-1].endpoint == "cancel" else f"↩️ ×{cancels}",
+            f"↩️ {attempt_line(timeline.tries[-1], frame)}"
+            if timeline.tries[-1].endpoint == "cancel"
+            else f"↩️ ×{cancels}",
         )
     return lines
 
@@ -192,11 +194,11 @@ def _link_line(order: Order, frame: Frame) -> list[str]:
     ]
 
 
-def _fill_line(story: OrderTimeline, frame: Frame) -> list[str]:
-    order = story.order
+def _fill_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+    order = timeline.order
     lines = []
     if order.filled:
-        last = next((one for one in reversed(story.deeds) if one.action == "order.reported"), None)
+        last = next((one for one in reversed(timeline.deeds) if one.action == "order.reported"), None)
         seen = f" · {clock_time(last.at)} {frame.text('seen', context='fill')}" if last is not None else ""
         lines.append(
             f"💰 {frame.text('filled')} <b>{order.filled:,}/{order.quantity:,}</b> · "
@@ -208,9 +210,9 @@ def _fill_line(story: OrderTimeline, frame: Frame) -> list[str]:
     return lines
 
 
-def _end_line(story: OrderTimeline, frame: Frame) -> list[str]:
+def _end_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
     """Why it went no further, where it did not."""
-    order = story.order
+    order = timeline.order
     lines = []
     if order.state is OrderState.BLOCKED:
         lines.append(f"🚫 {reason(order.code_word, {'name': order.name}, frame.lang)}")
@@ -223,11 +225,11 @@ def _end_line(story: OrderTimeline, frame: Frame) -> list[str]:
     return lines
 
 
-def _told_line(letters: Sequence[MessageSent], frame: Frame) -> list[str]:
-    if not letters:
+def _message_line(messages: Sequence[MessageSent], frame: Frame) -> list[str]:
+    if not messages:
         return [f"📨 {frame.text('No messages on record (kept for 30 days).')}"]
     people: dict[int, list[MessageSent]] = {}
-    for one in letters:
+    for one in messages:
         people.setdefault(one.chat_id, []).append(one)
     said = []
     for its in people.values():
@@ -235,9 +237,9 @@ def _told_line(letters: Sequence[MessageSent], frame: Frame) -> list[str]:
         more = [f"{frame.text('waiting')} {waiting}"] if waiting else []
         more += [f"{frame.text('not delivered')} {lost}"] if lost else []
         count = pieces(sum(one.messages for one in its), frame.lang)
-        said.append(f"{reader(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
+        said.append(f"{recipient_name(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
     return [f"📨 {frame.text('told', context='messages')}: {', '.join(said[:6])}"]
 
 
-def _pull_light(story: OrderTimeline) -> str:
-    return light(HaltLevel(story.pulls[-1].level)) if story.pulls else "🟢"
+def _halt_light(timeline: OrderTimeline) -> str:
+    return light(HaltLevel(timeline.pulls[-1].level)) if timeline.pulls else "🟢"

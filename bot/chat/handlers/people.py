@@ -13,15 +13,15 @@ from bot.chat.handlers.strangers import Strangers
 from bot.chat.i18n.catalogue import not_allowed
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
-from bot.chat.i18n.language import speaking
+from bot.chat.i18n.language import use_language
 from bot.chat.messages.members import (
     confirm_card,
+    invitation_only,
     list_card,
-    name_tag,
+    member_name,
     person_card,
-    role_word,
-    stranger_line,
-    tap_words,
+    role_name,
+    tap_text,
 )
 from bot.chat.ports import Invites, People, Post
 from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
@@ -155,7 +155,7 @@ class MemberHandlers:
                 }
                 self._post("invite", request.actor.user_id, data, f"invite:{request.update_id}")
         except NotAllowed:
-            word = role_word(role, self._frame)
+            word = role_name(role, self._frame)
             return Reply(self._frame.text("You may not invite anybody as {role}.", role=word))
         except TooMany:
             return Reply(self._frame.text("Too many open invitations (20, for a day)."))
@@ -185,7 +185,7 @@ class MemberHandlers:
             change = self._invites.press(token, actor.user_id)
             if change.verdict is MembershipTap.DONE:
                 self._tell_change(change, actor)
-        toast = CallbackAnswer(tap_words(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
+        toast = CallbackAnswer(tap_text(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
             self._changed(change.person)
         return TapAnswer(toast, self._after(change, actor), change.verdict.value)
@@ -256,15 +256,15 @@ class MemberHandlers:
         for chat in dict.fromkeys([*self._people.overseers(), joined.by] if joined.by else self._people.overseers()):
             if chat != one.user_id:
                 self._post("joined", chat, data, f"joined:{one.user_id}:{one.version}:{chat}")
-        with speaking(None):  # whoever lets them in may read another language
+        with use_language(None):  # whoever lets them in may read another language
             words = self._welcome(one)
         self._post("reply", one.user_id, {"text": words, "keys": []}, f"welcome:{one.user_id}:{one.version}")
 
     def _welcome(self, one: Member) -> str:
         return self._frame.text(
             "👋 You are in · <b>{role}</b>\n{name}\nBegin: /start",
-            role=role_word(one.role, self._frame),
-            name=name_tag(one.name, self._frame),
+            role=role_name(one.role, self._frame),
+            name=member_name(one.name, self._frame),
         )
 
     def _pass_on(self, stranger: Stranger) -> None:
@@ -297,7 +297,7 @@ class MemberHandlers:
         if full or any(told == key for _, told in self._lines):
             return
         self._lines.append((now, key))
-        self._send(stranger.user_id, stranger_line())
+        self._send(stranger.user_id, invitation_only())
 
     def _today(self) -> str:
         return self._clock().date().isoformat()

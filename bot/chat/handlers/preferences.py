@@ -8,7 +8,7 @@ from datetime import time
 from bot.chat.i18n.catalogue import MessageIds, translate
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
-from bot.chat.i18n.language import Lang, speaking
+from bot.chat.i18n.language import Lang, use_language
 from bot.chat.ports import PreferenceBook
 from bot.chat.types import REFRESH, Button, Buttons, Reply, Request
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
@@ -61,7 +61,7 @@ class PreferenceHandlers:
             return Reply(f"🚫 {_usage(self._frame)}")
         if wanted != now:
             self._book.keep(actor.user_id, wanted)
-        with speaking(wanted.lang):
+        with use_language(wanted.lang):
             if wanted.lang != now.lang:
                 self._renew_menu(actor)
             return settings_card(wanted, actor.role, self._frame)

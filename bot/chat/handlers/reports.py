@@ -6,7 +6,7 @@ from datetime import date, datetime
 from bot.chat.i18n.catalogue import reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.report_messages import fills_card, profit_card
-from bot.chat.parsing.dates import day_of
+from bot.chat.parsing.dates import parse_day
 from bot.chat.parsing.order_args import BadArguments
 from bot.chat.ports import BrokerReads
 from bot.chat.types import Reply, Request
@@ -50,7 +50,7 @@ class ReportHandlers:
         """/fills [날짜]."""
         now = self._clock()
         try:
-            day = day_of(request.words, now.date())
+            day = parse_day(request.words, now.date())
         except BadArguments as bad:
             return self._say_no(bad)
         rows = await self._broker.executions(day)
@@ -64,12 +64,12 @@ def _span(words: str, today: date) -> tuple[date, date]:
     """The days that the words of /pnl mean.
 
     Raises:
-        BadWords: as `day_of`.
+        BadArguments: as `parse_day`.
     """
     word = words.lower().replace(" ", "")
     if word in WEEK:
         return week(today)
     if word in MONTH:
         return month(today)
-    day = day_of(words, today)
+    day = parse_day(words, today)
     return day, day

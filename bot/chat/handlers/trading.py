@@ -10,7 +10,7 @@ from bot.chat.i18n.catalogue import MessageIds, msgid, reason, toast, translate
 from bot.chat.i18n.formatting import shares
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import order_card
-from bot.chat.parsing.order_args import BadArguments, OrderArgs, order_words
+from bot.chat.parsing.order_args import BadArguments, OrderArgs, parse_order_args
 from bot.chat.ports import BrokerReads
 from bot.chat.types import TICKET, Button, CallbackAnswer, Reply, Request
 from bot.orders.access.roles import Actor
@@ -68,7 +68,7 @@ class TradingHandlers:
         if stock is None:
             return question
         try:
-            words = order_words(rest, side)
+            words = parse_order_args(rest, side)
         except BadArguments as bad:
             return self._no([bad.reason])
         if words.everything or words.quantity is None:
@@ -176,7 +176,7 @@ class TradingHandlers:
         if parent is None:
             return self._no([Reason("NO_SUCH_ORDER", {"number": number})])
         try:
-            words = order_words(f"1 {rest}".strip().split(), parent.side)
+            words = parse_order_args(f"1 {rest}".strip().split(), parent.side)
         except BadArguments as bad:
             return self._no([bad.reason])
         if words.price is None and not words.market:

@@ -8,13 +8,13 @@ from bot.chat.i18n.catalogue import msgid, reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.watchlist_messages import (
     ADD,
-    MOST,
+    MAX_STOCKS,
     REMOVE,
     WatchlistTap,
     clear_card,
     heading,
-    look_card,
     moved_card,
+    watchlist_card,
 )
 from bot.chat.parsing.alert_args import DELETE
 from bot.chat.parsing.order_args import split_stock
@@ -28,7 +28,7 @@ MOST_ASKED = 8
 
 
 class WatchlistHandlers:
-    """The handler of /watch, and of the buttons that begin with `talk.WATCH`."""
+    """The handler of /watch, and of the buttons that begin with `types.WATCH`."""
 
     def __init__(self, lists: Watchlists, symbols: StockLookup, frame: Frame, post: Post) -> None:
         self._lists = lists
@@ -53,7 +53,7 @@ class WatchlistHandlers:
     async def _show(self, request: Request, notes: Sequence[str] = ()) -> Reply:
         look, before = await self._lists.show(request.actor.user_id, reply_key(request.update_id))
         self._moved(request, before)
-        return look_card(look, self._frame, tuple(notes))
+        return watchlist_card(look, self._frame, tuple(notes))
 
     async def _add(self, request: Request) -> Reply:
         if not len(self._symbols):
@@ -80,7 +80,7 @@ class WatchlistHandlers:
                 else msgid("🚫 {most} stocks at most; not added: {names}")
             )  # fmt: skip
             told.setdefault(words, []).append(one.name)
-        return [self._frame.text(words, most=MOST, names=", ".join(names)) for words, names in told.items()]
+        return [self._frame.text(words, most=MAX_STOCKS, names=", ".join(names)) for words, names in told.items()]
 
     def _ask_which(self, fits: dict[str, list[Stock]], notes: Sequence[str]) -> Reply:
         questions = [self._frame.text("'{text}' — which one?", text=text[:20]) for text in fits]
@@ -116,7 +116,7 @@ class WatchlistHandlers:
     # --- taps ---------------------------------------------------------------------------------------------------------
 
     async def tap(self, data: str, request: Request) -> CallbackAnswer:
-        """A button: `data` is what follows `talk.WATCH`."""
+        """A button: `data` is what follows `types.WATCH`."""
         user_id, code = request.actor.user_id, data[1:]
         if f"{WATCH}{data}".startswith(STAR):
             return self._star(user_id, code)

@@ -1,1 +1,1 @@
-"""The languages: whose counts, the sentences, and how figures and dates are written."""
+"""Languages: the current one, the catalogue of sentences, and the formatting of figures and times."""

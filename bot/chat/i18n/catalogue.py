@@ -53,7 +53,7 @@ def msgid(text: str, *, context: str = "") -> str:
 
 
 REASONS: MessageIds[str] = {
-    # words
+    # arguments
     "QUANTITY_ZERO": "The quantity must be at least 1.",
     "QUANTITY_NEGATIVE": "A quantity cannot be negative: {word}",
     "QUANTITY_DECIMAL": "Fractions of a share cannot be ordered: {word}",
@@ -72,7 +72,7 @@ REASONS: MessageIds[str] = {
     "NO_STOCK": "No stock called '{text}'. Use the 6-character code or the exact name.",
     "NO_TABLE": "The table of stocks has not arrived yet; try again shortly.",
     "NOTHING_TO_SELL": "{name}: nothing to sell.",
-    # rules
+    # risk checks
     "TRADING_HALTED": "New orders are on hold; cancels and reads work.",
     "BUYS_HALTED": "Buys are on hold; sells, cancels and reads work.",
     "RELEASED": "New orders are taken again.",
@@ -105,7 +105,7 @@ REASONS: MessageIds[str] = {
     "SOFT_VALUE": "{value} won: a large order, above {max} won (a market buy counts at the upper limit price).",
     "DUP_EXACT": "{name}: the very same order already went out at {at}. Make sure you want it twice.",
     "DUP_NEAR": "{name}: an order on this side went out {seconds} s ago.",
-    # why the brake is on
+    # why trading is halted
     "UNCLEAN_STOP": "The bot stopped without warning and was started again. Check /orders and /balance, then /resume.",
     "RESTORED": "The database seems to have been restored from an older copy. Check in HTS or MTS what was ordered since, then /resume.",
     "TWO_UNKNOWN": "The outcome of two orders is unknown; the line to the broker is suspect. Once both are settled, /resume.",
@@ -120,7 +120,7 @@ REASONS: MessageIds[str] = {
     "ANSWER_LOST": "A request of {name}'s could not be answered for an internal error; see the log.",
     "RECOVERING": "Recovering: earlier orders are being checked against the broker's list. Orders are taken once that is done.",
     "MISCONFIGURED": "The broker says that key, account and environment do not belong together. Mend the settings, then /resume.",
-    # people and consent
+    # people and approvals
     "NO_APPROVERS": "There are not enough people who could agree, so nothing was sent. See /policy and /users.",
     "PERSON_GONE": "Whoever ordered it may no longer trade, so nothing was sent.",
     "PERSON_REMOVED": "Somebody it hangs on has left or lost their role, so it is over; nothing was sent.",
@@ -130,7 +130,7 @@ REASONS: MessageIds[str] = {
     "DAY_LOSS": "Today's loss went past its limit, so buys were stopped.",
     "REJECTS": "The broker refused one order after another. See why, then /resume.",
     "CLOCK_DRIFT": "This computer's clock is far off the broker's. Check its time synchronisation (NTP), then /resume.",
-    # brakes and revisions
+    # trading halt and revisions
     "NOT_ALLOWED": "Your role does not allow this.",
     "HALTED_ALREADY": "Stopped that far already. To go further: /halt all",
     "NOT_HALTED": "There is nothing to release.",
@@ -194,11 +194,11 @@ _NOUNS: MessageIds[str] = {
 
 
 _NAMED = frozenset({"what", "was", "now"})
-"""Values that may be a word of the table above."""
+"""Placeholders whose value may be a key of the table above."""
 
 
 def reason(code: str, values: Mapping[str, Any], lang: Lang) -> Markup:
-    """Why an order may not go out, or what is unusual about it, in a sentence or two.
+    """The sentence of a reason: why an order is rejected, or what is unusual about it.
 
     An unknown code is shown as it is, and a value that was not handed over as a dash: a card may be drawn again long
     after its reasons are forgotten. Where `why` is a code that has a sentence, that follows.
@@ -210,14 +210,14 @@ def reason(code: str, values: Mapping[str, Any], lang: Lang) -> Markup:
 
 
 class _Shown(dict[str, str]):
-    """The values of a sentence; one that is not known is a dash."""
+    """The values of a sentence; a missing one is a dash."""
 
     def __missing__(self, name: str) -> str:
         return "–"
 
 
 def limit_value(name: str, value: object, lang: Lang) -> str:
-    """A limit's name ("what") or value ("now") as the sentences about limits show it; not escaped."""
+    """A limit's name (`name` is "what") or value ("now") as the sentences about limits show it; not escaped."""
     return str(_figure(name, value, lang))
 
 
@@ -235,7 +235,7 @@ def _figure(name: str, value: object, lang: Lang) -> object:
 
 
 def _moment(value: object) -> datetime | None:
-    """The moment a value is, also as the outbox keeps it."""
+    """A value that is a moment, also in the ISO form that the outbox stores."""
     if isinstance(value, str) and "T" in value:
         try:
             value = datetime.fromisoformat(value)
@@ -245,7 +245,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def kis_error(error: errors.KisError, lang: Lang) -> str:
-    """What the broker's failure means for the reader: what is now true, KIS's own words, what to do."""
+    """The text for a failed broker call: what is true now, what to do, and KIS's own message."""
     advice = error.advice.ko if lang == "ko" else error.advice.en
     lines = [f"⚠️ {html.escape(advice)}"]
     if error.message:
@@ -272,12 +272,12 @@ _TOASTS: MessageIds[str] = {
 
 
 def toast(verdict: str, lang: Lang) -> str:
-    """The short answer to a tap."""
+    """The callback answer to a tap."""
     return translate(lang, _TOASTS[verdict])
 
 
 def late_command(minutes: int, lang: Lang) -> str:
-    """A trading command that reached us long after it was written is not carried out."""
+    """A trading command that arrived too late is not carried out."""
     return translate(
         lang,
         "⏰ This command arrived {minutes} minutes late and was not carried out. Send it again if you still want it.",
@@ -291,15 +291,15 @@ def not_allowed(lang: Lang) -> str:
 
 
 def trouble(lang: Lang) -> str:
-    """A fault of ours: no detail of it belongs in a chat."""
+    """An internal error; its details are in the log only."""
     return translate(lang, "⚠️ An internal error stopped this. See /orders for the state of your orders.")
 
 
 def forwarded(lang: Lang) -> str:
-    """A forwarded message is somebody else's words."""
+    """Forwarded messages are not carried out."""
     return translate(lang, "Forwarded messages are not carried out. Please type it yourself.")  # fmt: skip
 
 
-def unknown_words(lang: Lang) -> str:
+def not_understood(lang: Lang) -> str:
     """Neither a command nor a stock."""
     return translate(lang, "I did not understand. See /help for the commands.")  # fmt: skip

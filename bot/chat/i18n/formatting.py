@@ -1,4 +1,4 @@
-"""How figures, names and moments are written, and how words of people are made fit to be shown."""
+"""Formatting of won, shares, percentages, times and names, and escaping of text that people or the broker wrote."""
 
 import html
 import unicodedata
@@ -10,25 +10,25 @@ from kis.krx import KST
 
 
 def clean(text: str) -> str:
-    """One line of plain characters: full-width forms folded; control, bidi and zero-width characters gone."""
+    """One line of plain characters: NFKC; control, bidi and zero-width characters removed."""
     folded = unicodedata.normalize("NFKC", text)
     kept = (" " if unicodedata.category(one) in {"Cc", "Zl", "Zp", "Zs"} else one for one in folded)
     plain = "".join(one for one in kept if unicodedata.category(one) not in {"Cf", "Co", "Cs", "Cn"})
     return " ".join(plain.split())
 
 
-LONGEST_QUOTE = 80
-"""Characters of somebody else's words that a message will carry."""
+MAX_QUOTED = 80
+"""Most characters of foreign text in a message."""
 
 
 class Markup(str):
-    """HTML that is fit to stand in a message: nothing escapes it again."""
+    """HTML: it is not escaped again."""
 
     __slots__ = ()
 
 
-def safe(value: object, limit: int = LONGEST_QUOTE) -> Markup:
-    """Somebody else's words, fit to stand in a message: one line, at most `limit` characters, escaped."""
+def safe(value: object, limit: int = MAX_QUOTED) -> Markup:
+    """Foreign text as HTML: one line, at most `limit` characters, escaped."""
     text = clean(str(value))
     return Markup(html.escape(text if len(text) <= limit else text[: limit - 1] + "…"))
 
@@ -44,7 +44,7 @@ def shares(quantity: int, lang: Lang = "ko") -> str:
 
 
 def signed(amount: int | Decimal) -> str:
-    """A number that always bears its sign; a true minus, so that it is not read as a dash."""
+    """A number with its sign; a true minus sign, so that it is not read as a dash."""
     text = f"{abs(amount):,}"
     return f"+{text}" if amount > 0 else f"−{text}" if amount < 0 else text
 
@@ -75,40 +75,40 @@ def large_won(value: int, lang: Lang) -> str:
 
 
 def arrow(change: int | Decimal) -> str:
-    """Red is up, blue is down, and the arrow says so without colour."""
+    """Red and up, or blue and down, as Korean screens show it."""
     return "🔴▲" if change > 0 else "🔵▼" if change < 0 else "⚪"
 
 
 def clock_time(moment: datetime) -> str:
-    """Time of day in Seoul."""
+    """Time of day (KST)."""
     return moment.astimezone(KST).strftime("%H:%M:%S")
 
 
-LONGEST_NAME = 20
-"""Characters of a name that cards show."""
+MAX_NAME = 20
+"""Most characters of a person's name."""
 
 
 BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800"))
-"""Letters that look like nothing."""
+"""Letters without a glyph."""
 
 
-MARKS = 2
-"""Accents on one letter; more of them would paint over the lines around."""
+MAX_MARKS = 2
+"""Most combining marks on one letter; more of them would cover the lines around."""
 
 
 def shown_name(text: str) -> str:
-    """A name as cards may bear it: one short line, nothing that steers, hides or paints over the text around it."""
+    """A person's name: one short line without characters that hide, reorder or cover the text around it."""
     kept: list[str] = []
     marks = 0
     for one in unicodedata.normalize("NFC", clean(text).translate(BLANKS)):
         marks = marks + 1 if unicodedata.category(one) in {"Mn", "Me"} else 0
-        if marks <= MARKS and (kept or not marks):
+        if marks <= MAX_MARKS and (kept or not marks):
             kept.append(one)
-    return " ".join("".join(kept[:LONGEST_NAME]).split())
+    return " ".join("".join(kept[:MAX_NAME]).split())
 
 
 def rough_shares(volume: int, lang: Lang) -> str:
-    """Many shares in few characters."""
+    """A large number of shares, rounded to 10,000 (Korean) or 100,000 (English)."""
     if lang == "ko":
         return f"{volume // 10_000:,}만주" if volume >= 10_000 else f"{volume:,}주"  # noqa: PLR2004
     return f"{volume / 1_000_000:,.1f}M sh" if volume >= 1_000_000 else f"{volume:,} sh"  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""What every message bears: its language, which money it is about, and the account."""
+"""What every message shows: its language, the trading mode and the account."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Literal
 
 from bot.chat.i18n.catalogue import MessageIds, translate
 from bot.chat.i18n.formatting import Markup, clock_time
-from bot.chat.i18n.language import Lang, spoken
+from bot.chat.i18n.language import Lang, current_language
 
 Mode = Literal["practice", "paper", "real"]
 
@@ -15,16 +15,16 @@ _BADGES: MessageIds[Mode] = {"practice": "[PRACTICE]", "paper": "[PAPER]", "real
 
 @dataclass(frozen=True)
 class Frame:
-    """The language of the reader, which money a message is about, and the masked account number."""
+    """The default language, the trading mode and the masked account number."""
 
-    house: Lang
+    default_lang: Lang
     mode: Mode
     account: str
 
     @property
     def lang(self) -> Lang:
-        """The language of the current reader (`language.speaking`), else the default one."""
-        return spoken(self.house)
+        """The reader's language (`language.use_language`), else the default one."""
+        return current_language(self.default_lang)
 
     @property
     def badge(self) -> Markup:

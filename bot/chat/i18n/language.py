@@ -1,7 +1,6 @@
-"""The language of whoever reads now.
+"""The language of the current reader, as a context variable.
 
-An update is answered, and a letter delivered, in the language of one person; whoever begins that says whose, and every
-sentence made until it ends is in that language. Outside of it the house's own language counts.
+Answering an update and sending a message set it for their task; elsewhere the default language counts.
 """
 
 from collections.abc import Iterator
@@ -11,24 +10,24 @@ from typing import Literal
 
 Lang = Literal["ko", "en"]
 
-_reader: ContextVar[Lang | None] = ContextVar("reader", default=None)
+_language: ContextVar[Lang | None] = ContextVar("language", default=None)
 
 
 @contextmanager
-def speaking(lang: Lang | None) -> Iterator[None]:
-    """Speak this language for a while, in this task and those it starts; None: the house's own."""
-    before = _reader.set(lang)
+def use_language(lang: Lang | None) -> Iterator[None]:
+    """Use this language within the block, in this task and those it starts; None: the default."""
+    before = _language.set(lang)
     try:
         yield
     finally:
-        _reader.reset(before)
+        _language.reset(before)
 
 
-def spoken(house: Lang) -> Lang:
-    """The reader's language, or the house's where nobody in particular reads."""
-    return _reader.get() or house
+def current_language(default: Lang) -> Lang:
+    """The reader's language, or the default where none is set."""
+    return _language.get() or default
 
 
-def speak(lang: Lang | None) -> None:
-    """Speak this language from here to the end of the `speaking` that surrounds the call."""
-    _reader.set(lang)
+def set_language(lang: Lang | None) -> None:
+    """Use this language from here to the end of the `use_language` block around the call."""
+    _language.set(lang)

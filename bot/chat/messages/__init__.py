@@ -1,1 +1,1 @@
-"""What the bot writes: order cards, notices and reports."""
+"""The texts of messages: order cards, notices and reports. Everything here is pure: data in, text and buttons out."""

@@ -1,4 +1,4 @@
-"""The messages about alerts: one that fired, one that was made, and the list. Pure."""
+"""Messages about price alerts: a fired alert, a new one, and a person's list."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from bot.chat.keyboards import chart
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 from kis.krx import KST
 
-MOST_NAME = 16
+MAX_NAME = 16
 _OPS: MessageIds[Comparison] = {
     Comparison.ABOVE: "above",
     Comparison.AT_LEAST: "at least",
@@ -23,7 +23,7 @@ _OPS: MessageIds[Comparison] = {
 
 
 def alert_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """An alert that fired; drawn from the facts that were written with the crossing."""
+    """A fired alert; `data` is what was stored when the condition was met."""
     code, lang = str(data["code"]), frame.lang
     bell = frame.text("alert · held") if data.get("held") else frame.text("alert")
     lines = [
@@ -72,7 +72,7 @@ def _next_steps(code: str, frame: Frame) -> Buttons:
 
 
 def condition(data: Mapping[str, Any], frame: Frame) -> str:
-    """What an alert waits for, in one line."""
+    """The condition of an alert in one line."""
     kind, lang = AlertKind(data["kind"]), frame.lang
     line, start = int(data["line"]), int(data["start"])
     rate = _rate(Decimal(str(data["percent"]))) if data.get("percent") is not None else ""
@@ -105,12 +105,12 @@ def condition(data: Mapping[str, Any], frame: Frame) -> str:
 
 
 def _rate(rate: Decimal) -> str:
-    """As it was said: no digits that were not."""
+    """A signed percentage with the digits that were typed."""
     return f"{'+' if rate > 0 else '−'}{abs(rate).normalize():f}%"
 
 
 def made_card(alert: Alert, notes: Sequence[str], frame: Frame) -> Reply:
-    """The answer to a new alert; each note is a sentence that is fit to stand here."""
+    """The answer to a new alert; `notes` are HTML."""
     head = f"🔔 {frame.text('alert')} #{alert.id} {frame.badge}"
     stock = f"<b>{safe(alert.name, 20)}</b> <code>{alert.code}</code>\n" if alert.code else ""
     lines = [f"{head}\n{stock}{condition(facts(alert), frame)}", _life(alert, frame), *notes]
@@ -129,16 +129,16 @@ def _life(alert: Alert, frame: Frame) -> str:
 
 
 def _delete(alert: Alert, frame: Frame) -> Button:
-    name = f" {alert.name[:MOST_NAME]}" if alert.name else ""
+    name = f" {alert.name[:MAX_NAME]}" if alert.name else ""
     return Button(f"🗑 #{alert.id}{name}", f"{REFRESH}/alert {frame.text('delete')} {alert.id}")
 
 
 def list_card(alerts: Sequence[Alert], most: int, frame: Frame, head: str = "") -> Reply:
-    """A person's alerts, each with a button that deletes it; nobody else's tap on that does anything to it."""
+    """A person's alerts with a delete button each; the button works for its owner only."""
     title = f"🔔 <b>{frame.text('Alerts')}</b> {len(alerts)}/{most} {frame.badge}"
     lines = [head, title] if head else [title]
     for one in alerts:
-        name = f"<b>{safe(one.name, MOST_NAME)}</b> " if one.name else ""
+        name = f"<b>{safe(one.name, MAX_NAME)}</b> " if one.name else ""
         waits = f" · {frame.text('waits for it to come back')}"
         state = waits if one.state in {AlertState.BEYOND, AlertState.RESTING} else ""
         lines.append(f"#{one.id} {name}{condition(facts(one), frame)}\n   {_life(one, frame)}{state}")
@@ -148,6 +148,6 @@ def list_card(alerts: Sequence[Alert], most: int, frame: Frame, head: str = "") 
                 "None yet. Try /alert 005930 &gt; 72000, /alert 005930 -3%, /alert 005930 volume 3x, /alert holdings 5%"
             )
         )
-    keys = [_delete(one, frame) for one in alerts]
-    rows = tuple(tuple(keys[place : place + 2]) for place in range(0, len(keys), 2))
+    buttons = [_delete(one, frame) for one in alerts]
+    rows = tuple(tuple(buttons[place : place + 2]) for place in range(0, len(buttons), 2))
     return Reply("\n".join(lines), rows)

@@ -1,4 +1,4 @@
-"""The messages that carry heads of the audit log, and the one that says its chain began again. Pure."""
+"""Messages that anchor the audit log outside the database: its daily head, and the warning that a new chain began."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +16,12 @@ _WHY: MessageIds[str] = {
 
 
 def anchor_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """The day's head. Short, because it comes every day; it is kept by being a message that nobody here can change."""
+    """The day's head of the hash chain; the chat keeps it where this machine cannot change it."""
     return Reply(f"🔏 {frame.text('log')} #{safe(data['seq'], 12)}:{safe(data['head'], 16)} {frame.badge}")
 
 
 def key_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """The chain had to begin again under a new key: people must ask why."""
+    """The chain began again under a new key, with the reason."""
     why = frame.text(_WHY[str(data["why"])]) if data.get("why") in _WHY else safe(data.get("why", "-"), 20)
     lines = [
         f"🚨 <b>{frame.text('The audit chain began again under a new key')}</b> {frame.badge}",

@@ -1,4 +1,4 @@
-"""The rows of the audit log in words: who did what. Pure."""
+"""Rows of the audit log as text: who did what."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,10 +13,10 @@ from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 from kis.models import Side
 
-_Facts = Mapping[str, Any]
-_MOST_FACTS = 6
+_Detail = Mapping[str, Any]
+MAX_FACTS = 6
 
-_PLAIN: MessageIds[str] = {
+_SENTENCES: MessageIds[str] = {
     "order.confirmed": "pressed confirm",
     "order.warned": "pressed once and was shown what is unusual",
     "order.discarded": "discarded the ticket; nothing was sent",
@@ -55,82 +55,82 @@ _CANCEL: MessageIds[str] = {
 }
 
 
-def who(deed: AuditEntry, frame: Frame) -> str:
-    """The person, or the bot itself; people and limits it never changes by itself, so that was the command line."""
-    if deed.user_id is None and not deed.name:
-        by_hand = deed.action.startswith(("people.", "limits.", "stepup."))
+def actor_name(entry: AuditEntry, frame: Frame) -> str:
+    """The person, the bot, or the command line: the bot itself never changes people, limits or second factors."""
+    if entry.user_id is None and not entry.name:
+        by_hand = entry.action.startswith(("people.", "limits.", "stepup."))
         return frame.text("command line") if by_hand else frame.text("bot")
-    return safe(deed.name or deed.user_id, 20)
+    return safe(entry.name or entry.user_id, 20)
 
 
-def deed_line(deed: AuditEntry, frame: Frame, *, dated: bool = False) -> str:
-    """When, who, what."""
-    at = deed.at.astimezone(KST).strftime("%m/%d %H:%M:%S" if dated else "%H:%M:%S")
-    return f"{at} <b>{who(deed, frame)}</b> {words(deed, frame)}"
+def entry_line(entry: AuditEntry, frame: Frame, *, dated: bool = False) -> str:
+    """Time (KST), actor and action in one line, as HTML."""
+    at = entry.at.astimezone(KST).strftime("%m/%d %H:%M:%S" if dated else "%H:%M:%S")
+    return f"{at} <b>{actor_name(entry, frame)}</b> {describe(entry, frame)}"
 
 
-def words(deed: AuditEntry, frame: Frame) -> str:
-    """What was done. A row nobody wrote words for, or that somebody spoilt, is shown by its facts."""
-    if deed.action in _PLAIN:
-        return frame.text(_PLAIN[deed.action])
-    tell = _TELL.get(deed.action)
-    if tell is not None:
+def describe(entry: AuditEntry, frame: Frame) -> str:
+    """The action as text; a row without a sentence, or with unreadable detail, shows its stored values."""
+    if entry.action in _SENTENCES:
+        return frame.text(_SENTENCES[entry.action])
+    render = _RENDERERS.get(entry.action)
+    if render is not None:
         try:
-            return tell(deed.detail, frame)
+            return render(entry.detail, frame)
         except (KeyError, ValueError, TypeError, AttributeError):
             pass
-    facts = ", ".join(
+    detail = ", ".join(
         f"{safe(name.removeprefix('event_'), 20)} {safe(value, 30)}"
-        for name, value in list(deed.detail.items())[:_MOST_FACTS]
+        for name, value in list(entry.detail.items())[:MAX_FACTS]
         if value not in ("", None)
     )
-    return f"<code>{safe(deed.action, 30)}</code> {facts}".rstrip()
+    return f"<code>{safe(entry.action, 30)}</code> {detail}".rstrip()
 
 
-def _proposed(facts: _Facts, frame: Frame) -> str:
-    side = frame.text(SIDE[Side(facts["side"])])
-    price = frame.text("market") if facts["price"] is None else won(int(facts["price"]), frame.lang)
-    terms = f"{side} {safe(facts['code'], 12)} {shares(int(facts['quantity']), frame.lang)} × {price}"
-    seen = f"{frame.text('market at')} {won(int(facts['quote']), frame.lang)}"
+def _proposed(detail: _Detail, frame: Frame) -> str:
+    side = frame.text(SIDE[Side(detail["side"])])
+    price = frame.text("market") if detail["price"] is None else won(int(detail["price"]), frame.lang)
+    terms = f"{side} {safe(detail['code'], 12)} {shares(int(detail['quantity']), frame.lang)} × {price}"
+    seen = f"{frame.text('market at')} {won(int(detail['quote']), frame.lang)}"
     made = frame.text("made a ticket")
-    if facts.get("parent") is not None:
-        made = frame.text("made a ticket to revise #{parent}", parent=int(facts["parent"]))
+    if detail.get("parent") is not None:
+        made = frame.text("made a ticket to revise #{parent}", parent=int(detail["parent"]))
     return f"{made}: {terms} ({seen})"
 
 
-def _requoted(facts: _Facts, frame: Frame) -> str:
-    quote = won(int(facts["event_quote"]), frame.lang)
+def _requoted(detail: _Detail, frame: Frame) -> str:
+    quote = won(int(detail["event_quote"]), frame.lang)
     return frame.text("asked again at the new price {quote}", quote=quote)
 
 
-def _reported(facts: _Facts, frame: Frame) -> str:
-    filled, amount = int(facts["event_filled"]), int(facts["event_filled_amount"])
+def _reported(detail: _Detail, frame: Frame) -> str:
+    filled, amount = int(detail["event_filled"]), int(detail["event_filled_amount"])
     told = []
     if filled:
         told.append(f"{frame.text('filled so far')} {shares(filled, frame.lang)} @{average(amount, filled)}")
-    if int(facts["event_cancelled"]):
-        told.append(f"{frame.text('cancelled')} {shares(int(facts['event_cancelled']), frame.lang)}")
-    if int(facts["event_rejected"]):
-        told.append(f"{frame.text('refused')} {shares(int(facts['event_rejected']), frame.lang)}")
+    if int(detail["event_cancelled"]):
+        told.append(f"{frame.text('cancelled')} {shares(int(detail['event_cancelled']), frame.lang)}")
+    if int(detail["event_rejected"]):
+        told.append(f"{frame.text('refused')} {shares(int(detail['event_rejected']), frame.lang)}")
     return f"{frame.text('the list')}: {', '.join(told) or frame.text('no change')}"
 
 
-def _no(facts: _Facts) -> str:
-    """The code of a no or a doubt, and what was said with it."""
-    said = str(facts.get("event_message") or "")
-    code = safe(facts.get("event_code") or "-", 24)
+def _rejection(detail: _Detail) -> str:
+    """The code and message of a rejection or an unknown outcome."""
+    said = str(detail.get("event_message") or "")
+    code = safe(detail.get("event_code") or "-", 24)
     return f"{code} “{safe(said)}”" if said else code
 
 
-def _checked(facts: _Facts, frame: Frame) -> str:
-    if facts["event_to"] == "different":
-        return f"🚨 {frame.text('the list differs from what was approved')}: {safe(facts['event_differs'], 120)}"
+def _checked(detail: _Detail, frame: Frame) -> str:
+    if detail["event_to"] == "different":
+        return f"🚨 {frame.text('the list differs from what was approved')}: {safe(detail['event_differs'], 120)}"
     return frame.text("the broker's list agrees")
 
 
-def _brake(facts: _Facts, frame: Frame) -> str:
-    level = frame.text(LEVELS[HaltLevel[str(facts["level"])]])
-    return f"{frame.text('brakes')}: {level} ({safe(facts['why'], 30)})"
+def _halt(detail: _Detail, frame: Frame) -> str:
+    level = frame.text(LEVELS[HaltLevel[str(detail["level"])]])
+    return f"{frame.text('brakes')}: {level} ({safe(detail['why'], 30)})"
 
 
 _ROLES: MessageIds[str] = {"owner": "owner", "admin": "admin", "trader": "trader", "viewer": "viewer"}
@@ -140,45 +140,45 @@ def _role(value: object, frame: Frame) -> str:
     return frame.text(_ROLES[str(value)]) if value in _ROLES else safe(value, 10)
 
 
-def _about(words: str) -> Callable[[_Facts, Frame], str]:
-    """What was done to a person, and the role they have by it."""
+def _about(words: str) -> Callable[[_Detail, Frame], str]:
+    """A renderer for a change of a person: name, role before and after."""
 
-    def tell(facts: _Facts, frame: Frame) -> str:
-        subject = facts.get("name_given") or facts.get("subject") or ""
-        was = f"{_role(facts['was'], frame)} → " if facts.get("was") in _ROLES else ""
-        role = f" ({was}{_role(facts['role'], frame)})" if facts.get("role") else ""
+    def render(detail: _Detail, frame: Frame) -> str:
+        subject = detail.get("name_given") or detail.get("subject") or ""
+        was = f"{_role(detail['was'], frame)} → " if detail.get("was") in _ROLES else ""
+        role = f" ({was}{_role(detail['role'], frame)})" if detail.get("role") else ""
         return f"{frame.text(words)}{f': {safe(subject, 20)}' if subject else ''}{role}"
 
-    return tell
+    return render
 
 
-def _limit(facts: _Facts, frame: Frame) -> str:
+def _limit(detail: _Detail, frame: Frame) -> str:
     return (
-        f"{frame.text('changed a limit')}: {safe(facts['subject'] or frame.text('account'), 20)} "
-        f"{safe(facts['item'], 24)} {safe(facts['was'], 16)} → {safe(facts['now'], 16)} ({safe(facts['day'], 10)})"
+        f"{frame.text('changed a limit')}: {safe(detail['subject'] or frame.text('account'), 20)} "
+        f"{safe(detail['item'], 24)} {safe(detail['was'], 16)} → {safe(detail['now'], 16)} ({safe(detail['day'], 10)})"
     )
 
 
-def _factor(words: str) -> Callable[[_Facts, Frame], str]:
-    """What became of a second factor; never the factor itself."""
+def _factor(words: str) -> Callable[[_Detail, Frame], str]:
+    """A renderer for second factors; never shows the factor itself."""
 
-    def tell(facts: _Facts, frame: Frame) -> str:
-        what = " · ".join(safe(facts[name], 20) for name in ("factor", "deed", "until") if facts.get(name))
+    def render(detail: _Detail, frame: Frame) -> str:
+        what = " · ".join(safe(detail[name], 20) for name in ("factor", "deed", "until") if detail.get(name))
         return f"{frame.text(words)}{f' ({what})' if what else ''}"
 
-    return tell
+    return render
 
 
-def _started(facts: _Facts, frame: Frame) -> str:
-    said = [frame.text("began run {run}", run=int(facts["run"]))]
-    if facts["unclean"]:
+def _started(detail: _Detail, frame: Frame) -> str:
+    said = [frame.text("began run {run}", run=int(detail["run"]))]
+    if detail["unclean"]:
         said.append(frame.text("the run before was cut short"))
-    if facts["restored"]:
+    if detail["restored"]:
         said.append(frame.text("on an older copy of the database"))
     return ", ".join(said)
 
 
-_TELL: dict[str, Callable[[_Facts, Frame], str]] = {
+_RENDERERS: dict[str, Callable[[_Detail, Frame], str]] = {
     "order.proposed": _proposed,
     "order.requoted": _requoted,
     "order.blocked": lambda f, o: (
@@ -189,11 +189,11 @@ _TELL: dict[str, Callable[[_Facts, Frame], str]] = {
         f"{o.text('the broker took it')}: {o.text('no.')} "
         f"<code>{safe(f['event_order_no'], 12)}</code> {hms(str(f['event_time']))}"
     ),
-    "order.refused": lambda f, o: f"{o.text('the broker refused it')}: {_no(f)}",
-    "order.never_left": lambda f, o: f"{o.text('it never left')}: {_no(f)}",
-    "order.deferred": lambda f, o: f"{o.text('was not carried out; to be tried again')}: {_no(f)}",
-    "order.lost": lambda f, o: f"{o.text('the answer was lost')}: {_no(f)}",
-    "order.doubted": lambda f, o: f"{o.text('a no in an unknown code; the list is asked')}: {_no(f)}",
+    "order.refused": lambda f, o: f"{o.text('the broker refused it')}: {_rejection(f)}",
+    "order.never_left": lambda f, o: f"{o.text('it never left')}: {_rejection(f)}",
+    "order.deferred": lambda f, o: f"{o.text('was not carried out; to be tried again')}: {_rejection(f)}",
+    "order.lost": lambda f, o: f"{o.text('the answer was lost')}: {_rejection(f)}",
+    "order.doubted": lambda f, o: f"{o.text('a no in an unknown code; the list is asked')}: {_rejection(f)}",
     "order.found": lambda f, o: (
         f"{o.text('found in the broker’s list')}: <code>{safe(f['event_report']['order_no'], 12)}</code>"
     ),
@@ -204,11 +204,11 @@ _TELL: dict[str, Callable[[_Facts, Frame], str]] = {
     "order.moved": lambda f, o: f"{o.text('revised; goes on as')}: <code>{safe(f['event_to'], 12)}</code>",
     "order.reported": _reported,
     "order.cancel_step": lambda f, o: (
-        o.text(_CANCEL[str(f["event_to"])]) + (f": {_no(f)}" if f.get("event_code") else "")
+        o.text(_CANCEL[str(f["event_to"])]) + (f": {_rejection(f)}" if f.get("event_code") else "")
     ),
     "tap": lambda f, o: o.text(_TAPS[str(f["verdict"])]) if "verdict" in f else f"<code>{safe(f['text'], 40)}</code>",
     "command": lambda f, _: f"<code>{safe(f['text'], 60)}</code>",
-    "brake": _brake,
+    "brake": _halt,
     "order.awaits": lambda f, o: o.text("pressed confirm; {needed} more must agree", needed=int(f["event_needed"])),
     "order.voted": lambda f, o: (
         o.text("agreed", context="vote") if f["event_approve"] else o.text("refused", context="vote")

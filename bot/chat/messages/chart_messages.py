@@ -1,4 +1,4 @@
-"""What stands under a chart, and in its place where it cannot be drawn. Pure."""
+"""The caption of a chart, and the text that replaces it where it cannot be drawn."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,32 +11,32 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 
 PERIODS: MessageIds[str] = {"day": "day", "week": "week", "month": "month", "minute": "minute"}
-"""The periods of a chart, on its buttons."""
+"""Labels of the buttons that choose a period."""
 BAR_SIZES: MessageIds[str] = {"day": "daily", "week": "weekly", "month": "monthly", "minute": "by the minute"}
-"""The same in its caption."""
-LINES = 10
-"""Bars told in figures where there is no picture."""
+"""Names of the periods in the caption."""
+MAX_BARS = 10
+"""Bars in the table that replaces a picture."""
 
 
 def chart_caption(facts: Mapping[str, Any], frame: Frame) -> Reply:
-    """Under the picture: the price, the range that is shown, what the shares held cost; another period in place."""
-    return Reply("\n".join(_lines(facts, frame)), _keys(facts, frame, REFRESH))
+    """The caption: price, range shown, average cost of the holding; buttons switch the period in place."""
+    return Reply("\n".join(_lines(facts, frame)), _buttons(facts, frame, REFRESH))
 
 
-def chart_in_words(facts: Mapping[str, Any], frame: Frame, *, old_above: bool = False) -> Reply:
-    """Instead of a picture: the same and the last bars in figures; `old_above`: the picture before this still stands."""
+def chart_as_text(facts: Mapping[str, Any], frame: Frame, *, old_above: bool = False) -> Reply:
+    """The caption and a table of the last bars; `old_above`: the message still shows an older picture."""
     excuse: str = frame.text("⚠️ The chart could not be drawn; here are its figures.")
     if old_above:
         excuse += f" {frame.text('The picture above is the one before.')}"
-    period, bars = str(facts["period"]), facts["bars"][-LINES - 1 :]
+    period, bars = str(facts["period"]), facts["bars"][-MAX_BARS - 1 :]
     rows = []
     for before, (at, *_, close, _) in zip([None, *bars[:-1]], bars, strict=True):
         change = percent(Decimal(close - before[4]) * 100 / before[4]) if before and before[4] else ""
         rows.append(f"{_when(at, period)} {close:>9,} {change:>8}")
-    table = "\n".join(rows[-LINES:])
-    # a button in place would need a picture to put its own in the place of
-    keys = _keys(facts, frame, REFRESH if old_above else "")
-    return Reply("\n".join([excuse, *_lines(facts, frame), f"<pre>{table}</pre>"]), keys)
+    table = "\n".join(rows[-MAX_BARS:])
+    # an edit in place is possible only where the message has a picture
+    buttons = _buttons(facts, frame, REFRESH if old_above else "")
+    return Reply("\n".join([excuse, *_lines(facts, frame), f"<pre>{table}</pre>"]), buttons)
 
 
 def _lines(facts: Mapping[str, Any], frame: Frame) -> list[str]:
@@ -63,12 +63,12 @@ def _lines(facts: Mapping[str, Any], frame: Frame) -> list[str]:
 
 
 def _when(at: str, period: str) -> str:
-    """A bar's day or minute, as short as it is clear."""
+    """A bar's date or minute in the short form of its period."""
     cut = {"day": slice(5, None), "week": slice(2, None), "month": slice(7), "minute": slice(None)}[period]
     return safe(at[cut].replace("-", "/"), 10)
 
 
-def _keys(facts: Mapping[str, Any], frame: Frame, prefix: str) -> Buttons:
+def _buttons(facts: Mapping[str, Any], frame: Frame, prefix: str) -> Buttons:
     code, now = str(facts["code"]), str(facts["period"])
     periods = tuple(
         Button(f"{'🔄 ' if name == now else ''}{frame.text(words)}", f"{prefix}/chart {code} {name}")

@@ -1,4 +1,4 @@
-"""Messages about messages: many fills in one, notices that may not have arrived, a chat that lets nothing in. Pure."""
+"""Messages about delivery: bundled fills, notices whose delivery is unconfirmed, silenced notices, a blocked chat."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -46,11 +46,11 @@ _WORDS: MessageIds[str] = {
     "external_fill": "filled (made elsewhere)",
     "ended": "ended",
 }
-"""What a notice was about, in a word or two; a kind that is not here is shown by its name."""
+"""Short names of message kinds; a kind without an entry shows its stored name."""
 
 
 def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) -> Reply:
-    """Several growths of one order, oldest first, as one: the newest cumulative figures, and what the message covers."""
+    """Several fills of one order, oldest first, in one message with the newest cumulative figures."""
     first, last = fills[0], fills[-1]
     step = int(last["filled"]) - int(first["filled"]) + int(first["step"])
     step_amount = int(last["amount"]) - int(first["amount"]) + int(first["step_amount"])
@@ -65,14 +65,14 @@ def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) 
 
 
 def _number(fill: Mapping[str, Any], frame: Frame) -> Markup:
-    """A fill is numbered, or else known by the cumulative quantity it made."""
+    """The number of a fill, or the cumulative quantity where it has none."""
     if "number" in fill:
         return Markup(f"#{safe(fill['number'], 8)}")
     return Markup(f"{frame.text('total', context='filled so far')} {shares(int(fill['filled']), frame.lang)}")
 
 
-def notices(parts: Sequence[OutboxMessage], order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
-    """The digest: notices whose delivery stayed in doubt, in short. A reader may know any of them already."""
+def digest(parts: Sequence[OutboxMessage], order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
+    """The digest: notices whose delivery was not confirmed, one line each; the reader may have seen any of them."""
     lines: list[str] = [
         frame.text("📬 <b>Notices that may not have arrived</b>: {count} {badge}", count=len(parts), badge=frame.badge),
         frame.text("<i>Their delivery was not confirmed. If you have seen them, nothing new has happened.</i>"),
@@ -83,17 +83,17 @@ def notices(parts: Sequence[OutboxMessage], order_of: Callable[[int], Order | No
 
 
 def roundup(parts: Sequence[OutboxMessage], count: int, order_of: Callable[[int], Order | None], frame: Frame) -> Reply:
-    """At the close: what its reader had silenced since the last one, the newest of it in a line each."""
+    """At the close: the newest of the `count` notices that the reader had silenced, one line each."""
     lines = [f"🗂 <b>{frame.text('What you had silenced')}</b> {pieces(count, frame.lang)} {frame.badge}"]
     if count > len(parts):
         lines.append(frame.text("{count} earlier ones left out.", count=count - len(parts)))
     lines += [f"• {notice_line(one, order_of(one.order_id) if one.order_id else None, frame)}" for one in parts]
-    keys = (Button(frame.text("⚙️ settings"), "/settings"), Button(frame.text("📋 open orders"), "/orders"))
-    return Reply("\n".join(lines), (keys,))
+    buttons = (Button(frame.text("⚙️ settings"), "/settings"), Button(frame.text("📋 open orders"), "/orders"))
+    return Reply("\n".join(lines), (buttons,))
 
 
 def notice_line(one: OutboxMessage, order: Order | None, frame: Frame) -> str:
-    """One notice in a line: when, what, which stock, how far, which order. No fact it lacks makes it fail."""
+    """One notice in a line; values that are missing are left out."""
     data = one.data
     words = _WORDS.get(one.kind)
     pieces = [clock_time(one.made_at), safe(one.kind, 20) if words is None else frame.text(words)]
@@ -110,21 +110,21 @@ def notice_line(one: OutboxMessage, order: Order | None, frame: Frame) -> str:
         pieces.append(safe(data["code"], 24))
     if "number" in data:
         pieces.append(_number(data, frame))
-    if "head" in data:  # of the audit log: it proves nothing where it cannot be read
+    if "head" in data:  # head of the audit log, in full so that it can be compared
         pieces.append(f"<code>{safe(data.get('seq', '?'), 12)}:{safe(data['head'], 64)}</code>")
     if one.order_id is not None:
         pieces.append(f"#{one.order_id}")
     elif "order_no" in data:
         pieces.append(f"<code>{safe(data['order_no'], 12)}</code>")
-    return " ".join(pieces) + counted(one, frame)
+    return " ".join(pieces) + repeat_note(one, frame)
 
 
 def _count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else "?" if value is None else safe(value, 8)
 
 
-def counted(one: OutboxMessage, frame: Frame) -> str:
-    """How often the same would have been told, and when last; nothing for what happened once."""
+def repeat_note(one: OutboxMessage, frame: Frame) -> str:
+    """How often the notice was repeated, and when last; empty for a single one."""
     if one.last_at is None:
         return ""
     times = f"×{one.repeats}, " if one.repeats > 1 else ""
@@ -132,7 +132,7 @@ def counted(one: OutboxMessage, frame: Frame) -> str:
 
 
 def stopped_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """To the owners: a chat refuses the bot."""
+    """Tells the owners that a chat has blocked the bot."""
     warning = frame.text(
         "⚠️ Chat {chat} refuses the bot ({why}). Its fills and warnings are kept and sent once it lets us in.",
         chat=data.get("chat", "?"),

@@ -1,4 +1,4 @@
-"""The messages that ring: each growth of a fill, the end of an order, and questions only a person can settle. Pure."""
+"""Notices about executions: fills, the end of an order, and orders that a person must identify."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,17 @@ from bot.chat.i18n.catalogue import MessageIds, msgid
 from bot.chat.i18n.formatting import of_shares, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill
-from bot.chat.messages.order_card import average, hms, order_card, stock_line, terms_line, word_of
+from bot.chat.messages.order_card import average, hms, order_card, state_word, stock_line, terms_line
 from bot.chat.types import TICKET, Button, Reply
 from bot.orders.model.order import Order, OrderState
 from kis.models import Side
 
 
 def fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """One growth of an order's fills, in figures that a repeat cannot falsify: cumulative, and this step."""
+    """One fill: this quantity and the cumulative one, so that a repeated message stays true."""
     filled, amount = int(data["filled"]), int(data["amount"])
     step, step_amount = int(data["step"]), int(data["step_amount"])
-    word = word_of(OrderState.FILLED if filled >= order.quantity else OrderState.PARTIAL, frame)
+    word = state_word(OrderState.FILLED if filled >= order.quantity else OrderState.PARTIAL, frame)
     number = f" #{data['number']}" if data.get("number") else ""
     return Reply(
         f"{stock_line(order.side, word + number, order.name, order.code, frame)}\n"
@@ -30,7 +30,7 @@ def fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
 
 
 def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """A fill of an order that was made elsewhere: HTS, MTS or another program."""
+    """A fill of an order placed outside the bot (HTS, MTS or another program)."""
     filled, side = int(data["filled"]), Side(str(data["side"]))
     return Reply(
         f"{stock_line(side, frame.text('filled (made elsewhere)'), str(data['name']), str(data['code']), frame)}\n"
@@ -50,7 +50,7 @@ _HEADS: MessageIds[str] = {
 
 
 def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """The order's end or the end of a doubt about it: the same figures as its card, sent so that the phone rings."""
+    """A change of state that is worth a notification of its own, with the figures of the order card."""
     head = _HEADS.get(kind)
     if head is None:
         return order_card(order, {}, frame)
@@ -72,11 +72,11 @@ def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -
 
 def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -> Reply:
     lines = [stock_line(order.side, head, order.name, order.code, frame), f"{terms_line(order, frame)} · #{order.id}"]
-    keys = []
+    buttons = []
     for number, time, channel, token in data.get("claims", ()):
         lines.append(f"• <code>{safe(number, 12)}</code> {hms(str(time))} {safe(channel, 12)}")
-        keys.append((Button(frame.text("it is {number}", number=number), TICKET + str(token)),))
+        buttons.append((Button(frame.text("it is {number}", number=number), TICKET + str(token)),))
     if "none" in data:
-        keys.append((Button(frame.text("none of these"), TICKET + str(data["none"])),))
+        buttons.append((Button(frame.text("none of these"), TICKET + str(data["none"])),))
     lines.append(frame.text("Please look in HTS or MTS and press. Until then this stock takes no new orders."))
-    return Reply("\n".join(lines), tuple(keys))
+    return Reply("\n".join(lines), tuple(buttons))

@@ -1,6 +1,6 @@
-"""The sentences and cards about people: the list, one person, invitations, requests to join. Pure.
+"""Messages about people: the list, one person, invitations, requests to join.
 
-Number and role stand before a name, and the name stands apart: nothing in it can move or imitate them.
+A name comes after user id and role, on its own line, so that it cannot imitate them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from bot.orders.access.roles import Role
 from kis.krx import KST
 
 PEOPLE = "p:"
-"""Before a single-use token in a button: it acts on a person."""
-PAGE = 8
+"""Prefix of a button whose single-use token acts on a person."""
+PAGE_SIZE = 8
 """People on one page of the list."""
 
 ROLES: MessageIds[Role] = {Role.OWNER: "owner", Role.ADMIN: "admin", Role.TRADER: "trader", Role.VIEWER: "viewer"}
@@ -35,49 +35,49 @@ _ACTS: MessageIds[MemberStep] = {
 }
 
 
-def stranger_line() -> str:
-    """The one line a stranger may be told: the same for whatever they tried, and it gives nothing away."""
+def invitation_only() -> str:
+    """The only text for people who are not on the list; the same whatever they tried, in both languages."""
     words = msgid("This bot is by invitation only.")
     return " · ".join(translate(lang, words) for lang in get_args(Lang))
 
 
-def role_word(role: Role, frame: Frame) -> str:
+def role_name(role: Role, frame: Frame) -> str:
     """The role's name."""
     return frame.text(ROLES[role])
 
 
-def act_word(act: MemberAction, frame: Frame) -> str:
-    """What a button does to a person, in a word or two."""
+def action_word(act: MemberAction, frame: Frame) -> str:
+    """The label of an action on a person."""
     if act.role is not None:
-        word = role_word(act.role, frame)
+        word = role_name(act.role, frame)
         return frame.text("make {role}", role=word)
     return frame.text(_ACTS[act.step])
 
 
-def name_tag(name: str, frame: Frame) -> Markup:
-    """A name that cannot become a link and keeps its writing direction to itself."""
+def member_name(name: str, frame: Frame) -> Markup:
+    """A name as HTML that cannot become a link or change the writing direction around it."""
     return Markup(f"<code>\u2068{safe(shown_name(name)) or frame.text('no name')}\u2069</code>")
 
 
 def person_lines(one: Member, frame: Frame) -> str:
-    """Who this is and where they stand; the name comes last, on a line of its own."""
+    """User id, role, status and last activity (KST); the name on a line of its own."""
     seen = f"{one.seen_at.astimezone(KST):%m/%d %H:%M}" if one.seen_at else "–"
     return (
-        f"<code>{one.user_id}</code> · <b>{role_word(one.role, frame)}</b> · {frame.text(STATUSES[one.status])} · "
-        f"{frame.text('seen', context='person')} {seen}\n   {name_tag(one.name, frame)}"
+        f"<code>{one.user_id}</code> · <b>{role_name(one.role, frame)}</b> · {frame.text(STATUSES[one.status])} · "
+        f"{frame.text('seen', context='person')} {seen}\n   {member_name(one.name, frame)}"
     )
 
 
 def list_card(people: Sequence[Member], page: int, frame: Frame) -> Reply:
-    """/users: one page of everybody on record."""
-    pages = max(1, -(-len(people) // PAGE))
+    """/users: one page of the list."""
+    pages = max(1, -(-len(people) // PAGE_SIZE))
     page = min(max(page, 1), pages)
-    shown = people[(page - 1) * PAGE : page * PAGE]
+    shown = people[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     head = f"👥 <b>{frame.text('People')}</b> {len(people)} {frame.badge}"
     lines = [head if pages == 1 else f"{head} · {page}/{pages}", *(person_lines(one, frame) for one in shown)]
     lines.append(frame.text("invite: /invite trader [name] · viewer"))
-    keys = [Button(f"⚙ {one.user_id}", f"{REFRESH}/users {one.user_id}") for one in shown]
-    rows = [tuple(keys[n : n + 2]) for n in range(0, len(keys), 2)]
+    buttons = [Button(f"⚙ {one.user_id}", f"{REFRESH}/users {one.user_id}") for one in shown]
+    rows = [tuple(buttons[n : n + 2]) for n in range(0, len(buttons), 2)]
     turns = [
         Button(arrow, f"{REFRESH}/users p{other}")
         for arrow, other in (("◀", page - 1), ("▶", page + 1))
@@ -87,25 +87,25 @@ def list_card(people: Sequence[Member], page: int, frame: Frame) -> Reply:
 
 
 def person_card(one: Member, acts: Sequence[MemberAction], frame: Frame) -> Reply:
-    """One person, and what whoever looks may do with them."""
-    keys = [Button(act_word(act, frame), f"{REFRESH}/users {one.user_id} {act}") for act in acts]
-    rows = [tuple(keys[n : n + 2]) for n in range(0, len(keys), 2)]
+    """One person, with a button for each action the reader may take."""
+    buttons = [Button(action_word(act, frame), f"{REFRESH}/users {one.user_id} {act}") for act in acts]
+    rows = [tuple(buttons[n : n + 2]) for n in range(0, len(buttons), 2)]
     back = Button(frame.text("↩ list"), f"{REFRESH}/users")
     head = f"👤 <b>{frame.text('Person')}</b> {frame.badge}"
     return Reply(f"{head}\n{person_lines(one, frame)}", (*rows, (back,)))
 
 
 def confirm_card(one: Member, act: MemberAction, token: str, frame: Frame) -> Reply:
-    """Are you sure? The button works once, for five minutes, while the person stands as shown."""
+    """Asks for confirmation; the button works once, for five minutes, while the person is unchanged."""
     warning = frame.text("Their open tickets, votes, buttons and invitations become void.")
     shuts_out = act.step in {MemberStep.SUSPEND, MemberStep.REMOVE}
     lowers = shuts_out or (act.role is not None and not act.role.covers(one.role))
     lines = [
-        f"❓ <b>{act_word(act, frame)}</b> {frame.badge}",
+        f"❓ <b>{action_word(act, frame)}</b> {frame.badge}",
         person_lines(one, frame),
         *([warning] if lowers else []),
     ]
-    yes = Button(f"✅ {act_word(act, frame)}", f"{PEOPLE}{token}")
+    yes = Button(f"✅ {action_word(act, frame)}", f"{PEOPLE}{token}")
     no = Button(frame.text("↩ back"), f"{REFRESH}/users {one.user_id}")
     return Reply("\n".join(lines), ((yes, no),))
 
@@ -122,37 +122,37 @@ _TAPS: MessageIds[MembershipTap] = {
 }
 
 
-def tap_words(change: MembershipChange, frame: Frame) -> str:
-    """The short answer to a tap on a button about people."""
+def tap_text(change: MembershipChange, frame: Frame) -> str:
+    """The callback answer to a tap on a button about a person."""
     return frame.text(_TAPS[change.verdict])
 
 
-# --- letters --------------------------------------------------------------------------------------------------------------
+# --- notices --------------------------------------------------------------------------------------------------------------
 
 
-def people_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """What admins are told about people."""
+def member_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
+    """Notices to administrators about people."""
     match kind:
         case "join":
             return _request_push(data, frame)
         case "invite":
             return _invite_push(data, frame)
     who = f"<code>{int(data['user_id'])}</code>"
-    name = name_tag(str(data.get("name", "")), frame)
+    name = member_name(str(data.get("name", "")), frame)
     by = data.get("by")
     signed = f" · {frame.text('by')} <code>{int(by)}</code>" if by else ""
     match kind:
         case "joined":
-            role = role_word(Role(str(data["role"])), frame)
+            role = role_name(Role(str(data["role"])), frame)
             head = f"👋 <b>{frame.text('Joined')}</b> {frame.badge}"
             return Reply(f"{head}\n{who} · <b>{role}</b>{signed}\n{name}")
         case "stranger":
             head = f"🚪 <b>{frame.text('A stranger keeps trying')}</b> {frame.badge}"
             line = frame.text("Ten attempts within five minutes. The bot gave nothing away (told once a day).")
             return Reply(f"{head}\n{who}\n{line}\n{name}")
-    act = act_word(MemberAction.read(str(data["act"])), frame)
+    act = action_word(MemberAction.read(str(data["act"])), frame)
     head = f"👥 <b>{act}</b> {frame.badge}"
-    now = f"{role_word(Role(str(data['role'])), frame)} · " if data.get("role") else ""
+    now = f"{role_name(Role(str(data['role'])), frame)} · " if data.get("role") else ""
     return Reply(f"{head}\n{who} · {now}{frame.text('changed')}{signed}\n{name}")
 
 
@@ -163,27 +163,27 @@ def _request_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         lines.append(f"⚠️ <b>{frame.text('was removed before')}</b>")
     lines += [
         frame.text("Make sure by another way who this is: anybody can bear any name (24 hours)."),
-        name_tag(str(data["name"]), frame),
+        member_name(str(data["name"]), frame),
     ]
-    keys = [
-        Button(act_word(MemberAction.read(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())
+    buttons = [
+        Button(action_word(MemberAction.read(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())
     ]
     if "none" in data:
-        keys.append(Button(act_word(MemberAction(MemberStep.REFUSE), frame), PEOPLE + str(data["none"])))
-    return Reply("\n".join(lines), (tuple(keys),))
+        buttons.append(Button(action_word(MemberAction(MemberStep.REFUSE), frame), PEOPLE + str(data["none"])))
+    return Reply("\n".join(lines), (tuple(buttons),))
 
 
 def _invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    role = role_word(Role(str(data["role"])), frame)
+    role = role_name(Role(str(data["role"])), frame)
     until = datetime.fromisoformat(str(data["until"])).astimezone(KST)
     head = f"✉️ <b>{frame.text('Invitation')}</b> · {role} {frame.badge}"
     line = frame.text("Good once, for one person, until {until}. Send it to nobody else.", until=f"{until:%m/%d %H:%M}")
     link = f"https://t.me/{data['bot']}?start={data.get('confirm', '…')}"
-    named = f"\n{name_tag(str(data['name']), frame)}" if data.get("name") else ""
+    named = f"\n{member_name(str(data['name']), frame)}" if data.get("name") else ""
     return Reply(f"{head}{named}\n{line}\n<code>{safe(link, 120)}</code>")
 
 
-def keyless(reply: Reply) -> Reply:
-    """The answer without its buttons, which would open nothing in a group."""
+def without_buttons(reply: Reply) -> Reply:
+    """The reply without buttons: they do not work in a group."""
     none: Buttons = ()
     return Reply(reply.text, none)

@@ -1,7 +1,7 @@
-"""The messages about orders: the ticket and living card of one order, and the pushes that follow it. Pure.
+"""The order card: one message that is edited while its order changes, first as a ticket to confirm.
 
-Five words for what became of an order, never mixed: 접수, 일부체결, 체결, 거부, 확인중(불명). The first line carries
-side and name, because a phone's notification shows little more.
+Five words for the state at the broker, never mixed: 접수, 일부체결, 체결, 거부, 확인중(불명). The first line has side
+and name, because a phone's notification shows little more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import arrow, clock_time, of_shares, percent, safe, shares, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.keyboards import after_fill, consent_keys, of_working_order, ticket_keys, warned_keys
+from bot.chat.keyboards import after_fill, approval_buttons, of_open_order, second_confirmation_buttons, ticket_buttons
 from bot.chat.types import Button, Reply
 from bot.orders.model.events import CancelState, ReadBackResult
 from bot.orders.model.order import Link, Order, OrderAction, OrderState
@@ -45,21 +45,21 @@ _HEAD: MessageIds[OrderState] = {
 
 
 def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """The order's living message as it stands now. `data` holds a ticket's tokens and fresh reasons."""
+    """The card of an order in its present state. `data` holds the tokens of a ticket's buttons and new reasons."""
     lines = [_head(order, frame), terms_line(order, frame)]
     if order.state is OrderState.PROPOSED:
         lines += _ticket(order, frame)
         if "confirm" not in data:
             return Reply("\n".join(lines))
-        keys = warned_keys if order.warned else ticket_keys
-        return Reply("\n".join(lines), keys(order, str(data["confirm"]), str(data["discard"]), frame.lang))
+        buttons = second_confirmation_buttons if order.warned else ticket_buttons
+        return Reply("\n".join(lines), buttons(order, str(data["confirm"]), str(data["discard"]), frame.lang))
     if order.state is OrderState.PENDING:
         return Reply(
-            "\n".join(lines + _ticket(order, frame) + _consent(order, frame)), consent_keys(order, data, frame.lang)
+            "\n".join(lines + _ticket(order, frame) + _consent(order, frame)), approval_buttons(order, data, frame.lang)
         )
     lines += _agreed(order, frame) + _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
     if order.state in {OrderState.OPEN, OrderState.PARTIAL}:
-        return Reply("\n".join(lines), of_working_order(order, frame.lang))
+        return Reply("\n".join(lines), of_open_order(order, frame.lang))
     if order.state is OrderState.FILLED:
         return Reply("\n".join(lines), after_fill(order.code, frame.lang))
     return Reply("\n".join(lines), _again(order, frame))
@@ -82,24 +82,24 @@ def _again(order: Order, frame: Frame) -> tuple[tuple[Button, ...], ...]:
 
 
 def stock_line(side: Side, word: str, name: str, code: str, frame: Frame) -> str:
-    """The first line of everything about an order."""
+    """The first line of every message about an order."""
     return f"{SQUARE[side]} {frame.text(SIDE[side])} {word}  <b>{safe(name, 20)}</b> <code>{safe(code, 12)}</code> {frame.badge}"
 
 
-def word_of(state: OrderState, frame: Frame) -> str:
-    """The word for where an order stands."""
+def state_word(state: OrderState, frame: Frame) -> str:
+    """The name of an order state."""
     return frame.text(_HEAD[state])
 
 
 def _head(order: Order, frame: Frame) -> str:
-    word = word_of(order.state, frame)
+    word = state_word(order.state, frame)
     if order.act is OrderAction.REVISE:
         word = f"{frame.text('revision:')} {word}"
     return stock_line(order.side, word, order.name, order.code, frame)
 
 
 def terms_line(order: Order, frame: Frame) -> str:
-    """Quantity, price and amount."""
+    """Quantity, price and amount in one line."""
     quantity, price, amount = (
         shares(order.quantity, frame.lang),
         won(order.unit, frame.lang),
@@ -151,7 +151,7 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
 
 
 def _consent(order: Order, frame: Frame) -> list[str]:
-    """What those who must agree need to know beside the ticket, and who has agreed so far."""
+    """For the approvers: who ordered, resulting position and day total, approvals so far."""
     lang = frame.lang
     names = ", ".join(safe(name, 20) for name in order.approvers)
     agreed = f"🖐 {frame.text('consent')} <b>{order.approvals}/{order.needed}</b>" + (f" · {names}" if names else "")
@@ -164,7 +164,7 @@ def _consent(order: Order, frame: Frame) -> list[str]:
 
 
 def _agreed(order: Order, frame: Frame) -> list[str]:
-    """Who agreed to it, or who did not."""
+    """Who approved or refused it."""
     names = ", ".join(safe(name, 20) for name in order.approvers)
     if not names:
         return []
@@ -173,12 +173,12 @@ def _agreed(order: Order, frame: Frame) -> list[str]:
 
 
 def _said(reasons: Sequence[Reason], frame: Frame) -> list[str]:
-    """Reasons that an order bears, in words."""
+    """The sentences of an order's reasons."""
     return [reason(one.code, one.values, frame.lang) for one in reasons]
 
 
 def _cautions(order: Order, frame: Frame) -> list[str]:
-    """What is unusual: announced on the ticket, and asked about once more at the first tap."""
+    """Warnings on the ticket; after the first tap with the question whether to send it all the same."""
     said = [f"⚠️ {line}" for line in _said(order.cautions, frame)]
     if said and order.warned:
         said.append(frame.text("<b>Send it all the same? The button on the left discards it.</b>"))
@@ -283,11 +283,11 @@ def _kis_words(order: Order) -> str:
 
 
 def average(amount: int, quantity: int) -> str:
-    """Won per share, with decimals only where there are any."""
+    """Average price in won per share, with two decimals where it is not whole."""
     exact = Decimal(amount) / quantity
     return f"{exact:,.0f}" if exact == int(exact) else f"{exact:,.2f}"
 
 
 def hms(text: str) -> str:
-    """KIS's HHMMSS as people write it."""
+    """KIS's HHMMSS as HH:MM:SS."""
     return f"{text[:2]}:{text[2:4]}:{text[4:6]}" if len(text) >= 6 and text.isdigit() else safe(text, 8)  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""The message about a time in which nothing could be seen: from when to when, why, and what it turned out to hide. Pure."""
+"""The notice after an outage in which fills could not be seen: from when to when (KST), why, and what happened meanwhile."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -7,14 +7,14 @@ from typing import Any
 from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.formatting import clock_time, shares
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.order_card import word_of
+from bot.chat.messages.order_card import state_word
 from bot.chat.types import Button, Reply
 from bot.orders.model.order import OrderState
 from kis.krx import KST
 
 
-def blind_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """A gap that is over. Letters of before `fills` was told bear only the times."""
+def outage_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """An outage that is over; messages stored by older versions have no `fills` and show only the times."""
     since, until = (datetime.fromisoformat(str(data[name])).astimezone(KST) for name in ("since", "until"))
     head = f"👁️ <b>{frame.text('Nothing could be seen')}</b> {frame.badge}"
     if "fills" not in data:
@@ -61,18 +61,18 @@ def _found(data: Mapping[str, Any], frame: Frame) -> list[str]:
         filled = frame.text("Nothing filled meanwhile")
     lines = [open_then, f"<b>{filled}</b>"]
     if ended:
-        words = " · ".join(f"{word_of(OrderState(state), frame)} {int(count)}" for state, count in ended.items())
+        words = " · ".join(f"{state_word(OrderState(state), frame)} {int(count)}" for state, count in ended.items())
         lines.append(f"{frame.text('orders that ended')}: {words}")
     return [*lines, _told_anyway(frame)]
 
 
 def _moment(moment: datetime, other: datetime) -> str:
-    """The time of day, with the date where the other end lies on another one."""
+    """The time of day, with the date where `other` is on another day."""
     return clock_time(moment) if moment.date() == other.date() else f"{moment:%m/%d} {clock_time(moment)}"
 
 
 def _span(span: timedelta, frame: Frame) -> str:
-    """A duration in its two greatest units."""
+    """A duration in its two largest units."""
     seconds = int(span.total_seconds())
     units = (
         (86_400, msgid("{count} d")),

@@ -12,16 +12,16 @@ from bot.chat.i18n.catalogue import reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import alert_push
 from bot.chat.messages.audit_anchor import anchor_push, key_push
-from bot.chat.messages.chart_messages import chart_caption, chart_in_words
-from bot.chat.messages.delivery_digest import bundle_push, counted, notice_line, notices, roundup, stopped_push
+from bot.chat.messages.chart_messages import chart_as_text, chart_caption
+from bot.chat.messages.delivery_digest import bundle_push, digest, notice_line, repeat_note, roundup, stopped_push
 from bot.chat.messages.fills import external_push, fill_push, state_push
-from bot.chat.messages.members import keyless, people_push
+from bot.chat.messages.members import member_push, without_buttons
 from bot.chat.messages.order_card import order_card
-from bot.chat.messages.outage import blind_push
+from bot.chat.messages.outage import outage_push
 from bot.chat.messages.report_messages import report_push
-from bot.chat.messages.stream_status import heard_push
-from bot.chat.messages.system import brake_push, recovered_push, recovering_push, release_push
-from bot.chat.messages.watchlist_messages import look_push
+from bot.chat.messages.stream_status import fill_notice_push
+from bot.chat.messages.system import halt_push, recovered_push, recovering_push, release_push
+from bot.chat.messages.watchlist_messages import watchlist_push
 from bot.chat.ports import OutboxMessage
 from bot.chat.types import Button, Reply
 from bot.orders.model.order import Order
@@ -31,7 +31,7 @@ Renderer = Callable[[OutboxMessage, OrderOf, Frame], Reply | None]
 
 
 def render(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply | None:
-    """The message in words; one of a kind that no version knows any more as its order, or in bare facts."""
+    """The text of a message; of an unknown kind the order's card, or its stored values."""
     return RENDERERS.get(message.kind, _ABOUT_ORDER)(message, order_of, frame)
 
 
@@ -58,13 +58,13 @@ def _bare_facts(message: OutboxMessage, _: OrderOf, frame: Frame) -> Reply:
         words = reason(str(message.data["code"]), message.data.get("values") or {}, frame.lang)
     else:
         words = notice_line(message, None, frame)
-    return Reply(f"⚠️ {words}{counted(message, frame)} {frame.badge}")
+    return Reply(f"⚠️ {words}{repeat_note(message, frame)} {frame.badge}")
 
 
 def _reply(message: OutboxMessage, _: OrderOf, __: Frame) -> Reply:
     rows = message.data.get("keys", ())
-    keys = tuple(tuple(Button(str(label), str(data)) for label, data in row) for row in rows)
-    return Reply(str(message.data["text"]), keys)
+    buttons = tuple(tuple(Button(str(label), str(data)) for label, data in row) for row in rows)
+    return Reply(str(message.data["text"]), buttons)
 
 
 def _card(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply | None:
@@ -78,7 +78,7 @@ def _fill(message: OutboxMessage, order: Order, frame: Frame) -> Reply:
 
 
 def _digest(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply | None:
-    return notices(message.parts, order_of, frame) if message.parts else None
+    return digest(message.parts, order_of, frame) if message.parts else None
 
 
 def _roundup(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply | None:
@@ -91,11 +91,11 @@ RENDERERS: dict[str, Renderer] = {
     "reply": _reply,
     "edit": _reply,
     "card": _card,
-    "chart": _from_facts(chart_in_words),
-    "chart_edit": _from_facts(partial(chart_in_words, old_above=True)),
-    "look": _from_facts(look_push),
+    "chart": _from_facts(chart_as_text),
+    "chart_edit": _from_facts(partial(chart_as_text, old_above=True)),
+    "look": _from_facts(watchlist_push),
     "fill": _about_order(_fill),
-    "group_fill": _about_order(lambda message, order, frame: keyless(_fill(message, order, frame))),
+    "group_fill": _about_order(lambda message, order, frame: without_buttons(_fill(message, order, frame))),
     "external_fill": _from_facts(external_push),
     "corrected": _ABOUT_ORDER,
     "ended": _ABOUT_ORDER,
@@ -106,13 +106,13 @@ RENDERERS: dict[str, Renderer] = {
     "manual": _ABOUT_ORDER,
     "contradiction": _ABOUT_ORDER,
     "mismatch": _ABOUT_ORDER,
-    "heard": _from_kind(heard_push),
-    "heard_shown": _from_kind(heard_push),
-    "brake": _from_facts(brake_push),
+    "heard": _from_kind(fill_notice_push),
+    "heard_shown": _from_kind(fill_notice_push),
+    "brake": _from_facts(halt_push),
     "release": _from_facts(release_push),
     "recovering": _from_facts(recovering_push),
     "recovered": _from_facts(recovered_push),
-    "blind": _from_facts(blind_push),
+    "blind": _from_facts(outage_push),
     "trouble": _bare_facts,
     "limits": _bare_facts,
     "stepup": _bare_facts,
@@ -121,13 +121,13 @@ RENDERERS: dict[str, Renderer] = {
     "anchor": _from_facts(anchor_push),
     "report": _from_facts(report_push),
     "alert": _from_facts(alert_push),
-    "join": _from_kind(people_push),
-    "invite": _from_kind(people_push),
-    "joined": _from_kind(people_push),
-    "people": _from_kind(people_push),
-    "stranger": _from_kind(people_push),
+    "join": _from_kind(member_push),
+    "invite": _from_kind(member_push),
+    "joined": _from_kind(member_push),
+    "people": _from_kind(member_push),
+    "stranger": _from_kind(member_push),
     "digest": _digest,
     "roundup": _roundup,
 }
 CAPTIONS: dict[str, Renderer] = {kind: _from_facts(chart_caption) for kind in ("chart", "chart_edit")}
-"""What stands under the picture of those that are drawn; `RENDERERS` has their words for where there is none."""
+"""Captions of the kinds with a picture; `RENDERERS` has the text for where it cannot be drawn."""

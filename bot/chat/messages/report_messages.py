@@ -1,4 +1,4 @@
-"""The messages about what trading came to: the report at a close, /pnl and /fills. Pure."""
+"""Messages about results: the report at a close, /pnl and /fills."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
@@ -20,10 +20,10 @@ from bot.reports.model import DayReport, DayTaken, Taken, Wealth
 from kis import krx
 from kis.models import OrderReport, Side
 
-MOST_STOCKS = 15
-"""Lines of a report at the close, which has more to say; the rest is summed."""
-MOST_FILLS = 30
-"""Lines of /fills that fit one message with room to spare."""
+MAX_STOCKS = 15
+"""Stocks with a line of their own in the report at a close; the rest is summed."""
+MAX_FILLS = 30
+"""Rows of /fills that fit in one message."""
 _REPORT = TypeAdapter(DayReport)
 _WHY: MessageIds[Doubt] = {
     Doubt.BASE: "Something was sold before this bot began to keep a record of what is held.",
@@ -36,7 +36,7 @@ _WHY: MessageIds[Doubt] = {
 
 
 def report_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """The report of a closing; two lines where nothing has filled since the one before."""
+    """The report at a close; two lines where nothing filled since the previous report."""
     report, moment = _REPORT.validate_python(data["report"]), datetime.fromisoformat(str(data["moment"]))
     evening = krx.after_market_end(report.day)
     late = evening is not None and moment >= evening
@@ -57,19 +57,19 @@ def report_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         _total(report.wealth, frame) + _since(report, frame),
         f"{frame.text('open orders')} {pieces(report.open_orders, frame.lang)} · {_at(report.wealth, frame)}",
     ]
-    keys = (
+    buttons = (
         Button(frame.text("💰 profit"), "/pnl"),
         Button(frame.text("🧾 fills"), f"/fills {report.day}"),
         Button(frame.text("💼 balance"), "/balance"),
     )
-    return Reply("\n".join(lines), (keys,))
+    return Reply("\n".join(lines), (buttons,))
 
 
 def _stocks(fills: Sequence[StockFills], frame: Frame) -> list[str]:
     if not fills:
         return [frame.text("Nothing filled today.")]
-    lines = [_stock(one, frame) for one in fills[:MOST_STOCKS]]
-    rest = fills[MOST_STOCKS:]
+    lines = [_stock(one, frame) for one in fills[:MAX_STOCKS]]
+    rest = fills[MAX_STOCKS:]
     if rest:
         count = len({one.code for one in rest})
         more = frame.text("and {count} more stocks", count=count)
@@ -143,7 +143,7 @@ def _at(wealth: Wealth, frame: Frame) -> str:
 
 
 def profit_card(taken: Taken, wealth: Wealth, today: date, frame: Frame) -> Reply:
-    """What some days brought, each in a line where there are several, and what is held now."""
+    """Realised profit of a period, day by day where it has several, and the account now."""
     one_day = taken.first == taken.last
     span = (
         day_label(taken.first, frame)
@@ -164,7 +164,7 @@ def profit_card(taken: Taken, wealth: Wealth, today: date, frame: Frame) -> Repl
         if not taken.days:
             lines.append(frame.text("No trades."))
     lines += ["", f"<b>{frame.text('now')}</b> {_unrealised(wealth, frame)}", _total(wealth, frame), _at(wealth, frame)]
-    return Reply("\n".join(lines), _profit_keys(taken, today, frame))
+    return Reply("\n".join(lines), _profit_buttons(taken, today, frame))
 
 
 def _day_line(one: DayTaken, frame: Frame) -> str:
@@ -172,7 +172,7 @@ def _day_line(one: DayTaken, frame: Frame) -> str:
     return f"{day_label(one.day, frame)} {profit} · {_amounts(one.bought, one.sold, frame)}"
 
 
-def _profit_keys(taken: Taken, today: date, frame: Frame) -> Buttons:
+def _profit_buttons(taken: Taken, today: date, frame: Frame) -> Buttons:
     spans = (
         Button(frame.text("today"), f"{REFRESH}/pnl today"),
         Button(frame.text("this week"), f"{REFRESH}/pnl week"),
@@ -186,13 +186,13 @@ def _profit_keys(taken: Taken, today: date, frame: Frame) -> Buttons:
 
 
 def fills_card(day: date, rows: Sequence[OrderReport], ours: Collection[str], now: datetime, frame: Frame) -> Reply:
-    """The filled orders of a day. `ours`: the numbers of this bot's orders."""
+    """The filled orders of a day; `ours` are the order numbers of this bot."""
     lines = [f"🧾 <b>{frame.text('Fills')}</b> {day_label(day, frame)} {frame.badge}"]
     if not krx.is_trading_day(day):
         lines.append(_closed(frame))
-    lines += [_fill(row, ours, frame) for row in rows[:MOST_FILLS]]
-    if len(rows) > MOST_FILLS:
-        lines.append(frame.text("and {count} more", count=len(rows) - MOST_FILLS))
+    lines += [_fill(row, ours, frame) for row in rows[:MAX_FILLS]]
+    if len(rows) > MAX_FILLS:
+        lines.append(frame.text("and {count} more", count=len(rows) - MAX_FILLS))
     if rows:
         totals = [(side, [row for row in rows if row.side is side]) for side in (Side.BUY, Side.SELL)]
         lines.append(
@@ -208,7 +208,7 @@ def fills_card(day: date, rows: Sequence[OrderReport], ours: Collection[str], no
     else:
         lines.append(frame.text("Nothing was filled."))
     lines.append(frame.as_of(now))
-    return Reply("\n".join(lines), _fills_keys(day, now.date(), frame))
+    return Reply("\n".join(lines), _fills_buttons(day, now.date(), frame))
 
 
 def _fill(row: OrderReport, ours: Collection[str], frame: Frame) -> str:
@@ -220,7 +220,7 @@ def _fill(row: OrderReport, ours: Collection[str], frame: Frame) -> str:
     )
 
 
-def _fills_keys(day: date, today: date, frame: Frame) -> Buttons:
+def _fills_buttons(day: date, today: date, frame: Frame) -> Buttons:
     before, after = krx.previous_trading_day(day), krx.next_trading_day(day)
     row = [Button(f"◀ {day_label(before, frame)}", f"{REFRESH}/fills {before}")]
     if day == today:

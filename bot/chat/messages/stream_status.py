@@ -1,4 +1,4 @@
-"""What the bot says of its ears: whether fill notices come in, and a fill that was told before the list shows it. Pure."""
+"""Messages about the stream of fill notices: its status, and fills that the order list does not show yet."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,8 +13,8 @@ from kis.krx import KST
 from kis.models import Side
 
 
-def hearing_line(fill_stream: FillStream, frame: Frame) -> str:
-    """The line of /status."""
+def stream_line(fill_stream: FillStream, frame: Frame) -> str:
+    """The stream's line of /status."""
     since = fill_stream.since
     clock = f"{since.astimezone(KST):%H:%M}" if since is not None else ""
     match fill_stream.state:
@@ -31,15 +31,15 @@ def _missed(counts: StreamCounts, frame: Frame) -> str:
     pieces = []
     if counts.missed_by_stream:
         pieces.append(frame.text("{n} without a notice", n=counts.missed_by_stream))
-        if not counts.fills:  # not one came: the login may be another's
+        if not counts.fills:  # not one notice came: the HTS id may be wrong
             pieces.append(frame.text("check KIS_HTS_ID"))
     if counts.missed_by_poll:
         pieces.append(frame.text("{n} late in the list", n=counts.missed_by_poll))
     return f" · {frame.text('today')} {', '.join(pieces)}" if pieces else ""
 
 
-def heard_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """A fill that was told and that the list does not show (`heard`), or shows by now (`heard_shown`)."""
+def fill_notice_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
+    """A fill notice that the order list does not confirm yet (`heard`), or confirms now (`heard_shown`)."""
     side = Side(str(data["side"]))
     number = f"{frame.text('order no.')} <code>{safe(data['order_no'], 12)}</code>"
     if kind == "heard_shown":

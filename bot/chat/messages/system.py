@@ -1,4 +1,4 @@
-"""What the bot tells of itself: brakes, recovery, times when nothing could be seen. Pure."""
+"""Notices about the bot itself: trading halt and recovery."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,12 +19,12 @@ LEVELS: MessageIds[HaltLevel] = {
 
 
 def light(level: HaltLevel) -> str:
-    """Green, amber or red."""
+    """The halt level as a green, amber or red light."""
     return {HaltLevel.OFF: "🟢", HaltLevel.BUYS: "🟡"}.get(level, "🔴")
 
 
 def recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """Orders that were on their way when the program ended are being looked up."""
+    """Orders that were being sent when the program ended are being reconciled."""
     return Reply(
         f"🔧 <b>{frame.text('Recovering')}</b> {frame.badge}\n"
         + frame.text(
@@ -35,14 +35,14 @@ def recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
 
 
 def recovered_push(data: Mapping[str, Any], frame: Frame) -> Reply:
-    """All of them are settled."""
+    """The reconciliation after a restart is complete."""
     return Reply(
         f"✅ <b>{frame.text('Recovered')}</b> {frame.badge}\n"
         + frame.text("All {count} orders are settled; each one's message says how.", count=data["count"])
     )
 
 
-def brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def halt_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """The trading halt was raised or lowered."""
     level, was = HaltLevel(int(data["level"])), HaltLevel(int(data["was"]))
     head = f"{light(level)} <b>{frame.text(LEVELS[level])}</b> {frame.badge}"
@@ -51,8 +51,8 @@ def brake_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     if level > was:
         lines.append(reason(str(data["why"]), {}, frame.lang))
         lines.append(frame.text("Cancels and reads still work."))
-        keys = (Button("🩺 /status", "/status"), Button(frame.text("📋 open orders"), "/orders"))
-        return Reply("\n".join(lines), (keys,))
+        buttons = (Button("🩺 /status", "/status"), Button(frame.text("📋 open orders"), "/orders"))
+        return Reply("\n".join(lines), (buttons,))
     return Reply("\n".join(lines))
 
 

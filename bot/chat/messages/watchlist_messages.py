@@ -1,4 +1,4 @@
-"""The message that shows a watch list, drawn from its facts whenever it is sent. Pure."""
+"""The message that shows a watch list; it is edited in place while it is live."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,16 +11,16 @@ from bot.chat.types import WATCH, Button, Buttons, Reply, WatchlistMode, Watchli
 from kis.krx import KST
 
 ADD, REMOVE = f"{WATCH}+", f"{WATCH}-"
-"""Before a code: on the list, and off it, in place."""
-MOST = 20
+"""Prefixes of a stock code in a button: add to the list, remove from it."""
+MAX_STOCKS = 20
 """Stocks on one list."""
-LONGEST_NAME = 14
-ACROSS = 3
+MAX_NAME = 14
+ROW_SIZE = 3
 """Buttons of stocks in a row."""
 
 
 class WatchlistTap(StrEnum):
-    """What the buttons of the message itself do, all of it in place."""
+    """What the buttons of the message do; each edits it in place."""
 
     REFRESH = "refresh"
     LIVE = "live"
@@ -30,29 +30,29 @@ class WatchlistTap(StrEnum):
 
 
 def heading(frame: Frame, count: str = "") -> str:
-    """The first line of everything about a watch list."""
+    """The first line of every message about a watch list."""
     return f"⭐ <b>{frame.text('Watch list')}</b>{count} {frame.badge}"
 
 
-def look_push(data: Mapping[str, Any], frame: Frame) -> Reply | None:
-    """The living message from its facts; None where it is to be shown no more."""
-    return look_card(WatchlistView.model_validate(data), frame) if data else None
+def watchlist_push(data: Mapping[str, Any], frame: Frame) -> Reply | None:
+    """The message from stored data; None where it is no longer shown."""
+    return watchlist_card(WatchlistView.model_validate(data), frame) if data else None
 
 
-def look_card(look: WatchlistView, frame: Frame, notes: tuple[str, ...] = ()) -> Reply:
-    """The living message. `notes`, already escaped, stand above the list."""
-    head = heading(frame, f" {len(look.rows)}/{MOST}")
-    if not look.rows:
-        return Reply("\n".join([head, *notes, *_how_to_add(frame)]), _offers(look))
-    lines = [head, *notes, *(_line(one, look.at, frame) for one in look.rows)]
-    if any(one.seen is None and not one.waits for one in look.rows):
+def watchlist_card(view: WatchlistView, frame: Frame, notes: tuple[str, ...] = ()) -> Reply:
+    """The message; `notes` are HTML and stand above the list."""
+    head = heading(frame, f" {len(view.rows)}/{MAX_STOCKS}")
+    if not view.rows:
+        return Reply("\n".join([head, *notes, *_how_to_add(frame)]), _offers(view))
+    lines = [head, *notes, *(_line(one, view.at, frame) for one in view.rows)]
+    if any(one.seen is None and not one.waits for one in view.rows):
         lines.append(frame.text("<i>–: the broker gave no price</i>"))
-    lines.append(_foot(look, frame))
-    return Reply("\n".join(lines), _keys(look, frame))
+    lines.append(_foot(view, frame))
+    return Reply("\n".join(lines), _buttons(view, frame))
 
 
 def _line(row: WatchlistRow, now: datetime, frame: Frame) -> str:
-    name = f"<b>{safe(row.name, LONGEST_NAME)}</b>"
+    name = f"<b>{safe(row.name, MAX_NAME)}</b>"
     seen = row.seen
     if seen is None:
         return f"{name} {'…' if row.waits else '–'}"
@@ -66,52 +66,52 @@ def _when(at: datetime, now: datetime) -> str:
     return clock_time(at) if at.date() == now.astimezone(KST).date() else f"{at:%m/%d %H:%M}"
 
 
-def _foot(look: WatchlistView, frame: Frame) -> str:
-    at = clock_time(look.at)
-    match look.mode:
-        case WatchlistMode.LIVE if look.until is not None:
-            until = f"{look.until.astimezone(KST):%H:%M}"
+def _foot(view: WatchlistView, frame: Frame) -> str:
+    at = clock_time(view.at)
+    match view.mode:
+        case WatchlistMode.LIVE if view.until is not None:
+            until = f"{view.until.astimezone(KST):%H:%M}"
             return frame.text("▶️ live until {until} · last change {time}", until=until, time=at)
         case WatchlistMode.OVER:
             return frame.text("⏸ No longer live; ▶️ goes on. · {time} KST", time=at)
         case WatchlistMode.CLOSED:
             return frame.text("🌙 market closed · 🕘 {time} KST", time=at)
         case _:
-            return frame.as_of(look.at)
+            return frame.as_of(view.at)
 
 
-def _keys(look: WatchlistView, frame: Frame) -> Buttons:
-    live = look.mode is WatchlistMode.LIVE
+def _buttons(view: WatchlistView, frame: Frame) -> Buttons:
+    live = view.mode is WatchlistMode.LIVE
     control = [Button(frame.text("🔄 refresh"), WATCH + WatchlistTap.REFRESH)]
     if live:
         control.append(Button(frame.text("⏸ pause"), WATCH + WatchlistTap.PAUSE))
-    elif look.mode is not WatchlistMode.CLOSED:
+    elif view.mode is not WatchlistMode.CLOSED:
         control.append(Button(frame.text("▶️ live"), WATCH + WatchlistTap.LIVE))
-    edit = frame.text("✅ done") if look.editing else frame.text("✏️ edit")
+    edit = frame.text("✅ done") if view.editing else frame.text("✏️ edit")
     control.append(Button(edit, WATCH + WatchlistTap.EDIT))
     stocks = [
-        Button(f"🗑 {one.name}", REMOVE + one.code) if look.editing else Button(one.name, f"/price {one.code}")
-        for one in look.rows
+        Button(f"🗑 {one.name}", REMOVE + one.code) if view.editing else Button(one.name, f"/price {one.code}")
+        for one in view.rows
     ]
-    return (*(tuple(stocks[first : first + ACROSS]) for first in range(0, len(stocks), ACROSS)), tuple(control))
+    return (*(tuple(stocks[first : first + ROW_SIZE]) for first in range(0, len(stocks), ROW_SIZE)), tuple(control))
 
 
 def _how_to_add(frame: Frame) -> list[str]:
     return [frame.text("It is empty. This is how to add to it:"), f"<code>{frame.text('/watch 005930, 000660')}</code>"]
 
 
-def _offers(look: WatchlistView) -> Buttons:
-    keys = [Button(f"⭐ {name}", ADD + code) for code, name in look.offers]
-    return tuple((one,) for one in keys)
+def _offers(view: WatchlistView) -> Buttons:
+    buttons = [Button(f"⭐ {name}", ADD + code) for code, name in view.offers]
+    return tuple((one,) for one in buttons)
 
 
 def moved_card(frame: Frame) -> Reply:
-    """What an older message says once there is a newer one."""
+    """Replaces an older message once there is a newer one."""
     return Reply(f"{heading(frame)}\n{frame.text('⤵️ It has moved to a newer message below.')}")
 
 
 def clear_card(count: int, frame: Frame) -> Reply:
-    """Asks once before a whole list is given up."""
+    """Asks before the whole list is cleared."""
     text = frame.text("⭐ Take all {count} stocks off your watch list? {badge}", count=count, badge=frame.badge)
     return Reply(
         text,

@@ -1,1 +1,1 @@
-"""What people type, as values."""
+"""Parsing of what people type. What could mean two things is an error, never a guess."""

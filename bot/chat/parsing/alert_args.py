@@ -1,4 +1,4 @@
-"""What stood behind /alert becomes a condition, strictly; what could mean two things is asked back, never guessed."""
+"""The arguments of /alert: condition, repetition and duration."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from bot.chat.i18n.formatting import clean
 from bot.chat.i18n.language import Lang
 from bot.chat.parsing.order_args import BadArguments, number
 
-LONGEST_DAYS = 365
-MOST_PERCENT = 1_000
-LEAST_PERCENT = -100
-HELD_PERCENT = (Decimal("0.5"), Decimal(30))
-MOST_FACTOR = 100
+MAX_DAYS = 365
+MAX_PERCENT = 1_000
+MIN_PERCENT = -100
+HOLDINGS_PERCENT = (Decimal("0.5"), Decimal(30))
+MAX_FACTOR = 100
 
 HOLDINGS = frozenset({"보유", "보유종목", "holdings", "held"})
 DELETE = frozenset({"삭제", "delete", "del"})
@@ -63,7 +63,7 @@ _SENTENCES: MessageIds[str] = {
 
 @dataclass(frozen=True)
 class AlertArgs:
-    """What is to be told. Of price, percent and factor exactly one is said; `op` None: from where the price is now."""
+    """A parsed condition: exactly one of price, percent and factor. `op` None: decided by the current price."""
 
     op: Comparison | None = None
     price: int | None = None
@@ -72,24 +72,24 @@ class AlertArgs:
     from_close: bool = False
     repeat: bool = False
     days: int | None = None
-    """How long; 0 is today, None was not said."""
+    """Duration; 0 is today, None was not given."""
 
 
 def sentence(code: str, values: Mapping[str, Any], lang: Lang) -> str:
-    """Why no alert was made."""
+    """The sentence for an error of these arguments."""
     if code in _SENTENCES:
         return translate(lang, _SENTENCES[code], **values)
     return reason(code, values, lang)
 
 
-def spaced(text: str) -> str:
-    """The words with signs on their own and units beside their numbers, in one spelling."""
+def normalised(text: str) -> str:
+    """The text with comparison signs set apart and units joined to their numbers."""
     plain = clean(text).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
     return _APART.sub("", _SIGNS.sub(r" \1 ", plain)).strip()
 
 
 def split_condition(text: str) -> tuple[str, str]:
-    """What was probably meant as the name of a stock, and the rest; for asking back only."""
+    """The probable stock name and the rest; only for asking which stock was meant."""
     parts = text.split()
     for place, word in enumerate(parts):
         low = word.lower()
@@ -98,11 +98,11 @@ def split_condition(text: str) -> tuple[str, str]:
     return " ".join(parts), ""
 
 
-def alert_words(parts: Sequence[str]) -> AlertArgs:
-    """The condition, then in any order how often and how long.
+def parse_alert_args(parts: Sequence[str]) -> AlertArgs:
+    """The condition, followed by repetition and duration in any order.
 
     Raises:
-        BadWords: with the code of the first thing that is wrong.
+        BadArguments: with the code of the first error.
     """
     if not parts:
         raise BadArguments("ALERT_WHAT")
@@ -124,11 +124,11 @@ def alert_words(parts: Sequence[str]) -> AlertArgs:
     return _terms(AlertArgs(None, price), rest)
 
 
-def holdings_words(parts: Sequence[str]) -> AlertArgs:
-    """The percentage that any stock held may move either way, and how long.
+def parse_holdings_args(parts: Sequence[str]) -> AlertArgs:
+    """The percentage by which any holding may move either way, and the duration.
 
     Raises:
-        BadWords: as `alert_words`.
+        BadArguments: as `alert_words`.
     """
     if not parts:
         raise BadArguments("ALERT_PERCENT_FORM", word="보유")
@@ -136,7 +136,7 @@ def holdings_words(parts: Sequence[str]) -> AlertArgs:
     if found is None or found[1] in {"+", "-"}:
         raise BadArguments("ALERT_PERCENT_FORM", word=parts[0])
     percent = Decimal(found[2])
-    least, most = HELD_PERCENT
+    least, most = HOLDINGS_PERCENT
     if not least <= percent <= most:
         raise BadArguments("ALERT_HELD_RANGE", word=parts[0], least=least, most=most)
     words = _terms(AlertArgs(percent=percent, from_close=True), parts[1:])
@@ -146,7 +146,7 @@ def holdings_words(parts: Sequence[str]) -> AlertArgs:
 
 
 def _terms(words: AlertArgs, parts: Sequence[str]) -> AlertArgs:
-    """Previous close, repeating, and how long; each once."""
+    """The options behind a condition: from the previous close, repeating, duration; each at most once."""
     said = set()
     for place, part in enumerate(parts):
         low = part.lower()
@@ -160,8 +160,8 @@ def _terms(words: AlertArgs, parts: Sequence[str]) -> AlertArgs:
             what, words = "days", replace(words, days=0)
         elif found := _DAYS.fullmatch(part):
             days = int(found[1])
-            if not 1 <= days <= LONGEST_DAYS:
-                raise BadArguments("ALERT_DAYS", word=part, most=LONGEST_DAYS)
+            if not 1 <= days <= MAX_DAYS:
+                raise BadArguments("ALERT_DAYS", word=part, most=MAX_DAYS)
             what, words = "days", replace(words, days=days)
         else:
             raise BadArguments("ALERT_WORD", rest=" ".join(parts[place:]))
@@ -178,8 +178,8 @@ def _percent(word: str) -> Decimal:
     if found[1] not in {"+", "-"}:
         raise BadArguments("ALERT_SIGN", word=f"{found[2]}%")
     percent = Decimal(found[1] + found[2])
-    if not LEAST_PERCENT < percent <= MOST_PERCENT or not percent:
-        raise BadArguments("ALERT_PERCENT_RANGE", word=word, most=MOST_PERCENT)
+    if not MIN_PERCENT < percent <= MAX_PERCENT or not percent:
+        raise BadArguments("ALERT_PERCENT_RANGE", word=word, most=MAX_PERCENT)
     return percent
 
 
@@ -188,6 +188,6 @@ def _factor(word: str) -> Decimal:
     if found is None:
         raise BadArguments("ALERT_FACTOR_FORM", word=word)
     factor = Decimal(found[1])
-    if not 1 < factor <= MOST_FACTOR:
-        raise BadArguments("ALERT_FACTOR_RANGE", word=word, most=MOST_FACTOR)
+    if not 1 < factor <= MAX_FACTOR:
+        raise BadArguments("ALERT_FACTOR_RANGE", word=word, most=MAX_FACTOR)
     return factor

@@ -1,4 +1,4 @@
-"""Days as people write them and as messages show them. Pure."""
+"""Dates as people type them and as messages show them."""
 
 import re
 from contextlib import suppress
@@ -14,17 +14,17 @@ _FULL = re.compile(r"(\d{4})([-./]?)(\d\d?)\2(\d\d?)", re.ASCII)
 _SHORT = re.compile(r"(\d\d?)[-./](\d\d?)", re.ASCII)
 _COMPACT = 8
 _FIRST = date(1990, 1, 1)
-"""No broker's list goes back so far."""
+"""The earliest date that is accepted."""
 _WEEKDAYS = (msgid("Mon"), msgid("Tue"), msgid("Wed"), msgid("Thu"), msgid("Fri"), msgid("Sat"), msgid("Sun"))
 
 
-def day_of(word: str, today: date) -> date:
-    """The day a word means: 2026-11-24, 20261124, 11-24, 11/24, 오늘, 어제, nothing for today.
+def parse_day(word: str, today: date) -> date:
+    """The date of a word: 2026-11-24, 20261124, 11-24, 11/24, 오늘, 어제; empty is today.
 
     A day without a year is the one nearest to today, so that 12-30 said in January is last month's.
 
     Raises:
-        BadWords: DAY_FORM, or DAY_FUTURE for a day that is still to come.
+        BadArguments: DAY_FORM, or DAY_FUTURE for a day that is still to come.
     """
     if word.lower() in TODAY:
         return today
@@ -60,5 +60,5 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def day_label(day: date, frame: Frame) -> str:
-    """A day in few characters, with its weekday."""
+    """Month, day and weekday."""
     return f"{day:%m/%d}({frame.text(_WEEKDAYS[day.weekday()])})"

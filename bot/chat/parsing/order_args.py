@@ -1,4 +1,4 @@
-"""A person's words become numbers, strictly: what could mean two things is asked back, never guessed."""
+"""The arguments of order commands: stock, quantity and price."""
 
 import re
 from collections.abc import Container
@@ -9,12 +9,12 @@ from bot.orders.model.reason import Reason
 from kis.models import Side
 from kis.symbols import Stock
 
-LONGEST = 200
-"""Characters of a command's arguments: no real one comes near."""
+MAX_LENGTH = 200
+"""Most characters of a command's arguments."""
 MARKET_WORDS = frozenset({"시장가", "시장", "market", "mkt"})
 ALL_WORDS = frozenset({"전량", "전부", "모두", "all"})
-MOST_DIGITS = 10
-"""KIS's own width for a quantity."""
+MAX_DIGITS = 10
+"""The width of KIS's quantity field."""
 
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+")
 _UNITS = {
@@ -24,7 +24,7 @@ _UNITS = {
 
 
 class BadArguments(Exception):
-    """The words do not make sense as an order; `reason` has the code and values for the sentence."""
+    """The arguments cannot be parsed; `reason` has the code and values of the sentence."""
 
     def __init__(self, code: str, **values: object) -> None:
         super().__init__(code)
@@ -33,7 +33,7 @@ class BadArguments(Exception):
 
 @dataclass(frozen=True)
 class OrderArgs:
-    """What stood behind /buy or /sell. None: not said. `market` and `price` exclude each other."""
+    """The arguments of /buy or /sell; None: not given. `market` and `price` exclude each other."""
 
     quantity: int | None = None
     everything: bool = False
@@ -42,7 +42,7 @@ class OrderArgs:
 
 
 def split_stock(words: str, symbols: StockLookup, ends: Container[str] = ()) -> tuple[Stock | None, str, list[str]]:
-    """The stock at the head of the words, the text it was named by, and what follows.
+    """The stock at the start of the arguments, the text that named it, and the rest.
 
     A name may hold spaces ("KODEX 200"), so the longest head that is exactly a code or a name wins. Where there is
     none, the name ends before what looks like quantity and price, or is one of `ends`, small letters.
@@ -63,11 +63,11 @@ def _looks_like_terms(word: str) -> bool:
     return word.lower() in MARKET_WORDS | ALL_WORDS or word[:1].isdigit() or word[:1] in "-+"
 
 
-def order_words(parts: list[str], side: Side) -> OrderArgs:
+def parse_order_args(parts: list[str], side: Side) -> OrderArgs:
     """Quantity and price, in that order, either of which may be missing.
 
     Raises:
-        BadWords: with the code of the first thing that is wrong.
+        BadArguments: with the code of the first error.
     """
     if len(parts) > 2:  # noqa: PLR2004  # quantity and price
         if any(part.lower() in MARKET_WORDS for part in parts):
@@ -89,7 +89,7 @@ def number(word: str, what: str) -> int:
     """A whole positive number with an optional unit and well-placed commas.
 
     Raises:
-        BadWords: QUANTITY_... or PRICE_... with ZERO, NEGATIVE, DECIMAL, HUGE or FORM.
+        BadArguments: QUANTITY_... or PRICE_... with ZERO, NEGATIVE, DECIMAL, HUGE or FORM.
     """
     code = what.upper()
     bare = _UNITS[what].sub("", word)
@@ -104,6 +104,6 @@ def number(word: str, what: str) -> int:
         raise BadArguments(f"{code}_NEGATIVE", word=word)
     if not plain:
         raise BadArguments(f"{code}_ZERO")
-    if len(plain) > MOST_DIGITS:
+    if len(plain) > MAX_DIGITS:
         raise BadArguments(f"{code}_HUGE", word=word)
     return int(plain)

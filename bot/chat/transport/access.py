@@ -1,6 +1,6 @@
 """The guard, first in line for everything Telegram sends: who is this, and is this the right kind of chat?
 
-Authority is the numeric user id in a private chat. A stranger meets silence, or the door (`chat/people.py`); a group
+Authority is the numeric user id in a private chat. A stranger meets silence, or `handlers.people`; a group
 that is not in the settings is left; in one that is, members may look and nobody may act.
 """
 

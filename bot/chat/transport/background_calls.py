@@ -11,7 +11,7 @@ from telegram.error import TelegramError
 
 from bot.chat.handlers.commands import allowed
 from bot.chat.i18n.frame import Frame
-from bot.chat.i18n.language import Lang, speaking
+from bot.chat.i18n.language import Lang, use_language
 from bot.chat.types import CallbackAnswer
 from bot.orders.access.membership import Member, Status
 from bot.orders.access.roles import Actor, Role
@@ -57,7 +57,7 @@ class BackgroundCalls:
 
     async def offer_menu(self, chat_id: int, role: Role) -> None:
         """Put the commands of this role into the menu of this chat; other chats show none."""
-        with speaking(self._lang_of(chat_id)):
+        with use_language(self._lang_of(chat_id)):
             menu = [BotCommand(one.name, one.help(self._frame.lang)) for one in allowed(role)]
         with contextlib.suppress(TelegramError):  # a chat that was never opened cannot have a menu yet
             await self._bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))

@@ -32,11 +32,11 @@ from bot.chat.handlers.people import MemberHandlers
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
-from bot.chat.i18n.catalogue import forwarded, kis_error, late_command, not_allowed, reason, trouble, unknown_words
+from bot.chat.i18n.catalogue import forwarded, kis_error, late_command, not_allowed, not_understood, reason, trouble
 from bot.chat.i18n.frame import Frame
-from bot.chat.i18n.language import Lang, speak, speaking
-from bot.chat.messages.members import PEOPLE, keyless
-from bot.chat.parsing.order_args import LONGEST, split_stock
+from bot.chat.i18n.language import Lang, set_language, use_language
+from bot.chat.messages.members import PEOPLE, without_buttons
+from bot.chat.parsing.order_args import MAX_LENGTH, split_stock
 from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
 from bot.chat.transport.background_calls import BackgroundCalls
@@ -156,7 +156,7 @@ class Router:
             Exception: the update could not be answered at all; it stays open in the inbox.
         """
         await self._application.initialize()  # at once: the bot has met Telegram before the first update comes
-        with speaking(None):
+        with use_language(None):
             await self._application.process_update(update)
         fault = self._unanswered.pop(update.update_id, None)
         if fault is not None:
@@ -175,7 +175,7 @@ class Router:
             self._turn_away(arrival, update)
             raise ApplicationHandlerStop
         context.visitor = arrival
-        speak(None if arrival.in_group else self._lang_of(arrival.actor.user_id))
+        set_language(None if arrival.in_group else self._lang_of(arrival.actor.user_id))
         self._members.came(arrival.actor)
 
     def _turn_away(self, arrival: Stranger | WrongChat | None, update: Update) -> None:
@@ -235,7 +235,7 @@ class Router:
     async def _command(self, command: Command, update: Update, context: UpdateContext) -> None:
         actor, message = context.visitor.actor, context.message
         line = read_line(text_of(message))[0]
-        self._audit(actor, "command", text=f"/{command.name}" if command.name in SECRET_WORDS else line[:LONGEST])
+        self._audit(actor, "command", text=f"/{command.name}" if command.name in SECRET_WORDS else line[:MAX_LENGTH])
         if command.name == "start":
             self._calls.renew_menu(actor)
         reply = await self._run(command, self._request(update, context, context.words))
@@ -245,9 +245,9 @@ class Router:
         """A member asks in a group: a short answer for all to see, without buttons."""
         actor = context.visitor.actor
         line = read_line(text_of(context.message))[0]
-        self._audit(actor, "command", text=line[:LONGEST], group=actor.chat_id)
+        self._audit(actor, "command", text=line[:MAX_LENGTH], group=actor.chat_id)
         reply = await self._run(command, self._request(update, context, context.words))
-        self._reply(actor, update.update_id, keyless(reply) if isinstance(reply, Reply) else None)
+        self._reply(actor, update.update_id, without_buttons(reply) if isinstance(reply, Reply) else None)
 
     async def _bare_words(self, update: Update, context: UpdateContext) -> None:
         """Words that are no command: the code that a second factor waits for, or a stock whose price is asked."""
@@ -256,23 +256,23 @@ class Router:
         if await self._second_factor.listen(request):
             return  # and is written down nowhere
         code = self._stock_code(line)
-        self._audit(actor, "command", text=line[:LONGEST])
+        self._audit(actor, "command", text=line[:MAX_LENGTH])
         if code is None:
-            reply: Reply | Chart | None = Reply(unknown_words(self._frame.lang))
+            reply: Reply | Chart | None = Reply(not_understood(self._frame.lang))
         else:
             reply = await self._run(self._commands.by_word["price"], replace(request, words=code))
         self._reply(actor, update.update_id, reply)
 
     def _stock_code(self, line: str) -> str | None:
         """The code of the stock that a line names, if it names one and nothing else."""
-        stock, _, rest = split_stock(line, self._symbols) if len(line) <= LONGEST else (None, "", [])
+        stock, _, rest = split_stock(line, self._symbols) if len(line) <= MAX_LENGTH else (None, "", [])
         return stock.code if stock is not None and not rest else None
 
     async def _run(self, command: Command, request: Request) -> Reply | Chart | None:
         lang = self._frame.lang
         if not request.actor.role.covers(command.role):
             return Reply(not_allowed(lang))
-        if len(request.words) > LONGEST:
+        if len(request.words) > MAX_LENGTH:
             return Reply(f"🚫 {reason('TOO_LONG', {}, lang)}")
         age = self._clock() - request.at
         if command.trades and age > MAX_COMMAND_AGE:

@@ -13,7 +13,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
 from bot.chat.i18n.frame import Frame
-from bot.chat.i18n.language import Lang, speaking
+from bot.chat.i18n.language import Lang, use_language
 from bot.chat.messages.registry import CAPTIONS, render
 from bot.chat.ports import OutboxMessage
 from bot.chat.types import Buttons, Reply
@@ -90,7 +90,7 @@ class MessageSender:
 
     async def deliver(self, message: OutboxMessage) -> Outcome:
         """Send one message and say what became of it; never raises for Telegram's faults."""
-        with speaking(self._lang_of(message.chat_id)):
+        with use_language(self._lang_of(message.chat_id)):
             return await self._deliver(message)
 
     async def _deliver(self, message: OutboxMessage) -> Outcome:

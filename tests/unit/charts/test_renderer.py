@@ -66,7 +66,7 @@ HANGS = f"{STAMP}; at.write_text(str(os.getpid())); time.sleep(60)"
 async def test_a_program_that_hangs_is_killed_in_time(tmp_path):
     began = time.monotonic()
 
-    assert await ChartRenderer(program(HANGS, tmp_path / "pid"), at_most=0.5).draw(FACTS) is None
+    assert await ChartRenderer(program(HANGS, tmp_path / "pid"), timeout=0.5).draw(FACTS) is None
 
     assert time.monotonic() - began < 50
     await gone(tmp_path / "pid")
@@ -93,7 +93,7 @@ async def test_one_is_drawn_at_a_time(tmp_path):
 
 async def test_waiting_for_ones_turn_counts_as_time(tmp_path):
     """Three pictures that hang hold their chats up for the time of one."""
-    charts = ChartRenderer(program(HANGS, tmp_path / "pid"), at_most=1.5)
+    charts = ChartRenderer(program(HANGS, tmp_path / "pid"), timeout=1.5)
     began = time.monotonic()
 
     assert await asyncio.gather(*(charts.draw(FACTS) for _ in range(3))) == [None] * 3

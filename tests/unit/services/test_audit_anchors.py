@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.chat.handlers.order_history import story_pages
+from bot.chat.handlers.order_history import history_pages
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_anchor import anchor_push, key_push
 from bot.demo.formatting import parse_html
@@ -34,10 +34,10 @@ class Bench:
         self.stories = OrderHistory(self.db)
         self.outbox = Outbox(self.db, lambda: self.now)
         self.anchors = AuditAnchors(
-            self.db,
             self.audit,
             self.stories,
-            self.outbox.put,
+            self.outbox,
+            atomic=self.db.atomic,
             clock=lambda: self.now,
             overseers=lambda: self.chats,
         )
@@ -102,17 +102,17 @@ def test_a_head_that_nobody_could_keep_is_not_remembered_as_posted(bench):
     assert bench.anchors.tick()
 
 
-def test_head_and_message_are_written_together_or_not_at_all(bench):
+def test_head_and_message_are_written_together_or_not_at_all(bench, monkeypatch):
     bench.now += timedelta(days=1)
 
     def full(*_, **__):
         raise sqlite3.OperationalError("disk full")
 
-    bench.anchors._put = full
-    assert not bench.anchors.tick(), "a fault is logged and stops nothing"
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.outbox, "put", full)
+        assert not bench.anchors.tick(), "a fault is logged and stops nothing"
     assert bench.stories.chain().last is None
 
-    bench.anchors._put = bench.outbox.put
     assert not bench.anchors.tick(), "not at once"
     bench.now += timedelta(minutes=1)
     assert bench.anchors.tick()
@@ -156,7 +156,7 @@ def test_a_story_names_the_posted_head_that_fixes_it(bench):
     bench.anchors.tick()
     posted = bench.stories.chain().last
 
-    pages = story_pages(bench.stories.of(made), FRAMES["ko"])
+    pages = history_pages(bench.stories.of(made), FRAMES["ko"])
 
     assert f"{posted.seq}:{posted.head}" in html.unescape(pages[0])
     assert "게시" in pages[0]

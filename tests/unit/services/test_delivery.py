@@ -17,8 +17,10 @@ from bot.chat.transport.sender import Delivered
 from bot.services.delivery import GROUP_RATE, Delivery, SendRate
 from bot.store.outbox import Outbox
 from tests.support.outbox import delivery_policy, empty_database
-from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, Fast, post_office
+from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, LoopTime, post_office
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.fixture
@@ -91,17 +93,8 @@ def in_trouble(post):
     return plant
 
 
-@pytest.fixture
-async def slow_post(tmp_path, monkeypatch):
-    """Only 25 times as fast as life, so that a call takes a small part of a second."""
-    monkeypatch.setenv("PTB_TIMEDELTA", "1")
-    async with post_office(tmp_path, factor=25) as opened:
-        yield opened
-
-
-async def test_500_fills_in_a_minute_of_floods_lost_answers_and_two_outages(slow_post):
+async def test_500_fills_in_a_minute_of_floods_lost_answers_and_two_outages(post):
     """Five orders of fifty fills, each told to two chats."""
-    post = slow_post
     post.before = in_trouble(post)
     for number in range(1, 51):
         with post.db.atomic():
@@ -134,7 +127,7 @@ async def test_delivered_twice_with_the_answer_lost_makes_two_copies_and_a_diges
     assert without_label(second) == [line.rstrip() for line in first.split("\n")]
     lines = digest.splitlines()
     assert lines[0] == "📬 미확인 알림 모음 1건 [연습]"
-    assert re.fullmatch(r"• 10:00:\d\d 체결 삼성전자 매수 1/50주 #1 #1", lines[2])
+    assert re.fullmatch(r"• 10:0\d:\d\d 체결 삼성전자 매수 1/50주 #1 #1", lines[2])
     assert LABEL not in digest
 
 
@@ -285,7 +278,7 @@ def test_a_group_never_gets_more_than_20_letters_in_a_minute(gaps):
 @pytest.mark.parametrize(("chats", "seconds"), [([1], 40), (range(1, 11), 2.75), ([-5], 220)])
 async def test_letters_leave_no_faster_than_a_chat_a_group_or_telegram_bears(chats, seconds):
     """Of sixty letters the burst leaves at once, and then one a second, twenty a second, or one in four seconds."""
-    time, sent = Fast(2 * seconds), []
+    time, sent = LoopTime(), []
     db = empty_database()
     box = Outbox(db, time)
     chats = list(chats)

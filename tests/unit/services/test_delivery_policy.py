@@ -166,6 +166,7 @@ def test_withheld_letters_are_forgotten_after_a_month_like_any_other():
 # --- in the chat ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.virtual_time
 async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(tmp_path, monkeypatch):
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     async with post_office(tmp_path) as post:

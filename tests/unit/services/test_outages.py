@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.outage import blind_push
+from bot.chat.messages.outage import outage_push
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.order import OrderState
 from bot.orders.reconciliation.report_reader import OrderListSnapshot
-from bot.services.outages import takes, uptime
+from bot.services.outages import reading_time, uptime
 from bot.store.reading_mark import ReadingMarks
 from tests.support.order_events import grown, report
 from tests.support.outage_world import House
@@ -49,7 +49,7 @@ def test_just_over_twenty_seconds_with_an_open_order_is_told(watched, seconds, t
 @pytest.mark.parametrize(("seconds", "times"), [(23, 0), (44, 0), (44.001, 1)])
 def test_a_list_that_takes_long_to_read_is_no_gap_each_time_it_was_read(watched, seconds, times):
     """On paper: 375 orders are 25 pages of 15, at a call a second."""
-    assert takes([375], 15, 1.0) == timedelta(seconds=24)
+    assert reading_time([375], 15, 1.0) == timedelta(seconds=24)
     watched.passes(seconds)
     watched.reads(took=24)
 
@@ -57,10 +57,10 @@ def test_a_list_that_takes_long_to_read_is_no_gap_each_time_it_was_read(watched,
 
 
 def test_a_short_list_or_several_take_a_call_each():
-    assert takes([0], 15, 1.0) == timedelta()
-    assert takes([15], 15, 1.0) == timedelta()
-    assert takes([16, 0], 15, 1.0) == timedelta(seconds=2)
-    assert takes([250], 100, 0.2) == timedelta(seconds=0.4)
+    assert reading_time([0], 15, 1.0) == timedelta()
+    assert reading_time([15], 15, 1.0) == timedelta()
+    assert reading_time([16, 0], 15, 1.0) == timedelta(seconds=2)
+    assert reading_time([250], 100, 0.2) == timedelta(seconds=0.4)
 
 
 def test_it_is_told_once_and_the_next_gap_again(watched):
@@ -235,8 +235,8 @@ def test_nothing_found_is_said_too(watched):
     watched.passes(60)
     watched.reads(report())
     assert (watched.gap["fills"], watched.gap["ended"]) == (0, {})
-    assert "그사이 체결 없음" in blind_push(watched.gap, KO).text
-    assert "Nothing filled" in blind_push(watched.gap, EN).text
+    assert "그사이 체결 없음" in outage_push(watched.gap, KO).text
+    assert "Nothing filled" in outage_push(watched.gap, EN).text
 
 
 def test_a_gap_over_midnight_ends_with_the_day_that_it_hid(watched):
@@ -245,7 +245,7 @@ def test_a_gap_over_midnight_ends_with_the_day_that_it_hid(watched):
     watched.watch.note(OrderListSnapshot(yesterday, (grown(4),), {}, over=True))
     watched.reads()
     assert (watched.gap["shares"], watched.gap["ended"]) == (4, {"lapsed": 1})
-    text = blind_push(watched.gap, KO).text
+    text = outage_push(watched.gap, KO).text
     assert "11/23 10:00:00 ~ 11/24 01:00:00" in text
     assert "(15시간)" in text
     assert "장 마감 미체결 1" in text
@@ -300,21 +300,21 @@ def test_both_causes_have_their_words(watched):
     watched.passes(90)
     watched.reads(grown(2))
     unread = watched.gap
-    text = blind_push(unread, KO).text
+    text = outage_push(unread, KO).text
     assert "읽지 못했습니다" in text
     assert "꺼져 있었습니다" not in text
     assert "10:00:00 ~ 10:01:30" in text
     assert "(1분 30초)" in text
     assert "체결 1건 · 주문 1건에서 모두 2주" in text
     off = {**unread, "off": unread["until"]}
-    assert "봇이 꺼져 있었습니다 (10:01:30에 다시 켜짐)" in blind_push(off, KO).text
-    assert "not running (back at 10:01:30)" in blind_push(off, EN).text
-    assert "either" in blind_push({**off, "unread": True}, EN).text
+    assert "봇이 꺼져 있었습니다 (10:01:30에 다시 켜짐)" in outage_push(off, KO).text
+    assert "not running (back at 10:01:30)" in outage_push(off, EN).text
+    assert "either" in outage_push({**off, "unread": True}, EN).text
 
 
 def test_a_letter_of_an_older_version_can_still_be_sent():
     old = {"since": "2026-11-23T10:00:00+09:00", "until": "2026-11-23T10:01:00+09:00"}
-    assert "10:00:00부터 10:01:00까지" in blind_push(old, KO).text
+    assert "10:00:00부터 10:01:00까지" in outage_push(old, KO).text
 
 
 # --- orders made elsewhere --------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from tests.support.outbox import TRADER, Clock, delivered, empty_database
 from tests.support.telegram_wire import ONE, START, post_office
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.virtual_time
+
 
 def look(price, message_id=9, at=START):
     seen = LastPrice(price, 100, "0.14", 1_000, halted=False, vi=False, at=at.astimezone(KST))
@@ -127,7 +129,7 @@ def test_a_chat_that_refuses_us_is_shown_nothing_more(on):
 async def test_a_flood_piles_up_nothing_and_a_fill_goes_before_what_waited(tmp_path, monkeypatch):
     """Telegram says 429 to every second change for a minute while the price moves every second."""
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-    async with post_office(tmp_path, factor=50) as post:
+    async with post_office(tmp_path) as post:
         looks = LiveMessages(post.db, post.box, post.time)
         post.box.put("reply", ONE, {"text": "⭐", "keys": []}, "reply:1")
         await until(lambda: looks.message_of("reply:1"))

@@ -7,8 +7,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.report_messages import MOST_FILLS, MOST_STOCKS, fills_card, profit_card, report_push
-from bot.chat.parsing.dates import day_label, day_of
+from bot.chat.messages.report_messages import MAX_FILLS, MAX_STOCKS, fills_card, profit_card, report_push
+from bot.chat.parsing.dates import day_label, parse_day
 from bot.chat.parsing.order_args import BadArguments
 from bot.reports.cost import Doubt
 from bot.reports.fills import StockFills, filled
@@ -78,7 +78,7 @@ def test_many_stocks_are_summed_and_the_message_fits(frame):
     fills = [stock(number) for number in range(60)] + [stock(61, side=Side.BUY)]
     text = push(report(fills, taken=Taken(DAY, DAY, HUGE, HUGE, HUGE, HUGE, None, doubt=Doubt.SHARES)), frame).text
     assert units(text) < TELEGRAM
-    rest = len(fills) - MOST_STOCKS
+    rest = len(fills) - MAX_STOCKS
     assert (
         f"외 {rest}종목: 매수 {HUGE:,}원 · 매도 {45 * HUGE:,}원" if frame is KO else f"and {rest} more stocks"
     ) in text
@@ -133,7 +133,7 @@ def test_a_busy_day_of_fills_fits_and_its_totals_count_every_row(frame):
     rows = filled([buy(n, 10**9, 10**6, name="아주긴이름의주식회사" * 3) for n in range(200)] + [sell(300, 1, 7)])
     text = fills_card(DAY, rows, set(), NOW, frame).text
     assert units(text) < TELEGRAM
-    assert f"{len(rows) - MOST_FILLS}" in text
+    assert f"{len(rows) - MAX_FILLS}" in text
     assert f"{200 * 10**15:,}" in text
 
 
@@ -172,15 +172,15 @@ def test_buttons_lead_to_trading_days_only_and_never_ahead():
     ],
 )
 def test_days_are_read_as_people_write_them(word, day):
-    assert day_of(word, DAY).isoformat() == day
+    assert parse_day(word, DAY).isoformat() == day
 
 
 def test_a_day_without_a_year_is_the_nearest():
-    assert day_of("12-30", date(2027, 1, 5)) == date(2026, 12, 30)
+    assert parse_day("12-30", date(2027, 1, 5)) == date(2026, 12, 30)
     with pytest.raises(BadArguments) as caught:
-        day_of("12-24", DAY)
+        parse_day("12-24", DAY)
     assert caught.value.reason.code == "DAY_FUTURE"
-    assert day_of("2-29", date(2028, 3, 1)) == date(2028, 2, 29)
+    assert parse_day("2-29", date(2028, 3, 1)) == date(2028, 2, 29)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_day_without_a_year_is_the_nearest():
 )
 def test_nonsense_is_no_day(word):
     with pytest.raises(BadArguments) as caught:
-        day_of(word, DAY)
+        parse_day(word, DAY)
     assert caught.value.reason.code == "DAY_FORM"
 
 

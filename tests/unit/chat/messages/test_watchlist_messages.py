@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bot.chat.handlers.watchlist import stocks_in
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.watchlist_messages import MOST, look_card
+from bot.chat.messages.watchlist_messages import MAX_STOCKS, watchlist_card
 from bot.chat.types import LastPrice, WatchlistMode, WatchlistRow, WatchlistView
 from tests.support.outbox import OWNER, TRADER
 from tests.support.virtual_time import MONDAY_MORNING
@@ -32,7 +32,7 @@ def test_stocks_are_added_by_code_or_name_with_commas_or_blanks_between(words, e
     async def play(house):
         message = await house.say(words)
         assert codes(house) == expected
-        assert f"{len(expected)}/{MOST}" in house.text(message)
+        assert f"{len(expected)}/{MAX_STOCKS}" in house.text(message)
         assert "담았습니다: " in house.text(message)
         assert house.buttons(message)[: len(expected)] == [f"/price {code}" for code in expected]
 
@@ -67,11 +67,11 @@ def test_what_is_there_already_unknown_or_too_much_is_said():
         assert "쉼표로" in house.text(await house.say("없는 회사"))
         every = list(house.exchange.issues)
         house.lists.add(TRADER, [(code, code) for code in every[:30]])
-        assert len(codes(house)) == MOST
+        assert len(codes(house)) == MAX_STOCKS
         late = next(code for code in every if code not in codes(house))
         full = house.text(await house.say(late))
         assert "한 사람이 20종목까지입니다. 담지 못했습니다: " in full
-        assert len(codes(house)) == MOST
+        assert len(codes(house)) == MAX_STOCKS
 
     in_house(play)
 
@@ -179,11 +179,11 @@ def test_a_full_list_of_long_names_fits_into_one_message():
     seen = LastPrice(1_234_500, -12_500, "-12.34", 123_456_789, halted=True, vi=True, at=MONDAY_MORNING)
     rows = tuple(
         WatchlistRow(code=f"{n:06}", name="가나다라마바사아자차카타파하<&>" * 3, seen=seen, old=True)
-        for n in range(MOST)
+        for n in range(MAX_STOCKS)
     )
     for mode in WatchlistMode:
         look = WatchlistView(at=MONDAY_MORNING, mode=mode, until=MONDAY_MORNING, rows=rows)
-        card = look_card(look, Frame("ko", "real", "…34-01"))
+        card = watchlist_card(look, Frame("ko", "real", "…34-01"))
         assert len(card.text.encode("utf-16-le")) // 2 <= 4_000
         assert "[실전]" in card.text
         assert WatchlistView.model_validate(look.model_dump(mode="json")).told == look.told

@@ -12,17 +12,17 @@ from bot.chat.i18n.catalogue import translate
 from bot.chat.parsing.alert_args import (
     _SENTENCES,
     AlertArgs,
-    alert_words,
-    holdings_words,
+    normalised,
+    parse_alert_args,
+    parse_holdings_args,
     sentence,
-    spaced,
     split_condition,
 )
 from bot.chat.parsing.order_args import BadArguments
 
 
 def read(text):
-    return alert_words(spaced(text).split())
+    return parse_alert_args(normalised(text).split())
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_each_wrong_condition_has_its_code_and_a_sentence_in_either_language(tex
 
 
 def test_holdings_take_a_percentage_and_a_time_and_nothing_else():
-    assert holdings_words(["5%"]) == AlertArgs(percent=Decimal(5), from_close=True)
-    assert holdings_words(["±2.5%", "오늘"]) == AlertArgs(percent=Decimal("2.5"), from_close=True, days=0)
+    assert parse_holdings_args(["5%"]) == AlertArgs(percent=Decimal(5), from_close=True)
+    assert parse_holdings_args(["±2.5%", "오늘"]) == AlertArgs(percent=Decimal("2.5"), from_close=True, days=0)
     for parts, code in (([], "PERCENT_FORM"), (["-5%"], "PERCENT_FORM"), (["0.4%"], "HELD_RANGE"), (["31%"], "HELD_RANGE"), (["5%", "반복"], "HELD_REPEAT")):  # fmt: skip
         with pytest.raises(BadArguments) as caught:
-            holdings_words(parts)
+            parse_holdings_args(parts)
         assert caught.value.reason.code == f"ALERT_{code}"
 
 
@@ -115,7 +115,7 @@ def test_holdings_take_a_percentage_and_a_time_and_nothing_else():
     [("삼성 > 72000", ("삼성", "> 72000")), ("삼성 -3%", ("삼성", "-3%")), ("없는 회사", ("없는 회사", "")), ("삼성 72000 반복", ("삼성", "72000 반복"))],
 )  # fmt: skip
 def test_the_name_of_a_stock_that_is_not_known_ends_where_the_condition_begins(text, parts):
-    assert split_condition(spaced(text)) == parts
+    assert split_condition(normalised(text)) == parts
 
 
 pieces = st.sampled_from(
@@ -127,9 +127,9 @@ pieces = st.sampled_from(
 @given(st.one_of(st.text(max_size=60), st.lists(pieces, max_size=7).map(" ".join)))
 @example("> " + "9" * 200)
 def test_no_words_lead_to_anything_but_a_sound_condition_or_a_sentence(text):
-    for reader in (alert_words, holdings_words):
+    for reader in (parse_alert_args, parse_holdings_args):
         try:
-            words = reader(spaced(text).split())
+            words = reader(normalised(text).split())
         except BadArguments as bad:
             said = [sentence(bad.reason.code, bad.reason.values, lang) for lang in ("ko", "en")]
             assert all(said)
@@ -145,7 +145,7 @@ def test_no_words_lead_to_anything_but_a_sound_condition_or_a_sentence(text):
 
 @given(st.text(max_size=80))
 def test_spacing_twice_is_spacing_once(text):
-    assert spaced(spaced(text)) == spaced(text)
+    assert normalised(normalised(text)) == normalised(text)
 
 
 def test_sentences_are_fit_for_html():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.chat.i18n.formatting import clean
-from bot.chat.parsing.order_args import BadArguments, OrderArgs, number, order_words, split_stock
+from bot.chat.parsing.order_args import BadArguments, OrderArgs, number, parse_order_args, split_stock
 from kis.models import Side
 from kis.symbols import Stock, Symbols
 
@@ -89,7 +89,7 @@ def test_each_wrong_number_has_its_code(word, code):
     ],
 )
 def test_terms_in_their_order(parts, words):
-    assert order_words(parts, Side.SELL) == words
+    assert parse_order_args(parts, Side.SELL) == words
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_terms_in_their_order(parts, words):
 )
 def test_terms_that_contradict_each_other(parts, code):
     with pytest.raises(BadArguments) as caught:
-        order_words(parts, Side.BUY)
+        parse_order_args(parts, Side.BUY)
 
     assert caught.value.reason.code == code
 
@@ -120,7 +120,7 @@ def test_cleaned_text_is_one_line_without_invisible_characters(text):
 @given(st.lists(st.text(max_size=12), max_size=5), st.sampled_from(Side))
 def test_no_words_raise_anything_but_bad_words(parts, side):
     try:
-        words = order_words(parts, side)
+        words = parse_order_args(parts, side)
     except BadArguments:
         return
     assert words.quantity is None or words.quantity > 0

@@ -11,6 +11,8 @@ from bot.orders.model.order import OrderState
 from tests.support.telegram_wire import LABEL, ONE, post_office
 from tests.unit.orders.model.test_order import order
 
+pytestmark = pytest.mark.virtual_time
+
 
 @pytest.fixture(autouse=True)
 def durations(monkeypatch):
@@ -89,7 +91,7 @@ async def test_news_without_words_of_its_own_shows_its_bare_facts_and_how_often(
     await post.quiet()
 
     first, second = post.said()
-    assert re.fullmatch(r"⚠️ LIST_IS_ODD \(×3, 마지막 10:00:\d\d\) \[연습\]", first)
+    assert re.fullmatch(r"⚠️ LIST_IS_ODD \(×3, 마지막 10:0\d:\d\d\) \[연습\]", first)
     assert re.fullmatch(r"⚠️ 10:00:\d\d eclipse 3/\?주 \[연습\]", second)
 
 
