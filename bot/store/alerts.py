@@ -13,7 +13,7 @@ from bot.alerts.model import LIVE, Alert, AlertState
 from bot.store.outbox import Outbox
 from bot.store.outbox_message import iso
 
-KEEP = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """So long an alert that is over stays on record."""
 
 _ALERT = TypeAdapter(Alert)
@@ -132,7 +132,7 @@ class AlertStore:
 
     def tidy(self) -> None:
         """Forget what has long been over; numbers are never given twice."""
-        self._db.table("alerts").delete_where("ended_at < ?", [iso(self._clock() - KEEP)])
+        self._db.table("alerts").delete_where("ended_at < ?", [iso(self._clock() - RETENTION)])
 
     # --- what was last seen -------------------------------------------------------------------------------------------
 

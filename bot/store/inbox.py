@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-KEEP = timedelta(days=7)
+RETENTION = timedelta(days=7)
 """Telegram redelivers for a day at most; a week is enough to look back."""
 
 
@@ -51,6 +51,6 @@ class Inbox:
 
     def tidy(self) -> None:
         """Forget old rows, but never the newest, which holds the offset."""
-        before = (self._clock() - KEEP).isoformat(timespec="milliseconds")
+        before = (self._clock() - RETENTION).isoformat(timespec="milliseconds")
         newest = "(SELECT max(update_id) FROM inbox)"
         self._db.table("inbox").delete_where(f"done_at < ? AND update_id < {newest}", [before])

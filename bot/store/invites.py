@@ -41,7 +41,7 @@ REQUESTS_AN_HOUR = 5
 """From all strangers together; after that there is silence."""
 MAX_OPEN = 20
 """Open invitations of one person."""
-KEEP = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """What is over stays so long; the audit log has it for good."""
 
 
@@ -218,7 +218,7 @@ class Invites:
 
     def _tidy(self) -> None:
         """Forget what has long been over."""
-        before = iso(self._clock() - KEEP)
+        before = iso(self._clock() - RETENTION)
         for table, column in (("invites", "expires_at"), ("people_buttons", "expires_at"), ("join_requests", "at")):
             self._db.table(table).delete_where(f"{column} < ?", [before])
 

@@ -19,7 +19,7 @@ from bot.orders.model.vote import Vote
 from bot.orders.ports import Stale
 from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
 from bot.store.audit.log import AuditLog
-from bot.store.message_kinds import CARDS
+from bot.store.message_kinds import CARD_URGENCY
 from bot.store.order_rows import event_detail, order_of, order_row
 from bot.store.outbox import Outbox
 from bot.store.outbox_message import iso, marks
@@ -154,7 +154,7 @@ class SqliteJournal:
         )
         if changed.rowcount != 1:
             raise Stale(f"order {order.id}")
-        self._put(order.id, [*notices, *for_groups(notices, self._groups)], CARDS.get(order.state))
+        self._put(order.id, [*notices, *for_groups(notices, self._groups)], CARD_URGENCY.get(order.state))
         self._audit.add(
             event.action,
             user_id=actor.user_id if actor else None,

@@ -1,7 +1,7 @@
-"""The one letter by which a chat's living message is kept up to date: the newest look replaces any that waits.
+"""The one outbox row by which a chat's live message is edited: the newest facts replace those that wait.
 
-A chat has one such row for good, so that neither a flood nor a day of looks piles anything up. The row is never
-deleted: a number that is free again could be given to another letter while this one is leaving.
+A chat has one such row for good, so that nothing piles up. The row is never deleted: its id could be given to another
+message while this one is being sent.
 """
 
 import json
@@ -24,31 +24,31 @@ class LiveMessages:
         self._outbox = outbox
         self._clock = clock
 
-    def put(self, chat_id: int, look: Mapping[str, Any], *, asked: bool = False) -> bool:
-        """Show this look next; it names its message as `message_id`.
+    def put(self, chat_id: int, facts: Mapping[str, Any], *, asked: bool = False) -> bool:
+        """Show these facts next; they name their message as `message_id`.
 
         Args:
             chat_id: where.
-            look: the facts it is drawn from.
+            facts: what it is drawn from.
             asked: its person waits for it, so that it is as urgent as a reply.
 
         Returns:
-            False while an earlier one is just leaving: put it again shortly.
+            False while an earlier one is being sent: put it again shortly.
         """
         urgency = KINDS["reply" if asked else "look"].urgency
         with self._db.atomic():
-            self._outbox.put("look", chat_id, look, _key(chat_id))
+            self._outbox.put("look", chat_id, facts, _key(chat_id))
             put = self._db.execute(
                 "UPDATE outbox SET data = ?, state = 'pending', tries = 0, doubts = 0, error = NULL, "
                 "message_id = NULL, made_at = ?, done_at = NULL, "
                 "urgency = CASE state WHEN 'pending' THEN min(urgency, ?) ELSE ? END "
                 "WHERE key = ? AND state != 'sending'",
-                [as_json(look), iso(self._clock()), urgency, urgency, _key(chat_id)],
+                [as_json(facts), iso(self._clock()), urgency, urgency, _key(chat_id)],
             )
         return put.rowcount > 0
 
     def drop(self, chat_id: int) -> None:
-        """What waits is not shown any more; one that is leaving is not sent a second time."""
+        """What waits is not shown any more; one that is being sent is not sent a second time."""
         self._db.execute(
             "UPDATE outbox SET data = '{}', done_at = ?, "
             "state = CASE state WHEN 'pending' THEN 'failed' ELSE state END "
@@ -62,13 +62,13 @@ class LiveMessages:
         return bool(self._db.table("outbox").count_where(where, [_key(chat_id), message_id]))
 
     def last(self, chat_id: int) -> dict[str, Any] | None:
-        """The facts of the newest look, shown or still to be."""
+        """The newest facts, shown or still to be."""
         row = self._db.execute("SELECT data FROM outbox WHERE key = ?", [_key(chat_id)]).fetchone()
         return json.loads(row[0]) or None if row else None
 
-    def message_of(self, letter: str) -> int | None:
-        """The message that a letter has become, by the letter's key; None until it was delivered."""
-        row = self._db.execute("SELECT message_id FROM outbox WHERE key = ?", [letter]).fetchone()
+    def message_of(self, key: str) -> int | None:
+        """The Telegram message of an outbox row, by the row's key; None until it was delivered."""
+        row = self._db.execute("SELECT message_id FROM outbox WHERE key = ?", [key]).fetchone()
         return row[0] if row else None
 
 

@@ -24,7 +24,7 @@ class MessageKind:
 
     urgency: int
     """Lower goes first within a chat."""
-    second: IfUndelivered = IfUndelivered.DIGEST
+    if_undelivered: IfUndelivered = IfUndelivered.DIGEST
     in_step: bool = False
     """Bears an order's running figures: told in the order in which they came about, whatever the urgency."""
     topic: Topic | None = None
@@ -67,7 +67,7 @@ KINDS: dict[str, MessageKind] = {
 }  # fmt: skip
 """By urgency: doubt, safety, halt; refusals and other ends; fills; cards; answers; reports; live messages."""
 _OTHER = MessageKind(2)
-CARDS = {
+CARD_URGENCY = {
     OrderState.UNKNOWN: 0,
     **dict.fromkeys(
         (

@@ -1,4 +1,4 @@
-"""Reading one order's story, and the newest rows of the audit log, out of the tables. Changes nothing."""
+"""The history of one order, and the newest rows of the audit log, read from the tables. Changes nothing."""
 
 import json
 import re
@@ -25,11 +25,11 @@ from bot.store.order_rows import order_of
 from bot.store.outbox_message import marks
 
 _WORDS = re.compile(r'"msg1"\s*:\s*("(?:[^"\\]|\\.)*")')
-_MOST_TOLD = 60
+MAX_MESSAGES = 60
 
 
 class OrderHistory:
-    """What was written down, order by order. Works on a connection that can only read, too."""
+    """Reads orders and the audit log, also over a read-only connection."""
 
     def __init__(self, db: Database, *, key_here: Callable[[], bool] = lambda: False) -> None:
         """`key_here` tells whether the first key of the audit log still lies on this machine."""
@@ -57,11 +57,11 @@ class OrderHistory:
 
     def of(self, order: Order) -> OrderTimeline:
         """Everything about this order."""
-        deeds = tuple(self._deeds("WHERE order_id = ? ORDER BY seq", order.id))
-        last = deeds[-1].seq if deeds else 0
+        entries = tuple(self._entries("WHERE order_id = ? ORDER BY seq", order.id))
+        last = entries[-1].seq if entries else 0
         return OrderTimeline(
             order,
-            deeds=deeds,
+            deeds=entries,
             votes=tuple(self._votes(order.id)),
             tries=tuple(self._tries(order.id)),
             told=tuple(self._told(order.id)),
@@ -113,13 +113,13 @@ class OrderHistory:
             select="chat_id, kind, state, message_id, coalesce(done_at, made_at) AS at",
         )
         found = [
-            _told(chat_id, names.get(chat_id, ""), kind, list(letters))
-            for (chat_id, kind), letters in groupby(rows, lambda row: (row["chat_id"], row["kind"]))
+            _told(chat_id, names.get(chat_id, ""), kind, list(messages))
+            for (chat_id, kind), messages in groupby(rows, lambda row: (row["chat_id"], row["kind"]))
         ]
-        return sorted(found, key=lambda one: one.first)[:_MOST_TOLD]
+        return sorted(found, key=lambda one: one.first)[:MAX_MESSAGES]
 
     def _pulls(self, order: Order) -> list[HaltChange]:
-        """Brakes that were on when it was proposed, and every change until it was over."""
+        """The halt as it stood when the order was proposed, and every change until it was over."""
         began, ended = _iso(order.created_at), _iso(order.finished_at) if order.finished_at else "~"
         rows = list(self._db.table("brakes").rows_where("at <= ?", [ended], order_by="seq"))
         before = [row for row in rows if row["at"] < began][-1:]
@@ -130,12 +130,12 @@ class OrderHistory:
 
     def newest(self, count: int) -> list[AuditEntry]:
         """The newest rows of the log, newest first."""
-        return self._deeds("ORDER BY seq DESC LIMIT ?", count)
+        return self._entries("ORDER BY seq DESC LIMIT ?", count)
 
-    def orders_of(self, deeds: list[AuditEntry]) -> dict[int, int]:
+    def orders_of(self, entries: list[AuditEntry]) -> dict[int, int]:
         """Which order each of these rows is about, by the row's number."""
-        where = f"order_id IS NOT NULL AND seq IN ({marks(deeds)})"
-        rows = self._db.table("audit").rows_where(where, [one.seq for one in deeds], select="seq, order_id")
+        where = f"order_id IS NOT NULL AND seq IN ({marks(entries)})"
+        rows = self._db.table("audit").rows_where(where, [one.seq for one in entries], select="seq, order_id")
         return {row["seq"]: row["order_id"] for row in rows}
 
     def chain(self) -> ChainState:
@@ -154,7 +154,7 @@ class OrderHistory:
             key_here=self._key_here(),
         )
 
-    def _deeds(self, which: str, *values: object) -> list[AuditEntry]:
+    def _entries(self, which: str, *values: object) -> list[AuditEntry]:
         names = self._names()
         rows = self._db.query(f"SELECT seq, at, user_id, name, action, detail FROM audit {which}", list(values))  # noqa: S608  # our own words
         return [

@@ -36,20 +36,20 @@ log = structlog.get_logger(__name__)
 
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
-_OF_THE_MOMENT = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.answers or kind.in_place)
+_PASSING = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.answers or kind.in_place)
 _FILLS = frozenset({"fill", "group_fill"})
 
-KEEP = timedelta(days=30)
-BUNDLE_OVER = 3
+RETENTION = timedelta(days=30)
+MAX_SINGLE_FILLS = 3
 """More waiting fills of one order than this become one message."""
 DIGEST_LINES = 20
 """Notices in one digest: so many fit into a message even with the longest names."""
-GATHER = timedelta(seconds=5)
+DIGEST_DELAY = timedelta(seconds=5)
 """A digest waits so long for others to join; after each doubt about itself twice as long."""
-SLOWEST_DIGEST = timedelta(minutes=5)
-SAME_TROUBLE = timedelta(minutes=10)
+MAX_DIGEST_DELAY = timedelta(minutes=5)
+TROUBLE_INTERVAL = timedelta(minutes=10)
 """Within this time the same trouble is told once and then counted."""
-LOOK_AGAIN_AT_STOPPED = timedelta(hours=1)
+STOPPED_RETRY_INTERVAL = timedelta(hours=1)
 """A chat that refused us is tried again so often, and at once when its person writes."""
 
 
@@ -139,9 +139,9 @@ class Outbox:
         (told,) = self._db.execute(
             f"SELECT max(coalesce(done_at, ?)) FROM outbox WHERE {same} "  # noqa: S608  # our own words
             "AND (state = 'sending' OR state = 'sent' AND done_at > ?)",
-            [iso(now), *which, iso(now - SAME_TROUBLE)],
+            [iso(now), *which, iso(now - TROUBLE_INTERVAL)],
         ).fetchone()
-        later = datetime.fromisoformat(told) + SAME_TROUBLE if told else None
+        later = datetime.fromisoformat(told) + TROUBLE_INTERVAL if told else None
         if self._insert("trouble", chat_id, data, key, not_before=later) and later is not None:
             self._db.execute("UPDATE outbox SET last_at = made_at WHERE id = last_insert_rowid()")
 
@@ -177,37 +177,37 @@ class Outbox:
         )
         if row is None:
             return None
-        letter = from_row(row)
-        if letter.in_place and not letter.data:  # it was emptied while it was being sent: nothing to say
-            self._end(letter.rows, "failed", None, None)
+        message = from_row(row)
+        if message.in_place and not message.data:  # it was emptied while it was being sent: nothing to say
+            self._end(message.rows, "failed", None, None)
             return self.next(chat_id)
-        if letter.lists:
-            told = {**letter.data, "count": self.withheld(chat_id)} if letter.kind == "roundup" else letter.data
-            return replace(letter, data=told, parts=tuple(self._listed(letter.kind, chat_id)))
-        if letter.kind in _FILLS and letter.order_id is not None:
-            return self._bundled(letter)
-        return letter
+        if message.lists:
+            told = {**message.data, "count": self.withheld(chat_id)} if message.kind == "roundup" else message.data
+            return replace(message, data=told, parts=tuple(self._listed(message.kind, chat_id)))
+        if message.kind in _FILLS and message.order_id is not None:
+            return self._bundled(message)
+        return message
 
     def waiting(self, chats_busy: Sequence[int] = ()) -> list[OutboxMessage]:
         """The next message of every chat that is not busy."""
-        return [letter for chat_id in self.ready(chats_busy) if (letter := self.next(chat_id)) is not None]
+        return [message for chat_id in self.ready(chats_busy) if (message := self.next(chat_id)) is not None]
 
-    def _bundled(self, letter: OutboxMessage) -> OutboxMessage:
+    def _bundled(self, message: OutboxMessage) -> OutboxMessage:
         """The fill, or the newest of many that wait in a row with all of them as its parts."""
         same = "state = 'pending' AND chat_id = ? AND order_id = ?"
-        which = [letter.chat_id, letter.order_id]
+        which = [message.chat_id, message.order_id]
         rows = self._db.query(
             f"SELECT * FROM outbox WHERE {same} AND kind = ? AND id < coalesce("  # noqa: S608  # our own words
             f"(SELECT min(id) FROM outbox WHERE {same} AND kind IN ({_IN_STEP}) AND kind != ?), id + 1) "
             "ORDER BY id",
-            [*which, letter.kind, *which, letter.kind],
+            [*which, message.kind, *which, message.kind],
         )
         run = [from_row(row) for row in rows]
-        if len(run) <= BUNDLE_OVER:
+        if len(run) <= MAX_SINGLE_FILLS:
             # what travelled together and may have arrived goes again together, lest older figures follow newer ones
             run = list(takewhile(lambda one: one.resent, run))
             if len(run) <= 1:
-                return letter
+                return message
         return replace(run[-1], parts=tuple(run), resent=any(one.resent for one in run))
 
     def _listed(self, kind: str, chat_id: int) -> Iterable[OutboxMessage]:
@@ -220,66 +220,66 @@ class Outbox:
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
-    def sending(self, letter: OutboxMessage) -> None:
+    def sending(self, message: OutboxMessage) -> None:
         """About to leave: after a crash from here on it may have been delivered."""
-        self._set(letter.rows, "state = 'sending', tries = tries + 1")
+        self._set(message.rows, "state = 'sending', tries = tries + 1")
 
-    def sent(self, letter: OutboxMessage, message_id: int | None) -> None:
+    def sent(self, message: OutboxMessage, message_id: int | None) -> None:
         """Delivered, with all that it stands for. What opened a button or made a picture is forgotten here."""
         with self._db.atomic():
-            self._end(letter.rows, "sent", message_id, None)
+            self._end(message.rows, "sent", message_id, None)
             if message_id is not None:
-                self._db.execute("DELETE FROM stopped_chats WHERE chat_id = ?", [letter.chat_id])
-            if letter.lists:
-                self._end([one.id for one in letter.parts], "digested", message_id, None)
-            if letter.kind == "digest":
-                self._call_digest(letter.chat_id)
-            elif letter.kind == "roundup":
+                self._db.execute("DELETE FROM stopped_chats WHERE chat_id = ?", [message.chat_id])
+            if message.lists:
+                self._end([one.id for one in message.parts], "digested", message_id, None)
+            if message.kind == "digest":
+                self._queue_digest(message.chat_id)
+            elif message.kind == "roundup":
                 self._db.execute(
                     "UPDATE outbox SET state = 'muted' WHERE state = 'withheld' AND chat_id = ? AND id < ?",
-                    [letter.chat_id, letter.id],
+                    [message.chat_id, message.id],
                 )
 
-    def withhold(self, letter: OutboxMessage, *, listed: bool) -> None:
+    def withhold(self, message: OutboxMessage, *, listed: bool) -> None:
         """Its reader does not want to be told: kept on record, and named in the next round-up if `listed`."""
-        self._end(letter.rows, "withheld" if listed else "muted", None, None)
+        self._end(message.rows, "withheld" if listed else "muted", None, None)
 
     def withheld(self, chat_id: int) -> int:
-        """How many letters the next round-up of a chat has to name."""
+        """How many messages the next round-up of a chat has to name."""
         return self._db.table("outbox").count_where("state = 'withheld' AND chat_id = ?", [chat_id])
 
-    def again(self, letter: OutboxMessage) -> None:
+    def again(self, message: OutboxMessage) -> None:
         """Certainly not delivered: back into the queue as it was."""
-        self._set(letter.rows, "state = 'pending'")
+        self._set(message.rows, "state = 'pending'")
 
-    def doubt(self, letter: OutboxMessage) -> None:
+    def doubt(self, message: OutboxMessage) -> None:
         """Perhaps delivered: once more, labelled; after the second time it is the digest's."""
         with self._db.atomic():
-            self._doubt(letter.rows)
+            self._doubt(message.rows)
 
-    def failed(self, letter: OutboxMessage, error: str) -> None:
-        """Telegram will not have this letter in this form: news goes into the digest, the rest is over."""
+    def failed(self, message: OutboxMessage, error: str) -> None:
+        """Telegram will not have this message in this form: news goes into the digest, the rest is over."""
         with self._db.atomic():
-            for row in letter.rows:
-                self._give_up(row, letter.chat_id, letter.kind, error)
+            for row in message.rows:
+                self._give_up(row, message.chat_id, message.kind, error)
 
-    def stopped(self, letter: OutboxMessage, error: str) -> None:
+    def stopped(self, message: OutboxMessage, error: str) -> None:
         """The chat refuses us. Its news is kept until it lets us in, its answers are not; the owners learn it once."""
         now = self._clock()
         with self._db.atomic():
-            self.again(letter)
-            known = self._db.table("stopped_chats").count_where("chat_id = ?", [letter.chat_id])
+            self.again(message)
+            known = self._db.table("stopped_chats").count_where("chat_id = ?", [message.chat_id])
             self._db.execute(
                 "INSERT INTO stopped_chats (chat_id, since, retry_at, why) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (chat_id) DO UPDATE SET retry_at = excluded.retry_at, why = excluded.why",
-                [letter.chat_id, iso(now), iso(now + LOOK_AGAIN_AT_STOPPED), error],
+                [message.chat_id, iso(now), iso(now + STOPPED_RETRY_INTERVAL), error],
             )
-            answers = f"state = 'pending' AND chat_id = ? AND kind IN ({_OF_THE_MOMENT})"
-            self._end(self._ids(answers, [letter.chat_id]), "failed", None, error)
+            answers = f"state = 'pending' AND chat_id = ? AND kind IN ({_PASSING})"
+            self._end(self._ids(answers, [message.chat_id]), "failed", None, error)
             if not known:
-                owners = list(self._db.table("people").rows_where("role = 'owner' AND user_id != ?", [letter.chat_id]))
+                owners = list(self._db.table("people").rows_where("role = 'owner' AND user_id != ?", [message.chat_id]))
                 for owner in owners:
-                    self._insert("stopped", owner["user_id"], {"chat": letter.chat_id, "why": error})
+                    self._insert("stopped", owner["user_id"], {"chat": message.chat_id, "why": error})
 
     def _doubt(self, rows: Iterable[int]) -> None:
         for row in rows:
@@ -288,7 +288,7 @@ class Outbox:
                 [row],
             ).fetchone()
             if kind == "digest":
-                pause = backoff(doubts + 1, first=GATHER, most=SLOWEST_DIGEST)
+                pause = backoff(doubts + 1, first=DIGEST_DELAY, most=MAX_DIGEST_DELAY)
                 self._db.execute(
                     "UPDATE outbox SET state = 'pending', doubts = doubts + 1, not_before = ? WHERE id = ?",
                     [iso(self._clock() + pause), row],
@@ -303,21 +303,21 @@ class Outbox:
     def _give_up(self, row: int, chat_id: int, kind: str, error: str) -> None:
         if kind == "digest":
             self._doubt([row])  # there is no other way left: this one again, later
-        elif kind_of(kind).second is IfUndelivered.DROP:
-            log.warning("a letter may not have arrived and is dropped", row=row, chat=chat_id, kind=kind, why=error)
+        elif kind_of(kind).if_undelivered is IfUndelivered.DROP:
+            log.warning("a message may not have arrived and is dropped", row=row, chat=chat_id, kind=kind, why=error)
             self._end([row], "failed", None, error)
         else:
             log.info("a notice may not have arrived and goes into the digest", row=row, chat=chat_id, kind=kind)
             self._end([row], "given_up", None, error)
-            self._call_digest(chat_id)
+            self._queue_digest(chat_id)
 
-    def _call_digest(self, chat_id: int) -> None:
+    def _queue_digest(self, chat_id: int) -> None:
         """See to it that a digest is queued for a chat that needs one."""
         outbox = self._db.table("outbox")
         needed = outbox.count_where("state = 'given_up' AND chat_id = ?", [chat_id])
         queued = "kind = 'digest' AND state IN ('pending', 'sending') AND chat_id = ?"
         if needed and not outbox.count_where(queued, [chat_id]):
-            self._insert("digest", chat_id, {}, not_before=self._clock() + GATHER)
+            self._insert("digest", chat_id, {}, not_before=self._clock() + DIGEST_DELAY)
 
     def _set(self, rows: Sequence[int], change: str) -> None:
         self._db.execute(f"UPDATE outbox SET {change} WHERE id IN ({marks(rows)})", list(rows))  # noqa: S608  # our own words
@@ -341,10 +341,10 @@ class Outbox:
         ).fetchone()
         return row[0] if row else None
 
-    def newer_card(self, letter: OutboxMessage) -> bool:
+    def newer_card(self, message: OutboxMessage) -> bool:
         """Whether a later update of the same card is waiting, so that this one need not be sent."""
         later = "order_id = ? AND chat_id = ? AND kind = 'card' AND state = 'pending' AND id > ?"
-        return bool(self._db.table("outbox").count_where(later, [letter.order_id, letter.chat_id, letter.id]))
+        return bool(self._db.table("outbox").count_where(later, [message.order_id, message.chat_id, message.id]))
 
     # --- over time ----------------------------------------------------------------------------------------------------
 
@@ -354,11 +354,11 @@ class Outbox:
             self._doubt(self._ids(f"state = 'sending' AND chat_id NOT IN ({marks(chats_busy)})", list(chats_busy)))
             chats = self._db.execute("SELECT DISTINCT chat_id FROM outbox WHERE state = 'given_up'").fetchall()
             for (chat_id,) in chats:
-                self._call_digest(chat_id)
+                self._queue_digest(chat_id)
 
     def tidy(self) -> None:
         """Forget old messages; keys of fills are kept with the order's day, long past any repeat."""
-        before = iso(self._clock() - KEEP)
+        before = iso(self._clock() - RETENTION)
         with self._db.atomic():
             stale = (
                 "state IN ('pending', 'given_up') AND made_at < ? AND chat_id IN (SELECT chat_id FROM stopped_chats)"

@@ -1,4 +1,4 @@
-"""A letter of the outbox, and how a row becomes one."""
+"""A message of the outbox, and how a row becomes one."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -32,7 +32,7 @@ class OutboxMessage:
 
     @property
     def rows(self) -> list[int]:
-        """The rows that are delivered when this letter is; what a list names is not among them."""
+        """The rows that are delivered when this message is; what a list names is not among them."""
         return [one.id for one in self.parts] if self.parts and not self.lists else [self.id]
 
     @property
@@ -63,7 +63,7 @@ def as_json(data: Mapping[str, Any]) -> str:
 
 
 def from_row(row: Mapping[str, Any]) -> OutboxMessage:
-    """A row of the table as a letter."""
+    """A row of the table as a message."""
     return OutboxMessage(
         id=row["id"],
         chat_id=row["chat_id"],

@@ -1,4 +1,4 @@
-"""What each person wants to hear, on disk."""
+"""The table of each person's preferences: language, topics, quiet hours, round-up."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""When the broker's list was last seen whole, what was open then, and what a time without sight turned out to hide."""
+"""When the broker's list was last read completely, what was open then, and what was found out after a gap."""
 
 import json
 from collections import Counter
@@ -22,13 +22,13 @@ class ReadingMark:
 
     Attributes:
         at: when that was done, KST.
-        letters: the newest row of the outbox then; what is told of later readings comes after it.
+        outbox_id: the newest row of the outbox then; what is told of later readings comes after it.
         open: ids of orders of that day which were working or in doubt.
         unread: a reading was tried since, in vain.
     """
 
     at: datetime
-    letters: int
+    outbox_id: int
     open: frozenset[int]
     unread: bool = False
 
@@ -76,16 +76,16 @@ class ReadingMarks:
         It is written every few seconds, so it does not wait for the disk: a process that is killed loses none of it,
         and a power cut costs no more than a gap that is told from a little earlier on.
         """
-        mark = ReadingMark(now, self._newest_letter(), self._open(now.date()))
-        self._written_lightly(
+        mark = ReadingMark(now, self._newest_outbox_id(), self._open(now.date()))
+        self._write_unsynced(
             "INSERT OR REPLACE INTO sight (id, at, letters, open, unread) VALUES (1, ?, ?, ?, 0)",
-            [now.isoformat(), mark.letters, json.dumps(sorted(mark.open))],
+            [now.isoformat(), mark.outbox_id, json.dumps(sorted(mark.open))],
         )
         return mark
 
     def unread(self) -> None:
         """Remember that a reading was tried in vain since the mark."""
-        self._written_lightly("UPDATE sight SET unread = 1", [])
+        self._write_unsynced("UPDATE sight SET unread = 1", [])
 
     def sent_since(self, mark: ReadingMark) -> list[SentOrder]:
         """Orders that were open at a mark, or may have reached the broker after it."""
@@ -102,11 +102,11 @@ class ReadingMarks:
         rows = self._db.execute(
             "SELECT DISTINCT order_id, json_extract(data, '$.filled'), json_extract(data, '$.step') FROM outbox "
             "WHERE id > ? AND kind = 'fill'",
-            [mark.letters],
+            [mark.outbox_id],
         ).fetchall()
         ended = self._db.execute(
             "SELECT state FROM orders WHERE id IN (SELECT order_id FROM outbox WHERE id > ? AND kind = 'ended')",
-            [mark.letters],
+            [mark.outbox_id],
         ).fetchall()
         return GapFindings(
             len(rows),
@@ -115,7 +115,7 @@ class ReadingMarks:
             dict(sorted(Counter(state for (state,) in ended).items())),
         )
 
-    def _newest_letter(self) -> int:
+    def _newest_outbox_id(self) -> int:
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()
         return int(newest)
 
@@ -126,7 +126,7 @@ class ReadingMarks:
         )
         return frozenset(order_id for (order_id,) in rows.fetchall())
 
-    def _written_lightly(self, sql: str, values: list[object]) -> None:
+    def _write_unsynced(self, sql: str, values: list[object]) -> None:
         if self._db.conn.in_transaction:  # then it is as durable as what it goes with
             self._db.execute(sql, values)
             return

@@ -13,7 +13,7 @@ from bot.reports.cost import Base, HeldLot
 from bot.reports.model import DayReport
 from bot.store.outbox import Outbox
 
-KEEP = timedelta(days=400)
+RETENTION = timedelta(days=400)
 """So long bases are kept: every month of the year can be worked out anew."""
 _REPORT = TypeAdapter(DayReport)
 
@@ -36,7 +36,7 @@ class ReportStore:
         """Keep one more, and forget those that nobody will ask for."""
         lots = {code: [lot.quantity, str(lot.average)] for code, lot in base.lots.items()}
         with self._db.atomic():
-            bases = self._db.table("cost_base").delete_where("day < ?", [(base.day - KEEP).isoformat()])
+            bases = self._db.table("cost_base").delete_where("day < ?", [(base.day - RETENTION).isoformat()])
             row = {"at": base.at.isoformat(), "day": base.day.isoformat()}
             bases.insert({**row, "lots": json.dumps(lots), "seen": json.dumps(dict(base.seen))}, replace=True)
 
@@ -70,7 +70,7 @@ class ReportStore:
         facts = _REPORT.dump_python(report, mode="json")
         data = {"moment": moment.isoformat(), "report": facts, **({"quiet": True} if quiet else {})}
         with self._db.atomic():
-            closings = self._db.table("closings").delete_where("day < ?", [(moment.date() - KEEP).isoformat()])
+            closings = self._db.table("closings").delete_where("day < ?", [(moment.date() - RETENTION).isoformat()])
             row = {"moment": moment.isoformat(), "day": moment.date().isoformat()}
             closings.insert(
                 {**row, "report": json.dumps(facts), "told_at": self._clock().isoformat()},
@@ -80,7 +80,7 @@ class ReportStore:
                 self._outbox.put("report", chat, data, f"report:{moment:%Y-%m-%d:%H%M}:{chat}")
 
     def unfinished(self, moment: datetime) -> bool:
-        """Whether what follows a closing's letters has yet to be done."""
+        """Whether what follows the messages of a closing has yet to be done."""
         return bool(self._db.table("closings").count_where("moment = ? AND after_at IS NULL", [moment.isoformat()]))
 
     def finish(self, moment: datetime) -> None:

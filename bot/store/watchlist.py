@@ -21,7 +21,7 @@ class WatchlistMessage(NamedTuple):
 
     user_id: int
     letter: str | None = None
-    """Key of the letter it is sent by, until its id is known."""
+    """Outbox key of the message it is sent by, until its id is known."""
     message_id: int | None = None
     live_until: datetime | None = None
     """It is kept up to date until then (KST)."""

@@ -1,4 +1,4 @@
-"""A letter from the outbox becomes a Telegram message, and Telegram's answer one of five outcomes."""
+"""Sends messages of the outbox to Telegram; its answer becomes one of five outcomes."""
 
 import html
 import re
@@ -19,9 +19,9 @@ from bot.chat.ports import OutboxMessage
 from bot.chat.types import Buttons, Reply
 from bot.orders.model.order import Order
 
-LONGEST = 4000
+MAX_TEXT_UNITS = 4000
 """UTF-16 units of text with its tags; Telegram takes 4,096 without them."""
-LONGEST_CAPTION = 1000
+MAX_CAPTION_UNITS = 1000
 """The same of what stands under a picture, where Telegram takes 1,024."""
 
 
@@ -88,27 +88,27 @@ class MessageSender:
         self._draw = draw
         self._frame = frame
 
-    async def deliver(self, letter: OutboxMessage) -> Outcome:
-        """Send one letter and say what became of it; never raises for Telegram's faults."""
-        with use_language(self._lang_of(letter.chat_id)):
-            return await self._deliver(letter)
+    async def deliver(self, message: OutboxMessage) -> Outcome:
+        """Send one message and say what became of it; never raises for Telegram's faults."""
+        with use_language(self._lang_of(message.chat_id)):
+            return await self._deliver(message)
 
-    async def _deliver(self, letter: OutboxMessage) -> Outcome:
-        edits = self._edits(letter)
+    async def _deliver(self, message: OutboxMessage) -> Outcome:
+        edits = self._edits(message)
         try:
-            caption = CAPTIONS.get(letter.kind)
-            picture = await self._draw(letter.data) if caption is not None else None
+            caption = CAPTIONS.get(message.kind)
+            picture = await self._draw(message.data) if caption is not None else None
             rendered = caption if caption is not None and picture is not None else render
-            reply = rendered(letter, self._order, self._frame)
+            reply = rendered(message, self._order, self._frame)
             if reply is None:
                 return Undeliverable("nothing to say")
             if caption is not None and edits is not None:
-                return await self._edit_picture(letter, edits, picture, reply)
+                return await self._edit_picture(message, edits, picture, reply)
             if edits is not None:
-                return await self._edit(letter.chat_id, edits, reply)
+                return await self._edit(message.chat_id, edits, reply)
             if picture is not None:
-                return await self._send_picture(letter, picture, reply)
-            return await self._send(letter, reply)
+                return await self._send_picture(message, picture, reply)
+            return await self._send(message, reply)
         except TelegramError as error:
             return _outcome(error, edit=edits is not None)
 
@@ -120,58 +120,58 @@ class MessageSender:
             return False
         return True
 
-    def _edits(self, letter: OutboxMessage) -> int | None:
-        """The message this letter brings up to date, or None when it is a message of its own."""
-        if letter.in_place:
-            return int(letter.data["message_id"])
-        if letter.kind == "card" and letter.order_id is not None:
-            return self._card_message(letter.order_id, letter.chat_id)
+    def _edits(self, message: OutboxMessage) -> int | None:
+        """The message this message brings up to date, or None when it is a message of its own."""
+        if message.in_place:
+            return int(message.data["message_id"])
+        if message.kind == "card" and message.order_id is not None:
+            return self._card_message(message.order_id, message.chat_id)
         return None
 
-    def _labelled(self, letter: OutboxMessage, text: str, longest: int = LONGEST) -> str:
+    def _labelled(self, message: OutboxMessage, text: str, longest: int = MAX_TEXT_UNITS) -> str:
         """The text, and below it that it may be a repeat, if it may."""
-        if not letter.resent or letter.lists:  # these say what they are
+        if not message.resent or message.lists:  # these say what they are
             return text
         label = self._frame.text("<i>(may be a repeat)</i>")
         return f"{_fit(text, longest - len(label) - 1)}\n{label}"
 
-    async def _send(self, letter: OutboxMessage, reply: Reply) -> Outcome:
+    async def _send(self, message: OutboxMessage, reply: Reply) -> Outcome:
         sent = await self._with_fallback(
             lambda body, mode: self._bot.send_message(
-                letter.chat_id,
+                message.chat_id,
                 body,
                 parse_mode=mode,
                 reply_markup=_markup(reply.buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
-                disable_notification=letter.silent or None,
+                disable_notification=message.silent or None,
             ),
-            self._labelled(letter, reply.text),
+            self._labelled(message, reply.text),
         )
         return Delivered(sent.message_id)
 
-    async def _send_picture(self, letter: OutboxMessage, picture: bytes, reply: Reply) -> Outcome:
+    async def _send_picture(self, message: OutboxMessage, picture: bytes, reply: Reply) -> Outcome:
         sent = await self._with_fallback(
             lambda body, mode: self._bot.send_photo(
-                letter.chat_id,
+                message.chat_id,
                 picture,
                 caption=body,
                 parse_mode=mode,
                 reply_markup=_markup(reply.buttons),
-                disable_notification=letter.silent or None,
+                disable_notification=message.silent or None,
             ),
-            self._labelled(letter, reply.text, LONGEST_CAPTION),
-            LONGEST_CAPTION,
+            self._labelled(message, reply.text, MAX_CAPTION_UNITS),
+            MAX_CAPTION_UNITS,
         )
         return Delivered(sent.message_id)
 
     async def _edit_picture(
         self,
-        letter: OutboxMessage,
+        message: OutboxMessage,
         message_id: int,
         picture: bytes | None,
         reply: Reply,
     ) -> Outcome:
-        where: dict[str, Any] = {"chat_id": letter.chat_id, "message_id": message_id}
+        where: dict[str, Any] = {"chat_id": message.chat_id, "message_id": message_id}
 
         async def edit(body: str, mode: str | None) -> object:
             markup = _markup(reply.buttons)
@@ -180,7 +180,7 @@ class MessageSender:
             media = InputMediaPhoto(picture, caption=body, parse_mode=mode)
             return await self._bot.edit_message_media(media, reply_markup=markup, **where)
 
-        return await self._in_place(message_id, edit, reply.text, LONGEST_CAPTION)
+        return await self._in_place(message_id, edit, reply.text, MAX_CAPTION_UNITS)
 
     async def _edit(self, chat_id: int, message_id: int, reply: Reply) -> Outcome:
         return await self._in_place(
@@ -201,7 +201,7 @@ class MessageSender:
         message_id: int,
         edit: Callable[[str, str | None], Any],
         text: str,
-        longest: int = LONGEST,
+        longest: int = MAX_TEXT_UNITS,
     ) -> Outcome:
         """Bring a message up to date; one that is so already counts as well."""
         try:
@@ -211,7 +211,9 @@ class MessageSender:
                 raise
         return Delivered(message_id)
 
-    async def _with_fallback(self, send: Callable[[str, str | None], Any], text: str, longest: int = LONGEST) -> Any:
+    async def _with_fallback(
+        self, send: Callable[[str, str | None], Any], text: str, longest: int = MAX_TEXT_UNITS
+    ) -> Any:
         """As HTML; and if Telegram cannot read our HTML, as plain text rather than not at all."""
         try:
             return await send(_fit(text, longest), ParseMode.HTML)
@@ -221,7 +223,7 @@ class MessageSender:
             return await send(_cut(_plain(text), longest), None)
 
 
-def _fit(text: str, longest: int = LONGEST) -> str:
+def _fit(text: str, longest: int = MAX_TEXT_UNITS) -> str:
     """Whole lines up to Telegram's limit, so that no tag is cut in two; a first line that is too long loses its tags."""
     if _units(text) <= longest:
         return text

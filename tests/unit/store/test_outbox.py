@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from bot.store.database import open_database
 from bot.store.message_kinds import KINDS
 from bot.store.migrations.registry import MIGRATIONS
-from bot.store.outbox import BUNDLE_OVER, DIGEST_LINES, GATHER, Outbox
+from bot.store.outbox import DIGEST_DELAY, DIGEST_LINES, MAX_SINGLE_FILLS, Outbox
 from tests.support.outbox import TRADER, Clock, delivered, doubted, empty_database, fill, states
 
 
@@ -75,12 +75,12 @@ def test_an_orders_figures_stay_in_step_whatever_presses(box):
 
 
 def test_a_few_waiting_fills_go_one_by_one_and_more_go_as_one(box, db):
-    for number in range(1, BUNDLE_OVER + 1):
+    for number in range(1, MAX_SINGLE_FILLS + 1):
         fill(box, number)
         fill(box, number, order=2)
     assert box.next(TRADER).parts == ()
 
-    fill(box, BUNDLE_OVER + 1)
+    fill(box, MAX_SINGLE_FILLS + 1)
     bundle = box.next(TRADER)
 
     assert [one.data["filled"] for one in bundle.parts] == [1, 2, 3, 4]
@@ -145,7 +145,7 @@ def test_in_doubt_twice_means_no_third_copy_but_a_digest(box, db, clock):
     doubted(box)
     assert box.next(TRADER) is None
 
-    clock.forward(GATHER)
+    clock.forward(DIGEST_DELAY)
     digest = box.next(TRADER)
 
     assert (digest.kind, [one.data["filled"] for one in digest.parts]) == ("digest", [1])
@@ -178,7 +178,7 @@ def test_what_joins_while_a_digest_is_leaving_gets_the_next_one(box, db, clock):
     fill(box, 1)
     doubted(box)
     doubted(box)
-    clock.forward(GATHER)
+    clock.forward(DIGEST_DELAY)
     digest = box.next(TRADER)
     box.sending(digest)
     fill(box, 2)
@@ -187,7 +187,7 @@ def test_what_joins_while_a_digest_is_leaving_gets_the_next_one(box, db, clock):
     box.sent(digest, 1)
 
     assert states(db) == ["digested", "given_up"]
-    clock.forward(GATHER)
+    clock.forward(DIGEST_DELAY)
     delivered(box)
     assert states(db) == ["digested", "digested"]
     assert states(db, "digest") == ["sent", "sent"]
@@ -198,10 +198,10 @@ def test_more_than_a_digest_holds_goes_into_several(box, db, clock):
         fill(box, 1, order=order)
         doubted(box)
         doubted(box)
-    clock.forward(GATHER)
+    clock.forward(DIGEST_DELAY)
     assert len(box.next(TRADER).parts) == DIGEST_LINES
     delivered(box)
-    clock.forward(GATHER)
+    clock.forward(DIGEST_DELAY)
     assert len(box.next(TRADER).parts) == 5
     delivered(box)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlite_utils import Database
 
-from bot.store.outbox import LOOK_AGAIN_AT_STOPPED, SAME_TROUBLE, Outbox
+from bot.store.outbox import STOPPED_RETRY_INTERVAL, TROUBLE_INTERVAL, Outbox
 from tests.support.outbox import OWNER, TRADER, Clock, delivered, empty_database, fill, states
 
 
@@ -49,7 +49,7 @@ def test_trouble_told_just_now_is_counted_and_told_again_after_ten_minutes(box, 
         box.put("trouble", TRADER, {"code": "LIST_STALE"})
     assert box.next(TRADER) is None
 
-    clock.forward(SAME_TROUBLE)
+    clock.forward(TROUBLE_INTERVAL)
     letter = box.next(TRADER)
 
     assert (letter.repeats, f"{letter.last_at:%H:%M}") == (4, "10:04")
@@ -58,7 +58,7 @@ def test_trouble_told_just_now_is_counted_and_told_again_after_ten_minutes(box, 
 def test_trouble_long_past_is_news_again(box, clock):
     box.put("trouble", TRADER, {"code": "LIST_STALE"})
     delivered(box)
-    clock.forward(SAME_TROUBLE)
+    clock.forward(TROUBLE_INTERVAL)
     box.put("trouble", TRADER, {"code": "LIST_STALE"})
 
     assert (box.next(TRADER).repeats, box.next(TRADER).last_at) == (1, None)
@@ -90,7 +90,7 @@ def test_a_chat_that_refuses_us_keeps_its_news_and_loses_its_answers(box, db, cl
 
     assert (states(db), states(db, "reply")) == (["pending"], ["failed"])
     assert box.ready() == [OWNER]
-    clock.forward(LOOK_AGAIN_AT_STOPPED)
+    clock.forward(STOPPED_RETRY_INTERVAL)
     assert TRADER in box.ready()
     assert not box.next(TRADER).resent, "a refusal is certain"
 
@@ -98,7 +98,7 @@ def test_a_chat_that_refuses_us_keeps_its_news_and_loses_its_answers(box, db, cl
 def test_the_owners_learn_of_it_once_and_again_only_after_it_had_let_us_in(box, db, clock):
     for number in range(1, 4):
         fill(box, number)
-        clock.forward(LOOK_AGAIN_AT_STOPPED)
+        clock.forward(STOPPED_RETRY_INTERVAL)
         refused(box)
     (told,) = db.execute("SELECT data FROM outbox WHERE kind = 'stopped' AND chat_id = ?", [OWNER]).fetchall()
     assert "7" in told[0]

@@ -6,14 +6,20 @@ from decimal import Decimal
 
 import pytest
 
-from bot.orders.access.membership import MemberAction, MemberStep
+from bot.alerts.model import AlertKind, AlertState, Comparison, Repeat
+from bot.orders.access.membership import MemberAction, MemberStep, Status
+from bot.orders.access.preferences import Ring, Topic
 from bot.orders.access.roles import Actor, Role
+from bot.orders.access.second_factor import FactorKind
 from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import AgreeResume, ButtonAction, LinkOrder, RejectLink, TapAction, decode, encode
 from bot.orders.model.events import CancelState, Deputised, Event, ReadBackResult, Requoted
 from bot.orders.model.order import Link, OrderAction, OrderState
 from bot.orders.model.reason import Reason
 from bot.orders.reconciliation.resolution import AccountEvidence, Resolution
+from bot.orders.risk.limit_overrides import ITEMS
+from bot.orders.risk.trading_halt import HaltLevel
+from bot.store.message_kinds import KINDS
 from bot.store.order_rows import JSON_COLUMNS, event_detail, order_of, order_row
 from kis.krx import KST
 from kis.models import OrderKind, Side
@@ -33,6 +39,16 @@ WORDS = {
     OrderAction: "new revise",
     Side: "buy sell",
     OrderKind: "limit market other",
+    Role: "viewer trader admin owner",
+    Status: "active suspended removed",
+    MemberStep: "role suspend resume remove join refuse",
+    TapAction: "confirm discard approve deny cancel cancel_all",
+    FactorKind: "totp pin",
+    Topic: "fills ends others outside alerts reports",
+    Ring: "on silent off",
+    AlertKind: "price move volume holdings upper lower halt vi",
+    AlertState: "armed beyond resting done expired deleted",
+    Repeat: "once repeat daily",
 }
 
 
@@ -41,6 +57,21 @@ ACTIONS = (
     "never_left deferred lost doubted found not_found claimed disowned checked moved reported day_ended cancel_step"
 )
 """What the audit log calls each event of an order."""
+MESSAGE_KINDS = (
+    "absent alert ambiguous anchor audit_key blind brake card chart chart_edit contradiction corrected digest edit ended "
+    "external_fill fill found group_fill heard heard_shown invite join joined late limits look manual mismatch people "
+    "recovered recovering release reply report roundup stepup stopped stranger trouble"
+)
+LIMITS = "collar_deny day_orders_user day_value_account day_value_user market_orders max_quantity max_value orders_per_minute soft_value"
+
+
+def test_kinds_of_messages_comparisons_halt_levels_and_limits_are_stored_words():
+    assert sorted(KINDS) == MESSAGE_KINDS.split()
+    assert [one.value for one in Comparison] == [">", ">=", "<", "<="]
+    assert [(one.name, one.value) for one in HaltLevel] == [
+        ("OFF", 0), ("BUYS", 1), ("NEW", 2), ("CANCEL_ALL", 3), ("FREEZE", 4),
+    ]  # fmt: skip
+    assert sorted(ITEMS) == LIMITS.split()
 
 
 def test_the_actions_of_events_are_stored_words():
@@ -90,7 +121,6 @@ BUTTONS = {
 
 
 def test_the_actions_of_an_orders_buttons_are_stored_words_and_are_read_back():
-    assert [one.value for one in TapAction] == ["confirm", "discard", "approve", "deny", "cancel", "cancel_all"]
     assert {encode(action): decode(text) for text, action in BUTTONS.items()} == BUTTONS
     assert {type(one) for one in BUTTONS.values()} == set(ButtonAction.__args__)
 
