@@ -23,13 +23,13 @@ from bot.orders.risk.checks import Limits
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
-from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from bot.store.runs import Runs
 from kis.errors import KisError
 from kis.executions import ExecutionsPoll
 from tests.chaos.listening import HEARD
 from tests.chaos.world import RICH, World
+from tests.support.databases import memory_database
 from tests.support.members import FixedRoster, never_asks, notifications
 
 OWNER_CHAT = 1001
@@ -80,17 +80,10 @@ def outside() -> contextvars.Context:
     return context
 
 
-_SCHEMA: list[sqlite3.Connection] = []
-
-
 def database() -> sqlite3.Connection:
     """A new database in memory, of the newest schema."""
-    if not _SCHEMA:
-        blank = sqlite3.connect(":memory:", isolation_level=None)
-        MIGRATIONS.apply(Database(blank, execute_plugins=False))
-        _SCHEMA.append(blank)
-    made = sqlite3.connect(":memory:", isolation_level=None)
-    _SCHEMA[0].backup(made)
+    made = memory_database().conn
+    assert made is not None
     made.execute("PRAGMA foreign_keys=ON")
     return made
 

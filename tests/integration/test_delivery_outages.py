@@ -1,7 +1,6 @@
 """Outbox to chat in any weather: whatever becomes of each letter, and whenever the program is killed."""
 
 import asyncio
-import sqlite3
 from collections import Counter
 from datetime import timedelta
 
@@ -14,6 +13,7 @@ from bot.chat.transport.sender import ChatBlocked, Delivered, MaybeDelivered, Re
 from bot.services.delivery import Delivery
 from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
+from tests.support.databases import memory_connection
 from tests.support.outbox import delivery_policy
 from tests.support.telegram_wire import START
 
@@ -25,7 +25,7 @@ class AnyWeather:
 
     def __init__(self, fates):
         self.fates, self.seconds, self.seen = list(fates), 0.0, []
-        self.db = Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)
+        self.db = Database(memory_connection(), execute_plugins=False)
         MIGRATIONS.apply(self.db)
         self.db.execute("PRAGMA synchronous = OFF")
         self.box = Outbox(self.db, lambda: START + timedelta(seconds=self.seconds))

@@ -27,6 +27,7 @@ from tests.bench.broker import environment
 from tests.chaos import disk, listening
 from tests.chaos.matrix_stand import Stand, hook, word
 from tests.support.conversation import FAST, Ahead, posts, press, say
+from tests.support.databases import memory_connection
 from tests.support.memory_telegram import memory_bot
 from tests.support.stage import stage
 from tests.support.virtual_time import run_virtual
@@ -174,7 +175,7 @@ def test_a_database_of_yesterday_sends_nothing_until_a_person_has_looked(tmp_pat
     async def play(clock):
         stand = Stand(clock, tmp_path)
         await stand.begin()
-        yesterday = sqlite3.connect(":memory:", isolation_level=None)
+        yesterday = memory_connection()
         stand.connection.backup(yesterday)
         forgotten = await stand.order()
         assert word(forgotten) == "placed"

@@ -1,6 +1,5 @@
 """How a test works an outbox by hand: time, an empty database, fills, and what becomes of them."""
 
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -8,10 +7,10 @@ from sqlite_utils import Database
 
 from bot.services.delivery_policy import DeliveryPolicy
 from bot.store.audit.log import AuditLog
-from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from bot.store.preferences import PreferenceStore
 from kis.krx import KST
+from tests.support.databases import memory_database
 
 OWNER, TRADER = 5, 7
 
@@ -31,8 +30,7 @@ class Clock:
 
 def empty_database() -> Database:
     """In memory, with one owner and one trader."""
-    opened = Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)
-    MIGRATIONS.apply(opened)
+    opened = memory_database()
     for person, role in ((OWNER, "owner"), (TRADER, "trader")):
         opened.execute(
             "INSERT INTO people (user_id, name, role, added_at) VALUES (?, '', ?, '2026-11-01')",

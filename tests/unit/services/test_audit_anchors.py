@@ -77,8 +77,9 @@ def test_a_day_head_goes_to_every_overseer_once_when_the_day_has_changed(bench):
 
 def test_a_bot_that_slept_through_midnight_posts_at_once_and_one_restarted_does_not_post_twice(bench, tmp_path):
     bench.now += timedelta(days=3)
-    bench.anchors = Bench(tmp_path, now=bench.now).anchors
-    assert bench.anchors.tick()
+    late = Bench(tmp_path, now=bench.now)
+    assert late.anchors.tick()
+    late.close()
 
     again = Bench(tmp_path, now=bench.now + timedelta(minutes=1))
     assert not again.anchors.tick()

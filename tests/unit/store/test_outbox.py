@@ -11,6 +11,7 @@ from bot.store.database import open_database
 from bot.store.message_kinds import KINDS
 from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import DIGEST_DELAY, DIGEST_LINES, MAX_SINGLE_FILLS, Outbox
+from tests.support.databases import memory_connection
 from tests.support.outbox import TRADER, Clock, delivered, doubted, empty_database, fill, states
 
 
@@ -284,7 +285,7 @@ def test_keys_of_fills_outlive_a_month_and_what_is_in_doubt_is_never_tidied_away
 
 
 def test_a_letter_in_doubt_before_the_upgrade_is_in_doubt_after_it():
-    db = Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)
+    db = Database(memory_connection(), execute_plugins=False)
     MIGRATIONS.apply(db, stop_before="m008_outbox")
     db.execute(
         "INSERT INTO outbox (chat_id, kind, data, urgency, state, tries, made_at, error) VALUES "

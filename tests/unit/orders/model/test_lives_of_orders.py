@@ -4,7 +4,6 @@ The truth stands in `Broker`; the watch sees only readings of it. Orders, journa
 """
 
 import json
-import sqlite3
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
@@ -35,6 +34,7 @@ from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import Outbox
 from kis.krx import KST
 from kis.models import OrderReport
+from tests.support.databases import memory_connection
 from tests.support.members import notifications
 from tests.support.order_events import report
 from tests.unit.orders.model.test_order import order
@@ -71,7 +71,7 @@ class LivesOfOrders(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.db = Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)
+        self.db = Database(memory_connection(), execute_plugins=False)
         MIGRATIONS.apply(self.db)
         self.now = MORNING
         outbox = Outbox(self.db, self.clock)
