@@ -149,7 +149,11 @@ async def _skewed(ahead: float, date: float, clock: VirtualClock, home: Path) ->
     await asyncio.sleep(60)
     stand.simulator.faults.plant("lose_reply", path=ORDER_PATH)
     order = await stand.order()
-    found = [] if "CLOCK_WARN" in {one.code for one in stand.now(order.id).notes} else ["the ticket does not mention the clock"]
+    found = (
+        []
+        if "CLOCK_WARN" in {one.code for one in stand.now(order.id).notes}
+        else ["the ticket does not mention the clock"]
+    )
     await asyncio.sleep(60)
     found += [] if word(stand.now(order.id)) == "found" else [f"a minute later it is {word(stand.now(order.id))}"]
     await stand.settled()
