@@ -49,8 +49,10 @@ def quietly():
     structlog.configure(**usual)
 
 
+@contextlib.contextmanager
 def on_disk(clock, home):
-    return Stand(clock, home, connection=open_database(home / "kisbot.db").conn)
+    with contextlib.closing(open_database(home / "kisbot.db")) as db:
+        yield Stand(clock, home, connection=db.conn)
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -106,37 +108,37 @@ def read_only(connection):
 
 def test_upon_a_disk_that_may_only_be_read_nothing_leaves(tmp_path):
     async def play(clock):
-        stand = on_disk(clock, tmp_path)
-        await stand.begin()
-        with contextlib.ExitStack() as fault:
-            with hook("before_attempt:1", lambda _: fault.enter_context(read_only(stand.connection))):
-                order = await stand.order()
-            assert stand.door.posts == []
-            with pytest.raises(sqlite3.OperationalError, match="readonly"):
-                await stand.ticket(stand.ask(stand.others[0]))
-        await asyncio.sleep(90)
-        assert stand.now(order.id).state is OrderState.EXPIRED, "as soon as it can be written, it is told"
-        assert stand.exchange.orders == []
-        await stand.life.end()
+        with on_disk(clock, tmp_path) as stand:
+            await stand.begin()
+            with contextlib.ExitStack() as fault:
+                with hook("before_attempt:1", lambda _: fault.enter_context(read_only(stand.connection))):
+                    order = await stand.order()
+                assert stand.door.posts == []
+                with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                    await stand.ticket(stand.ask(stand.others[0]))
+            await asyncio.sleep(90)
+            assert stand.now(order.id).state is OrderState.EXPIRED, "as soon as it can be written, it is told"
+            assert stand.exchange.orders == []
+            await stand.life.end()
 
     run_virtual(play)
 
 
 def test_a_tap_that_cannot_be_written_down_is_no_tap_and_may_be_made_again(tmp_path):
     async def play(clock):
-        stand = on_disk(clock, tmp_path)
-        await stand.begin()
-        order = await stand.ticket()
-        with disk.full(stand.connection), pytest.raises(sqlite3.OperationalError, match="full"):
-            stand.tap(order)
-        assert stand.now(order.id).state is OrderState.PROPOSED
+        with on_disk(clock, tmp_path) as stand:
+            await stand.begin()
+            order = await stand.ticket()
+            with disk.full(stand.connection), pytest.raises(sqlite3.OperationalError, match="full"):
+                stand.tap(order)
+            assert stand.now(order.id).state is OrderState.PROPOSED
 
-        pressed = stand.tap(order)
-        await stand.life.ask(stand.life.desk.carry_out(pressed))
+            pressed = stand.tap(order)
+            await stand.life.ask(stand.life.desk.carry_out(pressed))
 
-        assert word(stand.now(order.id)) == "placed"
-        assert len(stand.door.posts) == 1
-        await stand.life.end()
+            assert word(stand.now(order.id)) == "placed"
+            assert len(stand.door.posts) == 1
+            await stand.life.end()
 
     run_virtual(play)
 
