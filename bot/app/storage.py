@@ -53,7 +53,19 @@ class Storage:
             self._lock.acquire()
         except Timeout:
             raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {folder}") from None
-        self.db = open_database(settings.database)
+        try:
+            self.db = open_database(settings.database)
+        except BaseException:
+            self._lock.release()
+            raise
+        try:
+            self._build(settings, account, clock)
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self, settings: Settings, account: str, clock: Callable[[], datetime]) -> None:
+        folder = settings.kisbot_data_dir
         claim(self.db, mode=settings.mode, account=account, now=clock())
         keys = DayKeys(folder)
         self.audit = AuditLog(self.db, clock, keys)
