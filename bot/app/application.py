@@ -149,7 +149,7 @@ class BotApplication:
                 break
             except InvalidToken:
                 raise BadSettings(
-                    "TELEGRAM_BOT_TOKEN: 텔레그램이 이 토큰을 모릅니다 · Telegram does not know this token",
+                    "TELEGRAM_BOT_TOKEN: 텔레그램이 이 토큰을 모릅니다 · Telegram does not know this token"
                 ) from None
             except TelegramError as error:
                 if not failures:

@@ -97,11 +97,7 @@ class Container:
         self.second_factor = SecondFactor(storage.second_factors, settings.second_factor_policy(), self.notifications)
         self.trading_halt = TradingHalt(storage.journal, self.notifications, clock=clock)
         self.report_handler = ReportHandler(
-            storage.journal,
-            self.trading_halt,
-            self.notifications,
-            clock=clock,
-            day_over=self.hours.day_over,
+            storage.journal, self.trading_halt, self.notifications, clock=clock, day_over=self.hours.day_over
         )
         self.report_reader = ReportReader(self.client, self.report_handler, self.hours, clock=clock)
         self.report_poll = ExecutionsPoll(self.report_reader.read, self.report_reader.interval)
@@ -134,27 +130,14 @@ class Container:
         )
 
     def _build_services(
-        self,
-        settings: Settings,
-        clock: Callable[[], datetime],
-        ticks: Callable[[], float],
-        network: Transport | None,
+        self, settings: Settings, clock: Callable[[], datetime], ticks: Callable[[], float], network: Transport | None
     ) -> None:
         """The loops that watch the market, the account and the bot itself."""
         storage = self.storage
         self.audit_anchors = AuditAnchors(
-            storage.audit,
-            storage.order_history,
-            self.notifications,
-            atomic=storage.db.atomic,
-            clock=clock,
+            storage.audit, storage.order_history, self.notifications, atomic=storage.db.atomic, clock=clock
         )
-        self.outages = OutageTracker(
-            storage.reading_marks,
-            notifications=self.notifications,
-            clock=clock,
-            ticks=ticks,
-        )
+        self.outages = OutageTracker(storage.reading_marks, notifications=self.notifications, clock=clock, ticks=ticks)
         self.trade_feed = TradeFeed(clock)
         self.fill_stream = FillStream(
             self.kis_config,
@@ -197,12 +180,7 @@ class Container:
             estimates=settings.kis_env == "paper",
         )
         self.close_reports = CloseReports(
-            self.bookkeeper,
-            storage.reports,
-            storage.outbox,
-            storage.people,
-            clock=clock,
-            report_times=report_moments,
+            self.bookkeeper, storage.reports, storage.outbox, storage.people, clock=clock, report_times=report_moments
         )
 
     def _build_chat(self, settings: Settings, clock: Callable[[], datetime], network: Transport | None) -> None:
@@ -243,22 +221,10 @@ class Container:
         )
         control = ControlHandlers(self.desk, self.fill_stream, frame, clock, self.second_factor_chat, answer)
         alerts = AlertHandlers(
-            self.alert_runner,
-            self.client,
-            self.symbols,
-            self.hours,
-            frame,
-            clock,
-            settings.kisbot_alerts_per_person,
+            self.alert_runner, self.client, self.symbols, self.hours, frame, clock, settings.kisbot_alerts_per_person
         )
         limits = LimitHandlers(
-            storage.limits,
-            storage.people.all,
-            self.second_factor,
-            self.second_factor_chat,
-            answer,
-            frame,
-            clock,
+            storage.limits, storage.people.all, self.second_factor, self.second_factor_chat, answer, frame, clock
         )
         reports = ReportHandlers(self.bookkeeper, self.client, storage.journal.linked, frame, clock)
         handlers = Handlers(
@@ -320,10 +286,7 @@ class Container:
             lang_of=lang_of,
         )
         self.delivery = Delivery(
-            storage.outbox,
-            DeliveryPolicy(storage.preferences, clock),
-            sender.deliver,
-            sender.reachable,
+            storage.outbox, DeliveryPolicy(storage.preferences, clock), sender.deliver, sender.reachable
         )
         self.update_poller = UpdatePoller(
             self.bot,

@@ -65,6 +65,7 @@ class Storage:
             raise
 
     def _build(self, settings: Settings, account: str, clock: Callable[[], datetime]) -> None:
+        """Every store, in reading order."""
         folder = settings.kisbot_data_dir
         claim(self.db, mode=settings.mode, account=account, now=clock())
         keys = DayKeys(folder)

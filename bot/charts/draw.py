@@ -275,12 +275,7 @@ def _lines(canvas: Canvas, prices: Scale, price: int, average: Decimal | None, c
 
 
 def _bars(
-    canvas: Canvas,
-    bars: Sequence[ChartBar],
-    centres: Sequence[float],
-    slot: float,
-    prices: Scale,
-    volumes: Scale,
+    canvas: Canvas, bars: Sequence[ChartBar], centres: Sequence[float], slot: float, prices: Scale, volumes: Scale
 ) -> None:
     half = max(slot * 0.34, 1)
     wick = min(1.5, half)

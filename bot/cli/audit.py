@@ -23,8 +23,7 @@ _ACCOUNT = re.compile(r"(?<!\d)\d{8}-\d{2}(?!\d)")
 @audit_cli.command("verify")
 def audit_verify(
     head: Annotated[
-        list[str] | None,
-        typer.Option(help="대화방에 게시된 줄번호:머리값 · a head as posted, SEQ:HEX"),
+        list[str] | None, typer.Option(help="대화방에 게시된 줄번호:머리값 · a head as posted, SEQ:HEX")
     ] = None,
     key: Annotated[
         list[Path] | None,
@@ -83,7 +82,7 @@ def audit_show(
                 who = row["name"] or row["user_id"] or "-"
                 what = f"#{row['order_id']} " if row["order_id"] else ""
                 typer.echo(
-                    printable(f"{row['seq']:>6} {row['at']} {who:<12} {row['action']:<18} {what}{row['detail']}"),
+                    printable(f"{row['seq']:>6} {row['at']} {who:<12} {row['action']:<18} {what}{row['detail']}")
                 )
 
 
@@ -174,9 +173,7 @@ def _given_keys(files: list[Path] | None, keys: "DayKeys") -> list[bytes]:
         with bad_database_stops():
             found = keys.firsts()
     if not found:
-        stop_with(
-            "첫 키가 필요합니다: --key 파일 (`kisbot audit key`로 받은 것) · the first key is needed: --key FILE",
-        )
+        stop_with("첫 키가 필요합니다: --key 파일 (`kisbot audit key`로 받은 것) · the first key is needed: --key FILE")
     return found
 
 

@@ -21,10 +21,7 @@ _FAULTS = {
         "키 없이 쓰여 누가 썼는지 알 수 없습니다",
         "was written without the key, by nobody knows whom",
     ),
-    ChainFault.WRONG_KEY: (
-        "주어진 키가 아닌 다른 키로 시작합니다",
-        "begins under a key that was not given",
-    ),
+    ChainFault.WRONG_KEY: ("주어진 키가 아닌 다른 키로 시작합니다", "begins under a key that was not given"),
 }
 
 
@@ -33,7 +30,7 @@ def print_verdict(verdict: ChainVerdict, seconds: float, *, key_at_home: bool) -
     if verdict.problem is None:
         typer.echo(
             f"✔ {verdict.rows:,}줄이 모두 처음 쓰인 그대로입니다 · all {verdict.rows:,} rows are as they were written "
-            f"({seconds:.1f} s)",
+            f"({seconds:.1f} s)"
         )
         typer.echo(f"  마지막 줄 · head {verdict.head}")
     else:

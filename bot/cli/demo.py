@@ -15,8 +15,7 @@ def demo(
     port: Annotated[int, typer.Option(help="채팅 화면의 포트 · port of the chat page (0: any)")] = 8765,
     script: Annotated[Path | None, typer.Option(help="브라우저 없이 대화를 재생 · play a conversation")] = None,
     smoke: Annotated[
-        bool,
-        typer.Option("--smoke", help="짧은 대화로 점검 · play the built-in short conversation"),
+        bool, typer.Option("--smoke", help="짧은 대화로 점검 · play the built-in short conversation")
     ] = False,
     seed: Annotated[int, typer.Option(help="모의 시장의 난수 씨앗 · seed of the simulated market")] = 1,
     lang: Annotated[Literal["ko", "en"], typer.Option(help="대화 언어 · language")] = "ko",

@@ -35,8 +35,7 @@ ITEM_NAMES = (
 @limits_cli.command("list")
 def limits_list(
     subject: Annotated[
-        int | None,
-        typer.Argument(help=f"{SUBJECT_HELP}; 없으면 바꾼 것 모두 · none: all overrides"),
+        int | None, typer.Argument(help=f"{SUBJECT_HELP}; 없으면 바꾼 것 모두 · none: all overrides")
     ] = None,
 ) -> None:
     """설정과 다른 한도, 또는 한 사람의 모든 한도 · what differs from the settings, or all limits of one person."""

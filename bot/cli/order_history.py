@@ -17,8 +17,7 @@ _MODES: "dict[str, Mode]" = {"practice": "practice", "paper": "paper"}
 
 def why(
     number: Annotated[
-        str,
-        typer.Argument(help="주문번호, 또는 #접수번호(12처럼 짧게) · order number, or our own (#12 or 12)"),
+        str, typer.Argument(help="주문번호, 또는 #접수번호(12처럼 짧게) · order number, or our own (#12 or 12)")
     ],
     lang: Annotated[Literal["ko", "en"], typer.Option(help="언어 · language")] = "ko",
 ) -> None:

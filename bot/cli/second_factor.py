@@ -35,8 +35,7 @@ def stepup_list() -> None:
 
 @stepup_cli.command("enrol")
 def stepup_enrol(
-    user_id: UserId,
-    totp: Annotated[bool, typer.Option("--totp", help="인증 앱 (TOTP) · an authenticator app")] = False,
+    user_id: UserId, totp: Annotated[bool, typer.Option("--totp", help="인증 앱 (TOTP) · an authenticator app")] = False
 ) -> None:
     """인증 앱을 등록합니다. PIN은 대화에서 /pin · enrol an authenticator app; a PIN is chosen in the chat with /pin."""
     import io
@@ -48,7 +47,7 @@ def stepup_enrol(
 
     if not totp:
         stop_with(
-            "--totp 를 적으세요. PIN은 본인이 대화에서 /pin 으로 정합니다 · say --totp; a PIN is chosen with /pin",
+            "--totp 를 적으세요. PIN은 본인이 대화에서 /pin 으로 정합니다 · say --totp; a PIN is chosen with /pin"
         )
     with _second_factors() as (storage, factors):
         person = storage.people.get(user_id)

@@ -15,13 +15,11 @@ def sim(
     host: Annotated[str, typer.Option(help="주소 · address")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="포트 · port (0: any)")] = 8800,
     profile: Annotated[
-        Literal["paper", "real"],
-        typer.Option(help="흉내 낼 환경 · which environment it plays"),
+        Literal["paper", "real"], typer.Option(help="흉내 낼 환경 · which environment it plays")
     ] = "paper",
     seed: Annotated[int, typer.Option(help="난수 씨앗 · seed")] = 1,
     always_open: Annotated[
-        bool,
-        typer.Option("--always-open", help="장 시간을 따지지 않음 · ignore market hours"),
+        bool, typer.Option("--always-open", help="장 시간을 따지지 않음 · ignore market hours")
     ] = False,
     scenario: Annotated[
         str,
@@ -39,12 +37,7 @@ def sim(
     async def work(stop: "asyncio.Event") -> None:
         try:
             broker = Simulator(
-                profile=profile,
-                seed=seed,
-                always_open=always_open,
-                moving=True,
-                control=control,
-                scenario=scenario,
+                profile=profile, seed=seed, always_open=always_open, moving=True, control=control, scenario=scenario
             )
         except ValueError as error:
             stop_with(f"--scenario: {error}")

@@ -23,8 +23,7 @@ def users_add(
     name: Annotated[str, typer.Option(help="표시 이름 · name to show")] = "",
     role: RoleOption = Role.TRADER,
     again: Annotated[
-        bool,
-        typer.Option("--again", help="전에 내보낸 사람을 다시 들임 · let in somebody who was removed"),
+        bool, typer.Option("--again", help="전에 내보낸 사람을 다시 들임 · let in somebody who was removed")
     ] = False,
 ) -> None:
     """사용자를 추가하거나 권한을 바꿉니다 · let somebody in, or change their role."""

@@ -16,7 +16,7 @@ HIDDEN = "«hidden»"
 _CREDENTIAL_SHAPES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # an access token
     r"|(?i:bearer)\s+\S+"
-    r"|(?<!\d)\d{6,}:[\w-]{20,}",  # a bot token, as it stands in every Bot API address
+    r"|(?<!\d)\d{6,}:[\w-]{20,}"  # a bot token, as it stands in every Bot API address
 )
 _LOGGERS_WITH_TOKENS = ("httpx", "httpcore", "telegram", "uvicorn", "asyncio")
 """Libraries that log whole addresses at INFO, with the bot's token in them; they log from WARNING."""

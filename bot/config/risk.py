@@ -37,19 +37,13 @@ class RiskSettings(BaseSettings):
         "marks messages [PRACTICE]; KIS_REST_URL must be on this machine",
     )
     kis_env: Literal["paper", "real"] = Field(
-        "paper",
-        description="`paper` 모의투자, `real` 실전투자 · paper or real account",
+        "paper", description="`paper` 모의투자, `real` 실전투자 · paper or real account"
     )
     kisbot_ticket_seconds: int = Field(
-        60,
-        ge=10,
-        le=600,
-        description="주문 확인 버튼의 수명(초) · how long a ticket's buttons live, seconds",
+        60, ge=10, le=600, description="주문 확인 버튼의 수명(초) · how long a ticket's buttons live, seconds"
     )
     kisbot_max_order_quantity: int = Field(
-        1_000,
-        ge=1,
-        description="주문 1건의 최대 수량(주) · most shares in one order",
+        1_000, ge=1, description="주문 1건의 최대 수량(주) · most shares in one order"
     )
     kisbot_max_order_value: int | None = Field(
         None,
@@ -76,14 +70,10 @@ class RiskSettings(BaseSettings):
         "a day, HTS and MTS included; empty: 30,000,000 real, 300,000,000 paper and practice",
     )
     kisbot_day_orders_user: int = Field(
-        20,
-        ge=0,
-        description="한 사람의 하루 주문 건수, 0은 무제한 · orders of one person a day; 0: any number",
+        20, ge=0, description="한 사람의 하루 주문 건수, 0은 무제한 · orders of one person a day; 0: any number"
     )
     kisbot_orders_per_minute: int = Field(
-        5,
-        ge=0,
-        description="한 사람의 1분당 주문 건수, 0은 무제한 · orders of one person a minute; 0: any number",
+        5, ge=0, description="한 사람의 1분당 주문 건수, 0은 무제한 · orders of one person a minute; 0: any number"
     )
     kisbot_volume_percent: Decimal = Field(
         Decimal(1),
@@ -128,10 +118,7 @@ class RiskSettings(BaseSettings):
         description="증권사가 이만큼 잇달아 거절하면 잠시 쉼, 0은 끔 · after so many refusals by the broker in a row a person waits; 0: off",
     )
     kisbot_cool_off_minutes: int = Field(
-        5,
-        ge=0,
-        le=1_440,
-        description="그때 쉬는 시간(분) · how long they wait then, minutes",
+        5, ge=0, le=1_440, description="그때 쉬는 시간(분) · how long they wait then, minutes"
     )
     kisbot_position_percent: Decimal | None = Field(
         None,
@@ -147,10 +134,7 @@ class RiskSettings(BaseSettings):
         description="가격 알림을 위해 1분에 조회할 횟수. 비우면 실전·연습 20, 모의 6 · calls a minute that price alerts may make; empty: 20 real and practice, 6 paper",
     )
     kisbot_alerts_per_person: int = Field(
-        30,
-        ge=1,
-        le=40,
-        description="한 사람이 걸어 둘 수 있는 알림 수 · alerts one person may have",
+        30, ge=1, le=40, description="한 사람이 걸어 둘 수 있는 알림 수 · alerts one person may have"
     )
     kisbot_watch_calls_per_minute: int | None = Field(
         None,
@@ -192,8 +176,7 @@ class RiskSettings(BaseSettings):
         "empty: `5000000=1` real",
     )
     kisbot_approval_sells: Literal["same", "fewer", "none"] = Field(
-        "fewer",
-        description="보유분 매도의 승인: 같게, 한 명 적게, 없이 · consent to sales: the same, one fewer, none",
+        "fewer", description="보유분 매도의 승인: 같게, 한 명 적게, 없이 · consent to sales: the same, one fewer, none"
     )
     kisbot_approval_deputy_minutes: int = Field(
         0,
@@ -236,7 +219,7 @@ class RiskSettings(BaseSettings):
         )
         if not note <= confirm <= deny:
             raise ValueError(
-                f"KISBOT_COLLAR_NOTE_PERCENT {note}, _CONFIRM_ {confirm}, _DENY_ {deny}: each at most the next",
+                f"KISBOT_COLLAR_NOTE_PERCENT {note}, _CONFIRM_ {confirm}, _DENY_ {deny}: each at most the next"
             )
         return self
 
@@ -289,9 +272,7 @@ class RiskSettings(BaseSettings):
         """When a second factor is asked for."""
         hours = self.kisbot_stepup_idle_hours
         return SecondFactorPolicy(
-            self.kisbot_stepup_value,
-            self.limits().soft_value,
-            timedelta(hours=hours) if hours else None,
+            self.kisbot_stepup_value, self.limits().soft_value, timedelta(hours=hours) if hours else None
         )
 
     def alert_calls_per_minute(self) -> int:

@@ -32,11 +32,7 @@ class DataSettings(BaseSettings):
     """Where the bot keeps its files: all that commands such as `users` need to know."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     kisbot_data_dir: Path = Field(
@@ -59,7 +55,7 @@ class Settings(RiskSettings, DataSettings):
         description="Bot API 주소. 로컬 서버로 바꿀 수 있음 · the Bot API's address; a local server can stand in",
     )
     kisbot_owner_id: Annotated[tuple[int, ...], NoDecode] = Field(
-        description="소유자의 텔레그램 숫자 ID, 쉼표로 여러 명 · the owners' numeric Telegram ids, comma separated",
+        description="소유자의 텔레그램 숫자 ID, 쉼표로 여러 명 · the owners' numeric Telegram ids, comma separated"
     )
     kisbot_join_requests: bool = Field(
         default=False,
@@ -78,8 +74,7 @@ class Settings(RiskSettings, DataSettings):
         description="대화의 기본 언어 (각자 /settings 로 바꿈) · the chat's usual language; /settings chooses one's own",
     )
     kisbot_market_hours: Literal["krx", "always"] = Field(
-        "krx",
-        description="`always`는 KISBOT_PRACTICE에서만 · `always` only together with KISBOT_PRACTICE",
+        "krx", description="`always`는 KISBOT_PRACTICE에서만 · `always` only together with KISBOT_PRACTICE"
     )
     kisbot_log_json: bool = Field(default=False, description="로그를 JSON으로 · log as JSON lines")
 
@@ -92,8 +87,7 @@ class Settings(RiskSettings, DataSettings):
         description="HTS ID. 있으면 체결 통보를 실시간으로 받음, 없으면 조회만 · HTS id: with it fills are heard by websocket, without it only polled",
     )
     kis_tr_generation: Literal["current", "legacy"] = Field(
-        "current",
-        description="TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids",
+        "current", description="TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids"
     )
     kis_min_interval: float | None = Field(
         None,
@@ -102,17 +96,14 @@ class Settings(RiskSettings, DataSettings):
         "empty: 0.2 real, 1.0 paper",
     )
     kis_hashkey: bool = Field(
-        default=False,
-        description="주문에 해시키 첨부 (KIS는 이제 요구하지 않음) · send a hash key with orders",
+        default=False, description="주문에 해시키 첨부 (KIS는 이제 요구하지 않음) · send a hash key with orders"
     )
     kis_rest_url: str | None = Field(None, description="REST 주소. 비우면 KIS 공식 · REST address; empty: KIS's own")
     kis_ws_url: str | None = Field(
-        None,
-        description="웹소켓 주소. 비우면 KIS 공식 · websocket address; empty: KIS's own",
+        None, description="웹소켓 주소. 비우면 KIS 공식 · websocket address; empty: KIS's own"
     )
     kis_master_url: str | None = Field(
-        None,
-        description="종목 마스터 파일 주소. 비우면 KIS 공식 · address of the master files; empty: KIS's own",
+        None, description="종목 마스터 파일 주소. 비우면 KIS 공식 · address of the master files; empty: KIS's own"
     )
 
     @field_validator("kisbot_owner_id", mode="before")

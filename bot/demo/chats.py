@@ -316,7 +316,7 @@ def _file_json(file: File) -> Any:
                 "width": file.width,
                 "height": file.height,
                 "file_size": len(file.data),
-            },
+            }
         ]
     return {
         "file_id": file.file_id,

@@ -32,7 +32,7 @@ _LITERAL = {"code", "pre", "text_link"}
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|lt|gt|amp|quot);")
 _TAG_NAME = re.compile(r"[^\s>]*")
 _ATTRIBUTE = re.compile(
-    r"""\s*(?P<name>[^\s=>]+)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>"']+)))?""",
+    r"""\s*(?P<name>[^\s=>]+)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>"']+)))?"""
 )
 _COMMAND = re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/<>])")
 _URL = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'…]")
@@ -136,11 +136,7 @@ def _start_tag(source: str, at: int) -> tuple[int, _Open]:
 
 
 def _end_tag(
-    source: str,
-    at: int,
-    stack: list[_Open],
-    found: list[tuple[int, int, dict[str, Any]]],
-    written: int,
+    source: str, at: int, stack: list[_Open], found: list[tuple[int, int, dict[str, Any]]], written: int
 ) -> int:
     where = _byte_offset(source, at)
     end = source.find(">", at)

@@ -203,13 +203,7 @@ class Methods:
         return self._sent(call, body, html, file)
 
     def _edited(
-        self,
-        call: Parameters,
-        message: Message,
-        body: Formatted,
-        html: str,
-        *,
-        file: File | None = None,
+        self, call: Parameters, message: Message, body: Formatted, html: str, *, file: File | None = None
     ) -> dict[str, Any]:
         markup = keyboards.checked(call.nested("reply_markup"))
         if markup is not None and "inline_keyboard" not in markup:
@@ -251,8 +245,7 @@ class Methods:
 def conflict() -> MethodRefused:
     """409: somebody else reads this bot's updates."""
     return MethodRefused(
-        409,
-        "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+        409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
     )
 
 
@@ -287,7 +280,7 @@ def _check_caption(body: Formatted) -> None:
 def _not_modified() -> MethodRefused:
     return bad_request(
         "message is not modified: specified new message content and reply markup are exactly the same"
-        " as a current content and reply markup of the message",
+        " as a current content and reply markup of the message"
     )
 
 

@@ -126,6 +126,5 @@ async def run_demo(  # the command's own options
             say("종료합니다 · stopping")
     except OSError as error:
         raise ScriptFailed(
-            f"포트 {port}을 열 수 없습니다. --port 로 다른 포트를 고르세요 · "
-            f"cannot open port {port} ({error.strerror})",
+            f"포트 {port}을 열 수 없습니다. --port 로 다른 포트를 고르세요 · cannot open port {port} ({error.strerror})"
         ) from None

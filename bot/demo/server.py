@@ -53,13 +53,7 @@ async def serving(app: ASGIApp, host: str, port: int, *, stopping: Callable[[], 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     config = uvicorn.Config(
-        app,
-        http=_Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        app, http=_Connection, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
     )
     config.load()
     server = uvicorn.Server(config)

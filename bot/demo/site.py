@@ -40,14 +40,7 @@ class Site:
     """The addresses that the browser requests."""
 
     def __init__(
-        self,
-        profile: Profile,
-        chats: Chats,
-        updates: Updates,
-        feed: Feed,
-        *,
-        send: SendText,
-        press: Press,
+        self, profile: Profile, chats: Chats, updates: Updates, feed: Feed, *, send: SendText, press: Press
     ) -> None:
         self._profile = profile
         self._chats = chats

@@ -70,8 +70,7 @@ class LocalTelegram:
         self._bot_api = BotApi(token, methods, self.faults, clock)
         site = Site(profile, self._chats, self._updates, self._feed, send=self._send, press=self._press)
         self.app = Starlette(
-            routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()],
-            middleware=[Middleware(OriginGuard)],
+            routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
         )
 
     @property
@@ -154,11 +153,7 @@ class LocalTelegram:
         result = await self._press(person_id, message_id, data, timeout)
         self._feed.advance()
         self._feed.publish(
-            "answered",
-            chat=person_id,
-            answered=result.answered,
-            text=result.text,
-            show_alert=result.show_alert,
+            "answered", chat=person_id, answered=result.answered, text=result.text, show_alert=result.show_alert
         )
         return result
 
@@ -199,7 +194,7 @@ class LocalTelegram:
             shown = "\n".join(f"  [{m.message_id}] {m.sender}: {m.text}" for m in self.chat(person_id)[-8:])
             wanted = repr(contains) if isinstance(contains, str) else "the wanted message"
             raise TimeoutError(
-                f"{wanted} did not come within {timeout} s; the chat of {person_id} ends with\n{shown}",
+                f"{wanted} did not come within {timeout} s; the chat of {person_id} ends with\n{shown}"
             ) from None
 
     def chat(self, chat_id: int) -> list[ChatMessage]:
@@ -267,8 +262,8 @@ class LocalTelegram:
                     "message": inaccessible if message is None else self._chats.json(message),
                     "chat_instance": str(person_id * 7919),
                     "data": data,
-                },
-            },
+                }
+            }
         )
         try:
             return await asyncio.wait_for(asyncio.shield(answer), timeout)

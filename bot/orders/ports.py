@@ -32,12 +32,7 @@ class Broker(Protocol):
     def written(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> Written: ...
     def written_cancel(self, order_no: str, *, branch: str = "", kind: OrderKind = OrderKind.LIMIT) -> Written: ...
     def written_revision(
-        self,
-        order_no: str,
-        *,
-        branch: str = "",
-        price: int | None,
-        kind: OrderKind = OrderKind.LIMIT,
+        self, order_no: str, *, branch: str = "", price: int | None, kind: OrderKind = OrderKind.LIMIT
     ) -> Written: ...
     async def send(self, written: Written) -> Receipt: ...
 

@@ -116,10 +116,7 @@ def replay(lots: Lots, trades: Iterable[ExecutedTrade]) -> Replayed:
 
 
 def cost_of_sales(
-    bases: Sequence[Base],
-    rows: Sequence[OrderReport],
-    held: Mapping[str, int] | None,
-    today: date,
+    bases: Sequence[Base], rows: Sequence[OrderReport], held: Mapping[str, int] | None, today: date
 ) -> tuple[dict[date, Fraction], dict[date, Doubt]]:
     """What the shares sold each day had cost, in won, and the days of which that cannot be told.
 
@@ -142,8 +139,7 @@ def cost_of_sales(
         now = {code: lot.quantity for code, lot in end.lots.items()} if end is not None else held or {}
         if not _agree(done, now, {one.code for one in trades if one.side is Side.SELL}):
             doubts |= dict.fromkeys(
-                {one.day for one in trades} or {end.day if end is not None else today},
-                Doubt.SHARES,
+                {one.day for one in trades} or {end.day if end is not None else today}, Doubt.SHARES
             )
         for day, cost in done.cost.items():
             costs[day] = costs.get(day, Fraction()) + cost

@@ -28,8 +28,7 @@ def filled(rows: Iterable[OrderReport]) -> list[OrderReport]:
     count. A request to cancel never fills, whatever its row repeats of the order it was about.
     """
     return sorted(
-        (row for row in rows if row.filled and not is_cancel(row)),
-        key=lambda row: (row.day, row.time, row.order_no),
+        (row for row in rows if row.filled and not is_cancel(row)), key=lambda row: (row.day, row.time, row.order_no)
     )
 
 

@@ -73,10 +73,7 @@ class AlertRunner:
         self._pending: deque[Tick] = deque(maxlen=MAX_PENDING)
         """What could not be written yet, oldest first."""
         self._prices = prices.subscribe(
-            calls_per_minute=calls_per_minute,
-            on_trade=self.on_trade,
-            on_quote=self.on_quote,
-            on_gap=self.on_gap,
+            calls_per_minute=calls_per_minute, on_trade=self.on_trade, on_quote=self.on_quote, on_gap=self.on_gap
         )
 
     # --- alerts as people make and end them ---------------------------------------------------------------------------
@@ -141,11 +138,7 @@ class AlertRunner:
         if quote.open and quote.price:
             base = quote.base_price or None
             tick = tick._replace(
-                price=quote.price,
-                volume=quote.volume,
-                base=base,
-                upper=quote.upper_limit,
-                lower=quote.lower_limit,
+                price=quote.price, volume=quote.volume, base=base, upper=quote.upper_limit, lower=quote.lower_limit
             )
         self._check(tick)
 
@@ -315,15 +308,7 @@ def _parts(parent: Alert, code: str, name: str) -> list[Alert]:
     """What an alert on holdings watches of one stock; each is told once a day, halts every time."""
     percent = parent.percent or Decimal()
     one = replace(
-        parent,
-        id=0,
-        parent=parent.id,
-        asked=None,
-        code=code,
-        name=name,
-        again=Repeat.DAILY,
-        line=1,
-        percent=None,
+        parent, id=0, parent=parent.id, asked=None, code=code, name=name, again=Repeat.DAILY, line=1, percent=None
     )
     return [
         replace(one, kind=AlertKind.MOVE, op=Comparison.AT_LEAST, percent=percent),

@@ -196,9 +196,7 @@ class FillStreamAudit:
         return due
 
     def judge(
-        self,
-        now: datetime,
-        connected_since: datetime | None,
+        self, now: datetime, connected_since: datetime | None
     ) -> tuple[list[UnconfirmedFill], list[UnconfirmedFill]]:
         """Count what was missed.
 

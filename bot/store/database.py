@@ -84,7 +84,7 @@ def claim(db: Database, *, mode: str, account: str, now: datetime) -> None:
     if (known["mode"], known["account"]) != (mode, account):
         raise BadDatabase(
             f"이 데이터 폴더는 다른 계좌의 것입니다 ({known['mode']} {known['account']}, 지금은 {mode} {account}). "
-            "KISBOT_DATA_DIR을 따로 정하세요 · this data directory belongs to another account; set KISBOT_DATA_DIR",
+            "KISBOT_DATA_DIR을 따로 정하세요 · this data directory belongs to another account; set KISBOT_DATA_DIR"
         )
 
 
@@ -95,7 +95,7 @@ def _check(db: Database, path: Path) -> None:
     ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - _known())
     if ahead:
         raise BadDatabase(
-            f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}",
+            f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}"
         )
 
 

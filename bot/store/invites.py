@@ -133,7 +133,7 @@ class Invites:
                     "request": request.id if request else None,
                     "user_id": by,
                     "expires_at": iso(until),
-                },
+                }
             )
         return token
 

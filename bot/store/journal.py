@@ -191,8 +191,7 @@ class SqliteJournal:
 
     def _use(self, button_id: int) -> None:
         used = self._db.execute(
-            "UPDATE buttons SET used_at = ? WHERE id = ? AND used_at IS NULL",
-            [self._now(), button_id],
+            "UPDATE buttons SET used_at = ? WHERE id = ? AND used_at IS NULL", [self._now(), button_id]
         )
         if used.rowcount != 1:
             raise Stale(f"button {button_id}")
@@ -252,8 +251,7 @@ class SqliteJournal:
         """Write down a try at cancelling, before it leaves."""
         with self._db.atomic():
             (last,) = self._db.execute(
-                "SELECT coalesce(max(n), 0) FROM attempts WHERE order_id = ?",
-                [attempt.order_id],
+                "SELECT coalesce(max(n), 0) FROM attempts WHERE order_id = ?", [attempt.order_id]
             ).fetchone()
             self._add_attempt(replace(attempt, n=last + 1))
 

@@ -47,12 +47,7 @@ class LimitStore:
     """The table of limits."""
 
     def __init__(
-        self,
-        db: Database,
-        audit: AuditLog,
-        outbox: Outbox,
-        house: Limits,
-        clock: Callable[[], datetime],
+        self, db: Database, audit: AuditLog, outbox: Outbox, house: Limits, clock: Callable[[], datetime]
     ) -> None:
         """`house`: the limits of the settings, which overrides take the place of."""
         self._db = db
@@ -140,7 +135,7 @@ class LimitStore:
                     "set_at": iso(now),
                     "set_by": by.user_id if by else None,
                     "set_by_name": by.name if by else "CLI",
-                },
+                }
             )
             self._audit.add(
                 "limits.raised" if raised else "limits.lowered",
@@ -156,12 +151,7 @@ class LimitStore:
         return change
 
     def _tell(
-        self,
-        change: LimitChange,
-        name: str,
-        by: Actor | None,
-        everybody: Sequence[int],
-        row: int | None,
+        self, change: LimitChange, name: str, by: Actor | None, everybody: Sequence[int], row: int | None
     ) -> None:
         all_of_them = change.raised or change.user_id == ACCOUNT
         concerned = everybody if all_of_them else [change.user_id, *([by.chat_id] if by else [])]

@@ -143,7 +143,7 @@ class OrderHistory:
         rows, since = self._db.execute("SELECT count(*), min(at) FROM audit").fetchone()
         (broken,) = self._db.execute(
             "SELECT count(*) FROM audit_anchors LEFT JOIN audit USING (seq) "
-            "WHERE audit.mac IS NULL OR substr(audit.mac, 1, length(head)) != head",
+            "WHERE audit.mac IS NULL OR substr(audit.mac, 1, length(head)) != head"
         ).fetchone()
         return ChainState(
             rows,

@@ -65,13 +65,7 @@ class Outbox:
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def put(
-        self,
-        kind: str,
-        chat_id: int,
-        data: Mapping[str, Any],
-        key: str | None = None,
-        *,
-        urgency: int | None = None,
+        self, kind: str, chat_id: int, data: Mapping[str, Any], key: str | None = None, *, urgency: int | None = None
     ) -> None:
         """Queue a message; one whose key was ever queued before is dropped, however often it comes.
 
@@ -284,8 +278,7 @@ class Outbox:
     def _doubt(self, rows: Iterable[int]) -> None:
         for row in rows:
             chat_id, kind, order_id, doubts = self._db.execute(
-                "SELECT chat_id, kind, order_id, doubts FROM outbox WHERE id = ?",
-                [row],
+                "SELECT chat_id, kind, order_id, doubts FROM outbox WHERE id = ?", [row]
             ).fetchone()
             if kind == "digest":
                 pause = backoff(doubts + 1, first=DIGEST_DELAY, most=MAX_DIGEST_DELAY)

@@ -9,15 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from bot.orders.access.membership import (
-    LastOwner,
-    Member,
-    NoSuchPerson,
-    NotAllowed,
-    Status,
-    WasRemoved,
-    may_manage,
-)
+from bot.orders.access.membership import LastOwner, Member, NoSuchPerson, NotAllowed, Status, WasRemoved, may_manage
 from bot.orders.access.roles import Role
 from bot.store.audit.log import AuditLog
 
@@ -33,11 +25,7 @@ class People:
     """The whitelist table."""
 
     def __init__(
-        self,
-        db: Database,
-        audit: AuditLog,
-        clock: Callable[[], datetime],
-        void_orders: Callable[[int, str], None],
+        self, db: Database, audit: AuditLog, clock: Callable[[], datetime], void_orders: Callable[[int, str], None]
     ) -> None:
         """`void_orders(user_id, why)` ends a removed or demoted member's tickets and votes, in the same transaction.
 
@@ -102,12 +90,7 @@ class People:
             )
             came_from = was.status.value if was is not None and was.status is not status else ""
             self._audit.add(
-                "people.put",
-                user_id=by,
-                subject=user_id,
-                name_given=name,
-                role=role.value,
-                came_from=came_from,
+                "people.put", user_id=by, subject=user_id, name_given=name, role=role.value, came_from=came_from
             )
             if was is not None and not role.covers(was.role):
                 self._void(user_id)
@@ -189,12 +172,7 @@ class People:
 
     @contextmanager
     def _changing(
-        self,
-        by: int | None,
-        user_id: int,
-        role: Role | None,
-        *,
-        ends: bool = False,
+        self, by: int | None, user_id: int, role: Role | None, *, ends: bool = False
     ) -> Iterator[Member | None]:
         """One transaction, begun by asking who this is and whether the change may be made at all."""
         with self._db.atomic():

@@ -72,10 +72,7 @@ class ReportStore:
         with self._db.atomic():
             closings = self._db.table("closings").delete_where("day < ?", [(moment.date() - RETENTION).isoformat()])
             row = {"moment": moment.isoformat(), "day": moment.date().isoformat()}
-            closings.insert(
-                {**row, "report": json.dumps(facts), "told_at": self._clock().isoformat()},
-                ignore=True,
-            )
+            closings.insert({**row, "report": json.dumps(facts), "told_at": self._clock().isoformat()}, ignore=True)
             for chat in chats:
                 self._outbox.put("report", chat, data, f"report:{moment:%Y-%m-%d:%H%M}:{chat}")
 
@@ -86,8 +83,7 @@ class ReportStore:
     def finish(self, moment: datetime) -> None:
         """It is done."""
         self._db.execute(
-            "UPDATE closings SET after_at = ? WHERE moment = ?",
-            [self._clock().isoformat(), moment.isoformat()],
+            "UPDATE closings SET after_at = ? WHERE moment = ?", [self._clock().isoformat(), moment.isoformat()]
         )
 
 

@@ -60,7 +60,7 @@ class FactorKey:
             if make:  # what is sealed under it may yet be read once the file is brought back: it is not replaced
                 raise BadKey(
                     f"{self.path}: 손상되었습니다. 백업에서 되돌리거나 지우고 모두 다시 등록하세요 · "
-                    "damaged: bring it back, or delete it and enrol everybody again",
+                    "damaged: bring it back, or delete it and enrol everybody again"
                 ) from None
             return None
 
@@ -69,13 +69,7 @@ class SecondFactors:
     """The tables of second factors; every method is one transaction with its audit row."""
 
     def __init__(
-        self,
-        db: Database,
-        audit: AuditLog,
-        key: FactorKey,
-        clock: Callable[[], datetime],
-        *,
-        work: int = WORK,
+        self, db: Database, audit: AuditLog, key: FactorKey, clock: Callable[[], datetime], *, work: int = WORK
     ) -> None:
         """Checks that nobody else can read the key, if there is one.
 
@@ -167,8 +161,7 @@ class SecondFactors:
         self._db.table("stepup_codes").delete_where(other, [user_id, step - _KEPT_STEPS, step + _KEPT_STEPS])
         for one in fits:
             written = self._db.execute(
-                "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)",
-                [user_id, one],
+                "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)", [user_id, one]
             )
             if written.rowcount:
                 return True

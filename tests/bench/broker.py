@@ -28,12 +28,7 @@ def environment(**more: str) -> dict[str, str]:
 async def broker_elsewhere() -> AsyncIterator[dict[str, str]]:
     """A broker without limits in another process; yields the environment that points a client at it."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.bench.broker",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(),
+        sys.executable, "-m", "tests.bench.broker", stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
     )
     assert child.stdout is not None
     assert child.stdin is not None

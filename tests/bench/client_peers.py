@@ -146,12 +146,7 @@ def _say(what: dict[str, Any]) -> None:
 async def _child(words: list[str], errors: Any = subprocess.DEVNULL) -> AsyncIterator[_Process]:
     pipe = subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=errors,
-        env=environment(),
-        limit=1 << 20,
+        *words, stdin=pipe, stdout=pipe, stderr=errors, env=environment(), limit=1 << 20
     )
     try:
         yield child

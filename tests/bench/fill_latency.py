@@ -29,10 +29,7 @@ HOLDERS = 10
 """Telegram takes about one message a second for one chat: the orders are spread over so many."""
 UNDER = 10
 """How many ticks below the market the orders wait."""
-AIMS = {
-    "stream": {"p50_ms": 50.0, "p99_ms": 200.0},
-    "poll": {"p99_ms": 1000 * (BUSY + SLOT)},
-}
+AIMS = {"stream": {"p50_ms": 50.0, "p99_ms": 200.0}, "poll": {"p99_ms": 1000 * (BUSY + SLOT)}}
 """At most; without notices a reading may be a whole interval away, and waits for its slot of KIS's pace."""
 _TOTAL = re.compile(r"누적 <b>(\d+)/")
 WAYS = {
@@ -64,7 +61,7 @@ async def fill_latency(*, fills: int = 100, seed: int = 1) -> tuple[list[Row], d
                 f"from the match to the message leaving, {en}",
                 f"{found['p50_ms'] / 1000 / BUSY:.3f} / {found['p99_ms'] / 1000 / BUSY:.3f} 조회 간격 · intervals",
                 f"p50 {found['p50_ms']:.0f} ms, p99 {found['p99_ms']:.0f} ms, n={found['n']}; {aims}: {'✔' if met else '✘ missed'}",
-            ),
+            )
         )
     return rows, figures
 

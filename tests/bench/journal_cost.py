@@ -141,7 +141,7 @@ def _rows(figures: dict[str, Any]) -> list[Row]:
                 f"{one['difference_p50_ms'] / sync:.1f} fsync",
                 f"+{one['difference_p50_ms']:.1f} ms: p50 {one['on_p50_ms']:.1f} / {one['off_p50_ms']:.1f} ms, "
                 f"p99 {one['on_p99_ms']:.1f} / {one['off_p99_ms']:.1f} ms, fsync {sync:.1f} ms, n={figures['sends']}",
-            ),
+            )
         )
     before, after = (sum(figures["commits"][name].values()) for name in ("before_the_order", "after_it"))
     rows.append(
@@ -150,7 +150,7 @@ def _rows(figures: dict[str, Any]) -> list[Row]:
             "commits of one send: before the order leaves / after it",
             f"{before:.0f} / {after:.0f}",
             ", ".join(f"{name} {count:.0f}" for name, count in figures["commits"]["before_the_order"].items()),
-        ),
+        )
     )
     return rows
 

@@ -86,15 +86,7 @@ class _World:
         began = time.perf_counter()
         with (home / "err").open("wb") as errors, (home / "out").open("wb") as words:
             child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *flags,
-                "-m",
-                "bot",
-                "run",
-                cwd=home,
-                env=environ,
-                stdout=words,
-                stderr=errors,
+                sys.executable, *flags, "-m", "bot", "run", cwd=home, env=environ, stdout=words, stderr=errors
             )
             try:
                 up = await happens(lambda: child.returncode is not None or self._polls() > polls, within=60)
@@ -120,11 +112,7 @@ async def _world() -> AsyncIterator[_World]:
     telegram = LocalTelegram(token=TOKEN, people=(OWNER,))
     with tempfile.TemporaryDirectory(prefix="kisbot-bench-") as home:
         async with broker.serve() as kis_url, telegram.serve() as page:
-            given = {
-                "TELEGRAM_BOT_TOKEN": TOKEN,
-                "TELEGRAM_API_BASE": f"{page}/bot",
-                "KISBOT_OWNER_ID": str(OWNER.id),
-            }
+            given = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_BASE": f"{page}/bot", "KISBOT_OWNER_ID": str(OWNER.id)}
             yield _World(telegram, broker.environ(kis_url) | given, Path(home))
 
 
@@ -138,12 +126,7 @@ async def _import_only() -> tuple[float, float]:
     began = time.perf_counter()
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        MEASURE,
-        stdin=pipe,
-        stdout=pipe,
-        env=environment(),
+        sys.executable, "-c", MEASURE, stdin=pipe, stdout=pipe, env=environment()
     )
     assert child.stdout is not None
     assert child.stdin is not None

@@ -74,12 +74,7 @@ async def test_every_tap_of_a_short_load_ends_in_a_told_state_and_once_in_the_le
 
 @pytest.mark.parametrize(
     ("tap", "state"),
-    [
-        (_tap(answered=False), "expired"),
-        (_tap(told=False), "expired"),
-        (_tap(), "confirmed"),
-        (_tap(), "submitting"),
-    ],
+    [(_tap(answered=False), "expired"), (_tap(told=False), "expired"), (_tap(), "confirmed"), (_tap(), "submitting")],
 )
 def test_a_tap_of_which_nobody_was_told_or_that_never_ended_is_lost(tap, state):
     assert figures_of(_seen({7: state}, {7: tap}, Counter()))["lost"] == 1

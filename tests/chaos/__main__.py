@@ -108,9 +108,7 @@ def _virtual(args: argparse.Namespace) -> Part:
 
 def _kill(args: argparse.Namespace) -> Part:
     counts = kill_judge.run(
-        kill_judge.QUICK_KILLS if args.quick else kill_judge.KILLS,
-        args.seed,
-        processes=args.processes,
+        kill_judge.QUICK_KILLS if args.quick else kill_judge.KILLS, args.seed, processes=args.processes
     )
     broken = [f"{counts[name]} {name}" for name in kill_judge.MUST if counts[name]]
     shown = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
@@ -144,9 +142,7 @@ def _letters(args: argparse.Namespace) -> Part:
 
 def _week(args: argparse.Namespace) -> Part:
     said, broken, figures = week.played(
-        week.QUICK_HOURS if args.quick else week.HOURS,
-        args.seed,
-        show=sys.stderr.isatty(),
+        week.QUICK_HOURS if args.quick else week.HOURS, args.seed, show=sys.stderr.isatty()
     )
     return "\n".join(said), broken, figures
 

@@ -51,12 +51,12 @@ def _group(x: float, span: float, label: str, figures: Sequence[float], most: fl
         left = x + span * 0.15 + n * width
         tall = max(figure / most * (BOTTOM - TOP - 16), 1.5)
         parts.append(
-            f'<rect x="{left:.1f}" y="{BOTTOM - tall:.1f}" width="{width * 0.86:.1f}" height="{tall:.1f}" rx="2" fill="{colour}"/>',
+            f'<rect x="{left:.1f}" y="{BOTTOM - tall:.1f}" width="{width * 0.86:.1f}" height="{tall:.1f}" rx="2" fill="{colour}"/>'
         )
         middle = left + width * 0.43
         shown = "0" if figure == 0 else f"{figure:.1f}"
         parts.append(
-            f'<text class="value" x="{middle:.1f}" y="{BOTTOM - tall - 6:.1f}" text-anchor="middle">{shown}</text>',
+            f'<text class="value" x="{middle:.1f}" y="{BOTTOM - tall - 6:.1f}" text-anchor="middle">{shown}</text>'
         )
     parts.append(f'<text x="{x + span / 2:.1f}" y="{BOTTOM + 22}" text-anchor="middle">{escape(label)}</text>')
     return parts

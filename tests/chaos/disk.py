@@ -21,7 +21,7 @@ def full(connection: sqlite3.Connection) -> Iterator[None]:
     for table, change in (("attempts", "INSERT"), ("attempts", "UPDATE"), ("orders", "INSERT"), ("orders", "UPDATE")):
         connection.execute(
             f"CREATE TEMP TRIGGER full_{table}_{change} AFTER {change} ON main.{table} "
-            f"BEGIN INSERT INTO ballast VALUES (zeroblob({BALLAST})); END",
+            f"BEGIN INSERT INTO ballast VALUES (zeroblob({BALLAST})); END"
         )
     connection.execute(f"PRAGMA max_page_count={pages + 5}")
     try:

@@ -63,7 +63,7 @@ async def _play(seed: str, fills: int, tamper: Tamper | None, home: Path, clock:
     counts["readings"] = len(world.account.readings)
     counts["lives"] = world.account.life
     counts["questions"] = len(
-        {data["order"] for kind in ("ambiguous", "manual") for _, data in world.account.letters(kind)},
+        {data["order"] for kind in ("ambiguous", "manual") for _, data in world.account.letters(kind)}
     )
     _alarms(world, counts, notes)
     _counters(world, counts, notes)
@@ -73,7 +73,7 @@ async def _play(seed: str, fills: int, tamper: Tamper | None, home: Path, clock:
 def _alarms(world: FillsWorld, counts: Counter[str], notes: list[str]) -> None:
     """A list that shrinks is an alarm, and here a planted one; there is no other. Lost orders may need a person's word."""
     for kind, text in world.connection.execute(
-        "SELECT kind, data FROM outbox WHERE kind IN ('contradiction', 'mismatch', 'trouble')",
+        "SELECT kind, data FROM outbox WHERE kind IN ('contradiction', 'mismatch', 'trouble')"
     ).fetchall():
         data: dict[str, Any] = json.loads(text)
         if "shrank" in str(data.get("why")) and world.fired["list lags"] + world.wire.fired["list stale"]:

@@ -106,8 +106,7 @@ class Account:
         orders = self.orders()
         self.readings.append(Reading(self.life, at, tick, orders))
         rows = self.connection.execute(
-            "SELECT id, kind, data, key FROM outbox WHERE id > ? AND kind IN ('fill', 'external_fill')",
-            [self._letter],
+            "SELECT id, kind, data, key FROM outbox WHERE id > ? AND kind IN ('fill', 'external_fill')", [self._letter]
         ).fetchall()
         for letter, kind, text, key in rows:
             self._letter, data = letter, json.loads(text)
@@ -124,7 +123,7 @@ class Account:
     def orders(self) -> dict[int, Row]:
         """Every order of ours that was ever sent."""
         rows = self.connection.execute(
-            "SELECT id, chat_id, state, day, sent_at, order_no, filled, growths FROM orders WHERE sent_at IS NOT NULL",
+            "SELECT id, chat_id, state, day, sent_at, order_no, filled, growths FROM orders WHERE sent_at IS NOT NULL"
         ).fetchall()
         return {
             row[0]: Row(row[0], row[1], row[2], date.fromisoformat(row[3]), datetime.fromisoformat(row[4]), *row[5:])
@@ -241,8 +240,7 @@ class Account:
         }
         if not at_first:
             first = min(
-                (row.sent_at for n, row in rows.items() if n in left and row.sent_at is not None),
-                default=after.at,
+                (row.sent_at for n, row in rows.items() if n in left and row.sent_at is not None), default=after.at
             )
             apart = min(apart, after.at - first)
         if apart <= BLIND or not at_first | left:

@@ -58,10 +58,7 @@ class FillsLife(Life):
         self.doom: int | None = None
         loop = asyncio.get_running_loop()
         self.sight = OutageTracker(
-            ReadingMarks(self.db),
-            notifications=self.notifications,
-            clock=world.clock,
-            ticks=loop.time,
+            ReadingMarks(self.db), notifications=self.notifications, clock=world.clock, ticks=loop.time
         )
         self.ears = FillStream(
             world.config,

@@ -264,8 +264,7 @@ class FillsWorld(Storms):
     def _answer(self) -> None:
         """Somebody looks into the broker's own program and says which row a lost order is."""
         asked = self.connection.execute(
-            "SELECT data FROM outbox WHERE kind IN ('ambiguous', 'manual') AND chat_id = ?",
-            [OWNER_CHAT],
+            "SELECT data FROM outbox WHERE kind IN ('ambiguous', 'manual') AND chat_id = ?", [OWNER_CHAT]
         ).fetchall()
         for (text,) in asked:
             data = json.loads(text)
@@ -299,9 +298,7 @@ class FillsWorld(Storms):
             for _ in range(rng.choice((1, 1, 2, 3, 5))):
                 if order.open:
                     self.exchange.trade(
-                        order.code,
-                        order.price,
-                        rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < SMALL else order.open,
+                        order.code, order.price, rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < SMALL else order.open
                     )
                     if rng.random() < 0.3:
                         await asyncio.sleep(rng.uniform(0.05, 1.5))

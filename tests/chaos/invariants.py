@@ -46,7 +46,7 @@ class Invariants:
     def _written_down(self, post: Post) -> None:
         """The newest attempt is of exactly these bytes, unanswered, and began while the brakes were off."""
         row = self._ours.connection.execute(
-            "SELECT digest, outcome, started_at, order_id FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1",
+            "SELECT digest, outcome, started_at, order_id FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1"
         ).fetchone()
         customer = self._world.simulator.credentials
         digest = hmac.new(customer.app_secret.encode(), f"{post.tr_id}".encode() + b"\n" + post.body, hashlib.sha256)
@@ -54,8 +54,7 @@ class Invariants:
             self._broken("unwritten_posts", f"{post.wish} at {post.at:.2f} s")
             return
         brake = self._ours.connection.execute(
-            "SELECT level FROM brakes WHERE at < ? ORDER BY seq DESC LIMIT 1",
-            [row[2]],
+            "SELECT level FROM brakes WHERE at < ? ORDER BY seq DESC LIMIT 1", [row[2]]
         ).fetchone()
         level = HaltLevel(brake[0]) if brake else HaltLevel.OFF
         buys = self._ours.connection.execute("SELECT side FROM orders WHERE id = ?", [row[3]]).fetchone()[0] == "buy"
@@ -72,7 +71,7 @@ class Invariants:
     def _one_to_one(self) -> None:
         """No row of the broker's belongs to two orders of ours."""
         twice = self._ours.connection.execute(
-            "SELECT day, order_no FROM orders WHERE order_no != '' GROUP BY day, order_no HAVING count(*) > 1",
+            "SELECT day, order_no FROM orders WHERE order_no != '' GROUP BY day, order_no HAVING count(*) > 1"
         ).fetchall()
         for day, number in twice:
             self._broken("broken", f"order number {number} of {day} is linked twice")
@@ -80,7 +79,7 @@ class Invariants:
     def _notices(self) -> None:
         """Each growth is told to each chat once, in order, and they add up to what the broker filled."""
         rows = self._ours.connection.execute(
-            "SELECT order_id, chat_id, data FROM outbox WHERE kind = 'fill' ORDER BY id",
+            "SELECT order_id, chat_id, data FROM outbox WHERE kind = 'fill' ORDER BY id"
         ).fetchall()
         told: dict[tuple[int, int], list[dict[str, int]]] = {}
         for order_id, chat, data in rows:
@@ -97,7 +96,7 @@ class Invariants:
         }  # fmt: skip
         self.found["fills"] += len(filled)
         linked = self._ours.connection.execute(
-            "SELECT id, chat_id, order_no FROM orders WHERE order_no != ''",
+            "SELECT id, chat_id, order_no FROM orders WHERE order_no != ''"
         ).fetchall()
         for order_id, chat, number in linked:
             if number in filled and (order_id, chat) not in told:

@@ -126,12 +126,7 @@ async def kill_at(point: str, kills: int, seed: int) -> Counter[str]:
         codes = [code for code, one in blank.exchange.issues.items() if not one.halted and not one.listing.etf]
         holdings = dict.fromkeys(codes, (PLENTY, 10_000))
         broker = Simulator(
-            profile="real",
-            clock=clock,
-            cash=RICH,
-            holdings=holdings,
-            rate_limit=False,
-            token_rules=False,
+            profile="real", clock=clock, cash=RICH, holdings=holdings, rate_limit=False, token_rules=False
         )
         telegram = LocalTelegram(token=TOKEN, people=(OWNER, *TRADERS), clock=clock)
         async with broker.serve() as kis_url, telegram.serve() as page:

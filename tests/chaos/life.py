@@ -103,13 +103,7 @@ class Life:
         self.notifications = notifications(self.outbox, OWNER_CHAT)
         self.brakes = TradingHalt(self.journal, self.notifications, clock=clock)
         hours = TradingHours(always=True)
-        self.watch = ReportHandler(
-            self.journal,
-            self.brakes,
-            self.notifications,
-            clock=clock,
-            day_over=hours.day_over,
-        )
+        self.watch = ReportHandler(self.journal, self.brakes, self.notifications, clock=clock, day_over=hours.day_over)
         self.client = world.client()
         self.lists = ReportReader(self.client, self.watch, hours, clock=clock)
         self.poll: ExecutionsPoll[list[OrderListSnapshot]] = ExecutionsPoll(self.lists.read, self._interval)

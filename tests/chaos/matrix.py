@@ -17,16 +17,7 @@ from pathlib import Path
 from bot.orders.model.order import AT_BROKER, ON_ITS_WAY, Order, OrderState
 from kis.sim.faults.catalogue import ALWAYS
 from tests.chaos.listening import heard
-from tests.chaos.matrix_cases import (
-    CONNECT,
-    MORE_READS,
-    POSTS,
-    READS,
-    Plant,
-    PostFault,
-    ReadFault,
-    pairs,
-)
+from tests.chaos.matrix_cases import CONNECT, MORE_READS, POSTS, READS, Plant, PostFault, ReadFault, pairs
 from tests.chaos.matrix_stand import LIST_PATH, ME, ORDER_PATH, UNSETTLED, Stand, word
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
 
@@ -248,8 +239,7 @@ def _judged(stand: Stand, order: Order, begin: int, allowed: int, booked: bool |
 def _written(stand: Stand, order: Order, posts: int) -> Iterator[str]:
     """No POST without its row, none twice under one row, none past its hash."""
     rows = stand.connection.execute(
-        "SELECT n, digest FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n",
-        [order.id],
+        "SELECT n, digest FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n", [order.id]
     ).fetchall()
     if posts > len(rows):
         yield f"{posts} POSTs and {len(rows)} attempts on disk"
@@ -262,20 +252,17 @@ def _written(stand: Stand, order: Order, posts: int) -> Iterator[str]:
 def _told(stand: Stand, order: Order) -> Iterator[str]:
     """Every fill is told once, and the card was brought up to date with the last step."""
     rows = stand.connection.execute(
-        "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?",
-        [order.id, ME.chat_id],
+        "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?", [order.id, ME.chat_id]
     ).fetchall()
     told = sum(json.loads(data)["step"] for (data,) in rows)
     filled = sum(row.filled for row in stand.ours() if row.number == order.order_no)
     if told != filled:
         yield f"{told} shares told, {filled} filled"
     (last,) = stand.connection.execute(
-        "SELECT max(at) FROM audit WHERE order_id = ? AND action LIKE 'order.%'",
-        [order.id],
+        "SELECT max(at) FROM audit WHERE order_id = ? AND action LIKE 'order.%'", [order.id]
     ).fetchone()
     (card,) = stand.connection.execute(
-        "SELECT max(made_at) FROM outbox WHERE order_id = ? AND kind = 'card'",
-        [order.id],
+        "SELECT max(made_at) FROM outbox WHERE order_id = ? AND kind = 'card'", [order.id]
     ).fetchone()
     if card is None or card < last:
         yield f"its card is of {card}, its last step of {last}"
@@ -292,7 +279,6 @@ def _tokens(stand: Stand) -> Iterator[str]:
 def events(connection: sqlite3.Connection, order_id: int) -> list[str]:
     """The steps of an order's life, by the names of the audit."""
     rows = connection.execute(
-        "SELECT action FROM audit WHERE order_id = ? AND action LIKE 'order.%' ORDER BY seq",
-        [order_id],
+        "SELECT action FROM audit WHERE order_id = ? AND action LIKE 'order.%' ORDER BY seq", [order_id]
     )
     return [action for (action,) in rows.fetchall()]

@@ -125,12 +125,7 @@ class Person:
             hold=lambda _: None,
         )
         kill_points.mark(
-            journal=life.journal,
-            outbox=life.outbox,
-            inbox=inbox,
-            desk=life.desk,
-            notifier=notifier,
-            poll=poll,
+            journal=life.journal, outbox=life.outbox, inbox=inbox, desk=life.desk, notifier=notifier, poll=poll
         )
         life.start(notifier.run())
         life.start(poll.run())

@@ -27,11 +27,7 @@ DISKS: dict[str, Fault] = {
     "broken": lambda stand: disk.broken() if os.name == "posix" else disk.locked(stand.home / "kisbot.db"),
 }
 """An I/O error can be planted on POSIX alone."""
-ALLOWED_WORDS = (
-    "sending an order failed",
-    "an outcome cannot be recorded",
-    "a reading could not be taken in",
-)
+ALLOWED_WORDS = ("sending an order failed", "an outcome cannot be recorded", "a reading could not be taken in")
 """What the program says of a disk that refuses, and nothing worse."""
 HEALS_AFTER = 6.0
 BEFORE_MIDNIGHT = datetime(2026, 11, 23, 23, 58, 45, tzinfo=KST)
@@ -58,9 +54,7 @@ def other_cases() -> Iterator[Case]:
 def known_limits() -> Iterator[Case]:
     """What the desk does not settle by itself, and is counted apart: K1 stays unknown until a person has answered."""
     yield Case(
-        "K1",
-        "KIS's Date alone +5 s: the ledger's clock is behind",
-        partial(_in_time, partial(_skewed, 0.0, 5.0)),
+        "K1", "KIS's Date alone +5 s: the ledger's clock is behind", partial(_in_time, partial(_skewed, 0.0, 5.0))
     )
     yield Case("Q9", "by hand while ours was lost, before our channel is known", partial(_in_time, _unlearned))
 

@@ -92,7 +92,7 @@ def shown(stand: Stand, telegram: Telegram, order_id: int) -> Iterator[str]:
     if wanted and not fills:
         yield "the fill was never shown"
     (left,) = stand.connection.execute(
-        "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending') AND kind != 'digest'",
+        "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending') AND kind != 'digest'"
     ).fetchone()
     if left:
         yield f"{left} messages never left"

@@ -34,11 +34,7 @@ class RetryThree:
         for _ in range(1 + RETRIES):
             try:
                 placed = await self._kis.place(
-                    Side(wish.side.value),
-                    wish.code,
-                    wish.quantity,
-                    price=wish.price or None,
-                    kind=kind_of(wish),
+                    Side(wish.side.value), wish.code, wish.quantity, price=wish.price or None, kind=kind_of(wish)
                 )
             except TRIED_AGAIN:
                 await asyncio.sleep(PAUSE)

@@ -95,9 +95,7 @@ class Ours:
             return
         who, origin = _who(wish), REVISIONS + wish.number + 1
         ticket = await self._ticket(
-            wish,
-            lambda: self.life.desk.propose_revision(order.order_no, wish.revised, who, origin),
-            patience=60,
+            wish, lambda: self.life.desk.propose_revision(order.order_no, wish.revised, who, origin), patience=60
         )
         if ticket is not None:
             await self._tap(wish, ticket, who)
@@ -270,16 +268,14 @@ class Ours:
 
     def _told_shares(self, order: Order) -> int:
         rows = self.connection.execute(
-            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?",
-            [order.id, order.chat_id],
+            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?", [order.id, order.chat_id]
         )
         return sum(json.loads(data)["step"] for (data,) in rows.fetchall())
 
     def _unsure(self, order: Order) -> float | None:
         """Seconds from the sending until an order in doubt was settled."""
         rows = self.connection.execute(
-            "SELECT at, action FROM audit WHERE order_id = ? ORDER BY seq",
-            [order.id],
+            "SELECT at, action FROM audit WHERE order_id = ? ORDER BY seq", [order.id]
         ).fetchall()
         lost = next((at for at, action in rows if action in {"order.lost", "order.doubted"}), None)
         if lost is None:
@@ -289,7 +285,7 @@ class Ours:
 
 
 PASSING = frozenset(
-    {"UNKNOWN_OPEN", "TRADING_HALTED", "BUYS_HALTED", "RECOVERING", "CLOCK", "DISK", "CASH", "SELLABLE", "PARENT_GONE"},
+    {"UNKNOWN_OPEN", "TRADING_HALTED", "BUYS_HALTED", "RECOVERING", "CLOCK", "DISK", "CASH", "SELLABLE", "PARENT_GONE"}
 )
 """Refusals after which somebody asks again later."""
 SETTLED = frozenset({"order.found", "order.not_found", "order.claimed", "order.disowned", "order.refused"})

@@ -67,7 +67,7 @@ def details(results: Results) -> str:
             f"orders in doubt {len(found.unsure)}, settled after {sure['p50']:.0f} s (p50), {sure['p95']:.0f} s (p95); "
             f"{sum(found.asked.values()) / max(1, counts['intents']):.1f} questions an order; bot killed {counts['deaths']} times; "
             f"fills {counts['fills']}, untold {counts['untold']}, repeated {counts['repeated_notices']}; "
-            f"{found.hours:.0f} virtual hours, {counts['intents'] / max(found.cpu, 1e-9):.0f} intents a second and core",
+            f"{found.hours:.0f} virtual hours, {counts['intents'] / max(found.cpu, 1e-9):.0f} intents a second and core"
         )
     return "\n".join(lines)
 
@@ -133,11 +133,7 @@ def commit() -> str:
     try:
         here = Path(__file__).parent
         said = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
+            ["git", "describe", "--always", "--dirty=+"], cwd=here, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

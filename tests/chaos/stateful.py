@@ -198,12 +198,7 @@ class Desk(RuleBasedStateMachine):
         kind = SimKind.MARKET if one.kind is OrderKind.MARKET else SimKind.LIMIT
         try:
             self.stand.exchange.submit(
-                one.side.value,
-                one.code,
-                kind,
-                one.quantity,
-                one.price or 0,
-                channel=HTS_CHANNEL,
+                one.side.value, one.code, kind, one.quantity, one.price or 0, channel=HTS_CHANNEL
             )
         except OrderRejected:
             return
@@ -256,8 +251,7 @@ class Desk(RuleBasedStateMachine):
         rows = self._rows(order)
         assert len(rows) <= 1, f"I1: {len(rows)} orders at the broker for order {order.id}"
         attempts = self.stand.connection.execute(
-            "SELECT n, outcome FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n",
-            [order.id],
+            "SELECT n, outcome FROM attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n", [order.id]
         ).fetchall()
         assert len(attempts) <= 4, f"I8: order {order.id} was tried {len(attempts)} times"
         assert all(outcome in SAFE_AGAIN for _, outcome in attempts[:-1]), f"I8: {attempts}"
@@ -281,7 +275,7 @@ class Desk(RuleBasedStateMachine):
 
     def _one_to_one(self) -> None:
         twice = self.stand.connection.execute(
-            "SELECT order_no FROM orders WHERE order_no != '' GROUP BY day, order_no HAVING count(*) > 1",
+            "SELECT order_no FROM orders WHERE order_no != '' GROUP BY day, order_no HAVING count(*) > 1"
         ).fetchall()
         assert not twice, f"I4: linked twice: {twice}"
 
@@ -296,7 +290,7 @@ class Desk(RuleBasedStateMachine):
     def _leaves(self) -> None:
         """I7: what leaves stands on disk, unanswered, and no brake was on when that was written."""
         rows = self.stand.connection.execute(
-            "SELECT order_id, outcome, started_at FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1",
+            "SELECT order_id, outcome, started_at FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1"
         ).fetchone()
         if rows is None or rows[1] is not None:
             self.broken.append(f"I7: it left without a row: {rows}")
@@ -306,8 +300,7 @@ class Desk(RuleBasedStateMachine):
         # what was pulled or released within the same millisecond may have come before it or after it
         found = [
             self.stand.connection.execute(
-                f"SELECT level FROM brakes WHERE at {sign} ? ORDER BY seq DESC LIMIT 1",
-                [at],
+                f"SELECT level FROM brakes WHERE at {sign} ? ORDER BY seq DESC LIMIT 1", [at]
             ).fetchone()
             for sign in ("<", "<=")
         ]

@@ -15,10 +15,10 @@ FORMS = sorted(
         for form in forms
         for one in form.plants
         if one.name != "dns" and not form.tls and "late" not in form.what and not form.what.startswith("booked")
-    },
+    }
 )
 LIST_FAULTS = sorted(
-    {(read.id, one.name, json.dumps(one.how)) for read in READS.values() for one in read.plants if read.id != "Q8"},
+    {(read.id, one.name, json.dumps(one.how)) for read in READS.values() for one in read.plants if read.id != "Q8"}
 )
 Form = tuple[str, str, str, bool]
 Wish = tuple[int, Side, bool, bool]

@@ -38,8 +38,7 @@ def test_one_seed_is_one_night_to_the_last_fault():
 
 def _last(world, kind):
     row = world.connection.execute(
-        "SELECT id, data, chat_id FROM outbox WHERE kind = ? ORDER BY id DESC LIMIT 1",
-        [kind],
+        "SELECT id, data, chat_id FROM outbox WHERE kind = ? ORDER BY id DESC LIMIT 1", [kind]
     ).fetchone()
     assert row is not None, f"no {kind} in this night"
     return row[0], json.loads(row[1]), row[2]

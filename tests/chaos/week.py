@@ -112,11 +112,7 @@ class Wires(httpx.AsyncBaseTransport):
 
 
 def played(
-    hours: float,
-    seed: int,
-    *,
-    begins: datetime = MONDAY,
-    show: bool = False,
+    hours: float, seed: int, *, begins: datetime = MONDAY, show: bool = False
 ) -> tuple[list[str], list[str], dict[str, Any]]:
     """Play it in a process of its own, whose memory nothing else fills: what to say, what is broken, the figures."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -129,12 +125,7 @@ def _told(hours: float, seed: int, begins: datetime, show: bool) -> tuple[list[s
 
 
 def run(
-    hours: float,
-    seed: int = 1,
-    *,
-    begins: datetime = MONDAY,
-    log: Path | None = None,
-    say: Say = _nothing,
+    hours: float, seed: int = 1, *, begins: datetime = MONDAY, log: Path | None = None, say: Say = _nothing
 ) -> Week:
     """Play it, and return what was measured and what is to be judged. It takes over the log of the process."""
     with tempfile.TemporaryDirectory(prefix="kisbot-week-") as home:
@@ -177,12 +168,7 @@ class _Town:
         self.codes = self.chance.sample(tradable(), STOCKS)
         owned = dict.fromkeys(self.codes[::2], (100, 50_000))
         self.broker = Simulator(
-            profile="real",
-            seed=seed,
-            clock=clock,
-            always_open=False,
-            cash=100_000_000,
-            holdings=owned,
+            profile="real", seed=seed, clock=clock, always_open=False, cash=100_000_000, holdings=owned
         )
         exchange = self.broker.exchange
         self.telegram = LocalTelegram(
@@ -201,10 +187,7 @@ class _Town:
             **SETTINGS,
         }
         self.app = BotApplication(
-            GivenSettings(**values),
-            clock=clock,
-            ticks=clock.seconds,
-            network=Wires(self.wire, self.post),
+            GivenSettings(**values), clock=clock, ticks=clock.seconds, network=Wires(self.wire, self.post)
         )
         _draw_at_once(self.app.parts.charts)
         self.app.storage.db.execute("PRAGMA synchronous=OFF")  # nobody is killed here

@@ -125,7 +125,7 @@ class Meter:
         self.samples.append(one)
         self._say(
             f"{one.at:%a %H:%M} rss {one.rss / MB:.1f} MB, files {one.files}, tasks {one.tasks}, "
-            f"database {one.database / MB:.1f} MB, orders {one.orders}, calls {one.calls}, log {one.log // 1024} kB",
+            f"database {one.database / MB:.1f} MB, orders {one.orders}, calls {one.calls}, log {one.log // 1024} kB"
         )
 
 

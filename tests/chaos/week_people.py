@@ -183,8 +183,7 @@ class Guest:
             return
         await asyncio.sleep(self._chance.uniform(1, 4))
         again = next(
-            (one for one in self._town.telegram.chat(self.person.id) if one.message_id == ticket.message_id),
-            None,
+            (one for one in self._town.telegram.chat(self.person.id) if one.message_id == ticket.message_id), None
         )
         if again is not None and _has("그래도")(again) and fate < 0.7:
             await self._tap(again, "그래도")

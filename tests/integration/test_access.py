@@ -134,7 +134,7 @@ def test_in_a_group_of_the_settings_members_are_known_and_nobody_else():
 async def test_in_a_group_members_may_look_and_nobody_may_act():
     async with stage(**FAST, kisbot_group_chats=(GROUP,)) as on:
         for n, text in enumerate(
-            [ORDER, "/balance", "/orders", "/cancel 전체", "/halt", "/resume", "/users", "/invite trader", "삼성전자"],
+            [ORDER, "/balance", "/orders", "/cancel 전체", "/halt", "/resume", "/users", "/invite trader", "삼성전자"]
         ):
             on.telegram.inject({"message": raw_message(text, chat=CLUB, message_id=910_000 + n)})
         on.telegram.inject({"message": raw_message("/status@other_bot", chat=CLUB, message_id=920_000)})
@@ -337,7 +337,7 @@ async def test_a_thousand_updates_of_every_kind_from_strangers_come_to_nothing(r
         told = [call for call in on.telegram.calls if call.params.get("chat_id") not in {None, OWNER.id, str(OWNER.id)}]
         lines = [call.params for call in told if call.method == "sendMessage"]
         assert {one["text"] for one in lines} == {
-            "초대받은 사람만 쓸 수 있는 봇입니다. · This bot is by invitation only.",
+            "초대받은 사람만 쓸 수 있는 봇입니다. · This bot is by invitation only."
         }
         assert len(lines) == len({one["chat_id"] for one in lines}) <= 20
         kinds = dict(on.app.storage.db.execute("SELECT kind, count(*) FROM outbox GROUP BY kind").fetchall())
@@ -406,7 +406,7 @@ async def test_fifty_members_tapping_one_button_twenty_times_are_one_order():
             bearer = raw_message("카드", **{"from": BOT, "chat": {"id": number, "type": "private", "first_name": "x"}})
             raw = tap(data=token, message=bearer, **{"from": person})
             await on.app.parts.router.handle(
-                Update.de_json({"update_id": 20_000_000 + n, "callback_query": raw}, on.app.parts.bot),
+                Update.de_json({"update_id": 20_000_000 + n, "callback_query": raw}, on.app.parts.bot)
             )
         await on.telegram.wait(OWNER.id, "주문번호")
         await on.app.parts.calls.drain()

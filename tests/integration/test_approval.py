@@ -48,8 +48,7 @@ async def ask(on, words="005930 10 60000", person=TRADER):
 async def asked(on, person=ADMIN):
     """The request as somebody who may agree sees it."""
     return await on.telegram.wait(
-        person.id,
-        lambda m: "승인 대기" in m.text and len(m.buttons) > 0 and len(m.buttons[0]) == 2,
+        person.id, lambda m: "승인 대기" in m.text and len(m.buttons) > 0 and len(m.buttons[0]) == 2
     )
 
 

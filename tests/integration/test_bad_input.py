@@ -129,7 +129,7 @@ async def test_what_is_not_a_plain_message_of_ones_own_never_trades():
         on.telegram.inject({"message": raw_message(order, via_bot=other_bot)})
         on.telegram.inject({"message": {**raw_message(order), "chat": group}})
         on.telegram.inject(
-            {"channel_post": {**raw_message(order), "chat": {"id": -200, "type": "channel", "title": "t"}}},
+            {"channel_post": {**raw_message(order), "chat": {"id": -200, "type": "channel", "title": "t"}}}
         )
         on.telegram.inject({"message": raw_message(order, forward_origin=origin)})
         await on.telegram.wait(OWNER.id, "전달된 메시지")
@@ -192,12 +192,7 @@ async def test_hostile_words_in_every_place_are_answered_as_words(words):
 async def test_a_refusal_shows_the_brokers_own_words():
     async with stage(**FAST) as on:
         on.broker.faults.plant(
-            "refuse",
-            path="order-cash",
-            code="APBK1943",
-            message="<b>시장가</b> 불가",
-            status=200,
-            rt_cd="7",
+            "refuse", path="order-cash", code="APBK1943", message="<b>시장가</b> 불가", status=200, rt_cd="7"
         )
 
         text = await confirmed(on, "⛔ 거부")

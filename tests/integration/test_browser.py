@@ -82,10 +82,7 @@ async def test_the_trader_asks_and_the_administrator_agrees_on_the_same_page(tmp
     async with stage(**FAST, kisbot_approval_order=APPROVAL_TIERS) as on, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         context = await browser.new_context(
-            viewport={"width": 460, "height": 640},
-            device_scale_factor=2,
-            reduced_motion="reduce",
-            color_scheme="light",
+            viewport={"width": 460, "height": 640}, device_scale_factor=2, reduced_motion="reduce", color_scheme="light"
         )
         page = await context.new_page()
         await page.goto(f"{on.page}/#{TRADER.id}")
@@ -114,10 +111,7 @@ async def test_a_chart_is_seen_and_its_period_changes_where_it_stands(tmp_path: 
     async with stage(**FAST) as on, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         context = await browser.new_context(
-            viewport={"width": 400, "height": 780},
-            device_scale_factor=2,
-            reduced_motion="reduce",
-            color_scheme="light",
+            viewport={"width": 400, "height": 780}, device_scale_factor=2, reduced_motion="reduce", color_scheme="light"
         )
         page = await context.new_page()
         await page.goto(f"{on.page}/#{OWNER.id}")

@@ -279,8 +279,7 @@ def test_every_wording_bears_the_badge_and_fits_under_a_picture(lang, mode):
 
 
 @pytest.mark.parametrize(
-    ("period", "span"),
-    [("day", "11/02~11/03"), ("week", "26/11/02~26/11/03"), ("month", "2026/11~2026/11")],
+    ("period", "span"), [("day", "11/02~11/03"), ("week", "26/11/02~26/11/03"), ("month", "2026/11~2026/11")]
 )
 def test_the_caption_tells_the_range_of_what_is_shown_and_of_nothing_before(period, span):
     """The first bar feeds the averages and is not seen."""

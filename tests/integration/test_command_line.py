@@ -181,10 +181,7 @@ def test_a_wait_for_a_dead_telegram_ends_when_asked(tmp_path):
         "KISBOT_OWNER_ID": "1", "KISBOT_DATA_DIR": str(tmp_path / "d"), "KIS_ENV": "real",
     }  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-m", "bot", "run"],
-        cwd=tmp_path,
-        env=clean_environment(**environ),
-        stderr=subprocess.PIPE,
+        [sys.executable, "-m", "bot", "run"], cwd=tmp_path, env=clean_environment(**environ), stderr=subprocess.PIPE
     )
     line = b""
     while b"waiting for Telegram" not in line:
@@ -200,12 +197,7 @@ def test_the_running_bot_loads_no_data_science():
     """`kisbot run` must start quickly and stay small: what calculates or draws is not imported."""
     code = "import bot.cli.main, bot.app.application, bot.demo.run, sys; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True
     )
 
     loaded = set(done.stdout.split())

@@ -82,7 +82,7 @@ class AnyWeather:
 
     def unsettled(self):
         return self.db.execute(
-            "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending', 'given_up')",
+            "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending', 'given_up')"
         ).fetchone()[0]
 
 

@@ -63,7 +63,7 @@ def test_a_damaged_database_is_refused_with_a_sentence(tmp_path):
     db = open_database(path)
     db.execute("CREATE TABLE filling (bytes BLOB)")
     db.execute(
-        "INSERT INTO filling SELECT randomblob(400) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300) SELECT x FROM n)",
+        "INSERT INTO filling SELECT randomblob(400) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300) SELECT x FROM n)"
     )
     db.execute("CREATE INDEX by_bytes ON filling (bytes)")
     db.close()

@@ -272,8 +272,7 @@ async def test_a_fill_the_list_does_not_show_is_told_as_just_that_and_corrected_
     monkeypatch.setattr("bot.services.fill_stream.CHECK_INTERVAL", 0.02)
     monkeypatch.setattr("bot.services.fill_stream_audit.WINDOW", timedelta(seconds=0.4))
     monkeypatch.setattr(
-        "bot.services.fill_stream_audit.RECHECK_AFTER",
-        tuple(timedelta(seconds=one) for one in (0.1, 0.2, 0.3, 1.0)),
+        "bot.services.fill_stream_audit.RECHECK_AFTER", tuple(timedelta(seconds=one) for one in (0.1, 0.2, 0.3, 1.0))
     )
     async with house() as on, listening(on) as at:
         number = await resting(on)

@@ -123,11 +123,7 @@ async def test_a_refusal_of_kis_is_told_in_words():
     clock = At("2026-11-24 10:00")
     async with house(clock) as on:
         on.broker.faults.plant(
-            "refuse",
-            times=ALWAYS,
-            path="inquire-daily-ccld",
-            message="조회 기간을 벗어났습니다",
-            **NO,
+            "refuse", times=ALWAYS, path="inquire-daily-ccld", message="조회 기간을 벗어났습니다", **NO
         )
         await say(on, "/fills 2025-11-24", "조회 기간을 벗어났습니다")
 

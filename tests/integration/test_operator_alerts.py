@@ -22,8 +22,7 @@ LIST = "inquire-daily-ccld"
 
 def troubles(on, chat=OWNER.id):
     rows = on.app.storage.db.execute(
-        "SELECT repeats, state FROM outbox WHERE kind = 'trouble' AND chat_id = ? AND state != 'collapsed'",
-        [chat],
+        "SELECT repeats, state FROM outbox WHERE kind = 'trouble' AND chat_id = ? AND state != 'collapsed'", [chat]
     )
     return rows.fetchall()
 

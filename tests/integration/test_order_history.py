@@ -169,12 +169,7 @@ async def test_a_refusal_is_told_in_the_brokers_words_and_no_account_number_is_i
     async with stage(**FAST) as on:
         account = on.broker.environ("")["KIS_ACCOUNT"]
         on.broker.faults.plant(
-            "refuse",
-            path="order-cash",
-            code="APBK1943",
-            message=f"<b>불가</b> {account}",
-            status=200,
-            rt_cd="7",
+            "refuse", path="order-cash", code="APBK1943", message=f"<b>불가</b> {account}", status=200, rt_cd="7"
         )
         await confirmed(on, "⛔ 거부")
 

@@ -17,11 +17,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 async def test_a_large_order_waits_for_a_one_time_code_and_the_code_stays_nowhere(tmp_path):
     clock = Ahead()
     async with stage(
-        **FAST,
-        clock=clock,
-        data_dir=tmp_path,
-        kisbot_stepup_value=300_000,
-        kisbot_stepup_idle_hours=0,
+        **FAST, clock=clock, data_dir=tmp_path, kisbot_stepup_value=300_000, kisbot_stepup_idle_hours=0
     ) as on:
         on.app.parts.second_factor._factors.put_totp(OWNER.id, SECRET)
         small = await say(on, "/buy 005930 2 60000", "매수 확인")

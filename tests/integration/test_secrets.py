@@ -42,11 +42,7 @@ async def test_a_day_of_trouble_spills_no_secret(tmp_path: Path, capfd, quiet_ro
         await bought(on, "005930 1 시장가")
         await on.telegram.wait(OWNER.id, "누적 1/1주")
         on.broker.faults.plant(
-            "refuse",
-            path="order-cash",
-            message=f"거부 {account} {environ['KIS_APP_KEY']}",
-            code="APBK1943",
-            status=200,
+            "refuse", path="order-cash", message=f"거부 {account} {environ['KIS_APP_KEY']}", code="APBK1943", status=200
         )
         await bought_and_refused(on)
         on.broker.faults.plant("lose_reply", path="order-cash")

@@ -18,8 +18,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize(
-    ("fault", "how", "times"),
-    [("throttle", {}, 1), ("throttle", {"status": 200}, 2), ("stale_token", {}, 1)],
+    ("fault", "how", "times"), [("throttle", {}, 1), ("throttle", {"status": 200}, 2), ("stale_token", {}, 1)]
 )
 async def test_what_kis_did_not_process_goes_out_again_after_a_look_at_the_list(fault, how, times):
     clock = Ahead()
@@ -35,7 +34,7 @@ async def test_what_kis_did_not_process_goes_out_again_after_a_look_at_the_list(
         assert len(on.broker.exchange.orders) == 1
         assert sum("inquire-daily-ccld" in one.path for one in on.broker.requests) >= lists + times
         assert [row["outcome"] for row in attempts(on)] == ["throttled" if fault == "throttle" else "token"] * times + [
-            "placed",
+            "placed"
         ]
 
 
@@ -72,12 +71,7 @@ async def test_a_refusal_nobody_has_seen_before_is_believed_only_when_the_list_a
     clock = Ahead()
     async with stage(**FAST, clock=clock) as on:
         on.broker.faults.plant(
-            "refuse",
-            path="order-cash",
-            code="APBK7777",
-            message="알 수 없는 사유",
-            status=200,
-            acts=acts,
+            "refuse", path="order-cash", code="APBK7777", message="알 수 없는 사유", status=200, acts=acts
         )
         text = await confirmed(on, "확인중(불명)")
         assert "알 수 없는 사유" in text
@@ -326,9 +320,7 @@ def attempts(on) -> list[dict]:
     ],
 )
 async def test_a_card_that_tells_of_doubt_or_a_refusal_goes_before_fills_and_one_that_tells_of_acceptance_after(
-    fault,
-    word,
-    urgency,
+    fault, word, urgency
 ):
     async with stage(**FAST) as on:
         if fault:

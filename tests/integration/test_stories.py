@@ -36,9 +36,7 @@ async def test_a_market_buy_from_price_to_balance():
         result = await on.telegram.tap(OWNER.id, ticket.message_id, "확인")
         assert result.text == "주문을 보냅니다…"
         card = await on.telegram.wait(
-            OWNER.id,
-            lambda m: m.message_id == ticket.message_id and "✅ 체결" in m.text,
-            after=before,
+            OWNER.id, lambda m: m.message_id == ticket.message_id and "✅ 체결" in m.text, after=before
         )
         push = await on.telegram.wait(OWNER.id, lambda m: "누적 10/10주" in m.text, after=before)
         assert card.edited
@@ -267,11 +265,7 @@ async def test_an_administrator_who_cancels_anothers_order_is_told_that_the_brok
         card = await bought(on, "005930 1 60000", TRADER.id)
         number = re.search(r"주문번호 (\d{10})", card.text)[1]
         on.broker.faults.plant(
-            "refuse",
-            path="order-rvsecncl",
-            code="APBK0919",
-            message="장운영시간이 아닙니다",
-            status=200,
+            "refuse", path="order-rvsecncl", code="APBK0919", message="장운영시간이 아닙니다", status=200
         )
 
         told = await say(on, f"/cancel {number}", number)

@@ -27,10 +27,7 @@ KEY = "PSkey" + "k" * 31
 SECRET = "secret/+=" + "s" * 171
 ACCOUNT = "12345678-01"
 TOKEN_PATH = "/oauth2/tokenP"
-HOSTS = {
-    "real": "https://openapi.koreainvestment.com:9443",
-    "paper": "https://openapivts.koreainvestment.com:29443",
-}
+HOSTS = {"real": "https://openapi.koreainvestment.com:9443", "paper": "https://openapivts.koreainvestment.com:29443"}
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -67,7 +64,7 @@ class Wire:
         """Adds an answer to calls whose path ends so."""
         content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         self._script[path].append(
-            lambda _: httpx.Response(status, content=content, headers={"tr_cont": more, **headers}),
+            lambda _: httpx.Response(status, content=content, headers={"tr_cont": more, **headers})
         )
 
     def fail(self, path: str, error: Exception) -> None:
@@ -113,11 +110,7 @@ def config(tmp_path: Path, **changes: Any) -> KisConfig:
 def client(wire: Wire, clock: Clock, tmp_path: Path, **changes: Any) -> KisClient:
     """A client whose network is the wire."""
     return KisClient(
-        config(tmp_path, **changes),
-        clock=clock,
-        sleep=clock.sleep,
-        rng=Random(7),
-        transport=httpx.MockTransport(wire),
+        config(tmp_path, **changes), clock=clock, sleep=clock.sleep, rng=Random(7), transport=httpx.MockTransport(wire)
     )
 
 

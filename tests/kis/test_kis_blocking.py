@@ -12,16 +12,7 @@ import pytest
 
 import kis.blocking
 import kis.records
-from kis import (
-    BadAnswer,
-    BadRequest,
-    KisApi,
-    OrderType,
-    Side,
-    Unknown,
-    Unsupported,
-    to_records,
-)
+from kis import BadAnswer, BadRequest, KisApi, OrderType, Side, Unknown, Unsupported, to_records
 from kis.config import kst_now
 from tests.kis.kis_scripts import simulated
 

@@ -43,8 +43,7 @@ def test_what_cannot_be_right(tmp_path, change, setting):
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["http://127.0.0.1:8000", "http://localhost:8000/", "http://[::1]:8000", "https://proxy.example.com"],
+    "url", ["http://127.0.0.1:8000", "http://localhost:8000/", "http://[::1]:8000", "https://proxy.example.com"]
 )
 def test_plain_http_is_for_this_machine_only(tmp_path, url):
     assert config(tmp_path, rest_url=url).rest == url.rstrip("/")

@@ -60,8 +60,7 @@ def test_orders_are_the_only_writes_and_a_cancel_goes_first():
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "real", "paper"),
-    [(api.EXECUTIONS, 100, 15), (api.BALANCE, 50, 20), (api.PRICE, None, None)],
+    ("endpoint", "real", "paper"), [(api.EXECUTIONS, 100, 15), (api.BALANCE, 50, 20), (api.PRICE, None, None)]
 )
 def test_page_sizes(endpoint, real, paper):
     assert (endpoint.page_size(Env.REAL), endpoint.page_size(Env.PAPER)) == (real, paper)

@@ -121,8 +121,7 @@ async def test_a_call_given_up_before_it_began_takes_no_turn(make, wire):
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
-    [(refusal("APBK0656"), Refused), (refusal("IGW00007"), BadRequest), (b"<html>", Unavailable)],
+    ("body", "kind"), [(refusal("APBK0656"), Refused), (refusal("IGW00007"), BadRequest), (b"<html>", Unavailable)]
 )
 async def test_an_error_reaches_all_who_asked_and_none_who_ask_later(kis, wire, body, kind):
     wire.answer("inquire-price", body)

@@ -176,7 +176,7 @@ def test_plain_orders_are_taken_from_the_opening_to_the_closing_auction():
 
 def test_without_the_auctions_only_continuous_trading_takes_orders():
     assert {session for session in MarketSession if krx.takes_orders(session, auctions=False)} == {
-        MarketSession.REGULAR,
+        MarketSession.REGULAR
     }
 
 

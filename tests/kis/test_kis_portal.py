@@ -136,13 +136,7 @@ def run(paper, script):
     environ = {**os.environ, **paper[1], "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-W", "error", "-c", script]
     return subprocess.run(
-        command,
-        env=environ,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=20,
-        check=False,
+        command, env=environ, capture_output=True, text=True, encoding="utf-8", timeout=20, check=False
     )
 
 

@@ -103,9 +103,7 @@ async def test_no_answer_of_kis_leaves_a_write_unknown(kis, wire, body, status):
 
 
 @pytest.mark.parametrize(
-    "body",
-    [b"", b"<html>502</html>", b"[]", b'{"rt_cd', b"[" * 99_999],
-    ids=lambda b: repr(b[:20]),
+    "body", [b"", b"<html>502</html>", b"[]", b'{"rt_cd', b"[" * 99_999], ids=lambda b: repr(b[:20])
 )
 async def test_no_answer_of_kis_is_asked_again_then_unavailable(kis, wire, body):
     error = await refused_price(kis, wire, body, 502)
@@ -115,8 +113,7 @@ async def test_no_answer_of_kis_is_asked_again_then_unavailable(kis, wire, body)
 
 
 @pytest.mark.parametrize(
-    "output",
-    [{}, {"ODNO": ""}, {"ODNO": "0000000000"}, {"ODNO": None}, [], {"odno": 51378}, None],
+    "output", [{}, {"ODNO": ""}, {"ODNO": "0000000000"}, {"ODNO": None}, [], {"odno": 51378}, None]
 )
 async def test_taken_without_a_whole_answer_is_unknown(kis, wire, output):
     error = await refused_order(kis, wire, {"rt_cd": "0", "msg_cd": "APBK0013", "msg1": "", "output": output})
@@ -312,8 +309,7 @@ def test_known_codes_have_advice_of_their_own(code, word):
 
 
 @pytest.mark.parametrize(
-    ("rt_cd", "ask"),
-    [("0", "executions"), ("0", "balance"), ("7", "balance"), ("0", "open_orders")],
+    ("rt_cd", "ask"), [("0", "executions"), ("0", "balance"), ("7", "balance"), ("0", "open_orders")]
 )
 async def test_no_rows_is_an_empty_list(make, wire, rt_cd, ask):
     body = {

@@ -39,8 +39,7 @@ async def test_a_read_is_asked_four_times_with_growing_pauses(kis, wire, clock):
         await kis.price("005930")
     assert len(wire.sent("inquire-price")) == 4
     assert [round(pause / base, 1) for pause, base in zip(clock.slept, (0.5, 1, 2), strict=True)] == pytest.approx(
-        [1, 1, 1],
-        abs=0.2,
+        [1, 1, 1], abs=0.2
     )
     assert not set(clock.slept) & {0.5, 1, 2}
 

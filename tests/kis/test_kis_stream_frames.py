@@ -271,14 +271,14 @@ def test_what_cannot_be_read_is_a_bad_answer_without_the_text(tr_id, count, payl
 
 
 texts = st.text(max_size=12) | st.sampled_from(
-    ["", "0", "-1", "1E+999999999", "9" * 5_000, "NaN", "1_0", "٣", "2", "1", "005930"],
+    ["", "0", "-1", "1E+999999999", "9" * 5_000, "NaN", "1_0", "٣", "2", "1", "005930"]
 )
 
 
 @settings(max_examples=300, deadline=None)
 @example(frame="0|H0STCNT0|001|" + "^" * 46)
 @given(
-    frame=st.text(max_size=200) | st.binary(max_size=60) | st.builds("{}|{}|{}|{}".format, texts, texts, texts, texts),
+    frame=st.text(max_size=200) | st.binary(max_size=60) | st.builds("{}|{}|{}|{}".format, texts, texts, texts, texts)
 )
 def test_no_frame_raises_anything_else(frame):
     try:

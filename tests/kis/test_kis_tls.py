@@ -39,9 +39,7 @@ def self_signed(tmp_path_factory):
     )
     file = tmp_path_factory.mktemp("tls") / "server.pem"
     pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    file.write_bytes(
-        key.private_bytes(pem, private, serialization.NoEncryption()) + certificate.public_bytes(pem),
-    )
+    file.write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()) + certificate.public_bytes(pem))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return context

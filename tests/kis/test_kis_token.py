@@ -68,8 +68,7 @@ async def test_the_earlier_of_the_two_ends_kis_names_counts(kis, wire, clock):
     wire.forget(TOKEN_PATH)
     ends = clock.now + timedelta(hours=1)
     wire.answer(
-        TOKEN_PATH,
-        sample("token") | {"access_token_token_expired": f"{ends:%Y-%m-%d %H:%M:%S}", "expires_in": 86400},
+        TOKEN_PATH, sample("token") | {"access_token_token_expired": f"{ends:%Y-%m-%d %H:%M:%S}", "expires_in": 86400}
     )
     await kis.price("005930")
     clock.now += timedelta(minutes=56)
@@ -177,8 +176,7 @@ async def test_a_token_in_its_last_minutes_serves_while_kis_gives_no_other(kis, 
 
 
 @pytest.mark.parametrize(
-    ("code", "setting"),
-    [("EGW00103", "KIS_APP_KEY"), ("EGW00105", "KIS_APP_SECRET"), ("EGW99999", "KIS_APP_KEY")],
+    ("code", "setting"), [("EGW00103", "KIS_APP_KEY"), ("EGW00105", "KIS_APP_SECRET"), ("EGW99999", "KIS_APP_KEY")]
 )
 async def test_a_wrong_key_or_secret_is_named(kis, wire, code, setting):
     wire.forget(TOKEN_PATH)

@@ -38,14 +38,7 @@ async def test_what_was_written_is_what_leaves_byte_for_byte(kis, wire, way):
     assert json.loads(written.shown) == json.loads(written.body) | {"CANO": "…78"}
     assert "12345678" not in f"{written!r} {written.shown}"
     assert dataclasses.replace(receipt, answer="", seconds=0) == Receipt(
-        Outcome.PLACED,
-        "0000051378",
-        "00950",
-        "110840",
-        "40600000",
-        sample("order_paper")["msg1"],
-        200,
-        sent=True,
+        Outcome.PLACED, "0000051378", "00950", "110840", "40600000", sample("order_paper")["msg1"], 200, sent=True
     )
     assert json.loads(receipt.answer) == sample("order_paper")
 

@@ -103,7 +103,7 @@ def inside(python: Path, tree: Path, at_once: int) -> list[Found]:
             where = re.sub(r"^.*\.x[_ǁ]|__mutmut_\d+$", "", name).replace("ǁ", ".")
             was, now = ("", "") if code not in {0, 33, None} else _difference(_mutmut(python, tree, "show", name))
             found.append(
-                Found(module, where, was, now, {0: "survived", 33: "untested", None: "unknown"}.get(code, "killed")),
+                Found(module, where, was, now, {0: "survived", 33: "untested", None: "unknown"}.get(code, "killed"))
             )
     return found
 
@@ -188,7 +188,7 @@ def report(found: list[Found], seconds: float, to: Path | None) -> int:
         verdicts = Counter(one.verdict for one in found if one.module == module)
         score = 100 * verdicts["killed"] / verdicts.total()
         print(
-            f"{module:<26}{verdicts.total():>9}{verdicts['killed']:>9}{verdicts.total() - verdicts['killed']:>10}{score:>8.1f}%",
+            f"{module:<26}{verdicts.total():>9}{verdicts['killed']:>9}{verdicts.total() - verdicts['killed']:>10}{score:>8.1f}%"
         )
         if score < LEAST:
             wrong.append(f"{module}: {score:.1f} % is less than {LEAST} %")

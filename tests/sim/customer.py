@@ -48,9 +48,7 @@ class Customer:
         self.sim = sim
         self.http = http
         self.tr = TR[sim.env.value]
-        self.account = dict(
-            zip(("CANO", "ACNT_PRDT_CD"), sim.credentials.account.split("-"), strict=True),
-        )
+        self.account = dict(zip(("CANO", "ACNT_PRDT_CD"), sim.credentials.account.split("-"), strict=True))
         self.headers = {
             "content-type": "application/json; charset=utf-8",
             "appkey": sim.credentials.app_key,

@@ -77,7 +77,7 @@ NAMES = [
 LIKELY = ["", "0", "00", "01", "02", "10", "J", "U", "D", "W", "Y", "N", "005930", "0001", "71000", "20261120", "300"]
 values = st.sampled_from(LIKELY) | st.text(max_size=30) | st.just("9" * 40)
 fields = st.dictionaries(st.sampled_from(NAMES), values, min_size=0) | st.fixed_dictionaries(
-    dict.fromkeys(NAMES, values),
+    dict.fromkeys(NAMES, values)
 )
 
 

@@ -82,14 +82,7 @@ TABLE = [  # path, real, paper, older real, older paper
         None,
         lambda c: {"BASS_DT": "20261120", "CTX_AREA_NK": "", "CTX_AREA_FK": ""},
     ),
-    (
-        Q + "search-stock-info",
-        "CTPF1002R",
-        None,
-        None,
-        None,
-        lambda c: {"PRDT_TYPE_CD": "300", "PDNO": "005930"},
-    ),
+    (Q + "search-stock-info", "CTPF1002R", None, None, None, lambda c: {"PRDT_TYPE_CD": "300", "PDNO": "005930"}),
 ]
 OFFERED = [
     pytest.param(profile, row[0], tr_id, row[5], id=f"{profile}-{row[0]}-{tr_id}")
@@ -278,8 +271,7 @@ async def test_the_keys_of_period_profit(served):
 
 
 @pytest.mark.parametrize(
-    ("base", "upper", "lower", "width"),
-    [(77300, 100400, 54200, 23100), (75700, 98400, 53000, 22700)],
+    ("base", "upper", "lower", "width"), [(77300, 100400, 54200, 23100), (75700, 98400, 53000, 22700)]
 )
 async def test_price_limits_of_captured_quotes(served, base, upper, lower, width):
     caller = await served()
@@ -290,8 +282,7 @@ async def test_price_limits_of_captured_quotes(served, base, upper, lower, width
 
 
 @pytest.mark.parametrize(
-    ("price", "tick"),
-    [(1999, 1), (2000, 5), (5000, 10), (20000, 50), (50000, 100), (200000, 500), (500000, 1000)],
+    ("price", "tick"), [(1999, 1), (2000, 5), (5000, 10), (20000, 50), (50000, 100), (200000, 500), (500000, 1000)]
 )
 async def test_ticks(served, price, tick):
     caller = await served()

@@ -138,8 +138,7 @@ async def test_keys_of_the_other_environment(served, profile, other):
 
 
 @pytest.mark.parametrize(
-    ("profile", "tr_id", "code"),
-    [("paper", "TTTC0012U", "EGW02006"), ("real", "VTTC0012U", "EGW02004")],
+    ("profile", "tr_id", "code"), [("paper", "TTTC0012U", "EGW02006"), ("real", "VTTC0012U", "EGW02004")]
 )
 async def test_an_order_tr_of_the_other_environment(served, profile, tr_id, code):
     assert shown(await buy(await served(profile), tr_id)) == (500, "1", code)
@@ -195,9 +194,7 @@ async def test_an_account_that_is_not_the_key_s(served, profile, wrong):
 
 
 @pytest.mark.parametrize(
-    ("fields", "code"),
-    [({"COND_MRKT_DIV_CODE": "Z"}, "OPSQ2001"), ({"INPUT_ISCD": None}, "OPSQ2002")],
-    ids=str,
+    ("fields", "code"), [({"COND_MRKT_DIV_CODE": "Z"}, "OPSQ2001"), ({"INPUT_ISCD": None}, "OPSQ2002")], ids=str
 )
 async def test_fields_of_a_quotation(served, fields, code):
     caller = await served()
@@ -208,10 +205,7 @@ async def test_a_hashkey_is_checked_where_it_is_sent_and_not_asked_for(served):
     caller = await served()
     assert shown(await buy(caller, headers={"hashkey": "0" * 64})) == (500, "1", "EGW00131")
     reply = await caller.send(
-        "POST",
-        "/uapi/hashkey",
-        {"appkey": caller.key, "appsecret": caller.secret},
-        b'{"CANO":"12345678"}',
+        "POST", "/uapi/hashkey", {"appkey": caller.key, "appsecret": caller.secret}, b'{"CANO":"12345678"}'
     )
     assert reply.body["BODY"] == {"CANO": "12345678"}
     assert re.fullmatch("[0-9a-f]{64}", reply.body["HASH"])

@@ -52,8 +52,7 @@ async def test_a_lost_connection_says_nothing_of_what_was_done(served, caplog, n
 
 @pytest.mark.parametrize("acts", [True, False])
 @pytest.mark.parametrize(
-    ("name", "status", "start"),
-    [("html", 502, "<html>"), ("empty", 200, ""), ("garbage", 200, "ERROR")],
+    ("name", "status", "start"), [("html", 502, "<html>"), ("empty", 200, ""), ("garbage", 200, "ERROR")]
 )
 async def test_answers_that_are_none(served, name, status, start, acts):
     served.sim.faults.plant(name, path=ORDER, acts=acts)
@@ -71,8 +70,7 @@ async def test_an_html_page_of_the_edge_means_by_default_that_nothing_was_done(s
 
 
 @pytest.mark.parametrize(
-    ("name", "code"),
-    [("throttle", ("message", "EGW00201")), ("stale_token", ("msg_cd", "EGW00123"))],
+    ("name", "code"), [("throttle", ("message", "EGW00201")), ("stale_token", ("msg_cd", "EGW00123"))]
 )
 async def test_refusals_by_the_gateway(served, name, code):
     served.sim.faults.plant(name, times=2, path=ORDER)

@@ -25,11 +25,7 @@ class Account(RuleBasedStateMachine):
     def begin(self, seed, depth):
         self.now = datetime(2026, 11, 20, 10, tzinfo=timezone(timedelta(hours=9)))
         self.exchange = Exchange(
-            clock=lambda: self.now,
-            rng=random.Random(seed),
-            cash=START_CASH,
-            holdings=START_SHARES,
-            listings=LISTINGS,
+            clock=lambda: self.now, rng=random.Random(seed), cash=START_CASH, holdings=START_SHARES, listings=LISTINGS
         )
         for book in self.exchange.books.values():
             book.depth = depth

@@ -115,7 +115,7 @@ async def test_rows_of_earlier_days_are_mixed_in(served):
     monday = caller.sim.exchange.orders[-1].number
     days = [(row["ord_dt"], row["odno"]) for row in reply.body["output1"]]
     assert sorted(days) == sorted(
-        [("20261119", friday), ("20261120", friday), ("20261120", monday), ("20261123", monday)],
+        [("20261119", friday), ("20261120", friday), ("20261120", monday), ("20261123", monday)]
     )
     assert len((await caller.get(T + LIST, "TTTC0081R", today)).body["output1"]) == 1
 

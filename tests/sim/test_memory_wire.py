@@ -101,11 +101,7 @@ def order(customer, base_url, trace):
     headers = {**customer.headers, "tr_id": customer.tr["buy"]}
     extensions = {"timeout": TIMEOUT.as_dict(), "trace": trace}
     return httpx.Request(
-        "POST",
-        f"{base_url}{TRADING}{ORDER}",
-        headers=headers,
-        json=customer.order_body(),
-        extensions=extensions,
+        "POST", f"{base_url}{TRADING}{ORDER}", headers=headers, json=customer.order_body(), extensions=extensions
     )
 
 
@@ -219,8 +215,7 @@ async def test_who_is_cancelled_before_the_broker_begins_does_not_take_the_order
     sim, time = simulator(), Later()
     wire = MemoryWire(sim, sleep=time.sleep, clock=time.clock, latency=4)
     customer = await Customer(
-        sim,
-        httpx.AsyncClient(transport=httpx.ASGITransport(sim.app), base_url="http://kis"),
+        sim, httpx.AsyncClient(transport=httpx.ASGITransport(sim.app), base_url="http://kis")
     ).log_in()
     sending = asyncio.create_task(wire.handle_async_request(patient(customer)))
     await time.go(3)
@@ -237,8 +232,7 @@ async def test_an_answer_is_under_way_for_as_long_as_was_said():
     sim, time = simulator(), Later()
     wire = MemoryWire(sim, sleep=time.sleep, clock=time.clock, latency=4)
     customer = await Customer(
-        sim,
-        httpx.AsyncClient(transport=httpx.ASGITransport(sim.app), base_url="http://kis"),
+        sim, httpx.AsyncClient(transport=httpx.ASGITransport(sim.app), base_url="http://kis")
     ).log_in()
     sim.faults.plant("slow", seconds=3)
     sending = asyncio.create_task(wire.handle_async_request(patient(customer)))

@@ -49,9 +49,7 @@ class Line:
 
     def price(self):
         return self.request(
-            "GET",
-            f"{QUOTATIONS}inquire-price?FID_COND_MRKT_DIV_CODE=J&FID_INPUT_ISCD=005930",
-            "FHKST01010100",
+            "GET", f"{QUOTATIONS}inquire-price?FID_COND_MRKT_DIV_CODE=J&FID_INPUT_ISCD=005930", "FHKST01010100"
         )
 
     async def open(self):
@@ -138,8 +136,7 @@ async def test_a_request_is_cut_at_every_byte_of_it_and_only_a_whole_one_is_done
 
 
 @pytest.mark.parametrize(
-    ("name", "how"),
-    [("reset_on_accept", {}), ("reset_after_headers", {}), ("reset_after_headers", {"passed": True})],
+    ("name", "how"), [("reset_on_accept", {}), ("reset_after_headers", {}), ("reset_after_headers", {"passed": True})]
 )
 async def test_a_connection_is_reset_before_the_broker_has_a_request(at, name, how):
     at.proxy.plant(name, **how)

@@ -9,15 +9,7 @@ from itertools import pairwise
 import pytest
 
 from tests.sim.customer import QUOTATIONS
-from tests.sim.samples import (
-    BAR,
-    BARS_SUMMARY,
-    DAY,
-    INDEX,
-    PRICE,
-    PRICE_TOO,
-    RANKED,
-)
+from tests.sim.samples import BAR, BARS_SUMMARY, DAY, INDEX, PRICE, PRICE_TOO, RANKED
 
 SAMSUNG = "005930"
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -89,12 +81,7 @@ async def test_the_order_book(visit):
         "vi_cls_code",
     }
     first = body["output1"]
-    assert (first["askp1"], first["bidp1"], first["askp10"], first["bidp10"]) == (
-        "71100",
-        "71000",
-        "72000",
-        "70100",
-    )
+    assert (first["askp1"], first["bidp1"], first["askp10"], first["bidp10"]) == ("71100", "71000", "72000", "70100")
     assert int(first["total_askp_rsqn"]) == sum(int(first[f"askp_rsqn{n}"]) for n in range(1, 11))
 
 

@@ -153,9 +153,7 @@ async def test_a_body_that_cannot_be_built_is_refused(visit, profile, body):
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"<html>", b"[]", b"[" * 99_999, b'{"CANO":', b"\xff"],
-    ids=lambda c: repr(c[:9]),
+    "content", [b"", b"<html>", b"[]", b"[" * 99_999, b'{"CANO":', b"\xff"], ids=lambda c: repr(c[:9])
 )
 async def test_a_body_that_is_no_object_is_refused(visit, content):
     customer = await visit()

@@ -83,8 +83,7 @@ async def test_an_order_can_be_taken_back_in_a_vi(stage, sim_clock):
 
 
 @pytest.mark.parametrize(
-    ("scenario", "limit", "sign", "empty"),
-    [("limit_up", "92300", "1", "ask"), ("limit_down", "49700", "4", "bid")],
+    ("scenario", "limit", "sign", "empty"), [("limit_up", "92300", "1", "ask"), ("limit_down", "49700", "4", "bid")]
 )
 async def test_at_a_limit_nobody_is_on_the_other_side(stage, sim_clock, scenario, limit, sign, empty):
     customer = await stage(scenario)

@@ -66,8 +66,7 @@ async def test_an_order_on_paper(visit):
 
 
 @pytest.mark.parametrize(
-    ("profile", "cancelled", "revised"),
-    [("real", "APBK0013", "APBK0013"), ("paper", "40630000", "40620000")],
+    ("profile", "cancelled", "revised"), [("real", "APBK0013", "APBK0013"), ("paper", "40630000", "40620000")]
 )
 async def test_requests_about_orders_answer_like_orders(visit, profile, cancelled, revised):
     customer = await visit(profile=profile)
@@ -153,11 +152,7 @@ async def test_the_balance(visit):
     (summary,) = body["output2"]
     like(holding, HOLDING)
     like(summary, SUMMARY)
-    assert (holding["pchs_avg_pric"], holding["pchs_amt"], holding["evlu_amt"]) == (
-        "4482.0000",
-        "156870",
-        "114275",
-    )
+    assert (holding["pchs_avg_pric"], holding["pchs_amt"], holding["evlu_amt"]) == ("4482.0000", "156870", "114275")
     assert (holding["evlu_pfls_amt"], holding["evlu_pfls_rt"]) == ("-42595", "-27.15")
     assert summary["tot_evlu_amt"] == str(9644485 + 114275)
     assert body["ctx_area_nk100"] == PAD

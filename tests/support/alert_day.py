@@ -198,10 +198,10 @@ def _measure() -> None:
     told = sum(len(times) for times in on.told.values())
     took.sort()
     sys.stdout.write(
-        f"{len(made)} alerts, {STOCKS} stocks, {len(took)} ticks; crossings expected {crossings}, told {told}\n",
+        f"{len(made)} alerts, {STOCKS} stocks, {len(took)} ticks; crossings expected {crossings}, told {told}\n"
     )
     sys.stdout.write(
-        f"a tick: median {took[len(took) // 2] * 1e6:.1f} us, mean {statistics.mean(took) * 1e6:.1f} us, p99 {took[-len(took) // 100] * 1e6:.0f} us, all {sum(took):.2f} s\n",
+        f"a tick: median {took[len(took) // 2] * 1e6:.1f} us, mean {statistics.mean(took) * 1e6:.1f} us, p99 {took[-len(took) // 100] * 1e6:.0f} us, all {sum(took):.2f} s\n"
     )
     found = issues(1)
     again = wishes(found, 1)
@@ -210,7 +210,7 @@ def _measure() -> None:
     before = tracemalloc.get_traced_memory()[0]
     board = LiveAlerts(replace(one, id=next(numbers)) for one in again)
     sys.stdout.write(
-        f"memory of {len(board)} alerts and their index: {(tracemalloc.get_traced_memory()[0] - before) / 1024:.0f} KiB\n",
+        f"memory of {len(board)} alerts and their index: {(tracemalloc.get_traced_memory()[0] - before) / 1024:.0f} KiB\n"
     )
     tracemalloc.stop()
 

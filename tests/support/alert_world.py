@@ -30,10 +30,7 @@ from tests.support.outbox import OWNER, TRADER, empty_database
 from tests.support.trade_source import HandTrades
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
 
-PEOPLE = {
-    OWNER: Actor(OWNER, OWNER, "김관리", Role.OWNER),
-    TRADER: Actor(TRADER, TRADER, "이매매", Role.TRADER),
-}
+PEOPLE = {OWNER: Actor(OWNER, OWNER, "김관리", Role.OWNER), TRADER: Actor(TRADER, TRADER, "이매매", Role.TRADER)}
 
 
 class House:
@@ -45,12 +42,7 @@ class House:
         self.always = options.pop("always", False)
         self.holdings = options.pop("holdings", {})
         self.simulator = options.pop("simulator", None) or Simulator(
-            clock=clock,
-            profile="real",
-            always_open=self.always,
-            holdings=self.holdings,
-            rate_limit=False,
-            seed=1,
+            clock=clock, profile="real", always_open=self.always, holdings=self.holdings, rate_limit=False, seed=1
         )
         self.exchange = self.simulator.exchange
         customer = self.simulator.credentials
@@ -84,13 +76,7 @@ class House:
         ]  # fmt: skip
         self.frame = Frame(options.pop("lang", "ko"), "practice", "…78-01")
         self.view = AlertHandlers(
-            self.watch,
-            self.client,
-            Symbols(listed),
-            self.hours,
-            self.frame,
-            clock,
-            options.pop("most", 30),
+            self.watch, self.client, Symbols(listed), self.hours, self.frame, clock, options.pop("most", 30)
         )
         self._updates = 0
 

@@ -52,12 +52,7 @@ class House:
         for number in range(rows):
             self.clock.now += timedelta(seconds=1)
             self.log.add(
-                "order.proposed",
-                user_id=number % 3,
-                name="김",
-                order_id=number,
-                code="005930",
-                quantity=number,
+                "order.proposed", user_id=number % 3, name="김", order_id=number, code="005930", quantity=number
             )
 
     def verdict(self, *, anchors=(), day_key=True, firsts=None) -> ChainVerdict:

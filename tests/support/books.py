@@ -35,11 +35,7 @@ class At(Ahead):
 @contextlib.asynccontextmanager
 async def house(clock, profile="real", **options):
     broker = options.pop("broker", None) or Simulator(
-        profile=profile,
-        clock=clock,
-        holdings=HOLDINGS,
-        rate_limit=False,
-        token_rules=False,
+        profile=profile, clock=clock, holdings=HOLDINGS, rate_limit=False, token_rules=False
     )
     async with stage(broker=broker, clock=clock, **FAST, **options) as on:
         await on.app.parts.close_reports.check()  # the base, where one is needed; the app looks only once a second

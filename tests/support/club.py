@@ -154,13 +154,7 @@ class Club:
         self.people = People(db, audit, clock, self.journal.void_person)
         told = Notifications(outbox, self.people)
         self.brakes = TradingHalt(self.journal, told, clock=clock)
-        self.watch = ReportHandler(
-            self.journal,
-            self.brakes,
-            told,
-            clock=clock,
-            day_over=hours.day_over,
-        )
+        self.watch = ReportHandler(self.journal, self.brakes, told, clock=clock, day_over=hours.day_over)
         self.lists = ReportReader(self.client, self.watch, hours, clock=clock)
         self.desk = Desk(
             self.client,
@@ -250,13 +244,7 @@ class Club:
         last = self.exchange.issues[code].last
         price = None if market else step(last, away)
         ask = OrderRequest(
-            side,
-            code,
-            code,
-            False,
-            max(1, won // last),
-            OrderKind.MARKET if market else OrderKind.LIMIT,
-            price,
+            side, code, code, False, max(1, won // last), OrderKind.MARKET if market else OrderKind.LIMIT, price
         )
         self._origin += 1
         return self._made(self.desk.propose(ask, self.who(user), self._origin))
@@ -277,8 +265,7 @@ class Club:
     def collect(self) -> None:
         """Take the buttons off all that chats were told since."""
         rows = self.connection.execute(
-            "SELECT id, chat_id, order_id, data FROM outbox WHERE id > ? ORDER BY id",
-            [self._read_to],
+            "SELECT id, chat_id, order_id, data FROM outbox WHERE id > ? ORDER BY id", [self._read_to]
         )
         for number, chat, order, text in rows.fetchall():
             self._read_to = number

@@ -149,7 +149,7 @@ class Judge:
         if body.get("RVSE_CNCL_DVSN_CD") == CANCEL:
             return
         (number,) = club.connection.execute(
-            "SELECT order_id FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1",
+            "SELECT order_id FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1"
         ).fetchone()
         self._leaving = number
         row, (user, side, code, quantity, price) = club.row(number), self.of[number]
@@ -161,15 +161,13 @@ class Judge:
         self._hold(said == (code, quantity, price), f"order {at} left as {said}")
         level = club.level()
         self._hold(
-            level < HaltLevel.NEW and (level is HaltLevel.OFF or side is Side.SELL),
-            f"order {at} left under {level!r}",
+            level < HaltLevel.NEW and (level is HaltLevel.OFF or side is Side.SELL), f"order {at} left under {level!r}"
         )
         waits = club.policy.deputies_after
         stood = club.clock() - self.asked_at.get(at, club.clock())
         least = Role.TRADER if waits is not None and stood >= waits else Role.ADMIN
         table = club.connection.execute(
-            "SELECT user_id FROM votes WHERE order_id = ? AND round = ? AND approve",
-            list(at),
+            "SELECT user_id FROM votes WHERE order_id = ? AND round = ? AND approve", list(at)
         ).fetchall()
         voters = {one for (one,) in table}
         self._hold(voters == self.yes.get(at, set()), f"order {at}: {voters} stand in the table, {self.yes} voted")

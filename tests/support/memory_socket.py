@@ -52,12 +52,7 @@ class MemorySockets:
     """
 
     def __init__(
-        self,
-        simulator: Simulator,
-        rng: random.Random,
-        outside: Callable[[], contextvars.Context],
-        *,
-        fields: int,
+        self, simulator: Simulator, rng: random.Random, outside: Callable[[], contextvars.Context], *, fields: int
     ) -> None:
         """`outside`: in which context the broker works, so that it lives on when a client dies."""
         self.simulator = simulator

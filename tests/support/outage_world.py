@@ -38,10 +38,7 @@ class House:
             day_over=lambda day, now: day < now.date(),
         )
         self.sight = OutageTracker(
-            ReadingMarks(self.db),
-            notifications=self.notifications,
-            clock=self.clock,
-            ticks=lambda: self.seconds,
+            ReadingMarks(self.db), notifications=self.notifications, clock=self.clock, ticks=lambda: self.seconds
         )
 
     def passes(self, seconds):

@@ -33,8 +33,7 @@ def empty_database() -> Database:
     opened = memory_database()
     for person, role in ((OWNER, "owner"), (TRADER, "trader")):
         opened.execute(
-            "INSERT INTO people (user_id, name, role, added_at) VALUES (?, '', ?, '2026-11-01')",
-            [person, role],
+            "INSERT INTO people (user_id, name, role, added_at) VALUES (?, '', ?, '2026-11-01')", [person, role]
         )
     return opened
 

@@ -258,10 +258,7 @@ class TcpProxy:
         return bool(whole) and fault.name not in {"stall_answer", "cut_answer"}
 
     async def _relay(
-        self,
-        answer: AsyncIterator[bytes | _Mark],
-        writer: asyncio.StreamWriter,
-        fault: PlantedFault,
+        self, answer: AsyncIterator[bytes | _Mark], writer: asyncio.StreamWriter, fault: PlantedFault
     ) -> bool | None:
         """Send an answer on; False where it came to an early end, None where another protocol begins after it."""
         how = fault.options

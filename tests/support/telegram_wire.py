@@ -119,7 +119,7 @@ class Post:
 
     def left(self):
         return self.db.execute(
-            "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending', 'given_up')",
+            "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending', 'given_up')"
         ).fetchone()[0]
 
     def said(self, chat=ONE):

@@ -84,7 +84,7 @@ def test_env_example_uncommented_means_the_defaults(tmp_path, monkeypatch):
 def test_every_command_stands_in_the_readme(command):
     korean, english = (command.usage(lang).replace("|", "\\|") for lang in ("ko", "en"))
     assert f"| `/{korean.lstrip('/')}` | `/{command.korean}` | {command.help('ko')} | `{command.role}` |" in text(
-        "README.md",
+        "README.md"
     )
     assert f"| `/{english.lstrip('/')}` | {command.help('en')} | `{command.role}` |" in text("README.md")
 

@@ -4,17 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bot.chat import keyboards
-from bot.chat.i18n.formatting import (
-    arrow,
-    of_shares,
-    percent,
-    pieces,
-    safe,
-    shares,
-    signed,
-    signed_won,
-    won,
-)
+from bot.chat.i18n.formatting import arrow, of_shares, percent, pieces, safe, shares, signed, signed_won, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import SIDE, SQUARE
 from bot.chat.ports import BrokerReads

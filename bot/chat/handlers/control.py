@@ -85,10 +85,7 @@ class ControlHandlers:
         if policy.single:
             return Reply(f"{head}\n{frame.text(SINGLE)}")
         lines = [head]
-        for title, tiers in (
-            (msgid("one order"), policy.order_tiers),
-            (msgid("sum of the day"), policy.day_tiers),
-        ):
+        for title, tiers in ((msgid("one order"), policy.order_tiers), (msgid("sum of the day"), policy.day_tiers)):
             lines += [
                 f"{frame.text(title)} &gt; {won(above, frame.lang)}: {frame.text('{count} to agree', count=count)}"
                 for above, count in tiers

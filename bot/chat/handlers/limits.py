@@ -73,11 +73,7 @@ class LimitHandlers:
         about = f"{name or subject} · {self._item(item)} → {self._value(item, value)}"
         proof = f"limits:{subject}:{item.name}:{value}"
         if self._book.raises(subject, item, value) and self._second_factor.needs(
-            actor,
-            ProtectedAction.LIMITS,
-            0,
-            self._clock(),
-            proof,
+            actor, ProtectedAction.LIMITS, 0, self._clock(), proof
         ):
 
             async def go_on(again: Actor, _token: str) -> None:

@@ -32,10 +32,7 @@ class MarketHandlers:
         self._frame = frame
 
     def which(
-        self,
-        words: str,
-        command: str,
-        ends: Container[str] = (),
+        self, words: str, command: str, ends: Container[str] = ()
     ) -> tuple[Stock | None, list[str], Reply | None]:
         """The stock that the words name, what follows it, and the question to ask back when it is not one stock.
 

@@ -175,7 +175,7 @@ def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
         lines.append(
             f"↩️ {attempt_line(timeline.tries[-1], frame)}"
             if timeline.tries[-1].endpoint == "cancel"
-            else f"↩️ ×{cancels}",
+            else f"↩️ ×{cancels}"
         )
     return lines
 

@@ -165,19 +165,12 @@ class MemberHandlers:
         """A button about a person: the change and its letters at once, or the reason why not."""
         if not actor.role.covers(Role.ADMIN):
             return TapAnswer(
-                CallbackAnswer(not_allowed(self._frame.lang), alert=True),
-                None,
-                MembershipTap.REFUSED.value,
+                CallbackAnswer(not_allowed(self._frame.lang), alert=True), None, MembershipTap.REFUSED.value
             )
         looked = self._invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
             held = self._second_factor.hold(
-                actor,
-                ProtectedAction.PEOPLE,
-                token,
-                self._press_again,
-                token,
-                about=str(looked.act),
+                actor, ProtectedAction.PEOPLE, token, self._press_again, token, about=str(looked.act)
             )
             if held is not None:
                 return TapAnswer(held, None, "held")

@@ -88,13 +88,7 @@ class SecondFactorChat:
     # --- asking -------------------------------------------------------------------------------------------------------
 
     async def begin(
-        self,
-        actor: Actor,
-        act: str,
-        subject: str,
-        resume: Resume,
-        token: str = "",
-        about: str = "",
+        self, actor: Actor, act: str, subject: str, resume: Resume, token: str = "", about: str = ""
     ) -> Challenge:
         """Ask; once the answer is right, `resume(actor, token)` goes on with what was asked for.
 
@@ -120,15 +114,7 @@ class SecondFactorChat:
         return asked
 
     def hold(
-        self,
-        actor: Actor,
-        act: str,
-        subject: str,
-        resume: Resume,
-        token: str = "",
-        *,
-        value: int = 0,
-        about: str = "",
+        self, actor: Actor, act: str, subject: str, resume: Resume, token: str = "", *, value: int = 0, about: str = ""
     ) -> CallbackAnswer | None:
         """A toast instead of the deed where it needs a second factor, which is asked for now; else None: go on.
 
@@ -292,8 +278,7 @@ class SecondFactorChat:
                 self._screens.pop(actor.user_id, None)
                 done = self._frame.text("✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
                 await self._end(
-                    screen,
-                    done if refused is None else f"🚫 {reason(refused.code, refused.values, self._frame.lang)}",
+                    screen, done if refused is None else f"🚫 {reason(refused.code, refused.values, self._frame.lang)}"
                 )
                 return
             screen.note = f"🚫 {reason(refused.code, refused.values, self._frame.lang)}"

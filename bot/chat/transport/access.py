@@ -87,12 +87,7 @@ class AccessGuard:
         return WrongChat(change.chat.id) if change.new_chat_member.status in INSIDE else None
 
     def _known(
-        self,
-        user: User,
-        *,
-        message: Message | None = None,
-        tap: CallbackQuery | None = None,
-        in_group: bool = False,
+        self, user: User, *, message: Message | None = None, tap: CallbackQuery | None = None, in_group: bool = False
     ) -> Visitor | None:
         person = self._find(user.id)
         if person is None:

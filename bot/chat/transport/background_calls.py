@@ -47,8 +47,7 @@ class BackgroundCalls:
     async def typing(self, chat_id: int) -> AsyncIterator[None]:
         """The chat shows that the bot is at work, if that takes longer than `TYPING_DELAY`."""
         timer = asyncio.get_running_loop().call_later(
-            TYPING_DELAY,
-            lambda: self._start(self._bot.send_chat_action(chat_id, ChatAction.TYPING)),
+            TYPING_DELAY, lambda: self._start(self._bot.send_chat_action(chat_id, ChatAction.TYPING))
         )
         try:
             yield

@@ -68,7 +68,7 @@ MAX_GROUPS_REMEMBERED = 100
 SECRET_WORDS = frozenset({"start", "pin"})
 """Commands whose words are not audited: an invitation, a PIN that should not have been typed."""
 WITHOUT_EFFECT = frozenset(
-    {TapOutcome.NOT_YOURS, TapOutcome.BUSY, TapOutcome.LATE, TapOutcome.USED, TapOutcome.GONE, TapOutcome.STEP_UP},
+    {TapOutcome.NOT_YOURS, TapOutcome.BUSY, TapOutcome.LATE, TapOutcome.USED, TapOutcome.GONE, TapOutcome.STEP_UP}
 )
 """Taps that change no order, and are audited here; any other is audited in the transaction of its change."""
 

@@ -165,11 +165,7 @@ class MessageSender:
         return Delivered(sent.message_id)
 
     async def _edit_picture(
-        self,
-        message: OutboxMessage,
-        message_id: int,
-        picture: bytes | None,
-        reply: Reply,
+        self, message: OutboxMessage, message_id: int, picture: bytes | None, reply: Reply
     ) -> Outcome:
         where: dict[str, Any] = {"chat_id": message.chat_id, "message_id": message_id}
 
@@ -197,11 +193,7 @@ class MessageSender:
         )
 
     async def _in_place(
-        self,
-        message_id: int,
-        edit: Callable[[str, str | None], Any],
-        text: str,
-        longest: int = MAX_TEXT_UNITS,
+        self, message_id: int, edit: Callable[[str, str | None], Any], text: str, longest: int = MAX_TEXT_UNITS
     ) -> Outcome:
         """Bring a message up to date; one that is so already counts as well."""
         try:

@@ -187,12 +187,7 @@ class Challenge:
 class SecondFactor:
     """Issues challenges, counts answers, and remembers for CHALLENGE_TTL who has passed for what."""
 
-    def __init__(
-        self,
-        factors: Factors,
-        policy: SecondFactorPolicy,
-        notifications: Notifications,
-    ) -> None:
+    def __init__(self, factors: Factors, policy: SecondFactorPolicy, notifications: Notifications) -> None:
         """Overseers are told of locks and new PINs."""
         self._factors = factors
         self._policy = policy
@@ -219,10 +214,7 @@ class SecondFactor:
         if self._policy.value is None and self._factors.kind(actor.user_id) is None:
             return False
         if not (subject and self.granted(actor.user_id, action, subject, now)) and self._asks(
-            actor.user_id,
-            action,
-            value,
-            now,
+            actor.user_id, action, value, now
         ):
             return True
         last = self._factors.active_at(actor.user_id)

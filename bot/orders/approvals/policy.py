@@ -77,7 +77,7 @@ class ApprovalPolicy:
         """How many of the votes of this round still count: those of people who may vote now."""
         ids = {person.user_id for person in self.voters(people, order, now)}
         return len(
-            {vote.user_id for vote in votes if vote.approve and vote.round == order.round and vote.user_id in ids},
+            {vote.user_id for vote in votes if vote.approve and vote.round == order.round and vote.user_id in ids}
         )
 
 

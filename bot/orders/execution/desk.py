@@ -123,12 +123,7 @@ class Desk:
         self._resume = Resume(journal, trading_halt, notifications, clock=clock, token=token, pause=resume_pause)
         self.approvals = ApprovalWorkflow(journal, roster, policy, market, clock=clock, token=token)
         self.risk_context = RiskContext(
-            broker,
-            journal,
-            trading_halt,
-            market,
-            clock=clock,
-            external_orders=external_orders,
+            broker, journal, trading_halt, market, clock=clock, external_orders=external_orders
         )
         self._tickets = Tickets(
             journal,
@@ -382,8 +377,7 @@ class Desk:
         now = self._clock()
         sending = set(self._sending.values())
         for order in self._journal.due(
-            {OrderState.PROPOSED, OrderState.PENDING, OrderState.CONFIRMED, OrderState.WAITING},
-            now,
+            {OrderState.PROPOSED, OrderState.PENDING, OrderState.CONFIRMED, OrderState.WAITING}, now
         ):
             open_still = order.state in {OrderState.PROPOSED, OrderState.PENDING}
             stuck = not open_still and order.id not in sending

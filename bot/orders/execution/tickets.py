@@ -50,11 +50,7 @@ class Tickets:
         self._token = token
 
     async def make(
-        self,
-        request: OrderRequest,
-        actor: Actor,
-        origin: int,
-        parent: Order | None = None,
+        self, request: OrderRequest, actor: Actor, origin: int, parent: Order | None = None
     ) -> Order | list[Reason]:
         """Check a request and show its ticket to the person; `parent` is the order a revision replaces.
 

@@ -270,12 +270,7 @@ TRANSITIONS: dict[type[Event], dict[OrderState, OrderState | Callable[..., Order
     Voted: {_S.PENDING: _after_vote},
     Voided: {_S.PROPOSED: _S.BLOCKED, _S.PENDING: _S.BLOCKED},
     Requoted: {_S.CONFIRMED: _S.PROPOSED, _S.WAITING: _S.PROPOSED},
-    TimedOut: {
-        _S.PROPOSED: _S.EXPIRED,
-        _S.PENDING: _S.EXPIRED,
-        _S.CONFIRMED: _S.EXPIRED,
-        _S.WAITING: _S.EXPIRED,
-    },
+    TimedOut: {_S.PROPOSED: _S.EXPIRED, _S.PENDING: _S.EXPIRED, _S.CONFIRMED: _S.EXPIRED, _S.WAITING: _S.EXPIRED},
     Discarded: {_S.PROPOSED: _S.DISCARDED, _S.PENDING: _S.DISCARDED},
     BlockedByRisk: {_S.CONFIRMED: _S.BLOCKED, _S.WAITING: _S.BLOCKED},
     Submitting: {_S.CONFIRMED: _S.SUBMITTING, _S.WAITING: _S.SUBMITTING},
@@ -310,7 +305,7 @@ FINAL = frozenset(
         _S.EXPIRED,
         _S.DENIED,
         _S.DISCARDED,
-    },
+    }
 )
 
 

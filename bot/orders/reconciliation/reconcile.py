@@ -48,9 +48,7 @@ def news(orders: Iterable[Order], rows: Sequence[OrderReport]) -> list[tuple[Ord
             events.append(ReplacedBy(moved_to))
         if (row.code, row.side) == (order.code, order.side):
             events += _growth(
-                order,
-                row,
-                moved=bool(order.moved_to) or any(isinstance(one, ReplacedBy) for one in events),
+                order, row, moved=bool(order.moved_to) or any(isinstance(one, ReplacedBy) for one in events)
             )
         if events:
             found.append((order, events))

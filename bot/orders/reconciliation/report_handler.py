@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 ENDINGS = frozenset(
-    {OrderState.CANCELLED, OrderState.REPLACED, OrderState.REJECTED, OrderState.LAPSED, OrderState.NEVER_BOOKED},
+    {OrderState.CANCELLED, OrderState.REPLACED, OrderState.REJECTED, OrderState.LAPSED, OrderState.NEVER_BOOKED}
 )
 """Ends with a notice of their own; a full fill has had its fill notice."""
 LOOKBACK = timedelta(days=7)
@@ -181,7 +181,7 @@ class ReportHandler:
             [
                 Notice(kind, chat, {"order": order.id, "why": why}, f"{kind}:{order.id}:{why}:{chat}")
                 for chat in self._chats(order)
-            ],
+            ]
         )
 
     def _notices(self, before: Order, after: Order) -> list[Notice]:
@@ -205,7 +205,7 @@ class ReportHandler:
                             "number": after.growths,
                         },
                         f"fill:{after.day}:{after.branch}:{after.order_no}:{after.filled}:{chat}",
-                    ),
+                    )
                 )
             elif after.filled_amount != before.filled_amount:
                 data: dict[str, object] = {**whose, "was": before.filled_amount, "amount": after.filled_amount}
@@ -276,7 +276,7 @@ class ReportHandler:
             [
                 Notice("manual", chat, {"order": order.id, "none": one.token}, f"{key}:{chat}")
                 for chat, one in buttons.items()
-            ],
+            ]
         )
 
     def _ask_which(self, order: Order, rows: Sequence[OrderReport]) -> None:
@@ -356,12 +356,7 @@ class ReportHandler:
                 "order_no": row.order_no,
             }
             notices = [
-                Notice(
-                    "external_fill",
-                    chat,
-                    data,
-                    f"ext:{row.day}:{row.branch}:{row.order_no}:{row.filled}:{chat}",
-                )
+                Notice("external_fill", chat, data, f"ext:{row.day}:{row.branch}:{row.order_no}:{row.filled}:{chat}")
                 for chat in ([] if quiet else self._notifications.overseers())
             ]
             self._journal.mark_external(row, notices)

@@ -22,12 +22,7 @@ class ReportReader:
     """Reads what the report handler needs."""
 
     def __init__(
-        self,
-        broker: Broker,
-        handler: ReportHandler,
-        market: MarketHours,
-        *,
-        clock: Callable[[], datetime],
+        self, broker: Broker, handler: ReportHandler, market: MarketHours, *, clock: Callable[[], datetime]
     ) -> None:
         self._broker = broker
         self._handler = handler

@@ -132,12 +132,7 @@ def estimate(request: OrderRequest, facts: Facts, limits: Limits, now: datetime)
 
 
 def check(
-    request: OrderRequest,
-    facts: Facts,
-    limits: Limits,
-    now: datetime,
-    *,
-    quote_seconds: float | None = None,
+    request: OrderRequest, facts: Facts, limits: Limits, now: datetime, *, quote_seconds: float | None = None
 ) -> list[Reason]:
     """Every refusal of the order, the ones a person cannot mend first.
 

@@ -27,7 +27,7 @@ VERDICTS = frozenset(
         OrderState.FILLED,
         OrderState.CANCELLED,
         OrderState.REPLACED,
-    },
+    }
 )
 
 

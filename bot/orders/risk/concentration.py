@@ -12,12 +12,7 @@ from kis.models import Balance, Side
 
 
 def position_reasons(
-    request: OrderRequest,
-    facts: Facts,
-    balance: Balance | None,
-    percent: Decimal,
-    *,
-    coming: int = 0,
+    request: OrderRequest, facts: Facts, balance: Balance | None, percent: Decimal, *, coming: int = 0
 ) -> list[Reason]:
     """Why a buy would put too much of the account into one stock, if it would; nothing for a sale.
 

@@ -22,7 +22,7 @@ NEVER_WENT = frozenset(
         OrderState.DENIED,
         OrderState.DISCARDED,
         OrderState.NOT_SENT,
-    },
+    }
 )
 """Where an attempt that the broker never took up can have ended, or be asked about anew."""
 NEVER_WERE = NEVER_WENT | {OrderState.REJECTED, OrderState.NEVER_BOOKED}
@@ -55,11 +55,7 @@ class DayTotals:
 
 
 def past(
-    request: OrderRequest,
-    user_id: int,
-    orders: Iterable[Order],
-    external_orders: Iterable[OrderReport],
-    now: datetime,
+    request: OrderRequest, user_id: int, orders: Iterable[Order], external_orders: Iterable[OrderReport], now: datetime
 ) -> DayTotals:
     """Sum up the day for one request.
 
@@ -126,12 +122,7 @@ def _rejects(orders: Sequence[Order]) -> list[Order]:
 
 
 def _like(
-    request: OrderRequest,
-    tried: Iterable[Order],
-    others: Iterable[OrderReport],
-    now: datetime,
-    *,
-    exactly: bool,
+    request: OrderRequest, tried: Iterable[Order], others: Iterable[OrderReport], now: datetime, *, exactly: bool
 ) -> Iterator[datetime]:
     for order in tried:
         if order.moved_to:

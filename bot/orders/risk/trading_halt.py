@@ -64,13 +64,7 @@ class HaltStore(Protocol):
 class TradingHalt:
     """Raises, lowers and tells the level."""
 
-    def __init__(
-        self,
-        store: HaltStore,
-        notifications: Notifications,
-        *,
-        clock: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, store: HaltStore, notifications: Notifications, *, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._notifications = notifications
         self._clock = clock

@@ -24,7 +24,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """
     try:
         with closing(
-            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None),
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         ) as connection:
             # Somebody may have put bytes there that are no text: they are to be named, not stumbled over.
             connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
@@ -33,7 +33,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not set(AuditRow._fields) <= columns:
                 raise BadDatabase(
                     "사슬이 없는 예전 기록입니다. 새 버전의 봇을 한 번 실행하세요 · "
-                    f"no chain yet: start the bot once ({path})",
+                    f"no chain yet: start the bot once ({path})"
                 )
             yield connection
     except sqlite3.DatabaseError as error:

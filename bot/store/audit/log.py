@@ -211,7 +211,7 @@ class AuditLog:
 
     def _last_sealed(self) -> tuple[int, str]:
         found = self._db.execute(
-            "SELECT seq, mac FROM audit WHERE key_day IS NOT NULL ORDER BY seq DESC LIMIT 1",
+            "SELECT seq, mac FROM audit WHERE key_day IS NOT NULL ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         return found or (0, chain.GENESIS)
 
@@ -241,11 +241,7 @@ class AuditLog:
         return Head(seq, mac[: chain.HEAD_DIGITS]) if seq else None
 
     def rows(
-        self,
-        *,
-        order_id: int | None = None,
-        user_id: int | None = None,
-        last: int = 50,
+        self, *, order_id: int | None = None, user_id: int | None = None, last: int = 50
     ) -> Iterator[Mapping[str, Any]]:
         """The newest rows, oldest of them first; of one order, of one person, or all."""
         wanted = {name: value for name, value in (("order_id", order_id), ("user_id", user_id)) if value is not None}

@@ -36,7 +36,7 @@ def m002_audit(db: Database) -> None:
     for verb in ("UPDATE", "DELETE"):
         db.execute(
             f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'audit rows are only ever added'); END",
+            "BEGIN SELECT RAISE(ABORT, 'audit rows are only ever added'); END"
         )
 
 
@@ -192,15 +192,12 @@ def m009_audit_chain(db: Database) -> None:
         db.execute(f"ALTER TABLE audit ADD COLUMN {column}")
     db.execute("CREATE INDEX audit_user ON audit (user_id, seq)")
     db.table("audit_anchors").create(
-        {"seq": int, "head": str, "at": str},
-        pk="seq",
-        not_null={"head", "at"},
-        strict=True,
+        {"seq": int, "head": str, "at": str}, pk="seq", not_null={"head", "at"}, strict=True
     )
     for verb in ("UPDATE", "DELETE"):
         db.execute(
             f"CREATE TRIGGER audit_anchors_no_{verb.lower()} BEFORE {verb} ON audit_anchors "
-            "BEGIN SELECT RAISE(ABORT, 'audit anchors are only ever added'); END",
+            "BEGIN SELECT RAISE(ABORT, 'audit anchors are only ever added'); END"
         )
     # INSERT OR REPLACE deletes without asking a DELETE trigger, unless recursive triggers are on.
     for table, unless in (
@@ -209,7 +206,7 @@ def m009_audit_chain(db: Database) -> None:
     ):
         db.execute(
             f"CREATE TRIGGER {table}_at_the_end BEFORE INSERT ON {table} WHEN {unless} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} grows only at its end'); END",
+            f"BEGIN SELECT RAISE(ABORT, '{table} grows only at its end'); END"
         )
     rows = db.execute("SELECT seq, at, user_id, name, action, order_id, detail FROM audit ORDER BY seq")
     (now,) = db.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f+09:00', 'now', '+9 hours')").fetchone()
@@ -218,7 +215,7 @@ def m009_audit_chain(db: Database) -> None:
         db.execute(f"INSERT INTO audit ({chain.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(seal))  # noqa: S608  # names of our own fields
     db.execute(
         "CREATE VIEW audit_readable AS SELECT seq, datetime(at, '+9 hours') AS at_kst, "
-        "coalesce(nullif(name, ''), user_id, '') AS person, user_id, action, order_id, detail FROM audit",
+        "coalesce(nullif(name, ''), user_id, '') AS person, user_id, action, order_id, detail FROM audit"
     )
     db.execute(
         "CREATE VIEW orders_readable AS SELECT id AS order_id, datetime(created_at, '+9 hours') AS created_kst, "
@@ -226,7 +223,7 @@ def m009_audit_chain(db: Database) -> None:
         "kind, price AS limit_price, state, filled, "
         "CASE WHEN filled > 0 THEN round(1.0 * filled_amount / filled, 2) END AS average_price, "
         "filled_amount, cancelled, day, order_no, code_word AS reason, message AS broker_message, "
-        "datetime(sent_at, '+9 hours') AS sent_kst, datetime(finished_at, '+9 hours') AS finished_kst FROM orders",
+        "datetime(sent_at, '+9 hours') AS sent_kst, datetime(finished_at, '+9 hours') AS finished_kst FROM orders"
     )
 
 
@@ -302,7 +299,7 @@ def m012_limits(db: Database) -> None:
     for verb in ("UPDATE", "DELETE"):
         db.execute(
             f"CREATE TRIGGER limits_no_{verb.lower()} BEFORE {verb} ON limits "
-            "BEGIN SELECT RAISE(ABORT, 'limits are only ever added'); END",
+            "BEGIN SELECT RAISE(ABORT, 'limits are only ever added'); END"
         )
 
 
@@ -343,15 +340,12 @@ def m015_alerts(db: Database) -> None:
         "line INTEGER NOT NULL, again TEXT NOT NULL, made_at TEXT NOT NULL, expires_at TEXT NOT NULL, "
         "state TEXT NOT NULL, crossings INTEGER NOT NULL, percent TEXT, factor TEXT, start INTEGER NOT NULL, "
         "day TEXT, etf INTEGER NOT NULL, parent INTEGER REFERENCES alerts (id) ON DELETE CASCADE, "
-        "asked INTEGER UNIQUE, ended_at TEXT) STRICT",
+        "asked INTEGER UNIQUE, ended_at TEXT) STRICT"
     )
     db.table("alerts").create_index(["user_id"])
     db.table("alerts").create_index(["parent", "code", "kind", "op"], unique=True)
     db.table("alert_looks").create(
-        {"code": str, "price": int, "volume": int, "at": str},
-        pk="code",
-        not_null={"at"},
-        strict=True,
+        {"code": str, "price": int, "volume": int, "at": str}, pk="code", not_null={"at"}, strict=True
     )
 
 
@@ -370,10 +364,7 @@ def m016_preferences(db: Database) -> None:
 def m017_cost_base(db: Database) -> None:
     """What was held when, from which profit is worked out where the broker tells none; and the closings reported."""
     db.table("cost_base").create(
-        {"at": str, "day": str, "lots": str, "seen": str},
-        pk="at",
-        not_null={"day", "lots", "seen"},
-        strict=True,
+        {"at": str, "day": str, "lots": str, "seen": str}, pk="at", not_null={"day", "lots", "seen"}, strict=True
     )
     db.table("closings").create(
         {"moment": str, "day": str, "report": str, "told_at": str, "after_at": str},

@@ -13,7 +13,7 @@ def schema_of(db: Database) -> str:
     """Tables with their indexes and triggers, then views, each by name; without what SQLite and the migrations keep."""
     rows = db.query(
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name != '_sqlite_migrations' "
-        "AND name NOT LIKE 'sqlite_%' ORDER BY type = 'view', tbl_name, type != 'table', type, name",
+        "AND name NOT LIKE 'sqlite_%' ORDER BY type = 'view', tbl_name, type != 'table', type, name"
     )
     return "\n\n".join(f"{row['sql']};" for row in rows) + "\n"
 

@@ -52,10 +52,7 @@ async def bot(base_url, monkeypatch):
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     requests = [HTTPXRequest(httpx_kwargs={"verify": False}) for _ in range(2)]  # no certificates on loopback
     async with Bot(
-        TOKEN,
-        base_url=f"{base_url}/bot",
-        request=requests[0],
-        get_updates_request=requests[1],
+        TOKEN, base_url=f"{base_url}/bot", request=requests[0], get_updates_request=requests[1]
     ) as connected:
         yield connected
 

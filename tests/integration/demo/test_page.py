@@ -87,7 +87,7 @@ async def test_only_json_can_be_posted(http, telegram):
 async def test_the_page_sends_as_the_person_it_shows(http, telegram, base_url):
     answer = await http.post("/send", json={"person": TRADER, "text": "/buy 1"}, headers={"origin": base_url})
     assert [(m.message_id, m.text, m.sender) for m in telegram.chat(TRADER)] == [
-        (answer.json()["id"], "/buy 1", "user"),
+        (answer.json()["id"], "/buy 1", "user")
     ]
 
 

@@ -35,10 +35,7 @@ async def test_flood_says_how_long_to_wait(bot, telegram):
 
 async def test_error_is_any_refusal(bot, telegram):
     telegram.faults.plant(
-        "error",
-        method="sendMessage",
-        status=403,
-        description="Forbidden: bot was blocked by the user",
+        "error", method="sendMessage", status=403, description="Forbidden: bot was blocked by the user"
     )
     with pytest.raises(Forbidden, match="blocked by the user"):
         await bot.send_message(TRADER, "하나")

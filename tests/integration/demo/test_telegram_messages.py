@@ -40,9 +40,7 @@ async def test_a_bot_learns_who_it_is(bot):
 
 async def test_html_is_parsed_into_text_and_entities(bot, telegram):
     sent = await bot.send_message(
-        TRADER,
-        "  <b>삼성전자 <i>10주</i></b> &lt;71,200&gt; <code>/buy</code> /help\n",
-        parse_mode="HTML",
+        TRADER, "  <b>삼성전자 <i>10주</i></b> &lt;71,200&gt; <code>/buy</code> /help\n", parse_mode="HTML"
     )
     shown = telegram.chat(TRADER)[-1]
     assert sent.text == shown.text == "삼성전자 10주 <71,200> /buy /help"
@@ -78,8 +76,7 @@ async def test_broken_html_is_refused_in_telegrams_words(bot, telegram, text, re
 
 
 @pytest.mark.parametrize(
-    "tag",
-    ["b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "code", "pre", "tg-spoiler", "blockquote"],
+    "tag", ["b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "code", "pre", "tg-spoiler", "blockquote"]
 )
 async def test_every_tag_of_telegrams_html_is_taken(bot, tag):
     sent = await bot.send_message(TRADER, f"<{tag}>글</{tag}>", parse_mode="HTML")
@@ -252,10 +249,7 @@ async def test_the_bot_may_describe_itself(bot):
 
 async def test_unknown_methods_and_wrong_tokens_are_refused_as_telegram_refuses_them(http, base_url):
     unknown = await http.post(f"/bot{TOKEN}/sendGold")
-    assert (unknown.status_code, unknown.json()) == (
-        404,
-        {"ok": False, "error_code": 404, "description": "Not Found"},
-    )
+    assert (unknown.status_code, unknown.json()) == (404, {"ok": False, "error_code": 404, "description": "Not Found"})
     stranger = await http.post("/bot987654321:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/getMe")
     assert (stranger.status_code, stranger.json()["description"]) == (401, "Unauthorized")
     assert (await http.post("/botnonsense/getMe")).status_code == 404

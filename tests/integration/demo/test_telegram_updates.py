@@ -10,7 +10,7 @@ from telegram.ext import Application, CallbackQueryHandler, CommandHandler
 from tests.support.local_chat import ADMIN, STRANGER, TOKEN, TRADER, arrival, refused
 
 BUTTONS = InlineKeyboardMarkup(
-    [[InlineKeyboardButton("✅ 매수 10주", callback_data="t1"), InlineKeyboardButton("✖ 취소", callback_data="t2")]],
+    [[InlineKeyboardButton("✅ 매수 10주", callback_data="t1"), InlineKeyboardButton("✖ 취소", callback_data="t2")]]
 )
 
 
@@ -192,7 +192,7 @@ async def test_any_update_can_be_injected_and_its_chat_becomes_known(bot, telegr
     group = {"id": -100200300, "type": "supergroup", "title": "매매방"}
     sender = {"id": ADMIN, "is_bot": False, "first_name": "김관리"}
     telegram.inject(
-        {"message": {"message_id": 900, "date": 1, "chat": group, "from": sender, "text": "/stop@kisbot_demo_bot"}},
+        {"message": {"message_id": 900, "date": 1, "chat": group, "from": sender, "text": "/stop@kisbot_demo_bot"}}
     )
     telegram.inject({"inline_query": {"id": "1", "from": sender, "query": "삼성", "offset": ""}})
     message, inline = await bot.get_updates()

@@ -131,12 +131,7 @@ print(*{name.partition(".")[0] for name in sys.modules})
 def test_the_bot_has_loaded_nothing_that_draws_after_it_sent_a_chart():
     """Asked of a process of its own, because this one reads pictures itself."""
     done = subprocess.run(
-        [sys.executable, "-c", BOT],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        [sys.executable, "-c", BOT], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )
 
     assert done.returncode == 0, done.stderr[-2000:]

@@ -96,8 +96,7 @@ def test_open_orders_are_those_that_may_still_fill():
 
 def test_a_buy_moves_the_average_and_a_sale_does_not():
     done = replay(
-        {"A": HeldLot(10, Fraction(100))},
-        [_trade("A", Side.BUY, 10, 2_000), _trade("A", Side.SELL, 5, 1_000)],
+        {"A": HeldLot(10, Fraction(100))}, [_trade("A", Side.BUY, 10, 2_000), _trade("A", Side.SELL, 5, 1_000)]
     )
     assert done.lots == {"A": HeldLot(15, Fraction(150))}
     assert done.cost == {DAY: 750}
@@ -119,8 +118,7 @@ trades = st.lists(
     max_size=30,
 )
 lots = st.dictionaries(
-    st.sampled_from(CODES),
-    st.builds(HeldLot, st.integers(1, 1_000), st.fractions(1, 10**6, max_denominator=10_000)),
+    st.sampled_from(CODES), st.builds(HeldLot, st.integers(1, 1_000), st.fractions(1, 10**6, max_denominator=10_000))
 )
 
 

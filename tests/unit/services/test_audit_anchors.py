@@ -36,11 +36,7 @@ class Bench:
         self.stories = OrderHistory(self.db)
         self.outbox = Outbox(self.db, lambda: self.now)
         self.anchors = AuditAnchors(
-            self.audit,
-            self.stories,
-            Notifications(self.outbox, self),
-            atomic=self.db.atomic,
-            clock=lambda: self.now,
+            self.audit, self.stories, Notifications(self.outbox, self), atomic=self.db.atomic, clock=lambda: self.now
         )
 
     def all(self):

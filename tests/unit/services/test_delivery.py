@@ -213,10 +213,7 @@ async def test_a_chat_that_blocks_us_keeps_its_news_and_the_owner_learns_it_once
     def blocked(letter):
         if letter.chat_id == ONE and blocking:
             post.telegram.faults.plant(
-                "error",
-                method="sendMessage",
-                status=403,
-                description="Forbidden: bot was blocked by the user",
+                "error", method="sendMessage", status=403, description="Forbidden: bot was blocked by the user"
             )
 
     post.before = blocked

@@ -265,16 +265,13 @@ def test_what_the_close_took_back_is_no_cancel_also_in_a_list_that_may_lack_the_
     yesterday = watched.clock().date()
     watched.passes(15 * 3600)
     watched.watch.note(
-        OrderListSnapshot(yesterday, (report(filled=4, filled_amount=284_000, remaining=0, cancelled=6),)),
+        OrderListSnapshot(yesterday, (report(filled=4, filled_amount=284_000, remaining=0, cancelled=6),))
     )
     assert watched.journal.get(1).state is OrderState.PARTIAL
     watched.watch.note(
         OrderListSnapshot(
-            yesterday,
-            (report(filled=7, filled_amount=497_000, remaining=0, cancelled=3),),
-            {},
-            over=True,
-        ),
+            yesterday, (report(filled=7, filled_amount=497_000, remaining=0, cancelled=3),), {}, over=True
+        )
     )
     one = watched.journal.get(1)
     assert (one.state, one.filled) == (OrderState.LAPSED, 7)

@@ -146,8 +146,7 @@ async def test_what_is_wanted_may_change_and_only_the_difference_is_told_to_kis(
 
 
 async def test_fill_notices_always_have_their_registration_and_the_rest_is_shared_most_urgent_first(
-    tmp_path,
-    monkeypatch,
+    tmp_path, monkeypatch
 ):
     async with floor(tmp_path, monkeypatch) as at:
         greedy = at.trades.subscribe(at.codes[:100], lambda _: None)

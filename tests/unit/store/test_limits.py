@@ -172,9 +172,7 @@ def test_rows_are_only_ever_added_and_every_change_is_audited(book, db):
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from([1, 2, 3, 5, 8, 13, None]), st.integers(0, 2)), max_size=12),
-)
+@given(st.lists(st.tuples(st.sampled_from([1, 2, 3, 5, 8, 13, None]), st.integers(0, 2)), max_size=12))
 def test_nothing_that_is_set_today_lets_more_through_today(tmp_path_factory, course):
     """Whatever is set in whatever order: within a day a limit only falls, and never rises before a night is over."""
     clock = Clock()

@@ -20,11 +20,7 @@ def look(price, message_id=9, at=START):
     seen = LastPrice(price, 100, "0.14", 1_000, halted=False, vi=False, at=at.astimezone(KST))
     row = WatchlistRow(code="005930", name="삼성전자", seen=seen)
     return WatchlistView(
-        message_id=message_id,
-        at=at,
-        mode=WatchlistMode.LIVE,
-        until=at + timedelta(minutes=5),
-        rows=(row,),
+        message_id=message_id, at=at, mode=WatchlistMode.LIVE, until=at + timedelta(minutes=5), rows=(row,)
     ).model_dump(mode="json")
 
 

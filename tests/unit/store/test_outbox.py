@@ -98,7 +98,7 @@ def test_a_bundle_is_marked_whole_or_not_at_all(box, db):
     bundle = box.next(TRADER)
     box.sending(bundle)
     db.execute(
-        "CREATE TRIGGER full BEFORE UPDATE OF message_id ON outbox WHEN new.id = 3 BEGIN SELECT RAISE(ABORT, 'full'); END",
+        "CREATE TRIGGER full BEFORE UPDATE OF message_id ON outbox WHEN new.id = 3 BEGIN SELECT RAISE(ABORT, 'full'); END"
     )
     with pytest.raises(sqlite3.IntegrityError):
         box.sent(bundle, 42)
@@ -290,7 +290,7 @@ def test_a_letter_in_doubt_before_the_upgrade_is_in_doubt_after_it():
     db.execute(
         "INSERT INTO outbox (chat_id, kind, data, urgency, state, tries, made_at, error) VALUES "
         "(1, 'fill', '{}', 1, 'pending', 1, '2026-11-23T10:00:00.000+09:00', 'unsure'), "
-        "(2, 'fill', '{}', 1, 'pending', 0, '2026-11-23T10:00:00.000+09:00', NULL)",
+        "(2, 'fill', '{}', 1, 'pending', 0, '2026-11-23T10:00:00.000+09:00', NULL)"
     )
     MIGRATIONS.apply(db)
 

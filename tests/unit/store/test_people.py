@@ -425,7 +425,7 @@ def test_a_removed_stranger_who_asks_again_is_shown_as_that(house):
             st.sampled_from([OWNER, ADMIN, TRADER, VIEWER, OTHER]),
         ),
         max_size=12,
-    ),
+    )
 )
 def test_whatever_people_do_to_each_other_an_owner_is_left_and_nobody_rises_by_themselves(house, steps):
     people = house.people
@@ -462,7 +462,7 @@ def test_a_status_or_hash_twice_is_refused_by_the_database_itself(house):
     house.db.execute("INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')")
     with pytest.raises(sqlite3.IntegrityError):
         house.db.execute(
-            "INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')",
+            "INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')"
         )
 
 

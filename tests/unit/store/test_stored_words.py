@@ -104,7 +104,7 @@ def test_a_ticket_knows_nothing_of_the_wire_and_nothing_unusual():
     ticket = order()
 
     assert not any(
-        (ticket.cautions, ticket.notes, ticket.warned, ticket.fingerprint, ticket.attempt, ticket.sent_at, ticket.day),
+        (ticket.cautions, ticket.notes, ticket.warned, ticket.fingerprint, ticket.attempt, ticket.sent_at, ticket.day)
     )
     assert not any((ticket.order_no, ticket.branch, ticket.accepted_time, ticket.moved_to, ticket.claimed))
     assert not any((ticket.filled, ticket.filled_amount, ticket.growths, ticket.cancelled, ticket.finished_at))

@@ -74,12 +74,7 @@ class Play:
         await self.bot.initialize()
         self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
         poll = UpdatePoller(
-            self.bot,
-            self.inbox,
-            self.handle,
-            keeps=lambda _: True,
-            redact=self.chat.for_disk,
-            hold=lambda _: None,
+            self.bot, self.inbox, self.handle, keeps=lambda _: True, redact=self.chat.for_disk, hold=lambda _: None
         )
         task = asyncio.create_task(poll.run())
         try:
@@ -103,7 +98,7 @@ class Play:
         message = update.message
         who, text = self.who(message.from_user.id), message.text or ""
         if not text.startswith("/") and await self.chat.listen(
-            Request(who, text, update.update_id, message.message_id, self.now),
+            Request(who, text, update.update_id, message.message_id, self.now)
         ):
             return
         self.elsewhere.append(text.partition(" ")[0])

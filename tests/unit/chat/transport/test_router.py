@@ -124,12 +124,7 @@ class World:
             report_fault=lambda _code, _values: None,
         )
         self.poller = UpdatePoller(
-            self.bot,
-            self.inbox,
-            self.router.handle,
-            keeps=self.router.keeps,
-            redact=chat.for_disk,
-            hold=lambda _: None,
+            self.bot, self.inbox, self.router.handle, keeps=self.router.keeps, redact=chat.for_disk, hold=lambda _: None
         )
 
     def update(self, text=None, *, person=OWNER, data=None, at=NOW, **more):

@@ -70,9 +70,7 @@ def make(tmp_path):
         clock = lambda: house.now  # noqa: E731  # a clock of this house
         house.factors = SecondFactors(db, AuditLog(db, clock), FactorKey(tmp_path), clock, work=16)
         house.stepup = SecondFactor(
-            house.factors,
-            policy or SecondFactorPolicy(),
-            Notifications(house, FixedRoster(ANNA.user_id)),
+            house.factors, policy or SecondFactorPolicy(), Notifications(house, FixedRoster(ANNA.user_id))
         )
         if not again:
             house.factors.put_pin(BEN.user_id, PIN)

@@ -176,8 +176,7 @@ def test_a_new_price_voids_every_voice():
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from([one.user_id for one in PEOPLE]), st.booleans(), st.integers(1, 2)),
-        max_size=12,
+        st.tuples(st.sampled_from([one.user_id for one in PEOPLE]), st.booleans(), st.integers(1, 2)), max_size=12
     ),
     st.integers(1, 2),
 )

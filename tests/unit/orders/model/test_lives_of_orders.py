@@ -95,11 +95,7 @@ class LivesOfOrders(RuleBasedStateMachine):
     def start(self) -> None:
         brakes = TradingHalt(self.journal, self.notifications, clock=self.clock)
         self.watch = ReportHandler(
-            self.journal,
-            brakes,
-            self.notifications,
-            clock=self.clock,
-            day_over=lambda day, now: now >= EVENING,
+            self.journal, brakes, self.notifications, clock=self.clock, day_over=lambda day, now: now >= EVENING
         )
 
     # --- the world ----------------------------------------------------------------------------------------------------
@@ -223,8 +219,7 @@ class LivesOfOrders(RuleBasedStateMachine):
 
     def told(self, order_id: int, kind: str, chat: int = OURS) -> list[dict[str, object]]:
         rows = self.db.query(
-            "SELECT data FROM outbox WHERE order_id = ? AND kind = ? AND chat_id = ?",
-            [order_id, kind, chat],
+            "SELECT data FROM outbox WHERE order_id = ? AND kind = ? AND chat_id = ?", [order_id, kind, chat]
         )
         return [json.loads(row["data"]) for row in rows]
 
@@ -258,8 +253,7 @@ class LivesOfOrders(RuleBasedStateMachine):
             assert one.attempt <= 1
             if one.state is OrderState.ABSENT and (truth := self.truth(one.id)) is not None:
                 (row,) = self.db.query(
-                    "SELECT min(at) AS at FROM audit WHERE action = 'order.not_found' AND order_id = ?",
-                    [one.id],
+                    "SELECT min(at) AS at FROM audit WHERE action = 'order.not_found' AND order_id = ?", [one.id]
                 )
                 assert datetime.fromisoformat(row["at"]) <= truth.at
 
@@ -290,10 +284,7 @@ class LivesOfOrders(RuleBasedStateMachine):
 TestLivesOfOrders = LivesOfOrders.TestCase
 pytest.mark.slow(TestLivesOfOrders)
 TestLivesOfOrders.settings = settings(
-    max_examples=50,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+    max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

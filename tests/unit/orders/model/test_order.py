@@ -278,9 +278,7 @@ def test_new_figures_are_a_new_round_with_its_own_fingerprint_and_no_votes():
 )
 def test_cumulative_quantities_say_what_an_order_is(filled, cancelled, rejected, remaining, state):
     after = apply(
-        order(OrderState.OPEN),
-        ExecutionReported(filled, filled * 71_000, cancelled, rejected, remaining),
-        NOW,
+        order(OrderState.OPEN), ExecutionReported(filled, filled * 71_000, cancelled, rejected, remaining), NOW
     )
 
     assert after.state is state
@@ -378,14 +376,7 @@ def test_terms_do_not_run_into_one_another():
 
 def test_what_happens_to_an_order_is_none_of_its_terms():
     lived = order(
-        OrderState.PARTIAL,
-        version=9,
-        quote=1,
-        fee=7,
-        attempt=2,
-        order_no="0000000007",
-        filled=3,
-        warned=True,
+        OrderState.PARTIAL, version=9, quote=1, fee=7, attempt=2, order_no="0000000007", filled=3, warned=True
     )
 
     assert lived.terms() == order().terms()

@@ -103,9 +103,7 @@ def test_what_came_after_the_first_try_explains_also_after_a_resend():
 
     assert not unexplained(elsewhere(time="095959"), gone=500_000, attempt=again)
     assert not unexplained(
-        elsewhere(time="095959", price=70_000),
-        gone=700_000,
-        attempt=replace(again, started_at=SENT, first_at=None),
+        elsewhere(time="095959", price=70_000), gone=700_000, attempt=replace(again, started_at=SENT, first_at=None)
     )
     assert unexplained(elsewhere(time="095959", price=70_000), gone=700_000, attempt=replace(again, first_at=None))
 

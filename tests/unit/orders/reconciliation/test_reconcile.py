@@ -192,14 +192,14 @@ def test_a_list_that_shrank_is_passed_on_and_taken_by_no_order():
 
 def test_a_cancel_takes_the_shares_that_the_row_names():
     assert told(OPEN, report(filled=4, filled_amount=284_000, remaining=0, cancelled=6)) == [
-        ExecutionReported(4, 284_000, 6, 0, 0),
+        ExecutionReported(4, 284_000, 6, 0, 0)
     ]
     assert told(OPEN, report(remaining=8, cancelled=2)) == [ExecutionReported(0, 0, 2, 0, 8)]
 
 
 def test_a_cancel_told_only_by_a_flag_counts_the_remainder():
     assert told(OPEN, report(filled=4, filled_amount=284_000, remaining=0, is_cancelled=True)) == [
-        ExecutionReported(4, 284_000, 6, 0, 0),
+        ExecutionReported(4, 284_000, 6, 0, 0)
     ]
 
 

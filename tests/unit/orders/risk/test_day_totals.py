@@ -169,9 +169,7 @@ def test_a_market_order_from_a_phone_counts_at_its_average():
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"original_no": "0000000001"}, {"rejected": 10}, {"day": date(2026, 11, 20)}],
-    ids=str,
+    "changes", [{"original_no": "0000000001"}, {"rejected": 10}, {"day": date(2026, 11, 20)}], ids=str
 )
 def test_requests_refusals_and_other_days_in_the_list_are_left_out(changes):
     assert summed(external_orders=(row(**changes),)) == DayTotals()

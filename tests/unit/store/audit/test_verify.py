@@ -131,10 +131,7 @@ def test_the_first_bad_row_is_named_whatever_was_done(honest, stolen, data):
     assert problem.fault in right, what
 
 
-@pytest.mark.parametrize(
-    ("index", "words"),
-    [(5, Problem(ChainFault.CHANGED, 6)), (0, Problem(ChainFault.CHANGED, 1))],
-)
+@pytest.mark.parametrize(("index", "words"), [(5, Problem(ChainFault.CHANGED, 6)), (0, Problem(ChainFault.CHANGED, 1))])
 def test_a_changed_row_is_called_changed(honest, stolen, index, words):
     rows = honest.rows()
     rows[index] = rows[index]._replace(name="박")
@@ -265,7 +262,7 @@ def test_a_walk_over_a_hundred_thousand_rows_would_take_seconds():
     key = chain.first_day_key(first, day)
     made, prev = [], chain.GENESIS
     begin = chain.canonical(
-        {"key": chain.key_id(first), "rows": 0, "digest": chain.Digest().hexdigest(), "why": "first"},
+        {"key": chain.key_id(first), "rows": 0, "digest": chain.Digest().hexdigest(), "why": "first"}
     )
     detail = chain.canonical({"state": "open", "event_code": "005930", "event_quantity": 10, "event_price": 71000})
     for seq in range(1, 20_001):
