@@ -7,7 +7,7 @@ import pytest
 
 from bot.app.storage import AlreadyRunning, Storage
 from bot.config.settings import GivenSettings
-from bot.store.database import BadDatabase
+from bot.store.private_files import BadDatabase
 
 ACCOUNT, OTHER = "*****678-01", "*****999-01"
 
