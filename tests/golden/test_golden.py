@@ -4,6 +4,8 @@
 """
 
 import difflib
+import re
+import sys
 
 import pytest
 
@@ -12,15 +14,25 @@ from tests.golden.inside import COMMANDS, REASONS
 
 MOST = 120
 """Lines of a difference that a failure shows."""
+WRITTEN_BY = (3, 11)
+"""The Python that wrote the files: others may take up two tasks that are due at the same instant in another order, and
+add up the floats of the simulator's made-up past, which charts show, to another last digit."""
+
+
+def comparable(text: str) -> str:
+    """The text itself, or under another Python its lines without order, numbers of messages and digests of charts."""
+    if sys.version_info[:2] == WRITTEN_BY:
+        return text
+    return "\n".join(sorted(re.sub(r"#\d+|(?<= chart )[0-9a-f]{12}", "#", line) for line in text.splitlines()))
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_was_said_and_stored_is_what_it_was(name):
     told, kept = made(name), read(name)
     for file, text in told.items():
-        if kept.get(file) != text:
+        if comparable(kept.get(file, "")) != comparable(text):
             lines = difflib.unified_diff(
-                (kept.get(file) or "").splitlines(), text.splitlines(), f"{file} (kept)", f"{file} (now)", lineterm=""
+                kept.get(file, "").splitlines(), text.splitlines(), f"{file} (kept)", f"{file} (now)", lineterm=""
             )
             shown = [line for _, line in zip(range(MOST), lines, strict=False)]
             pytest.fail("\n".join(["behaviour has changed:", *shown]), pytrace=False)
