@@ -12,10 +12,10 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from bot.app.container import BUSY
 from bot.demo.run import TOKEN, Stage, stage
 from bot.demo.telegram import LocalTelegram
 from bot.orders.access.roles import Role
+from bot.orders.reconciliation.report_reader import BUSY_INTERVAL
 from bot.services.fill_stream import StreamState
 from kis.config import kst_now
 from kis.krx import step
@@ -29,7 +29,7 @@ HOLDERS = 10
 """Telegram takes about one message a second for one chat: the orders are spread over so many."""
 UNDER = 10
 """How many ticks below the market the orders wait."""
-AIMS = {"stream": {"p50_ms": 50.0, "p99_ms": 200.0}, "poll": {"p99_ms": 1000 * (BUSY + SLOT)}}
+AIMS = {"stream": {"p50_ms": 50.0, "p99_ms": 200.0}, "poll": {"p99_ms": 1000 * (BUSY_INTERVAL + SLOT)}}
 """At most; without notices a reading may be a whole interval away, and waits for its slot of KIS's pace."""
 _TOTAL = re.compile(r"누적 <b>(\d+)/")
 WAYS = {
@@ -59,7 +59,7 @@ async def fill_latency(*, fills: int = 100, seed: int = 1) -> tuple[list[Row], d
             Row(
                 f"체결된 뒤 알림이 나가기까지, {ko}",
                 f"from the match to the message leaving, {en}",
-                f"{found['p50_ms'] / 1000 / BUSY:.3f} / {found['p99_ms'] / 1000 / BUSY:.3f} 조회 간격 · intervals",
+                f"{found['p50_ms'] / 1000 / BUSY_INTERVAL:.3f} / {found['p99_ms'] / 1000 / BUSY_INTERVAL:.3f} 조회 간격 · intervals",
                 f"p50 {found['p50_ms']:.0f} ms, p99 {found['p99_ms']:.0f} ms, n={found['n']}; {aims}: {'✔' if met else '✘ missed'}",
             )
         )
