@@ -30,7 +30,7 @@ def why(
     from bot.store.order_history import OrderHistory
 
     with open_read_only(DataSettings()) as connection, closing(Database(connection, execute_plugins=False)) as db:
-        history = OrderHistory(db)
+        history = OrderHistory(db, key_here=lambda: False)
         found = history.find(number.strip())
         if not found:
             stop_with(f"그런 주문이 없습니다 · no such order: {printable(number)}", 1)

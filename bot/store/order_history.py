@@ -31,7 +31,7 @@ MAX_MESSAGES = 60
 class OrderHistory:
     """Reads orders and the audit log, also over a read-only connection."""
 
-    def __init__(self, db: Database, *, key_here: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, db: Database, *, key_here: Callable[[], bool]) -> None:
         """`key_here` tells whether the first key of the audit log still lies on this machine."""
         self._db = db
         self._key_here = key_here

@@ -134,7 +134,12 @@ async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
     telegram = LocalTelegram(token=TOKEN, people=(OWNER, TRADER))
     async with memory_bot(telegram, TOKEN) as bot:
         messenger = MessageSender(
-            bot, order=orders.get, card_message=lambda *_: None, draw=ChartRenderer().draw, frame=FRAMES[0]
+            bot,
+            order=orders.get,
+            card_message=lambda *_: None,
+            draw=ChartRenderer().draw,
+            frame=FRAMES[0],
+            lang_of=lambda _: None,
         )
         for n in orders:
             fill = {"filled": 7, "amount": 497_000, "step": 3, "step_amount": 213_000}

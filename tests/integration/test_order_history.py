@@ -41,7 +41,7 @@ def asked(words, who=ADMIN):
 
 
 def view(on, lang="ko"):
-    return OrderHistoryHandlers(OrderHistory(on.app.storage.db), FRAMES[lang])
+    return OrderHistoryHandlers(OrderHistory(on.app.storage.db, key_here=lambda: False), FRAMES[lang])
 
 
 def plain(reply):
@@ -319,7 +319,7 @@ async def test_the_audit_view_shows_the_newest_rows_in_words_and_how_to_have_the
 async def test_a_log_that_no_longer_bears_a_posted_head_is_called_so_also_without_the_key(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
         on.app.storage.audit.anchor()
-        audit = AuditHandlers(OrderHistory(on.app.storage.db), FRAMES["ko"])
+        audit = AuditHandlers(OrderHistory(on.app.storage.db, key_here=lambda: False), FRAMES["ko"])
         assert "다릅니다" not in plain(await audit.audit(asked("1")))
 
         db = on.app.storage.db

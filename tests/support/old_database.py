@@ -134,7 +134,7 @@ class OldHouse:
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=stopped)
         self.people = People(self.db, self.audit, stopped, self.journal.void_person)
         self.invites = Invites(self.db, self.audit, self.people, stopped)
-        self.stories = OrderHistory(self.db)
+        self.stories = OrderHistory(self.db, key_here=lambda: False)
         self.alerts = AlertStore(self.db, self.outbox, stopped)
         self.watched = WatchlistStore(self.db)
         self.preferences = PreferenceStore(self.db, self.audit, stopped)

@@ -65,6 +65,7 @@ class Post:
             card_message=self._card_message,
             draw=draw_at_once(ChartRenderer()).draw,
             frame=Frame("ko", "practice", "…78-01"),
+            lang_of=lambda _: None,
         )
         self._open()
 

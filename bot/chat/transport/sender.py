@@ -75,7 +75,7 @@ class MessageSender:
         card_message: Callable[[int, int], int | None],
         draw: Callable[[Mapping[str, Any]], Awaitable[bytes | None]],
         frame: Frame,
-        lang_of: Callable[[int], Lang | None] = lambda _: None,
+        lang_of: Callable[[int], Lang | None],
     ) -> None:
         """`draw`: the picture of a chart's facts, or None where there can be none.
 

@@ -74,7 +74,7 @@ __all__ = [
 
 
 class OrderState(StrEnum):
-    """Where an order stands. The five words a user reads are made from these in one place, `chat/cards.py`."""
+    """Where an order stands; `chat/messages/order_card.py` makes the five words a user reads from these."""
 
     PROPOSED = "proposed"
     PENDING = "pending"

@@ -1,7 +1,8 @@
 """Checks made before an order is shown, again at the tap, and again before it is sent. Pure: facts in, reasons out.
 
 Three lists come of them: refusals (`check`), what needs a second, different tap (`cautions`), and what the ticket only
-mentions (`notes`). A reason has a stable code and the plain values its sentence needs; `chat/text.py` has the sentence.
+mentions (`notes`). A reason has a stable code and the plain values its sentence needs;
+`chat/i18n/catalogue.py` has the sentence.
 An input that could not be read is a refusal too: nothing is sent on a guess.
 """
 

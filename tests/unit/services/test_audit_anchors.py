@@ -33,7 +33,7 @@ class Bench:
         self.now, self.chats = now, list(chats)
         self.db = open_database(folder / "kisbot.db")
         self.audit = AuditLog(self.db, lambda: self.now, DayKeys(folder))
-        self.stories = OrderHistory(self.db)
+        self.stories = OrderHistory(self.db, key_here=lambda: False)
         self.outbox = Outbox(self.db, lambda: self.now)
         self.anchors = AuditAnchors(
             self.audit, self.stories, Notifications(self.outbox, self), atomic=self.db.atomic, clock=lambda: self.now
