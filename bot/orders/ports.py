@@ -8,12 +8,10 @@ from datetime import date, datetime
 from typing import Protocol
 
 from bot.orders.access.roles import Actor
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import Event
 from bot.orders.model.notice import Notice
-from bot.orders.model.order import Order, OrderState
-from bot.orders.model.vote import Vote
+from bot.orders.model.order import Attempt, Order, OrderState, Vote
 from kis.models import Balance, BuyingPower, OpenOrder, OrderBook, OrderKind, OrderReport, Quote, Side
 from kis.receipts import Receipt, Written
 
@@ -59,7 +57,7 @@ class Journal(Protocol):
     """Where orders are stored; every method is one transaction and is durable when it returns."""
 
     def add(self, order: Order, buttons: Sequence[ButtonToken], notices: Sequence[Notice]) -> Order: ...
-    def get(self, order_id: int) -> Order | None: ...
+    def get(self, order_id: int | None) -> Order | None: ...
     def of_origin(self, origin: int) -> Order | None: ...
     def of_number(self, order_no: str) -> Order | None: ...
     def in_state(self, states: Collection[OrderState]) -> list[Order]: ...

@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.orders.access.roles import Person, Role
-from bot.orders.model.order import Order
-from bot.orders.model.vote import Vote
+from bot.orders.model.order import Order, Vote
 from kis.models import Side
 
 Tiers = tuple[tuple[int, int], ...]

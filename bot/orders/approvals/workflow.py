@@ -14,9 +14,8 @@ from bot.orders.approvals.policy import ApprovalPolicy, value_of
 from bot.orders.model.button import ButtonToken, KnownButton, TapAction
 from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
 from bot.orders.model.notice import Notice, card
-from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, apply
+from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, Vote, apply
 from bot.orders.model.tap_result import TapOutcome, TapResult
-from bot.orders.model.vote import Vote
 from bot.orders.ports import Journal, MarketHours, Stale
 from bot.orders.risk.day_totals import UNCOUNTED, past
 from kis.models import Side

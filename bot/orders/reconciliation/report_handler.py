@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 import structlog
 
 from bot.orders.access.notifications import Notifications
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonAction, ButtonToken, LinkOrder, RejectLink, new_token
 from bot.orders.model.events import (
     CancelState,
@@ -24,7 +23,7 @@ from bot.orders.model.events import (
     ReadBackResult,
 )
 from bot.orders.model.notice import Notice, cards
-from bot.orders.model.order import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, OrderState, apply
+from bot.orders.model.order import IN_DOUBT, WATCHED, WORKING, Attempt, ImpossibleEvent, Order, OrderState, apply
 from bot.orders.ports import Journal, Stale
 from bot.orders.reconciliation.reconcile import is_cancel, news, own_channel, row_of
 from bot.orders.reconciliation.resolution import (

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import Event, FoundAtBroker, NotFound
-from bot.orders.model.order import Order, OrderAction, OrderState
+from bot.orders.model.order import Attempt, Order, OrderAction, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
 from kis.models import OrderKind, OrderReport, Side
 

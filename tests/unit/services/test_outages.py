@@ -7,8 +7,7 @@ import pytest
 
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.outage import outage_push
-from bot.orders.model.attempt import Attempt
-from bot.orders.model.order import OrderState
+from bot.orders.model.order import Attempt, OrderState
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.services.outages import reading_time, uptime
 from bot.store.reading_mark import ReadingMarks

@@ -5,9 +5,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import FoundAtBroker, NotFound
-from bot.orders.model.order import OrderAction, OrderState
+from bot.orders.model.order import Attempt, OrderAction, OrderState
 from bot.orders.reconciliation.resolution import AccountEvidence, Ambiguous, Resolution, candidates, overdue, resolve
 from kis.krx import KST
 from kis.models import OrderKind, Side
