@@ -199,7 +199,7 @@ class BotApplication:
         whole = True
         for snapshot in snapshots:
             try:
-                self.parts.report_handler.note(snapshot)
+                self.parts.report_handler.handle(snapshot)
             except Exception:
                 whole = False
                 log.exception("a snapshot of the list could not be handled", day=snapshot.day.isoformat())

@@ -12,7 +12,6 @@ class NoticeQueue(Protocol):
 
     def tell(self, notices: Sequence[Notice]) -> None:
         """Queue notices, all or none."""
-        ...
 
 
 class Notifications:

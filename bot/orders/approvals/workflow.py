@@ -11,13 +11,14 @@ import structlog
 
 from bot.orders.access.roles import Actor, Person, Roster
 from bot.orders.approvals.policy import ApprovalPolicy, value_of
+from bot.orders.hours import TradingHours
 from bot.orders.model.button import ButtonToken, KnownButton, TapAction
 from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
 from bot.orders.model.notice import Notice, card
 from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, Vote, apply
 from bot.orders.model.tap_result import TapOutcome, TapResult
-from bot.orders.ports import Journal, MarketHours, Stale
-from bot.orders.risk.day_totals import UNCOUNTED, past
+from bot.orders.ports import Journal, Stale
+from bot.orders.risk.day_totals import UNCOUNTED, day_totals
 from kis.models import Side
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ class ApprovalWorkflow:
         journal: Journal,
         roster: Roster,
         policy: ApprovalPolicy,
-        market: MarketHours,
+        market: TradingHours,
         *,
         clock: Callable[[], datetime],
         token: Callable[[], str],
@@ -57,7 +58,7 @@ class ApprovalWorkflow:
         tried = [one for one in self._journal.tried_on(now.date()) if one.id != order.id]
         counted = {one.id for one in tried if one.state not in UNCOUNTED}
         waiting = [one for one in self._journal.in_state(OUTSTANDING) if one.id not in counted and one.id != order.id]
-        done = past(order.request, order.user_id, tried, (), now).user_value
+        done = day_totals(order.request, order.user_id, tried, (), now).user_value
         return done + sum(value_of(one) for one in waiting if one.user_id == order.user_id) + value_of(order)
 
     def needed(self, order: Order) -> int:

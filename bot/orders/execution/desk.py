@@ -21,6 +21,7 @@ from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.execution.sender import IN_DOUBT_HALT_COUNT, SEND_BUDGET, OrderSender
 from bot.orders.execution.tickets import Tickets
+from bot.orders.hours import TradingHours
 from bot.orders.model import events
 from bot.orders.model.button import (
     AgreeResume,
@@ -37,11 +38,10 @@ from bot.orders.model.notice import cards
 from bot.orders.model.order import IN_DOUBT, UNDECIDED, WORKING, Order, OrderRequest, OrderState, apply
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import ProofRequest, TapOutcome, TapResult
-from bot.orders.ports import Broker, Journal, MarketHours, Stale
+from bot.orders.ports import Broker, Journal, Stale
 from bot.orders.risk.checks import Limits
 from bot.orders.risk.context import RiskContext
-from bot.orders.risk.resume import Resume
-from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
+from bot.orders.risk.trading_halt import HaltLevel, Resume, TradingHalt
 from kis.models import OrderKind, OrderReport
 
 __all__ = ["Desk", "TapOutcome", "TapResult"]
@@ -66,7 +66,7 @@ class Desk:
         broker: Broker,
         journal: Journal,
         trading_halt: TradingHalt,
-        market: MarketHours,
+        market: TradingHours,
         roster: Roster,
         second_factor: SecondFactor,
         notifications: Notifications,

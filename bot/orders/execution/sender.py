@@ -22,7 +22,7 @@ from bot.orders.model.order import IN_DOUBT, WORKING, Attempt, Order, OrderActio
 from bot.orders.model.reason import Reason
 from bot.orders.ports import Broker, Journal, Stale
 from bot.orders.reconciliation.resolution import candidates
-from bot.orders.risk.checks import Facts, Limits, cautions, check, estimate, moved
+from bot.orders.risk.checks import Limits, cautions, check, moved
 from bot.orders.risk.context import PretradeData, RiskContext
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from kis import errors
@@ -178,7 +178,7 @@ class OrderSender:
         if lacking := self._approvals.lacks(order):
             self._stop(order, lacking)
             return False
-        facts = self._risk_context.facts(order.request, data, order.user_id, but=order)
+        facts = self._risk_context.facts(order.request, data, order.user_id, order_id=order.id, parent_id=order.parent)
         limits = self._limits_of(order.user_id)
         reasons = check(order.request, facts, limits, now, quote_seconds=limits.quote_seconds_send)
         if reasons:
@@ -187,7 +187,7 @@ class OrderSender:
         seen = {one.code for one in order.cautions}
         unseen = {one.code for one in cautions(order.request, facts, limits, now)} - seen
         if unseen or moved(order.quote, facts.quote.price, self._max_move(order)):
-            self._requote(order, facts, now)
+            self._tickets.requote(order, facts, now)
             return False
         if now - tapped > SEND_BUDGET:
             self._save(order, events.TimedOut())
@@ -198,21 +198,6 @@ class OrderSender:
         """Percent the market may have moved since the ticket; more for one that had to wait for approvals."""
         limits = self._limits_of(order.user_id)
         return max(limits.requote_percent, limits.collar_confirm) if order.needed else limits.requote_percent
-
-    def _requote(self, order: Order, facts: Facts, now: datetime) -> None:
-        limits = self._limits_of(order.user_id)
-        figures = estimate(order.request, facts, limits, now)
-        self._tickets.requote(
-            order,
-            events.Requoted(
-                quote=facts.quote.price,
-                quote_at=facts.quote.at,
-                quote_change=facts.quote.change_rate,
-                expires_at=now + timedelta(seconds=limits.ticket_seconds),
-                cautions=tuple(cautions(order.request, facts, limits, now)),
-                **vars(figures),
-            ),
-        )
 
     def _stop(self, order: Order, code: str, message: str = "", reasons: Sequence[Reason] = ()) -> None:
         """Block the order; nothing was sent, or nothing that was carried out."""

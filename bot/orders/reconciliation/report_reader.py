@@ -5,8 +5,9 @@ from datetime import datetime
 
 import structlog
 
+from bot.orders.hours import TradingHours
 from bot.orders.model.order import Order
-from bot.orders.ports import Broker, MarketHours
+from bot.orders.ports import Broker
 from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
 from bot.orders.reconciliation.resolution import AccountEvidence
 from kis.errors import KisError, Unsupported
@@ -22,7 +23,7 @@ class ReportReader:
     """Reads what the report handler needs."""
 
     def __init__(
-        self, broker: Broker, handler: ReportHandler, market: MarketHours, *, clock: Callable[[], datetime]
+        self, broker: Broker, handler: ReportHandler, market: TradingHours, *, clock: Callable[[], datetime]
     ) -> None:
         self._broker = broker
         self._handler = handler

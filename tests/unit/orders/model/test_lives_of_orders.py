@@ -191,7 +191,7 @@ class LivesOfOrders(RuleBasedStateMachine):
         """The account's money does not lie."""
         for _ in range(times):
             heard = {one.id: AccountEvidence(self.means()) for one in self.watch.wants_evidence()}
-            self.watch.note(OrderListSnapshot(DAY, rows, heard, self.watch.is_over(DAY)))
+            self.watch.handle(OrderListSnapshot(DAY, rows, heard, self.watch.is_over(DAY)))
             self.watch.remind()
 
     def means(self) -> int:
