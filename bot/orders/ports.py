@@ -85,7 +85,7 @@ class Journal(Protocol):
         """Order numbers of that day that belong to our orders; `directly`: only those the broker itself gave us."""
 
     def channel(self) -> str:
-        """Where the broker said our orders are entered, when it was last sure; "" for never."""
+        """The channel of our orders in the broker's list, as last learned; "" for never."""
 
     def keep_channel(self, channel: str) -> None: ...
     def external_mark(self, row: OrderReport) -> int:

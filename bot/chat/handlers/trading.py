@@ -202,7 +202,9 @@ class TradingHandlers:
 
     def _prove(self, proof: ProofRequest, token: str, actor: Actor) -> CallbackAnswer:
         """A second factor is asked for; with it the same button is pressed once more."""
-        asked = self._second_factor.hold(actor, proof.act, proof.subject, self._press_again, token, value=proof.value)
+        asked = self._second_factor.hold(
+            actor, proof.action, proof.subject, self._press_again, token, value=proof.value
+        )
         return asked or CallbackAnswer(toast("step_up", self._frame.lang), alert=True)
 
     async def _press_again(self, actor: Actor, token: str) -> None:

@@ -1,4 +1,4 @@
-"""Who is told of what concerns the whole account, and the way out for it."""
+"""The notice queue, and who is notified of what concerns the whole account."""
 
 from collections.abc import Sequence
 from typing import Protocol

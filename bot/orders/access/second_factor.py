@@ -175,7 +175,7 @@ class SecondFactor:
     """Issues challenges, counts answers, and remembers for CHALLENGE_TTL who has passed for what."""
 
     def __init__(self, factors: Factors, policy: SecondFactorPolicy, notifications: Notifications) -> None:
-        """Overseers are told of locks and new PINs."""
+        """Overseers are notified of locks and new PINs."""
         self._factors = factors
         self._policy = policy
         self._notifications = notifications

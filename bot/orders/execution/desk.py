@@ -131,11 +131,7 @@ class Desk:
     # --- a ticket -----------------------------------------------------------------------------------------------------
 
     async def propose(self, request: OrderRequest, actor: Actor, origin: int) -> Order | list[Reason]:
-        """Check a request and put its ticket before the person; `origin` (the update's id) makes it happen once.
-
-        Raises:
-            kis.errors.KisError: the market or the account could not be read; nothing was written.
-        """
+        """Check a request and show its ticket; `origin` (the update's id) makes it happen once. Raises as `Tickets`."""
         return await self._tickets.make(request, actor, origin)
 
     async def propose_revision(
@@ -178,8 +174,8 @@ class Desk:
     def _act(self, button: KnownButton, actor: Actor) -> TapResult:  # noqa: PLR0911  # one case per kind of button
         if button.action is None:
             return TapResult(TapOutcome.GONE)
-        proof = self._proof(button)
-        if proof is not None and self._second_factor.needs(actor, proof.act, proof.value, self._clock(), proof.subject):
+        proof, now = self._proof(button), self._clock()
+        if proof is not None and self._second_factor.needs(actor, proof.action, proof.value, now, proof.subject):
             return TapResult(TapOutcome.STEP_UP, proof=proof)
         if button.action is TapAction.CANCEL_ALL:
             self._journal.use(button.id, actor, "order.cancel_all")

@@ -54,8 +54,7 @@ class Tickets:
     ) -> Order | list[Reason]:
         """Check a request and show its ticket to the person; `parent` is the order a revision replaces.
 
-        Raises:
-            kis.errors.KisError: the market or the account could not be read; nothing was written.
+        `KisError` if the market or the account could not be read; nothing was written.
         """
         known = self._journal.of_origin(origin)
         if known is not None:

@@ -72,14 +72,14 @@ class Voted(Event, action="order.voted"):
 
 @dataclass(frozen=True)
 class Voided(Event, action="order.voided"):
-    """Somebody it hangs on has left or lost their role: it is over, and nothing was sent."""
+    """It can no longer be sent: a person it depends on left or lost their role, or its terms were edited."""
 
     code: str
 
 
 @dataclass(frozen=True)
 class Requoted(Event, action="order.requoted"):
-    """The price moved while the ticket stood there: the same order is asked again with the new figures."""
+    """The market moved, or something unusual came up: the ticket is shown again with new figures."""
 
     quote: int
     quote_at: datetime
@@ -96,7 +96,7 @@ class Requoted(Event, action="order.requoted"):
 
 @dataclass(frozen=True)
 class TimedOut(Event, action="order.timed_out"):
-    """The ticket's life ended before a decision reached the wire."""
+    """The order expired before it was sent."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class BlockedByRisk(Event, action="order.blocked"):
 
 @dataclass(frozen=True)
 class Submitting(Event, action="order.submitting"):
-    """The attempt is about to be durable, and after that a byte may leave."""
+    """The attempt is recorded; after that a byte may leave."""
 
     attempt: int
     at: datetime
@@ -146,21 +146,21 @@ class NeverLeft(Event, action="order.never_left"):
 
 @dataclass(frozen=True)
 class RetryScheduled(Event, action="order.deferred"):
-    """It is proven that nothing was carried out, and there is time for another try after a look at the list."""
+    """Nothing was carried out, and there is time for another attempt after the broker's list is read again."""
 
     code: str
 
 
 @dataclass(frozen=True)
 class AnswerLost(Event, action="order.lost"):
-    """The request may have arrived and the answer did not: read before anything else."""
+    """The request may have arrived and the answer did not: the broker's list has to show what happened."""
 
     code: str
 
 
 @dataclass(frozen=True)
 class RejectionUnconfirmed(Event, action="order.doubted"):
-    """KIS said no in a code that is not known to mean no: believed only once the list agrees."""
+    """KIS answered no in a code that is not known to mean no: believed only once the list agrees."""
 
     code: str
     message: str
@@ -175,12 +175,12 @@ class FoundAtBroker(Event, action="order.found"):
 
 @dataclass(frozen=True)
 class NotFound(Event, action="order.not_found"):
-    """Looked for long enough, in enough clean lists, and it is not there."""
+    """Not in the broker's list, for long enough and in enough complete readings."""
 
 
 @dataclass(frozen=True)
 class ManuallyLinked(Event, action="order.claimed"):
-    """A person looked and says: this row of the broker's list is the order."""
+    """A person says: this row of the broker's list is the order."""
 
     order_no: str
     branch: str
@@ -189,11 +189,11 @@ class ManuallyLinked(Event, action="order.claimed"):
 
 @dataclass(frozen=True)
 class ManuallyRejected(Event, action="order.disowned"):
-    """A person looked and says: none of the rows is the order."""
+    """A person says: none of the rows is the order."""
 
 
 class ReadBackResult(StrEnum):
-    """Whether the broker's own row was held against the ticket the person approved."""
+    """Result of comparing the broker's row with the approved ticket."""
 
     NONE = "none"
     SAME = "same"
@@ -202,7 +202,7 @@ class ReadBackResult(StrEnum):
 
 @dataclass(frozen=True)
 class ReadBack(Event, action="order.checked"):
-    """The broker's row was held against the ticket. A revision's quantity is what was left when it was carried out."""
+    """The broker's row was compared with the ticket. A revision's quantity is what was left when it was carried out."""
 
     to: ReadBackResult
     quantity: int
@@ -218,7 +218,7 @@ class ReplacedBy(Event, action="order.moved"):
 
 @dataclass(frozen=True)
 class ExecutionReported(Event, action="order.reported"):
-    """The broker's list has news of this order: quantities are cumulative."""
+    """The broker's list shows new figures of this order; quantities are cumulative."""
 
     filled: int
     filled_amount: int
@@ -229,12 +229,12 @@ class ExecutionReported(Event, action="order.reported"):
 
 @dataclass(frozen=True)
 class DayEnded(Event, action="order.day_ended"):
-    """Its trading day is over and a clean list still shows a remainder, which can no longer fill."""
+    """Its trading day is over, and what the complete list still shows as open can no longer fill."""
 
 
 @dataclass(frozen=True)
 class CancelStep(Event, action="order.cancel_step"):
-    """News of the request to cancel; the order itself changes only by what the list reports."""
+    """State of the request to cancel; the order itself changes only by what the list reports."""
 
     to: CancelState
     code: str = ""

@@ -8,7 +8,7 @@
                                                                                           └─ ABSENT ─ late ─> OPEN
 
 A send has three outcomes: placed, not placed, not known. UNKNOWN is never sent again; it is looked up. WAITING is sent
-again only because nothing was carried out, and only after another look at the broker's list.
+again only because nothing was carried out, and only after the broker's list was read again.
 A cancel is not a state of the order: the order lives until the broker's own list says otherwise, so what is known of
 the request stands beside the state, in `cancel`.
 """
@@ -55,11 +55,11 @@ class OrderState(StrEnum):
 
 
 UNDECIDED = frozenset({OrderState.PROPOSED, OrderState.PENDING})
-"""On the screen: one tap or more is missing."""
+"""On the screen, waiting for a tap."""
 WORKING = frozenset({OrderState.OPEN, OrderState.PARTIAL})
 """At the broker and able to fill: may be cancelled."""
 ON_ITS_WAY = frozenset({OrderState.CONFIRMED, OrderState.SUBMITTING, OrderState.WAITING})
-"""Between the tap and the end of the sending."""
+"""Confirmed, and no final answer yet."""
 IN_DOUBT = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 """May or may not be at the broker: its symbol takes no further order until that is known."""
 WATCHED = WORKING | IN_DOUBT | {OrderState.ABSENT}
@@ -70,10 +70,7 @@ AT_BROKER = WORKING | {OrderState.FILLED, OrderState.CANCELLED, OrderState.REPLA
 
 @dataclass(frozen=True)
 class Order:
-    """One intent and all that is known of it. Frozen: only `apply` makes the next one.
-
-    Won unless said otherwise; times are aware and in KST.
-    """
+    """One order and all that is known of it. Only `apply` makes the next version. Won unless said otherwise; KST."""
 
     id: int
     version: int
@@ -119,7 +116,7 @@ class Order:
     parent: int | None = None
     """The order that a revision takes the place of."""
     round: int = 1
-    """Counts how often it was put before people; votes of another round are void."""
+    """Grows when the ticket changes; votes of an earlier round do not count."""
     needed: int = 0
     """How many others must agree."""
     approvals: int = 0
@@ -153,7 +150,7 @@ class Order:
     """The number under which a revision goes on with what was left."""
     cancel: CancelState = CancelState.NONE
     claimed: bool = False
-    """KIS said no in a code not known to mean no."""
+    """Whether KIS answered no in a code that is not known to mean no."""
     code_word: str = ""
     """Stable code of the refusal or doubt: ours or KIS's."""
     message: str = ""
@@ -187,32 +184,22 @@ class Order:
 
     def terms(self) -> str:
         """The hash of all that makes it this order and no other: who asked for what, on which terms."""
-        said = (
-            self.act,
-            self.parent,
-            self.round,
-            self.user_id,
-            self.side,
-            self.code,
-            self.quantity,
-            self.kind,
-            self.price,
-            self.reserve_unit,
-        )
-        return hashlib.sha256("|".join(map(str, said)).encode()).hexdigest()[:32]
+        who = f"{self.act}|{self.parent}|{self.round}|{self.user_id}"
+        what = f"{self.side}|{self.code}|{self.quantity}|{self.kind}|{self.price}|{self.reserve_unit}"
+        return hashlib.sha256(f"{who}|{what}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at the wire, as it was written down before the first byte left."""
+    """One attempt to send an order or its cancel, recorded before the first byte leaves."""
 
     order_id: int
     n: int
     started_at: datetime
     baseline: frozenset[str]
-    """Order numbers that stood in the broker's list for this code before: a match must be a new number."""
+    """Order numbers in the broker's list for this code beforehand: a match must be a new number."""
     first_at: datetime | None = None
-    """When the order's first try began; `baseline` is that one's, so that a row it left can never pass for old."""
+    """When the order's first attempt began; `baseline` is from then, so that a row of that attempt counts as new."""
     offset: float = 0.0
     """Seconds KIS's clock was ahead of ours."""
     means: int | None = None
@@ -228,7 +215,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Vote:
-    """What somebody said to an order, in one of its rounds."""
+    """An approver's vote in one round of an order."""
 
     order_id: int
     round: int
@@ -239,7 +226,7 @@ class Vote:
 
 
 class ImpossibleEvent(Exception):
-    """An event met an order that cannot suffer it: a fault in this program, or a list that contradicts itself."""
+    """An event that cannot happen to this order: a fault in this program, or a list that contradicts itself."""
 
 
 def _after_report(order: Order, event: events.ExecutionReported) -> OrderState:
@@ -289,18 +276,14 @@ TRANSITIONS: dict[type[Event], dict[OrderState, OrderState | Callable[..., Order
     events.DayEnded: {_S.OPEN: _S.LAPSED, _S.PARTIAL: _S.LAPSED, _S.ABSENT: _S.NEVER_BOOKED},
     events.CancelStep: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
 }
-"""Who may become what. Anything not in here raises."""
+"""What each event makes of an order in each state; anything else is an `ImpossibleEvent`."""
 
 FINAL = frozenset(OrderState) - {state for steps in TRANSITIONS.values() for state in steps}
 """States that no event leads out of."""
 
 
 def apply(order: Order, event: Event, at: datetime) -> Order:
-    """What the order is once the event has happened.
-
-    Raises:
-        ImpossibleEvent: the table has no such step, or a fill shrank, or more filled than was ordered.
-    """
+    """The order after the event; `ImpossibleEvent` if the table has no such step or filled quantities contradict it."""
     step = TRANSITIONS[type(event)].get(order.state)
     if step is None:
         raise ImpossibleEvent(f"{type(event).__name__} cannot happen to an order that is {order.state}")

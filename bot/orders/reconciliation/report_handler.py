@@ -77,7 +77,7 @@ class ReportHandler:
         day_over: Callable[[date, datetime], bool],
         token: Callable[[], str] = new_token,
     ) -> None:
-        """`day_over(day, now)`: no order of that day can fill any more. Overseers are told of every fill."""
+        """`day_over(day, now)`: no order of that day can fill any more. Overseers are notified of every fill."""
         self._journal = journal
         self._trading_halt = trading_halt
         self._notifications = notifications
@@ -175,7 +175,7 @@ class ReportHandler:
         return after
 
     def _alarm(self, order: Order, kind: str, why: str) -> None:
-        """The broker's list contradicts the journal: people are told, once."""
+        """The broker's list contradicts the journal: people are notified, once."""
         log.error("the broker's list contradicts the journal", order=order.id, kind=kind, why=why)
         self._notifications.tell(self._to_all(order, kind, f"{kind}:{order.id}:{why}", why=why))
 
@@ -296,7 +296,7 @@ class ReportHandler:
     # --- orders made elsewhere ----------------------------------------------------------------------------------------
 
     def _handle_external_orders(self, snapshot: OrderListSnapshot) -> None:
-        """Overseers are told of fills of external orders, but not of what was filled at the first snapshot.
+        """Notify overseers of fills of external orders, except what was filled at the first snapshot.
 
         While an order of ours is in doubt, a new row for its symbol may be it and is left for later; so is any row
         that a lost order may be.

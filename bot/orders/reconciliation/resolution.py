@@ -107,7 +107,7 @@ def _on_its_terms(order: Order, row: OrderReport, parent_no: str) -> bool:
 
 
 def _stamp(row: OrderReport, attempt: Attempt) -> datetime:
-    """When the broker says it came; a stamp that cannot be read counts as late, for a person to look at."""
+    """When the broker received it; an unreadable stamp counts as late, for a person to decide."""
     try:
         clock = datetime.strptime(row.time, "%H%M%S").time()  # noqa: DTZ007  # the zone is the attempt's own
     except ValueError:

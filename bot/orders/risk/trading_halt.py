@@ -77,7 +77,7 @@ class TradingHalt:
         return self._store.halt_status() or HaltStatus(HaltLevel.OFF, "", NEVER)
 
     def halt(self, level: HaltLevel, why: str, actor: Actor | None = None) -> bool:
-        """Raise the level; False where it is that high already, and then nobody is told."""
+        """Raise the level; False where it is that high already, and then nobody is notified."""
         if level <= self.now().level:
             return False
         self._set(level, why, actor)
@@ -147,11 +147,7 @@ class Resume:
         return ButtonToken(self._token(), action, chat, self._clock() + RESUME_BUTTON_TTL)
 
     def agree(self, button_id: int, to: AgreeResume, actor: Actor) -> TapResult:
-        """Another administrator agrees.
-
-        Raises:
-            Stale: the button was used already.
-        """
+        """Another administrator agrees; `Stale` if the button was used already."""
         if actor.user_id == to.asked_by or not {actor.user_id, to.asked_by} <= set(self._notifications.overseers()):
             return TapResult(TapOutcome.NOT_YOURS)
         if self._trading_halt.now().seq != to.seq:
