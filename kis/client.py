@@ -525,8 +525,7 @@ def _rows_of(model: type[_M], body: Mapping[str, Any], name: str) -> tuple[_M, .
     """A list of rows as values of one model."""
     rows = body[name]
     if not isinstance(rows, list):
-        msg = f"{name} is no list"
-        raise TypeError(msg)
+        raise TypeError(f"{name} is no list")
     return tuple(model.model_validate(row) for row in rows)
 
 

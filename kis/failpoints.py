@@ -20,8 +20,7 @@ class _Countdown:
     def __init__(self, spec: str) -> None:
         self.point, _, number = spec.partition(":")
         if not self.point or not (number.isascii() and number.isdigit() and int(number)):
-            msg = f'{_VARIABLE} is not of the form "name:n", n from 1: {spec!r}'
-            raise ValueError(msg)
+            raise ValueError(f'{_VARIABLE} is not of the form "name:n", n from 1: {spec!r}')
         self.left = int(number)
 
 

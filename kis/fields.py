@@ -6,23 +6,23 @@ read. Anything else makes the whole answer invalid.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _log = structlog.get_logger(__name__)
 _logged_codes: set[tuple[str, str]] = set()
 _MAX_LOGGED_CODES = 1_000
 _MAX_DIGITS = 30
 _E = TypeVar("_E", bound=StrEnum)
+Row = Mapping[str, Any]
+"""An object of KIS's JSON."""
 
 
 class Model(BaseModel):
@@ -105,8 +105,7 @@ def whole(value: object) -> object:
     except ValueError:
         number = decimal(value)
         if number != number.to_integral_value():
-            msg = "a whole number was expected"
-            raise ValueError(msg) from None
+            raise ValueError("a whole number was expected") from None
         return int(number)
 
 
@@ -120,12 +119,10 @@ def decimal(value: object) -> Decimal:
     try:
         number = Decimal(text or 0)
     except InvalidOperation:
-        msg = "a number was expected"
-        raise ValueError(msg) from None
+        raise ValueError("a number was expected") from None
     # A number with a nine-digit exponent takes minutes to write out.
     if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
-        msg = "a finite number was expected"
-        raise ValueError(msg)
+        raise ValueError("a finite number was expected")
     return number
 
 

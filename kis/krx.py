@@ -67,8 +67,7 @@ def tick_size(price: int, *, etf: bool = False) -> int:
         ValueError: the price is not positive.
     """
     if price < 1:
-        msg = f"a price is at least 1 won, not {price}"
-        raise ValueError(msg)
+        raise ValueError(f"a price is at least 1 won, not {price}")
     for below, tick in _ETF_TICKS if etf else _STOCK_TICKS:
         if below is None or price < below:
             return tick
@@ -310,8 +309,7 @@ def next_open(moment: datetime, *, auctions: bool = True) -> datetime:
 
 def _local(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        msg = "a moment bears its time zone"
-        raise ValueError(msg)
+        raise ValueError("a moment bears its time zone")
     return moment.astimezone(KST)
 
 

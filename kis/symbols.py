@@ -130,8 +130,7 @@ def parse_master(content: bytes, market: str) -> list[Stock]:
         if stock.group not in _EXCLUDED_GROUPS:
             stocks.append(stock)
     if bad * 100 > len(lines) * _MAX_BAD_LINES:
-        msg = f"{bad} of {len(lines)} lines are not as documented"
-        raise ValueError(msg)
+        raise ValueError(f"{bad} of {len(lines)} lines are not as documented")
     if bad:
         _log.warning("master_lines_left_out", market=market, lines=bad)
     return stocks
@@ -141,12 +140,10 @@ def _stock(line: bytes, market: str) -> Stock:
     tail = _TAILS[market]
     head, fields = line[: -tail.width], line[-tail.width :]
     if len(head) <= _MIN_HEAD:
-        msg = f"a line of {len(line)} bytes is too short"
-        raise ValueError(msg)
+        raise ValueError(f"a line of {len(line)} bytes is too short")
     group = fields[0:2].decode("ascii")
     if not group.isalpha():
-        msg = "the kind of security is none"
-        raise ValueError(msg)
+        raise ValueError("the kind of security is none")
     return Stock(
         code=head[_CODE].decode("ascii").strip(),
         name=head[_NAME].decode("cp949").strip(),
@@ -218,15 +215,13 @@ def _unpacked(packed: bytes, market: str) -> list[Stock]:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             entry = archive.getinfo(_FILES[market])
             if entry.file_size > _MAX_FILE:
-                msg = f"{entry.filename} is too large"
-                raise ValueError(msg)  # noqa: TRY301 - handled as every other defect of an archive
+                raise ValueError(f"{entry.filename} is too large")  # noqa: TRY301 - handled as every other defect of an archive
             content = archive.read(entry)
     except Exception as failure:  # noqa: BLE001 - whatever the decompressor raises on a damaged archive
         raise ValueError(str(failure) or type(failure).__name__) from None
     stocks = parse_master(content, market)
     if not stocks:
-        msg = f"{_FILES[market]} is empty"
-        raise ValueError(msg)
+        raise ValueError(f"{_FILES[market]} is empty")
     return stocks
 
 
