@@ -53,8 +53,6 @@ if TYPE_CHECKING:
         StockInfo,
     )
 
-__all__ = ["KisApi", "OrderType"]
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _CLOSE_TIMEOUT = 20.0  # seconds: longer than an order can be under way, which closing waits for

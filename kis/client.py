@@ -112,7 +112,7 @@ class KisClient:
 
     async def close(self) -> None:
         """Waits for orders under way, then closes the connections."""
-        self._session.stop()
+        self._session.closed = True
         await self._orders.drain()
         await self._session.close()
 

@@ -36,10 +36,7 @@ class ExecutionsPoll(Generic[_T]):
     ) -> None:
         """Reads nothing yet.
 
-        Args:
-            read: reads the whole list, or raises a `KisError`.
-            interval: seconds until the next read, called anew each time.
-            sleep: waits.
+        `read` reads the whole list or raises a `KisError`; `interval` gives the seconds until the next read each time.
         """
         self._read = read
         self._interval = interval
@@ -57,12 +54,9 @@ class ExecutionsPoll(Generic[_T]):
         on_failure: Callable[[KisError], Awaitable[None]],
         on_recovery: Callable[[], Awaitable[None]],
     ) -> None:
-        """Polls until it is cancelled.
+        """Polls until it is cancelled; every complete list goes to `on_reports`, and what that raises ends the poll.
 
-        Args:
-            on_reports: gets every complete list; what it raises ends the poll.
-            on_failure: called once when the list cannot be read.
-            on_recovery: called once when it can be read again, before `on_reports`.
+        `on_failure` is called once when the list cannot be read, `on_recovery` once when it can be read again.
         """
         while True:
             self._woken.clear()

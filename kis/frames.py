@@ -266,13 +266,7 @@ Record = Trade | BookUpdate | FillNotice
 
 
 def read_records(tr_id: str, count: int, payload: str, at: datetime) -> tuple[Record, ...]:
-    """The records of a data frame.
-
-    Args:
-        tr_id: of which TR.
-        count: how many the frame says there are.
-        payload: their fields, decrypted.
-        at: when the frame was received, KST.
+    """The records of a data frame of one TR, received `at` (KST); the payload is decrypted.
 
     Raises:
         BadAnswer: the fields do not divide evenly, or are not what KIS documents. Its text holds no field.

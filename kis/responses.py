@@ -157,10 +157,12 @@ def _moment_of(text: str) -> datetime | None:
 
 
 class ErrorMapper:
-    """Turns answers into errors and receipts, without key, secret, token or account number in any text."""
+    """Turns answers into errors and receipts, without key, secret, token or account number in any text.
+
+    Every rate refusal of a read slows the rate limiter down.
+    """
 
     def __init__(self, config: KisConfig, rate_limiter: RateLimiter) -> None:
-        """Takes what must be masked, and the limiter that every rate refusal of a read slows down."""
         self._env = config.env.value
         secrets = (config.app_key, config.app_secret, config.cano)
         # JSON may escape a slash with a backslash.
@@ -197,14 +199,7 @@ class ErrorMapper:
         return Misconfigured(error.message, setting=setting_of(error.code), **where)
 
     def receipt(self, status: int, content: bytes, token: str, seconds: float) -> Receipt:
-        """The receipt of a write.
-
-        Args:
-            status: HTTP status.
-            content: the body of the answer.
-            token: the access token in use, to be masked.
-            seconds: how long the answer took.
-        """
+        """The receipt of a write that was answered after some `seconds`; the token is masked in it."""
         body = decoded(content)
         outcome = classify(sent=True, status=status, body=body)
         answer = self._masked(content.decode(errors="replace"), token)[:_MAX_ANSWER]

@@ -147,13 +147,7 @@ class Listener(AsyncIterator[_E], Generic[_E]):
         registrations: Registrations,
         opened: datetime,
     ) -> None:
-        """Registers.
-
-        Args:
-            kinds: the types of event it gets.
-            topics: of which it gets events.
-            registrations: where the topics are registered.
-            opened: the present moment; earlier gaps do not concern this listener.
+        """Registers for the topics; gaps from before it was `opened` do not concern it.
 
         Raises:
             Refused: too many registrations.

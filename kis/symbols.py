@@ -109,11 +109,7 @@ def _folded(text: str) -> str:
 
 
 def parse_master(content: bytes, market: str) -> list[Stock]:
-    """Reads an unpacked master file.
-
-    Args:
-        content: the file's bytes.
-        market: "KOSPI" or "KOSDAQ".
+    """Reads an unpacked master file of "KOSPI" or "KOSDAQ".
 
     Raises:
         ValueError: more than one line in a hundred is not as documented.
@@ -163,13 +159,7 @@ class Download(Protocol):
 
 
 async def load(master_url: str, cache_dir: Path, day: date, *, fetch: Download = download) -> Symbols:
-    """The stocks of a day: from the day's copy, else downloaded, else from the latest copy.
-
-    Args:
-        master_url: the folder of the master files.
-        cache_dir: folder of the copies.
-        day: the day, KST.
-        fetch: fetches a file.
+    """The stocks of a day (KST): from the day's copy, else downloaded with `fetch`, else from the latest copy.
 
     Raises:
         Unavailable: they could not be downloaded, and there is no copy.

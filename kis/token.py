@@ -61,14 +61,7 @@ class TokenStore:
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """Reads and requests nothing yet.
-
-        Args:
-            config: the app key, and the folder of the file.
-            issue: requests a token once and returns the answer's body; raises a `KisError`.
-            clock: the present moment in KST.
-            sleep: waits between polls of a lock that another process holds.
-        """
+        """Reads and requests nothing yet; `issue` requests a token once and returns the answer's body."""
         of = [config.env.value, config.app_key]
         if config.rest != REST_URLS[config.env]:
             of.append(config.rest)  # a simulator's token is not KIS's
