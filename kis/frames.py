@@ -14,15 +14,14 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from kis.endpoints import Env
 from kis.errors import BadAnswer
 from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, alias, whole
 from kis.models import Level
 
 TRADES = "H0STCNT0"
 BOOKS = "H0STASP0"
-NOTICES_REAL = "H0STCNI0"
-NOTICES_PAPER = "H0STCNI9"
-NOTICES = frozenset({NOTICES_REAL, NOTICES_PAPER})
+NOTICES = {Env.REAL: "H0STCNI0", Env.PAPER: "H0STCNI9"}
 
 _HEARTBEAT = "PINGPONG"
 _DEPTH = 10
@@ -295,7 +294,7 @@ def _record(tr_id: str, fields: list[str], at: datetime) -> Record:
         named = _named(_BOOK, fields, _MIN_BOOK)
         sides = {"asks": _levels(fields, _ASKS), "bids": _levels(fields, _BIDS)}
         return BookUpdate.model_validate(named | sides | {"at": at})
-    if tr_id in NOTICES:
+    if tr_id in NOTICES.values():
         named = _named(_NOTICE | _NOTICE_TAILS.get(min(len(fields), _LONG_NOTICE), {}), fields, _MIN_NOTICE)
         return FillNotice.model_validate(named | {"kind": _kind(named), "at": at})
     raise ValueError(tr_id)
@@ -336,5 +335,5 @@ def _kind(named: dict[str, Any]) -> NoticeKind:
 
 
 def _unreadable(tr_id: str, reason: str) -> BadAnswer:
-    known = tr_id if tr_id in {TRADES, BOOKS, *NOTICES} else "frame"
+    known = tr_id if tr_id in {TRADES, BOOKS, *NOTICES.values()} else "frame"
     return BadAnswer(f"{known} cannot be read ({reason})", endpoint="websocket")

@@ -13,15 +13,14 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import weakref
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from kis import krx
 from kis.config import kst_now
-from kis.errors import BadRequest, KisError, Misconfigured
-from kis.frames import BOOKS, TRADES, BookUpdate, FillNotice, NoticeKind, Trade
+from kis.errors import BadRequest, Misconfigured
+from kis.frames import BOOKS, NOTICES, TRADES, BookUpdate, FillNotice, NoticeKind, Trade
 from kis.subscriptions import Event, Gap, Listener, Registrations, StreamTopic
-from kis.websocket import WebSocketConnection, notice_tr_id
+from kis.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kis.config import KisConfig
-    from kis.frames import Record
     from kis.transport import Transport
 
 __all__ = ["BookUpdate", "Event", "FillNotice", "Gap", "KisStream", "Listener", "NoticeKind", "Trade"]
@@ -78,15 +76,11 @@ class KisStream:
         self._config = config
         self._clock = clock
         self._registrations = Registrations()
-        self._listeners: weakref.WeakSet[Listener[Any]] = weakref.WeakSet()
         self._failure: Exception | None = None
         self._running: asyncio.Task[None] | None = None
         self._connection = WebSocketConnection(
             config,
             self._registrations,
-            self._publish,
-            self._gap,
-            self._refuse,
             clock=clock,
             sleep=sleep,
             rng=rng or random.Random(),  # noqa: S311 - spreads attempts, guards nothing
@@ -110,8 +104,7 @@ class KisStream:
         if running is not None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        for listener in list(self._listeners):
-            listener.end()
+        self._registrations.end()
 
     @property
     def blind_since(self) -> datetime | None:
@@ -170,9 +163,7 @@ class KisStream:
             raise self._failure
         if self._running is None:
             raise RuntimeError("the stream is not open: use it as `async with`")
-        listener = Listener(kinds, topics, self._registrations, self._clock())
-        self._listeners.add(listener)
-        return listener
+        return Listener(kinds, topics, self._registrations, self._clock())
 
     def _stock_topics(self, tr_id: str, codes: Iterable[str]) -> set[StreamTopic]:
         given = [codes] if isinstance(codes, str) else list(codes)
@@ -184,7 +175,7 @@ class KisStream:
         if not self._config.hts_id:
             message = "fill notices need KIS_HTS_ID, the HTS login"
             raise Misconfigured(message, setting="KIS_HTS_ID", endpoint="websocket", env=self._config.env.value)
-        return {StreamTopic(notice_tr_id(self._config.env), self._config.hts_id)}
+        return {StreamTopic(NOTICES[self._config.env], self._config.hts_id)}
 
     def _bad_request(self, message: str) -> BadRequest:
         return BadRequest(message, endpoint="websocket", env=self._config.env.value)
@@ -194,19 +185,4 @@ class KisStream:
             await self._connection.run()
         except Exception as failure:  # noqa: BLE001 - whatever ended it, no listener may wait for ever
             self._failure = failure
-            for listener in list(self._listeners):
-                listener.end(failure)
-
-    def _publish(self, topic: StreamTopic, record: Record) -> None:
-        for listener in list(self._listeners):
-            if topic in listener.topics:
-                listener.put(record)
-
-    def _gap(self, gap: Gap) -> None:
-        for listener in list(self._listeners):
-            listener.put(gap)
-
-    def _refuse(self, topic: StreamTopic, failure: KisError) -> None:
-        for listener in list(self._listeners):
-            if topic in listener.topics:
-                listener.end(failure)
+            self._registrations.end(failure)

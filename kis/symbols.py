@@ -10,8 +10,9 @@ import asyncio
 import io
 import os
 import zipfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,6 +30,7 @@ _FILES = {"KOSPI": "kospi_code.mst", "KOSDAQ": "kosdaq_code.mst"}
 _ETP_GROUPS = frozenset({"EF", "FE", "EN"})
 # Warrants and subscription rights: tens of thousands of names that cannot be ordered here.
 _EXCLUDED_GROUPS = frozenset({"EW", "SW", "SR"})
+_Fetch = Callable[[str], Awaitable[bytes]]  # of a public file; raises `Unavailable`
 _CODE = slice(0, 9)
 _NAME = slice(21, None)
 _MIN_HEAD = 21
@@ -151,14 +153,7 @@ def _stock(line: bytes, market: str) -> Stock:
     )
 
 
-class Download(Protocol):
-    """Fetches a public file, or raises `Unavailable`."""
-
-    async def __call__(self, url: str, /) -> bytes:
-        """The file's bytes."""
-
-
-async def load(master_url: str, cache_dir: Path, day: date, *, fetch: Download = download) -> Symbols:
+async def load(master_url: str, cache_dir: Path, day: date, *, fetch: _Fetch = download) -> Symbols:
     """The stocks of a day (KST): from the day's copy, else downloaded with `fetch`, else from the latest copy.
 
     Raises:
@@ -169,7 +164,7 @@ async def load(master_url: str, cache_dir: Path, day: date, *, fetch: Download =
     return Symbols(stock for stocks in markets for stock in stocks)
 
 
-async def _market(market: str, master_url: str, cache_dir: Path, day: date, fetch: Download) -> list[Stock]:
+async def _market(market: str, master_url: str, cache_dir: Path, day: date, fetch: _Fetch) -> list[Stock]:
     file = _FILES[market]
     copy = cache_dir / f"{file}-{day:%Y%m%d}.zip"
     stocks = await asyncio.to_thread(_read_copy, copy, market)
