@@ -148,6 +148,18 @@ def _interrupted(text: str) -> bool:
     return text.strip().upper() not in {"", "N", "0"}
 
 
+def count(value: object) -> int:
+    """A number of something from KIS's text.
+
+    Raises:
+        ValueError: the text is no whole number, or a negative one.
+    """
+    number = whole(value)
+    if not isinstance(number, int) or number < 0:
+        raise ValueError("a count was expected")
+    return number
+
+
 def padded(order_no: str) -> str:
     """An order number in ten digits (paper leaves the leading zeros out); "" if there is none."""
     bare = order_no.strip().lstrip("0")

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from kis.endpoints import Env
 from kis.errors import BadAnswer
 from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, alias, whole
-from kis.models import Level
+from kis.models.quotes import Level, levels
 
 TRADES = "H0STCNT0"
 BOOKS = "H0STASP0"
@@ -307,16 +307,7 @@ def _named(places: dict[str, int], fields: list[str], least: int) -> dict[str, A
 
 
 def _levels(fields: list[str], start: int) -> tuple[Level, ...]:
-    places = range(start, start + _DEPTH)
-    levels = (Level(_number(fields[place]), _number(fields[place + _SIZES])) for place in places)
-    return tuple(level for level in levels if level.price)
-
-
-def _number(text: str) -> int:
-    number = whole(text)
-    if not isinstance(number, int) or number < 0:
-        raise ValueError(len(text))
-    return number
+    return levels((fields[place], fields[place + _SIZES]) for place in range(start, start + _DEPTH))
 
 
 def _kind(named: dict[str, Any]) -> NoticeKind:

@@ -201,9 +201,7 @@ class Session:
             Unavailable: a page could not be had.
             BadAnswer: a page holds no list, the cursor repeats itself, or there are too many pages.
         """
-        paging = endpoint.paging
-        width = paging.width if paging else 100
-        search, position = f"CTX_AREA_FK{width}", f"CTX_AREA_NK{width}"
+        search, position = "CTX_AREA_FK100", "CTX_AREA_NK100"
         found: list[dict[str, Any]] = []
         cursor = ("", "")
         seen = {cursor}

@@ -59,16 +59,10 @@ class KisStream:
         silence: float = _SILENCE_TIMEOUT,
         in_session: Callable[[datetime], bool] = _in_session,
     ) -> None:
-        """Connects to nothing yet.
+        """Connects to nothing yet; arguments are those of `KisClient`.
 
-        Args:
-            config: the account, and KIS's addresses.
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: jitter of those waits.
-            transport: stands in for the network of the one REST call, for the approval key.
-            silence: seconds without a frame after which a connection counts as dead, during market sessions.
-            in_session: whether frames are expected at a moment.
+        Also, `silence` is the seconds without a frame after which a connection counts as dead, while `in_session` says
+        that frames are expected. `transport` stands in only for the REST call that gets the approval key.
 
         Raises:
             Misconfigured: the websocket's address is invalid.
@@ -138,15 +132,10 @@ class KisStream:
     ) -> Listener[Event]:
         """All of these in order of arrival, and a `Gap` whenever events may have been missed.
 
-        Args:
-            trades: codes of stocks.
-            order_books: codes of stocks.
-            fill_notices: whether to get the account's order events.
+        Each argument registers as the method of its name, and raises as that does.
 
         Raises:
-            Refused: as `trades`.
-            BadRequest: as `trades`, or nothing is asked for.
-            Misconfigured: as `fill_notices`.
+            BadRequest: nothing is asked for.
         """
         topics = self._stock_topics(TRADES, trades) | self._stock_topics(BOOKS, order_books)
         if fill_notices:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import stat
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from kis.errors import BadAnswer, Misconfigured, NotSent, Throttled, Unavailable
 from kis.krx import KST
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from kis.config import KisConfig
@@ -67,7 +67,7 @@ class TokenStore:
             of.append(config.rest)  # a simulator's token is not KIS's
         name = hashlib.sha256("\n".join(of).encode()).hexdigest()[:16]
         self._path = config.token_dir / f"kis-token-{name}.json"
-        self._env = config.env.value
+        self._where: dict[str, Any] = {"endpoint": "token", "env": config.env.value}
         self._issue = issue
         self._clock = clock
         self._sleep = sleep
@@ -99,7 +99,8 @@ class TokenStore:
 
     async def _renew(self) -> str:
         if self._clock() >= self._renew_at:
-            await self._locked(self._renew_in_file)
+            async with self._locked():
+                await self._renew_in_file()
         return self._current.token
 
     async def drop(self, refused: str) -> None:
@@ -111,7 +112,10 @@ class TokenStore:
         """
         if self._current.token == refused:
             self._set_current(_TokenFile(attempted=self._current.attempted))
-        await self._locked(self._forget_in_file, refused)
+        async with self._locked():
+            stored = self._read()
+            if stored.token == refused:
+                self._write(_TokenFile(attempted=stored.attempted))
 
     async def close(self) -> None:
         """Cancels a renewal under way."""
@@ -119,38 +123,29 @@ class TokenStore:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
 
-    async def _locked(self, work: Callable[..., Awaitable[None]], *args: str) -> None:
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
+        """Locks the file against other tasks and processes."""
         async with self._lock:
             try:
-                await self._locked_between_processes(work, *args)
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                lock = FileLock(f"{self._path}.lock", thread_local=False, mode=_PRIVATE_MODE)
+                await self._acquire(lock)
+                try:
+                    yield
+                finally:
+                    lock.release()
             except OSError as failure:
-                raise Misconfigured(
-                    f"the folder of the token file cannot be used ({type(failure).__name__})",
-                    setting="KISBOT_DATA_DIR",
-                    endpoint="token",
-                    env=self._env,
-                ) from None
+                message = f"the folder of the token file cannot be used ({type(failure).__name__})"
+                raise Misconfigured(message, setting="KISBOT_DATA_DIR", **self._where) from None
 
-    async def _locked_between_processes(self, work: Callable[..., Awaitable[None]], *args: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(f"{self._path}.lock", thread_local=False, mode=_PRIVATE_MODE)
+    async def _acquire(self, lock: FileLock) -> None:
         for _ in range(_MAX_LOCK_POLLS):
-            try:
+            with suppress(Timeout):
                 lock.acquire(blocking=False)
-            except Timeout:
-                await self._sleep(_LOCK_POLL_INTERVAL)
-                continue
-            try:
-                await work(*args)
-            finally:
-                lock.release()
-            return
-        raise Unavailable("another process holds the token's lock", endpoint="token", env=self._env)
-
-    async def _forget_in_file(self, refused: str) -> None:
-        stored = self._read()
-        if stored.token == refused:
-            self._write(_TokenFile(attempted=stored.attempted))
+                return
+            await self._sleep(_LOCK_POLL_INTERVAL)
+        raise Unavailable("another process holds the token's lock", **self._where)
 
     async def _renew_in_file(self) -> None:
         stored = self._read()
@@ -163,7 +158,7 @@ class TokenStore:
         if timedelta(0) <= since < _ISSUE_INTERVAL:
             left = (_ISSUE_INTERVAL - since).total_seconds()
             message = f"KIS issues a token once a minute and was asked {since.total_seconds():.0f} s ago"
-            too_soon = Throttled(f"{message}: {left:.0f} s to go", code="EGW00133", endpoint="token", env=self._env)
+            too_soon = Throttled(f"{message}: {left:.0f} s to go", code="EGW00133", **self._where)
             self._use_expiring(stored, too_soon)
             return
         self._write(_TokenFile(stored.token, stored.expires, attempted=now))
@@ -171,13 +166,13 @@ class TokenStore:
             fresh = _TokenFile(*self._parse(await self._issue(), now), attempted=now)
         except NotSent as failure:
             self._write(stored)  # KIS saw no attempt
-            self._use_expiring(stored, Unavailable(failure.message, endpoint="token", env=self._env))
+            self._use_expiring(stored, Unavailable(failure.message, **self._where))
         except (Throttled, Unavailable) as failure:
             self._use_expiring(stored, failure)
         else:
             self._write(fresh)
             self._set_current(fresh)
-            _log.info("token_issued", env=self._env, expires=fresh.expires.isoformat(timespec="seconds"))
+            _log.info("token_issued", env=self._where["env"], expires=fresh.expires.isoformat(timespec="seconds"))
 
     def _use_expiring(self, stored: _TokenFile, failure: Throttled | Unavailable) -> None:
         """Uses a token in its last minutes; raises the failure if there is none."""
@@ -186,7 +181,7 @@ class TokenStore:
             raise failure
         self._current = stored
         self._renew_at = min(stored.expires, now + _ISSUE_INTERVAL)
-        _log.warning("token_not_renewed", env=self._env, code=failure.code, reason=failure.message)
+        _log.warning("token_not_renewed", env=self._where["env"], code=failure.code, reason=failure.message)
 
     def _parse(self, body: dict[str, Any], now: datetime) -> tuple[str, datetime]:
         token = body.get("access_token")
@@ -198,7 +193,7 @@ class TokenStore:
             text = str(body["access_token_token_expired"])
             ends.append(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=KST))
         if not isinstance(token, str) or not _HEADER_SAFE.fullmatch(token) or not ends:
-            raise BadAnswer("the token answer holds no token or no end", endpoint="token", env=self._env)
+            raise BadAnswer("the token answer holds no token or no end", **self._where)
         # KIS issues no token that is about to expire: if one seems so, our clock is fast.
         return token, min((end for end in ends if end > now + _RENEW_BEFORE), default=max(ends))
 
@@ -210,12 +205,8 @@ class TokenStore:
         try:
             if os.name == "posix" and stat.S_IMODE(self._path.stat().st_mode) & 0o077:
                 # Whoever has read it can trade with it; only the operator can tell whether somebody has.
-                raise Misconfigured(
-                    f"{self._path.name} can be read by others: run chmod 600 on it, or delete it if they may have",
-                    setting="KISBOT_DATA_DIR",
-                    endpoint="token",
-                    env=self._env,
-                )
+                message = "can be read by others: run chmod 600 on it, or delete it if they may have"
+                raise Misconfigured(f"{self._path.name} {message}", setting="KISBOT_DATA_DIR", **self._where)
             row = json.loads(self._path.read_text(encoding="utf-8"))
             return _TokenFile(
                 str(row["token"]),

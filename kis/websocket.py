@@ -11,7 +11,6 @@ import asyncio
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 from websockets.asyncio.client import connect
@@ -19,7 +18,7 @@ from websockets.exceptions import WebSocketException
 
 from kis.backoff import backoff
 from kis.cipher import Cipher
-from kis.config import WS_URLS, is_loopback
+from kis.config import WS_URLS, is_loopback, split_address
 from kis.errors import BadAnswer, Misconfigured, Refused, Throttled, TokenRejected, Unavailable
 from kis.frames import NOTICES, ControlReply, Data, FillNotice, Heartbeat, read_frame, read_records, subscription
 from kis.session import Session
@@ -317,16 +316,12 @@ def _address(config: KisConfig) -> str:
     """The address; plain ws is what KIS offers, and accepted of no other host but this machine."""
     url = (config.ws_url or WS_URLS[config.env]).rstrip("/")
     others = {address for env, address in WS_URLS.items() if env is not config.env}
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
+    parts = split_address(url, "ws", "wss")
     if url in others:
         message = f"is that of another environment than {config.env}"
-    elif parts.scheme not in {"ws", "wss"} or not host or parts.username or parts.query:
+    elif parts is None:
         message = "is no websocket address"
-    elif parts.scheme == "ws" and url not in WS_URLS.values() and not is_loopback(host):
+    elif parts.scheme == "ws" and url not in WS_URLS.values() and not is_loopback(parts.hostname):
         message = "must be wss: plain ws is accepted of KIS's own host and on this machine only"
     else:
         return url + _PATH

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime  # noqa: TC003 - pydantic reads the annotations at run time
-from typing import Annotated, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
 
 from pydantic import BeforeValidator, ValidationInfo, field_validator
 
@@ -22,9 +22,12 @@ from kis.fields import (
     Won,
     Yes,
     alias,
+    count,
     decimal,
-    whole,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 INDEX_NAMES = {"0001": "KOSPI", "1001": "KOSDAQ", "2001": "KOSPI200"}
 
@@ -77,6 +80,12 @@ class Level(NamedTuple):
     quantity: int
 
 
+def levels(pairs: Iterable[tuple[object, object]]) -> tuple[Level, ...]:
+    """The levels of prices and quantities as KIS writes them, those without a price left out."""
+    found = (Level(count(price), count(quantity)) for price, quantity in pairs)
+    return tuple(level for level in found if level.price)
+
+
 class OrderBook(Model):
     """The ten best prices of either side (KIS portal, 주식현재가 호가/예상체결), levels without a price left out.
 
@@ -102,25 +111,13 @@ class OrderBook(Model):
             {
                 **book,
                 "code": code,
-                "asks": _levels(book, "askp"),
-                "bids": _levels(book, "bidp"),
-                "expected_price": _count(expected["antc_cnpr"]) or None,
+                "asks": levels((book[f"askp{n}"], book[f"askp_rsqn{n}"]) for n in range(1, 11)),
+                "bids": levels((book[f"bidp{n}"], book[f"bidp_rsqn{n}"]) for n in range(1, 11)),
+                "expected_price": count(expected["antc_cnpr"]) or None,
                 "expected_quantity": expected["antc_vol"],
                 "at": at,
             }
         )
-
-
-def _levels(book: Row, side: str) -> tuple[Level, ...]:
-    levels = (Level(_count(book[f"{side}{n}"]), _count(book[f"{side}_rsqn{n}"])) for n in range(1, 11))
-    return tuple(level for level in levels if level.price)
-
-
-def _count(value: object) -> int:
-    number = whole(value)
-    if not isinstance(number, int) or number < 0:
-        raise ValueError("a count was expected")
-    return number
 
 
 class RankedStock(Model):
