@@ -16,6 +16,7 @@ import threading
 import weakref
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 import structlog
@@ -373,11 +374,7 @@ class _LoopThread:
 
     def run(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
         """Waits for a coroutine; on Ctrl-C it is cancelled before the interruption goes on."""
-
-        async def task() -> _T:
-            return await call(*args, **options)
-
-        future = self._portal.start_task_soon(task)
+        future = self._portal.start_task_soon(partial(call, *args, **options))
         try:
             return future.result()
         except BaseException:

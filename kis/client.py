@@ -465,8 +465,6 @@ class KisClient:
         """KIS's hash of an order's body; KIS no longer requires it."""
         return await self._session.hash(json.dumps(body, ensure_ascii=False).encode())
 
-    # --- inside -------------------------------------------------------------------------------------------------
-
     def _require_begun(self, endpoint: Endpoint, start: date) -> None:
         if start > self._clock().date():
             raise BadRequest("the first day is still to come", endpoint=endpoint.name, env=self.env.value)

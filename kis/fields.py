@@ -93,11 +93,7 @@ _WARNINGS = {
 
 
 def whole(value: object) -> object:
-    """A whole number from KIS's text; other types are left to pydantic.
-
-    Raises:
-        ValueError: the text is no number, or has a fraction.
-    """
+    """A whole number from KIS's text, else `ValueError`; other types are left to pydantic."""
     if not isinstance(value, str):
         return value
     try:
@@ -110,11 +106,7 @@ def whole(value: object) -> object:
 
 
 def decimal(value: object) -> Decimal:
-    """A decimal number from KIS's text; blank is zero.
-
-    Raises:
-        ValueError: the text is no finite number.
-    """
+    """A finite decimal number from KIS's text, else `ValueError`; blank is zero."""
     text = str(value).strip().replace(",", "")
     try:
         number = Decimal(text or 0)
@@ -149,11 +141,7 @@ def _interrupted(text: str) -> bool:
 
 
 def count(value: object) -> int:
-    """A number of something from KIS's text.
-
-    Raises:
-        ValueError: the text is no whole number, or a negative one.
-    """
+    """A whole number from KIS's text that is not negative, else `ValueError`."""
     number = whole(value)
     if not isinstance(number, int) or number < 0:
         raise ValueError("a count was expected")

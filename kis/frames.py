@@ -132,11 +132,7 @@ def subscription(approval_key: str, tr_id: str, tr_key: str, *, register: bool) 
 
 
 def read_frame(frame: str | bytes) -> Heartbeat | ControlReply | Data:
-    """Reads a frame.
-
-    Raises:
-        BadAnswer: it is not as KIS documents.
-    """
+    """Reads a frame; raises `BadAnswer` if it is not as KIS documents."""
     try:
         text = frame.decode() if isinstance(frame, bytes) else frame
         return _data(text) if text[:2] in {"0|", "1|"} else _system(text)

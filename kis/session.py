@@ -123,11 +123,7 @@ class Session:
         return clock_offset(self._dates)
 
     def tr_id(self, endpoint: Endpoint) -> str:
-        """The `tr_id` to send with a call.
-
-        Raises:
-            Unsupported: the environment does not offer the call.
-        """
+        """The `tr_id` to send with a call; raises `Unsupported` if the environment does not offer it."""
         tr_id = endpoint.tr_id(self._config.env, self._config.generation)
         if tr_id is None:
             message = f"KIS does not offer this on {self._env}"
@@ -238,12 +234,7 @@ class Session:
         return response.status_code, response.content
 
     async def hash(self, content: bytes, lane: Lane = HASHKEY.lane) -> str:
-        """KIS's hash of an order's body (KIS portal, Hashkey), requested in the order's own lane.
-
-        Raises:
-            Refused: KIS said no.
-            Unavailable: there was no usable answer.
-        """
+        """KIS's hash of an order's body (KIS portal, Hashkey), requested in the order's own lane; raises as `read`."""
         status, answer = await self._spaced_post(HASHKEY, self.headers.keyed, content, lane)
         value = answer.get("HASH") if answer is not None else None
         if isinstance(value, str) and value.isalnum() and value.isascii():
@@ -251,7 +242,7 @@ class Session:
         raise self.errors.of_read(HASHKEY, status, answer)
 
     async def approval(self) -> str:
-        """A websocket key, good for a day (KIS portal, 실시간 접속키 발급); raises as `hash`."""
+        """A websocket key, good for a day (KIS portal, 실시간 접속키 발급); raises as `read`."""
         keys = {"appkey": self._config.app_key, "secretkey": self._config.app_secret}
         content = json.dumps({"grant_type": "client_credentials", **keys}).encode()
         status, answer = await self._spaced_post(APPROVAL, self.headers.bare, content, APPROVAL.lane)

@@ -145,8 +145,6 @@ class KisStream:
         kinds: tuple[type[Event], ...] = (Trade, BookUpdate, FillNotice, Gap)
         return self._listener(kinds, topics)
 
-    # --- inside -------------------------------------------------------------------------------------------
-
     def _listener(self, kinds: tuple[type[_E], ...], topics: set[StreamTopic]) -> Listener[_E]:
         if self._failure is not None:
             raise self._failure

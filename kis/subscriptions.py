@@ -66,11 +66,7 @@ class Registrations:
         return topic in self._wanted
 
     def add(self, listener: Listener[Any]) -> None:
-        """Adds a listener and its topics, which others may share.
-
-        Raises:
-            Refused: there would be more than KIS allows; none was added.
-        """
+        """Adds a listener and its topics, which others may share; `Refused` if there would be more than KIS allows."""
         if len(self._wanted.keys() | listener.topics) > MAX_REGISTRATIONS:
             raise Refused(f"KIS allows {MAX_REGISTRATIONS} registrations in total", endpoint="websocket")
         self._wanted.update(listener.topics)
@@ -161,11 +157,7 @@ class Listener(AsyncIterator[_E], Generic[_E]):
         registrations: Registrations,
         opened: datetime,
     ) -> None:
-        """Registers for the topics; gaps from before it was `opened` do not concern it.
-
-        Raises:
-            Refused: too many registrations.
-        """
+        """Registers for the topics; gaps from before it was `opened` do not concern it."""
         self.topics = frozenset(topics)
         registrations.add(self)
         self._kinds = kinds

@@ -111,11 +111,7 @@ def _folded(text: str) -> str:
 
 
 def parse_master(content: bytes, market: str) -> list[Stock]:
-    """Reads an unpacked master file of "KOSPI" or "KOSDAQ".
-
-    Raises:
-        ValueError: more than one line in a hundred is not as documented.
-    """
+    """Reads an unpacked master file; `ValueError` if more than one line in a hundred is not as documented."""
     lines = [line for line in content.splitlines() if line.strip()]
     stocks = []
     bad = 0

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import re
 import stat
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from filelock import FileLock, Timeout
+from pydantic import AwareDatetime, BaseModel
 
 from kis.config import REST_URLS
 from kis.errors import BadAnswer, Misconfigured, NotSent, Throttled, Unavailable
@@ -41,13 +40,12 @@ _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _NEVER = datetime(2000, 1, 1, tzinfo=KST)
 
 
-@dataclass(frozen=True, slots=True)
-class _TokenFile:
+class _TokenFile(BaseModel, frozen=True):
     """Contents of the file; `attempted` is when a token was last requested, successfully or not."""
 
     token: str = ""
-    expires: datetime = _NEVER
-    attempted: datetime = _NEVER
+    expires: AwareDatetime = _NEVER
+    attempted: AwareDatetime = _NEVER
 
 
 class TokenStore:
@@ -161,9 +159,9 @@ class TokenStore:
             too_soon = Throttled(f"{message}: {left:.0f} s to go", code="EGW00133", **self._where)
             self._use_expiring(stored, too_soon)
             return
-        self._write(_TokenFile(stored.token, stored.expires, attempted=now))
+        self._write(stored.model_copy(update={"attempted": now}))
         try:
-            fresh = _TokenFile(*self._parse(await self._issue(), now), attempted=now)
+            fresh = self._parse(await self._issue(), now)
         except NotSent as failure:
             self._write(stored)  # KIS saw no attempt
             self._use_expiring(stored, Unavailable(failure.message, **self._where))
@@ -183,7 +181,7 @@ class TokenStore:
         self._renew_at = min(stored.expires, now + _ISSUE_INTERVAL)
         _log.warning("token_not_renewed", env=self._where["env"], code=failure.code, reason=failure.message)
 
-    def _parse(self, body: dict[str, Any], now: datetime) -> tuple[str, datetime]:
+    def _parse(self, body: dict[str, Any], now: datetime) -> _TokenFile:
         token = body.get("access_token")
         ends = []
         with suppress(KeyError, TypeError, ValueError, OverflowError):
@@ -195,7 +193,8 @@ class TokenStore:
         if not isinstance(token, str) or not _HEADER_SAFE.fullmatch(token) or not ends:
             raise BadAnswer("the token answer holds no token or no end", **self._where)
         # KIS issues no token that is about to expire: if one seems so, our clock is fast.
-        return token, min((end for end in ends if end > now + _RENEW_BEFORE), default=max(ends))
+        expires = min((end for end in ends if end > now + _RENEW_BEFORE), default=max(ends))
+        return _TokenFile(token=token, expires=expires, attempted=now)
 
     def _set_current(self, stored: _TokenFile) -> None:
         self._current = stored
@@ -207,18 +206,12 @@ class TokenStore:
                 # Whoever has read it can trade with it; only the operator can tell whether somebody has.
                 message = "can be read by others: run chmod 600 on it, or delete it if they may have"
                 raise Misconfigured(f"{self._path.name} {message}", setting="KISBOT_DATA_DIR", **self._where)
-            row = json.loads(self._path.read_text(encoding="utf-8"))
-            return _TokenFile(
-                str(row["token"]),
-                datetime.fromisoformat(row["expires"]).astimezone(KST),
-                datetime.fromisoformat(row["attempted"]).astimezone(KST),
-            )
-        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+            return _TokenFile.model_validate_json(self._path.read_bytes())
+        except (FileNotFoundError, ValueError):
             return _TokenFile()
 
     def _write(self, stored: _TokenFile) -> None:
-        row = asdict(stored) | {"expires": stored.expires.isoformat(), "attempted": stored.attempted.isoformat()}
-        _write_private(self._path, json.dumps(row))
+        _write_private(self._path, stored.model_dump_json())
 
 
 def _write_private(path: Path, text: str) -> None:

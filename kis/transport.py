@@ -133,11 +133,7 @@ def ssl_context(url: str) -> ssl.SSLContext:
 
 
 async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
-    """Fetches a public file; `stand_in` takes the place of the network.
-
-    Raises:
-        Unavailable: it could not be fetched.
-    """
+    """Fetches a public file, else raises `Unavailable`; `stand_in` takes the place of the network."""
     try:
         async with httpx.AsyncClient(
             verify=ssl_context(url), trust_env=False, timeout=_DOWNLOAD_TIMEOUT, transport=stand_in
