@@ -34,12 +34,7 @@ class RateLimiter:
     """Spaces the calls of one app key."""
 
     def __init__(self, interval: float, *, ledger_interval: float = 0.0) -> None:
-        """Sets the least time between calls, and between calls of the order ledger.
-
-        Args:
-            interval: seconds; 0 for no spacing at all.
-            ledger_interval: seconds between balance, order list and buying power calls; 0 for no rule of their own.
-        """
+        """Sets the least seconds between calls, and between calls of the order ledger; 0 for none."""
         self._calls = _LaneQueue("calls", interval)
         self._ledger = _LaneQueue("ledger", ledger_interval, min_slowed=_MIN_LEDGER_INTERVAL)
         self._last_ledger_call = -inf
