@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from bot.demo.methods import Methods, conflict
 from bot.demo.parameters import MethodRefused, Parameters
+from kis.sim.asgi_types import ABORT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bot.demo.chats import Clock
     from bot.demo.faults import PlantedTelegramFault, TelegramFaults
 
-TRANSPORT = "bot.demo.transport"  # where the server leaves the connection, in the request's state
 _WELL_FORMED = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
 _MAX_CALLS = 5000
 
@@ -76,7 +76,7 @@ class BotApi:
             raise MethodRefused(404, "Not Found")
         call = await Parameters.of(request)
         self.calls.append(BotCall(name, call.shown(), self._clock()))
-        method = self._methods.named(name)
+        method = self._methods.by_name.get(name.lower())  # Telegram does not mind the case of the name
         if method is None:
             raise MethodRefused(404, "Not Found")
         fault = self._faults.take(name)
@@ -129,8 +129,8 @@ async def _hang_up(request: Request) -> None:
     Raises:
         ConnectionResetError: the application was called without a server, so there is no socket.
     """
-    transport = request.scope.get("state", {}).get(TRANSPORT)
-    if transport is None:
+    abort = request.scope.get("extensions", {}).get(ABORT)
+    if abort is None:
         raise ConnectionResetError("the local Telegram hung up")
-    transport.abort()
+    abort()
     await _disconnection(request)

@@ -16,13 +16,9 @@ class Feed:
         self._waiting: set[asyncio.Future[None]] = set()
         self._pages: set[asyncio.Queue[dict[str, Any] | None]] = set()
 
-    def advance(self) -> int:
-        """Give the event that is about to be published its revision number."""
-        self.revision += 1
-        return self.revision
-
     def publish(self, kind: str, **values: Any) -> None:
-        """Queue an event for every page, and wake everyone who waits for a change."""
+        """Queue an event under the next revision for every page, and wake everyone who waits for a change."""
+        self.revision += 1
         event = {"kind": kind, "revision": self.revision, **values}
         for page in list(self._pages):
             if page.full():

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from bot.demo import formatting, keyboards
-from bot.demo.chats import Chats, File, Message
+from bot.demo.chats import ChatMessage, Chats, File
 from bot.demo.formatting import CannotParse, Formatted
 from bot.demo.parameters import MethodRefused, Parameters, Upload, bad_request
 from bot.demo.pictures import media_type_of, size_of
@@ -33,7 +33,7 @@ Method = Callable[[Parameters], Awaitable[Any]]
 
 
 class Methods:
-    """The methods by name; each works on the chats, the updates or the bot's profile."""
+    """The methods by lower-case name; each works on the chats, the updates or the bot's profile."""
 
     def __init__(self, profile: Profile, chats: Chats, updates: Updates, taps: Taps, feed: Feed) -> None:
         self._profile = profile
@@ -41,7 +41,7 @@ class Methods:
         self._updates = updates
         self._taps = taps
         self._feed = feed
-        self._table: dict[str, Method] = {
+        self.by_name: dict[str, Method] = {
             "getupdates": self._get_updates,
             "deletewebhook": self._delete_webhook,
             "getwebhookinfo": self._get_webhook_info,
@@ -58,10 +58,6 @@ class Methods:
             "answercallbackquery": self._answer_callback_query,
             **profile.methods(),
         }
-
-    def named(self, name: str) -> Method | None:
-        """Find a method; Telegram does not mind the case of the name."""
-        return self._table.get(name.lower())
 
     async def _get_updates(self, call: Parameters) -> list[dict[str, Any]]:
         kinds = call.nested("allowed_updates")
@@ -101,7 +97,6 @@ class Methods:
         action = call.text("action")
         if not action:
             raise bad_request("wrong parameter action in request")
-        self._feed.advance()
         self._feed.publish("action", chat=chat_id, action=action)
         return True
 
@@ -137,9 +132,7 @@ class Methods:
         markup = keyboards.checked(call.nested("reply_markup"))
         if markup == message.markup:
             raise _not_modified()
-        message.markup = markup
-        self._chats.markup_changed(message)
-        return self._chats.json(message)
+        return self._chats.json(self._chats.change_markup(message, markup))
 
     async def _delete_message(self, call: Parameters) -> bool:
         message = self._chats.find(self._chat(call), call.integer("message_id") or 0)
@@ -176,11 +169,11 @@ class Methods:
             raise bad_request("chat not found")
         return chat_id
 
-    def _own_message(self, call: Parameters) -> Message:
+    def _own_message(self, call: Parameters) -> ChatMessage:
         message = self._chats.find(self._chat(call), call.integer("message_id") or 0)
         if message is None:
             raise bad_request("message to edit not found")
-        if not message.from_bot:
+        if message.sender != "bot":
             raise bad_request("message can't be edited")
         return message
 
@@ -203,18 +196,15 @@ class Methods:
         return self._sent(call, body, html, file)
 
     def _edited(
-        self, call: Parameters, message: Message, body: Formatted, html: str, *, file: File | None = None
+        self, call: Parameters, message: ChatMessage, body: Formatted, html: str, *, file: File | None = None
     ) -> dict[str, Any]:
         markup = keyboards.checked(call.nested("reply_markup"))
         if markup is not None and "inline_keyboard" not in markup:
             raise bad_request("inline keyboard expected")
         if file in {None, message.file} and (body, markup) == (message.body, message.markup):
             raise _not_modified()
-        message.body, message.html, message.markup = body, html, markup
-        if file is not None:
-            self._chats.replace_file(message, file)
-        self._chats.edited(message)
-        return self._chats.json(message)
+        changed = self._chats.edit(message, body=body, html=html, markup=markup, file=file or message.file)
+        return self._chats.json(changed)
 
     def _replied_to(self, call: Parameters, chat_id: int) -> int | None:
         reply = call.nested("reply_parameters") or {}

@@ -85,7 +85,7 @@ class Profile:
             if not 1 <= len(str(command.get("description", "")).strip()) <= _MAX_DESCRIPTION:
                 raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
         self._commands[_scope(call)] = commands
-        self._publish()
+        self._feed.publish("profile")
         return True
 
     async def _get_commands(self, call: Parameters) -> list[dict[str, str]]:
@@ -93,7 +93,7 @@ class Profile:
 
     async def _delete_commands(self, call: Parameters) -> bool:
         self._commands.pop(_scope(call), None)
-        self._publish()
+        self._feed.publish("profile")
         return True
 
     async def _set_menu_button(self, _call: Parameters) -> bool:
@@ -105,7 +105,7 @@ class Profile:
             if len(text) > _MAX_LENGTHS[field]:
                 raise bad_request(f"{field.replace('_', ' ')} is too long")
             self._texts[field, call.text("language_code")] = text
-            self._publish()
+            self._feed.publish("profile")
             return True
 
         return set_text
@@ -115,10 +115,6 @@ class Profile:
             return {field: self.text(field, call.text("language_code"))}
 
         return get_text
-
-    def _publish(self) -> None:
-        self._feed.advance()
-        self._feed.publish("profile")
 
 
 def _scope(call: Parameters) -> tuple[str, int, str]:

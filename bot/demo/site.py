@@ -6,11 +6,12 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bot.demo.updates import CallbackResult, Updates
@@ -58,8 +59,8 @@ class Site:
         return [
             Route("/", self._page),
             Route("/events", self._events),
-            Route("/send", self._posted_text, methods=["POST"]),
-            Route("/tap", self._posted_tap, methods=["POST"]),
+            Route("/send", _posting(self._posted_text), methods=["POST"]),
+            Route("/tap", _posting(self._posted_tap), methods=["POST"]),
             Route("/file/{file_id}", self._file),
             Route("/{name}", self._page),
         ]
@@ -68,13 +69,13 @@ class Site:
         name = request.path_params.get("name", "index.html")
         suffix = name[name.rfind(".") :]
         if name not in self._files or suffix not in _MEDIA_TYPES:
-            return Response("Not Found\n", 404, media_type="text/plain")
+            return PlainTextResponse("Not Found\n", 404)
         return Response(self._files[name], headers={"content-type": _MEDIA_TYPES[suffix], "cache-control": "no-store"})
 
     async def _file(self, request: Request) -> Response:
         file = self._chats.files.get(request.path_params["file_id"])
         if file is None:
-            return Response("Not Found\n", 404, media_type="text/plain")
+            return PlainTextResponse("Not Found\n", 404)
         if file.kind == "photo":
             return Response(file.data, media_type=file.media_type)
         disposition = f"attachment; filename*=UTF-8''{quote(file.name)}"
@@ -128,30 +129,29 @@ class Site:
             "menus": {person: self._profile.menu(person) for person in self._chats.people},
         }
 
-    async def _posted_text(self, request: Request) -> Response:
-        try:
-            posted = await _posted(request)
-            reply_to = posted.get("reply_to")
-            number = await self._send(int(posted["person"]), str(posted["text"]), int(reply_to) if reply_to else None)
-        except (KeyError, TypeError, ValueError, LookupError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse({"id": number})
+    async def _posted_text(self, posted: dict[str, Any]) -> dict[str, Any]:
+        reply_to = posted.get("reply_to")
+        number = await self._send(int(posted["person"]), str(posted["text"]), int(reply_to) if reply_to else None)
+        return {"id": number}
 
-    async def _posted_tap(self, request: Request) -> Response:
+    async def _posted_tap(self, posted: dict[str, Any]) -> dict[str, Any]:
+        return asdict(await self._press(int(posted["person"]), int(posted["message"]), str(posted["data"])))
+
+
+def _posting(act: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that acts on what the page posted; what cannot be done is answered with 400 and the reason."""
+
+    async def endpoint(request: Request) -> Response:
         try:
-            posted = await _posted(request)
-            result = await self._press(int(posted["person"]), int(posted["message"]), str(posted["data"]))
-        except (KeyError, TypeError, ValueError, LookupError) as error:
+            return JSONResponse(await act(await _posted(request)))
+        except (TypeError, ValueError, LookupError) as error:
             return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse({"text": result.text, "show_alert": result.show_alert, "answered": result.answered})
+
+    return endpoint
 
 
 async def _posted(request: Request) -> dict[str, Any]:
-    """Read what the page posted. Only JSON: a form could be posted by any page without asking first.
-
-    Raises:
-        ValueError: something else came.
-    """
+    """Read what the page posted. Only JSON: a form could be posted by any page without asking first."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         raise ValueError("JSON expected")
     body = b""

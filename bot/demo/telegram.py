@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -22,10 +23,10 @@ from bot.demo.feed import Feed
 from bot.demo.guard import OriginGuard
 from bot.demo.methods import Methods
 from bot.demo.profile import Profile
-from bot.demo.server import serving
 from bot.demo.site import Site
 from bot.demo.updates import CallbackResult, Taps, Updates
-from kis.config import kst_now
+from kis.config import is_loopback, kst_now
+from kis.sim.server import serving
 
 if TYPE_CHECKING:
     from collections import deque
@@ -68,7 +69,7 @@ class LocalTelegram:
         profile = Profile(bot_id, bot_username, bot_name, self._feed)
         methods = Methods(profile, self._chats, self._updates, self._taps, self._feed)
         self._bot_api = BotApi(token, methods, self.faults, clock)
-        site = Site(profile, self._chats, self._updates, self._feed, send=self._send, press=self._press)
+        site = Site(profile, self._chats, self._updates, self._feed, send=self.send, press=self._press)
         self.app = Starlette(
             routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
         )
@@ -101,18 +102,31 @@ class LocalTelegram:
             ValueError: the host is not on loopback.
             OSError: the port is taken.
         """
+        if not is_loopback(host):
+            raise ValueError(f"{host} is not a loopback address: the local Telegram has no lock on its door")
         self._updates.open()
-        async with serving(self.app, host, port, stopping=self._stopping) as base_url:
-            yield base_url
+        async with serving(self.app, host, port) as base_url:
+            try:
+                yield base_url
+            finally:  # streams and long polls end before the server waits for them
+                self._updates.close()
+                self._taps.close()
+                self._feed.close()
 
-    async def send(self, person_id: int, text: str, *, reply_to: int | None = None) -> int:
+    async def send(self, person_id: int, text: str, reply_to: int | None = None) -> int:
         """Send a message to the bot in a person's private chat; returns its message id.
 
         Raises:
             LookupError: nobody has this id.
             ValueError: nothing to send, or more than one message can hold.
         """
-        return await self._send(person_id, text, reply_to)
+        person = self._chats.person(person_id)
+        body = formatting.plain(text)
+        if not 0 < body.length <= _TEXT_LIMIT:
+            raise ValueError(f"a message holds 1 to {_TEXT_LIMIT} characters, not {body.length}")
+        message = self._chats.add(person_id, person.user, body, reply_to=reply_to)
+        self._updates.put({"message": self._chats.json(message)})
+        return message.message_id
 
     async def tap(
         self,
@@ -151,10 +165,7 @@ class LocalTelegram:
             LookupError: nobody has this id.
         """
         result = await self._press(person_id, message_id, data, timeout)
-        self._feed.advance()
-        self._feed.publish(
-            "answered", chat=person_id, answered=result.answered, text=result.text, show_alert=result.show_alert
-        )
+        self._feed.publish("answered", chat=person_id, **asdict(result))
         return result
 
     async def wait(
@@ -181,7 +192,7 @@ class LocalTelegram:
 
         async def first() -> ChatMessage:
             while True:
-                current = [one.as_seen() for one in self._chats.messages(person_id) if one.revision > after]
+                current = [one for one in self._chats.messages(person_id) if one.revision > after]
                 past = self._chats.revisions(person_id, after) if after else []
                 for message in [*sorted(current, key=lambda one: -one.revision), *past]:
                     if fits(message):
@@ -199,7 +210,7 @@ class LocalTelegram:
 
     def chat(self, chat_id: int) -> list[ChatMessage]:
         """A chat's messages as they now stand, oldest first; a group's too, once it was injected."""
-        return [message.as_seen() for message in self._chats.messages(chat_id)]
+        return self._chats.messages(chat_id)
 
     def since(self, chat_id: int, revision: int) -> list[ChatMessage]:
         """Every state of a chat's messages after a revision, also those edited since, newest first.
@@ -227,21 +238,10 @@ class LocalTelegram:
             return
         message = self._chats.get(number)
         if message is None:
-            sender = injected.get("from") or {"id": chat_id, "is_bot": False, "first_name": ""}
-            self._chats.add(chat_id, sender, formatting.plain(text), message_id=number)
-        elif message.chat_id == chat_id and not message.from_bot and message.body.text != text:
-            message.body = formatting.plain(text)
-            message.html = text
-            self._chats.edited(message)
-
-    async def _send(self, person_id: int, text: str, reply_to: int | None) -> int:
-        person = self._chats.person(person_id)
-        body = formatting.plain(text)
-        if not 0 < body.length <= _TEXT_LIMIT:
-            raise ValueError(f"a message holds 1 to {_TEXT_LIMIT} characters, not {body.length}")
-        message = self._chats.add(person_id, person.user, body, reply_to=reply_to)
-        self._updates.put({"message": self._chats.json(message)})
-        return message.message_id
+            author = injected.get("from") or {"id": chat_id, "is_bot": False, "first_name": ""}
+            self._chats.add(chat_id, author, formatting.plain(text), message_id=number)
+        elif message.chat_id == chat_id and message.sender == "user" and message.text != text:
+            self._chats.edit(message, body=formatting.plain(text), html=text)
 
     async def _press(
         self,
@@ -269,8 +269,3 @@ class LocalTelegram:
             return await asyncio.wait_for(asyncio.shield(answer), timeout)
         except TimeoutError:
             return CallbackResult("", show_alert=False, answered=False)
-
-    def _stopping(self) -> None:
-        self._updates.close()
-        self._taps.close()
-        self._feed.close()
