@@ -35,12 +35,7 @@ class Storage:
     """The stores, each built from those above it."""
 
     def __init__(self, settings: Settings, *, account: str, clock: Callable[[], datetime]) -> None:
-        """Locks the data directory and opens the database.
-
-        Args:
-            settings: where the data lies.
-            account: the account as it may be shown; a database belongs to one.
-            clock: the present moment, KST.
+        """Locks the data directory and opens the database, which belongs to one (masked) `account`.
 
         Raises:
             AlreadyRunning: another process holds the data directory.

@@ -124,11 +124,7 @@ async def _disconnection(request: Request) -> None:
 
 
 async def _hang_up(request: Request) -> None:
-    """Close the connection without a byte.
-
-    Raises:
-        ConnectionResetError: the application was called without a server, so there is no socket.
-    """
+    """Close the connection without a byte; without a server there is none, and the caller gets the error."""
     abort = request.scope.get("extensions", {}).get(ABORT)
     if abort is None:
         raise ConnectionResetError("the local Telegram hung up")

@@ -13,7 +13,7 @@ class Feed:
 
     def __init__(self) -> None:
         self.revision = 1  # so that 0 means "from the beginning"
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._changed = asyncio.Event()
         self._pages: set[asyncio.Queue[dict[str, Any] | None]] = set()
 
     def publish(self, kind: str, **values: Any) -> None:
@@ -22,24 +22,15 @@ class Feed:
         event = {"kind": kind, "revision": self.revision, **values}
         for page in list(self._pages):
             if page.full():
-                self._pages.discard(page)
-                page.get_nowait()
-                page.put_nowait(None)
+                self._end(page)
             else:
                 page.put_nowait(event)
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiting.clear()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def changed(self) -> None:
         """Wait for the next event."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiting.discard(waiter)
+        await self._changed.wait()
 
     def subscribe(self) -> asyncio.Queue[dict[str, Any] | None]:
         """Open a page's queue of events; None in it means the stream is over."""
@@ -53,8 +44,11 @@ class Feed:
 
     def close(self) -> None:
         """End every page's stream, because the server stops."""
-        for page in self._pages:
-            if page.full():
-                page.get_nowait()
-            page.put_nowait(None)
-        self._pages.clear()
+        for page in list(self._pages):
+            self._end(page)
+
+    def _end(self, page: asyncio.Queue[dict[str, Any] | None]) -> None:
+        self._pages.discard(page)
+        if page.full():
+            page.get_nowait()
+        page.put_nowait(None)

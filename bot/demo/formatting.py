@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 _TYPES = {
@@ -30,7 +30,6 @@ _TYPES = {
 }
 _LITERAL = {"code", "pre", "text_link"}
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|lt|gt|amp|quot);")
-_TAG_NAME = re.compile(r"[^\s>]*")
 _ATTRIBUTE = re.compile(
     r"""\s*(?P<name>[^\s=>]+)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>"']+)))?"""
 )
@@ -60,7 +59,7 @@ class _Open:
     tag: str
     kind: str
     start: int
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str]
 
 
 def utf16_length(text: str) -> int:
@@ -77,11 +76,7 @@ def plain(text: str) -> Formatted:
 
 
 def parse_html(source: str) -> Formatted:
-    """Read Telegram HTML.
-
-    Raises:
-        CannotParse: an unsupported tag, an unclosed or a wrongly closed one, a broken attribute.
-    """
+    """Read Telegram HTML; an unsupported, unclosed or wrongly closed tag and a broken attribute raise `CannotParse`."""
     out: list[str] = []
     found: list[tuple[int, int, dict[str, Any]]] = []
     stack: list[_Open] = []
@@ -92,9 +87,7 @@ def parse_html(source: str) -> Formatted:
             if source.startswith("</", at):
                 at = _end_tag(source, at, stack, found, written)
             else:
-                at, opened = _start_tag(source, at)
-                opened.start = written
-                stack.append(opened)
+                at = _start_tag(source, at, stack, written)
             continue
         reference = _REFERENCE.match(source, at) if char == "&" else None
         piece = html.unescape(reference.group()) if reference else char
@@ -106,9 +99,8 @@ def parse_html(source: str) -> Formatted:
     return _finish("".join(out), found)
 
 
-def _start_tag(source: str, at: int) -> tuple[int, _Open]:
-    name_match = _TAG_NAME.match(source, at + 1)
-    tag = name_match.group().lower() if name_match else ""
+def _start_tag(source: str, at: int, stack: list[_Open], written: int) -> int:
+    tag = re.split(r"[\s>]", source[at + 1 :], maxsplit=1)[0].lower()
     where = _byte_offset(source, at)
     if tag not in _TYPES:
         raise CannotParse(f'Unsupported start tag "{tag}" at byte offset {where}')
@@ -132,7 +124,8 @@ def _start_tag(source: str, at: int) -> tuple[int, _Open]:
     kind = _TYPES[tag]
     if kind == "blockquote" and "expandable" in attributes:
         kind = "expandable_blockquote"
-    return position + 1, _Open(tag, kind, 0, attributes)
+    stack.append(_Open(tag, kind, written, attributes))
+    return position + 1
 
 
 def _end_tag(

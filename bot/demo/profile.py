@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.demo.parameters import Parameters, bad_request
@@ -56,13 +57,10 @@ class Profile:
             "deletemycommands": self._delete_commands,
             "setchatmenubutton": self._set_menu_button,
         }
-        for field, method in (
-            ("name", "myname"),
-            ("description", "mydescription"),
-            ("short_description", "myshortdescription"),
-        ):
-            table[f"set{method}"] = self._setter(field)
-            table[f"get{method}"] = self._getter(field)
+        for field in _MAX_LENGTHS:
+            method = f"my{field.replace('_', '')}"
+            table[f"set{method}"] = partial(self._set_text, field)
+            table[f"get{method}"] = partial(self._get_text, field)
         return table
 
     async def _get_me(self, _call: Parameters) -> dict[str, Any]:
@@ -99,22 +97,16 @@ class Profile:
     async def _set_menu_button(self, _call: Parameters) -> bool:
         return True
 
-    def _setter(self, field: str) -> Callable[[Parameters], Awaitable[bool]]:
-        async def set_text(call: Parameters) -> bool:
-            text = call.text(field)
-            if len(text) > _MAX_LENGTHS[field]:
-                raise bad_request(f"{field.replace('_', ' ')} is too long")
-            self._texts[field, call.text("language_code")] = text
-            self._feed.publish("profile")
-            return True
+    async def _set_text(self, field: str, call: Parameters) -> bool:
+        text = call.text(field)
+        if len(text) > _MAX_LENGTHS[field]:
+            raise bad_request(f"{field.replace('_', ' ')} is too long")
+        self._texts[field, call.text("language_code")] = text
+        self._feed.publish("profile")
+        return True
 
-        return set_text
-
-    def _getter(self, field: str) -> Callable[[Parameters], Awaitable[dict[str, str]]]:
-        async def get_text(call: Parameters) -> dict[str, str]:
-            return {field: self.text(field, call.text("language_code"))}
-
-        return get_text
+    async def _get_text(self, field: str, call: Parameters) -> dict[str, str]:
+        return {field: self.text(field, call.text("language_code"))}
 
 
 def _scope(call: Parameters) -> tuple[str, int, str]:

@@ -95,11 +95,7 @@ async def run_demo(  # the command's own options
     smoke: bool,
     say: Callable[[str], object],
 ) -> None:
-    """Run until stopped, or play a script and end.
-
-    Raises:
-        ScriptFailed: an expected answer did not come.
-    """
+    """Run until stopped, or play a script and end; raises `ScriptFailed` where an expected answer did not come."""
     began = time.monotonic()
     scenario = SMOKE if smoke else script
     try:

@@ -11,7 +11,7 @@ One step a line; blank lines and lines that begin with # are skipped. A person i
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -41,7 +41,7 @@ class _Position:
     """Where a person is in the conversation: the last message they saw, and the revision since which answers count."""
 
     since: int = 0
-    message: ChatMessage | None = field(default=None)
+    message: ChatMessage | None = None
 
 
 class Script:
@@ -52,11 +52,7 @@ class Script:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a script.
-
-        Raises:
-            ScriptFailed: the file is not there, or a line is no step.
-        """
+        """Read a script; a missing file and a line that is no step raise `ScriptFailed`."""
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except OSError as error:
@@ -72,11 +68,7 @@ class Script:
         return cls(steps)
 
     async def play(self, telegram: LocalTelegram, say: Callable[[str], object]) -> int:
-        """Play every step; returns their number.
-
-        Raises:
-            ScriptFailed: with the step and what the chat shows.
-        """
+        """Play every step and return their number; `ScriptFailed` names the step and what the chat shows."""
         positions: dict[int, _Position] = {}
         ids = {person.role: person.id for person in telegram.people}
         for step in self._steps:

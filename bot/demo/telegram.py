@@ -40,12 +40,7 @@ _DEFAULT_BOT_ID = 7_000_000_001  # for a token without a number in front
 
 
 class LocalTelegram:
-    """A Telegram with one bot and a handful of people.
-
-    Attributes:
-        app: the ASGI application (Bot API and page).
-        faults: planted for the bot's next calls; see `bot.demo.faults`.
-    """
+    """A Telegram with one bot and a handful of people; `app` is the ASGI application (Bot API and page)."""
 
     def __init__(
         self,
@@ -59,6 +54,7 @@ class LocalTelegram:
     ) -> None:
         """`max_messages`: how many a chat holds before the oldest go."""
         self.faults = TelegramFaults()
+        """Planted for the bot's next calls."""
         self._clock = clock
         self._feed = Feed()
         self._chats = Chats(people, clock, self._feed, max_messages)
@@ -96,12 +92,7 @@ class LocalTelegram:
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Serve on a real socket and yield the base address. Chats and updates outlive the server.
-
-        Raises:
-            ValueError: the host is not on loopback.
-            OSError: the port is taken.
-        """
+        """Serve on a real socket and yield the base address. Chats and updates outlive the server."""
         if not is_loopback(host):
             raise ValueError(f"{host} is not a loopback address: the local Telegram has no lock on its door")
         self._updates.open()
@@ -114,12 +105,7 @@ class LocalTelegram:
                 self._feed.close()
 
     async def send(self, person_id: int, text: str, reply_to: int | None = None) -> int:
-        """Send a message to the bot in a person's private chat; returns its message id.
-
-        Raises:
-            LookupError: nobody has this id.
-            ValueError: nothing to send, or more than one message can hold.
-        """
+        """Send a message to the bot in a person's private chat; returns its message id."""
         person = self._chats.person(person_id)
         body = formatting.plain(text)
         if not 0 < body.length <= _TEXT_LIMIT:
@@ -136,11 +122,7 @@ class LocalTelegram:
         *,
         timeout: float = _ANSWER_TIMEOUT,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
     ) -> CallbackResult:
-        """Press the inline button whose text contains `label` and wait for the bot's answer.
-
-        Raises:
-            LookupError: no such person, message or button, or the button is a link.
-        """
+        """Press the inline button whose text contains `label` and wait for the bot's answer."""
         message = self._chats.get(message_id)
         if message is None:
             raise LookupError(f"there is no message {message_id}")
@@ -159,11 +141,7 @@ class LocalTelegram:
         *,
         timeout: float = _ANSWER_TIMEOUT,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
     ) -> CallbackResult:
-        """Press with raw callback_data, on a button or not, on any message, also another person's.
-
-        Raises:
-            LookupError: nobody has this id.
-        """
+        """Press with raw callback_data, on a button or not, on any message, also another person's."""
         result = await self._press(person_id, message_id, data, timeout)
         self._feed.publish("answered", chat=person_id, **asdict(result))
         return result
@@ -179,10 +157,8 @@ class LocalTelegram:
         """Wait for a bot message in a chat, new or edited, whose text contains something.
 
         Of several, the one that changed last is returned. With `after`, only what happened past that revision
-        counts, and a message that looked right and has been edited since is found too, as it looked then.
-
-        Raises:
-            TimeoutError: none came; the message says what the chat shows.
+        counts, and a message that looked right and has been edited since is found too, as it looked then. Where none
+        comes, the `TimeoutError` says what the chat shows.
         """
 
         def fits(message: ChatMessage) -> bool:
@@ -268,4 +244,4 @@ class LocalTelegram:
         try:
             return await asyncio.wait_for(asyncio.shield(answer), timeout)
         except TimeoutError:
-            return CallbackResult("", show_alert=False, answered=False)
+            return CallbackResult()

@@ -70,11 +70,7 @@ class Updates:
         self._waiting.clear()
 
     async def read(self, offset: int, limit: int, timeout: float) -> list[dict[str, Any]]:  # noqa: ASYNC109 - the Bot API's own name
-        """Confirm what lies before `offset`, then return what waits, at once or within `timeout` seconds.
-
-        Raises:
-            ConflictingReader: another reader came while this one waited.
-        """
+        """Confirm what lies before `offset`, then return what waits, at once or within `timeout` seconds."""
         if offset < 0:
             self._drop_old()
             del self._waiting[: max(len(self._waiting) + offset, 0)]
@@ -120,9 +116,9 @@ class Updates:
 class CallbackResult:
     """What the person saw after pressing a button; `answered` is False when the bot said nothing in time."""
 
-    text: str
-    show_alert: bool
-    answered: bool
+    text: str = ""
+    show_alert: bool = False
+    answered: bool = False
 
 
 class Taps:
@@ -146,7 +142,7 @@ class Taps:
         """End every wait for an answer, because the server stops."""
         for _, answer in self._open.values():
             if not answer.done():
-                answer.set_result(CallbackResult("", show_alert=False, answered=False))
+                answer.set_result(CallbackResult())
 
     def answer(self, query_id: str, text: str, *, show_alert: bool) -> bool:
         """Answer a press. False: no such press, answered before, or more than 30 seconds old."""

@@ -115,14 +115,7 @@ class AlertRunner:
         self.on_tick(trade.code, trade.price, trade.volume, trade.at)
 
     def on_tick(self, code: str, price: int, volume: int, at: datetime) -> None:
-        """A trade.
-
-        Args:
-            code: the stock.
-            price: won.
-            volume: shares traded since the open.
-            at: when we received it (KST).
-        """
+        """A trade; `volume`: shares traded since the open, `at`: when we received it."""
         if price <= 0 or not self.live.watches(code) or not self._open(at) or self._overtaken(code, at):
             return
         if not self._pending and self.live.quiet(code, price, volume, at.date()):

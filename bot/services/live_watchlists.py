@@ -111,14 +111,9 @@ class LiveWatchlists:
     # --- what people do -----------------------------------------------------------------------------------------------
 
     async def show(self, user_id: int, letter: str) -> tuple[WatchlistView, int | None]:
-        """Show the list in a message of its own; if the one before was live, the new one is.
+        """Show the list in a message of its own, with the outbox key `letter`; it is live if the one before was.
 
-        Args:
-            user_id: whose list, in their private chat.
-            letter: the outbox key of the message to be sent.
-
-        Returns:
-            What it shows, and the message that showed it until now, if there was one.
+        Returns what it shows, and the message that showed it until now, if there was one.
         """
         one, before = self._of(user_id), None
         if one.message.letter != letter:

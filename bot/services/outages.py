@@ -26,11 +26,8 @@ def uptime() -> float:
 def outage_of(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elapsed: timedelta) -> timedelta:
     """How long orders of ours were open while the list was not read, up to now; zero where none were.
 
-    Args:
-        mark: the last clean reading before.
-        sent: orders open then, and those that left since.
-        now: the present moment.
-        elapsed: time since the mark, by a clock that is never set where there is one.
+    `sent`: orders open at the last clean reading, `mark`, and those that left since; `elapsed`: time since then, by a
+    clock that is never set where there is one.
     """
     if mark.open:
         return max(elapsed, timedelta())
@@ -42,10 +39,7 @@ def outage_of(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elaps
 def reading_time(lists: Iterable[int], page: int, interval: float) -> timedelta:
     """How much longer a reading takes than a single call: the broker gives a list page by page at its own pace.
 
-    Args:
-        lists: rows of each list that is read.
-        page: rows of a page.
-        interval: seconds between two calls.
+    `lists`: rows of each list; `page`: rows of a page; `interval`: seconds between two calls.
     """
     calls = sum(max(1, -(-rows // page)) for rows in lists)
     return timedelta(seconds=interval * max(0, calls - 1))
@@ -62,14 +56,7 @@ class OutageTracker:
         clock: Callable[[], datetime],
         ticks: Callable[[], float] = uptime,
     ) -> None:
-        """Begins a run.
-
-        Args:
-            marks: where the last clean reading is remembered.
-            notifications: overseers are told of every outage, beside those whose orders were open.
-            clock: the present moment, KST.
-            ticks: seconds that only ever go forward, from any beginning.
-        """
+        """Begins a run; `ticks`: seconds that only ever go forward, from any beginning."""
         self._marks = marks
         self._notifications = notifications
         self._clock = clock

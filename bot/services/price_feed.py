@@ -61,11 +61,7 @@ class PriceFeed:
     ) -> "PriceSubscription":
         """Add a subscriber, behind those that are there.
 
-        Args:
-            calls_per_minute: to the broker.
-            on_trade: gets every streamed trade.
-            on_quote: gets every quote it has read.
-            on_gap: gets the times after which trades may have been missed, and the stocks complete until then.
+        `on_gap` gets the times after which trades may have been missed, and the stocks complete until then.
         """
         one = PriceSubscription(self, 60 / calls_per_minute, on_trade, on_quote, on_gap)
         self._subscriptions.append(one)
@@ -157,13 +153,9 @@ class PriceSubscription:
         return code in self._complete
 
     def due(self, code: str, now: datetime, *, interval: timedelta, streamed: timedelta) -> bool:
-        """Whether a price is to be read again.
+        """Whether a price is to be read again, `interval` after the last reading.
 
-        Args:
-            code: the stock.
-            now: the present moment.
-            interval: between two readings of a stock that is not streamed.
-            streamed: a streamed one is read when it was silent for so long: it may be halted, or the stream dead.
+        A streamed one is read when it was silent for `streamed`: it may be halted, or the stream dead.
         """
         if code in self._in_flight:
             return False
