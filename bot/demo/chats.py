@@ -1,7 +1,8 @@
-"""The chats: the people, the messages of each chat, and how a message is shown to the bot and to the page."""
+"""The chats: people, messages, how a message is shown to the bot and to the page, and the feed of what happens."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -9,12 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bot.demo.feed import Feed
     from bot.demo.formatting import Formatted
 
 MAX_MESSAGES = 2000
 """How many messages a chat holds before the oldest go."""
 _MAX_REVISIONS = 5000  # past states of messages, for a wait for one that has since been edited
+_MAX_BACKLOG = 2000  # events a page may fall behind before it has to load everything again
 
 Clock = Callable[[], datetime]
 
@@ -139,10 +140,56 @@ class ChatMessage:
         }
 
 
+class Feed:
+    """Publishes events in order, each with a growing revision number, to pages and waiting tests."""
+
+    def __init__(self) -> None:
+        self.revision = 1  # so that 0 means "from the beginning"
+        self._changed = asyncio.Event()
+        self._pages: set[asyncio.Queue[dict[str, Any] | None]] = set()
+
+    def publish(self, kind: str, **values: Any) -> None:
+        """Queue an event under the next revision for every page, and wake everyone who waits for a change."""
+        self.revision += 1
+        event = {"kind": kind, "revision": self.revision, **values}
+        for page in list(self._pages):
+            if page.full():
+                self._end(page)
+            else:
+                page.put_nowait(event)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait for the next event."""
+        await self._changed.wait()
+
+    def subscribe(self) -> asyncio.Queue[dict[str, Any] | None]:
+        """Open a page's queue of events; None in it means the stream is over."""
+        page: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_MAX_BACKLOG)
+        self._pages.add(page)
+        return page
+
+    def unsubscribe(self, page: asyncio.Queue[dict[str, Any] | None]) -> None:
+        """Forget a page that has gone."""
+        self._pages.discard(page)
+
+    def close(self) -> None:
+        """End every page's stream, because the server stops."""
+        for page in list(self._pages):
+            self._end(page)
+
+    def _end(self, page: asyncio.Queue[dict[str, Any] | None]) -> None:
+        self._pages.discard(page)
+        if page.full():
+            page.get_nowait()
+        page.put_nowait(None)
+
+
 class Chats:
     """Every chat the bot can write to, with its messages."""
 
-    def __init__(self, people: Sequence[ChatUser], clock: Clock, feed: Feed, max_messages: int = MAX_MESSAGES) -> None:
+    def __init__(self, people: Sequence[ChatUser], clock: Clock, feed: Feed, max_messages: int) -> None:
         self._max_messages = max_messages
         self.people = {person.id: person for person in people}
         self.known: dict[int, dict[str, Any]] = {person.id: person.chat for person in people}

@@ -11,13 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from bot.demo import formatting
-from bot.demo.chats import ChatMessage, Chats, File
+from bot.demo.chats import ChatMessage, Chats, Feed, File
 from bot.demo.formatting import CannotParse, Formatted
 from bot.demo.parameters import MethodRefused, Parameters, Upload, bad_request
 from bot.demo.updates import ConflictingReader, Taps, Updates
 
 if TYPE_CHECKING:
-    from bot.demo.feed import Feed
     from bot.demo.profile import Profile
 
 _TEXT_LIMIT = 4096  # UTF-16 units after parsing

@@ -11,7 +11,7 @@ from bot.demo.parameters import Parameters, bad_request
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.demo.feed import Feed
+    from bot.demo.chats import Feed
 
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 _MAX_COMMANDS = 100

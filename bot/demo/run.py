@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from bot.app.application import BotApplication
 from bot.config.settings import GivenSettings
-from bot.demo.script import Script, ScriptFailed
+from bot.demo.script import ScriptFailed, play
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.access.roles import Role
 from bot.services.outages import uptime
@@ -109,7 +109,7 @@ async def run_demo(  # the command's own options
         )
         async with running as on:
             if scenario is not None:
-                lines = await Script.load(scenario).play(on.telegram, say)
+                lines = await play(scenario, on.telegram, say)
                 say(f"✔ {scenario.name}: {lines} 단계 통과 · steps passed in {time.monotonic() - began:.1f} s")
                 return
             say("")

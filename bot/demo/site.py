@@ -1,4 +1,4 @@
-"""The chat page: its files, its stream of events, and what a person sends or presses."""
+"""The chat page: its files, its stream of events, what a person sends or presses, and who may ask for any of it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bot.demo.updates import CallbackResult, Updates
+from kis.config import is_loopback
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from bot.demo.chats import Chats
-    from bot.demo.feed import Feed
+    from bot.demo.chats import Chats, Feed
     from bot.demo.profile import Profile
 
 _MAX_SHOWN = 400  # messages of a chat a page starts with
@@ -31,6 +33,16 @@ _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+}
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_POLICY = {
+    "content-security-policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
 }
 
 SendText = Callable[[int, str, int | None], Awaitable[int]]
@@ -167,3 +179,43 @@ async def _posted(request: Request) -> dict[str, Any]:
 
 def _event(event: dict[str, Any]) -> str:
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+
+
+class OriginGuard:
+    """ASGI middleware: lets only this machine's own pages and programs reach a server that has no log-in.
+
+    A page elsewhere on the web can make a browser call loopback addresses. Two checks stop it: a Host that is not
+    loopback means a name was pointed here (DNS rebinding), and a foreign Origin means another page is asking. Both are
+    refused with 403; every answer bears the page's policy.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not _is_loopback(host):
+            await PlainTextResponse("This server answers on loopback only.\n", 403)(scope, receive, send)
+            return
+        if scope["method"] not in _SAFE_METHODS and origin is not None and origin != f"http://{host}":
+            await PlainTextResponse("Another page may not ask for this.\n", 403)(scope, receive, send)
+            return
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_POLICY)
+            await send(message)
+
+        await self._app(scope, receive, send_with_policy)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False

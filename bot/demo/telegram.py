@@ -17,19 +17,16 @@ from starlette.routing import Route
 
 from bot.demo import formatting
 from bot.demo.bot_api import BotApi, BotCall
-from bot.demo.chats import MAX_MESSAGES, ChatMessage, Chats, ChatUser, Clock, InlineButton
+from bot.demo.chats import MAX_MESSAGES, ChatMessage, Chats, ChatUser, Clock, Feed, InlineButton
 from bot.demo.faults import TelegramFaults
-from bot.demo.feed import Feed
-from bot.demo.guard import OriginGuard
 from bot.demo.methods import Methods
 from bot.demo.profile import Profile
-from bot.demo.site import Site
+from bot.demo.site import OriginGuard, Site
 from bot.demo.updates import CallbackResult, Taps, Updates
 from kis.config import is_loopback, kst_now
 from kis.sim.server import serving
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import AsyncIterator, Callable, Sequence
 
 __all__ = ["BotCall", "CallbackResult", "ChatMessage", "ChatUser", "InlineButton", "LocalTelegram"]
@@ -55,7 +52,8 @@ class LocalTelegram:
         """`max_messages`: how many a chat holds before the oldest go."""
         self.faults = TelegramFaults()
         """Planted for the bot's next calls."""
-        self._clock = clock
+        self.people = tuple(people)
+        """Everybody who has a chat here."""
         self._feed = Feed()
         self._chats = Chats(people, clock, self._feed, max_messages)
         self._updates = Updates(clock)
@@ -64,21 +62,13 @@ class LocalTelegram:
         bot_id = int(number) if number.isascii() and number.isdigit() else _DEFAULT_BOT_ID
         profile = Profile(bot_id, bot_username, bot_name, self._feed)
         methods = Methods(profile, self._chats, self._updates, self._taps, self._feed)
-        self._bot_api = BotApi(token, methods, self.faults, clock)
+        bot_api = BotApi(token, methods, self.faults, clock)
+        self.calls = bot_api.calls
+        """The latest Bot API calls with the right token, oldest first, struck by a fault or not."""
         site = Site(profile, self._chats, self._updates, self._feed, send=self.send, press=self._press)
         self.app = Starlette(
-            routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
+            routes=[Route("/bot{token}/{method}", bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
         )
-
-    @property
-    def people(self) -> tuple[ChatUser, ...]:
-        """Everybody who has a chat here."""
-        return tuple(self._chats.people.values())
-
-    @property
-    def calls(self) -> deque[BotCall]:
-        """The latest Bot API calls with the right token, oldest first, struck by a fault or not."""
-        return self._bot_api.calls
 
     @property
     def unread(self) -> int:

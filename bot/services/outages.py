@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
-from bot.store.reading_mark import GapFindings, ReadingMark, ReadingMarks, SentOrder
+from bot.store.reading_mark import ReadingMark, ReadingMarks, SentOrder
 
 MIN_OUTAGE = timedelta(seconds=20)
 """Up to this it is the poll's ordinary wait for an answer."""
@@ -100,23 +100,17 @@ class OutageTracker:
         if outage <= limit:
             return []
         known = self._marks.last()
-        data = facts(now - outage, now, self._marks.found_since(mark), orders=len(sent))
-        data |= {
+        found = self._marks.found_since(mark)
+        data = {
+            "since": (now - outage).isoformat(),
+            "until": now.isoformat(),
+            "open": len(sent),
+            "fills": found.fills,
+            "shares": found.shares,
+            "orders": found.orders,
+            "ended": dict(found.ended or {}),
             "off": self._began.isoformat() if self._mark is None else "",
             "unread": known is not None and known.unread,
         }
         chats = dict.fromkeys([*self._notifications.overseers(), *(one.chat_id for one in sent)])
         return [Notice("blind", chat, data, f"blind:{mark.at.isoformat()}:{chat}") for chat in chats]
-
-
-def facts(since: datetime, until: datetime, found: GapFindings, *, orders: int) -> dict[str, object]:
-    """The facts of an outage: from when to when, how many orders of ours were open, and what was found."""
-    return {
-        "since": since.isoformat(),
-        "until": until.isoformat(),
-        "open": orders,
-        "fills": found.fills,
-        "shares": found.shares,
-        "orders": found.orders,
-        "ended": dict(found.ended or {}),
-    }
