@@ -106,26 +106,22 @@ def _start_tag(source: str, at: int, stack: list[_Open], written: int) -> int:
         raise CannotParse(f'Unsupported start tag "{tag}" at byte offset {where}')
     position = at + 1 + len(tag)
     attributes: dict[str, str] = {}
-    while position < len(source):
-        while position < len(source) and source[position].isspace():
-            position += 1
-        if source.startswith(">", position):
-            break
-        attribute = _ATTRIBUTE.match(source, position)
-        if attribute is None:
-            raise CannotParse(f'Empty attribute name in the tag "{tag}" at byte offset {where}')
+    while attribute := _ATTRIBUTE.match(source, position):
         value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
         attributes[attribute["name"].lower()] = html.unescape(value)
         position = attribute.end()
-    else:
+    rest = source[position:].lstrip()
+    if not rest:
         raise CannotParse(f'Unclosed start tag "{tag}" at byte offset {where}')
+    if not rest.startswith(">"):
+        raise CannotParse(f'Empty attribute name in the tag "{tag}" at byte offset {where}')
     if tag == "span" and attributes.get("class") != "tg-spoiler":
         raise CannotParse(f'Tag "span" must have class "tg-spoiler" at byte offset {where}')
     kind = _TYPES[tag]
     if kind == "blockquote" and "expandable" in attributes:
         kind = "expandable_blockquote"
     stack.append(_Open(tag, kind, written, attributes))
-    return position + 1
+    return len(source) - len(rest) + 1
 
 
 def _end_tag(

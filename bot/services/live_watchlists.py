@@ -15,7 +15,7 @@ import structlog
 from bot.chat.messages.watchlist_messages import MAX_STOCKS
 from bot.chat.types import WatchlistMode, WatchlistRow, WatchlistView
 from bot.orders.hours import TradingHours, prices_move
-from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed
+from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed, PriceSubscription
 from bot.services.trade_feed import MIN_REGISTRATION, interleaved
 from bot.store.live_message import LiveMessages
 from bot.store.people import People
@@ -78,7 +78,7 @@ class LiveWatchlists:
         """`calls_per_minute`: to the broker, for live lists."""
         self._store = store
         self._messages = messages
-        self._prices = prices.subscribe(calls_per_minute=calls_per_minute)
+        self._prices = PriceSubscription(prices, calls_per_minute=calls_per_minute)
         self._client = client
         self._hours = hours
         self._people = people
