@@ -1,28 +1,23 @@
 """The Bot API over HTTP: token and method in the path, JSON back, faults in between."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
-from bot.demo.methods import Methods, conflict
+from bot.demo.chats import Clock
+from bot.demo.faults import PlantedTelegramFault, TelegramFaults
+from bot.demo.methods import Methods
 from bot.demo.parameters import MethodRefused, Parameters
+from bot.demo.updates import conflict
 from kis.sim.asgi_types import ABORT
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-    from datetime import datetime
-
-    from starlette.types import Receive, Scope, Send
-
-    from bot.demo.chats import Clock
-    from bot.demo.faults import PlantedTelegramFault, TelegramFaults
 
 _WELL_FORMED = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
 _MAX_CALLS = 5000

@@ -1,16 +1,13 @@
 """The chats: people, messages, how a message is shown to the bot and to the page, and the feed of what happens."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from bot.demo.formatting import Formatted
+from bot.demo.formatting import Formatted
 
 MAX_MESSAGES = 2000
 """How many messages a chat holds before the oldest go."""

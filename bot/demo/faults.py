@@ -11,8 +11,6 @@
 | down       | every connection closes, until `clear()`            |                                  |
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Source: Telegram Bot API, "HTML style" and "MessageEntity". Entity offsets and l
 count UTF-16 code units.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from dataclasses import dataclass

@@ -4,20 +4,16 @@ Source: Telegram Bot API. Descriptions of refusals are Telegram's own, because c
 them.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot.demo import formatting
 from bot.demo.chats import ChatMessage, Chats, Feed, File
 from bot.demo.formatting import CannotParse, Formatted
 from bot.demo.parameters import MethodRefused, Parameters, Upload, bad_request
-from bot.demo.updates import ConflictingReader, Taps, Updates
-
-if TYPE_CHECKING:
-    from bot.demo.profile import Profile
+from bot.demo.profile import Profile
+from bot.demo.updates import Taps, Updates
 
 _TEXT_LIMIT = 4096  # UTF-16 units after parsing
 _CAPTION_LIMIT = 1024
@@ -69,10 +65,7 @@ class Methods:
             self._updates.allow(kinds)
         limit = min(max(call.integer("limit") or _MAX_UPDATES, 1), _MAX_UPDATES)
         timeout = min(call.integer("timeout"), _MAX_POLL)
-        try:
-            return await self._updates.read(call.integer("offset"), limit, timeout)
-        except ConflictingReader:
-            raise conflict() from None
+        return await self._updates.read(call.integer("offset"), limit, timeout)
 
     async def _delete_webhook(self, call: Parameters) -> bool:
         if call.flag("drop_pending_updates"):
@@ -222,13 +215,6 @@ class Methods:
         if file is None or file.kind != kind:
             raise bad_request("wrong remote file identifier specified: can't unserialize it")
         return file
-
-
-def conflict() -> MethodRefused:
-    """409: somebody else reads this bot's updates."""
-    return MethodRefused(
-        409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
-    )
 
 
 def _formatted(call: Parameters, text_name: str, entities_name: str) -> tuple[Formatted, str]:

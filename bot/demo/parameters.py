@@ -1,15 +1,11 @@
 """The parameters of a Bot API call: form, multipart or JSON, with nested values as JSON text."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.datastructures import UploadFile
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
+from starlette.requests import Request
 
 _MAX_FILE_SIZE = 50 * 1024 * 1024  # bytes; Telegram Bot API, sendDocument
 
@@ -45,7 +41,7 @@ class Parameters:
         self._values = values
 
     @classmethod
-    async def of(cls, request: Request) -> Parameters:
+    async def of(cls, request: Request) -> "Parameters":
         """Read a request's query and body; a body that is not what its content type says is refused."""
         values: dict[str, Any] = dict(request.query_params)
         content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -109,7 +105,7 @@ class Parameters:
         except ValueError:
             raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object") from None
 
-    def opened(self, name: str) -> Parameters:
+    def opened(self, name: str) -> "Parameters":
         """The parameters of a nested object, with the files of the call still in reach."""
         inner = self.nested(name)
         if not isinstance(inner, dict):

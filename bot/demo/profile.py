@@ -1,17 +1,12 @@
 """The profile of the bot: its name, its descriptions and its menu of commands."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bot.demo.chats import Feed
 from bot.demo.parameters import Parameters, bad_request
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from bot.demo.chats import Feed
 
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 _MAX_COMMANDS = 100

@@ -1,29 +1,24 @@
 """The chat page: its files, its stream of events, what a person sends or presses, and who may ask for any of it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bot.demo.chats import Chats, Feed
+from bot.demo.profile import Profile
 from bot.demo.updates import CallbackResult, Updates
 from kis.config import is_loopback
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from bot.demo.chats import Chats, Feed
-    from bot.demo.profile import Profile
 
 _MAX_SHOWN = 400  # messages of a chat a page starts with
 _PRESENCE_INTERVAL = 2.0  # seconds between checks of whether a bot reads updates

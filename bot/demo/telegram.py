@@ -4,12 +4,11 @@ The bot is given `base_url + "/bot"` as the Bot API's address and cannot tell th
 `base_url + "/"`. Everything lives in memory and on one event loop.
 """
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,9 +24,6 @@ from bot.demo.site import OriginGuard, Site
 from bot.demo.updates import CallbackResult, Taps, Updates
 from kis.config import is_loopback, kst_now
 from kis.sim.server import serving
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
 
 __all__ = ["BotCall", "CallbackResult", "ChatMessage", "ChatUser", "InlineButton", "LocalTelegram"]
 
