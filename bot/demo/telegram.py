@@ -36,14 +36,7 @@ class LocalTelegram:
     """A Telegram with one bot and a handful of people; `app` is the ASGI application (Bot API and page)."""
 
     def __init__(
-        self,
-        *,
-        token: str,
-        people: Sequence[ChatUser],
-        bot_username: str = "kisbot_demo_bot",
-        bot_name: str = "키스봇",
-        clock: Clock = kst_now,
-        max_messages: int = MAX_MESSAGES,
+        self, *, token: str, people: Sequence[ChatUser], clock: Clock = kst_now, max_messages: int = MAX_MESSAGES
     ) -> None:
         """`max_messages`: how many a chat holds before the oldest go."""
         self.faults = TelegramFaults()
@@ -56,7 +49,7 @@ class LocalTelegram:
         self._taps = Taps(clock)
         number = token.partition(":")[0]
         bot_id = int(number) if number.isascii() and number.isdigit() else _DEFAULT_BOT_ID
-        profile = Profile(bot_id, bot_username, bot_name, self._feed)
+        profile = Profile(bot_id, "kisbot_demo_bot", "키스봇", self._feed)
         methods = Methods(profile, self._chats, self._updates, self._taps, self._feed)
         bot_api = BotApi(token, methods, self.faults, clock)
         self.calls = bot_api.calls
