@@ -1,10 +1,10 @@
 """Notices about executions: fills, the end of an order, and orders that a person must identify."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, msgid
-from bot.chat.i18n.formatting import of_shares, safe, shares, won
+from bot.chat.i18n.formatting import Markup, of_shares, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill
 from bot.chat.messages.order_card import average, hms, order_card, state_word, stock_line, terms_line
@@ -27,6 +27,28 @@ def fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
         f"{frame.text('order no.')} <code>{safe(order.order_no, 12)}</code> · #{order.id} · {safe(order.user_name, 20)}",
         after_fill(order.code, frame.lang),
     )
+
+
+def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) -> Reply:
+    """Several fills of one order, oldest first, in one message with the newest cumulative figures."""
+    first, last = fills[0], fills[-1]
+    step = int(last["filled"]) - int(first["filled"]) + int(first["step"])
+    step_amount = int(last["amount"]) - int(first["amount"]) + int(first["step_amount"])
+    one = fill_push(order, {**last, "step": step, "step_amount": step_amount}, frame)
+    covers = frame.text(
+        "{count} fills in one: {first} to {last}",
+        count=len(fills),
+        first=fill_number(first, frame),
+        last=fill_number(last, frame),
+    )
+    return Reply(f"{one.text}\n<i>{covers}</i>", one.buttons)
+
+
+def fill_number(fill: Mapping[str, Any], frame: Frame) -> Markup:
+    """The number of a fill, or the cumulative quantity where it has none."""
+    if "number" in fill:
+        return Markup(f"#{safe(fill['number'], 8)}")
+    return Markup(f"{frame.text('total', context='filled so far')} {shares(int(fill['filled']), frame.lang)}")
 
 
 def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:

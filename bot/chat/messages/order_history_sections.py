@@ -7,6 +7,7 @@ from bot.chat.i18n.formatting import clock_time, percent, pieces, safe, shares, 
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import entry_line
 from bot.chat.messages.order_card import state_word
+from bot.chat.messages.registry import name_in_history
 from bot.chat.messages.system import LEVELS
 from bot.orders.model.order import Order
 from bot.orders.model.reason import Reason
@@ -26,21 +27,6 @@ _OUTCOMES: MessageIds[str] = {
     "": "the program ended before it could write the answer down",
 }
 _ENDPOINTS: MessageIds[str] = {"buy": "buy", "sell": "sell", "cancel": "cancel", "revise_cancel": "revision"}
-_KINDS: MessageIds[str] = {
-    "card": "ticket and card",
-    "fill": "fills",
-    "ended": "its end",
-    "found": "found",
-    "absent": "no trace",
-    "late": "booked late",
-    "ambiguous": "a question",
-    "manual": "a question",
-    "contradiction": "contradiction",
-    "mismatch": "mismatch",
-    "corrected": "correction",
-    "group_fill": "fills, to a group",
-    "stepup": "second factor asked",
-}
 
 
 def quoted_prices(timeline: OrderTimeline, frame: Frame) -> str:
@@ -151,7 +137,7 @@ def message_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     """Which messages were sent to whom, and when (KST)."""
     lines = []
     for one in timeline.told:
-        kind = frame.text(_KINDS[one.kind]) if one.kind in _KINDS else safe(one.kind, 20)
+        kind = name_in_history(one.kind, frame)
         until = f"–{clock_time(one.last)}" if one.last != one.first else ""
         late = f" · {frame.text('waiting')} {one.open}" if one.open else ""
         lost = f" · {frame.text('not delivered')} {one.failed}" if one.failed else ""

@@ -1,4 +1,4 @@
-"""Notices about the bot itself: trading halt and recovery."""
+"""Notices about the bot itself: trading halt, recovery, a chat that blocks it, and the anchors of the audit log."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -65,3 +65,42 @@ def release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         reason(str(data["why"]), {}, frame.lang),
     ]
     return Reply("\n".join(lines), ((Button(frame.text("✅ agree"), TICKET + str(data["agree"])),),))
+
+
+def stopped_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """Tells the owners that a chat has blocked the bot."""
+    warning = frame.text(
+        "⚠️ Chat {chat} refuses the bot ({why}). Its fills and warnings are kept and sent once it lets us in.",
+        chat=data.get("chat", "?"),
+        why=data.get("why", "?"),
+    )
+    return Reply(f"{warning} {frame.badge}")
+
+
+_NEW_CHAIN: MessageIds[str] = {
+    "lost": "the day's key file is gone",
+    "damaged": "the day's key file is damaged",
+    "restored": "the database is older than the key, or rows were taken from its end",
+}
+
+
+def anchor_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """The day's head of the hash chain; the chat keeps it where this machine cannot change it."""
+    return Reply(f"🔏 {frame.text('log')} #{safe(data['seq'], 12)}:{safe(data['head'], 16)} {frame.badge}")
+
+
+def key_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """The chain began again under a new key, with the reason."""
+    why = frame.text(_NEW_CHAIN[str(data["why"])]) if data.get("why") in _NEW_CHAIN else safe(data.get("why", "-"), 20)
+    lines = [
+        f"🚨 <b>{frame.text('The audit chain began again under a new key')}</b> {frame.badge}",
+        f"{frame.text('why')}: {why}",
+        frame.text("Unless you restored a backup or moved files yourself, somebody may have meddled with the log."),
+    ]
+    if data.get("posted"):
+        lines.append(
+            f"{frame.text('Compare with the head posted last')}: "
+            f"<code>kisbot audit verify --key FILE --head {safe(data['posted'], 40)}</code>"
+        )
+    lines.append(frame.text("Keep the new first key: <code>kisbot audit key</code>"))
+    return Reply("\n".join(lines))
