@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.strangers import Strangers
-from bot.chat.i18n.catalogue import not_allowed
+from bot.chat.i18n.catalogue import NOT_ALLOWED
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import use_language
@@ -165,7 +165,7 @@ class MemberHandlers:
         """A button about a person: the change and its letters at once, or the reason why not."""
         if not actor.role.covers(Role.ADMIN):
             return TapAnswer(
-                CallbackAnswer(not_allowed(self._frame.lang), alert=True), None, MembershipTap.REFUSED.value
+                CallbackAnswer(self._frame.text(NOT_ALLOWED), alert=True), None, MembershipTap.REFUSED.value
             )
         looked = self._invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:

@@ -276,30 +276,4 @@ def toast(verdict: str, lang: Lang) -> str:
     return translate(lang, _TOASTS[verdict])
 
 
-def late_command(minutes: int, lang: Lang) -> str:
-    """A trading command that arrived too late is not carried out."""
-    return translate(
-        lang,
-        "⏰ This command arrived {minutes} minutes late and was not carried out. Send it again if you still want it.",
-        minutes=minutes,
-    )
-
-
-def not_allowed(lang: Lang) -> str:
-    """The person's role is not enough."""
-    return translate(lang, "Your role does not allow this command.")
-
-
-def trouble(lang: Lang) -> str:
-    """An internal error; its details are in the log only."""
-    return translate(lang, "⚠️ An internal error stopped this. See /orders for the state of your orders.")
-
-
-def forwarded(lang: Lang) -> str:
-    """Forwarded messages are not carried out."""
-    return translate(lang, "Forwarded messages are not carried out. Please type it yourself.")  # fmt: skip
-
-
-def not_understood(lang: Lang) -> str:
-    """Neither a command nor a stock."""
-    return translate(lang, "I did not understand. See /help for the commands.")  # fmt: skip
+NOT_ALLOWED = msgid("Your role does not allow this command.")

@@ -6,8 +6,10 @@ from typing import Any
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import safe, shares, won
 from bot.chat.i18n.frame import Frame
+from bot.chat.messages.members import ROLES, role_name
 from bot.chat.messages.order_card import SIDE, average, hms
 from bot.chat.messages.system import LEVELS
+from bot.orders.access.roles import Role
 from bot.orders.model.timeline import AuditEntry
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
@@ -99,8 +101,7 @@ def _proposed(detail: _Detail, frame: Frame) -> str:
 
 
 def _requoted(detail: _Detail, frame: Frame) -> str:
-    quote = won(int(detail["event_quote"]), frame.lang)
-    return frame.text("asked again at the new price {quote}", quote=quote)
+    return frame.text("asked again at the new price {quote}", quote=won(int(detail["event_quote"]), frame.lang))
 
 
 def _reported(detail: _Detail, frame: Frame) -> str:
@@ -133,11 +134,8 @@ def _halt(detail: _Detail, frame: Frame) -> str:
     return f"{frame.text('brakes')}: {level} ({safe(detail['why'], 30)})"
 
 
-_ROLES: MessageIds[str] = {"owner": "owner", "admin": "admin", "trader": "trader", "viewer": "viewer"}
-
-
-def _role(value: object, frame: Frame) -> str:
-    return frame.text(_ROLES[str(value)]) if value in _ROLES else safe(value, 10)
+def _role(value: Any, frame: Frame) -> str:
+    return role_name(Role(value), frame) if value in ROLES else safe(value, 10)
 
 
 def _about(words: str) -> Callable[[_Detail, Frame], str]:
@@ -145,7 +143,7 @@ def _about(words: str) -> Callable[[_Detail, Frame], str]:
 
     def render(detail: _Detail, frame: Frame) -> str:
         subject = detail.get("name_given") or detail.get("subject") or ""
-        was = f"{_role(detail['was'], frame)} → " if detail.get("was") in _ROLES else ""
+        was = f"{_role(detail['was'], frame)} → " if detail.get("was") in ROLES else ""
         role = f" ({was}{_role(detail['role'], frame)})" if detail.get("role") else ""
         return f"{frame.text(words)}{f': {safe(subject, 20)}' if subject else ''}{role}"
 

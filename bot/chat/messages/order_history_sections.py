@@ -6,11 +6,10 @@ from bot.chat.i18n.catalogue import MessageIds, reason
 from bot.chat.i18n.formatting import clock_time, percent, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import entry_line
-from bot.chat.messages.order_card import state_word
+from bot.chat.messages.order_card import left_after, reason_lines, state_word
 from bot.chat.messages.registry import name_in_history
 from bot.chat.messages.system import LEVELS
 from bot.orders.model.order import Order
-from bot.orders.model.reason import Reason
 from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, SendAttempt
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
@@ -31,27 +30,14 @@ _ENDPOINTS: MessageIds[str] = {"buy": "buy", "sell": "sell", "cancel": "cancel",
 
 def quoted_prices(timeline: OrderTimeline, frame: Frame) -> str:
     """The quotes that the ticket showed, and cash or shares left after the order."""
-    order, lang = timeline.order, frame.lang
     shown = [
-        int(one.detail["quote"]) for one in timeline.deeds if one.action == "order.proposed" and "quote" in one.detail
-    ]
-    shown += [
-        int(one.detail["event_quote"])
+        int(one.detail[name])
+        for action, name in (("order.proposed", "quote"), ("order.requoted", "event_quote"))
         for one in timeline.deeds
-        if one.action == "order.requoted" and "event_quote" in one.detail
+        if one.action == action and name in one.detail
     ]
-    prices = " → ".join(won(one, lang) for one in shown[-4:] or [order.quote])
-    left = ""
-    if order.cash_after is not None:
-        left = f" · {frame.text('cash left to order with')} {won(order.cash_after, lang)}"
-    if order.sellable_after is not None:
-        left = f" · {frame.text('left to sell')} {shares(order.sellable_after, lang)}"
-    return f"{frame.text('saw the market at')} {prices}{left}"
-
-
-def reason_lines(given: Sequence[Reason], frame: Frame) -> list[str]:
-    """The sentences of reasons."""
-    return [reason(one.code, one.values, frame.lang) for one in given]
+    prices = " → ".join(won(one, frame.lang) for one in shown[-4:] or [timeline.order.quote])
+    return " · ".join([f"{frame.text('saw the market at')} {prices}", *left_after(timeline.order, frame)[-1:]])
 
 
 def ticket_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
@@ -88,10 +74,14 @@ def vote_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     ]
 
 
+def _word(words: MessageIds[str], stored: str, frame: Frame) -> str:
+    return frame.text(words[stored]) if stored in words else safe(stored, 20)
+
+
 def attempt_line(one: SendAttempt, frame: Frame) -> str:
     """One request to the broker and its outcome."""
-    what = frame.text(_ENDPOINTS[one.endpoint]) if one.endpoint in _ENDPOINTS else safe(one.endpoint or "-", 20)
-    became = frame.text(_OUTCOMES[one.outcome]) if one.outcome in _OUTCOMES else safe(one.outcome, 20)
+    what = _word(_ENDPOINTS, one.endpoint, frame) or "-"
+    became = _word(_OUTCOMES, one.outcome, frame)
     http = f"HTTP {one.status}" if one.status is not None else ""
     took = frame.text("{count} s", count=f"{one.seconds:.3f}") if one.seconds is not None else ""
     facts = " · ".join(part for part in (http, safe(one.code, 12), took) if part)
@@ -164,12 +154,11 @@ def proof_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
         return []
     first, last = timeline.deeds[0].seq, timeline.deeds[-1].seq
     rows = f"{frame.text('audit rows')} {first:,}–{last:,}"
-    if timeline.posted is not None:
-        posted = timeline.posted
-        return [
-            f"🔏 {rows} · {posted.at.astimezone(KST):%m/%d %H:%M} {frame.text('posted')} <code>{posted.seq}:{safe(posted.head, 16)}</code>"
-        ]
-    return [f"🔏 {rows} · {frame.text('not yet posted, head now')} <code>{safe(timeline.head, 40)}</code>"]
+    if (posted := timeline.posted) is not None:
+        head = f"{posted.at.astimezone(KST):%m/%d %H:%M} {frame.text('posted')} <code>{posted.seq}:{safe(posted.head, 16)}</code>"
+    else:
+        head = f"{frame.text('not yet posted, head now')} <code>{safe(timeline.head, 40)}</code>"
+    return [f"🔏 {rows} · {head}"]
 
 
 def recipient_name(one: MessageSent) -> str:
