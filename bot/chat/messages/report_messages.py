@@ -15,8 +15,7 @@ from bot.chat.messages.order_card import SIDE, SQUARE, average, hms
 from bot.chat.parsing.dates import day_label
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 from bot.reports.cost import Doubt
-from bot.reports.fills import StockFills
-from bot.reports.model import DayReport, DayTaken, Taken, Wealth
+from bot.reports.model import AccountValue, DayReport, DayResult, PeriodResult, StockFills
 from kis import krx
 from kis.models import OrderReport, Side
 
@@ -102,7 +101,7 @@ def _since(report: DayReport, frame: Frame) -> str:
 # --- figures that several messages show -------------------------------------------------------------------------------
 
 
-def _realised(taken: Taken, frame: Frame) -> list[str]:
+def _realised(taken: PeriodResult, frame: Frame) -> list[str]:
     word = frame.text("realised")
     profit = taken.profit
     figure = "–" if profit is None else f"{arrow(profit)} <b>{signed_won(profit, frame.lang)}</b>"
@@ -116,18 +115,18 @@ def _realised(taken: Taken, frame: Frame) -> list[str]:
     return lines
 
 
-def _unrealised(wealth: Wealth, frame: Frame) -> str:
+def _unrealised(wealth: AccountValue, frame: Frame) -> str:
     return (
         f"{frame.text('unrealised')} {arrow(wealth.unrealised)} "
         f"{signed_won(wealth.unrealised, frame.lang)} ({percent(wealth.rate)})"
     )
 
 
-def _cash(wealth: Wealth, frame: Frame) -> str:
+def _cash(wealth: AccountValue, frame: Frame) -> str:
     return f"{frame.text('cash')} {won(wealth.deposit, frame.lang)} · D+2 {won(wealth.d2_cash, frame.lang)}"
 
 
-def _total(wealth: Wealth, frame: Frame) -> str:
+def _total(wealth: AccountValue, frame: Frame) -> str:
     return f"{frame.text('total', context='account value')} <b>{won(wealth.total, frame.lang)}</b>"
 
 
@@ -135,14 +134,14 @@ def _amounts(bought: int, sold: int, frame: Frame) -> str:
     return f"{frame.text('bought')} {won(bought, frame.lang)} · {frame.text('sold')} {won(sold, frame.lang)}"
 
 
-def _at(wealth: Wealth, frame: Frame) -> str:
+def _at(wealth: AccountValue, frame: Frame) -> str:
     return frame.as_of(wealth.at)
 
 
 # --- /pnl -------------------------------------------------------------------------------------------------------------
 
 
-def profit_card(taken: Taken, wealth: Wealth, today: date, frame: Frame) -> Reply:
+def profit_card(taken: PeriodResult, wealth: AccountValue, today: date, frame: Frame) -> Reply:
     """Realised profit of a period, day by day where it has several, and the account now."""
     one_day = taken.first == taken.last
     span = (
@@ -167,12 +166,12 @@ def profit_card(taken: Taken, wealth: Wealth, today: date, frame: Frame) -> Repl
     return Reply("\n".join(lines), _profit_buttons(taken, today, frame))
 
 
-def _day_line(one: DayTaken, frame: Frame) -> str:
+def _day_line(one: DayResult, frame: Frame) -> str:
     profit = "–" if one.profit is None else f"{arrow(one.profit)} {signed(one.profit)}"
     return f"{day_label(one.day, frame)} {profit} · {_amounts(one.bought, one.sold, frame)}"
 
 
-def _profit_buttons(taken: Taken, today: date, frame: Frame) -> Buttons:
+def _profit_buttons(taken: PeriodResult, today: date, frame: Frame) -> Buttons:
     spans = (
         Button(frame.text("today"), f"{REFRESH}/pnl today"),
         Button(frame.text("this week"), f"{REFRESH}/pnl week"),
