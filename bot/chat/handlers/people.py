@@ -15,13 +15,13 @@ from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import use_language
 from bot.chat.messages.members import (
+    TAPS,
     confirm_card,
     invitation_only,
     list_card,
     member_name,
     person_card,
     role_name,
-    tap_text,
 )
 from bot.chat.ports import Invites, People, Post
 from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
@@ -178,7 +178,7 @@ class MemberHandlers:
             change = self._invites.press(token, actor.user_id)
             if change.verdict is MembershipTap.DONE:
                 self._tell_change(change, actor)
-        toast = CallbackAnswer(tap_text(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
+        toast = CallbackAnswer(self._frame.text(TAPS[change.verdict]), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
             self._changed(change.person)
         return TapAnswer(toast, self._after(change, actor), change.verdict.value)

@@ -6,14 +6,17 @@ from decimal import Decimal
 from typing import Any
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, facts
-from bot.chat.i18n.catalogue import MessageIds
+from bot.chat.i18n.catalogue import MessageIds, msgid
 from bot.chat.i18n.formatting import clock_time, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import chart
-from bot.chat.types import REFRESH, Button, Buttons, Reply
+from bot.chat.types import REFRESH, Button, Buttons, Reply, in_rows
 from kis.krx import KST
 
 MAX_NAME = 16
+_EXAMPLES = msgid(
+    "None yet. Try /alert 005930 &gt; 72000, /alert 005930 -3%, /alert 005930 volume 3x, /alert holdings 5%"
+)
 _OPS: MessageIds[Comparison] = {
     Comparison.ABOVE: "above",
     Comparison.AT_LEAST: "at least",
@@ -54,19 +57,15 @@ def _unseen(data: Mapping[str, Any], frame: Frame) -> str:
 def _often(data: Mapping[str, Any], frame: Frame) -> str:
     if data["again"] == Repeat.ONCE:
         return frame.text("once, done")
-    times = frame.text("no. {number}", number=int(data["number"]))
-    if data["again"] == Repeat.DAILY or data["kind"] == AlertKind.VOLUME:
-        return f"{frame.text('once a day')} · {times}"
-    return f"{frame.text('repeating')} · {times}"
+    daily = data["again"] == Repeat.DAILY or data["kind"] == AlertKind.VOLUME
+    often = frame.text("once a day") if daily else frame.text("repeating")
+    return f"{often} · {frame.text('no. {number}', number=int(data['number']))}"
 
 
 def _next_steps(code: str, frame: Frame) -> Buttons:
+    buy, sell = Button(frame.text("🟥 buy"), f"/buy {code}"), Button(frame.text("🟦 sell"), f"/sell {code}")
     return (
-        (
-            Button(frame.text("🟥 buy"), f"/buy {code}"),
-            Button(frame.text("🟦 sell"), f"/sell {code}"),
-            chart(code, frame.lang),
-        ),
+        (buy, sell, chart(code, frame.lang)),
         (Button(frame.text("🏷 price"), f"/price {code}"), Button(frame.text("🔔 alerts"), "/alert")),
     )
 
@@ -78,8 +77,8 @@ def condition(data: Mapping[str, Any], frame: Frame) -> str:
     rate = _rate(Decimal(str(data["percent"]))) if data.get("percent") is not None else ""
     op = frame.text(_OPS[Comparison(data["op"])])
     if kind is AlertKind.HOLDINGS:
-        around = rate.lstrip("+")
-        return frame.text("anything held: ±{percent} since the close, within 1 % of a limit, halt, VI", percent=around)
+        words = msgid("anything held: ±{percent} since the close, within 1 % of a limit, halt, VI")
+        return frame.text(words, percent=rate.lstrip("+"))
     if kind is AlertKind.HALT:
         return frame.text("⛔ halted")
     if kind is AlertKind.VI:
@@ -89,12 +88,8 @@ def condition(data: Mapping[str, Any], frame: Frame) -> str:
     if kind is AlertKind.LOWER:
         return frame.text("within 1 % of the lower limit ({price} and down)", price=won(line, lang))
     if kind is AlertKind.VOLUME:
-        average = frame.text(
-            "{factor}x the {days}-day average of {average}",
-            factor=safe(data["factor"]),
-            days=VOLUME_DAYS,
-            average=shares(start, lang),
-        )
+        usual = msgid("{factor}x the {days}-day average of {average}")
+        average = frame.text(usual, factor=data["factor"], days=VOLUME_DAYS, average=shares(start, lang))
         return f"{frame.text('volume today')} {shares(line, lang)} {op} ({average})"
     price = frame.text("{comparison} {price}", comparison=op, price=won(line, lang))
     if not rate:
@@ -135,19 +130,13 @@ def _delete(alert: Alert, frame: Frame) -> Button:
 
 def list_card(alerts: Sequence[Alert], most: int, frame: Frame, head: str = "") -> Reply:
     """A person's alerts with a delete button each; the button works for its owner only."""
-    title = f"🔔 <b>{frame.text('Alerts')}</b> {len(alerts)}/{most} {frame.badge}"
-    lines = [head, title] if head else [title]
+    lines = [head] if head else []
+    lines.append(f"🔔 <b>{frame.text('Alerts')}</b> {len(alerts)}/{most} {frame.badge}")
     for one in alerts:
         name = f"<b>{safe(one.name, MAX_NAME)}</b> " if one.name else ""
-        waits = f" · {frame.text('waits for it to come back')}"
-        state = waits if one.state in {AlertState.BEYOND, AlertState.RESTING} else ""
+        waits = one.state in {AlertState.BEYOND, AlertState.RESTING}
+        state = f" · {frame.text('waits for it to come back')}" if waits else ""
         lines.append(f"#{one.id} {name}{condition(facts(one), frame)}\n   {_life(one, frame)}{state}")
     if not alerts:
-        lines.append(
-            frame.text(
-                "None yet. Try /alert 005930 &gt; 72000, /alert 005930 -3%, /alert 005930 volume 3x, /alert holdings 5%"
-            )
-        )
-    buttons = [_delete(one, frame) for one in alerts]
-    rows = tuple(tuple(buttons[place : place + 2]) for place in range(0, len(buttons), 2))
-    return Reply("\n".join(lines), rows)
+        lines.append(frame.text(_EXAMPLES))
+    return Reply("\n".join(lines), in_rows([_delete(one, frame) for one in alerts], 2))

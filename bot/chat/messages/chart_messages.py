@@ -74,11 +74,5 @@ def _buttons(facts: Mapping[str, Any], frame: Frame, prefix: str) -> Buttons:
         Button(f"{'🔄 ' if name == now else ''}{frame.text(words)}", f"{prefix}/chart {code} {name}")
         for name, words in PERIODS.items()
     )
-    return (
-        periods,
-        (
-            Button(frame.text("🟥 buy"), f"/buy {code}"),
-            Button(frame.text("🟦 sell"), f"/sell {code}"),
-            Button(frame.text("🔔 alert"), f"/alert {code}"),
-        ),
-    )
+    buy, sell = Button(frame.text("🟥 buy"), f"/buy {code}"), Button(frame.text("🟦 sell"), f"/sell {code}")
+    return (periods, (buy, sell, Button(frame.text("🔔 alert"), f"/alert {code}")))

@@ -80,9 +80,8 @@ def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
         buttons = second_confirmation_buttons if order.warned else ticket_buttons
         return Reply("\n".join(lines), buttons(order, str(data["confirm"]), str(data["discard"]), frame.lang))
     if order.state is OrderState.PENDING:
-        return Reply(
-            "\n".join(lines + _ticket(order, frame) + _consent(order, frame)), approval_buttons(order, data, frame.lang)
-        )
+        lines += _ticket(order, frame) + _consent(order, frame)
+        return Reply("\n".join(lines), approval_buttons(order, data, frame.lang))
     lines += _agreed(order, frame) + _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
     if order.state in {OrderState.OPEN, OrderState.PARTIAL}:
         return Reply("\n".join(lines), of_open_order(order, frame.lang))
@@ -130,7 +129,9 @@ def terms_line(order: Order, frame: Frame) -> str:
 
 def _ticket(order: Order, frame: Frame) -> list[str]:
     lang = frame.lang
-    lines = _cautions(order, frame)
+    lines = [f"⚠️ {line}" for line in reason_lines(order.cautions, frame)]
+    if lines and order.warned:
+        lines.append(frame.text("<b>Send it all the same? The button on the left discards it.</b>"))
     if order.was_quote is not None:
         before, now = won(order.was_quote, lang), won(order.quote, lang)
         moved = msgid("⚠️ The price moved {before} → <b>{now}</b>. Please confirm again.")
@@ -140,7 +141,8 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
         f"({percent(order.quote_change)}) · {clock_time(order.quote_at)} {frame.text('KST')}"
     )
     lines += [f"ℹ️ {line}" for line in reason_lines(order.notes, frame)]
-    lines.append(f"{frame.text('fee about')} {won(order.fee, lang)}{_tax(order, frame)}")
+    tax = f" · {frame.text('tax about')} {won(order.tax, lang)}" if order.side is Side.SELL else ""
+    lines.append(f"{frame.text('fee about')} {won(order.fee, lang)}{tax}")
     lines += left_after(order, frame)
     if order.reserve_unit != order.unit:
         upper = won(order.reserve_unit, lang)
@@ -165,43 +167,28 @@ def left_after(order: Order, frame: Frame) -> list[str]:
 
 def _consent(order: Order, frame: Frame) -> list[str]:
     """For the approvers: who ordered, resulting position and day total, approvals so far."""
-    lang = frame.lang
-    names = ", ".join(safe(name, 20) for name in order.approvers)
-    agreed = f"🖐 {frame.text('consent')} <b>{order.approvals}/{order.needed}</b>" + (f" · {names}" if names else "")
-    lines = [f"{frame.text('ordered by')} {safe(order.user_name, 20)}", agreed]
-    if order.held_after is not None:
-        lines.insert(1, f"{frame.text('held once filled')} {shares(order.held_after, lang)}")
+    lines = [f"{frame.text('ordered by')} {safe(order.user_name, 20)}"]
     if order.day_after is not None:
-        lines.insert(1, f"{frame.text('ordered today, with this')} {won(order.day_after, lang)}")
-    return lines
+        lines.append(f"{frame.text('ordered today, with this')} {won(order.day_after, frame.lang)}")
+    if order.held_after is not None:
+        lines.append(f"{frame.text('held once filled')} {shares(order.held_after, frame.lang)}")
+    names = f" · {_approvers(order)}" if order.approvers else ""
+    return [*lines, f"🖐 {frame.text('consent')} <b>{order.approvals}/{order.needed}</b>{names}"]
+
+
+def _approvers(order: Order) -> str:
+    return ", ".join(safe(name, 20) for name in order.approvers)
 
 
 def _agreed(order: Order, frame: Frame) -> list[str]:
     """Who approved or refused it."""
-    names = ", ".join(safe(name, 20) for name in order.approvers)
-    if not names:
-        return []
     word = msgid("refused by") if order.state is OrderState.DENIED else msgid("agreed")
-    return [f"🖐 {frame.text(word)}: {names}"]
+    return [f"🖐 {frame.text(word)}: {_approvers(order)}"] if order.approvers else []
 
 
 def reason_lines(reasons: Sequence[Reason], frame: Frame) -> list[str]:
     """The sentences of reasons."""
     return [reason(one.code, one.values, frame.lang) for one in reasons]
-
-
-def _cautions(order: Order, frame: Frame) -> list[str]:
-    """Warnings on the ticket; after the first tap with the question whether to send it all the same."""
-    said = [f"⚠️ {line}" for line in reason_lines(order.cautions, frame)]
-    if said and order.warned:
-        said.append(frame.text("<b>Send it all the same? The button on the left discards it.</b>"))
-    return said
-
-
-def _tax(order: Order, frame: Frame) -> str:
-    if order.side is Side.BUY:
-        return ""
-    return f" · {frame.text('tax about')} {won(order.tax, frame.lang)}"
 
 
 def _progress(order: Order, frame: Frame) -> list[str]:

@@ -14,12 +14,11 @@ from bot.chat.i18n.formatting import Markup, clock_time, pieces, safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import alert_push
 from bot.chat.messages.chart_messages import chart_as_text, chart_caption
-from bot.chat.messages.fills import bundle_push, external_push, fill_number, fill_push, state_push
-from bot.chat.messages.members import member_push, without_buttons
+from bot.chat.messages.fills import bundle_push, external_push, fill_notice_push, fill_number, fill_push, state_push
+from bot.chat.messages.members import member_push
 from bot.chat.messages.order_card import SIDE, order_card
 from bot.chat.messages.outage import outage_push
 from bot.chat.messages.report_messages import report_push
-from bot.chat.messages.stream_status import fill_notice_push
 from bot.chat.messages.system import (
     anchor_push,
     halt_push,
@@ -118,7 +117,7 @@ def _fill(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply:
 
 
 def _group_fill(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply:
-    return without_buttons(_fill(message, order_of, frame))
+    return Reply(_fill(message, order_of, frame).text)  # buttons do not work in a group
 
 
 # --- messages that list others ----------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.catalogue import NOT_ALLOWED, kis_error, msgid, reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, set_language, use_language
-from bot.chat.messages.members import PEOPLE, without_buttons
+from bot.chat.messages.members import PEOPLE
 from bot.chat.parsing.order_args import MAX_LENGTH, split_stock
 from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
@@ -252,7 +252,7 @@ class Router:
         line = read_line(text_of(context.message))[0]
         self._audit(actor, "command", text=line[:MAX_LENGTH], group=actor.chat_id)
         reply = await self._run(command, self._request(update, context, context.words))
-        self._reply(actor, update.update_id, without_buttons(reply) if isinstance(reply, Reply) else None)
+        self._reply(actor, update.update_id, Reply(reply.text) if isinstance(reply, Reply) else None)
 
     async def _bare_words(self, update: Update, context: UpdateContext) -> None:
         """Words that are no command: the code that a second factor waits for, or a stock whose price is asked."""
