@@ -10,13 +10,20 @@ from bot.chat.i18n.catalogue import MessageIds, msgid
 from bot.chat.i18n.formatting import clock_time, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import chart
-from bot.chat.types import REFRESH, Button, Buttons, Reply, in_rows
+from bot.chat.types import REFRESH, Button, Reply, in_rows
 from kis.krx import KST
 
 MAX_NAME = 16
 _EXAMPLES = msgid(
     "None yet. Try /alert 005930 &gt; 72000, /alert 005930 -3%, /alert 005930 volume 3x, /alert holdings 5%"
 )
+_SENTENCES: MessageIds[AlertKind] = {
+    AlertKind.HOLDINGS: "anything held: ±{percent} since the close, within 1 % of a limit, halt, VI",
+    AlertKind.HALT: "⛔ halted",
+    AlertKind.VI: "⚡ volatility interruption",
+    AlertKind.UPPER: "within 1 % of the upper limit ({price} and up)",
+    AlertKind.LOWER: "within 1 % of the lower limit ({price} and down)",
+}
 _OPS: MessageIds[Comparison] = {
     Comparison.ABOVE: "above",
     Comparison.AT_LEAST: "at least",
@@ -29,11 +36,8 @@ def alert_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """A fired alert; `data` is what was stored when the condition was met."""
     code, lang = str(data["code"]), frame.lang
     bell = frame.text("alert · held") if data.get("held") else frame.text("alert")
-    lines = [
-        f"🔔 <b>{safe(data['name'], 20)}</b> <code>{safe(code, 8)}</code> {bell} {frame.badge}",
-        condition(data, frame),
-    ]
-    now = []
+    head = f"🔔 <b>{safe(data['name'], 20)}</b> <code>{safe(code, 8)}</code> {bell} {frame.badge}"
+    lines, now = [head, condition(data, frame)], []
     if data.get("price") is not None:
         now.append(f"{frame.text('now', context='price')} <b>{won(int(data['price']), lang)}</b>")
     if data.get("volume") is not None and data["kind"] == AlertKind.VOLUME:
@@ -42,7 +46,9 @@ def alert_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     if data.get("unseen"):
         lines.append(_unseen(data, frame))
     lines.append(f"#{int(data['alert'])} · {_often(data, frame)}")
-    return Reply("\n".join(lines), _next_steps(code, frame))
+    buy, sell = Button(frame.text("🟥 buy"), f"/buy {code}"), Button(frame.text("🟦 sell"), f"/sell {code}")
+    price, alerts = Button(frame.text("🏷 price"), f"/price {code}"), Button(frame.text("🔔 alerts"), "/alert")
+    return Reply("\n".join(lines), ((buy, sell, chart(code, lang)), (price, alerts)))
 
 
 def _unseen(data: Mapping[str, Any], frame: Frame) -> str:
@@ -62,31 +68,14 @@ def _often(data: Mapping[str, Any], frame: Frame) -> str:
     return f"{often} · {frame.text('no. {number}', number=int(data['number']))}"
 
 
-def _next_steps(code: str, frame: Frame) -> Buttons:
-    buy, sell = Button(frame.text("🟥 buy"), f"/buy {code}"), Button(frame.text("🟦 sell"), f"/sell {code}")
-    return (
-        (buy, sell, chart(code, frame.lang)),
-        (Button(frame.text("🏷 price"), f"/price {code}"), Button(frame.text("🔔 alerts"), "/alert")),
-    )
-
-
 def condition(data: Mapping[str, Any], frame: Frame) -> str:
     """The condition of an alert in one line."""
     kind, lang = AlertKind(data["kind"]), frame.lang
     line, start = int(data["line"]), int(data["start"])
     rate = _rate(Decimal(str(data["percent"]))) if data.get("percent") is not None else ""
     op = frame.text(_OPS[Comparison(data["op"])])
-    if kind is AlertKind.HOLDINGS:
-        words = msgid("anything held: ±{percent} since the close, within 1 % of a limit, halt, VI")
-        return frame.text(words, percent=rate.lstrip("+"))
-    if kind is AlertKind.HALT:
-        return frame.text("⛔ halted")
-    if kind is AlertKind.VI:
-        return frame.text("⚡ volatility interruption")
-    if kind is AlertKind.UPPER:
-        return frame.text("within 1 % of the upper limit ({price} and up)", price=won(line, lang))
-    if kind is AlertKind.LOWER:
-        return frame.text("within 1 % of the lower limit ({price} and down)", price=won(line, lang))
+    if kind in _SENTENCES:
+        return frame.text(_SENTENCES[kind], percent=rate.lstrip("+"), price=won(line, lang))
     if kind is AlertKind.VOLUME:
         usual = msgid("{factor}x the {days}-day average of {average}")
         average = frame.text(usual, factor=data["factor"], days=VOLUME_DAYS, average=shares(start, lang))

@@ -1,6 +1,7 @@
 """Rows of the audit log as text: who did what."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
@@ -138,16 +139,12 @@ def _role(value: Any, frame: Frame) -> str:
     return role_name(Role(value), frame) if value in ROLES else safe(value, 10)
 
 
-def _about(words: str) -> Callable[[_Detail, Frame], str]:
-    """A renderer for a change of a person: name, role before and after."""
-
-    def render(detail: _Detail, frame: Frame) -> str:
-        subject = detail.get("name_given") or detail.get("subject") or ""
-        was = f"{_role(detail['was'], frame)} → " if detail.get("was") in ROLES else ""
-        role = f" ({was}{_role(detail['role'], frame)})" if detail.get("role") else ""
-        return f"{frame.text(words)}{f': {safe(subject, 20)}' if subject else ''}{role}"
-
-    return render
+def _person(words: str, detail: _Detail, frame: Frame) -> str:
+    """A change of a person: name, role before and after."""
+    subject = detail.get("name_given") or detail.get("subject") or ""
+    was = f"{_role(detail['was'], frame)} → " if detail.get("was") in ROLES else ""
+    role = f" ({was}{_role(detail['role'], frame)})" if detail.get("role") else ""
+    return f"{frame.text(words)}{f': {safe(subject, 20)}' if subject else ''}{role}"
 
 
 def _limit(detail: _Detail, frame: Frame) -> str:
@@ -157,14 +154,10 @@ def _limit(detail: _Detail, frame: Frame) -> str:
     )
 
 
-def _factor(words: str) -> Callable[[_Detail, Frame], str]:
-    """A renderer for second factors; never shows the factor itself."""
-
-    def render(detail: _Detail, frame: Frame) -> str:
-        what = " · ".join(safe(detail[name], 20) for name in ("factor", "deed", "until") if detail.get(name))
-        return f"{frame.text(words)}{f' ({what})' if what else ''}"
-
-    return render
+def _factor(words: str, detail: _Detail, frame: Frame) -> str:
+    """A change of a second factor; never shows the factor itself."""
+    what = " · ".join(safe(detail[name], 20) for name in ("factor", "deed", "until") if detail.get(name))
+    return f"{frame.text(words)}{f' ({what})' if what else ''}"
 
 
 def _started(detail: _Detail, frame: Frame) -> str:
@@ -214,22 +207,22 @@ _RENDERERS: dict[str, Callable[[_Detail, Frame], str]] = {
     "order.voided": lambda f, o: (
         f"{o.text('was voided; nothing was sent')}: {reason(str(f['event_code']), {}, o.lang)}"
     ),
-    "people.put": _about(msgid("let in or changed")),
-    "people.role": _about(msgid("changed the role of")),
-    "people.suspend": _about(msgid("suspended")),
-    "people.resume": _about(msgid("let back in")),
-    "people.remove": _about(msgid("shut out")),
-    "people.invite": _about(msgid("made an invitation for")),
-    "people.join": _about(msgid("joined by an invitation")),
-    "people.request": _about(msgid("asked to be let in")),
-    "people.refuse": _about(msgid("turned away")),
+    "people.put": partial(_person, msgid("let in or changed")),
+    "people.role": partial(_person, msgid("changed the role of")),
+    "people.suspend": partial(_person, msgid("suspended")),
+    "people.resume": partial(_person, msgid("let back in")),
+    "people.remove": partial(_person, msgid("shut out")),
+    "people.invite": partial(_person, msgid("made an invitation for")),
+    "people.join": partial(_person, msgid("joined by an invitation")),
+    "people.request": partial(_person, msgid("asked to be let in")),
+    "people.refuse": partial(_person, msgid("turned away")),
     "limits.raised": _limit,
     "limits.lowered": _limit,
-    "stepup.enrolled": _factor(msgid("set up a second factor")),
-    "stepup.passed": _factor(msgid("passed the second factor")),
-    "stepup.wrong": _factor(msgid("got the second factor wrong")),
-    "stepup.removed": _factor(msgid("removed a second factor")),
-    "stepup.unlocked": _factor(msgid("unlocked a second factor")),
+    "stepup.enrolled": partial(_factor, msgid("set up a second factor")),
+    "stepup.passed": partial(_factor, msgid("passed the second factor")),
+    "stepup.wrong": partial(_factor, msgid("got the second factor wrong")),
+    "stepup.removed": partial(_factor, msgid("removed a second factor")),
+    "stepup.unlocked": partial(_factor, msgid("unlocked a second factor")),
     "bot.started": _started,
     "broker.lost": lambda f, o: f"{o.text('the broker cannot be read')}: {safe(f['code'] or '-', 20)}",
     "external.filled": lambda f, o: (

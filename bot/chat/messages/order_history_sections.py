@@ -1,6 +1,7 @@
 """The sections of an order's history (/why), each a list of lines."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from bot.chat.i18n.catalogue import MessageIds, reason
 from bot.chat.i18n.formatting import clock_time, percent, pieces, safe, shares, won
@@ -43,21 +44,19 @@ def quoted_prices(timeline: OrderTimeline, frame: Frame) -> str:
 def ticket_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     """What the ticket showed last."""
     order, lang = timeline.order, frame.lang
+    tax = f" · {frame.text('tax about')} {won(order.tax, lang)}" if order.tax else ""
     lines = [
         quoted_prices(timeline, frame),
         f"{frame.text('as last shown')} {clock_time(order.quote_at)}, {percent(order.quote_change)}",
-        f"{frame.text('amount')} {won(order.amount, lang)} · {frame.text('fee about')} {won(order.fee, lang)}"
-        + (f" · {frame.text('tax about')} {won(order.tax, lang)}" if order.tax else ""),
+        f"{frame.text('amount')} {won(order.amount, lang)} · {frame.text('fee about')} {won(order.fee, lang)}{tax}",
     ]
     if order.reserve_unit != order.unit:
         lines.append(f"{frame.text('cash set aside at the upper limit')} {won(order.reserve_unit, lang)}")
     lines += [f"⚠️ {line}" for line in reason_lines(order.cautions, frame)]
     lines += [f"ℹ️ {line}" for line in reason_lines(order.notes, frame)]
     if order.held_after is not None and order.day_after is not None:
-        lines.append(
-            f"{frame.text('approvers saw: held once filled')} {shares(order.held_after, lang)}, "
-            f"{frame.text('ordered today')} {won(order.day_after, lang)}"
-        )
+        held = f"{frame.text('approvers saw: held once filled')} {shares(order.held_after, lang)}"
+        lines.append(f"{held}, {frame.text('ordered today')} {won(order.day_after, lang)}")
     if order.warned:
         lines.append(frame.text("Was shown what is unusual, and pressed twice."))
     lines.append(f"{frame.text('valid until')} {clock_time(order.expires_at)}")
@@ -91,12 +90,9 @@ def attempt_line(one: SendAttempt, frame: Frame) -> str:
 
 def step_lines(entries: Sequence[AuditEntry], frame: Frame) -> list[str]:
     """Every audit row of the order, grouped by day (KST)."""
-    lines, day = [], ""
-    for entry in entries:
-        if (of_day := entry.at.astimezone(KST).strftime("%Y-%m-%d")) != day:
-            day = of_day
-            lines.append(f"<i>{day}</i>")
-        lines.append(entry_line(entry, frame))
+    lines = []
+    for day, of_day in groupby(entries, key=lambda entry: entry.at.astimezone(KST).date()):
+        lines += [f"<i>{day}</i>", *(entry_line(entry, frame) for entry in of_day)]
     return lines
 
 
@@ -104,9 +100,8 @@ def revision_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     """The revisions before and after this order."""
     order, lines = timeline.order, []
     if timeline.parent is not None:
-        lines.append(
-            f"✏️ #{timeline.parent.id} → <b>#{order.id}</b> {_price(timeline.parent, frame)} → {_price(order, frame)}"
-        )
+        prices = f"{_price(timeline.parent, frame)} → {_price(order, frame)}"
+        lines.append(f"✏️ #{timeline.parent.id} → <b>#{order.id}</b> {prices}")
     lines += [
         f"✏️ <b>#{order.id}</b> → #{one.id} {_price(order, frame)} → {_price(one, frame)} ({state_word(one.state, frame)})"
         for one in timeline.children

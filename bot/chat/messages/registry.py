@@ -12,22 +12,13 @@ from typing import Any
 from bot.chat.i18n.catalogue import msgid, reason
 from bot.chat.i18n.formatting import Markup, clock_time, pieces, safe
 from bot.chat.i18n.frame import Frame
+from bot.chat.messages import fills, system
 from bot.chat.messages.alert_messages import alert_push
 from bot.chat.messages.chart_messages import chart_as_text, chart_caption
-from bot.chat.messages.fills import bundle_push, external_push, fill_notice_push, fill_number, fill_push, state_push
 from bot.chat.messages.members import member_push
 from bot.chat.messages.order_card import SIDE, order_card
 from bot.chat.messages.outage import outage_push
 from bot.chat.messages.report_messages import report_push
-from bot.chat.messages.system import (
-    anchor_push,
-    halt_push,
-    key_push,
-    recovered_push,
-    recovering_push,
-    release_push,
-    stopped_push,
-)
 from bot.chat.messages.watchlist_messages import watchlist_push
 from bot.chat.ports import OutboxMessage
 from bot.chat.types import Button, Reply
@@ -50,13 +41,12 @@ class MessageText:
 
 def render(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply | None:
     """The text of a message; of an unknown kind the order's card, or its stored values."""
-    known = MESSAGES.get(message.kind)
-    return (known.render if known else _about_order)(message, order_of, frame)
+    return MESSAGES.get(message.kind, _OTHER).render(message, order_of, frame)
 
 
 def name_in_history(kind: str, frame: Frame) -> Markup:
     """The name of a kind of message in the history of an order."""
-    return _name(kind, MESSAGES[kind].in_history if kind in MESSAGES else "", frame)
+    return _name(kind, MESSAGES.get(kind, _OTHER).in_history, frame)
 
 
 def _name(kind: str, words: str, frame: Frame) -> Markup:
@@ -83,7 +73,7 @@ def _about_order(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Rep
     return (
         _stored_values(message, order_of, frame)
         if order is None
-        else state_push(message.kind, order, message.data, frame)
+        else fills.state_push(message.kind, order, message.data, frame)
     )
 
 
@@ -112,8 +102,9 @@ def _fill(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply:
     order = _order(message, order_of)
     if order is None:
         return _stored_values(message, order_of, frame)
-    fills = [one.data for one in message.parts]
-    return bundle_push(order, fills, frame) if fills else fill_push(order, message.data, frame)
+    if message.parts:
+        return fills.bundle_push(order, [one.data for one in message.parts], frame)
+    return fills.fill_push(order, message.data, frame)
 
 
 def _group_fill(message: OutboxMessage, order_of: OrderOf, frame: Frame) -> Reply:
@@ -157,13 +148,10 @@ def _notice_lines(parts: Sequence[OutboxMessage], order_of: OrderOf, frame: Fram
 def _notice_line(one: OutboxMessage, order: Order | None, frame: Frame) -> str:
     """One notice in a line; values that are missing are left out."""
     data = one.data
-    known = MESSAGES.get(one.kind)
-    parts = [clock_time(one.made_at), _name(one.kind, known.in_digest if known else "", frame)]
-    name, side, quantity = (
-        (order.name, order.side, order.quantity)
-        if order is not None
-        else (data.get("name"), data.get("side"), data.get("quantity"))
-    )
+    parts = [clock_time(one.made_at), _name(one.kind, MESSAGES.get(one.kind, _OTHER).in_digest, frame)]
+    name, side, quantity = data.get("name"), data.get("side"), data.get("quantity")
+    if order is not None:
+        name, side, quantity = order.name, order.side, order.quantity
     if name:
         parts.append(f"<b>{safe(name, 16)}</b>")
     if side in {Side.BUY, Side.SELL}:
@@ -173,7 +161,7 @@ def _notice_line(one: OutboxMessage, order: Order | None, frame: Frame) -> str:
     if "code" in data and not name:
         parts.append(safe(data["code"], 24))
     if "number" in data:
-        parts.append(fill_number(data, frame))
+        parts.append(fills.fill_number(data, frame))
     if "head" in data:  # head of the audit log, in full so that it can be compared
         parts.append(f"<code>{safe(data.get('seq', '?'), 12)}:{safe(data['head'], 64)}</code>")
     if one.order_id is not None:
@@ -206,7 +194,7 @@ MESSAGES: dict[str, MessageText] = {
     "look": MessageText(_from_data(watchlist_push)),
     "fill": MessageText(_fill, msgid("filled"), msgid("fills")),
     "group_fill": MessageText(_group_fill, msgid("filled"), msgid("fills, to a group")),
-    "external_fill": MessageText(_from_data(external_push), msgid("filled (made elsewhere)")),
+    "external_fill": MessageText(_from_data(fills.external_push), msgid("filled (made elsewhere)")),
     "corrected": MessageText(_about_order, msgid("fill corrected"), msgid("correction")),
     "ended": MessageText(_about_order, msgid("ended"), msgid("its end")),
     "found": MessageText(_about_order, msgid("found at the broker"), msgid("found")),
@@ -216,19 +204,19 @@ MESSAGES: dict[str, MessageText] = {
     "manual": MessageText(_about_order, msgid("a person has to look"), msgid("a question")),
     "contradiction": MessageText(_about_order, msgid("contradicts the broker's list"), msgid("contradiction")),
     "mismatch": MessageText(_about_order, msgid("differs from what was approved"), msgid("mismatch")),
-    "heard": MessageText(_from_kind(fill_notice_push), msgid("fill told, being checked")),
-    "heard_shown": MessageText(_from_kind(fill_notice_push), msgid("told fill now shows")),
-    "brake": MessageText(_from_data(halt_push), msgid("the brake changed")),
-    "release": MessageText(_from_data(release_push), msgid("release asked")),
-    "recovering": MessageText(_from_data(recovering_push), msgid("recovering")),
-    "recovered": MessageText(_from_data(recovered_push), msgid("recovered")),
+    "heard": MessageText(_from_kind(fills.fill_notice_push), msgid("fill told, being checked")),
+    "heard_shown": MessageText(_from_kind(fills.fill_notice_push), msgid("told fill now shows")),
+    "brake": MessageText(_from_data(system.halt_push), msgid("the brake changed")),
+    "release": MessageText(_from_data(system.release_push), msgid("release asked")),
+    "recovering": MessageText(_from_data(system.recovering_push), msgid("recovering")),
+    "recovered": MessageText(_from_data(system.recovered_push), msgid("recovered")),
     "blind": MessageText(_from_data(outage_push), msgid("fills could not be seen")),
     "trouble": MessageText(_stored_values, msgid("trouble")),
     "limits": MessageText(_stored_values, msgid("limits changed")),
     "stepup": MessageText(_stored_values, msgid("second factor"), msgid("second factor asked")),
-    "stopped": MessageText(_from_data(stopped_push), msgid("a chat refuses the bot")),
-    "audit_key": MessageText(_from_data(key_push), msgid("the audit chain began again")),
-    "anchor": MessageText(_from_data(anchor_push), msgid("head of the log")),
+    "stopped": MessageText(_from_data(system.stopped_push), msgid("a chat refuses the bot")),
+    "audit_key": MessageText(_from_data(system.key_push), msgid("the audit chain began again")),
+    "anchor": MessageText(_from_data(system.anchor_push), msgid("head of the log")),
     "report": MessageText(_from_data(report_push), msgid("report at the close")),
     "alert": MessageText(_from_data(alert_push), msgid("price alert")),
     "join": MessageText(_from_kind(member_push), msgid("somebody asks to join")),
@@ -239,5 +227,6 @@ MESSAGES: dict[str, MessageText] = {
     "digest": MessageText(_digest),
     "roundup": MessageText(_roundup),
 }
+_OTHER = MessageText(_about_order)
 CAPTIONS: dict[str, Renderer] = {kind: _from_data(chart_caption) for kind in ("chart", "chart_edit")}
 """Captions of the kinds with a picture; `MESSAGES` has the text for where it cannot be drawn."""

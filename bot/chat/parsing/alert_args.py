@@ -99,11 +99,7 @@ def split_condition(text: str) -> tuple[str, str]:
 
 
 def parse_alert_args(parts: Sequence[str]) -> AlertArgs:
-    """The condition, followed by repetition and duration in any order.
-
-    Raises:
-        BadArguments: with the code of the first error.
-    """
+    """The condition, followed by repetition and duration in any order; `BadArguments` bears the first error."""
     if not parts:
         raise BadArguments("ALERT_WHAT")
     head, rest = parts[0].lower(), list(parts[1:])
@@ -125,18 +121,13 @@ def parse_alert_args(parts: Sequence[str]) -> AlertArgs:
 
 
 def parse_holdings_args(parts: Sequence[str]) -> AlertArgs:
-    """The percentage by which any holding may move either way, and the duration.
-
-    Raises:
-        BadArguments: as `alert_words`.
-    """
+    """The percentage by which any holding may move either way, and the duration; or `BadArguments`."""
     if not parts:
         raise BadArguments("ALERT_PERCENT_FORM", word="보유")
     found = _PERCENT.fullmatch(parts[0])
     if found is None or found[1] in {"+", "-"}:
         raise BadArguments("ALERT_PERCENT_FORM", word=parts[0])
-    percent = Decimal(found[2])
-    least, most = HOLDINGS_PERCENT
+    percent, (least, most) = Decimal(found[2]), HOLDINGS_PERCENT
     if not least <= percent <= most:
         raise BadArguments("ALERT_HELD_RANGE", word=parts[0], least=least, most=most)
     words = _terms(AlertArgs(percent=percent, from_close=True), parts[1:])
