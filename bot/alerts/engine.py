@@ -80,9 +80,6 @@ class LiveAlerts:
     def __len__(self) -> int:
         return len(self._alerts)
 
-    def __iter__(self) -> Iterator[Alert]:
-        return iter(list(self._alerts.values()))
-
     def __contains__(self, alert_id: int) -> bool:
         return alert_id in self._alerts
 
@@ -149,13 +146,9 @@ class LiveAlerts:
         for measure, line in stock.lines.items():
             if (value := tick.figure(measure)) is not None:
                 touched.update(line.touched(value))
-        found = []
-        for alert_id in sorted(touched):
-            before = self._alerts[alert_id]
-            after, fired = step(before, tick)
-            if after is not before:
-                found.append(AlertChange(before, after, fired))
-        return found
+        befores = [self._alerts[alert_id] for alert_id in sorted(touched)]
+        found = [AlertChange(before, *step(before, tick)) for before in befores]
+        return [change for change in found if change.after is not change.before]
 
     def apply(self, changes: Sequence[AlertChange]) -> None:
         """Take over what is on disk now."""

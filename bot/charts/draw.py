@@ -94,10 +94,9 @@ class Canvas:
 
     def dashes(self, left: float, right: float, y: float, colour: str, *, dash: int, gap: int) -> None:
         """A level line of dashes."""
-        x = left
-        while x < right:
+        for place in range(ceil((right - left) / (dash + gap))):
+            x = left + place * (dash + gap)
             self.box(x, y - 1.5, min(x + dash, right), y + 1.5, colour)
-            x += dash + gap
 
     def tag(self, left: float, y: float, words: str, colour: str, size: int) -> None:
         """White figures on a coloured plate."""

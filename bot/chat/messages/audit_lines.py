@@ -107,14 +107,14 @@ def _requoted(detail: _Detail, frame: Frame) -> str:
 
 def _reported(detail: _Detail, frame: Frame) -> str:
     filled, amount = int(detail["event_filled"]), int(detail["event_filled_amount"])
-    told = []
+    parts = []
     if filled:
-        told.append(f"{frame.text('filled so far')} {shares(filled, frame.lang)} @{average(amount, filled)}")
+        parts.append(f"{frame.text('filled so far')} {shares(filled, frame.lang)} @{average(amount, filled)}")
     if int(detail["event_cancelled"]):
-        told.append(f"{frame.text('cancelled')} {shares(int(detail['event_cancelled']), frame.lang)}")
+        parts.append(f"{frame.text('cancelled')} {shares(int(detail['event_cancelled']), frame.lang)}")
     if int(detail["event_rejected"]):
-        told.append(f"{frame.text('refused')} {shares(int(detail['event_rejected']), frame.lang)}")
-    return f"{frame.text('the list')}: {', '.join(told) or frame.text('no change')}"
+        parts.append(f"{frame.text('refused')} {shares(int(detail['event_rejected']), frame.lang)}")
+    return f"{frame.text('the list')}: {', '.join(parts) or frame.text('no change')}"
 
 
 def _rejection(detail: _Detail) -> str:
@@ -131,8 +131,7 @@ def _checked(detail: _Detail, frame: Frame) -> str:
 
 
 def _halt(detail: _Detail, frame: Frame) -> str:
-    level = frame.text(LEVELS[HaltLevel[str(detail["level"])]])
-    return f"{frame.text('brakes')}: {level} ({safe(detail['why'], 30)})"
+    return f"{frame.text('brakes')}: {frame.text(LEVELS[HaltLevel[str(detail['level'])]])} ({safe(detail['why'], 30)})"
 
 
 def _role(value: Any, frame: Frame) -> str:

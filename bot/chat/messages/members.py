@@ -92,12 +92,11 @@ def person_card(one: Member, acts: Sequence[MemberAction], frame: Frame) -> Repl
 
 def confirm_card(one: Member, act: MemberAction, token: str, frame: Frame) -> Reply:
     """Asks for confirmation; the button works once, for five minutes, while the person is unchanged."""
-    warning = frame.text("Their open tickets, votes, buttons and invitations become void.")
     shuts_out = act.step in {MemberStep.SUSPEND, MemberStep.REMOVE}
     lowers = shuts_out or (act.role is not None and not act.role.covers(one.role))
     lines = [f"❓ <b>{action_word(act, frame)}</b> {frame.badge}", person_lines(one, frame)]
     if lowers:
-        lines.append(warning)
+        lines.append(frame.text("Their open tickets, votes, buttons and invitations become void."))
     yes = Button(f"✅ {action_word(act, frame)}", f"{PEOPLE}{token}")
     no = Button(frame.text("↩ back"), f"{REFRESH}/users {one.user_id}")
     return Reply("\n".join(lines), ((yes, no),))
@@ -120,12 +119,7 @@ TAPS: MessageIds[MembershipTap] = {
 
 
 def member_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """Notices to administrators about people."""
-    match kind:
-        case "join":
-            return _request_push(data, frame)
-        case "invite":
-            return _invite_push(data, frame)
+    """Tells administrators that somebody joined (`joined`), keeps trying (`stranger`) or was changed (`people`)."""
     role = role_name(Role(str(data["role"])), frame) if data.get("role") else ""
     by = f" · {frame.text('by')} <code>{int(data['by'])}</code>" if data.get("by") else ""
     match kind:
@@ -142,24 +136,23 @@ def member_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
     return Reply(f"{head} {frame.badge}\n<code>{int(data['user_id'])}</code>{what}\n{name}")
 
 
-def _request_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def join_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """Asks administrators whether somebody is let in."""
     head = f"🚪 <b>{frame.text('Somebody asks to be let in')}</b> {frame.badge}"
     lines = [head, f"<code>{int(data['user_id'])}</code>"]
     if data.get("known"):
         lines.append(f"⚠️ <b>{frame.text('was removed before')}</b>")
-    lines += [
-        frame.text("Make sure by another way who this is: anybody can bear any name (24 hours)."),
-        member_name(str(data["name"]), frame),
-    ]
-    buttons = [
-        Button(action_word(MemberAction.read(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())
-    ]
+    lines.append(frame.text("Make sure by another way who this is: anybody can bear any name (24 hours)."))
+    lines.append(member_name(str(data["name"]), frame))
+    tokens = [(MemberAction.read(act), token) for act, token in data.get("claims", ())]
     if "none" in data:
-        buttons.append(Button(action_word(MemberAction(MemberStep.REFUSE), frame), PEOPLE + str(data["none"])))
-    return Reply("\n".join(lines), (tuple(buttons),))
+        tokens.append((MemberAction(MemberStep.REFUSE), data["none"]))
+    buttons = tuple(Button(action_word(act, frame), f"{PEOPLE}{token}") for act, token in tokens)
+    return Reply("\n".join(lines), (buttons,))
 
 
-def _invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """An invitation to pass on."""
     role = role_name(Role(str(data["role"])), frame)
     until = datetime.fromisoformat(str(data["until"])).astimezone(KST)
     head = f"✉️ <b>{frame.text('Invitation')}</b> · {role} {frame.badge}"

@@ -126,9 +126,8 @@ def message_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
         until = f"–{clock_time(one.last)}" if one.last != one.first else ""
         late = f" · {frame.text('waiting')} {one.open}" if one.open else ""
         lost = f" · {frame.text('not delivered')} {one.failed}" if one.failed else ""
-        lines.append(
-            f"{clock_time(one.first)}{until} <b>{recipient_name(one)}</b> {kind} {pieces(one.messages, frame.lang)}{late}{lost}"
-        )
+        count = pieces(one.messages, frame.lang)
+        lines.append(f"{clock_time(one.first)}{until} <b>{recipient_name(one)}</b> {kind} {count}{late}{lost}")
     return lines
 
 

@@ -44,16 +44,13 @@ def _found(data: Mapping[str, Any], frame: Frame) -> list[str]:
     open_then = frame.text("Orders open then: {n}.", n=int(data["open"]))
     filled = frame.text("Nothing filled meanwhile")
     if fills:
-        figures: dict[str, Any] = {
-            "fills": fills,
-            "orders": int(data["orders"]),
-            "shares": shares(int(data["shares"]), frame.lang),
-        }
-        filled = frame.text("Filled meanwhile: {fills} fills, {shares} of {orders} orders", **figures)
+        words = msgid("Filled meanwhile: {fills} fills, {shares} of {orders} orders")
+        quantity = shares(int(data["shares"]), frame.lang)
+        filled = frame.text(words, fills=fills, orders=int(data["orders"]), shares=quantity)
     lines = [open_then, f"<b>{filled}</b>"]
     if ended:
-        words = " · ".join(f"{state_word(OrderState(state), frame)} {int(count)}" for state, count in ended.items())
-        lines.append(f"{frame.text('orders that ended')}: {words}")
+        states = " · ".join(f"{state_word(OrderState(state), frame)} {int(count)}" for state, count in ended.items())
+        lines.append(f"{frame.text('orders that ended')}: {states}")
     return [*lines, frame.text(_TOLD_ANYWAY)] if fills or ended else lines
 
 

@@ -15,7 +15,7 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.messages import fills, system
 from bot.chat.messages.alert_messages import alert_push
 from bot.chat.messages.chart_messages import chart_as_text, chart_caption
-from bot.chat.messages.members import member_push
+from bot.chat.messages.members import invite_push, join_push, member_push
 from bot.chat.messages.order_card import SIDE, order_card
 from bot.chat.messages.outage import outage_push
 from bot.chat.messages.report_messages import report_push
@@ -219,8 +219,8 @@ MESSAGES: dict[str, MessageText] = {
     "anchor": MessageText(_from_data(system.anchor_push), msgid("head of the log")),
     "report": MessageText(_from_data(report_push), msgid("report at the close")),
     "alert": MessageText(_from_data(alert_push), msgid("price alert")),
-    "join": MessageText(_from_kind(member_push), msgid("somebody asks to join")),
-    "invite": MessageText(_from_kind(member_push)),
+    "join": MessageText(_from_data(join_push), msgid("somebody asks to join")),
+    "invite": MessageText(_from_data(invite_push)),
     "joined": MessageText(_from_kind(member_push), msgid("somebody joined")),
     "people": MessageText(_from_kind(member_push), msgid("a person changed")),
     "stranger": MessageText(_from_kind(member_push), msgid("a stranger")),

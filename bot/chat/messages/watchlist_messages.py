@@ -55,8 +55,7 @@ def watchlist_card(view: WatchlistView, frame: Frame, notes: tuple[str, ...] = (
 
 def _line(row: WatchlistRow, now: datetime, frame: Frame) -> str:
     name = f"<b>{safe(row.name, MAX_NAME)}</b>"
-    seen = row.seen
-    if seen is None:
+    if (seen := row.seen) is None:
         return f"{name} {'…' if row.waits else '–'}"
     marks = f"{' ⛔' if seen.halted else ''}{' ⚡VI' if seen.vi else ''}"
     figures = f"{seen.price:,} {arrow(seen.change)}{percent(seen.rate)} · {rough_shares(seen.volume, frame.lang)}"
@@ -83,9 +82,8 @@ def _foot(view: WatchlistView, frame: Frame) -> str:
 
 
 def _buttons(view: WatchlistView, frame: Frame) -> Buttons:
-    live = view.mode is WatchlistMode.LIVE
     control = [_button(frame.text("🔄 refresh"), WatchlistTap.REFRESH)]
-    if live:
+    if view.mode is WatchlistMode.LIVE:
         control.append(_button(frame.text("⏸ pause"), WatchlistTap.PAUSE))
     elif view.mode is not WatchlistMode.CLOSED:
         control.append(_button(frame.text("▶️ live"), WatchlistTap.LIVE))

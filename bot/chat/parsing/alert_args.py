@@ -77,9 +77,7 @@ class AlertArgs:
 
 def sentence(code: str, values: Mapping[str, Any], lang: Lang) -> str:
     """The sentence for an error of these arguments."""
-    if code in _SENTENCES:
-        return translate(lang, _SENTENCES[code], **values)
-    return reason(code, values, lang)
+    return translate(lang, _SENTENCES[code], **values) if code in _SENTENCES else reason(code, values, lang)
 
 
 def normalised(text: str) -> str:
@@ -103,13 +101,13 @@ def parse_alert_args(parts: Sequence[str]) -> AlertArgs:
     if not parts:
         raise BadArguments("ALERT_WHAT")
     head, rest = parts[0].lower(), list(parts[1:])
+    if head in _BEFORE and not rest:
+        raise BadArguments("ALERT_NO_PRICE", word=parts[0])
+    if head in _VOLUME and not rest:
+        raise BadArguments("ALERT_NO_FACTOR")
     if head in _BEFORE:
-        if not rest:
-            raise BadArguments("ALERT_NO_PRICE", word=parts[0])
         return _terms(AlertArgs(_BEFORE[head], number(rest[0], "price")), rest[1:])
     if head in _VOLUME:
-        if not rest:
-            raise BadArguments("ALERT_NO_FACTOR")
         return _terms(AlertArgs(Comparison.AT_LEAST, factor=_factor(rest[0])), rest[1:])
     if head.endswith("%"):
         percent = _percent(parts[0])
