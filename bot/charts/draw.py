@@ -183,9 +183,7 @@ def price_scale(bars: Sequence[ChartBar], price: int, average: Decimal | None) -
     span = (high - low) or max(high // 50, 2)
     if average is not None and low - NEAR * span <= average <= high + NEAR * span:
         low, high = min(low, floor(average)), max(high, ceil(average))
-    room = max(high - low, span) * 0.06
-    if high == low:
-        room = span / 2
+    room = span / 2 if high == low else max(high - low, span) * 0.06
     return Scale(low - room, high + room, TOP, PRICES_END)
 
 

@@ -108,8 +108,8 @@ def _life(alert: Alert, frame: Frame) -> str:
         return f"{frame.text('once')} · {until}"
     daily = alert.again is Repeat.DAILY or alert.kind in {AlertKind.VOLUME, AlertKind.HOLDINGS}
     often = frame.text("once a day") if daily else frame.text("repeating")
-    told = f" · {frame.text('{count} so far', count=alert.crossings)}" if alert.crossings else ""
-    return f"{often} · {until}{told}"
+    so_far = f" · {frame.text('{count} so far', count=alert.crossings)}" if alert.crossings else ""
+    return f"{often} · {until}{so_far}"
 
 
 def _delete(alert: Alert, frame: Frame) -> Button:

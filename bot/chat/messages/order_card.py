@@ -14,7 +14,7 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill, approval_buttons, of_open_order, second_confirmation_buttons, ticket_buttons
 from bot.chat.types import Button, Buttons, Reply
 from bot.orders.model.events import CancelState, ReadBackResult
-from bot.orders.model.order import Link, Order, OrderAction, OrderState
+from bot.orders.model.order import WORKING, Link, Order, OrderAction, OrderState
 from bot.orders.model.reason import Reason
 from kis.models import OrderKind, Side
 
@@ -83,14 +83,14 @@ def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
         lines += _ticket(order, frame) + _consent(order, frame)
         return Reply("\n".join(lines), approval_buttons(order, data, frame.lang))
     lines += _agreed(order, frame) + _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
-    if order.state in {OrderState.OPEN, OrderState.PARTIAL}:
-        return Reply("\n".join(lines), of_open_order(order, frame.lang))
+    return Reply("\n".join(lines), _buttons(order, frame))
+
+
+def _buttons(order: Order, frame: Frame) -> Buttons:
+    if order.state in WORKING:
+        return of_open_order(order, frame.lang)
     if order.state is OrderState.FILLED:
-        return Reply("\n".join(lines), after_fill(order.code, frame.lang))
-    return Reply("\n".join(lines), _again(order, frame))
-
-
-def _again(order: Order, frame: Frame) -> Buttons:
+        return after_fill(order.code, frame.lang)
     if order.state not in _MAY_BE_REPEATED:
         return ()
     if order.act is OrderAction.REVISE:
@@ -221,15 +221,11 @@ def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> li
         return [_kis_words(order), frame.text(_EXPLANATIONS_AFTER_REJECTION[order.state])]
     if order.state in _EXPLANATIONS:
         return [frame.text(_EXPLANATIONS[order.state])]
-    match order.state:
-        case OrderState.REJECTED:
-            return [_kis_words(order)]
-        case OrderState.BLOCKED:
-            return [f"• {reason(order.code_word, {'name': order.name}, frame.lang)}"]
-        case OrderState.OPEN | OrderState.PARTIAL:
-            return _cancelling(order, frame)
-        case _:
-            return []
+    if order.state is OrderState.REJECTED:
+        return [_kis_words(order)]
+    if order.state is OrderState.BLOCKED:
+        return [f"• {reason(order.code_word, {'name': order.name}, frame.lang)}"]
+    return _cancelling(order, frame) if order.state in WORKING else []
 
 
 def _cancelling(order: Order, frame: Frame) -> list[str]:

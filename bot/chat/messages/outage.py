@@ -20,11 +20,11 @@ def outage_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     since, until = (datetime.fromisoformat(str(data[name])).astimezone(KST) for name in ("since", "until"))
     head = f"👁️ <b>{frame.text('Nothing could be seen')}</b> {frame.badge}"
     if "fills" not in data:
-        times = {"since": clock_time(since), "until": clock_time(until)}
-        unread = frame.text("The broker's list could not be read from {since} to {until}.", **times)
+        unread = msgid("The broker's list could not be read from {since} to {until}.")
+        unread = frame.text(unread, since=clock_time(since), until=clock_time(until))
         return Reply(f"{head}\n{unread}\n{frame.text(_TOLD_ANYWAY)}")
-    lines = [head, f"<b>{_moment(since, until)} ~ {_moment(until, since)}</b> ({_span(until - since, frame)})"]
-    lines += [_why(data, until, frame), *_found(data, frame)]
+    times = f"<b>{_moment(since, until)} ~ {_moment(until, since)}</b> ({_span(until - since, frame)})"
+    lines = [head, times, _why(data, until, frame), *_found(data, frame)]
     return Reply("\n".join(lines), ((Button(frame.text("📋 open orders"), "/orders"),),))
 
 

@@ -43,11 +43,10 @@ def report_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     title = msgid("After-market close") if late else msgid("Close of the day")
     when = f"{day_label(report.day, frame)} {moment.astimezone(krx.KST):%H:%M}"
     if data.get("quiet"):
-        nothing = frame.text("nothing filled since the last report")
-        return Reply(
-            f"🌙 <b>{frame.text(title)}</b> {when} {frame.badge} · {nothing}\n"
-            f"{_total(report.wealth, frame)} · {_unrealised(report.wealth, frame)}"
+        head = (
+            f"🌙 <b>{frame.text(title)}</b> {when} {frame.badge} · {frame.text('nothing filled since the last report')}"
         )
+        return Reply(f"{head}\n{_total(report.wealth, frame)} · {_unrealised(report.wealth, frame)}")
     lines = [
         f"🔔 <b>{frame.text(title)}</b> {when} {frame.badge}",
         *_stocks(report.fills, frame),
