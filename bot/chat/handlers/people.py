@@ -10,18 +10,18 @@ from typing import Any
 
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.strangers import Strangers
-from bot.chat.i18n.catalogue import not_allowed
+from bot.chat.i18n.catalogue import NOT_ALLOWED
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import use_language
 from bot.chat.messages.members import (
+    TAPS,
     confirm_card,
     invitation_only,
     list_card,
     member_name,
     person_card,
     role_name,
-    tap_text,
 )
 from bot.chat.ports import Invites, People, Post
 from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
@@ -165,7 +165,7 @@ class MemberHandlers:
         """A button about a person: the change and its letters at once, or the reason why not."""
         if not actor.role.covers(Role.ADMIN):
             return TapAnswer(
-                CallbackAnswer(not_allowed(self._frame.lang), alert=True), None, MembershipTap.REFUSED.value
+                CallbackAnswer(self._frame.text(NOT_ALLOWED), alert=True), None, MembershipTap.REFUSED.value
             )
         looked = self._invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
@@ -178,7 +178,7 @@ class MemberHandlers:
             change = self._invites.press(token, actor.user_id)
             if change.verdict is MembershipTap.DONE:
                 self._tell_change(change, actor)
-        toast = CallbackAnswer(tap_text(change, self._frame), alert=change.verdict is not MembershipTap.DONE)
+        toast = CallbackAnswer(self._frame.text(TAPS[change.verdict]), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
             self._changed(change.person)
         return TapAnswer(toast, self._after(change, actor), change.verdict.value)
