@@ -20,9 +20,8 @@ from bot.orders.ports import Stale
 from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
 from bot.store.audit.log import AuditLog
 from bot.store.message_kinds import CARD_URGENCY
-from bot.store.order_rows import event_detail, order_of, order_row
 from bot.store.outbox import Outbox
-from bot.store.outbox_message import iso, marks
+from bot.store.rows import event_detail, iso, marks, order_of, order_row
 from kis.models import OrderReport
 from kis.receipts import Receipt
 

@@ -21,8 +21,7 @@ from bot.orders.model.timeline import (
     VoteEntry,
 )
 from bot.store.audit import chain
-from bot.store.order_rows import order_of
-from bot.store.outbox_message import marks
+from bot.store.rows import marks, order_of
 
 _WORDS = re.compile(r'"msg1"\s*:\s*("(?:[^"\\]|\\.)*")')
 MAX_MESSAGES = 60

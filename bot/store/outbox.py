@@ -16,24 +16,23 @@ digest ("미확인 알림 모음"), which goes out until one copy of it has sure
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
 import structlog
+from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.model.notice import Notice
 from bot.store.message_kinds import KINDS, IfUndelivered, kind_of
-from bot.store.outbox_message import OutboxMessage, as_json, from_row, iso, marks
+from bot.store.rows import Store, as_json, iso, marks
 from kis.backoff import backoff
 
-__all__ = ["Outbox", "OutboxMessage"]
-
 log = structlog.get_logger(__name__)
-
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
 _PASSING = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.answers or kind.in_place)
@@ -53,12 +52,56 @@ STOPPED_RETRY_INTERVAL = timedelta(hours=1)
 """A chat that refused us is tried again so often, and at once when its person writes."""
 
 
-class Outbox:
+@dataclass(frozen=True)
+class OutboxMessage:
+    """One row: what is to be told to which chat, in facts."""
+
+    id: int
+    chat_id: int
+    kind: str
+    data: Mapping[str, Any]
+    order_id: int | None
+    tries: int
+    resent: bool
+    """An earlier copy may have been delivered: say so."""
+    made_at: datetime
+    repeats: int = 1
+    """How often the same was to be told; the last time at `last_at`."""
+    last_at: datetime | None = None
+    silent: bool = False
+    """To arrive without a sound."""
+    parts: "tuple[OutboxMessage, ...]" = ()
+    """The fills this one message stands for, oldest first and itself the last, or the notices a list names."""
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that are delivered when this message is; what a list names is not among them."""
+        return [one.id for one in self.parts] if self.parts and not self.lists else [self.id]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it brings a message up to date."""
+        return kind_of(self.kind).in_place
+
+    @property
+    def lists(self) -> bool:
+        """Whether it names its parts, which are not delivered themselves."""
+        return kind_of(self.kind).lists
+
+
+_MESSAGE = TypeAdapter(OutboxMessage)
+
+
+def message_of(row: Mapping[str, Any]) -> OutboxMessage:
+    """A row of the table as a message."""
+    return _MESSAGE.validate_python({**row, "data": json.loads(row["data"]), "resent": row["doubts"] > 0})
+
+
+class Outbox(Store):
     """The outbox table."""
 
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
-        self._db = db
-        self._clock = clock
+        super().__init__(db, clock)
         self.queued = asyncio.Event()
         """Set whenever a message was queued. Whoever waits for it runs after the transaction, which awaits nothing."""
 
@@ -158,20 +201,18 @@ class Outbox:
 
         An order's running figures stay in step: an urgent one pulls those before it forward and never passes them.
         """
-        row = next(
-            self._db.query(
-                "SELECT *, min(urgency) OVER ("  # noqa: S608  # our own words
-                f"PARTITION BY CASE WHEN kind IN ({_IN_STEP}) THEN coalesce(order_id, -id) ELSE -id END "
-                "ORDER BY id DESC) AS pressing FROM outbox "
-                "WHERE state = 'pending' AND chat_id = ? AND (not_before IS NULL OR not_before <= ?) "
-                "ORDER BY pressing, id LIMIT 1",
-                [chat_id, self._now()],
-            ),
-            None,
+        row = self._row(
+            "(SELECT *, min(urgency) OVER ("  # noqa: S608  # our own words
+            f"PARTITION BY CASE WHEN kind IN ({_IN_STEP}) THEN coalesce(order_id, -id) ELSE -id END "
+            "ORDER BY id DESC) AS pressing FROM outbox "
+            "WHERE state = 'pending' AND chat_id = ? AND (not_before IS NULL OR not_before <= ?)) "
+            "ORDER BY pressing, id LIMIT 1",
+            chat_id,
+            self._now(),
         )
         if row is None:
             return None
-        message = from_row(row)
+        message = message_of(row)
         if message.in_place and not message.data:  # it was emptied while it was being sent: nothing to say
             self._end(message.rows, "failed", None, None)
             return self.next(chat_id)
@@ -196,7 +237,7 @@ class Outbox:
             "ORDER BY id",
             [*which, message.kind, *which, message.kind],
         )
-        run = [from_row(row) for row in rows]
+        run = [message_of(row) for row in rows]
         if len(run) <= MAX_SINGLE_FILLS:
             # what travelled together and may have arrived goes again together, lest older figures follow newer ones
             run = list(takewhile(lambda one: one.resent, run))
@@ -210,7 +251,7 @@ class Outbox:
             f"SELECT * FROM outbox WHERE state = ? AND chat_id = ? ORDER BY {order} LIMIT ?",  # noqa: S608  # our own words
             [state, chat_id, DIGEST_LINES],
         )
-        return sorted(map(from_row, rows), key=lambda one: one.id)
+        return sorted(map(message_of, rows), key=lambda one: one.id)
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
@@ -361,6 +402,3 @@ class Outbox:
 
     def _ids(self, where: str, values: Sequence[object]) -> list[int]:
         return [row["id"] for row in self._db.table("outbox").rows_where(where, values, select="id")]
-
-    def _now(self) -> str:
-        return iso(self._clock())

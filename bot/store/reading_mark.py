@@ -10,7 +10,7 @@ from datetime import date, datetime
 from sqlite_utils import Database
 
 from bot.orders.model.order import IN_DOUBT, WORKING, OrderState
-from bot.store.outbox_message import marks
+from bot.store.rows import marks
 
 _OPEN = [state.value for state in sorted(WORKING | IN_DOUBT)]
 _SENT = [state.value for state in sorted(IN_DOUBT | {OrderState.ABSENT})]

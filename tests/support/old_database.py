@@ -42,8 +42,7 @@ from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.limits import LimitStore
 from bot.store.order_history import OrderHistory
-from bot.store.outbox import Outbox
-from bot.store.outbox_message import OutboxMessage, from_row
+from bot.store.outbox import Outbox, OutboxMessage, message_of
 from bot.store.people import People
 from bot.store.preferences import PreferenceStore
 from bot.store.reading_mark import ReadingMarks
@@ -225,7 +224,7 @@ class OldHouse:
         """Every row of the outbox as its reader sees it, and the letters that go out next. Equal ones stand once."""
         shown: dict[str, list[str]] = {}
         for row in self.db.query("SELECT * FROM outbox ORDER BY id"):
-            letter = from_row(row)
+            letter = message_of(row)
             shown.setdefault(self._shown(letter, lang), []).append(f"{letter.id} {letter.kind}")
         for letter in self.outbox.waiting():
             shown.setdefault(self._shown(letter, lang), []).append(f"next in {letter.chat_id}: {letter.id}")
