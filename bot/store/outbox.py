@@ -223,10 +223,6 @@ class Outbox(Store):
             return self._bundled(message)
         return message
 
-    def waiting(self, chats_busy: Sequence[int] = ()) -> list[OutboxMessage]:
-        """The next message of every chat that is not busy."""
-        return [message for chat_id in self.ready(chats_busy) if (message := self.next(chat_id)) is not None]
-
     def _bundled(self, message: OutboxMessage) -> OutboxMessage:
         """The fill, or the newest of many that wait in a row with all of them as its parts."""
         same = "state = 'pending' AND chat_id = ? AND order_id = ?"
@@ -247,10 +243,8 @@ class Outbox(Store):
 
     def _listed(self, kind: str, chat_id: int) -> Iterable[OutboxMessage]:
         state, order = ("given_up", "id") if kind == "digest" else ("withheld", "id DESC")
-        rows = self._db.query(
-            f"SELECT * FROM outbox WHERE state = ? AND chat_id = ? ORDER BY {order} LIMIT ?",  # noqa: S608  # our own words
-            [state, chat_id, DIGEST_LINES],
-        )
+        where, values = "state = ? AND chat_id = ?", [state, chat_id]
+        rows = self._db.table("outbox").rows_where(where, values, order_by=order, limit=DIGEST_LINES)
         return sorted(map(message_of, rows), key=lambda one: one.id)
 
     # --- what became of it --------------------------------------------------------------------------------------------
@@ -312,9 +306,9 @@ class Outbox(Store):
             answers = f"state = 'pending' AND chat_id = ? AND kind IN ({_PASSING})"
             self._end(self._ids(answers, [message.chat_id]), "failed", None, error)
             if not known:
-                owners = list(self._db.table("people").rows_where("role = 'owner' AND user_id != ?", [message.chat_id]))
-                for owner in owners:
-                    self._insert("stopped", owner["user_id"], {"chat": message.chat_id, "why": error})
+                others = "SELECT user_id FROM people WHERE role = 'owner' AND user_id != ?"
+                for (owner,) in self._db.execute(others, [message.chat_id]).fetchall():
+                    self._insert("stopped", owner, {"chat": message.chat_id, "why": error})
 
     def _doubt(self, rows: Iterable[int]) -> None:
         for row in rows:
@@ -394,10 +388,9 @@ class Outbox(Store):
         """Forget old messages; keys of fills are kept with the order's day, long past any repeat."""
         before = iso(self._clock() - RETENTION)
         with self._db.atomic():
-            stale = (
-                "state IN ('pending', 'given_up') AND made_at < ? AND chat_id IN (SELECT chat_id FROM stopped_chats)"
-            )
-            self._end(self._ids(stale, [before]), "failed", None, "stopped")
+            refused = "chat_id IN (SELECT chat_id FROM stopped_chats)"
+            stale = self._ids(f"state IN ('pending', 'given_up') AND made_at < ? AND {refused}", [before])
+            self._end(stale, "failed", None, "stopped")
             self._db.table("outbox").delete_where("done_at < ?", [before])
 
     def _ids(self, where: str, values: Sequence[object]) -> list[int]:

@@ -112,11 +112,9 @@ class ReadingMarks:
         )
 
     def _open(self, day: date) -> frozenset[int]:
-        rows = self._db.execute(
-            f"SELECT id FROM orders WHERE state IN ({marks(_OPEN)}) AND day = ?",  # noqa: S608  # only marks
-            [*_OPEN, day.isoformat()],
-        )
-        return frozenset(order_id for (order_id,) in rows.fetchall())
+        open_then = f"state IN ({marks(_OPEN)}) AND day = ?"
+        rows = self._db.table("orders").rows_where(open_then, [*_OPEN, day.isoformat()], select="id")
+        return frozenset(row["id"] for row in rows)
 
     def _write_unsynced(self, sql: str, values: list[object]) -> None:
         if self._db.conn.in_transaction:  # then it is as durable as what it goes with

@@ -119,7 +119,7 @@ class SecondFactors(Store):
         """Judge a code and count it. The code itself is written nowhere.
 
         Raises:
-            Unreadable: the factor cannot be opened, or there is none; nothing was counted.
+            FactorUnreadable: the factor cannot be opened, or there is none; nothing was counted.
         """
         kind, secret = self._open(user_id)
         with self._db.atomic():
@@ -148,13 +148,8 @@ class SecondFactors(Store):
         fits = [one for one in (step - 1, step, step + 1) if _same(totp.generate_otp(one), code)]
         other = "user_id = ? AND step NOT BETWEEN ? AND ?"
         self._db.table("stepup_codes").delete_where(other, [user_id, step - _KEPT_STEPS, step + _KEPT_STEPS])
-        for one in fits:
-            written = self._db.execute(
-                "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)", [user_id, one]
-            )
-            if written.rowcount:
-                return True
-        return False
+        use = "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)"
+        return any(self._db.execute(use, [user_id, one]).rowcount for one in fits)
 
     def _keep(self, user_id: int, tries: Tries) -> None:
         until = iso(tries.locked_until) if tries.locked_until else None

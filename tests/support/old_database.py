@@ -57,6 +57,7 @@ from tests.chaos.week import Wires
 from tests.support.club import ClubClock
 from tests.support.memory_telegram import BASE, MemoryTelegram
 from tests.support.memory_wire import MemoryWire
+from tests.support.outbox import waiting
 from tests.support.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class OldHouse:
         for row in self.db.query("SELECT * FROM outbox ORDER BY id"):
             letter = message_of(row)
             shown.setdefault(self._shown(letter, lang), []).append(f"{letter.id} {letter.kind}")
-        for letter in self.outbox.waiting():
+        for letter in waiting(self.outbox):
             shown.setdefault(self._shown(letter, lang), []).append(f"next in {letter.chat_id}: {letter.id}")
         return "\n\n".join(f"=== {', '.join(rows)} ===\n{text}" for text, rows in shown.items()) + "\n"
 
