@@ -11,8 +11,7 @@ from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.fill_stream import FillStream
 from bot.services.outages import OutageTracker
 from bot.services.trade_feed import LiveStream, TradeFeed
-from bot.store.reading_mark import ReadingMarks
-from bot.store.stream_stats import StreamStats
+from bot.store.reading_mark import ReadingMarks, StreamStats
 from kis.errors import KisError
 from tests.chaos.life import Life
 

@@ -15,7 +15,7 @@ from bot.chat.messages.fills import fill_notice_push
 from bot.chat.messages.system import stream_line
 from bot.demo.run import OWNER
 from bot.services.fill_stream import StreamState
-from bot.store.stream_stats import StreamStats
+from bot.store.reading_mark import StreamStats
 from kis.sim import Simulator
 from kis.sim.faults.catalogue import ALWAYS
 from tests.bench.tap_to_wire import quiet

@@ -10,7 +10,7 @@ from bot.store.outbox import Outbox
 from kis.sim.faults.catalogue import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
 from tests.support.members import notifications
-from tests.support.outbox import Clock, empty_database
+from tests.support.outbox import Clock, empty_database, waiting
 from tests.support.stage import stage
 from tests.support.waiting import until
 
@@ -106,6 +106,6 @@ def test_telling_of_trouble_never_makes_another():
     db = empty_database()
     outbox = Outbox(db, Clock())
     OperatorAlerts(notifications(outbox, 1, 2)).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
-    assert [(one.kind, one.chat_id) for one in outbox.waiting()] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
+    assert [(one.kind, one.chat_id) for one in waiting(outbox)] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
     db.close()
     OperatorAlerts(notifications(outbox, 1)).report("HOUSEKEEPING")  # no disk to write to

@@ -42,15 +42,13 @@ from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.limits import LimitStore
 from bot.store.order_history import OrderHistory
-from bot.store.outbox import Outbox
-from bot.store.outbox_message import OutboxMessage, from_row
+from bot.store.outbox import Outbox, OutboxMessage, message_of
 from bot.store.people import People
 from bot.store.preferences import PreferenceStore
-from bot.store.reading_mark import ReadingMarks
+from bot.store.reading_mark import ReadingMarks, StreamStats
 from bot.store.reports import ReportStore
 from bot.store.runs import Runs
 from bot.store.second_factors import FactorKey, SecondFactors
-from bot.store.stream_stats import StreamStats
 from bot.store.watchlist import WatchlistStore
 from kis.krx import KST
 from kis.sim import Simulator
@@ -59,6 +57,7 @@ from tests.chaos.week import Wires
 from tests.support.club import ClubClock
 from tests.support.memory_telegram import BASE, MemoryTelegram
 from tests.support.memory_wire import MemoryWire
+from tests.support.outbox import waiting
 from tests.support.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -225,9 +224,9 @@ class OldHouse:
         """Every row of the outbox as its reader sees it, and the letters that go out next. Equal ones stand once."""
         shown: dict[str, list[str]] = {}
         for row in self.db.query("SELECT * FROM outbox ORDER BY id"):
-            letter = from_row(row)
+            letter = message_of(row)
             shown.setdefault(self._shown(letter, lang), []).append(f"{letter.id} {letter.kind}")
-        for letter in self.outbox.waiting():
+        for letter in waiting(self.outbox):
             shown.setdefault(self._shown(letter, lang), []).append(f"next in {letter.chat_id}: {letter.id}")
         return "\n\n".join(f"=== {', '.join(rows)} ===\n{text}" for text, rows in shown.items()) + "\n"
 
