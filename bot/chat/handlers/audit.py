@@ -1,14 +1,15 @@
 """/audit: the newest rows of the log in words, and what can be said of its chain."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.chat import keyboards
+from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import entry_line
 from bot.chat.ports import OrderHistory
-from bot.chat.types import REFRESH, Button, Reply, Request
-from bot.orders.model.timeline import AuditEntry, ChainState
+from bot.chat.types import Reply, Request
+from bot.orders.model.timeline import ChainState
 from kis.krx import KST
 
 FEW, MOST = 15, 40
@@ -35,41 +36,32 @@ class AuditHandlers:
         orders = self.history.orders_of(entries)
         shown: list[str] = []
         for entry in entries:
-            line = self._line(entry, orders)
+            about = f" · #{orders[entry.seq]}" if entry.seq in orders else ""
+            line = f"<code>{entry.seq}</code> {entry_line(entry, self.frame, dated=True)}{about}"
             room -= len(line) + 1
             if room < 0:
                 break
             shown.append(line)
-        again = f"{REFRESH}/audit {count}"
-        return Reply("\n".join([*lines, "", *shown]), ((Button(self.frame.text("🔄 refresh"), again),),))
-
-    def _line(self, entry: AuditEntry, orders: Mapping[int, int]) -> str:
-        about = f" · #{orders[entry.seq]}" if entry.seq in orders else ""
-        return f"<code>{entry.seq}</code> {entry_line(entry, self.frame, dated=True)}{about}"
+        return Reply("\n".join([*lines, "", *shown]), ((keyboards.refresh(f"/audit {count}", self.frame.lang),),))
 
 
 def chain_lines(state: ChainState, frame: Frame) -> list[str]:
     """What can be said of the chain here, and how to have it proven elsewhere."""
+    last: str = frame.text("No head was posted yet.")
+    head: str = frame.text("SEQ:HEX")
+    if state.last is not None:
+        head = f"{state.last.seq}:{safe(state.last.head, 16)}"
+        last = f"{frame.text('last posted')} {state.last.at.astimezone(KST):%m/%d %H:%M} <code>{head}</code>"
     lines = [
         f"🧾 <b>{frame.text('Audit log')}</b> {frame.badge}",
         f"{frame.text('rows')} {state.rows:,} · {frame.text('head')} <code>{safe(state.head or '-', 40)}</code>",
+        last,
     ]
-    if state.last is None:
-        lines.append(frame.text("No head was posted yet."))
-    else:
-        last = state.last
-        lines.append(
-            f"{frame.text('last posted')} {last.at.astimezone(KST):%m/%d %H:%M} <code>{last.seq}:{safe(last.head, 16)}</code>"
-        )
     if not state.agrees:
         lines.append(frame.text("🚨 <b>The rows no longer bear a head that was posted: somebody changed them.</b>"))
     if state.key_here:
-        lines.append(
-            frame.text(
-                "⚠️ The first key still lies on this machine and protects nothing. Run once: <code>kisbot audit key</code>"
-            )
-        )
-    head = f"{state.last.seq}:{safe(state.last.head, 16)}" if state.last else frame.text("SEQ:HEX")
+        words = msgid("⚠️ The first key still lies on this machine and protects nothing. Run once: <code>kisbot audit key</code>")  # fmt: skip
+        lines.append(frame.text(words))
     lines.append(
         f"{frame.text('To prove that nothing was changed, with the first key you keep')}: "
         f"<code>kisbot audit verify --key FILE --head {head}</code>"

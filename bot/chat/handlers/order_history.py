@@ -1,5 +1,6 @@
-"""/why: the story of one order in plain words. One message: a summary, and a button that turns to the rest."""
+"""/why: all that happened to one order, in plain words: a summary, and a button that turns to the other pages."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,14 +56,11 @@ class OrderHistoryHandlers:
         found = self.history.find(number) if number else [self.history.latest(request.actor.user_id)]
         order = next((one for one in found if one is not None and may_read(one, request.actor)), None)
         if order is None:
-            return Reply(
-                self.frame.text(
-                    "No such order that you may read. Give its number at the broker or its ticket: /why #12"
-                )
-            )
+            words = msgid("No such order that you may read. Give its number at the broker or its ticket: /why #12")
+            return Reply(self.frame.text(words))
         pages = history_pages(self.history.of(order), self.frame)
-        at = min(int(page), len(pages)) if page.isascii() and page.isdigit() and len(page) < 4 else 1  # noqa: PLR2004  # no story has 1,000 pages
-        return paged(pages, max(at, 1), f"/why #{order.id}", self.frame)
+        at = int(page) if re.fullmatch(r"\d{1,3}", page, re.ASCII) else 1
+        return paged(pages, min(max(at, 1), len(pages)), f"/why #{order.id}", self.frame)
 
 
 def may_read(order: Order, actor: Actor) -> bool:
@@ -122,32 +120,28 @@ def _packed(lines: Sequence[str], most: int) -> list[str]:
 
 def _summary(timeline: OrderTimeline, frame: Frame) -> list[str]:
     order = timeline.order
-    made = order.created_at.astimezone(KST).strftime("%Y-%m-%d %H:%M:%S")
     word = state_word(order.state, frame)
     if order.act is OrderAction.REVISE:
         word = f"{frame.text('revision:')} {word}"
-    lines = [
+    person = safe(order.user_name or order.user_id, 20)
+    halt = light(HaltLevel(timeline.pulls[-1].level)) if timeline.pulls else "🟢"
+    return [
         f"📜 <b>{frame.text('Order #{id}: its story', id=order.id)}</b> · {frame.text('account')} {frame.account}",
         stock_line(order.side, word, order.name, order.code, frame),
         terms_line(order, frame),
-        f"👤 {_person(order)} · {made} {frame.text('proposed')}",
+        f"👤 {person} · {order.created_at.astimezone(KST):%Y-%m-%d %H:%M:%S} {frame.text('proposed')}",
         f"👁 {quoted_prices(timeline, frame)}",
+        *(f"⚠️ {line}" for line in reason_lines(order.cautions, frame)[:2]),
+        *_vote_count(timeline, frame),
+        *_sent_lines(timeline, frame),
+        *_link_lines(order, frame),
+        *_fill_lines(timeline, frame),
+        *_end_lines(order, frame),
+        *revision_lines(timeline, frame)[:2],
+        _message_line(timeline.told, frame),
+        *(f"{halt} {line}" for line in halt_lines(timeline, frame)[-1:]),
+        *proof_lines(timeline, frame)[:1],
     ]
-    lines += [f"⚠️ {line}" for line in reason_lines(order.cautions, frame)[:2]]
-    lines += _vote_count(timeline, frame)
-    lines += _sent_line(timeline, frame)
-    lines += _link_line(order, frame)
-    lines += _fill_line(timeline, frame)
-    lines += _end_line(timeline, frame)
-    lines += revision_lines(timeline, frame)[:2]
-    lines += _message_line(timeline.told, frame)
-    lines += [f"{_halt_light(timeline)} {line}" for line in halt_lines(timeline, frame)[-1:]]
-    lines += proof_lines(timeline, frame)[:1]
-    return lines
-
-
-def _person(order: Order) -> str:
-    return safe(order.user_name or order.user_id, 20)
 
 
 def _vote_count(timeline: OrderTimeline, frame: Frame) -> list[str]:
@@ -163,7 +157,7 @@ def _vote_count(timeline: OrderTimeline, frame: Frame) -> list[str]:
     return [f"🗳 {said}{more}"]
 
 
-def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+def _sent_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     attempts = [one for one in timeline.tries if one.endpoint != "cancel"]
     cancels = len(timeline.tries) - len(attempts)
     lines = []
@@ -173,15 +167,12 @@ def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
     elif timeline.order.attempt == 0:
         lines.append(f"📤 {frame.text('Nothing was sent to the broker.')}")
     if cancels:
-        lines.append(
-            f"↩️ {attempt_line(timeline.tries[-1], frame)}"
-            if timeline.tries[-1].endpoint == "cancel"
-            else f"↩️ ×{cancels}"
-        )
+        last = timeline.tries[-1]
+        lines.append(f"↩️ {attempt_line(last, frame) if last.endpoint == 'cancel' else f'×{cancels}'}")
     return lines
 
 
-def _link_line(order: Order, frame: Frame) -> list[str]:
+def _link_lines(order: Order, frame: Frame) -> list[str]:
     if order.link not in _LINKS:
         return []
     when = f" {hms(order.accepted_time)}" if order.accepted_time else ""
@@ -195,7 +186,7 @@ def _link_line(order: Order, frame: Frame) -> list[str]:
     ]
 
 
-def _fill_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+def _fill_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     order = timeline.order
     lines = []
     if order.filled:
@@ -211,36 +202,30 @@ def _fill_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
     return lines
 
 
-def _end_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+def _end_lines(order: Order, frame: Frame) -> list[str]:
     """Why it went no further, where it did not."""
-    order = timeline.order
     lines = []
     if order.state is OrderState.BLOCKED:
         lines.append(f"🚫 {reason(order.code_word, {'name': order.name}, frame.lang)}")
     elif order.code_word or order.message:
-        lines.append(
-            f"💬 {frame.text('reason given')}: {safe(order.message or '-')} ({safe(order.code_word or '-', 24)})"
-        )
+        words, code = safe(order.message or "-"), safe(order.code_word or "-", 24)
+        lines.append(f"💬 {frame.text('reason given')}: {words} ({code})")
     if order.finished_at is not None:
         lines.append(f"🏁 {order.finished_at.astimezone(KST):%m/%d %H:%M:%S} {frame.text('over')}")
     return lines
 
 
-def _message_line(messages: Sequence[MessageSent], frame: Frame) -> list[str]:
+def _message_line(messages: Sequence[MessageSent], frame: Frame) -> str:
     if not messages:
-        return [f"📨 {frame.text('No messages on record (kept for 30 days).')}"]
+        return f"📨 {frame.text('No messages on record (kept for 30 days).')}"
     people: dict[int, list[MessageSent]] = {}
     for one in messages:
         people.setdefault(one.chat_id, []).append(one)
-    said = []
+    counts = []
     for its in people.values():
         waiting, lost = sum(one.open for one in its), sum(one.failed for one in its)
         more = [f"{frame.text('waiting')} {waiting}"] if waiting else []
         more += [f"{frame.text('not delivered')} {lost}"] if lost else []
         count = pieces(sum(one.messages for one in its), frame.lang)
-        said.append(f"{recipient_name(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
-    return [f"📨 {frame.text('told', context='messages')}: {', '.join(said[:6])}"]
-
-
-def _halt_light(timeline: OrderTimeline) -> str:
-    return light(HaltLevel(timeline.pulls[-1].level)) if timeline.pulls else "🟢"
+        counts.append(f"{recipient_name(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
+    return f"📨 {frame.text('told', context='messages')}: {', '.join(counts[:6])}"
