@@ -1,12 +1,17 @@
-"""/why: all that happened to one order, in plain words: a summary, and a button that turns to the other pages."""
+"""Looking back: /why, all that happened to one order in plain words, and /audit, the newest rows of the log.
+
+/why shows a summary, and a button that turns to the other pages.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.chat import keyboards
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
+from bot.chat.messages.audit_lines import entry_line
 from bot.chat.messages.order_card import average, hms, state_word, stock_line, terms_line
 from bot.chat.messages.order_history_sections import (
     attempt_line,
@@ -27,13 +32,16 @@ from bot.chat.types import REFRESH, Button, Reply, Request
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.events import ReadBackResult
 from bot.orders.model.order import Link, Order, OrderAction, OrderState
-from bot.orders.model.timeline import MessageSent, OrderTimeline
+from bot.orders.model.timeline import ChainState, MessageSent, OrderTimeline
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
 PAGE = 3_000
 """Characters of one page; Telegram takes 4,096."""
 _NEWEST_VOTES = 6
+FEW, MOST = 15, 40
+"""Rows of the log shown where no number is given, and at most; each is a line or two."""
+_ROOM = 3_400
 
 _LINKS: MessageIds[Link] = {
     Link.DIRECT: "the broker's answer gave the number",
@@ -45,7 +53,7 @@ _LINKS: MessageIds[Link] = {
 
 @dataclass(frozen=True)
 class OrderHistoryHandlers:
-    """The handler of /why."""
+    """The handlers of /why and /audit. Who may ask for the log is for the table of commands to say: admins."""
 
     history: OrderHistory
     frame: Frame
@@ -61,6 +69,26 @@ class OrderHistoryHandlers:
         pages = history_pages(self.history.of(order), self.frame)
         at = int(page) if re.fullmatch(r"\d{1,3}", page, re.ASCII) else 1
         return paged(pages, min(max(at, 1), len(pages)), f"/why #{order.id}", self.frame)
+
+    async def audit(self, request: Request) -> Reply:
+        """/audit [줄 수]: the newest rows in words, and what can be said of their chain."""
+        words = request.words.strip()
+        if words and not (words.isascii() and words.isdigit() and 0 < int(words[:4]) <= MOST):
+            return Reply(self.frame.text("A number from 1 to {most}.", most=MOST))
+        count = int(words) if words else FEW
+        entries = self.history.newest(count)
+        lines = chain_lines(self.history.chain(), self.frame)
+        room = _ROOM - sum(map(len, lines))
+        orders = self.history.orders_of(entries)
+        shown: list[str] = []
+        for entry in entries:
+            about = f" · #{orders[entry.seq]}" if entry.seq in orders else ""
+            line = f"<code>{entry.seq}</code> {entry_line(entry, self.frame, dated=True)}{about}"
+            room -= len(line) + 1
+            if room < 0:
+                break
+            shown.append(line)
+        return Reply("\n".join([*lines, "", *shown]), ((keyboards.refresh(f"/audit {count}", self.frame.lang),),))
 
 
 def may_read(order: Order, actor: Actor) -> bool:
@@ -113,9 +141,6 @@ def _packed(lines: Sequence[str], most: int) -> list[str]:
             pages[-1].append(line)
             used += len(line) + 1
     return ["\n".join(page).strip("\n") for page in pages]
-
-
-# --- the summary ------------------------------------------------------------------------------------------------------
 
 
 def _summary(timeline: OrderTimeline, frame: Frame) -> list[str]:
@@ -229,3 +254,27 @@ def _message_line(messages: Sequence[MessageSent], frame: Frame) -> str:
         count = pieces(sum(one.messages for one in its), frame.lang)
         counts.append(f"{recipient_name(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
     return f"📨 {frame.text('told', context='messages')}: {', '.join(counts[:6])}"
+
+
+def chain_lines(state: ChainState, frame: Frame) -> list[str]:
+    """What can be said of the chain here, and how to have it proven elsewhere."""
+    last: str = frame.text("No head was posted yet.")
+    head: str = frame.text("SEQ:HEX")
+    if state.last is not None:
+        head = f"{state.last.seq}:{safe(state.last.head, 16)}"
+        last = f"{frame.text('last posted')} {state.last.at.astimezone(KST):%m/%d %H:%M} <code>{head}</code>"
+    lines = [
+        f"🧾 <b>{frame.text('Audit log')}</b> {frame.badge}",
+        f"{frame.text('rows')} {state.rows:,} · {frame.text('head')} <code>{safe(state.head or '-', 40)}</code>",
+        last,
+    ]
+    if not state.agrees:
+        lines.append(frame.text("🚨 <b>The rows no longer bear a head that was posted: somebody changed them.</b>"))
+    if state.key_here:
+        words = msgid("⚠️ The first key still lies on this machine and protects nothing. Run once: <code>kisbot audit key</code>")  # fmt: skip
+        lines.append(frame.text(words))
+    lines.append(
+        f"{frame.text('To prove that nothing was changed, with the first key you keep')}: "
+        f"<code>kisbot audit verify --key FILE --head {head}</code>"
+    )
+    return lines
