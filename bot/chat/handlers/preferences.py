@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import time
 
-from bot.chat.i18n.catalogue import MessageIds, translate
+from bot.chat.i18n.catalogue import MessageIds, msgid, translate
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, use_language
@@ -38,33 +38,36 @@ _RING_WORDS = {
 }  # fmt: skip
 _LANG_WORDS: dict[str, Lang] = {"ko": "ko", "한국어": "ko", "korean": "ko", "en": "en", "english": "en", "영어": "en"}
 _QUIET = re.compile(r"(\d{1,2})(?::?(\d{2}))?\s*[-~–]\s*(\d{1,2})(?::?(\d{2}))?", re.ASCII)
+_USAGE = msgid(
+    "Try <code>/settings fills silent</code> (fills · ends · others · outside · alerts · reports / on · silent · off), <code>/settings quiet 22:00-07:00</code>, <code>/settings roundup off</code>, <code>/settings language ko</code>"
+)
 _PRESETS = ("22:00-07:00", "20:00-08:00")
 
 
+@dataclass(frozen=True)
 class PreferenceHandlers:
     """The handler of /settings."""
 
-    def __init__(self, book: PreferenceBook, frame: Frame, renew_menu: Callable[[Actor], None]) -> None:
-        """`renew_menu` is called after somebody chose another language, which their menu of commands is to speak, too."""
-        self._book = book
-        self._frame = frame
-        self._renew_menu = renew_menu
+    book: PreferenceBook
+    frame: Frame
+    renew_menu: Callable[[Actor], None]
+    """Called after somebody chose another language, which their menu of commands is to speak, too."""
 
     async def settings(self, request: Request) -> Reply | None:
         """/settings [항목 값]: one's own, with a button for each; words change one of them."""
         actor, words = request.actor, request.words.lower().split()
-        now = self._book.of(actor.user_id)
+        now = self.book.of(actor.user_id)
         if not words:
-            return settings_card(now, actor.role, self._frame)
+            return settings_card(now, actor.role, self.frame)
         wanted = _changed(now, words[0], " ".join(words[1:]))
         if wanted is None:
-            return Reply(f"🚫 {_usage(self._frame)}")
+            return Reply(f"🚫 {self.frame.text(_USAGE)}")
         if wanted != now:
-            self._book.keep(actor.user_id, wanted)
+            self.book.keep(actor.user_id, wanted)
         with use_language(wanted.lang):
             if wanted.lang != now.lang:
-                self._renew_menu(actor)
-            return settings_card(wanted, actor.role, self._frame)
+                self.renew_menu(actor)
+            return settings_card(wanted, actor.role, self.frame)
 
 
 def _changed(now: Preferences, item: str, value: str) -> Preferences | None:
@@ -95,12 +98,6 @@ def _quiet(text: str) -> Quiet | None:
     except ValueError:
         return None
     return quiet if quiet.since != quiet.until and max(since_hour, until_hour) <= 24 else None  # noqa: PLR2004  # midnight
-
-
-def _usage(frame: Frame) -> str:
-    return frame.text(
-        "Try <code>/settings fills silent</code> (fills · ends · others · outside · alerts · reports / on · silent · off), <code>/settings quiet 22:00-07:00</code>, <code>/settings roundup off</code>, <code>/settings language ko</code>"
-    )
 
 
 def settings_card(now: Preferences, role: Role, frame: Frame) -> Reply:

@@ -10,7 +10,7 @@ of `_buttons` below.
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -26,13 +26,13 @@ from telegram.ext import (
     filters,
 )
 
-from bot.chat.handlers.commands import Command, Handlers
+from bot.chat.handlers.commands import Command, Handlers, refusal
 from bot.chat.handlers.keypad import KEYPAD
 from bot.chat.handlers.people import MemberHandlers
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
-from bot.chat.i18n.catalogue import NOT_ALLOWED, kis_error, msgid, reason
+from bot.chat.i18n.catalogue import NOT_ALLOWED, kis_error, msgid
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, set_language, use_language
 from bot.chat.messages.members import PEOPLE
@@ -40,16 +40,10 @@ from bot.chat.parsing.order_args import MAX_LENGTH, split_stock
 from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
 from bot.chat.transport.background_calls import BackgroundCalls
-from bot.chat.transport.command_handler import (
-    BorrowedWords,
-    Callback,
-    TableCommandHandler,
-    UpdateContext,
-    read_line,
-    text_of,
-)
+from bot.chat.transport.command_handler import BorrowedWords, Callback, TableCommandHandler, UpdateContext, read_line
 from bot.chat.types import REFRESH, TICKET, WATCH, CallbackAnswer, Chart, Reply, Request, Stranger, outgoing, reply_key
 from bot.orders.access.roles import Actor
+from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome
 from kis.errors import KisError
 from kis.krx import KST
@@ -76,62 +70,44 @@ WITHOUT_EFFECT = frozenset(
 """Taps that change no order, and are audited here; any other is audited in the transaction of its change."""
 
 
+@dataclass(eq=False)
 class Router:
     """Answers updates, each at most once. Updates may be handled at the same time."""
 
-    def __init__(
-        self,
-        bot: Bot,
-        guard: AccessGuard,
-        commands: Handlers,
-        *,
-        trading: TradingHandlers,
-        members: MemberHandlers,
-        second_factor: SecondFactorChat,
-        watchlist: WatchlistHandlers,
-        symbols: StockLookup,
-        calls: BackgroundCalls,
-        post: Post,
-        record: Record,
-        clock: Callable[[], datetime],
-        frame: Frame,
-        lang_of: Callable[[int], Lang | None],
-        report_fault: Callable[[str, Mapping[str, object]], None],
-    ) -> None:
-        """`lang_of`: the language of a person, None for the settings' own; `report_fault` tells those in charge."""
-        self._guard = guard
-        self._commands = commands
-        self._trading = trading
-        self._members = members
-        self._second_factor = second_factor
-        self._watchlist = watchlist
-        self._symbols = symbols
-        self._calls = calls
-        self._post = post
-        self._record = record
-        self._clock = clock
-        self._frame = frame
-        self._lang_of = lang_of
-        self._report_fault = report_fault
-        self._left_at: OrderedDict[int, datetime] = OrderedDict()
-        self._unanswered: dict[int, Exception] = {}
-        """Faults, by update id, whose answer could not be put into the outbox either."""
-        self._application = (
-            ApplicationBuilder()
-            .bot(bot)
-            .updater(None)
-            .job_queue(None)
-            .context_types(ContextTypes(context=UpdateContext))
-            .build()
-        )
+    bot: InitVar[Bot]
+    guard: AccessGuard
+    commands: Handlers
+    trading: TradingHandlers
+    members: MemberHandlers
+    second_factor: SecondFactorChat
+    watchlist: WatchlistHandlers
+    symbols: StockLookup
+    calls: BackgroundCalls
+    post: Post
+    record: Record
+    clock: Callable[[], datetime]
+    frame: Frame
+    lang_of: Callable[[int], Lang | None]
+    """The language of a person, None for the settings' own."""
+    report_fault: Callable[[str, Mapping[str, object]], None]
+    """Tells those in charge."""
+    _left_at: OrderedDict[int, datetime] = field(default_factory=OrderedDict, init=False)
+    _unanswered: dict[int, Exception] = field(default_factory=dict, init=False)
+    """Faults, by update id, whose answer could not be put into the outbox either."""
+
+    def __post_init__(self, bot: Bot) -> None:
+        """PTB's application, without a source of updates of its own."""
+        context_types = ContextTypes(context=UpdateContext)
+        builder = ApplicationBuilder().bot(bot).updater(None).job_queue(None).context_types(context_types)
+        self._application = builder.build()
         self._add_handlers()
 
     def _add_handlers(self) -> None:
         """Of a group PTB runs the first handler that fits, in the order in which they are added."""
-        add, by_word, private = self._application.add_handler, self._commands.by_word, filters.ChatType.PRIVATE
+        add, by_word, private = self._application.add_handler, self.commands.by_word, filters.ChatType.PRIVATE
         add(TypeHandler(Update, self._admit), GUARD_GROUP)
         add(MessageHandler(private & BorrowedWords(by_word), self._refuse_borrowed))
-        for command in self._commands.table:
+        for command in self.commands.table:
             add(TableCommandHandler(command, partial(self._command, command), private))
         for name in IN_GROUPS:
             add(TableCommandHandler(by_word[name], partial(self._command_in_group, by_word[name]), ~private))
@@ -167,33 +143,34 @@ class Router:
 
     def keeps(self, update: Update) -> bool:
         """Whether an update is worth a row on disk: those of people who are let in are."""
-        return isinstance(self._guard.admit(update), Visitor)
+        return isinstance(self.guard.admit(update), Visitor)
 
     # --- who is let in ------------------------------------------------------------------------------------------------
 
     async def _admit(self, update: Update, context: UpdateContext) -> None:
         """The guard: no other handler runs for whoever it does not let in."""
-        arrival = self._guard.admit(update)
+        arrival = self.guard.admit(update)
         if not isinstance(arrival, Visitor):
             self._turn_away(arrival, update)
             raise ApplicationHandlerStop
         context.visitor = arrival
-        set_language(None if arrival.in_group else self._lang_of(arrival.actor.user_id))
-        self._members.came(arrival.actor)
+        context.request = self._request(arrival, update.update_id)
+        set_language(None if arrival.in_group else self.lang_of(arrival.actor.user_id))
+        self.members.people.seen(arrival.actor.user_id)
 
     def _turn_away(self, arrival: Stranger | WrongChat | None, update: Update) -> None:
         try:
             if isinstance(arrival, WrongChat):
                 self._leave(arrival.chat_id)
             elif isinstance(arrival, Stranger):
-                self._members.knock(arrival)
+                self.members.stranger_wrote(arrival)
             elif update.callback_query is not None:
                 log.warning("tap outside a private chat", user=update.callback_query.from_user.id)
         except Exception:
             log.exception("an update of a stranger could not be handled", update=update.update_id)
 
     def _leave(self, chat_id: int) -> None:
-        now = self._clock()
+        now = self.clock()
         if chat_id in self._left_at and now - self._left_at[chat_id] < LEAVE_INTERVAL:
             return
         self._left_at[chat_id] = now
@@ -201,7 +178,7 @@ class Router:
         if len(self._left_at) > MAX_GROUPS_REMEMBERED:
             self._left_at.popitem(last=False)
         log.warning("leaving a chat that is not in the settings", chat=chat_id)
-        self._calls.leave(chat_id)
+        self.calls.leave(chat_id)
 
     # --- faults -------------------------------------------------------------------------------------------------------
 
@@ -216,152 +193,140 @@ class Router:
         raise ApplicationHandlerStop
 
     def _tell_fault(self, update: Update, error: Exception) -> None:
-        visitor = self._guard.admit(update)
+        visitor = self.guard.admit(update)
         if not isinstance(visitor, Visitor):
             raise error
-        lang = self._frame.lang
+        request, lang = self._request(visitor, update.update_id), self.frame.lang
         if isinstance(error, KisError):
-            log.warning(
-                "the broker could not answer", endpoint=error.endpoint, code=error.code, why=type(error).__name__
-            )
-            self._reply(visitor.actor, update.update_id, Reply(kis_error(error, lang)))
+            why = type(error).__name__
+            log.warning("the broker could not answer", endpoint=error.endpoint, code=error.code, why=why)
+            self._reply(request, Reply(kis_error(error, lang)))
             return
         log.error("an update could not be answered", update=update.update_id, exc_info=error)
-        self._report_fault("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
-        excuse = self._frame.text("⚠️ An internal error stopped this. See /orders for the state of your orders.")
-        self._reply(visitor.actor, update.update_id, Reply(excuse))
+        self.report_fault("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
+        self._reply(
+            request,
+            Reply(self.frame.text("⚠️ An internal error stopped this. See /orders for the state of your orders.")),
+        )
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    async def _refuse_borrowed(self, update: Update, context: UpdateContext) -> None:
-        refusal = self._frame.text("Forwarded messages are not carried out. Please type it yourself.")
-        self._reply(context.visitor.actor, update.update_id, Reply(refusal))
+    async def _refuse_borrowed(self, _: Update, context: UpdateContext) -> None:
+        self._reply(
+            context.request, Reply(self.frame.text("Forwarded messages are not carried out. Please type it yourself."))
+        )
 
-    async def _command(self, command: Command, update: Update, context: UpdateContext) -> None:
-        actor, message = context.visitor.actor, context.message
-        line = read_line(text_of(message))[0]
-        self._audit(actor, "command", text=f"/{command.name}" if command.name in SECRET_WORDS else line[:MAX_LENGTH])
+    async def _command(self, command: Command, _: Update, context: UpdateContext) -> None:
+        request = replace(context.request, words=context.words)
+        text = f"/{command.name}" if command.name in SECRET_WORDS else context.line[:MAX_LENGTH]
+        self._audit(request.actor, "command", text=text)
         if command.name == "start":
-            self._calls.renew_menu(actor)
-        reply = await self._run(command, self._request(update, context, context.words))
-        self._reply(actor, update.update_id, reply)
+            self.calls.renew_menu(request.actor)
+        self._reply(request, await self._run(command, request))
 
-    async def _command_in_group(self, command: Command, update: Update, context: UpdateContext) -> None:
+    async def _command_in_group(self, command: Command, _: Update, context: UpdateContext) -> None:
         """A member asks in a group: a short answer for all to see, without buttons."""
-        actor = context.visitor.actor
-        line = read_line(text_of(context.message))[0]
-        self._audit(actor, "command", text=line[:MAX_LENGTH], group=actor.chat_id)
-        reply = await self._run(command, self._request(update, context, context.words))
-        self._reply(actor, update.update_id, Reply(reply.text) if isinstance(reply, Reply) else None)
+        request = replace(context.request, words=context.words)
+        self._audit(request.actor, "command", text=context.line[:MAX_LENGTH], group=request.actor.chat_id)
+        reply = await self._run(command, request)
+        self._reply(request, Reply(reply.text) if isinstance(reply, Reply) else None)
 
-    async def _bare_words(self, update: Update, context: UpdateContext) -> None:
+    async def _bare_words(self, _: Update, context: UpdateContext) -> None:
         """Words that are no command: the code that a second factor waits for, or a stock whose price is asked."""
-        actor, line = context.visitor.actor, read_line(text_of(context.message))[0]
-        request = self._request(update, context, line)
-        if await self._second_factor.listen(request):
+        line = context.line
+        request = replace(context.request, words=line)
+        if await self.second_factor.typed(request):
             return  # and is written down nowhere
         code = self._stock_code(line)
-        self._audit(actor, "command", text=line[:MAX_LENGTH])
+        self._audit(request.actor, "command", text=line[:MAX_LENGTH])
         if code is None:
-            reply: Reply | Chart | None = Reply(self._frame.text("I did not understand. See /help for the commands."))
+            reply: Reply | Chart | None = Reply(self.frame.text("I did not understand. See /help for the commands."))
         else:
-            reply = await self._run(self._commands.by_word["price"], replace(request, words=code))
-        self._reply(actor, update.update_id, reply)
+            reply = await self._run(self.commands.by_word["price"], replace(request, words=code))
+        self._reply(request, reply)
 
     def _stock_code(self, line: str) -> str | None:
         """The code of the stock that a line names, if it names one and nothing else."""
-        stock, _, rest = split_stock(line, self._symbols) if len(line) <= MAX_LENGTH else (None, "", [])
+        stock, _, rest = split_stock(line, self.symbols) if len(line) <= MAX_LENGTH else (None, "", [])
         return stock.code if stock is not None and not rest else None
 
     async def _run(self, command: Command, request: Request) -> Reply | Chart | None:
-        lang = self._frame.lang
         if not request.actor.role.covers(command.role):
-            return Reply(self._frame.text(NOT_ALLOWED))
+            return Reply(self.frame.text(NOT_ALLOWED))
         if len(request.words) > MAX_LENGTH:
-            return Reply(f"🚫 {reason('TOO_LONG', {}, lang)}")
-        age = self._clock() - request.at
+            return refusal([Reason("TOO_LONG")], self.frame)
+        age = self.clock() - request.at
         if command.trades and age > MAX_COMMAND_AGE:
-            return Reply(self._frame.text(TOO_LATE, minutes=int(age.total_seconds() // 60)))
-        async with self._calls.typing(request.actor.chat_id):
-            return await self._commands.answer(command, request)
+            return Reply(self.frame.text(TOO_LATE, minutes=int(age.total_seconds() // 60)))
+        async with self.calls.typing(request.actor.chat_id):
+            return await self.commands.answer(command, request)
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
-    async def _typed(self, update: Update, context: UpdateContext) -> None:
+    async def _typed(self, _: Update, context: UpdateContext) -> None:
         """A button that types a command for whoever taps it."""
-        reply = await self._run_typed(update, context, context.tap.data or "")
-        self._reply(context.visitor.actor, update.update_id, reply)
+        self._reply(context.request, await self._run_typed(context, context.data()))
 
-    async def _refreshed(self, update: Update, context: UpdateContext) -> None:
+    async def _refreshed(self, _: Update, context: UpdateContext) -> None:
         """The same, and the answer takes the place of the message that bears the button."""
-        tap = context.tap
-        reply = await self._run_typed(update, context, (tap.data or "").removeprefix(REFRESH))
-        pictured = isinstance(tap.message, Message) and bool(tap.message.photo)
-        if reply is not None and pictured == isinstance(reply, Chart):  # one cannot become the other
-            self._put_in_place(self._request(update, context), reply)
-        else:
-            self._reply(context.visitor.actor, update.update_id, reply)
+        reply = await self._run_typed(context, context.data(REFRESH))
+        bearer = context.tap.message
+        pictured = isinstance(bearer, Message) and bool(bearer.photo)
+        in_place = pictured == isinstance(reply, Chart)  # a picture cannot become a text, nor a text a picture
+        self._reply(context.request, reply, in_place=in_place)
 
-    async def _run_typed(self, update: Update, context: UpdateContext, line: str) -> Reply | Chart | None:
-        tap = context.tap
+    async def _run_typed(self, context: UpdateContext, line: str) -> Reply | Chart | None:
         _, word, _, words = read_line(line)
-        self._audit(context.visitor.actor, "tap", text=tap.data or "")
-        self._calls.toast(tap.id, CallbackAnswer())
-        command = self._commands.by_word.get(word)
-        return await self._run(command, self._request(update, context, words)) if command is not None else None
+        self._audit(context.request.actor, "tap", text=context.data())
+        self.calls.toast(context.tap.id, CallbackAnswer())
+        command = self.commands.by_word.get(word)
+        return await self._run(command, replace(context.request, words=words)) if command is not None else None
 
-    async def _ticket(self, update: Update, context: UpdateContext) -> None:
-        """A single-use button that acts on an order."""
-        del update  # its answer is the order's card
-        actor, tap = context.visitor.actor, context.tap
-        if not actor.role.covers(self._commands.by_word["buy"].role):
-            self._calls.toast(tap.id, CallbackAnswer(self._frame.text(NOT_ALLOWED), alert=True))
+    async def _ticket(self, _: Update, context: UpdateContext) -> None:
+        """A single-use button that acts on an order; its answer is the order's card."""
+        actor, tap = context.request.actor, context.tap
+        if not actor.role.covers(self.commands.by_word["buy"].role):
+            self.calls.toast(tap.id, CallbackAnswer(self.frame.text(NOT_ALLOWED), alert=True))
             return
-        answer, pressed = self._trading.tap((tap.data or "").removeprefix(TICKET), actor)
+        answer, pressed = self.trading.tap(context.data(TICKET), actor)
         if pressed.verdict in WITHOUT_EFFECT:
             order_id = pressed.order.id if pressed.order else None
             self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
-        self._calls.toast(tap.id, answer)
-        await self._trading.carry_out(pressed)
+        self.calls.toast(tap.id, answer)
+        await self.trading.carry_out(pressed)
 
-    async def _member_button(self, update: Update, context: UpdateContext) -> None:
+    async def _member_button(self, _: Update, context: UpdateContext) -> None:
         """A single-use button that changes a person."""
-        actor, tap = context.visitor.actor, context.tap
-        answer = self._members.tap((tap.data or "").removeprefix(PEOPLE), actor)
-        self._audit(actor, "tap", verdict=answer.verdict)
-        self._calls.toast(tap.id, answer.toast)
-        if answer.reply is not None:
-            self._put_in_place(self._request(update, context), answer.reply)
+        answer = self.members.tap(context.data(PEOPLE), context.request.actor)
+        self._audit(context.request.actor, "tap", verdict=answer.verdict)
+        self.calls.toast(context.tap.id, answer.toast)
+        self._reply(context.request, answer.reply, in_place=True)
 
-    async def _keypad(self, update: Update, context: UpdateContext) -> None:
+    async def _keypad(self, _: Update, context: UpdateContext) -> None:
         """A key of a keypad; it is written down nowhere."""
-        tap = context.tap
-        rest = (tap.data or "").removeprefix(KEYPAD)
-        self._calls.toast(tap.id, await self._second_factor.press(rest, self._request(update, context)))
+        self.calls.toast(context.tap.id, await self.second_factor.press(context.data(KEYPAD), context.request))
 
-    async def _watchlist_button(self, update: Update, context: UpdateContext) -> None:
-        tap = context.tap
-        rest = (tap.data or "").removeprefix(WATCH)
-        self._calls.toast(tap.id, await self._watchlist.tap(rest, self._request(update, context)))
+    async def _watchlist_button(self, _: Update, context: UpdateContext) -> None:
+        self.calls.toast(context.tap.id, await self.watchlist.tap(context.data(WATCH), context.request))
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
-    def _put_in_place(self, request: Request, reply: Reply | Chart) -> None:
-        kind, facts = ("chart_edit", reply.facts) if isinstance(reply, Chart) else ("edit", outgoing(reply))
-        data = {**facts, "message_id": request.message_id}
-        self._post(kind, request.actor.chat_id, data, reply_key(request.update_id))
-
-    def _reply(self, actor: Actor, update_id: int, reply: Reply | Chart | None) -> None:
-        if reply is not None:
-            kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
-            self._post(kind, actor.chat_id, facts, reply_key(update_id))
+    def _reply(self, request: Request, reply: Reply | Chart | None, *, in_place: bool = False) -> None:
+        """Put an answer into the outbox; `in_place`: it takes the place of the request's message."""
+        if reply is None:
+            return
+        kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
+        if in_place:
+            kind = "chart_edit" if isinstance(reply, Chart) else "edit"
+            facts = {**facts, "message_id": request.message_id}
+        self.post(kind, request.actor.chat_id, facts, reply_key(request.update_id))
 
     def _audit(self, actor: Actor, action: str, *, order_id: int | None = None, **detail: object) -> None:
-        self._record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
+        self.record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
 
-    def _request(self, update: Update, context: UpdateContext, words: str = "") -> Request:
-        visitor = context.visitor
+    def _request(self, visitor: Visitor, update_id: int) -> Request:
+        """What a visitor came with, its words still unread."""
         sent = visitor.message if visitor.tap is None else visitor.tap.message
         assert sent is not None  # noqa: S101  # the guard says so
-        at = self._clock() if visitor.message is None else visitor.message.date.astimezone(KST)
-        return Request(visitor.actor, words, update.update_id, sent.message_id, at)
+        at = self.clock() if visitor.message is None else visitor.message.date.astimezone(KST)
+        return Request(visitor.actor, "", update_id, sent.message_id, at)
