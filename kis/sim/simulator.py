@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from kis.endpoints import Env
 from kis.sim import snapshot
 from kis.sim.admin_api import AdminApi
-from kis.sim.api.context import ApiContext, Recorded
-from kis.sim.api.oauth import Credentials, Oauth
+from kis.sim.api.context import ApiContext
+from kis.sim.api.oauth import Oauth
 from kis.sim.api.rate_limit import PER_SECOND, Window
 from kis.sim.asgi_app import AsgiApp, ReceivedRequest
 from kis.sim.exchange.clock import SimClock, now_in_korea
@@ -21,7 +21,6 @@ from kis.sim.server import serving
 from kis.sim.websocket.server import Layout, WebSocketServer
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from datetime import datetime
 
@@ -40,6 +39,9 @@ class Simulator:
         faults: faults to plant.
         oauth: keys and tokens.
         websocket: the websocket's sessions and registrations.
+        clock: the simulator's clock.
+        requests: requests received, oldest first, the last ten thousand.
+        credentials: keys and account of the simulator's one customer.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Simulator:
         env = Env(profile)
         if control and clock is now_in_korea:
             clock = SimClock()
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._moving = moving
         self._always_open = always_open
@@ -130,42 +132,22 @@ class Simulator:
             self.faults,
             window=window,
             ledger_window=ledger_window,
-            admin=AdminApi(self) if control else None,
+            admin=AdminApi(self.exchange, self.faults, self.oauth) if control else None,
             sleep=sleep,
             websocket=self.websocket,
         )
+        self.requests = self.app.requests
+        self.credentials = self.oauth.customer
         if moving:
             for _ in range(_WARM_UP_STEPS):
                 self.exchange.step()
         self.exchange.play(scenario)
-
-    @property
-    def clock(self) -> Callable[[], datetime]:
-        """The simulator's clock."""
-        return self._clock
-
-    @property
-    def requests(self) -> deque[Recorded]:
-        """Requests received, oldest first, the last ten thousand."""
-        return self.app.requests
-
-    @property
-    def credentials(self) -> Credentials:
-        """Keys and account of the simulator's one customer."""
-        return self.oauth.customer
 
     def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> ResponsePlan:
         """Answers a request in this call, without socket, event loop or waiting.
 
         `ResponsePlan.after` is the delay in seconds that planted faults cause, including the delay before the
         broker processes the request; `receive` gives that one separately.
-
-        Args:
-            method: in capitals.
-            path: as sent.
-            query: as sent, without the question mark.
-            headers: names in lower case.
-            body: as sent.
         """
         request = self.app.receive(method, path, query, headers, body)
         plan = request.act()
@@ -211,12 +193,7 @@ class Simulator:
             SnapshotUnreadable: it is no such snapshot, or of a time this simulator's clock has not reached;
                 nothing was changed.
         """
-        at = snapshot.moment_of(state)
-        if not isinstance(self._clock, SimClock) and at > self.exchange.now():
-            raise snapshot.SnapshotUnreadable(f"the snapshot is of {at.isoformat()}, which only a SimClock can go to")
         snapshot.restored(state, self.exchange, self.oauth)
-        if isinstance(self._clock, SimClock):
-            self._clock.put(at)
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
@@ -240,9 +217,9 @@ class Simulator:
                     await market
 
     async def _move(self) -> None:
-        clock, sleep = self._clock, self._sleep
-        if isinstance(clock, SimClock) and sleep is asyncio.sleep:
-            sleep = clock.sleep
+        sleep = self._sleep
+        if isinstance(self.clock, SimClock) and sleep is asyncio.sleep:
+            sleep = self.clock.sleep
         while True:
             await sleep(1.0)
             self.exchange.step()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from kis.sim.api.oauth import Oauth
     from kis.sim.asgi_types import Receive, Scope, Send
-    from kis.sim.exchange.events import OrderUpdate
     from kis.sim.exchange.exchange import Exchange
+    from kis.sim.exchange.orders import OrderUpdate
     from kis.sim.exchange.prices import Issue
     from kis.sim.faults.catalogue import Faults
 
