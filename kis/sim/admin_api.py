@@ -44,7 +44,7 @@ class AdminApi:
 
     def __init__(self, exchange: Exchange, faults: Faults, oauth: Oauth) -> None:
         self._exchange, self._faults, self._oauth = exchange, faults, oauth
-        self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        self.calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "trade": self._trade,
             "price": self._price,
             "step": self._step,
@@ -60,16 +60,11 @@ class AdminApi:
             "state": self._state,
         }
 
-    @property
-    def calls(self) -> tuple[str, ...]:
-        """The names of all calls."""
-        return tuple(self._calls)
-
     def answer(self, name: str, body: dict[str, Any]) -> SimResponse:
         """Executes a call; invalid arguments are answered with 400 and the reason."""
-        call = self._calls.get(name)
+        call = self.calls.get(name)
         if call is None:
-            return SimResponse({"error": f"no such call; there are {', '.join(self._calls)}"}, 404)
+            return SimResponse({"error": f"no such call; there are {', '.join(self.calls)}"}, 404)
         try:
             return SimResponse(call(body))
         except (KeyError, TypeError, ValueError, OrderRejected) as wrong:

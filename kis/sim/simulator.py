@@ -12,8 +12,7 @@ from kis.sim import snapshot
 from kis.sim.admin_api import AdminApi
 from kis.sim.api.context import ApiContext
 from kis.sim.api.oauth import Oauth
-from kis.sim.api.rate_limit import PER_SECOND, Window
-from kis.sim.asgi_app import AsgiApp, ReceivedRequest
+from kis.sim.asgi_app import PER_SECOND, AsgiApp, RateLimitWindow, ReceivedRequest
 from kis.sim.exchange.clock import SimClock, now_in_korea
 from kis.sim.exchange.exchange import Exchange
 from kis.sim.faults.catalogue import Faults
@@ -121,8 +120,8 @@ class Simulator:
         real_clock = clock.real if isinstance(clock, SimClock) else clock
         rng = random.Random(seed)  # noqa: S311  refusals, not secrets
         limit = per_second or PER_SECOND[env]
-        window = Window(limit, real_clock, refuse_share=refuse_share, rng=rng) if rate_limit else None
-        ledger_window = Window(ledger_per_second, real_clock) if ledger_per_second else None
+        window = RateLimitWindow(limit, real_clock, rng, refuse_share=refuse_share) if rate_limit else None
+        ledger_window = RateLimitWindow(ledger_per_second, real_clock, rng) if ledger_per_second else None
         layout = Layout(trade_fields, book_fields, notice_fields)
         self.websocket = WebSocketServer(
             self.exchange, self.oauth, self.faults, layout=layout, heartbeat=heartbeat, seed=seed
@@ -161,11 +160,7 @@ class Simulator:
         return self.app.receive(method, path, query, headers, body)
 
     def environ(self, base_url: str) -> dict[str, str]:
-        """The environment variables that point a client at this simulator.
-
-        Args:
-            base_url: what `serve` yielded.
-        """
+        """The environment variables that point a client at this simulator, with the base URL that `serve` yields."""
         customer = self.credentials
         environ = {
             "KIS_ENV": self.env.value,
@@ -199,12 +194,7 @@ class Simulator:
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
         """Serves on a real socket until the block is left; with `moving`, prices move meanwhile.
 
-        Args:
-            host: address to listen on.
-            port: 0 for a free one.
-
-        Yields:
-            The base URL.
+        Yields the base URL; port 0 for a free one.
         """
         async with serving(self.app, host, port) as base_url:
             loop = self._move() if self._moving else self._run_schedule()

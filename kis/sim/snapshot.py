@@ -111,16 +111,11 @@ def taken(exchange: Exchange, oauth: Oauth) -> dict[str, Any]:
 
 
 def restored(state: Mapping[str, Any], exchange: Exchange, oauth: Oauth) -> None:
-    """Replaces the present state, and sets a `SimClock` to the snapshot's time.
-
-    Args:
-        state: result of `taken`, of a simulator with the same profile and the same listed issues.
-        exchange: to be changed.
-        oauth: to be changed.
+    """Replaces the present state by a result of `taken`, and sets a `SimClock` to the snapshot's time.
 
     Raises:
-        SnapshotUnreadable: it is not such a state, or of a time that the exchange's clock has not reached; nothing
-            was changed.
+        SnapshotUnreadable: it is not of the same profile and listed issues, or of a time that the exchange's clock
+            has not reached; nothing was changed.
     """
     clock = exchange.clock
     try:
@@ -236,5 +231,4 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-def _day(text: str) -> date:
-    return date.fromisoformat(text)
+_day = date.fromisoformat

@@ -84,7 +84,7 @@ class Exchange:
 
         Args:
             clock: the present moment, aware.
-            rng: random numbers.
+            rng: all random numbers.
             cash: won in the account.
             holdings: code to (shares, average price in won).
             always_open: accept orders at any hour, matching continuously.
@@ -151,10 +151,7 @@ class Exchange:
         """The order with a number, leading zeros or not; of today unless a day is given."""
         self.roll()
         wanted, day = number.lstrip("0"), day or self._today
-        for order in reversed(self.orders):
-            if order.number.lstrip("0") == wanted and order.day == day:
-                return order
-        return None
+        return next((o for o in reversed(self.orders) if o.number.lstrip("0") == wanted and o.day == day), None)
 
     def visible(self) -> list[BookedOrder]:
         """Orders that the order lists show by now, oldest first."""
@@ -180,7 +177,7 @@ class Exchange:
         channel: str = API_CHANNEL,
         delay: float = 0.0,
     ) -> BookedOrder:
-        """Places an order.
+        """Places an order, and matches it as far as possible.
 
         Args:
             side: buy or sell.
@@ -190,9 +187,6 @@ class Exchange:
             price: won; 0 for kinds without a price.
             channel: where it was placed, `API_CHANNEL` or `HTS_CHANNEL`.
             delay: additional seconds until it appears in the order lists.
-
-        Returns:
-            The order, matched as far as possible.
 
         Raises:
             OrderRejected: nothing changed.
@@ -206,7 +200,7 @@ class Exchange:
         kind = self._kind(kind)
         price = self._price(issue, side, kind, price)
         ceiling = price or issue.upper
-        if side is OrderSide.BUY and self.ledger.need(quantity, ceiling) > self.ledger.buying_power:
+        if side is OrderSide.BUY and self.ledger.cost(quantity * ceiling) > self.ledger.buying_power:
             raise OrderRejected(RejectReason.CASH)
         if side is OrderSide.SELL and quantity > self.ledger.sellable(code):
             raise OrderRejected(RejectReason.HOLDING)
@@ -220,13 +214,7 @@ class Exchange:
     def cancel(
         self, number: str, quantity: int | None = None, *, channel: str = API_CHANNEL, delay: float = 0.0
     ) -> BookedOrder:
-        """Cancels an order, or part of it.
-
-        Args:
-            number: ODNO of the order, leading zeros or not.
-            quantity: shares to cancel; None for all that are open.
-            channel: where the request was placed.
-            delay: additional seconds until the request appears in the order lists.
+        """Cancels an order, or `quantity` shares of it; arguments as for `submit`.
 
         Returns:
             The request, a row of its own with the order's number as its original.
@@ -254,18 +242,10 @@ class Exchange:
         channel: str = API_CHANNEL,
         delay: float = 0.0,
     ) -> BookedOrder:
-        """Revises the price of an order, or of part of it, which continues under a new number, last in its queue.
-
-        Args:
-            number: ODNO of the order.
-            price: new price in won.
-            quantity: shares to revise; None for all that are open.
-            kind: new ORD_DVSN.
-            channel: where the request was placed.
-            delay: additional seconds until the new order appears in the order lists.
+        """Revises an order, or `quantity` shares of it, to a price in won; arguments as for `submit`.
 
         Returns:
-            The new order.
+            The new order: the shares continue under its number, last in their queue.
 
         Raises:
             OrderRejected: as for `cancel`, or for the new price.
@@ -279,7 +259,7 @@ class Exchange:
         ceiling = price or issue.upper
         if original.side is OrderSide.BUY:
             released = self.ledger.released_by(original, quantity)
-            if self.ledger.need(quantity, ceiling) > self.ledger.buying_power + released:
+            if self.ledger.cost(quantity * ceiling) > self.ledger.buying_power + released:
                 raise OrderRejected(RejectReason.CASH)
         order = self._enter(
             issue, original.side, kind, quantity, price, channel, delay, action=Action.REVISE, original=original

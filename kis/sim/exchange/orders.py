@@ -50,12 +50,7 @@ class OrderDivision(StrEnum):
     @property
     def priced(self) -> bool:
         """Whether the order has a price of its own."""
-        return self in {
-            OrderDivision.LIMIT,
-            OrderDivision.CONDITIONAL,
-            OrderDivision.IOC_LIMIT,
-            OrderDivision.FOK_LIMIT,
-        }
+        return not (self.market or self.best or self is OrderDivision.PRIORITY)
 
     @property
     def market(self) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from kis.sim.api.number_format import flag, percent, sign
+from kis.sim.api.responses import flag, percent, sign
 from kis.sim.exchange.orders import Action, OrderSide, UpdateKind
 
 if TYPE_CHECKING:
