@@ -12,8 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from kis.sim import Simulator
-from kis.sim.exchange.events import OrderUpdate, UpdateKind
-from kis.sim.exchange.orders import API_CHANNEL, Action
+from kis.sim.exchange.orders import API_CHANNEL, Action, OrderUpdate, UpdateKind
 from tests.chaos.life import OWNER_CHAT
 
 BLIND = timedelta(seconds=20)

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import httpx
 
 from kis.sim import Simulator
-from kis.sim.exchange.events import OrderUpdate, UpdateKind
-from kis.sim.exchange.orders import API_CHANNEL, Action, BookedOrder
+from kis.sim.exchange.orders import API_CHANNEL, Action, BookedOrder, OrderUpdate, UpdateKind
 from tests.chaos.mix import CONNECT, LATE, LATE_NAME, ORDER_PATHS, Chance, Fault, Plant
 from tests.support.memory_wire import MemoryWire
 
