@@ -33,7 +33,7 @@ class PythonKis:
         self._orders = importlib.import_module("pykis.api.account.order")
         self._changes = importlib.import_module("pykis.api.account.order_modify")
         self._account = at["KIS_ACCOUNT"]
-        self._kis = whole.PyKis(
+        client = whole.PyKis(
             id=at["KIS_HTS_ID"] or "guest",
             account=self._account,
             appkey=at["KIS_APP_KEY"],
@@ -42,7 +42,8 @@ class PythonKis:
         )
         if not limited:
             limiter = importlib.import_module("pykis.utils.rate_limit").RateLimiter
-            self._kis._rate_limiters = {name: limiter(UNLIMITED, 1) for name in ("real", "virtual")}
+            client._rate_limiters = {name: limiter(UNLIMITED, 1) for name in ("real", "virtual")}
+        self._kis = client
 
     def quote(self, code: str) -> int:
         return int(self._quotes.domestic_quote(self._kis, code).price)

@@ -87,6 +87,7 @@ class Meter:
     def __init__(
         self,
         app: BotApplication,
+        database: Path,
         wire: MemoryWire,
         clock: Callable[[], datetime],
         log: Path,
@@ -94,6 +95,7 @@ class Meter:
     ) -> None:
         self.samples: list[Sample] = []
         self._app = app
+        self._database = database
         self._wire = wire
         self._clock = clock
         self._log = log
@@ -103,8 +105,7 @@ class Meter:
     def take(self, orders: int) -> None:
         """Measure now. What the collector would free sooner or later is freed first."""
         gc.collect()
-        file = self._app._settings.database
-        wal = file.with_name(f"{file.name}-wal")
+        wal = self._database.with_name(f"{self._database.name}-wal")
         tables = [
             name for (name,) in self._app.storage.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
@@ -114,7 +115,7 @@ class Meter:
             self._process.num_fds(),
             self._process.num_threads(),
             len(asyncio.all_tasks()),
-            file.stat().st_size,
+            self._database.stat().st_size,
             wal.stat().st_size if wal.exists() else 0,
             self._log.stat().st_size,
             {name: self._app.storage.db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables},

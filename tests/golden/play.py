@@ -49,7 +49,7 @@ from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, OrderRejected
 from tests.golden.inside import TOKEN, ChatUser, LocalTelegram, built, running
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.memory_wire import MemoryWire
+from tests.support.memory_wire import MemoryNetwork, MemoryWire
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 HERE = Path(__file__).parent
@@ -258,18 +258,6 @@ def _asked(request: httpx.Request) -> dict[str, str]:
     return dict(parse_qsl(request.content.decode(), keep_blank_values=True))
 
 
-class _Wires(httpx.AsyncBaseTransport):
-    """The network: what is for Telegram goes there, all else to the broker."""
-
-    def __init__(self, kis: MemoryWire, telegram: Recorder) -> None:
-        self._kis = kis
-        self._telegram = telegram
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        to = self._telegram if request.url.path.startswith("/bot") else self._kis
-        return await to.handle_async_request(request)
-
-
 class Stage:
     """Broker, Telegram and bot, and the hands that carry a script out."""
 
@@ -306,7 +294,7 @@ class Stage:
     async def start(self) -> None:
         """Start the bot; the first time its people are put on the list."""
         members = [(user_id, name, role) for user_id, name, role in CAST.values() if role and not self._starts]
-        network = _Wires(self.wire, self.record)
+        network = MemoryNetwork(self.wire, self.record)
         app = built(
             self._values, members, self.clock, self.clock.seconds, network, lambda one: self.record.note(f"chart {one}")
         )

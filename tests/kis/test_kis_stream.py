@@ -16,7 +16,8 @@ from kis import BadRequest, Misconfigured, Refused, Side
 from kis.frames import NoticeKind
 from kis.sim import Simulator
 from kis.stream import BookUpdate, FillNotice, Gap, KisStream, Trade
-from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from
+from tests.kis.kis_wire import Wire, WireTransport
+from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from
 from tests.support.waiting import until
 
 APPROVAL = "/oauth2/Approval"
@@ -244,9 +245,22 @@ def test_an_address_that_cannot_be_right_is_named(tmp_path, address):
 
 
 @pytest.mark.parametrize(("env", "port"), [("real", 21_000), ("paper", 31_000)])
-def test_without_an_address_it_is_the_environments_own(tmp_path, env, port):
-    made = stream(tmp_path, env=env, ws_url=None)
-    assert made._connection._address == f"ws://ops.koreainvestment.com:{port}/tryitout"
+async def test_without_an_address_it_is_the_environments_own(tmp_path, monkeypatch, env, port):
+    asked = []
+
+    def connect(address, **_options):
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("kis.websocket.connect", connect)
+    wire = Wire()
+    wire.answer("/oauth2/Approval", {"approval_key": "key"})
+    config = config_of(Simulator(), "http://127.0.0.1:1", tmp_path, env=env, rest_url=None, ws_url=None)
+    async with KisStream(config, transport=WireTransport(wire)) as made:
+        trades = made.trades([SAMSUNG])
+        await until(lambda: asked)
+        await trades.aclose()
+    assert asked == [f"ws://ops.koreainvestment.com:{port}/tryitout"]
 
 
 async def test_what_cannot_be_listened_to(tmp_path, clock):
@@ -330,8 +344,6 @@ def reply(code, message="", *, tr_id="H0STCNT0", tr_key=SAMSUNG):
 
 @pytest.fixture
 def naps():
-    from tests.kis.stream_guest import Naps  # noqa: PLC0415 - it needs a running loop
-
     return Naps()
 
 

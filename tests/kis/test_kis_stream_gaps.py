@@ -106,11 +106,15 @@ async def test_a_notice_that_cannot_be_opened_is_a_gap_and_the_key_is_had_anew_o
         assert at.sim.websocket.connects == 1
 
 
-async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(tmp_path, clock):
+async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(tmp_path, clock, monkeypatch):
     naps = Naps()
+
+    def refused(*_, **__):
+        raise ConnectionRefusedError
+
     async with house(tmp_path, clock) as at:
-        config = config_of(at.sim, at.url, tmp_path, ws_url="ws://127.0.0.1:9")  # nobody is there
-        async with KisStream(config, clock=clock, sleep=naps) as lonely:
+        monkeypatch.setattr("kis.websocket.connect", refused)
+        async with KisStream(config_of(at.sim, at.url, tmp_path), clock=clock, sleep=naps) as lonely:
             began = clock()
             events = lonely.events(trades=[SAMSUNG])
             with structlog.testing.capture_logs() as logs:
@@ -123,7 +127,7 @@ async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(
             assert len(set(naps.taken)) == 10
             assert lonely.blind_since == began
             move(clock, 300)
-            lonely._connection._address = config_of(at.sim, at.url, tmp_path).ws_url + "/tryitout"
+            monkeypatch.undo()
             await naps.over()
             assert await at.heard(events) == Gap(began, clock())
     assert [request.path for request in at.sim.requests] == ["/oauth2/Approval"]

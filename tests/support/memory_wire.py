@@ -298,3 +298,15 @@ def _head_length(fate: ResponsePlan) -> int:
     """Bytes of the status line and the headers as the simulator's server writes them."""
     first = len(f"HTTP/1.1 {fate.status} {HTTPStatus(fate.status).phrase}\r\n")
     return first + sum(len(name) + len(value) + len(": \r\n") for name, value in fate.headers) + len("\r\n")
+
+
+class MemoryNetwork(httpx.AsyncBaseTransport):
+    """What is for Telegram goes there, all else to the broker."""
+
+    def __init__(self, kis: httpx.AsyncBaseTransport, telegram: httpx.AsyncBaseTransport) -> None:
+        self._kis = kis
+        self._telegram = telegram
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        to = self._telegram if request.url.path.startswith("/bot") else self._kis
+        return await to.handle_async_request(request)

@@ -55,10 +55,9 @@ from bot.store.watchlist import WatchlistStore
 from kis.krx import KST
 from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL
-from tests.chaos.week import Wires
 from tests.support.club import ClubClock
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.memory_wire import MemoryWire
+from tests.support.memory_wire import MemoryNetwork, MemoryWire
 from tests.support.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -317,7 +316,7 @@ async def _live(loop: VirtualLoop, home: Path, lost: int) -> tuple[dict[int, str
     broker.exchange.submit(side, code, "limit", quantity, price, channel=API_CHANNEL)
     clock.ahead += STOPPED - clock()
     telegram = LocalTelegram(token=TOKEN, people=[ChatUser(*one, "") for one in NAMES.items()], clock=clock)
-    network = Wires(MemoryWire(broker, sleep=asyncio.sleep, clock=clock), MemoryTelegram(telegram))
+    network = MemoryNetwork(MemoryWire(broker, sleep=asyncio.sleep, clock=clock), MemoryTelegram(telegram))
     values: dict[str, Any] = {name.lower(): value for name, value in broker.environ(BASE).items()}
     values |= {
         "telegram_bot_token": TOKEN,
