@@ -27,7 +27,7 @@ class PythonKis:
     package = "python-kis"
 
     def __init__(self, at: dict[str, str], limited: bool) -> None:
-        whole = importlib.import_module("pykis.kis")
+        whole: Any = importlib.import_module("pykis.kis")
         whole.REAL_DOMAIN = at["KIS_REST_URL"]
         self._quotes = importlib.import_module("pykis.api.stock.quote")
         self._orders = importlib.import_module("pykis.api.account.order")
@@ -200,7 +200,7 @@ def main() -> None:
     peer.quote(first["codes"][0])
     said.write("{}\n")
     said.flush()
-    jobs = {"cost": cost, "asks": asks, "rate": rate, "wait": wait}
+    jobs: dict[str, Callable[..., Any]] = {"cost": cost, "asks": asks, "rate": rate, "wait": wait}
     for line in sys.stdin:
         job = json.loads(line)
         said.write(json.dumps(jobs[job.pop("do")](peer, first["codes"], **job)) + "\n")

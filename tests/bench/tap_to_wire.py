@@ -123,8 +123,8 @@ async def world(way: Way, taps: int, turns: asyncio.Lock) -> list[tuple[float, b
                     turns.release()
                     await asyncio.sleep(way.stands)
                     await turns.acquire()
-                for person, message in tickets:
-                    delay = await _tap(on, person, message)
+                for chat, message in tickets:
+                    delay = await _tap(on, chat, message)
                     taken.append((delay, was_fresh[-1]))
                 turns.release()
         await quiet(on)

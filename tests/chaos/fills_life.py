@@ -4,7 +4,7 @@ import asyncio
 import random
 import sqlite3
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
@@ -15,6 +15,9 @@ from bot.store.reading_mark import ReadingMarks
 from bot.store.stream_stats import StreamStats
 from kis.errors import KisError
 from tests.chaos.life import Life
+
+if TYPE_CHECKING:
+    from tests.chaos.fills_world import FillsWorld
 
 
 class Killed(BaseException):
@@ -50,7 +53,7 @@ class FillsLife(Life):
         doom: after so many statements of the next reading that is taken in, the process is gone; None for never.
     """
 
-    def __init__(self, world: Any, connection: sqlite3.Connection) -> None:
+    def __init__(self, world: "FillsWorld", connection: sqlite3.Connection) -> None:
         super().__init__(world, connection)
         self.world = world
         self.mortal = Mortal(connection)

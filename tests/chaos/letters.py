@@ -213,7 +213,9 @@ def run(fills: int, seed: int, *, killed: bool = False) -> Seen:
 
 async def _play(clock: VirtualClock, home: Path, fills: int, chance: random.Random, *, killed: bool) -> Seen:
     each = fills // ORDERS
-    to = {order: (TRADERS[order % len(TRADERS)], OVERSEER, GROUP) for order in range(1, ORDERS + 1)}
+    to: dict[int, tuple[int, ...]] = {
+        order: (TRADERS[order % len(TRADERS)], OVERSEER, GROUP) for order in range(1, ORDERS + 1)
+    }
     seen = Seen(each, to)
     people = [ChatUser(one, "", "") for one in (*TRADERS, OVERSEER)]
     telegram = LocalTelegram(token=TOKEN, people=people, clock=clock)

@@ -8,9 +8,11 @@ import asyncio
 import contextlib
 import contextvars
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from sqlite_utils import Database
 
@@ -25,10 +27,11 @@ from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.runs import Runs
+from kis.client import KisClient
 from kis.errors import KisError
 from kis.executions import ExecutionsPoll
 from tests.chaos.listening import HEARD
-from tests.chaos.world import RICH, World
+from tests.chaos.world import RICH
 from tests.support.databases import memory_database
 from tests.support.members import FixedRoster, never_asks, notifications
 
@@ -63,7 +66,9 @@ class _Grave:
         raise Died(name)
 
 
-def belonging(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], **how: Any) -> asyncio.Task[T]:
+def belonging(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T] | Generator[Any, None, T], **how: Any
+) -> asyncio.Task[T]:
     """A task factory: whatever a life starts is a part of it, and dies with it."""
     task = asyncio.Task(coro, loop=loop, **how)
     life = _LIFE.get()
@@ -88,10 +93,21 @@ def database() -> sqlite3.Connection:
     return made
 
 
+class Host(Protocol):
+    """What a bot runs on."""
+
+    home: Path
+
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
+
+    def client(self) -> KisClient: ...
+
+
 class Life:
     """From a start to a death."""
 
-    def __init__(self, world: World, connection: sqlite3.Connection) -> None:
+    def __init__(self, world: Host, connection: sqlite3.Connection) -> None:
         clock = world.clock
         self.tasks: set[asyncio.Task[Any]] = set()
         self.dead = False

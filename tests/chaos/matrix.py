@@ -9,10 +9,11 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bot.orders.model.order import AT_BROKER, ON_ITS_WAY, Order, OrderState
 from kis.sim.faults.catalogue import ALWAYS
@@ -98,7 +99,7 @@ def pair_cases() -> Iterator[Case]:
         yield Case(f"{post.id}x{read.id}", f"{post.what}; {read.what}", partial(_in_time, partial(_fault, post, read)))
 
 
-def _in_time(play: Callable[[VirtualClock, Path], Awaitable[list[str]]], home: Path) -> list[str]:
+def _in_time(play: Callable[[VirtualClock, Path], Coroutine[Any, Any, list[str]]], home: Path) -> list[str]:
     return run_virtual(lambda clock: play(clock, home), MONDAY_MORNING)
 
 

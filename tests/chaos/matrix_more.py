@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import open_database
@@ -190,7 +191,7 @@ async def _over_midnight(clock: VirtualClock, home: Path) -> list[str]:
 
 # --- Telegram ---------------------------------------------------------------------------------------------------------
 
-Play = Callable[[Stand, Person, Telegram], "asyncio.Future[None]"]
+Play = Callable[[Stand, Person, Telegram], Coroutine[Any, Any, None]]
 
 
 async def _told(play: Play, plan: tuple[str, ...], clock: VirtualClock, home: Path) -> list[str]:

@@ -153,7 +153,7 @@ class Desk(RuleBasedStateMachine):
         self.do(press())
 
     @rule(data=st.data())
-    @precondition(lambda self: [one for one in self._in(WORKING) if one.price])
+    @precondition(lambda self: any(one.price for one in self._in(WORKING)))
     def revise(self, data: st.DataObject) -> None:
         order = data.draw(st.sampled_from([one for one in self._in(WORKING) if one.price]))
         price = step(order.price or 0, -1 if order.side is Side.BUY else 1)
@@ -204,7 +204,7 @@ class Desk(RuleBasedStateMachine):
             return
 
     @rule(data=st.data(), whole=st.booleans())
-    @precondition(lambda self: [one for one in self.stand.exchange.open_orders() if one.price])
+    @precondition(lambda self: any(one.price for one in self.stand.exchange.open_orders()))
     def trade(self, data: st.DataObject, whole: bool) -> None:
         one = data.draw(st.sampled_from([one for one in self.stand.exchange.open_orders() if one.price]))
         self.stand.exchange.trade(one.code, one.price, one.open if whole else 1)

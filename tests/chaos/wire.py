@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 
@@ -86,7 +87,7 @@ class Witness:
 class ChaosWire(httpx.AsyncBaseTransport):
     """In front of the simulated broker: draws what befalls a request, and counts."""
 
-    def __init__(self, simulator: Simulator, chance: Chance, trail: Trail, *, clock: Callable[[], object]) -> None:
+    def __init__(self, simulator: Simulator, chance: Chance, trail: Trail, *, clock: Callable[[], datetime]) -> None:
         self._simulator = simulator
         self._chance = chance
         self._trail = trail

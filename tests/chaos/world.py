@@ -5,7 +5,7 @@ import random
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kis.client import KisClient
 from kis.config import KisConfig
@@ -64,7 +64,7 @@ class World:
         self.trail = Trail()
         self.home = home
         chance = random.Random(f"{seed}:world")
-        profile = "paper" if chance.random() < PAPER else "real"
+        profile: Literal["paper", "real"] = "paper" if chance.random() < PAPER else "real"
         pool = chance.sample(tradable(), STOCKS)
         self.simulator = Simulator(
             profile=profile,
