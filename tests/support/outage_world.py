@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from bot.orders.model.order import OrderState
 from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
@@ -48,7 +49,7 @@ class House:
     def sends(self, number=7, *, state=OrderState.OPEN):
         """An order of ours reaches the broker now."""
         now = self.clock()
-        numbered = {"order_no": f"{number:010d}", "branch": "06010"} if state is OrderState.OPEN else {}
+        numbered: dict[str, Any] = {"order_no": f"{number:010d}", "branch": "06010"} if state is OrderState.OPEN else {}
         one = replace(order(), origin=number, chat_id=TRADER, state=state, day=now.date(), sent_at=now, attempt=1)
         return self.journal.add(replace(one, **numbered), [], [])
 

@@ -115,8 +115,8 @@ class Post:
         """Wait until everything is told, the digests too."""
         await until(lambda: not self.left())
 
-    def _card_message(self, number):
-        return self.box.card_message(number)
+    def _card_message(self, number: int, chat: int) -> int | None:
+        return self.box.card_message(number, chat)
 
     def left(self):
         return self.db.execute(
