@@ -42,7 +42,7 @@ LIMITS: dict[str, Any] = {
     "kisbot_restricted_stocks": True,
     "kisbot_ticket_seconds": 600,
 }
-"""Wide enough that the house's rules on how much and how often refuse nothing."""
+"""Wide enough that the settings' rules on how much and how often refuse nothing."""
 AIMS = {"p50_ms": 1000 * SLOT + 15, "p99_ms": 1000 * SLOT + 50}
 """For fresh reads."""
 

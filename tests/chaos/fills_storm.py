@@ -78,7 +78,7 @@ class Storms:
         """At some statement of the next reading that is taken in."""
         if self.world.up.is_set():
             self.world.fired["killed while taking in"] += 1
-            self.world.life.doom = rng.choice((rng.randrange(12), rng.randrange(80)))
+            self.world.life.dies_after = rng.choice((rng.randrange(12), rng.randrange(80)))
             await asyncio.sleep(4)
 
     async def _stopped(self, rng: random.Random) -> None:

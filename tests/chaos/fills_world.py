@@ -257,8 +257,8 @@ class FillsWorld:
         return str(json.loads(row[0])["confirm"]) if row else ""
 
     def _release(self) -> None:
-        """The owner lets the brakes go as soon as that is allowed."""
-        if self.life.brakes.now().level is not HaltLevel.OFF:
+        """The owner resumes trading as soon as that is allowed."""
+        if self.life.trading_halt.now().level is not HaltLevel.OFF:
             self.life.desk.resume(HaltLevel.OFF, OWNER)
 
     def _answer(self) -> None:

@@ -60,7 +60,7 @@ async def _live(line: Connection, settings: dict[str, Any], clock: SharedClock, 
         outbox=app.storage.outbox,
         inbox=app.storage.inbox,
         desk=app.parts.desk,
-        notifier=app.parts.delivery,
+        delivery=app.parts.delivery,
         poll=app.parts.update_poller,
     )
     async with app.running():

@@ -55,7 +55,7 @@ SETTINGS = {
     "kisbot_ticket_seconds": 600,
     "kis_min_interval": 0,
 }
-"""What is under test is what becomes of orders: the house's limits are out of the way."""
+"""What is under test is what becomes of orders: the limits are out of the way."""
 ANSWERED: tuple[tuple[str, dict[str, Any]] | None, ...] = (
     None,
     ("slow", {"seconds": 0.05, "acts": False}),

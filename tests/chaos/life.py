@@ -49,7 +49,7 @@ LIMITS = Limits(
     orders_per_minute=0,
     cool_off_rejects=0,
 )
-"""What is under test is what becomes of orders: the house's money limits are out of the way."""
+"""What is under test is what becomes of orders: the money limits are out of the way."""
 
 T = TypeVar("T")
 _LIFE: contextvars.ContextVar["Life | None"] = contextvars.ContextVar("life", default=None)
@@ -59,7 +59,7 @@ class Died(Exception):
     """The bot is gone before it answered."""
 
 
-class _Grave:
+class _ClosedConnection:
     """What a dead bot has in place of its database."""
 
     def __getattr__(self, name: str) -> Any:
@@ -117,16 +117,18 @@ class Life:
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock)
         self.runs = Runs(self.db, self.audit, world.home, clock)
         self.notifications = notifications(self.outbox, OWNER_CHAT)
-        self.brakes = TradingHalt(self.journal, self.notifications, clock=clock)
+        self.trading_halt = TradingHalt(self.journal, self.notifications, clock=clock)
         hours = TradingHours(always=True)
-        self.watch = ReportHandler(self.journal, self.brakes, self.notifications, clock=clock, day_over=hours.day_over)
+        self.watch = ReportHandler(
+            self.journal, self.trading_halt, self.notifications, clock=clock, day_over=hours.day_over
+        )
         self.client = world.client()
         self.lists = ReportReader(self.client, self.watch, hours, clock=clock)
         self.poll: ExecutionsPoll[list[OrderListSnapshot]] = ExecutionsPoll(self.lists.read, self._interval)
         self.desk = Desk(
             self.client,
             self.journal,
-            self.brakes,
+            self.trading_halt,
             hours,
             FixedRoster(OWNER_CHAT),
             never_asks(self.notifications),
@@ -170,7 +172,7 @@ class Life:
     async def end(self) -> None:
         """Die at once."""
         self.dead = True
-        self.db.conn = _Grave()  # type: ignore[assignment]
+        self.db.conn = _ClosedConnection()  # type: ignore[assignment]
         left = list(self.tasks)
         for task in left:
             task.cancel()
@@ -179,9 +181,9 @@ class Life:
     async def _run(self) -> None:
         start = self.runs.begin("chaos")
         if start.restored:
-            self.brakes.halt(HaltLevel.NEW, "RESTORED")
+            self.trading_halt.halt(HaltLevel.NEW, "RESTORED")
         elif start.unclean:
-            self.brakes.halt(HaltLevel.BUYS, "UNCLEAN_STOP")
+            self.trading_halt.halt(HaltLevel.BUYS, "UNCLEAN_STOP")
         self.desk.recover()
         with contextlib.suppress(KisError):
             await self._note(await self.lists.read())

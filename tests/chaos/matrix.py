@@ -116,7 +116,7 @@ async def _fault(post: PostFault, read: ReadFault | None, clock: VirtualClock, h
     if read is not None and read.act == "by_hand_before":
         stand.key_in()
         await asyncio.sleep(2)
-    begin = len(stand.door.posts)
+    begin = len(stand.transport.posts)
     helpers: list[asyncio.Task[None]] = []
 
     def strike() -> None:
@@ -129,16 +129,16 @@ async def _fault(post: PostFault, read: ReadFault | None, clock: VirtualClock, h
 
     for plant in post.plants:
         _plant(stand, plant)
-    stand.door.after_post = strike
+    stand.transport.after_post = strike
     order = await stand.order()
     after = max(read.lasts if read is not None and read.plants else 0.0, post.waits)
     await asyncio.sleep(after + 1)
     missed = _never_fired(stand, (*post.plants, *(read.plants if read is not None else ())))
     stand.simulator.faults.clear()
-    stand.door.wire.clear()
-    stand.door.no_address = 0
+    stand.transport.wire.clear()
+    stand.transport.no_address = 0
     if read is not None:
-        stand.door.after_post = lambda: None
+        stand.transport.after_post = lambda: None
     await _to_the_end(stand, helpers)
     stopped = read is not None and read.blind and post.posts > 1
     booked = None if stopped else post.booked
@@ -152,15 +152,15 @@ async def _fault(post: PostFault, read: ReadFault | None, clock: VirtualClock, h
 
 def _never_fired(stand: Stand, plants: Iterable[Plant]) -> list[str]:
     """A fault that befell nothing proves nothing."""
-    fired = stand.simulator.faults.fired + stand.door.wire.fired
+    fired = stand.simulator.faults.fired + stand.transport.wire.fired
     return [f"{one.name} never went off" for one in plants if one.name != "dns" and not fired[one.name]]
 
 
 def _plant(stand: Stand, plant: Plant) -> None:
     if plant.name == "dns":
-        stand.door.no_address = plant.times
+        stand.transport.no_address = plant.times
     elif plant.line:
-        stand.door.wire.plant(plant.name, times=plant.times, path=ORDER_PATH, **plant.how)
+        stand.transport.wire.plant(plant.name, times=plant.times, path=ORDER_PATH, **plant.how)
     else:
         stand.simulator.faults.plant(plant.name, times=plant.times, path=ORDER_PATH, **plant.how)
 
@@ -212,7 +212,7 @@ def judged(stand: Stand, order: Order, begin: int, *, allowed: int, booked: bool
 
 
 def _judged(stand: Stand, order: Order, begin: int, allowed: int, booked: bool | None) -> Iterator[str]:
-    ours, posts = stand.ours(), len(stand.door.posts) - begin
+    ours, posts = stand.ours(), len(stand.transport.posts) - begin
     others = [
         one for one in stand.life.journal.in_state(set(OrderState)) if one.code == order.code and one.id != order.id
     ]
@@ -272,7 +272,7 @@ def _told(stand: Stand, order: Order) -> Iterator[str]:
 
 
 def _tokens(stand: Stand) -> Iterator[str]:
-    for one, other in zip(stand.door.tokens, stand.door.tokens[1:], strict=False):
+    for one, other in zip(stand.transport.tokens, stand.transport.tokens[1:], strict=False):
         if other - one < TOKEN_REST - 2:
             yield f"two tokens asked for within {other - one:.0f} s"
 

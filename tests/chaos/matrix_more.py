@@ -91,7 +91,7 @@ async def _before(name: str, clock: VirtualClock, home: Path) -> list[str]:
     with contextlib.ExitStack() as fault:
         with hook("before_attempt:1", lambda _: fault.enter_context(DISKS[name](stand))):
             order = await stand.order()
-        posts = len(stand.door.posts)
+        posts = len(stand.transport.posts)
     await asyncio.sleep(90)
     order = stand.now(order.id)
     found = [] if posts == 0 else [f"{posts} POSTs without a row on disk"]
@@ -104,7 +104,7 @@ async def _before(name: str, clock: VirtualClock, home: Path) -> list[str]:
 
 
 async def _after(name: str, clock: VirtualClock, home: Path) -> list[str]:
-    """The outcome is written as soon as the disk is well; meanwhile nothing is sent, afterwards the brakes are on."""
+    """The outcome is written as soon as the disk is well; meanwhile nothing is sent, afterwards trading is halted."""
     stand = _on_disk(clock, home)
     await stand.begin()
     found: list[str] = []
@@ -118,8 +118,8 @@ async def _after(name: str, clock: VirtualClock, home: Path) -> list[str]:
         if not isinstance(refused, list) or "DISK" not in {one.code for one in refused}:
             found.append(f"another ticket while the disk refused: {refused}")
     order = await sending
-    if stand.life.brakes.now().level is not HaltLevel.NEW or stand.life.brakes.now().why != "DISK":
-        found.append(f"brakes {stand.life.brakes.now()}")
+    if stand.life.trading_halt.now().level is not HaltLevel.NEW or stand.life.trading_halt.now().why != "DISK":
+        found.append(f"brakes {stand.life.trading_halt.now()}")
     await asyncio.sleep(20)
     stand.exchange.trade(stand.code, stand.price, 10)
     await asyncio.sleep(40)

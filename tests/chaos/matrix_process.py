@@ -33,7 +33,7 @@ async def _killed(point: KillPoint, behaviour: Behaviour, clock: VirtualClock, h
     unheard = point.point == "answer_read" and behaviour.id in {"B3", "B4"}  # there is no answer to read
     with trap("before_outcome:1" if unheard else f"{point.point}:{point.n}", stand.strike):
         await _until_killed(stand, person)
-    posts = len(stand.door.posts)
+    posts = len(stand.transport.posts)
     first = person.order_id()
     tapped = first is not None and "order.confirmed" in events(stand.connection, first)
     await stand.again()
@@ -47,7 +47,7 @@ async def _killed(point: KillPoint, behaviour: Behaviour, clock: VirtualClock, h
         return [*found, "the wish is forgotten"]
     order = stand.now(order_id)
     found += judged(stand, order, 0, allowed=2 if behaviour.id == "B6" else 1)
-    if tapped and len(stand.door.posts) > posts:
+    if tapped and len(stand.transport.posts) > posts:
         found.append("a later life sent what an earlier one was asked to send")
     if tapped != point.tapped:
         found.append(f"tapped before the kill: {tapped}")

@@ -1,4 +1,4 @@
-"""Our own policy: people who tap, an owner who looks after the brakes and answers questions, and a bot that may die."""
+"""Our own policy: people who tap, an owner who resumes trading and answers questions, and a bot that may die."""
 
 import asyncio
 import json
@@ -138,7 +138,7 @@ class Ours:
         if not self._up.is_set():
             return True
         doubts = {code for (code,) in self.connection.execute("SELECT code FROM orders WHERE state = 'unknown'")}
-        return code in doubts or self.life.brakes.now().level > HaltLevel.OFF
+        return code in doubts or self.life.trading_halt.now().level > HaltLevel.OFF
 
     async def _tap(self, wish: Wish, order: Order, who: Actor) -> None:
         """Press what stands on the ticket, as often as it asks again."""
@@ -187,7 +187,7 @@ class Ours:
             await asyncio.sleep(OWNER_LOOKS)
             if not self._up.is_set():
                 continue
-            if self.life.brakes.now().level is not HaltLevel.OFF:
+            if self.life.trading_halt.now().level is not HaltLevel.OFF:
                 self.life.desk.resume(HaltLevel.OFF, OWNER)
             self._answer_questions()
 
@@ -235,7 +235,7 @@ class Ours:
     def _booked(self, order: Order) -> set[str]:
         """Numbers under which the broker has it."""
         action = Action.NEW if order.origin <= REVISIONS else Action.REVISE
-        return {row.number for row in self.world.witness.rows(self._name(order), action)}
+        return {row.number for row in self.world.observer.rows(self._name(order), action)}
 
     def end(self, wish: Wish) -> End | None:
         order = self._order(wish)

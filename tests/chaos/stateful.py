@@ -76,7 +76,7 @@ class Desk(RuleBasedStateMachine):
         async def first() -> None:
             self.stand = Stand(VirtualClock(self.loop), Path(self.home.name))
             await self.stand.begin()
-            self.stand.door.before_post = self._leaves
+            self.stand.transport.before_post = self._leaves
             for _ in range(3):
                 await self.stand.order(self.stand.ask(self.stand.others[2], quantity=1, market=True))
                 await asyncio.sleep(31)
@@ -175,7 +175,7 @@ class Desk(RuleBasedStateMachine):
         self.stand.life.desk.halt(level, OWNER)
 
     @rule()
-    @precondition(lambda self: self._up() and self.stand.life.brakes.now().level)
+    @precondition(lambda self: self._up() and self.stand.life.trading_halt.now().level)
     def resume(self) -> None:
         self.stand.release()
 
@@ -183,7 +183,7 @@ class Desk(RuleBasedStateMachine):
 
     def _plant(self, form: Form) -> None:
         _, name, how, line = form
-        where = self.stand.door.wire if line else self.stand.simulator.faults
+        where = self.stand.transport.wire if line else self.stand.simulator.faults
         where.plant(name, path=ORDER_PATH, **json.loads(how))
 
     @rule(form=st.sampled_from(LIST_FAULTS), times=st.integers(1, 6))
@@ -231,7 +231,7 @@ class Desk(RuleBasedStateMachine):
     @precondition(lambda self: self._up() and self.stand.simulator.faults.waiting)
     def heal(self) -> None:
         self.stand.simulator.faults.clear()
-        self.stand.door.wire.clear()
+        self.stand.transport.wire.clear()
 
     # --- what must hold -----------------------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class Desk(RuleBasedStateMachine):
         assert facts.symbol_in_doubt == any(one.code == ask.code for one in doubts), "I12: its stock is free"
 
     def _leaves(self) -> None:
-        """I7: what leaves stands on disk, unanswered, and no brake was on when that was written."""
+        """I7: what leaves stands on disk, unanswered, and no halt was on when that was written."""
         rows = self.stand.connection.execute(
             "SELECT order_id, outcome, started_at FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1"
         ).fetchone()

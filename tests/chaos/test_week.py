@@ -30,7 +30,7 @@ def _week(samples=(), **changes) -> Week:
         told={(*OURS[:2], 3): 10, (*OURS[:2], 1): 10, (*OTHERS[:2], 1): 4},
         wanted={OURS[:2]: {1, 3}},
         twice=[],
-        letters=Counter({(DAY, "fill", "sent"): 2}),
+        entries=Counter({(DAY, "fill", "sent"): 2}),
         overseers=[1],
         unsettled=[],
         updates=0,
@@ -58,7 +58,7 @@ def test_a_week_in_which_all_went_well_is_not_broken():
         ({"told": {}}, "are filled, chat 1 was told of 0"),
         ({"told": {(*OURS[:2], 3): 10, (*OURS[:2], 1): 9, (*OTHERS[:2], 1): 4}}, "chat 1 was told of 9"),
         ({"wanted": {}}, "is filled and in no record"),
-        ({"letters": Counter({(DAY, "fill", "pending"): 1})}, "1 letters still wait"),
+        ({"entries": Counter({(DAY, "fill", "pending"): 1})}, "1 letters still wait"),
         ({"unsettled": ["#1 unknown"]}, "not settled: #1 unknown"),
         ({"twice": ["chat 1 was told of 10 twice"]}, "chat 1 was told of 10 twice"),
         ({"updates": 2}, "2 updates were not answered"),
@@ -104,7 +104,7 @@ def test_a_midnight_without_the_head_of_the_audit_log_is_seen():
     posted = Counter({((MONDAY + timedelta(days=1)).date().isoformat(), "anchor", "sent"): 1})
 
     assert any("no head was posted on 2026-11-17" in one for one in broken(_week(samples)))
-    assert broken(_week(samples, letters=posted)) == []
+    assert broken(_week(samples, entries=posted)) == []
 
 
 def test_an_answer_that_never_came_is_seen():

@@ -59,7 +59,7 @@ SETTINGS: dict[str, Any] = {
     "kisbot_group_fills": True,
     "kis_hts_id": "",
 }
-"""Nothing is listened to: a websocket needs a socket. People order more in a week than the house's daily limits allow."""
+"""Nothing is listened to: a websocket needs a socket. People order more in a week than the daily limits allow."""
 REMEMBERED = 300
 """Messages that the local Telegram keeps of each chat: its memory must not pass for the bot's."""
 LATENCY = 0.03

@@ -159,7 +159,7 @@ class Told:
     told: dict[tuple[str, str, int], int]
     wanted: dict[tuple[str, str], set[int]]
     twice: list[str]
-    letters: Counter[tuple[str, str, str]]
+    entries: Counter[tuple[str, str, str]]
     overseers: list[int]
     unsettled: list[str]
     updates: int
@@ -180,7 +180,7 @@ class Told:
                 found.wanted[day, order_no] = {chat, *overseers, *app._settings.kisbot_group_chats}
         rows = app.storage.db.execute("SELECT kind, state, chat_id, order_id, data, made_at FROM outbox").fetchall()
         for kind, state, chat, order, data, made_at in rows:
-            found.letters[made_at[:10], kind, state] += 1
+            found.entries[made_at[:10], kind, state] += 1
             if kind in {"fill", "external_fill", "group_fill"} and state in DELIVERED:
                 facts = json.loads(data)
                 key = (*(ours[order] if order is not None else (made_at[:10], facts["order_no"])), chat)
@@ -225,7 +225,7 @@ def broken(week: Week) -> list[str]:
     found += [f"not settled: {one}" for one in told.unsettled]
     found += [f"an error was logged: {one}" for one in week.logged.errors]
     found += _untold(told) + told.twice
-    left = sum(count for (_, _, state), count in told.letters.items() if state in WAITING)
+    left = sum(count for (_, _, state), count in told.entries.items() if state in WAITING)
     found += [f"{left} letters still wait"] if left else []
     found += [f"{told.updates} updates were not answered"] if told.updates else []
     found += [f"the audit chain: {told.audit}"] if told.audit else []
@@ -249,7 +249,7 @@ def _untold(told: Told) -> list[str]:
 def _midnights(week: Week) -> list[str]:
     """The head of the audit log is posted at each."""
     first, last = week.samples[0].at.date(), week.samples[-1].at.date()
-    posted = {day for (day, kind, state), _ in week.told.letters.items() if kind == "anchor" and state in DELIVERED}
+    posted = {day for (day, kind, state), _ in week.told.entries.items() if kind == "anchor" and state in DELIVERED}
     days = [first + timedelta(days=n) for n in range(1, (last - first).days + 1)]
     return [f"no head was posted on {day}" for day in days if day.isoformat() not in posted]
 
@@ -311,7 +311,7 @@ def figures(week: Week) -> dict[str, Any]:
         "lines": {
             str(day): {" ".join(line): n for line, n in lines.most_common()} for day, lines in week.logged.lines.items()
         },
-        "letters": {" ".join(key): n for key, n in sorted(week.told.letters.items())},
+        "letters": {" ".join(key): n for key, n in sorted(week.told.entries.items())},
         "people": dict(week.people.counts),
         "refused": dict(week.people.refused.most_common()),
     }

@@ -1,6 +1,6 @@
-"""The way to the broker, on which every request may meet a fault; and the witness who sees what the broker really booked.
+"""The way to the broker, on which every request may meet a fault; and the observer that sees what the broker really booked.
 
-The witness knows which wish a request was sent for, because whoever sends it says so in a context variable that nothing
+The observer knows which wish a request was sent for, because whoever sends it says so in a context variable that nothing
 under test ever looks at.
 """
 
@@ -54,7 +54,7 @@ class Trail:
         return self._hash.hexdigest()
 
 
-class Witness:
+class OrderObserver:
     """Sees every order come to the broker, and for whom it was sent."""
 
     def __init__(self, simulator: Simulator, trail: Trail) -> None:

@@ -14,7 +14,7 @@ from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
 from tests.chaos.mix import Chance
 from tests.chaos.verdict import End
-from tests.chaos.wire import WISH, ChaosWire, Trail, Witness
+from tests.chaos.wire import WISH, ChaosWire, OrderObserver, Trail
 from tests.chaos.wishes import STOCKS, Wish, wishes
 from tests.support.virtual_time import VirtualClock
 
@@ -75,7 +75,7 @@ class World:
             rate_limit=False,
         )
         self.exchange = self.simulator.exchange
-        self.witness = Witness(self.simulator, self.trail)
+        self.observer = OrderObserver(self.simulator, self.trail)
         self.wire = ChaosWire(self.simulator, Chance(seed, rate), self.trail, clock=clock)
         self.people = wishes(self.exchange, pool, count, seed)
         self.wishes = sorted((one for by_one in self.people for one in by_one), key=lambda one: one.number)

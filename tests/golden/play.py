@@ -3,7 +3,7 @@
 A script is a text file: a head of `name: value` lines, then one step a line. Blank lines and `#` lines are skipped.
 
     at: 2026-11-23 09:05         the moment it begins (KST)
-    set: kisbot_x=5              a setting of the house, as Python's literal
+    set: kisbot_x=5              a setting, as Python's literal
     owner > /price 005930        a person sends a message
     owner ! 확인|confirm         presses the newest button in their chat whose label holds one of these
     owner !! 확인|confirm        the same button as pressed last, once more, wherever it stands
@@ -96,7 +96,7 @@ class Played:
 
     Attributes:
         transcript: what was said and shown, an entry an event.
-        stored: the audit rows and the letters of the outbox.
+        stored: the audit rows and the messages of the outbox.
     """
 
     transcript: str
@@ -456,7 +456,7 @@ class Stage:
             return base.execute(query).fetchall()
 
     def stored(self) -> str:
-        """The audit rows and the letters, without what is random."""
+        """The audit rows and the messages, without what is random."""
         names = Names()
         lines = ["# audit: when, who, what, order, detail"]
         for at, user, name, action, order, detail in self.read(
@@ -468,8 +468,8 @@ class Stage:
                 f"{moment:%m/%d %H:%M:%S} {user or '-'} {name or '-'} {action} {order or '-'} {names.plain(facts)}"
             )
         lines.append("# outbox: number, chat, kind, order, urgency, state, repeats")
-        letters = self.read("SELECT id, chat_id, kind, order_id, urgency, state, repeats FROM outbox ORDER BY id")
-        lines += [" ".join("-" if one is None else str(one) for one in row) for row in letters]
+        messages = self.read("SELECT id, chat_id, kind, order_id, urgency, state, repeats FROM outbox ORDER BY id")
+        lines += [" ".join("-" if one is None else str(one) for one in row) for row in messages]
         return "\n".join(lines) + "\n"
 
 

@@ -34,7 +34,7 @@ class At(Ahead):
 
 
 @contextlib.asynccontextmanager
-async def house(clock, profile="real", **options):
+async def harness(clock, profile="real", **options):
     broker = options.pop("broker", None) or Simulator(
         profile=profile, clock=clock, holdings=HOLDINGS, rate_limit=False, token_rules=False
     )
@@ -43,7 +43,7 @@ async def house(clock, profile="real", **options):
         yield on
 
 
-def letters(on, person=OWNER.id):
+def reports(on, person=OWNER.id):
     """What reports were written for a chat, in facts."""
     rows = on.app.storage.db.execute(
         "SELECT key, data FROM outbox WHERE kind = 'report' AND chat_id = ? ORDER BY id", [person]

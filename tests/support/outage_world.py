@@ -1,4 +1,4 @@
-"""A journal, a watch and a sight of it, without a broker: readings are handed in, and time moves when told."""
+"""A journal, its reports and its outages, without a broker: readings are handed in, and time moves when told."""
 
 import json
 from dataclasses import replace
@@ -18,8 +18,8 @@ from tests.support.outbox import OWNER, TRADER, Clock, empty_database
 from tests.unit.orders.model.test_order import order
 
 
-class House:
-    """A journal, a watch and a sight of it, run after run."""
+class Harness:
+    """A journal, its reports and its outages, run after run."""
 
     def __init__(self):
         self.db = empty_database()
@@ -38,7 +38,7 @@ class House:
             clock=self.clock,
             day_over=lambda day, now: day < now.date(),
         )
-        self.sight = OutageTracker(
+        self.outages = OutageTracker(
             ReadingMarks(self.db), notifications=self.notifications, clock=self.clock, ticks=lambda: self.seconds
         )
 
@@ -56,7 +56,7 @@ class House:
     def reads(self, *rows, day=None, took=0.0):
         day = day or self.clock().date()
         self.watch.note(OrderListSnapshot(day, rows, {}, self.watch.is_over(day)))
-        self.sight.succeeded(timedelta(seconds=took))
+        self.outages.succeeded(timedelta(seconds=took))
 
     @property
     def told(self):

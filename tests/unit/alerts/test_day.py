@@ -1,4 +1,4 @@
-"""A day of 1,000 alerts over 200 stocks: what fired is what the tape says, each crossing once, at its moment."""
+"""A day of 1,000 alerts over 200 stocks: what fired is what the trades say, each crossing once, at its moment."""
 
 import pytest
 

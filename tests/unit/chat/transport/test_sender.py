@@ -8,7 +8,7 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.messages.delivery_digest import bundle_push
 from bot.chat.messages.fills import fill_push
 from bot.orders.model.order import OrderState
-from tests.support.telegram_wire import LABEL, ONE, post_office
+from tests.support.telegram_wire import LABEL, ONE, delivery_harness
 from tests.unit.orders.model.test_order import order
 
 pytestmark = pytest.mark.virtual_time
@@ -21,7 +21,7 @@ def durations(monkeypatch):
 
 @pytest.fixture
 async def post(tmp_path):
-    async with post_office(tmp_path) as opened:
+    async with delivery_harness(tmp_path) as opened:
         yield opened
 
 
@@ -40,7 +40,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("words", HOSTILE, ids=ascii)
 async def test_hostile_words_arrive_as_words_in_every_kind_of_message(tmp_path, words):
-    async with post_office(tmp_path, name=words) as post:
+    async with delivery_harness(tmp_path, name=words) as post:
         post.telegram.faults.plant("lose_reply", times=2, method="sendMessage")
         post.fill(1)
         for number in range(1, 6):
@@ -55,7 +55,7 @@ async def test_hostile_words_arrive_as_words_in_every_kind_of_message(tmp_path, 
 
 
 async def test_a_digest_with_the_longest_names_shows_every_line(tmp_path):
-    async with post_office(tmp_path, name='"' * 40, quantity=10**9) as post:
+    async with delivery_harness(tmp_path, name='"' * 40, quantity=10**9) as post:
         for order_id in range(1, 21):
             post.box.put("external_fill", ONE, {"order": 10**9 + order_id, "filled": 10**9, "order_no": '"' * 12})
         post.db.execute("UPDATE outbox SET state = 'given_up'")

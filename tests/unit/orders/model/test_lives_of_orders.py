@@ -93,9 +93,9 @@ class LivesOfOrders(RuleBasedStateMachine):
         self.an_order_is_sent(fate, delay)
 
     def start(self) -> None:
-        brakes = TradingHalt(self.journal, self.notifications, clock=self.clock)
+        trading_halt = TradingHalt(self.journal, self.notifications, clock=self.clock)
         self.watch = ReportHandler(
-            self.journal, brakes, self.notifications, clock=self.clock, day_over=lambda day, now: now >= EVENING
+            self.journal, trading_halt, self.notifications, clock=self.clock, day_over=lambda day, now: now >= EVENING
         )
 
     # --- the world ----------------------------------------------------------------------------------------------------

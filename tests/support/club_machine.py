@@ -31,10 +31,10 @@ SECONDS = st.sampled_from((1.0, 5.0, 30.0, 61.0, 605.0, 3_600.0, 22_500.0, 86_40
 BY = st.sampled_from((None, 1, 2))
 EDITS = st.sampled_from(("quantity", "price", "code", "side", "user_id", "round", "approvals"))
 SEEN: Counter[str] = Counter()
-"""What happened in all stories together: an invariant that never had its chance proves nothing."""
+"""What happened in all scenarios together: an invariant that never had its chance proves nothing."""
 
 
-class House(RuleBasedStateMachine):
+class ClubMachine(RuleBasedStateMachine):
     """Up to five people, their orders, and what they do to each other's."""
 
     def __init__(self) -> None:
@@ -244,7 +244,7 @@ class House(RuleBasedStateMachine):
     def restart(self) -> None:
         self.club.restart()
 
-    # --- the brakes ---------------------------------------------------------------------------------------------------
+    # --- the halts ----------------------------------------------------------------------------------------------------
 
     @rule(user=PEOPLE, level=st.sampled_from((HaltLevel.BUYS, HaltLevel.NEW)))
     def halt(self, user: int, level: HaltLevel) -> None:
@@ -261,7 +261,7 @@ class House(RuleBasedStateMachine):
         for key in club.keys[known:]:
             self.judge.askers[key.token] = (user, self.judge.settings())
         if club.level() < was:
-            assert club.in_charge() == {user}, f"{user} released the brakes alone"
+            assert club.in_charge() == {user}, f"{user} resumed trading alone"
             SEEN["released alone"] += 1
 
     @rule(user=PEOPLE)
