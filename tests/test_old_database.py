@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.listening import listening
+from tests.chaos.error_log import keeping_errors
 from tests.support.old_database import OLD, OldDatabase, laid_out, lived, plain, raw, terminal
 
 ROWS, DAYS, HEAD = 346, 5, "346:d6a0a4eb8adc29d0"
@@ -208,7 +208,7 @@ def test_the_command_line_tells_every_story(home, monkeypatch, lang):
 
 @pytest.fixture
 def _listening() -> Iterator[None]:
-    with listening():
+    with keeping_errors():
         yield
 
 

@@ -28,13 +28,13 @@ from kis.models import OrderKind, Side
 from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, OrderDivision, OrderRejected
 from kis.sim.exchange.orders import BookedOrder as Booked
+from tests.chaos.error_log import logged_errors
 from tests.chaos.fills_account import Account
 from tests.chaos.fills_life import FillsLife, Killed
 from tests.chaos.fills_storm import MIDNIGHT, Storms
 from tests.chaos.fills_wire import CALM as CALM_LIST
 from tests.chaos.fills_wire import FillsWire
 from tests.chaos.life import OWNER_CHAT, Died, belonging, database, outside
-from tests.chaos.listening import heard
 from tests.chaos.world import KINDS_OF_MARKET, PLENTY, RICH, tradable
 from tests.support.memory_socket import CALM as CALM_FRAMES
 from tests.support.memory_socket import FIELDS, MemorySockets
@@ -313,7 +313,7 @@ class FillsWorld:
     def all_faults(self) -> list[str]:
         """Faults of the program itself."""
         expected = ("the broker's list contradicts the journal", "a notice could not be taken in (Died")
-        return self.faults + [one for one in heard() if not one.startswith(expected)]
+        return self.faults + [one for one in logged_errors() if not one.startswith(expected)]
 
 
 def _same(booked: Booked, order: Order) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.ours import Ours
-from tests.chaos.verdict import Told
+from tests.chaos.verdict import Reported
 from tests.chaos.wire import Post
 from tests.chaos.world import World
 
@@ -113,5 +113,5 @@ class Invariants:
             if card is None or change[:19] > card[:19]:
                 self._broken("broken", f"order {order.id} changed at {change}, its card is of {card}")
             end = self._ours.ended(order)
-            if end.told is Told.IN_DOUBT and not end.asked:
+            if end.reported is Reported.IN_DOUBT and not end.asked:
                 self._broken("adrift", f"order {order.id} is {order.state}")

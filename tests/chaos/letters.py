@@ -22,7 +22,7 @@ from telegram.request import HTTPXRequest
 
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.risk.trading_halt import HaltLevel
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.support.memory_telegram import BASE, MemoryTelegram
 from tests.support.telegram_wire import LABEL, TOKEN, DeliveryHarness
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -201,7 +201,7 @@ def runs(fills: int, seeds: Sequence[int]) -> tuple[list[str], list[str], dict[s
             f"{how}, seed {seed}: {one}" for seed, seen in zip(seeds, played, strict=True) for one in broken(seen)
         ]
         figures[how] = [{"seed": n, "seconds": one.seconds, **one.counts} for n, one in zip(seeds, played, strict=True)]
-    return said, [*wrong, *heard()], figures
+    return said, [*wrong, *logged_errors()], figures
 
 
 def run(fills: int, seed: int, *, killed: bool = False) -> Seen:

@@ -30,7 +30,7 @@ from bot.store.runs import Runs
 from kis.client import KisClient
 from kis.errors import KisError
 from kis.executions import ExecutionsPoll
-from tests.chaos.listening import HEARD
+from tests.chaos.error_log import LOGGED
 from tests.chaos.world import RICH
 from tests.support.databases import memory_database
 from tests.support.members import FixedRoster, never_asks, notifications
@@ -194,7 +194,7 @@ class Life:
             try:
                 self.watch.note(reading)
             except Exception as fault:  # noqa: BLE001  # as in the bot, where it must not end the watch
-                HEARD.append(f"a reading could not be taken in ({type(fault).__name__}: {fault})")
+                LOGGED.append(f"a reading could not be taken in ({type(fault).__name__}: {fault})")
         self.readings += 1
         if self.desk.risk_context.recovering and not self.watch.unresolved():
             self.desk.risk_context.recovering = False

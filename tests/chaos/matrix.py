@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.orders.model.order import AT_BROKER, ON_ITS_WAY, Order, OrderState
 from kis.sim.faults.catalogue import ALWAYS
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.chaos.matrix_cases import CONNECT, MORE_READS, POSTS, READS, Plant, PostFault, ReadFault, pairs
 from tests.chaos.matrix_stand import LIST_PATH, ME, ORDER_PATH, UNSETTLED, Stand, word
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
@@ -69,13 +69,15 @@ def run(only: str = "") -> tuple[Counter[str], list[str]]:
 
 def played(case: Case) -> list[str]:
     """What broke in one case, faults of the program that were only logged among it."""
-    heard()
+    logged_errors()
     with tempfile.TemporaryDirectory(prefix="kisbot-matrix-") as home:
         try:
             found = case.play(Path(home))
         except Exception as fault:  # noqa: BLE001  # a case that falls over is a case that broke
             found = [f"{type(fault).__name__}: {fault}"]
-    found += [f"logged: {one}" for one in heard() if "(Died" not in one and "(Killed" not in one]  # words of the dead
+    found += [
+        f"logged: {one}" for one in logged_errors() if "(Died" not in one and "(Killed" not in one
+    ]  # words of the dead
     return [f"{case.id} ({case.what}): {one}" for one in found]
 
 

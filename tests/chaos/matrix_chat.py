@@ -88,7 +88,7 @@ class Telegram:
     async def reachable(self) -> bool:
         return True
 
-    def told(self, order_id: int, kind: str = "") -> list[Shown]:
+    def shown_of(self, order_id: int, kind: str = "") -> list[Shown]:
         """What the person was shown of an order."""
         mine = (one for one in self.shown if one.chat == ME.chat_id and one.data.get("order") == order_id)
         return [one for one in mine if kind in one.kind]

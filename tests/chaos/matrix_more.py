@@ -14,7 +14,7 @@ from bot.store.database import open_database
 from kis.krx import KST
 from kis.sim.faults.catalogue import ALWAYS
 from tests.chaos import disk
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.chaos.matrix import Case, _in_time, events, judged
 from tests.chaos.matrix_chat import Person, Telegram
 from tests.chaos.matrix_process import shown
@@ -97,7 +97,7 @@ async def _before(name: str, clock: VirtualClock, home: Path) -> list[str]:
     found = [] if posts == 0 else [f"{posts} POSTs without a row on disk"]
     found += [] if word(order) == "expired" else [f"it became {word(order)}"]
     found += judged(stand, order, 0, allowed=0, booked=False)
-    found += [f"logged: {one}" for one in heard() if not one.startswith(ALLOWED_WORDS)]
+    found += [f"logged: {one}" for one in logged_errors() if not one.startswith(ALLOWED_WORDS)]
     await stand.life.end()
     stand.connection.close()
     return found
@@ -126,7 +126,7 @@ async def _after(name: str, clock: VirtualClock, home: Path) -> list[str]:
     order = stand.now(order.id)
     found += [] if word(order) == "placed" else [f"it became {word(order)}"]
     found += judged(stand, order, 0, allowed=1, booked=True)
-    found += [f"logged: {one}" for one in heard() if not one.startswith(ALLOWED_WORDS)]
+    found += [f"logged: {one}" for one in logged_errors() if not one.startswith(ALLOWED_WORDS)]
     await stand.life.end()
     stand.connection.close()
     return found
@@ -216,7 +216,7 @@ async def _told(play: Play, plan: tuple[str, ...], clock: VirtualClock, home: Pa
     found += [] if word(order) == "placed" else [f"it became {word(order)}"]
     found += judged(stand, order, 0, allowed=1, booked=True)
     found += shown(stand, telegram, order_id)
-    seen = {one.data["filled"] for one in telegram.told(order_id, "fill")}
+    seen = {one.data["filled"] for one in telegram.shown_of(order_id, "fill")}
     digest = [one for one in telegram.shown if one.kind == "digest"]
     if seen != {4, 10} and not digest:
         found.append(f"fills shown: {sorted(seen)}, and no digest")

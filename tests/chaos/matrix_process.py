@@ -82,7 +82,7 @@ async def _lived_on(stand: Stand, person: Person) -> None:
 
 def shown(stand: Stand, telegram: Telegram, order_id: int) -> Iterator[str]:
     """What the person saw: each fill, twice at most and the second time labelled; and how it ended."""
-    fills = telegram.told(order_id, "fill")
+    fills = telegram.shown_of(order_id, "fill")
     for filled, count in Counter(one.data["filled"] for one in fills).items():
         plain = sum(one.data["filled"] == filled and not one.resent for one in fills)
         if count > MOST_COPIES or plain > 1:
@@ -96,6 +96,6 @@ def shown(stand: Stand, telegram: Telegram, order_id: int) -> Iterator[str]:
     ).fetchone()
     if left:
         yield f"{left} messages never left"
-    cards = telegram.told(order_id, "card")
+    cards = telegram.shown_of(order_id, "card")
     if not cards:
         yield "the person was shown nothing"

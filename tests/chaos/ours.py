@@ -17,7 +17,7 @@ from kis.models import Side
 from kis.sim.exchange.orders import Action
 from tests.chaos.life import OWNER_CHAT, Died, Life, belonging, database, outside
 from tests.chaos.naive import kind_of
-from tests.chaos.verdict import End, Told
+from tests.chaos.verdict import End, Reported
 from tests.chaos.wishes import Wish
 from tests.chaos.world import World
 
@@ -258,15 +258,15 @@ class Ours:
             [order.id],
         ).fetchone()
         return End(
-            told=told(order),
+            reported=reported(order),
             order_no=order.order_no,
             how=how(order),
-            told_shares=self._told_shares(order),
+            reported_shares=self._reported_shares(order),
             asked=asked is not None,
             unsure=self._unsure(order),
         )
 
-    def _told_shares(self, order: Order) -> int:
+    def _reported_shares(self, order: Order) -> int:
         rows = self.connection.execute(
             "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?", [order.id, order.chat_id]
         )
@@ -300,11 +300,11 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def told(order: Order) -> Told:
+def reported(order: Order) -> Reported:
     """What the order's card says: placed, not placed, or neither yet."""
     if order.state in AT_BROKER:
-        return Told.PLACED
-    return Told.IN_DOUBT if order.state in ON_ITS_WAY | IN_DOUBT else Told.NOT_PLACED
+        return Reported.PLACED
+    return Reported.IN_DOUBT if order.state in ON_ITS_WAY | IN_DOUBT else Reported.NOT_PLACED
 
 
 def how(order: Order) -> str:

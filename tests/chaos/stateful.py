@@ -41,7 +41,7 @@ from kis.krx import step
 from kis.models import OrderKind, Side
 from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, Action, OrderRejected
 from kis.sim.exchange.orders import OrderDivision as SimKind
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.chaos.matrix_stand import LIST_PATH, ME, ORDER_PATH, OWNER, UNSETTLED, Stand
 from tests.chaos.stories import FAULTS, LATENESS, LIST_FAULTS, SECONDS, WISHES, Form, Wish
 from tests.support.virtual_time import VirtualClock, VirtualLoop
@@ -56,7 +56,7 @@ class Desk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        heard()
+        logged_errors()
         self.loop = VirtualLoop()
         self.home = tempfile.TemporaryDirectory(prefix="kisbot-stateful-")
         self.orders: list[int] = []
@@ -360,7 +360,7 @@ class Desk(RuleBasedStateMachine):
                     if order.id in self.tapped:
                         assert order.state not in ON_ITS_WAY | IN_DOUBT, f"I6: order {order.id} is {order.state}"
                         self._last_word(order)
-                words = [one for one in heard() if "(Died" not in one]
+                words = [one for one in logged_errors() if "(Died" not in one]
                 assert words == [], f"faults of the program: {words}"
         finally:
             self.loop.close()

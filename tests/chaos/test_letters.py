@@ -6,8 +6,8 @@ import re
 import pytest
 
 from tests.chaos import letters
+from tests.chaos.error_log import keeping_errors
 from tests.chaos.letters import GROUP, OVERSEER, broken
-from tests.chaos.listening import listening
 from tests.support.telegram_wire import LABEL, delivery_harness
 from tests.support.waiting import until
 
@@ -17,7 +17,7 @@ FEW = 100
 @pytest.fixture(autouse=True)
 def _listening(monkeypatch):
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-    with listening():
+    with keeping_errors():
         yield
 
 

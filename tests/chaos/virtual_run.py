@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kis.sim.exchange.orders import Action
+from tests.chaos.error_log import keep_errors, logged_errors
 from tests.chaos.invariants import Invariants
-from tests.chaos.listening import heard, listen
 from tests.chaos.naive import LookOnce, RetryThree
 from tests.chaos.ours import Ours
 from tests.chaos.verdict import Outcome, judged
@@ -95,7 +95,7 @@ def _look_closer(found: Found, world: World, ours: Ours, invariants: Invariants)
     found.counts.update({name: revised[name] for name in ("duplicates", "ghosts", "wrong", "untold")})
     found.counts["revisions"] = revised["intents"]
     found.counts["deaths"] = ours.deaths
-    faults = ours.faults + heard()
+    faults = ours.faults + logged_errors()
     found.counts["faults"] = len(faults)
     found.notes = [*invariants.notes, *(f"{world.seed}: {one}" for one in faults)]
     for row in ours.connection.execute("SELECT at, action, order_id FROM audit ORDER BY seq"):
@@ -104,7 +104,7 @@ def _look_closer(found: Found, world: World, ours: Ours, invariants: Invariants)
 
 def quick() -> None:
     """Have this process play worlds and nothing else."""
-    listen()
+    keep_errors()
     gc.collect()
     gc.freeze()  # what was imported is not looked through again and again
     gc.disable()  # a world is small and short: it is collected once, at its end

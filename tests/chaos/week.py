@@ -31,7 +31,7 @@ from kis.krx import KST, step
 from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
 from kis.sim.faults.catalogue import ALWAYS
-from tests.chaos.week_judge import Logged, Meter, Told, Week, broken, figures, lines
+from tests.chaos.week_judge import Logged, Meter, Records, Week, broken, figures, lines
 from tests.chaos.week_people import Guest, Town
 from tests.chaos.world import tradable
 from tests.support.memory_telegram import BASE, MemoryTelegram
@@ -102,10 +102,10 @@ def played(
 ) -> tuple[list[str], list[str], dict[str, Any]]:
     """Play it in a process of its own, whose memory nothing else fills: what to say, what is broken, the figures."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_told, hours, seed, begins, show).result()
+        return pool.submit(_play, hours, seed, begins, show).result()
 
 
-def _told(hours: float, seed: int, begins: datetime, show: bool) -> tuple[list[str], list[str], dict[str, Any]]:
+def _play(hours: float, seed: int, begins: datetime, show: bool) -> tuple[list[str], list[str], dict[str, Any]]:
     week = run(hours, seed, begins=begins, say=lambda line: sys.stderr.write(f"{line}\n") if show else None)
     return lines(week), broken(week), figures(week)
 
@@ -135,10 +135,10 @@ async def _week(clock: VirtualClock, home: Path, hours: float, seed: int, log: P
             gone = await asyncio.gather(*life, return_exceptions=True)
             await asyncio.sleep(SETTLED)
             meter.take(len(town.broker.exchange.orders))
-            told = Told.of(town.app, town.broker.exchange, town.telegram.unread)
+            records = Records.of(town.app, town.broker.exchange, town.telegram.unread)
         died = [repr(one) for one in gone if isinstance(one, Exception)]
-        told.verify_audit(home)
-        return Week(meter.samples, logged, told, town.people, [*died, *_fault(town.app)])
+        records.verify_audit(home)
+        return Week(meter.samples, logged, records, town.people, [*died, *_fault(town.app)])
 
 
 def _fault(app: BotApplication) -> list[str]:
@@ -160,8 +160,8 @@ class _Town:
         self.telegram = LocalTelegram(
             token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock, max_messages=REMEMBERED
         )
-        told = {"message_id": 1, "date": int(clock().timestamp()), "from": PEOPLE[0][0].user, "text": "안녕"}
-        self.telegram.inject({"message": {**told, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
+        records = {"message_id": 1, "date": int(clock().timestamp()), "from": PEOPLE[0][0].user, "text": "안녕"}
+        self.telegram.inject({"message": {**records, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
         self.post = MemoryTelegram(self.telegram, latency=LATENCY)
         self.wire = MemoryWire(self.broker, sleep=asyncio.sleep, clock=clock, latency=LATENCY)
         values: dict[str, Any] = {name.lower(): value for name, value in self.broker.environ(BASE).items()}

@@ -114,7 +114,7 @@ def test_the_list_has_a_button_that_deletes_each_and_answers_with_the_list():
         harness.exchange.set_price("005930", 72_100)
         await harness.watch.turn()
         await harness.watch.turn()
-        assert harness.told == []
+        assert harness.pushes == []
 
     in_harness(play, always=True)
 
@@ -199,8 +199,8 @@ def test_a_new_start_finds_every_alert_and_what_moved_meanwhile():
         again = Harness(harness.clock, harness.home, harness.db, simulator=harness.simulator, always=True)
         async with again.client, again.at_work():
             await asyncio.sleep(5)
-        assert len(again.told) == 1
-        assert "보지 못한 사이에 넘었습니다 (마지막으로 본 값 71,000원, 11/23 09:05" in again.told[0]
+        assert len(again.pushes) == 1
+        assert "보지 못한 사이에 넘었습니다 (마지막으로 본 값 71,000원, 11/23 09:05" in again.pushes[0]
 
     in_harness(play, always=True)
 
@@ -231,7 +231,7 @@ def test_nothing_anybody_writes_breaks_it_or_goes_out_unescaped(words):
             assert ">" not in bare
         harness.watch.on_tick("005930", 1, 10**12, harness.clock())
         harness.watch.on_tick("005930", 10**9, 10**12, harness.clock())
-        assert all("🔔" in one for one in harness.told)
+        assert all("🔔" in one for one in harness.pushes)
 
     in_harness(play, always=True)
 

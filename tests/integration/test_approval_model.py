@@ -17,7 +17,7 @@ from bot.orders.access.roles import Role
 from bot.orders.approvals.policy import SellApproval
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.models import Side
-from tests.chaos.listening import listening
+from tests.chaos.error_log import keeping_errors
 from tests.support.club_machine import ANY, EDITS, PEOPLE, SEEN, SIZES, ClubMachine
 
 STORIES, STEPS = 60, 40
@@ -145,7 +145,7 @@ def test_whatever_people_do_no_order_leaves_without_the_consent_it_needed():
         suppress_health_check=list(HealthCheck),
     )
     SEEN.clear()
-    with listening():
+    with keeping_errors():
         run_state_machine_as_test(GroupScenarios, settings=profile)
 
     never = [what for what in EVENTS if not SEEN[what]]
@@ -156,7 +156,7 @@ def test_whatever_people_do_no_order_leaves_without_the_consent_it_needed():
 def harness():
     """Two who may agree to a trader's orders, apart from every scenario."""
     SEEN.clear()
-    with listening():
+    with keeping_errors():
         made = GroupScenarios()
         made.begin(SellApproval.FEWER, deputies=False)
         yield made

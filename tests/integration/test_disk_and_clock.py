@@ -24,7 +24,7 @@ from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import open_database
 from bot.store.private_files import BadDatabase
 from tests.bench.broker import environment
-from tests.chaos import disk, listening
+from tests.chaos import disk, error_log
 from tests.chaos.matrix_stand import Stand, hook, word
 from tests.support.conversation import FAST, Ahead, posts, press, say
 from tests.support.databases import memory_connection
@@ -40,12 +40,12 @@ def quietly():
     """Planted faults are logged as the faults they are; no test here reads the log."""
     usual = structlog.get_config()
     structlog.configure(
-        processors=[listening._keep],
+        processors=[error_log._keep],
         wrapper_class=structlog.make_filtering_bound_logger(40),
         cache_logger_on_first_use=False,
     )
     yield
-    listening.heard()
+    error_log.logged_errors()
     structlog.configure(**usual)
 
 

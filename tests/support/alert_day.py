@@ -153,7 +153,7 @@ class Stand:
     watch: AlertRunner
 
     @property
-    def told(self) -> dict[int, list[tuple[int, str]]]:
+    def pushes(self) -> dict[int, list[tuple[int, str]]]:
         """By alert: the number of each crossing that was put into the outbox, and when it was."""
         found = defaultdict(list)
         for (data,) in self.db.execute("SELECT data FROM outbox WHERE kind = 'alert' ORDER BY id").fetchall():
@@ -195,7 +195,7 @@ def play(seed: int, many: int = 1_000, stocks: int = STOCKS, every: float = 10.0
 def _measure() -> None:
     on, made, wanted, took = play(1)
     crossings = sum(len(times) for times in wanted.values())
-    told = sum(len(times) for times in on.told.values())
+    told = sum(len(times) for times in on.pushes.values())
     took.sort()
     sys.stdout.write(
         f"{len(made)} alerts, {STOCKS} stocks, {len(took)} ticks; crossings expected {crossings}, told {told}\n"

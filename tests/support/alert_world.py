@@ -34,7 +34,7 @@ PEOPLE = {OWNER: Actor(OWNER, OWNER, "김관리", Role.OWNER), TRADER: Actor(TRA
 
 
 class Harness:
-    """One bot's alerts. `say` writes to it, `told` is what it rang for."""
+    """One bot's alerts. `say` writes to it, `pushes` is what it rang for."""
 
     def __init__(self, clock: VirtualClock, home: Path, db: Database | None = None, **options) -> None:
         self.clock = clock
@@ -89,10 +89,10 @@ class Harness:
         return reply
 
     @property
-    def told(self) -> list[str]:
+    def pushes(self) -> list[str]:
         """The texts of what rang, in order."""
-        letters = self.db.execute("SELECT data FROM outbox WHERE kind = 'alert' ORDER BY id").fetchall()
-        return [alert_push(json.loads(data), self.frame).text for (data,) in letters]
+        rows = self.db.execute("SELECT data FROM outbox WHERE kind = 'alert' ORDER BY id").fetchall()
+        return [alert_push(json.loads(data), self.frame).text for (data,) in rows]
 
     @property
     def asked(self) -> Counter:

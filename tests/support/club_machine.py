@@ -15,7 +15,7 @@ from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import step
 from kis.models import Side
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.support.club import Club
 from tests.support.club_judge import Judge
 from tests.support.virtual_time import VirtualLoop
@@ -39,7 +39,7 @@ class ClubMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        heard()
+        logged_errors()
         self.home = tempfile.TemporaryDirectory(prefix="kisbot-approval-")
 
     @initialize(sells=st.sampled_from(SellApproval), deputies=st.booleans())
@@ -287,7 +287,7 @@ class ClubMachine(RuleBasedStateMachine):
         if self._up():
             self.club.clock.ahead += timedelta(milliseconds=20)
             self.judge.holds()
-            words = [one for one in heard() if "terms are not those" not in one]
+            words = [one for one in logged_errors() if "terms are not those" not in one]
             assert words == [], f"faults of the program: {words}"
 
     def teardown(self) -> None:

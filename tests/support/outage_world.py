@@ -59,13 +59,13 @@ class Harness:
         self.outages.succeeded(timedelta(seconds=took))
 
     @property
-    def told(self):
+    def notices(self):
         rows = self.db.execute("SELECT chat_id, data FROM outbox WHERE kind = 'blind' ORDER BY id").fetchall()
         return [(chat, json.loads(data)) for chat, data in rows]
 
     @property
     def gap(self):
         """The only gap that was told, to overseer and owner of the order alike."""
-        (first, data), (second, same) = self.told
+        (first, data), (second, same) = self.notices
         assert (first, second, data) == (OWNER, TRADER, same)
         return data

@@ -36,7 +36,7 @@ class Harness:
         people.put(1001, "김관리", Role.OWNER)
         people.put(1002, "이매매 <b>\x1b[2J", Role.TRADER)
 
-    def told(self):
+    def notices(self):
         rows = self.db.execute("SELECT chat_id, data FROM outbox ORDER BY id").fetchall()
         return [(chat, json.loads(data)["code"]) for chat, data in rows]
 
@@ -91,7 +91,7 @@ def test_an_app_is_enrolled_once_it_shows_the_right_code(harness):
     assert "\x1b" not in shown.split("otpauth://")[1]
     assert "맞지 않습니다" in shown
     assert harness.factors.answer(1002, app.now(), "confirm", "")[0]
-    assert harness.told() == [(1001, "STEPUP_TOTP_SET"), (1002, "STEPUP_TOTP_SET")]
+    assert harness.notices() == [(1001, "STEPUP_TOTP_SET"), (1002, "STEPUP_TOTP_SET")]
     assert "1002\ttotp\t이매매" in stepup("list").stdout
 
 
@@ -100,7 +100,7 @@ def test_an_app_that_shows_something_else_is_not_enrolled(harness):
     assert status == 1
     assert "not enrolled" in shown
     assert harness.factors.kind(1002) is None
-    assert harness.told() == []
+    assert harness.notices() == []
 
 
 def test_strangers_are_not_enrolled_and_a_pin_is_not_set_here(harness):
@@ -127,7 +127,7 @@ def test_a_factor_is_removed_and_that_is_told(harness):
     assert stepup("remove", "1002").exit_code == 0
     assert stepup("remove", "1002").exit_code == 1
     assert harness.factors.kind(1002) is None
-    assert harness.told() == [(1001, "STEPUP_REMOVED"), (1002, "STEPUP_REMOVED")]
+    assert harness.notices() == [(1001, "STEPUP_REMOVED"), (1002, "STEPUP_REMOVED")]
 
 
 @pytest.mark.parametrize("words", [["list"], ["unlock", "1002"]])
@@ -169,7 +169,7 @@ def test_a_limit_is_set_listed_and_told(settled):
         ("1002", "day_orders_user", "0", "waits"),
     ]
     assert "max_quantity\t1회수량\t10" in limits("list", "1002").stdout
-    assert [code for _, code in settled.told()] == ["LIMIT_LOWERED", *["LIMIT_RAISED"] * 2, *["LIMIT_LOWERED"] * 2]
+    assert [code for _, code in settled.notices()] == ["LIMIT_LOWERED", *["LIMIT_RAISED"] * 2, *["LIMIT_LOWERED"] * 2]
 
 
 @pytest.mark.parametrize(

@@ -47,14 +47,14 @@ def test_a_polled_crossing_rings_within_a_round_and_once():
         async with harness.at_work():
             harness.exchange.set_price("005930", 71_000)
             await asyncio.sleep(10)
-            assert harness.told == []
+            assert harness.pushes == []
             harness.exchange.set_price("005930", 71_600)
             await asyncio.sleep(7)
             harness.exchange.set_price("005930", 71_700)
             await asyncio.sleep(20)
-        assert len(harness.told) == 1
-        assert "71,600원" in harness.told[0]
-        assert "보지 못한 사이" not in harness.told[0]
+        assert len(harness.pushes) == 1
+        assert "71,600원" in harness.pushes[0]
+        assert "보지 못한 사이" not in harness.pushes[0]
 
     in_harness(play, always=True)
 
@@ -104,7 +104,7 @@ def test_while_the_market_is_closed_nothing_is_asked_and_nothing_rings():
             await asyncio.sleep(3_600)
         harness.watch.on_tick("005930", 99_000, 1, harness.clock())
         assert sum(harness.asked.values()) == before
-        assert harness.told == []
+        assert harness.pushes == []
 
     in_harness(play, start=SATURDAY)
 
@@ -128,8 +128,8 @@ def test_when_kis_does_not_answer_it_asks_ever_less_and_then_goes_on():
             harness.client.price = real
             harness.exchange.set_price("005930", 71_600)
             await asyncio.sleep(130)
-        assert len(harness.told) == 1
-        assert "보지 못한 사이" in harness.told[0]
+        assert len(harness.pushes) == 1
+        assert "보지 못한 사이" in harness.pushes[0]
 
     in_harness(play, always=True)
 
@@ -152,7 +152,7 @@ def test_streamed_stocks_are_not_asked_for_once_they_were_seen():
         assert harness.stream.codes == [CODE, "000660"]
         assert harness.asked[CODE] <= before + 1
         harness.stream.on_trade(trade(71_600, harness.clock()))
-        assert len(harness.told) == 1
+        assert len(harness.pushes) == 1
 
     in_harness(play, always=True)
 
@@ -200,9 +200,9 @@ def test_an_answer_overtaken_by_a_trade_changes_nothing_and_a_clock_set_back_doe
     on.watch.add(one_of(CODE), None, 9)
     on.watch.on_tick(CODE, 71_000, 1, on.clock.now)
     on.watch.on_quote(CODE, quote(CODE, 73_000, on.clock.now - timedelta(seconds=1)))
-    assert on.told == {}
+    assert on.pushes == {}
     on.watch.on_tick(CODE, 73_000, 1, on.clock.now - timedelta(hours=2))
-    assert len(on.told[1]) == 1
+    assert len(on.pushes[1]) == 1
 
 
 def test_a_price_of_nothing_is_no_price():
@@ -210,7 +210,7 @@ def test_a_price_of_nothing_is_no_price():
     on.watch.add(replace(one_of(CODE), op=Comparison.BELOW), None, 9)
     on.watch.on_tick(CODE, 0, 0, on.clock.now)
     on.watch.on_quote(CODE, quote(CODE, 0, on.clock.now, open=1))
-    assert on.told == {}
+    assert on.pushes == {}
 
 
 def test_one_price_that_breaks_us_does_not_stop_the_next(monkeypatch):
@@ -220,7 +220,7 @@ def test_one_price_that_breaks_us_does_not_stop_the_next(monkeypatch):
         broken.setattr(on.book, "commit", lambda _: 1 / 0)
         on.watch.on_tick(CODE, 73_000, 1, on.clock.now)
     on.watch.on_tick(CODE, 73_000, 1, on.clock.now)
-    assert len(on.told[1]) == 1
+    assert len(on.pushes[1]) == 1
 
 
 # --- days, and what is held -----------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_before_the_first_trade_of_the_day_a_quote_makes_no_price():
     on = stand()
     on.watch.add(one_of(CODE), None, 9)
     on.watch.on_quote(CODE, quote(CODE, 73_000, on.clock.now, open=0))
-    assert on.told == {}
+    assert on.pushes == {}
 
 
 def test_the_base_price_of_the_day_is_asked_for_even_of_a_streamed_stock():
@@ -238,10 +238,10 @@ def test_the_base_price_of_the_day_is_asked_for_even_of_a_streamed_stock():
     on.watch.add(one_of(CODE, kind=AlertKind.MOVE, percent=Decimal(3)), None, 9)
     on.stream.streamed = frozenset({CODE})
     on.stream.on_trade(trade(99_000, on.clock.now))
-    assert on.told == {}
+    assert on.pushes == {}
     assert on.watch.next_stock(on.clock.now) == CODE
     on.watch.on_quote(CODE, quote(CODE, 99_000, on.clock.now))
-    assert len(on.told[1]) == 1
+    assert len(on.pushes[1]) == 1
     assert on.watch.next_stock(on.clock.now) is None
 
 
@@ -253,10 +253,10 @@ def test_what_is_held_rings_for_moves_limits_halts_and_vi_once_each():
         issue = harness.exchange.issues["005930"]
         async with harness.at_work():
             await asyncio.sleep(30)
-            assert harness.told == []
+            assert harness.pushes == []
             harness.exchange.set_price("005930", issue.step(int(issue.base * 1.06), 0))
             await asyncio.sleep(30)
-            assert ["전일 대비 +5%" in one for one in harness.told] == [True]
+            assert ["전일 대비 +5%" in one for one in harness.pushes] == [True]
             issue.vi = True
             await asyncio.sleep(30)
             issue.vi = False
@@ -265,7 +265,7 @@ def test_what_is_held_rings_for_moves_limits_halts_and_vi_once_each():
             issue.halted = False
             harness.exchange.set_price("005930", issue.upper)
             await asyncio.sleep(60)
-        heads = [one.split("\n")[1] for one in harness.told]
+        heads = [one.split("\n")[1] for one in harness.pushes]
         assert [head.split(" ")[0] for head in heads[1:]] == ["⚡", "⛔", "상한가"]
         assert len(heads) == 4
 

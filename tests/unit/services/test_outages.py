@@ -43,7 +43,7 @@ def row(number=7, filled=0, **more):
 def test_just_over_twenty_seconds_with_an_open_order_is_told(watched, seconds, times):
     watched.passes(seconds)
     watched.reads(report())
-    assert len(watched.told) == times
+    assert len(watched.notices) == times
 
 
 @pytest.mark.parametrize(("seconds", "times"), [(23, 0), (44, 0), (44.001, 1)])
@@ -53,7 +53,7 @@ def test_a_list_that_takes_long_to_read_is_no_gap_each_time_it_was_read(watched,
     watched.passes(seconds)
     watched.reads(took=24)
 
-    assert len(watched.told) == 2 * times
+    assert len(watched.notices) == 2 * times
 
 
 def test_a_short_list_or_several_take_a_call_each():
@@ -69,14 +69,14 @@ def test_it_is_told_once_and_the_next_gap_again(watched):
         for _ in range(3):
             watched.reads(report())
             watched.passes(3)
-        assert len(watched.told) == 2 * gaps
+        assert len(watched.notices) == 2 * gaps
 
 
 def test_without_an_order_of_ours_nothing_is_told(harness):
     harness.reads(report())  # it was made elsewhere
     harness.passes(600)
     harness.reads(grown(5))
-    assert harness.told == []
+    assert harness.notices == []
 
 
 def test_the_rest_of_an_idle_poll_is_no_gap_until_an_order_leaves(harness):
@@ -85,7 +85,7 @@ def test_the_rest_of_an_idle_poll_is_no_gap_until_an_order_leaves(harness):
     harness.sends()
     harness.passes(1)
     harness.reads(report())
-    assert harness.told == []
+    assert harness.notices == []
 
 
 @pytest.mark.parametrize(("seconds", "times"), [(20.0, 0), (JUST_OVER, 2)])
@@ -95,7 +95,7 @@ def test_an_order_that_left_unseen_is_blind_from_then_on(harness, seconds, times
     harness.sends()
     harness.passes(seconds)
     harness.reads(report())
-    assert len(harness.told) == times
+    assert len(harness.notices) == times
     if times:
         assert harness.gap["since"] == (harness.clock() - timedelta(seconds=seconds)).isoformat()
 
@@ -114,10 +114,10 @@ def test_a_doubt_of_yesterday_is_read_as_rarely_as_nothing_and_is_no_gap(harness
     harness.passes(86_400)
     harness.reads()
     harness.reads(day=yesterday)
-    told = len(harness.told)
+    told = len(harness.notices)
     harness.passes(60)
     harness.reads()
-    assert len(harness.told) == told
+    assert len(harness.notices) == told
 
 
 def test_a_reading_that_could_not_be_taken_in_ends_nothing(watched):
@@ -134,7 +134,7 @@ def test_a_clock_that_is_set_makes_no_gap_and_hides_none(watched, step):
     watched.clock.forward(timedelta(seconds=step))
     watched.passes(3)
     watched.reads(report())
-    assert watched.told == []
+    assert watched.notices == []
     watched.clock.forward(timedelta(seconds=step))
     watched.passes(30)
     watched.reads(report())
@@ -155,7 +155,7 @@ def test_a_bot_that_was_off_says_so(watched, seconds, times):
     watched.passes(seconds)
     watched.start()
     watched.reads(report())
-    assert len(watched.told) == times
+    assert len(watched.notices) == times
     if times:
         assert watched.gap["since"] == began.isoformat()
         assert watched.gap["off"] == watched.clock().isoformat()
@@ -167,7 +167,7 @@ def test_a_night_with_nothing_open_is_none_and_with_an_order_left_open_it_is(wat
     watched.passes(40_000)
     watched.start()
     watched.reads(grown(10))
-    assert watched.told == []
+    assert watched.notices == []
     watched.sends(8)
     watched.reads(grown(10), row(8))
     watched.passes(30_000)
@@ -191,10 +191,10 @@ def test_killed_while_it_was_told_it_is_told_once(watched, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         watched.reads(report())
     monkeypatch.undo()
-    assert watched.told == []
+    assert watched.notices == []
     watched.start()
     watched.reads(report())
-    assert len(watched.told) == 2
+    assert len(watched.notices) == 2
 
 
 def test_a_bot_that_could_not_read_before_it_was_killed_says_both(watched):
@@ -206,14 +206,14 @@ def test_a_bot_that_could_not_read_before_it_was_killed_says_both(watched):
     watched.passes(60)
     watched.start()
     watched.reads(report())
-    assert not watched.told[-1][1]["unread"]
+    assert not watched.notices[-1][1]["unread"]
 
 
 def test_a_clock_set_back_between_two_runs_invents_nothing(watched):
     watched.clock.forward(timedelta(hours=-3))
     watched.start()
     watched.reads(report())
-    assert watched.told == []
+    assert watched.notices == []
 
 
 # --- what was found ---------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Harness:
         reply = await self.view.limits(Request(who, words, 1, 1, NOW))
         return reply.text if reply is not None else None
 
-    def told(self):
+    def notices(self):
         rows = self.db.query("SELECT chat_id, data FROM outbox WHERE kind = 'limits' ORDER BY id")
         found = [(row["chat_id"], json.loads(row["data"])) for row in rows]
         return [(chat, reason(data["code"], data["values"], "ko")) for chat, data in found]
@@ -88,7 +88,7 @@ async def test_everybody_sees_their_own_and_only_admins_see_others(harness):
 async def test_a_lower_limit_counts_at_once_and_is_told_to_whom_it_concerns(harness):
     assert await harness.say(ADMIN, "2 1회금액 3,000,000원") is None
     assert harness.book.limits_of(2, NOW.date()).max_value == 3_000_000
-    assert harness.told() == [
+    assert harness.notices() == [
         (chat, "한도 내림: 이매매 · 1회 금액 5,000,000 → 3,000,000, 지금부터 (박 대리)") for chat in (2, 3)
     ]
     assert "3,000,000</b> ✎" in await harness.say(ADMIN, "2")
@@ -96,7 +96,7 @@ async def test_a_lower_limit_counts_at_once_and_is_told_to_whom_it_concerns(harn
 
 async def test_a_raise_is_announced_to_all_and_shown_as_waiting(harness):
     await harness.say(OWNER, "2 하루건수 0")
-    assert harness.told() == [
+    assert harness.notices() == [
         (one.user_id, "한도 올림: 이매매 · 하루 건수 20 → 무제한, 2026-11-24부터 (김관리)") for one in PEOPLE
     ]
     assert "⏳ 11/24 하루 건수 → 무제한" in await harness.say(OWNER, "2")
@@ -114,7 +114,7 @@ async def test_a_raise_is_announced_to_all_and_shown_as_waiting(harness):
 )  # fmt: skip
 async def test_what_is_not_done_is_said_why(harness, who, words, said):
     assert said in await harness.say(who, words)
-    assert harness.told() == []
+    assert harness.notices() == []
     assert harness.book.overrides() == []
 
 
@@ -137,7 +137,7 @@ async def test_a_raise_waits_for_the_second_factor_and_a_lower_limit_does_not(ha
     harness.stepup.answer(OWNER, "402958", NOW)
     await resume(OWNER, "")
     assert [one.value for one in harness.book.overrides(2)] == [9_000_000]
-    assert len(harness.told()) == len(PEOPLE)
+    assert len(harness.notices()) == len(PEOPLE)
     assert await harness.say(OWNER, "2 1회금액 1000000") is None
     assert len(harness.asked.open) == 1
 

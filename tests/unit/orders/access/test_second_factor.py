@@ -43,7 +43,7 @@ class Harness:
     now: datetime = MORNING
 
     def tell(self, notices):
-        self.told.extend(notices)
+        self.notices.extend(notices)
 
     def after(self, **by):
         self.now += timedelta(**by)
@@ -213,8 +213,8 @@ def test_five_wrong_in_a_row_lock_and_even_the_right_code_is_not_heard(make):
     assert harness.ask().state is ChallengeResult.LOCKED
     assert harness.needs(0), "a locked person confirms nothing, however small"
     assert harness.needs(0, deed=ProtectedAction.APPROVE)
-    assert {one.chat_id for one in harness.told} == {ANNA.user_id, BEN.user_id}
-    assert harness.told[0].data["code"] == "STEPUP_LOCKED"
+    assert {one.chat_id for one in harness.notices} == {ANNA.user_id, BEN.user_id}
+    assert harness.notices[0].data["code"] == "STEPUP_LOCKED"
 
 
 def test_locks_last_1_5_30_minutes_and_then_until_an_owner_unlocks(make):
@@ -227,7 +227,7 @@ def test_locks_last_1_5_30_minutes_and_then_until_an_owner_unlocks(make):
     assert brute(harness)[-1].until is None
     harness.after(days=365)
     assert harness.ask().state is ChallengeResult.LOCKED
-    assert harness.told[-1].data["code"] == "STEPUP_BARRED"
+    assert harness.notices[-1].data["code"] == "STEPUP_BARRED"
     assert harness.stepup.unlock(BEN.user_id, by=ANNA)
     harness.ask()
     assert harness.answer(PIN).state is ChallengeResult.PASSED
@@ -299,7 +299,7 @@ def test_a_pin_is_six_plain_digits(make, pin):
 def test_the_first_pin_is_chosen_freely_and_told_and_another_needs_the_one_before(make):
     harness = make()
     assert harness.stepup.set_pin(ANNA, "719283", harness.now) is None
-    assert harness.told[-1].data["code"] == "STEPUP_PIN_SET"
+    assert harness.notices[-1].data["code"] == "STEPUP_PIN_SET"
     assert harness.stepup.set_pin(BEN, "719283", harness.now).code == "PIN_UNPROVED"
     harness.ask(deed=ProtectedAction.PIN, subject="pin")
     harness.answer(PIN)
@@ -322,5 +322,5 @@ def test_a_factor_whose_key_is_gone_lets_nobody_through(make, tmp_path):
     harness.ask()
     assert harness.answer(PIN).state is ChallengeResult.UNREADABLE
     assert harness.factors.kind(BEN.user_id) is FactorKind.PIN
-    assert harness.told[-1].data["code"] == "STEPUP_UNREADABLE"
+    assert harness.notices[-1].data["code"] == "STEPUP_UNREADABLE"
     assert harness.needs(10**9)
