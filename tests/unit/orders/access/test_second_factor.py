@@ -39,7 +39,7 @@ class Harness:
 
     stepup: SecondFactor
     factors: SecondFactors
-    told: list = field(default_factory=list)
+    notices: list = field(default_factory=list)
     now: datetime = MORNING
 
     def tell(self, notices):
@@ -49,14 +49,14 @@ class Harness:
         self.now += timedelta(**by)
         return self.now
 
-    def ask(self, who=BEN, deed=ProtectedAction.CONFIRM, subject="order:1"):
-        return self.stepup.begin(who, deed, subject, self.now)
+    def ask(self, who=BEN, action=ProtectedAction.CONFIRM, subject="order:1"):
+        return self.stepup.begin(who, action, subject, self.now)
 
     def answer(self, code, who=BEN):
         return self.stepup.answer(who, code, self.now)
 
-    def needs(self, value=0, deed=ProtectedAction.CONFIRM, who=BEN, subject=""):
-        return self.stepup.needs(who, deed, value, self.now, subject)
+    def needs(self, value=0, action=ProtectedAction.CONFIRM, who=BEN, subject=""):
+        return self.stepup.needs(who, action, value, self.now, subject)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_without_a_value_only_those_who_chose_a_factor_are_asked(make):
     harness = make()
     assert harness.needs(10**9)
     assert not harness.needs(10**9, who=ANNA)
-    assert not harness.needs(deed=ProtectedAction.RESUME, who=ANNA)
+    assert not harness.needs(action=ProtectedAction.RESUME, who=ANNA)
 
 
 def test_with_a_value_everybody_is_and_who_has_none_cannot_go_on(make):
@@ -105,9 +105,9 @@ def test_an_order_is_asked_about_only_above_the_value(make):
     assert make(SecondFactorPolicy(value=0)).needs(1)
 
 
-@pytest.mark.parametrize("deed", [ProtectedAction.RESUME, ProtectedAction.PEOPLE, ProtectedAction.LIMITS])
-def test_brakes_people_and_limits_are_always_asked_about(make, deed):
-    assert make().needs(deed=deed)
+@pytest.mark.parametrize("action", [ProtectedAction.RESUME, ProtectedAction.PEOPLE, ProtectedAction.LIMITS])
+def test_brakes_people_and_limits_are_always_asked_about(make, action):
+    assert make().needs(action=action)
 
 
 def test_after_a_pause_the_first_order_is_asked_about_and_the_next_is_not(make):
@@ -161,7 +161,7 @@ def test_a_right_answer_is_good_for_that_person_deed_and_subject_for_two_minutes
     harness.ask(subject="order:1")
     assert harness.answer(PIN).state is ChallengeResult.PASSED
     assert not harness.needs(10**9, subject="order:1")
-    for other in ({"subject": "order:2"}, {"subject": ""}, {"subject": "order:1", "deed": ProtectedAction.APPROVE}):
+    for other in ({"subject": "order:2"}, {"subject": ""}, {"subject": "order:1", "action": ProtectedAction.APPROVE}):
         assert harness.needs(10**9, **other)
     harness.factors.put_pin(ANNA.user_id, "719283")
     assert harness.needs(10**9, who=ANNA, subject="order:1")
@@ -212,7 +212,7 @@ def test_five_wrong_in_a_row_lock_and_even_the_right_code_is_not_heard(make):
     assert harness.answer(PIN).state is ChallengeResult.GONE
     assert harness.ask().state is ChallengeResult.LOCKED
     assert harness.needs(0), "a locked person confirms nothing, however small"
-    assert harness.needs(0, deed=ProtectedAction.APPROVE)
+    assert harness.needs(0, action=ProtectedAction.APPROVE)
     assert {one.chat_id for one in harness.notices} == {ANNA.user_id, BEN.user_id}
     assert harness.notices[0].data["code"] == "STEPUP_LOCKED"
 
@@ -301,7 +301,7 @@ def test_the_first_pin_is_chosen_freely_and_told_and_another_needs_the_one_befor
     assert harness.stepup.set_pin(ANNA, "719283", harness.now) is None
     assert harness.notices[-1].data["code"] == "STEPUP_PIN_SET"
     assert harness.stepup.set_pin(BEN, "719283", harness.now).code == "PIN_UNPROVED"
-    harness.ask(deed=ProtectedAction.PIN, subject="pin")
+    harness.ask(action=ProtectedAction.PIN, subject="pin")
     harness.answer(PIN)
     assert harness.stepup.set_pin(BEN, "719283", harness.now) is None
     assert harness.stepup.set_pin(BEN, "528174", harness.now).code == "PIN_UNPROVED", "one proof, one change"
