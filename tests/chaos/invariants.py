@@ -106,9 +106,9 @@ class Invariants:
         """Every tap has a card that is as new as what last happened to the order."""
         for order in self._ours.tapped():
             card, change = self._ours.connection.execute(
-                "SELECT (SELECT max(made_at) FROM outbox WHERE order_id = ?1 AND kind = 'card'), "
-                "(SELECT max(at) FROM audit WHERE order_id = ?1)",
-                [order.id],
+                "SELECT (SELECT max(made_at) FROM outbox WHERE order_id = :id AND kind = 'card'), "
+                "(SELECT max(at) FROM audit WHERE order_id = :id)",
+                {"id": order.id},
             ).fetchone()
             if card is None or change[:19] > card[:19]:
                 self._broken("broken", f"order {order.id} changed at {change}, its card is of {card}")

@@ -378,9 +378,9 @@ class Desk(RuleBasedStateMachine):
 
     def _last_word(self, order: Order) -> None:
         card, change = self.stand.connection.execute(
-            "SELECT (SELECT max(made_at) FROM outbox WHERE order_id = ?1 AND kind = 'card'), "
-            "(SELECT max(at) FROM audit WHERE order_id = ?1 AND action LIKE 'order.%')",
-            [order.id],
+            "SELECT (SELECT max(made_at) FROM outbox WHERE order_id = :id AND kind = 'card'), "
+            "(SELECT max(at) FROM audit WHERE order_id = :id AND action LIKE 'order.%')",
+            {"id": order.id},
         ).fetchone()
         assert card is not None, f"I6: order {order.id} has no card"
         assert card >= change, f"I6: order {order.id} changed at {change}, its card is of {card}"
