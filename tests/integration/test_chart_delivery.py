@@ -1,6 +1,7 @@
 """A chart on its way to a chat: as safe from loss and repeats as an answer in words."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -111,7 +112,7 @@ async def test_a_chart_whose_message_was_deleted_is_over(post):
 
 async def test_figures_without_a_picture_are_labelled_too(tmp_path):
     async with delivery_harness(tmp_path) as post:
-        post.sender._draw = ChartRenderer(("/nowhere",)).draw
+        post.sender = replace(post.sender, draw=ChartRenderer(("/nowhere",)).draw)
         post.telegram.faults.plant("lose_reply", method="sendMessage")
         await placed(post)
 

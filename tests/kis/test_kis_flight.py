@@ -105,6 +105,7 @@ async def test_when_the_last_asker_has_left_the_call_is_given_up_and_the_next_be
     assert (await late).price == 75_700
 
 
+@pytest.mark.virtual_time
 async def test_a_call_given_up_before_it_began_takes_no_turn(make, wire):
     wire.answer("inquire-price", sample("price"))
     kis = make(min_interval=0.02)
