@@ -20,7 +20,7 @@ from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_
 from kis.error_codes import NO_ROWS, code_of, is_success
 from kis.errors import BadAnswer, BadRequest, KisError, NotSent, Throttled, TokenRejected, Unavailable, Unsupported
 from kis.failpoints import armed, at
-from kis.rate_limit import RateLimiter
+from kis.rate_limit import RateLimiter, lane_of_read
 from kis.responses import ApiResponse, ErrorMapper, HeaderList, Headers, Pages, clock_offset, decoded
 from kis.retry import RetryBudget
 from kis.single_flight import MAX_CACHE_AGE, ResponseCache, SingleFlight
@@ -112,7 +112,7 @@ class Session:
         self.closed = False
         self._read_sender = read_sender(ssl_context(config.rest), transport)
         self._order_sender = order_sender(ssl_context(config.rest), transport)
-        self._reads: SingleFlight[_ReadKey, ApiResponse] = SingleFlight()
+        self._reads: SingleFlight[tuple[_ReadKey, Lane], ApiResponse] = SingleFlight()
         self._cache: ResponseCache[_ReadKey, ApiResponse] = ResponseCache(clock)
         self._url = lru_cache(maxsize=512)(httpx.URL)
         self._dates: deque[tuple[str, datetime, datetime]] = deque(maxlen=20)
@@ -124,7 +124,7 @@ class Session:
     async def close(self) -> None:
         """Cancels reads under way, then closes the connections."""
         self.stop()
-        await self._reads.close(lambda key: Unavailable("the session is closed", endpoint=key.name, env=self._env))
+        await self._reads.close(lambda key: Unavailable("the session is closed", endpoint=key[0].name, env=self._env))
         await self.token.close()
         await self._read_sender.aclose()
         await self._order_sender.aclose()
@@ -151,8 +151,8 @@ class Session:
     ) -> ApiResponse:
         """Makes a read, with up to three retries over ten seconds where KIS stumbled.
 
-        Identical reads share one call. Reads of the account share it only until the call leaves, so that an answer is
-        never older than the request.
+        Identical reads in the same lane share one call. Reads of the account share it only until the call leaves, so
+        that an answer is never older than the request.
 
         Args:
             endpoint: the call.
@@ -172,17 +172,18 @@ class Session:
             raise self._error(BadRequest, endpoint, f"an answer {max_age} s old will not do")
         key = _ReadKey(endpoint.name, tr_id, f"{endpoint.path}?{urlencode(params)}", follow)
         cached = self._cache.get(key, max_age) if max_age else None
-        return cached or await self._reads.do(key, partial(self._read, key, endpoint))
+        lane = lane_of_read(endpoint.lane)
+        return cached or await self._reads.do((key, lane), partial(self._read, key, endpoint, lane))
 
-    async def _read(self, key: _ReadKey, endpoint: Endpoint) -> ApiResponse:
+    async def _read(self, key: _ReadKey, endpoint: Endpoint, lane: Lane) -> ApiResponse:
         url = self._url(self._config.rest + key.query)
         budget = self.retry_budget()
         renewed = False
         while True:
             token = await self.token.get()
-            await self.rate_limiter.acquire(endpoint.lane, ledger=endpoint.ledger)
+            await self.rate_limiter.acquire(lane, ledger=endpoint.ledger)
             if endpoint.ledger:
-                self._reads.forget(key)
+                self._reads.forget((key, lane))
             request = get(url, self.headers.full(token, key.tr_id, follow=key.follow))
             try:
                 response = await self._read_once(endpoint, request)

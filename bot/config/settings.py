@@ -92,8 +92,8 @@ class Settings(RiskSettings, DataSettings):
     kis_min_interval: float | None = Field(
         None,
         ge=0,
-        description="호출 간 최소 간격(초). 비우면 실전 0.2, 모의 1.0 · seconds between calls; "
-        "empty: 0.2 real, 1.0 paper",
+        description="호출 간 최소 간격(초). 비우면 실전 0.2, 모의 1.05 · seconds between calls; "
+        "empty: 0.2 real, 1.05 paper",
     )
     kis_hashkey: bool = Field(
         default=False, description="주문에 해시키 첨부 (KIS는 이제 요구하지 않음) · send a hash key with orders"
