@@ -51,14 +51,14 @@ _CALLER: ContextVar[Caller] = ContextVar("kis-caller", default=Caller())  # noqa
 
 
 @contextmanager
-def calling_for(source: Hashable, lane: Lane | None = None) -> Iterator[None]:
+def calling_for(source: Hashable = None, lane: Lane | None = None) -> Iterator[None]:
     """Makes every read within, also in tasks started within, wait as this source's; orders and cancels keep their lane.
 
     Args:
-        source: whose turn the reads take: a person, a service.
+        source: whose turn the reads take, a person or a service; None for who has it already.
         lane: where they wait; None for each endpoint's own lane.
     """
-    token = _CALLER.set(Caller(source, lane))
+    token = _CALLER.set(Caller(_CALLER.get().source if source is None else source, lane))
     try:
         yield
     finally:
