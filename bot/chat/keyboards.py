@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.chat.i18n.catalogue import translate
+from bot.chat.i18n.catalogue import MessageIds, translate
 from bot.chat.i18n.formatting import shares, won
 from bot.chat.i18n.language import Lang
 from bot.chat.types import REFRESH, STAR, TICKET, Button, Buttons
@@ -15,6 +15,9 @@ CHART_BUTTONS, MAX_NAME = 4, 12
 """Holdings with a chart button, and characters of a name that fit on half a row."""
 
 
+_SIDES: MessageIds[Side] = {Side.BUY: "buy", Side.SELL: "sell"}
+
+
 def refresh(command: str, lang: Lang) -> Button:
     """Runs the command again and edits the message."""
     return Button(translate(lang, "🔄 refresh"), REFRESH + command)
@@ -25,41 +28,28 @@ def chart(code: str, lang: Lang) -> Button:
     return Button(translate(lang, "📈 chart"), f"/chart {code}")
 
 
+def _terms(order: Order, lang: Lang) -> str:
+    """Side and quantity."""
+    return f"{translate(lang, _SIDES[order.side])} {shares(order.quantity, lang)}"
+
+
 def ticket_buttons(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
     """The two single-use buttons of a ticket: confirm, discard."""
-    word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
-    return (
-        (
-            Button(f"✅ {word} {shares(order.quantity, lang)} {translate(lang, 'confirm')}", TICKET + confirm),
-            Button(translate(lang, "✖ discard"), TICKET + discard),
-        ),
-    )
+    yes = Button(f"✅ {_terms(order, lang)} {translate(lang, 'confirm')}", TICKET + confirm)
+    return ((yes, Button(translate(lang, "✖ discard"), TICKET + discard)),)
 
 
 def second_confirmation_buttons(order: Order, confirm: str, discard: str, lang: Lang) -> Buttons:
     """The second confirmation of an unusual order, with the order of the buttons reversed against hasty taps."""
-    word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
-    return (
-        (
-            Button(translate(lang, "✖ discard"), TICKET + discard),
-            Button(f"⚠️ {translate(lang, 'still')} {word} {shares(order.quantity, lang)}", TICKET + confirm),
-        ),
-    )
+    yes = Button(f"⚠️ {translate(lang, 'still')} {_terms(order, lang)}", TICKET + confirm)
+    return ((Button(translate(lang, "✖ discard"), TICKET + discard), yes),)
 
 
 def approval_buttons(order: Order, data: Mapping[str, object], lang: Lang) -> Buttons:
     """Under a request for approval: approve and refuse for approvers, withdraw for the person who ordered."""
     if "approve" in data:
-        word = {Side.BUY: translate(lang, "buy"), Side.SELL: translate(lang, "sell")}[order.side]
-        return (
-            (
-                Button(
-                    f"✅ {word} {shares(order.quantity, lang)} {translate(lang, 'agree')}",
-                    TICKET + str(data["approve"]),
-                ),
-                Button(translate(lang, "🙅 refuse"), TICKET + str(data["deny"])),
-            ),
-        )
+        yes = Button(f"✅ {_terms(order, lang)} {translate(lang, 'agree')}", TICKET + str(data["approve"]))
+        return ((yes, Button(translate(lang, "🙅 refuse"), TICKET + str(data["deny"]))),)
     if "withdraw" in data:
         return ((Button(translate(lang, "✖ withdraw"), TICKET + str(data["withdraw"])),),)
     return ()
@@ -87,27 +77,21 @@ def after_fill(code: str, lang: Lang) -> Buttons:
     )
 
 
+def _trade(code: str, lang: Lang) -> tuple[Button, Button]:
+    return Button(translate(lang, "🟥 buy"), f"/buy {code}"), Button(translate(lang, "🟦 sell"), f"/sell {code}")
+
+
 def of_quote(code: str, lang: Lang) -> Buttons:
     """Under a quote."""
     return (
-        (
-            Button(translate(lang, "🟥 buy"), f"/buy {code}"),
-            Button(translate(lang, "🟦 sell"), f"/sell {code}"),
-            Button(translate(lang, "📊 book"), f"/book {code}"),
-        ),
+        (*_trade(code, lang), Button(translate(lang, "📊 book"), f"/book {code}")),
         (chart(code, lang), Button(translate(lang, "⭐ watch"), STAR + code), refresh(f"/price {code}", lang)),
     )
 
 
 def of_book(code: str, lang: Lang) -> Buttons:
     """Under an order book."""
-    return (
-        (
-            Button(translate(lang, "🟥 buy"), f"/buy {code}"),
-            Button(translate(lang, "🟦 sell"), f"/sell {code}"),
-            refresh(f"/book {code}", lang),
-        ),
-    )
+    return ((*_trade(code, lang), refresh(f"/book {code}", lang)),)
 
 
 def of_balance(held: Sequence[tuple[str, str]], lang: Lang) -> Buttons:
@@ -129,28 +113,21 @@ def stocks(found: Sequence[Stock], command: str, rest: str) -> Buttons:
     return tuple((Button(f"{one.name} {one.code}", f"{command} {one.code}{tail}"),) for one in found)
 
 
-def quantities(side: Side, code: str, tail: str, most: int | None, lang: Lang) -> Buttons:
+def quantities(side: Side, code: str, most: int | None, lang: Lang) -> Buttons:
     """Asks for the quantity; `most` is the number of shares that can be sold."""
     fits = [one for one in QUANTITIES if most is None or one < most]
-    row = tuple(Button(shares(one, lang), f"/{side} {code} {one}{tail}") for one in fits)
+    row = tuple(Button(shares(one, lang), f"/{side} {code} {one}") for one in fits)
     if most is None:
         return (row[:3], row[3:])
-    everything = Button(f"{translate(lang, 'all')} {shares(most, lang)}", f"/{side} {code} {most}{tail}")
+    everything = Button(f"{translate(lang, 'all')} {shares(most, lang)}", f"/{side} {code} {most}")
     return (row, (everything,)) if row else ((everything,),)
 
 
 def prices(side: Side, quote: Quote, book: OrderBook, quantity: int, lang: Lang) -> Buttons:
     """Asks for the price: market, last price, or the best price of the other side."""
     head = f"/{side} {quote.code} {quantity}"
-    best = book.asks if side is Side.BUY else book.bids
-    name = translate(lang, "best ask") if side is Side.BUY else translate(lang, "best bid")
-    rows = [
-        (Button(translate(lang, "market"), f"{head} 시장가"),),
-        (Button(f"{translate(lang, 'limit at last')} {won(quote.price, lang)}", f"{head} {quote.price}"),),
-    ]
-    if best:
-        rows.append((Button(f"{name} {won(best[0].price, lang)}", f"{head} {best[0].price}"),))
-    return tuple(rows)
+    last = _price(translate(lang, "limit at last"), quote.price, head, lang)
+    return _market(head, lang), last, *_best(side, book, head, lang)
 
 
 def ticks(side: Side, code: str, quantity: int, below: int, above: int, lang: Lang) -> Buttons:
@@ -161,10 +138,20 @@ def ticks(side: Side, code: str, quantity: int, below: int, above: int, lang: La
 def revised_prices(order: Order, quote: Quote, book: OrderBook, lang: Lang) -> Buttons:
     """Asks for the new price of an open order."""
     head = f"/revise {order.order_no}"
-    best = book.asks if order.side is Side.BUY else book.bids
-    name = translate(lang, "best ask") if order.side is Side.BUY else translate(lang, "best bid")
-    rows = [(Button(f"{translate(lang, 'last price')} {won(quote.price, lang)}", f"{head} {quote.price}"),)]
-    if best and best[0].price != quote.price:
-        rows.append((Button(f"{name} {won(best[0].price, lang)}", f"{head} {best[0].price}"),))
-    rows.append((Button(translate(lang, "market"), f"{head} 시장가"),))
-    return tuple(rows)
+    last = _price(translate(lang, "last price"), quote.price, head, lang)
+    return last, *_best(order.side, book, head, lang, offered=quote.price), _market(head, lang)
+
+
+def _market(head: str, lang: Lang) -> tuple[Button]:
+    return (Button(translate(lang, "market"), f"{head} 시장가"),)
+
+
+def _price(name: str, price: int, head: str, lang: Lang) -> tuple[Button]:
+    return (Button(f"{name} {won(price, lang)}", f"{head} {price}"),)
+
+
+def _best(side: Side, book: OrderBook, head: str, lang: Lang, offered: int | None = None) -> Buttons:
+    """The best price of the other side, where there is one and it is not yet `offered`."""
+    best = book.asks if side is Side.BUY else book.bids
+    name = translate(lang, "best ask") if side is Side.BUY else translate(lang, "best bid")
+    return (_price(name, best[0].price, head, lang),) if best and best[0].price != offered else ()

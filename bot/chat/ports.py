@@ -21,8 +21,6 @@ from kis.models import Balance, DailyBars, IndexQuote, OrderBook, OrderReport, Q
 from kis.models.charts import MinuteBars
 from kis.symbols import Stock
 
-# --- out --------------------------------------------------------------------------------------------------------------
-
 
 class Post(Protocol):
     """Puts a message into the outbox; a key that is there already keeps it from being put twice."""
@@ -73,9 +71,6 @@ class OutboxMessage(Protocol):
     def lists(self) -> bool: ...
 
 
-# --- in ---------------------------------------------------------------------------------------------------------------
-
-
 class Inbox(Protocol):
     """The table of updates: `bot.store.inbox.Inbox`."""
 
@@ -83,9 +78,6 @@ class Inbox(Protocol):
     def open(self) -> list[tuple[int, dict[str, Any]]]: ...
     def done(self, update_id: int) -> None: ...
     def next_offset(self) -> int | None: ...
-
-
-# --- market and account -----------------------------------------------------------------------------------------------
 
 
 class BrokerReads(Protocol):
@@ -133,9 +125,6 @@ class FillStream(Protocol):
     def counts(self) -> StreamCounts: ...
 
 
-# --- what people keep here --------------------------------------------------------------------------------------------
-
-
 class AlertBook(Protocol):
     """People's alerts: `bot.services.alert_runner.AlertRunner`."""
 
@@ -144,19 +133,10 @@ class AlertBook(Protocol):
     def delete(self, user_id: int, alert_id: int) -> bool: ...
 
 
-class WatchedStock(Protocol):
-    """A stock on a watch list: `bot.store.watchlist.WatchedStock`."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-
-
 class Watchlists(Protocol):
-    """People's watch lists and their messages: `bot.services.live_watchlists.LiveWatchlists`."""
+    """People's watch lists and their messages: `bot.services.live_watchlists.LiveWatchlists`; stocks by code and name."""
 
-    def of(self, user_id: int) -> Sequence[WatchedStock]: ...
+    def of(self, user_id: int) -> Sequence[tuple[str, str]]: ...
     def add(self, user_id: int, stocks: Iterable[tuple[str, str]]) -> list[str]: ...
     def remove(self, user_id: int, codes: Collection[str]) -> None: ...
     async def show(self, user_id: int, letter: str) -> tuple[WatchlistView, int | None]: ...
@@ -172,9 +152,6 @@ class PreferenceBook(Protocol):
 
     def of(self, user_id: int) -> Preferences: ...
     def keep(self, user_id: int, wanted: Preferences) -> None: ...
-
-
-# --- people and limits ------------------------------------------------------------------------------------------------
 
 
 class People(Protocol):
@@ -227,9 +204,6 @@ class LimitBook(Protocol):
     ) -> object | Reason: ...
 
 
-# --- looking back -----------------------------------------------------------------------------------------------------
-
-
 class OrderHistory(Protocol):
     """The audit log and the orders' timelines: `bot.store.order_history.OrderHistory`."""
 
@@ -237,5 +211,5 @@ class OrderHistory(Protocol):
     def latest(self, user_id: int) -> Order | None: ...
     def of(self, order: Order) -> OrderTimeline: ...
     def newest(self, count: int) -> list[AuditEntry]: ...
-    def orders_of(self, deeds: list[AuditEntry]) -> dict[int, int]: ...
+    def orders_of(self, entries: list[AuditEntry]) -> dict[int, int]: ...
     def chain(self) -> ChainState: ...

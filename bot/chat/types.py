@@ -1,7 +1,7 @@
-"""What handlers and Telegram say to each other: an `Request` comes in, a `Reply` goes out. No Telegram types."""
+"""What passes between handlers and transport: a `Request` comes in, a `Reply` goes out. No Telegram types."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +15,6 @@ REFRESH = "~"
 """Before a command in a button: put the answer in place of the message that bears it."""
 TICKET = "t:"
 """Before a single-use token in a button: it acts on an order."""
-
 WATCH = "w:"
 """Before what a button does with its person's watch list."""
 STAR = f"{WATCH}*"
@@ -79,7 +78,7 @@ class CallbackAnswer:
     """The short answer to a tap, shown over the chat."""
 
     text: str = ""
-    alert: bool = field(default=False)
+    alert: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ ROUND = 10_000
 
 
 class WatchlistMode(StrEnum):
-    """Whether the message lives."""
+    """Whether the message is brought up to date by itself."""
 
     STILL = "still"
     LIVE = "live"
@@ -139,7 +138,7 @@ class WatchlistView(BaseModel, frozen=True):
     at: datetime
     mode: WatchlistMode = WatchlistMode.STILL
     until: datetime | None = None
-    """It lives until then, unless its person touches it."""
+    """It is live until then, unless its person touches it."""
     editing: bool = False
     rows: tuple[WatchlistRow, ...] = ()
     offers: tuple[tuple[str, str], ...] = ()
@@ -151,16 +150,15 @@ class WatchlistView(BaseModel, frozen=True):
         return any(one.waits for one in self.rows)
 
     def differs(self, other: "WatchlistView") -> bool:
-        """Whether it tells a person anything else than another look of the message; the hour alone is not news."""
-        return self.told != other.told
-
-    @property
-    def told(self) -> tuple[object, ...]:
-        """What it lets one see."""
-        return self.mode, self.until, self.editing, self.offers, [_told(one) for one in self.rows]
+        """Whether a person sees anything else than in another view; the hour alone is not news."""
+        return _visible(self) != _visible(other)
 
 
-def _told(row: WatchlistRow) -> tuple[object, ...]:
+def _visible(view: WatchlistView) -> tuple[object, ...]:
+    return view.mode, view.until, view.editing, view.offers, [_visible_line(one) for one in view.rows]
+
+
+def _visible_line(row: WatchlistRow) -> tuple[object, ...]:
     """What a line lets one see: volumes are rounded, and a price bears its time only once it is old."""
     seen = row.seen
     if seen is None:

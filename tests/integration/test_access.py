@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from telegram import Update
 
-from bot.chat.handlers.strangers import REMEMBERED, Strangers
+from bot.chat.handlers.people import REMEMBERED, Strangers
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
 from bot.chat.transport.update_inbox import WANTED

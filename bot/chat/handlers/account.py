@@ -1,6 +1,7 @@
 """Looking at the account: /balance and /orders."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot.chat import keyboards
@@ -18,20 +19,20 @@ MOST_HOLDINGS = 30
 """Lines that fit one message with room to spare; the rest are counted."""
 
 
+@dataclass(frozen=True)
 class AccountHandlers:
     """Handlers that read the account and change nothing."""
 
-    def __init__(self, broker: BrokerReads, desk: Desk, frame: Frame, clock: Callable[[], datetime]) -> None:
-        self._broker = broker
-        self._desk = desk
-        self._frame = frame
-        self._clock = clock
+    broker: BrokerReads
+    desk: Desk
+    frame: Frame
+    clock: Callable[[], datetime]
 
     async def balance(self, request: Request) -> Reply | None:  # noqa: ARG002  # every handler is asked
         """/balance: holdings, profit and cash."""
-        frame, lang = self._frame, self._frame.lang
-        now = await self._broker.balance()
-        waiting = len(self._desk.working())
+        frame, lang = self.frame, self.frame.lang
+        now = await self.broker.balance()
+        waiting = len(self.desk.working())
         rate = now.profit * 100 / now.cost if now.cost else 0
         lines = [
             f"💼 <b>{frame.text('Balance')}</b> {frame.account} {frame.badge}",
@@ -51,7 +52,7 @@ class AccountHandlers:
         return Reply("\n".join(lines), keyboards.of_balance([(one.code, one.name) for one in now.holdings], lang))
 
     def _holding(self, one: Holding) -> tuple[str, str]:
-        frame, lang = self._frame, self._frame.lang
+        frame, lang = self.frame, self.frame.lang
         return (
             f"<b>{safe(one.name, 20)}</b> <code>{one.code}</code> {shares(one.quantity, lang)} · "
             f"{won(one.value, lang)}",
@@ -61,13 +62,13 @@ class AccountHandlers:
 
     async def orders(self, request: Request) -> Reply | None:
         """/orders: what is open, what is being checked, and what else the broker's list has today."""
-        rows = await self._broker.executions()
+        rows = await self.broker.executions()
         return self.list_orders(request, rows)
 
     def list_orders(self, request: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
         """The working orders with a cancel button each, then (for /orders) the day's others."""
-        frame = self._frame
-        working, doubtful = self._desk.working(), self._desk.in_doubt()
+        frame = self.frame
+        working, doubtful = self.desk.working(), self.desk.in_doubt()
         ours = {one.order_no for one in working}
         elsewhere = [row for row in rows if row.remaining and row.order_no not in ours and not row.is_cancelled]
         elsewhere = [row for row in elsewhere if row.cancelled + row.rejected < row.quantity]
@@ -75,10 +76,10 @@ class AccountHandlers:
         buttons: list[tuple[Button, ...]] = []
         for one in working:
             lines.append(self._open_line(one))
-            if self._desk.may_cancel(one, request.actor):
+            if self.desk.may_cancel(one, request.actor):
                 count = f"{one.remaining:,}"
                 label = f"↩️ {one.name[:10]} {frame.text('{count} cancel', count=count)}"
-                buttons.append((Button(label, TICKET + self._desk.cancel_token(one, request.actor)),))
+                buttons.append((Button(label, TICKET + self.desk.cancel_token(one, request.actor)),))
         lines += [
             frame.text(
                 "❓ checking: {name} {quantity} · #{id}",
@@ -93,13 +94,13 @@ class AccountHandlers:
             lines.append(frame.text("No open orders."))
         if not only_open:
             lines += self._done_lines(rows)
-        lines.append(frame.as_of(self._clock()))
+        lines.append(frame.as_of(self.clock()))
         if not only_open:
             buttons.append((keyboards.refresh("/orders", frame.lang), Button(frame.text("💼 balance"), "/balance")))
         return Reply("\n".join(lines), tuple(buttons))
 
     def _open_line(self, one: Order) -> str:
-        frame = self._frame
+        frame = self.frame
         price = frame.text("market") if one.price is None else f"{one.price:,}"
         word = frame.text("partly filled") if one.state is OrderState.PARTIAL else frame.text("accepted")
         return (
@@ -108,7 +109,7 @@ class AccountHandlers:
         )
 
     def _elsewhere_line(self, row: OrderReport) -> str:
-        frame = self._frame
+        frame = self.frame
         price = f"{row.price:,}" if row.price else frame.text("market")
         return (
             f"{SQUARE[row.side]} {frame.text(SIDE[row.side])} {safe(row.name, 20)} {price} · "
@@ -117,7 +118,7 @@ class AccountHandlers:
         )
 
     def _done_lines(self, rows: Sequence[OrderReport]) -> list[str]:
-        frame = self._frame
+        frame = self.frame
         filled = [row for row in rows if row.filled and not is_cancel(row)]
         if not filled:
             return []

@@ -1,6 +1,7 @@
 """/audit: the newest rows of the log in words, and what can be said of its chain."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
@@ -15,23 +16,23 @@ FEW, MOST = 15, 40
 _ROOM = 3_400
 
 
+@dataclass(frozen=True)
 class AuditHandlers:
     """The handler of /audit. Who may ask is for the table of commands to say: admins."""
 
-    def __init__(self, history: OrderHistory, frame: Frame) -> None:
-        self._history = history
-        self._frame = frame
+    history: OrderHistory
+    frame: Frame
 
     async def audit(self, request: Request) -> Reply:
         """/audit [줄 수]."""
         words = request.words.strip()
         if words and not (words.isascii() and words.isdigit() and 0 < int(words[:4]) <= MOST):
-            return Reply(self._frame.text("A number from 1 to {most}.", most=MOST))
+            return Reply(self.frame.text("A number from 1 to {most}.", most=MOST))
         count = int(words) if words else FEW
-        entries = self._history.newest(count)
-        lines = chain_lines(self._history.chain(), self._frame)
+        entries = self.history.newest(count)
+        lines = chain_lines(self.history.chain(), self.frame)
         room = _ROOM - sum(map(len, lines))
-        orders = self._history.orders_of(entries)
+        orders = self.history.orders_of(entries)
         shown: list[str] = []
         for entry in entries:
             line = self._line(entry, orders)
@@ -40,11 +41,11 @@ class AuditHandlers:
                 break
             shown.append(line)
         again = f"{REFRESH}/audit {count}"
-        return Reply("\n".join([*lines, "", *shown]), ((Button(self._frame.text("🔄 refresh"), again),),))
+        return Reply("\n".join([*lines, "", *shown]), ((Button(self.frame.text("🔄 refresh"), again),),))
 
     def _line(self, entry: AuditEntry, orders: Mapping[int, int]) -> str:
         about = f" · #{orders[entry.seq]}" if entry.seq in orders else ""
-        return f"<code>{entry.seq}</code> {entry_line(entry, self._frame, dated=True)}{about}"
+        return f"<code>{entry.seq}</code> {entry_line(entry, self.frame, dated=True)}{about}"
 
 
 def chain_lines(state: ChainState, frame: Frame) -> list[str]:

@@ -1,6 +1,7 @@
 """/chart: what a picture of a stock's days, weeks, months or minutes is drawn from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any
 
@@ -31,23 +32,23 @@ WORDS = {
 KIS_PERIOD = {"day": "D", "week": "W", "month": "M"}
 
 
+@dataclass(frozen=True)
 class ChartHandlers:
     """The handler of /chart."""
 
-    def __init__(self, broker: BrokerReads, market: MarketHandlers, frame: Frame) -> None:
-        self._broker = broker
-        self._market = market
-        self._frame = frame
+    broker: BrokerReads
+    market: MarketHandlers
+    frame: Frame
 
     async def chart(self, request: Request) -> Reply | Chart | None:
         """/chart 종목 [일|주|월|분]."""
-        stock, rest, question = self._market.which(request.words, "/chart", ends=WORDS)
+        stock, rest, question = self.market.which(request.words, "/chart", ends=WORDS)
         if stock is None:
             return question
         period = WORDS.get(" ".join(rest).lower()) if rest else "day"
         if period is None:
             return Reply(
-                self._frame.text("🚫 The period is one of day, week, month, minute: {word}", word=" ".join(rest)[:20])
+                self.frame.text("🚫 The period is one of day, week, month, minute: {word}", word=" ".join(rest)[:20])
             )
         bars = await self._bars(stock.code, period)
         if not bars:
@@ -58,7 +59,7 @@ class ChartHandlers:
         """Oldest first, each [when, open, high, low, close, volume]."""
         if period == "minute":
             return [[f"{bar.at:%H:%M}", *figures(bar)] for bar in reversed(await self._minutes(code)) if bar.close]
-        found = await self._broker.recent_bars(code, SHOWN + FOR_AVERAGES, period=KIS_PERIOD[period])
+        found = await self.broker.recent_bars(code, SHOWN + FOR_AVERAGES, period=KIS_PERIOD[period])
         return [[bar.day.isoformat(), *figures(bar)] for bar in reversed(found.bars) if bar.close]
 
     async def _minutes(self, code: str) -> list[MinuteBar]:
@@ -66,7 +67,7 @@ class ChartHandlers:
         found: list[MinuteBar] = []
         until: time | None = None
         for _ in range(MINUTE_CALLS):
-            page = older((await self._broker.minute_bars(code, until=until)).bars, found)
+            page = older((await self.broker.minute_bars(code, until=until)).bars, found)
             found += page
             if len(page) < MINUTES_A_CALL:
                 break
@@ -74,7 +75,7 @@ class ChartHandlers:
         return found
 
     async def _facts(self, stock: Stock, period: str, bars: Sequence[list[Any]]) -> dict[str, Any]:
-        quote = await self._broker.price(stock.code)
+        quote = await self.broker.price(stock.code)
         held, account_read = None, True
         try:
             held = await self._held(stock.code)
@@ -96,13 +97,13 @@ class ChartHandlers:
         }
 
     async def _held(self, code: str) -> Holding | None:
-        return next((one for one in (await self._broker.balance()).holdings if one.code == code), None)
+        return next((one for one in (await self.broker.balance()).holdings if one.code == code), None)
 
     def _nothing(self, stock: Stock, period: str) -> Reply:
         words = msgid("{name}: there is nothing to draw yet.")
         if period == "minute":
             words = msgid("{name}: not traded yet today, so there are no minutes. Its days: /chart {code}")
-        return Reply(self._frame.text(words, name=stock.name, code=stock.code))
+        return Reply(self.frame.text(words, name=stock.name, code=stock.code))
 
 
 def older(page: Sequence[MinuteBar], found: Sequence[MinuteBar]) -> list[MinuteBar]:

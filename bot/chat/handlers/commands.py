@@ -1,14 +1,16 @@
-"""Every command, once: the table makes the handlers, Telegram's menu, /help and the usage lines."""
+"""The table of commands, from which handlers, Telegram's menu, /help and the usage lines are made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.chat.i18n.catalogue import MessageIds, msgid, translate
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason, translate
 from bot.chat.i18n.formatting import safe
-from bot.chat.i18n.frame import Frame
+from bot.chat.i18n.frame import Frame, Mode
 from bot.chat.i18n.language import Lang
-from bot.chat.types import Button, Chart, Handler, Reply, Request
+from bot.chat.parsing.order_args import BadArguments
+from bot.chat.types import Button, Buttons, Chart, Handler, Reply, Request
 from bot.orders.access.roles import Role
+from bot.orders.model.reason import Reason
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ def usage(command: Command, lang: Lang) -> Reply:
     return Reply(f"{safe(command.usage(lang))}\n{translate(lang, 'e.g.')}: <code>{safe(command.example)}</code>")
 
 
+def refusal(reasons: Sequence[Reason], frame: Frame) -> Reply:
+    """Why a command is not carried out, a line for each reason."""
+    return Reply("\n".join(f"🚫 {reason(one.code, one.values, frame.lang)}" for one in reasons))
+
+
 class Handlers:
     """The table of commands, and which handler answers which."""
 
@@ -96,13 +103,16 @@ class Handlers:
         self._frame = frame
 
     async def answer(self, command: Command, request: Request) -> Reply | Chart | None:
-        """Carry a command out for somebody whose role was found to be enough."""
+        """Carry a command out for somebody whose role was found to be enough; arguments it cannot read are refused."""
         if command.needs_words and not request.words:
             return usage(command, self._frame.lang)
         if command.name in OF_THE_TABLE:
             show = welcome if command.name == "start" else help_card
             return show(request.actor.role, self._frame)
-        return await self._by_name[command.name](request)
+        try:
+            return await self._by_name[command.name](request)
+        except BadArguments as bad:
+            return refusal([bad.reason], self._frame)
 
 
 def allowed(role: Role) -> Sequence[Command]:
@@ -131,23 +141,24 @@ _ROLES: MessageIds[Role] = {
 }
 
 
+_MONEY: MessageIds[Mode] = {
+    "practice": "Connected to a simulated broker: no real money moves.",
+    "paper": "Connected to a paper account.",
+    "real": "⚠️ Connected to a real account: orders are real.",
+}
+
+
 def welcome(role: Role, frame: Frame) -> Reply:
     """/start."""
-    lang = frame.lang
-    money = {
-        "practice": translate(lang, "Connected to a simulated broker: no real money moves."),
-        "paper": translate(lang, "Connected to a paper account."),
-        "real": translate(lang, "⚠️ Connected to a real account: orders are real."),
-    }[frame.mode]  # fmt: skip
     text = (
-        f"👋 <b>kisbot</b> {frame.badge}\n{money}\n"
-        f"{translate(lang, 'account')} {frame.account} · {translate(lang, 'role')}: {translate(lang, _ROLES[role])}\n"
-        f"{translate(lang, 'Send the name of a stock, or see /help.')}"
+        f"👋 <b>kisbot</b> {frame.badge}\n{frame.text(_MONEY[frame.mode])}\n"
+        f"{frame.text('account')} {frame.account} · {frame.text('role')}: {frame.text(_ROLES[role])}\n"
+        f"{frame.text('Send the name of a stock, or see /help.')}"
     )
-    return Reply(text, _first_steps(lang))
+    return Reply(text, _first_steps(frame.lang))
 
 
-def _first_steps(lang: Lang) -> tuple[tuple[Button, ...], ...]:
+def _first_steps(lang: Lang) -> Buttons:
     return (
         (Button("🏷 삼성전자", "/price 005930"), Button(translate(lang, "💼 balance"), "/balance")),
         (Button(translate(lang, "🏆 volume"), "/top"), Button(translate(lang, "📉 indices"), "/index")),

@@ -1,8 +1,10 @@
 """The brakes and the state of the house: /halt, /resume, /status. Parse, ask the desk once, answer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
+from bot.chat.handlers.commands import refusal
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, safe, won
@@ -30,57 +32,49 @@ _WORDS = {
 SINGLE = msgid("Single mode: orders go out without anybody else's consent.")
 
 
+@dataclass(frozen=True)
 class ControlHandlers:
     """Handlers of the brakes."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        fill_stream: FillStream,
-        frame: Frame,
-        clock: Callable[[], datetime],
-        second_factor: SecondFactorChat,
-        post: Callable[[int, Reply], None],
-    ) -> None:
-        self._second_factor = second_factor
-        self._post = post
-        self._desk = desk
-        self._fill_stream = fill_stream
-        self._frame = frame
-        self._clock = clock
+    desk: Desk
+    fill_stream: FillStream
+    frame: Frame
+    clock: Callable[[], datetime]
+    second_factor: SecondFactorChat
+    post: Callable[[int, Reply], None]
 
     async def halt(self, request: Request) -> Reply | None:
         """/halt [매수|신규|전체취소|동결]: at once, without a question."""
         level = _WORDS.get(request.words.strip().lower())
         if level is None:
-            return Reply(self._frame.text("Levels: buys · new · all · freeze"))
-        pressed = self._desk.halt(level, request.actor)
+            return Reply(self.frame.text("Levels: buys · new · all · freeze"))
+        pressed = self.desk.halt(level, request.actor)
         if isinstance(pressed, Reason):
-            return Reply(f"🚫 {reason(pressed.code, pressed.values, self._frame.lang)}")
-        await self._desk.carry_out(pressed)
+            return refusal([pressed], self.frame)
+        await self.desk.carry_out(pressed)
         return None  # the brakes' own notice told everybody
 
     async def resume(self, request: Request) -> Reply | None:
         """/resume [매수]: take the brakes off, or back to 매수중지."""
         level = HaltLevel.BUYS if request.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
-        subject = f"resume:{int(level)}:{self._desk.trading_halt.now().at.isoformat()}"
-        if self._second_factor.hold(request.actor, "resume", subject, self._go_on, str(int(level))) is not None:
+        subject = f"resume:{int(level)}:{self.desk.trading_halt.now().at.isoformat()}"
+        if self.second_factor.hold(request.actor, "resume", subject, self._go_on, str(int(level))) is not None:
             return None
         return self._resumed(level, request.actor)
 
     def _resumed(self, level: HaltLevel, actor: Actor) -> Reply | None:
-        refused = self._desk.resume(level, actor)
-        return None if refused is None else Reply(f"🚫 {reason(refused.code, refused.values, self._frame.lang)}")
+        refused = self.desk.resume(level, actor)
+        return None if refused is None else refusal([refused], self.frame)
 
     async def _go_on(self, actor: Actor, level: str) -> None:
         reply = self._resumed(HaltLevel(int(level)), actor)
         if reply is not None:
-            self._post(actor.chat_id, reply)
+            self.post(actor.chat_id, reply)
 
     async def show_policy(self, request: Request) -> Reply:
         """/policy: whose consent orders need."""
         del request
-        frame, policy = self._frame, self._desk.approvals.policy
+        frame, policy = self.frame, self.desk.approvals.policy
         head = f"🖐 <b>{frame.text('Consent')}</b> {frame.badge}"
         if policy.single:
             return Reply(f"{head}\n{frame.text(SINGLE)}")
@@ -109,9 +103,9 @@ class ControlHandlers:
     async def status(self, request: Request) -> Reply:
         """/status: whether orders go out, and what is under way."""
         del request
-        frame, desk = self._frame, self._desk
+        frame, desk = self.frame, self.desk
         now = desk.trading_halt.now()
-        lines = [f"🩺 <b>{frame.text('Status')}</b> {frame.badge} · {clock_time(self._clock())}"]
+        lines = [f"🩺 <b>{frame.text('Status')}</b> {frame.badge} · {clock_time(self.clock())}"]
         if desk.approvals.policy.single:
             lines.append(f"ℹ️ {frame.text(SINGLE)}")
         lines.append(f"{light(now.level)} {frame.text(LEVELS[now.level])}")
@@ -122,7 +116,7 @@ class ControlHandlers:
         if desk.risk_context.recovering:
             lines.append(f"🔧 {reason('RECOVERING', {}, frame.lang)}")
         lines += [f"⚠️ {reason(code, {}, frame.lang)}" for code in desk.risk_context.conflicts]
-        lines.append(stream_line(self._fill_stream, frame))
+        lines.append(stream_line(self.fill_stream, frame))
         lines.append(
             f"{frame.text('open orders')} {len(desk.working())} · {frame.text('being checked')} {len(desk.in_doubt())}"
         )

@@ -1,10 +1,12 @@
 """/limits: everybody sees their own; admins see and set those of the people below them. Parse, ask once, answer."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from bot.chat.handlers.commands import refusal
 from bot.chat.handlers.second_factor import SecondFactorChat
-from bot.chat.i18n.catalogue import limit_value, reason
+from bot.chat.i18n.catalogue import limit_value
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.ports import LimitBook
@@ -18,27 +20,19 @@ _ACCOUNT_WORDS = frozenset({"계좌", "account"})
 _BACK = frozenset({"기본", "default"})
 
 
+@dataclass(frozen=True)
 class LimitHandlers:
     """The handler of /limits."""
 
-    def __init__(
-        self,
-        book: LimitBook,
-        people: Callable[[], Sequence[Person]],
-        second_factor: SecondFactor,
-        chat: SecondFactorChat,
-        post: Callable[[int, Reply], None],
-        frame: Frame,
-        clock: Callable[[], datetime],
-    ) -> None:
-        """`people` are those who may use the bot now; `post` puts an answer into a chat later than its question."""
-        self._book = book
-        self._people = people
-        self._second_factor = second_factor
-        self._chat = chat
-        self._post = post
-        self._frame = frame
-        self._clock = clock
+    book: LimitBook
+    people: Callable[[], Sequence[Person]]
+    """Those who may use the bot now."""
+    second_factor: SecondFactor
+    chat: SecondFactorChat
+    post: Callable[[int, Reply], None]
+    """Puts an answer into a chat later than its question."""
+    frame: Frame
+    clock: Callable[[], datetime]
 
     async def limits(self, request: Request) -> Reply | None:
         """/limits [사람|계좌] [항목 값|기본]."""
@@ -46,60 +40,62 @@ class LimitHandlers:
         if not words:
             return self._show(request.actor, request.actor.user_id, request.actor.name)
         if not request.actor.role.covers(Role.ADMIN):
-            return self._no(Reason("NOT_ALLOWED", {}))
+            return refusal([Reason("NOT_ALLOWED", {})], self.frame)
         item = BY_WORD.get(words[-2]) if len(words) >= 3 else None  # noqa: PLR2004  # person, item, value
         name = " ".join(words if item is None else words[:-2])
         subject, person = self._find(name)
         if subject is None:
             if item is None and len(words) >= 3:  # noqa: PLR2004
-                return self._no(Reason("LIMIT_ITEM", {"word": words[-2]}))
-            return self._no(Reason("LIMIT_PERSON", {"word": name}))
-        shown = person.name if person is not None else self._frame.text("the account")
+                return refusal([Reason("LIMIT_ITEM", {"word": words[-2]})], self.frame)
+            return refusal([Reason("LIMIT_PERSON", {"word": name})], self.frame)
+        shown = person.name if person is not None else self.frame.text("the account")
         if item is None:
             return self._show(request.actor, subject, shown)
         value = None if words[-1] in _BACK else item.read(words[-1])
         if value is None and words[-1] not in _BACK:
-            return self._no(Reason("LIMIT_VALUE", {"word": words[-1]}))
+            return refusal([Reason("LIMIT_VALUE", {"word": words[-1]})], self.frame)
         return await self._set(request.actor, subject, item, value)
 
     async def _set(self, actor: Actor, subject: int, item: SettableLimit, value: Value | None) -> Reply | None:
         """Everything is looked up anew, for a proof of two minutes may lie between the question and this."""
-        person = next((one for one in self._people() if one.user_id == subject), None)
+        person = next((one for one in self.people() if one.user_id == subject), None)
         if person is None and subject != ACCOUNT:
-            return self._no(Reason("LIMIT_PERSON", {"word": str(subject)}))
+            return refusal([Reason("LIMIT_PERSON", {"word": str(subject)})], self.frame)
         if not may_set(actor, subject, person.role if person else None, item):
-            return self._no(Reason("LIMIT_ROLE", {}))
-        name = person.name if person else self._frame.text("the account")
+            return refusal([Reason("LIMIT_ROLE", {})], self.frame)
+        name = person.name if person else self.frame.text("the account")
         about = f"{name or subject} · {self._item(item)} → {self._value(item, value)}"
         proof = f"limits:{subject}:{item.name}:{value}"
-        if self._book.raises(subject, item, value) and self._second_factor.needs(
-            actor, ProtectedAction.LIMITS, 0, self._clock(), proof
+        if self.book.raises(subject, item, value) and self.second_factor.needs(
+            actor, ProtectedAction.LIMITS, 0, self.clock(), proof
         ):
 
             async def go_on(again: Actor, _token: str) -> None:
                 reply = await self._set(again, subject, item, value)
                 if reply is not None:
-                    self._post(again.chat_id, reply)
+                    self.post(again.chat_id, reply)
 
-            await self._chat.begin(actor, ProtectedAction.LIMITS, proof, go_on, about=about)
+            await self.chat.begin(actor, ProtectedAction.LIMITS, proof, go_on, about=about)
             return None
-        everybody = [one.user_id for one in self._people()]
-        done = self._book.set(subject, name or str(subject), item, value, by=actor, everybody=everybody)
-        return self._no(done) if isinstance(done, Reason) else None  # the notice told everybody, who set it too
+        everybody = [one.user_id for one in self.people()]
+        done = self.book.set(subject, name or str(subject), item, value, by=actor, everybody=everybody)
+        return (
+            refusal([done], self.frame) if isinstance(done, Reason) else None
+        )  # the notice told everybody, who set it too
 
     def _find(self, words: str) -> tuple[int | None, Person | None]:
         if words.lower() in _ACCOUNT_WORDS:
             return ACCOUNT, None
-        people = self._people()
+        people = self.people()
         found = [one for one in people if str(one.user_id) == words] or [one for one in people if one.name == words]
         return (found[0].user_id, found[0]) if len(found) == 1 else (None, None)
 
     def _show(self, actor: Actor, subject: int, name: str) -> Reply:
-        frame, today = self._frame, self._clock().date()
-        limits = self._book.limits_of(subject, today)
+        frame, today = self.frame, self.clock().date()
+        limits = self.book.limits_of(subject, today)
         own: Mapping[str, Value] = {
             one.item.name: one.value
-            for one in self._book.overrides(subject)
+            for one in self.book.overrides(subject)
             if one.day <= today and one.value is not None
         }
         lines = [f"📏 <b>{frame.text('Limits')}</b> · {safe(name or subject, 20)} {frame.badge}"]
@@ -111,7 +107,7 @@ class LimitHandlers:
             lines.append(f"{self._item(item)}: <b>{self._value(item, getattr(limits, item.name))}</b>{mark}{word}")
         lines += [
             f"⏳ {one.day:%m/%d} {self._item(one.item)} → {self._value(one.item, one.value)}"
-            for one in self._book.overrides(subject)
+            for one in self.book.overrides(subject)
             if one.day > today
         ]
         if actor.role.covers(Role.ADMIN):
@@ -120,12 +116,9 @@ class LimitHandlers:
         return Reply("\n".join(lines))
 
     def _item(self, item: SettableLimit) -> str:
-        return safe(limit_value("what", item.name.upper(), self._frame.lang))
+        return safe(limit_value("what", item.name.upper(), self.frame.lang))
 
     def _value(self, item: SettableLimit, value: Value | None) -> str:
         if value is None:
-            return self._frame.text("default")
-        return safe(limit_value("now", item.shown(value), self._frame.lang))
-
-    def _no(self, why: Reason) -> Reply:
-        return Reply(f"🚫 {reason(why.code, why.values, self._frame.lang)}")
+            return self.frame.text("default")
+        return safe(limit_value("now", item.shown(value), self.frame.lang))

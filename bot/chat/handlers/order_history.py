@@ -1,6 +1,7 @@
 """/why: the story of one order in plain words. One message: a summary, and a button that turns to the rest."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, pieces, safe, shares, won
@@ -41,27 +42,27 @@ _LINKS: MessageIds[Link] = {
 }
 
 
+@dataclass(frozen=True)
 class OrderHistoryHandlers:
     """The handler of /why."""
 
-    def __init__(self, history: OrderHistory, frame: Frame) -> None:
-        self._history = history
-        self._frame = frame
+    history: OrderHistory
+    frame: Frame
 
     async def why(self, request: Request) -> Reply:
         """/why [주문번호|#접수번호] [쪽]: one's own orders, and an admin everybody's; without a number the newest."""
         number, _, page = request.words.partition(" ")
-        found = self._history.find(number) if number else [self._history.latest(request.actor.user_id)]
+        found = self.history.find(number) if number else [self.history.latest(request.actor.user_id)]
         order = next((one for one in found if one is not None and may_read(one, request.actor)), None)
         if order is None:
             return Reply(
-                self._frame.text(
+                self.frame.text(
                     "No such order that you may read. Give its number at the broker or its ticket: /why #12"
                 )
             )
-        pages = history_pages(self._history.of(order), self._frame)
+        pages = history_pages(self.history.of(order), self.frame)
         at = min(int(page), len(pages)) if page.isascii() and page.isdigit() and len(page) < 4 else 1  # noqa: PLR2004  # no story has 1,000 pages
-        return paged(pages, max(at, 1), f"/why #{order.id}", self._frame)
+        return paged(pages, max(at, 1), f"/why #{order.id}", self.frame)
 
 
 def may_read(order: Order, actor: Actor) -> bool:

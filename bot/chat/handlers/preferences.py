@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import time
 
 from bot.chat.i18n.catalogue import MessageIds, translate
@@ -41,30 +41,30 @@ _QUIET = re.compile(r"(\d{1,2})(?::?(\d{2}))?\s*[-~–]\s*(\d{1,2})(?::?(\d{2}))
 _PRESETS = ("22:00-07:00", "20:00-08:00")
 
 
+@dataclass(frozen=True)
 class PreferenceHandlers:
     """The handler of /settings."""
 
-    def __init__(self, book: PreferenceBook, frame: Frame, renew_menu: Callable[[Actor], None]) -> None:
-        """`renew_menu` is called after somebody chose another language, which their menu of commands is to speak, too."""
-        self._book = book
-        self._frame = frame
-        self._renew_menu = renew_menu
+    book: PreferenceBook
+    frame: Frame
+    renew_menu: Callable[[Actor], None]
+    """Called after somebody chose another language, which their menu of commands is to speak, too."""
 
     async def settings(self, request: Request) -> Reply | None:
         """/settings [항목 값]: one's own, with a button for each; words change one of them."""
         actor, words = request.actor, request.words.lower().split()
-        now = self._book.of(actor.user_id)
+        now = self.book.of(actor.user_id)
         if not words:
-            return settings_card(now, actor.role, self._frame)
+            return settings_card(now, actor.role, self.frame)
         wanted = _changed(now, words[0], " ".join(words[1:]))
         if wanted is None:
-            return Reply(f"🚫 {_usage(self._frame)}")
+            return Reply(f"🚫 {_usage(self.frame)}")
         if wanted != now:
-            self._book.keep(actor.user_id, wanted)
+            self.book.keep(actor.user_id, wanted)
         with use_language(wanted.lang):
             if wanted.lang != now.lang:
-                self._renew_menu(actor)
-            return settings_card(wanted, actor.role, self._frame)
+                self.renew_menu(actor)
+            return settings_card(wanted, actor.role, self.frame)
 
 
 def _changed(now: Preferences, item: str, value: str) -> Preferences | None:

@@ -74,16 +74,16 @@ class _Screen:
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass(eq=False)
 class SecondFactorChat:
     """The questions that are open, one a person."""
 
-    def __init__(self, bot: Bot, stepup: SecondFactor, frame: Frame, clock: Callable[[], datetime]) -> None:
-        self._bot = bot
-        self._stepup = stepup
-        self._frame = frame
-        self._clock = clock
-        self._screens: dict[int, _Screen] = {}
-        self._at_work: set[asyncio.Task[object]] = set()
+    bot: Bot
+    second_factor: SecondFactor
+    frame: Frame
+    clock: Callable[[], datetime]
+    _screens: dict[int, _Screen] = field(default_factory=dict, init=False)
+    _at_work: set[asyncio.Task[object]] = field(default_factory=set, init=False)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -100,17 +100,15 @@ class SecondFactorChat:
             token: handed to `resume`; kept in memory only.
             about: what it is about, in words for the person; escaped here.
         """
-        asked = self._stepup.begin(actor, act, subject, self._clock())
-        head = (
-            f"🔐 <b>{self._frame.text('Is it you?')}</b> {self._frame.badge}\n{self._frame.text(_DEEDS[asked.action])}"
-        )
+        asked = self.second_factor.begin(actor, act, subject, self.clock())
+        head = f"🔐 <b>{self.frame.text('Is it you?')}</b> {self.frame.badge}\n{self.frame.text(_DEEDS[asked.action])}"
         if about:
             head += f" · {safe(about, 200)}"
         if asked.state is not ChallengeResult.ASKED:
             await self._send(actor.chat_id, f"{head}\n{self._refusal(asked)}", ())
             return asked
         pad = Keypad(DIGITS) if asked.factor is FactorKind.PIN else None
-        await self._open(_Screen(actor, self._clock() + CHALLENGE_TTL, head, pad, resume=resume, token=token))
+        await self._open(_Screen(actor, self.clock() + CHALLENGE_TTL, head, pad, resume=resume, token=token))
         return asked
 
     def hold(
@@ -120,31 +118,31 @@ class SecondFactorChat:
 
         `resume` comes by here again, and this time gets None: so `subject` must name the same thing both times.
         """
-        if not self._stepup.needs(actor, act, value, self._clock(), subject):
+        if not self.second_factor.needs(actor, act, value, self.clock(), subject):
             return None
         self._work(self.begin(actor, act, subject, resume, token, about))
-        return CallbackAnswer(toast("step_up", self._frame.lang))
+        return CallbackAnswer(toast("step_up", self.frame.lang))
 
     async def pin(self, request: Request) -> Reply | None:
         """/pin: choose a PIN, or another one; whoever has a second factor proves it first."""
         if request.words:
             await self._warn_of_typing(request.actor, request.message_id)
             return None
-        if self._stepup.enrolled(request.actor.user_id) is None:
+        if self.second_factor.enrolled(request.actor.user_id) is None:
             await self._ask_new_pin(request.actor)
         else:
             await self.begin(request.actor, ProtectedAction.PIN, "pin", lambda actor, _: self._ask_new_pin(actor))
         return None
 
     async def _ask_new_pin(self, actor: Actor) -> None:
-        head = f"🔐 <b>{self._frame.text('A new PIN')}</b> {self._frame.badge}"
-        await self._open(_Screen(actor, self._clock() + CHALLENGE_TTL, head, Keypad(DIGITS), setting=True))
+        head = f"🔐 <b>{self.frame.text('A new PIN')}</b> {self.frame.badge}"
+        await self._open(_Screen(actor, self.clock() + CHALLENGE_TTL, head, Keypad(DIGITS), setting=True))
 
     async def _open(self, screen: _Screen) -> None:
         before = self._screens.get(screen.actor.user_id)
         self._screens[screen.actor.user_id] = screen
         if before is not None and not before.over:
-            await self._end(before, self._frame.text("Another question took its place."))
+            await self._end(before, self.frame.text("Another question took its place."))
         text, buttons = self._render(screen)
         sent = await self._send(screen.actor.chat_id, text, buttons)
         screen.message_id = screen.message_id or sent
@@ -186,22 +184,22 @@ class SecondFactorChat:
     async def tap(self, actor: Actor, data: str, message_id: int, said: Callable[[CallbackAnswer], None]) -> None:
         """A key of a keypad was tapped. `said` answers the tap; it is called once, before anything slow."""
         screen = self._screens.get(actor.user_id)
-        now = self._clock()
+        now = self.clock()
         if screen is None or screen.over or screen.message_id not in {None, message_id}:
-            said(CallbackAnswer(self._frame.text("This keypad has expired."), alert=True))
+            said(CallbackAnswer(self.frame.text("This keypad has expired."), alert=True))
             return
         screen.message_id = message_id
         if now >= screen.until:
-            said(CallbackAnswer(self._frame.text("Too late; please start again."), alert=True))
-            await self._end(screen, self._frame.text("⌛ Too late."))
+            said(CallbackAnswer(self.frame.text("Too late; please start again."), alert=True))
+            await self._end(screen, self.frame.text("⌛ Too late."))
             return
         tapped = self._press(screen, data)
         said(CallbackAnswer())
         match tapped:
             case KeypadResult.LEFT:
-                self._stepup.drop(actor.user_id)
+                self.second_factor.drop(actor.user_id)
                 self._screens.pop(actor.user_id, None)
-                await self._end(screen, self._frame.text("✖ Left."))
+                await self._end(screen, self.frame.text("✖ Left."))
             case KeypadResult.CHANGED:
                 await self._draw(screen)
             case KeypadResult.FULL:
@@ -232,25 +230,25 @@ class SecondFactorChat:
             return True
         await self._delete(actor.chat_id, message_id)
         assert screen is not None  # noqa: S101  # else it was no secret
-        if screen.over or self._clock() >= screen.until:
+        if screen.over or self.clock() >= screen.until:
             if not screen.over:
-                await self._end(screen, self._frame.text("⌛ Too late."))
-            await self._send(actor.chat_id, self._frame.text("🔐 Nothing is asked any more; please start again."), ())  # fmt: skip
+                await self._end(screen, self.frame.text("⌛ Too late."))
+            await self._send(actor.chat_id, self.frame.text("🔐 Nothing is asked any more; please start again."), ())  # fmt: skip
             return True
         await self._judge(screen, actor, _digits(text))
         return True
 
     async def _warn_of_typing(self, actor: Actor, message_id: int) -> None:
         await self._delete(actor.chat_id, message_id)
-        words = self._frame.text(
+        words = self.frame.text(
             "Tap a PIN on the keypad and never type it. What you typed was deleted; do not use that number. /pin"
         )
         await self._send(actor.chat_id, f"🔐 {words}", ())
 
     async def _judge(self, screen: _Screen, actor: Actor, code: str) -> None:
-        judged = self._stepup.answer(actor, code, self._clock())
+        judged = self.second_factor.answer(actor, code, self.clock())
         if judged.state is ChallengeResult.WRONG:
-            screen.note = self._frame.text("❌ Wrong. {left} more and it is locked.", left=judged.left)
+            screen.note = self.frame.text("❌ Wrong. {left} more and it is locked.", left=judged.left)
             await self._draw(screen)
             return
         if judged.state is not ChallengeResult.PASSED:
@@ -258,7 +256,7 @@ class SecondFactorChat:
             return
         self._screens.pop(actor.user_id, None)
         resume, token = screen.resume, screen.token
-        told = self._end(screen, self._frame.text("✅ Confirmed."))
+        told = self._end(screen, self.frame.text("✅ Confirmed."))
         if resume is None:
             await told
         else:  # what was asked for does not wait for the chat
@@ -267,21 +265,21 @@ class SecondFactorChat:
     async def _chosen(self, screen: _Screen, actor: Actor, pin: str) -> None:
         if not screen.first:
             screen.first = pin
-            screen.note = self._frame.text("Once more, please.")
+            screen.note = self.frame.text("Once more, please.")
         elif screen.first != pin:
             screen.first = ""
-            screen.note = self._frame.text("❌ The two differ. Please begin anew.")
+            screen.note = self.frame.text("❌ The two differ. Please begin anew.")
         else:
             screen.first = ""
-            refused = self._stepup.set_pin(actor, pin, self._clock())
+            refused = self.second_factor.set_pin(actor, pin, self.clock())
             if refused is None or refused.code not in {"PIN_FORM", "PIN_TRIVIAL"}:
                 self._screens.pop(actor.user_id, None)
-                done = self._frame.text("✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
+                done = self.frame.text("✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
                 await self._end(
-                    screen, done if refused is None else f"🚫 {reason(refused.code, refused.values, self._frame.lang)}"
+                    screen, done if refused is None else f"🚫 {reason(refused.code, refused.values, self.frame.lang)}"
                 )
                 return
-            screen.note = f"🚫 {reason(refused.code, refused.values, self._frame.lang)}"
+            screen.note = f"🚫 {reason(refused.code, refused.values, self.frame.lang)}"
         await self._draw(screen)
 
     # --- what must not be kept ----------------------------------------------------------------------------------------
@@ -305,7 +303,7 @@ class SecondFactorChat:
         if _PIN_TYPED.match(text.strip()):
             return True
         screen = self._screens.get(user_id)
-        if screen is None or self._clock() >= screen.until + AFTERWARDS:
+        if screen is None or self.clock() >= screen.until + AFTERWARDS:
             return False
         digits = _digits(text)
         return len(digits) == DIGITS and digits.isascii() and digits.isdigit()
@@ -313,7 +311,7 @@ class SecondFactorChat:
     # --- how it looks -------------------------------------------------------------------------------------------------
 
     def _render(self, screen: _Screen) -> tuple[str, Buttons]:
-        lang = self._frame.lang
+        lang = self.frame.lang
         lines = [screen.head]
         if screen.note:
             lines.append(screen.note)
@@ -327,7 +325,7 @@ class SecondFactorChat:
         return "\n".join(lines), screen.pad.buttons(lang)
 
     def _refusal(self, asked: Challenge) -> str:
-        lang = self._frame.lang
+        lang = self.frame.lang
         if asked.state is ChallengeResult.LOCKED and asked.until is not None:
             return translate(lang, "🔒 Locked after wrong answers until {until}.", until=clock_time(asked.until))  # fmt: skip
         code = {
@@ -346,7 +344,7 @@ class SecondFactorChat:
             screen.drawn = screen.wanted
             text, buttons = self._render(screen)
             try:
-                await self._bot.edit_message_text(
+                await self.bot.edit_message_text(
                     text,
                     chat_id=screen.actor.chat_id,
                     message_id=screen.message_id,
@@ -365,7 +363,7 @@ class SecondFactorChat:
 
     async def _send(self, chat_id: int, text: str, buttons: Buttons) -> int | None:
         try:
-            sent = await self._bot.send_message(chat_id, text, parse_mode=ParseMode.HTML, reply_markup=_markup(buttons))
+            sent = await self.bot.send_message(chat_id, text, parse_mode=ParseMode.HTML, reply_markup=_markup(buttons))
         except TelegramError as error:  # the person taps again where they came from
             log.warning("a question could not be asked", chat=chat_id, why=type(error).__name__)
             return None
@@ -373,7 +371,7 @@ class SecondFactorChat:
 
     async def _delete(self, chat_id: int, message_id: int) -> None:
         try:
-            await self._bot.delete_message(chat_id, message_id)
+            await self.bot.delete_message(chat_id, message_id)
         except TelegramError as error:
             log.warning("a code could not be deleted from the chat", chat=chat_id, why=type(error).__name__)
 

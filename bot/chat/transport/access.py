@@ -41,12 +41,12 @@ class WrongChat:
 Arrival = Visitor | Stranger | WrongChat
 
 
+@dataclass(frozen=True)
 class AccessGuard:
     """Lets in only people on the whitelist, in their own private chat, and to look around in the groups allowed."""
 
-    def __init__(self, find: Callable[[int], Person | None], groups: Collection[int] = ()) -> None:
-        self._find = find
-        self._groups = frozenset(groups)
+    find: Callable[[int], Person | None]
+    groups: Collection[int] = ()
 
     def admit(self, update: Update) -> Arrival | None:
         """Who came, or None for what nobody answers: edited messages, channels, inline queries, other bots. Pure."""
@@ -74,7 +74,7 @@ class AccessGuard:
         return self._known(tap.from_user, tap=tap) or _stranger(tap.from_user)
 
     def _in_group(self, message: Message) -> Arrival | None:
-        if message.chat.id not in self._groups:
+        if message.chat.id not in self.groups:
             gone = message.left_chat_member is not None
             return None if gone or message.chat.type == ChatType.CHANNEL else WrongChat(message.chat.id)
         if message.from_user is None or not _own_words(message) or message.forward_origin is not None:
@@ -82,14 +82,14 @@ class AccessGuard:
         return self._known(message.from_user, message=message, in_group=True)
 
     def _moved_in(self, change: ChatMemberUpdated) -> WrongChat | None:
-        if change.chat.type == ChatType.PRIVATE or change.chat.id in self._groups:
+        if change.chat.type == ChatType.PRIVATE or change.chat.id in self.groups:
             return None
         return WrongChat(change.chat.id) if change.new_chat_member.status in INSIDE else None
 
     def _known(
         self, user: User, *, message: Message | None = None, tap: CallbackQuery | None = None, in_group: bool = False
     ) -> Visitor | None:
-        person = self._find(user.id)
+        person = self.find(user.id)
         if person is None:
             return None
         chat_id = message.chat.id if message is not None else user.id

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 from telegram import Bot, BotCommand, BotCommandScopeChat
@@ -21,33 +22,33 @@ TYPING_DELAY = 0.4
 DRAIN_TIMEOUT = 2.0
 
 
+@dataclass(eq=False)
 class BackgroundCalls:
     """Starts such calls and lets them end on a stop. Nothing here is repeated or written down."""
 
-    def __init__(self, bot: Bot, frame: Frame, lang_of: Callable[[int], Lang | None]) -> None:
-        """`lang_of`: the language of whoever reads in a chat, None for the settings' own."""
-        self._bot = bot
-        self._frame = frame
-        self._lang_of = lang_of
-        self._under_way: set[asyncio.Task[None]] = set()
+    bot: Bot
+    frame: Frame
+    lang_of: Callable[[int], Lang | None]
+    """The language of whoever reads in a chat, None for the settings' own."""
+    _under_way: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     def toast(self, tap_id: str, answer: CallbackAnswer) -> None:
         """Answer a tap; Telegram shows it over the chat."""
-        self._start(self._bot.answer_callback_query(tap_id, text=answer.text or None, show_alert=answer.alert or None))
+        self._start(self.bot.answer_callback_query(tap_id, text=answer.text or None, show_alert=answer.alert or None))
 
     def send(self, chat_id: int, text: str) -> None:
         """Say something once, outside of the outbox."""
-        self._start(self._bot.send_message(chat_id, text))
+        self._start(self.bot.send_message(chat_id, text))
 
     def leave(self, chat_id: int) -> None:
         """Leave a group."""
-        self._start(self._bot.leave_chat(chat_id))
+        self._start(self.bot.leave_chat(chat_id))
 
     @contextlib.asynccontextmanager
     async def typing(self, chat_id: int) -> AsyncIterator[None]:
         """The chat shows that the bot is at work, if that takes longer than `TYPING_DELAY`."""
         timer = asyncio.get_running_loop().call_later(
-            TYPING_DELAY, lambda: self._start(self._bot.send_chat_action(chat_id, ChatAction.TYPING))
+            TYPING_DELAY, lambda: self._start(self.bot.send_chat_action(chat_id, ChatAction.TYPING))
         )
         try:
             yield
@@ -56,10 +57,10 @@ class BackgroundCalls:
 
     async def offer_menu(self, chat_id: int, role: Role) -> None:
         """Put the commands of this role into the menu of this chat; other chats show none."""
-        with use_language(self._lang_of(chat_id)):
-            menu = [BotCommand(one.name, one.help(self._frame.lang)) for one in allowed(role)]
+        with use_language(self.lang_of(chat_id)):
+            menu = [BotCommand(one.name, one.help(self.frame.lang)) for one in allowed(role)]
         with contextlib.suppress(TelegramError):  # a chat that was never opened cannot have a menu yet
-            await self._bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))
+            await self.bot.set_my_commands(menu, scope=BotCommandScopeChat(chat_id))
 
     def renew_menu(self, actor: Actor) -> None:
         """Offer somebody's menu anew, after they chose another language or came back."""
@@ -70,7 +71,7 @@ class BackgroundCalls:
         if person.status is Status.ACTIVE:
             self._start(self.offer_menu(person.user_id, person.role))
         else:
-            self._start(self._bot.delete_my_commands(scope=BotCommandScopeChat(person.user_id)))
+            self._start(self.bot.delete_my_commands(scope=BotCommandScopeChat(person.user_id)))
 
     async def drain(self) -> None:
         """Let what is under way end."""

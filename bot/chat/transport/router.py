@@ -10,7 +10,7 @@ of `_buttons` below.
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -73,62 +73,44 @@ WITHOUT_EFFECT = frozenset(
 """Taps that change no order, and are audited here; any other is audited in the transaction of its change."""
 
 
+@dataclass(eq=False)
 class Router:
     """Answers updates, each at most once. Updates may be handled at the same time."""
 
-    def __init__(
-        self,
-        bot: Bot,
-        guard: AccessGuard,
-        commands: Handlers,
-        *,
-        trading: TradingHandlers,
-        members: MemberHandlers,
-        second_factor: SecondFactorChat,
-        watchlist: WatchlistHandlers,
-        symbols: StockLookup,
-        calls: BackgroundCalls,
-        post: Post,
-        record: Record,
-        clock: Callable[[], datetime],
-        frame: Frame,
-        lang_of: Callable[[int], Lang | None],
-        report_fault: Callable[[str, Mapping[str, object]], None],
-    ) -> None:
-        """`lang_of`: the language of a person, None for the settings' own; `report_fault` tells those in charge."""
-        self._guard = guard
-        self._commands = commands
-        self._trading = trading
-        self._members = members
-        self._second_factor = second_factor
-        self._watchlist = watchlist
-        self._symbols = symbols
-        self._calls = calls
-        self._post = post
-        self._record = record
-        self._clock = clock
-        self._frame = frame
-        self._lang_of = lang_of
-        self._report_fault = report_fault
-        self._left_at: OrderedDict[int, datetime] = OrderedDict()
-        self._unanswered: dict[int, Exception] = {}
-        """Faults, by update id, whose answer could not be put into the outbox either."""
-        self._application = (
-            ApplicationBuilder()
-            .bot(bot)
-            .updater(None)
-            .job_queue(None)
-            .context_types(ContextTypes(context=UpdateContext))
-            .build()
-        )
+    bot: InitVar[Bot]
+    guard: AccessGuard
+    commands: Handlers
+    trading: TradingHandlers
+    members: MemberHandlers
+    second_factor: SecondFactorChat
+    watchlist: WatchlistHandlers
+    symbols: StockLookup
+    calls: BackgroundCalls
+    post: Post
+    record: Record
+    clock: Callable[[], datetime]
+    frame: Frame
+    lang_of: Callable[[int], Lang | None]
+    """The language of a person, None for the settings' own."""
+    report_fault: Callable[[str, Mapping[str, object]], None]
+    """Tells those in charge."""
+    _left_at: OrderedDict[int, datetime] = field(default_factory=OrderedDict, init=False)
+    _unanswered: dict[int, Exception] = field(default_factory=dict, init=False)
+    """Faults, by update id, whose answer could not be put into the outbox either."""
+
+    def __post_init__(self, bot: Bot) -> None:
+        """PTB's application, without a source of updates of its own."""
+        context_types = ContextTypes(context=UpdateContext)
+        builder = ApplicationBuilder().bot(bot).updater(None).job_queue(None).context_types(context_types)
+        self._application = builder.build()
         self._add_handlers()
 
     def _add_handlers(self) -> None:
         """Of a group PTB runs the first handler that fits, in the order in which they are added."""
-        add, by_word, private = self._application.add_handler, self._commands.by_word, filters.ChatType.PRIVATE
+        add, by_word, private = self._application.add_handler, self.commands.by_word, filters.ChatType.PRIVATE
         add(TypeHandler(Update, self._admit), GUARD_GROUP)
         add(MessageHandler(private & BorrowedWords(by_word), self._refuse_borrowed))
-        for command in self._commands.table:
+        for command in self.commands.table:
             add(TableCommandHandler(command, partial(self._command, command), private))
         for name in IN_GROUPS:
             add(TableCommandHandler(by_word[name], partial(self._command_in_group, by_word[name]), ~private))
@@ -164,33 +146,33 @@ class Router:
 
     def keeps(self, update: Update) -> bool:
         """Whether an update is worth a row on disk: those of people who are let in are."""
-        return isinstance(self._guard.admit(update), Visitor)
+        return isinstance(self.guard.admit(update), Visitor)
 
     # --- who is let in ------------------------------------------------------------------------------------------------
 
     async def _admit(self, update: Update, context: UpdateContext) -> None:
         """The guard: no other handler runs for whoever it does not let in."""
-        arrival = self._guard.admit(update)
+        arrival = self.guard.admit(update)
         if not isinstance(arrival, Visitor):
             self._turn_away(arrival, update)
             raise ApplicationHandlerStop
         context.visitor = arrival
-        set_language(None if arrival.in_group else self._lang_of(arrival.actor.user_id))
-        self._members.came(arrival.actor)
+        set_language(None if arrival.in_group else self.lang_of(arrival.actor.user_id))
+        self.members.people.seen(arrival.actor.user_id)
 
     def _turn_away(self, arrival: Stranger | WrongChat | None, update: Update) -> None:
         try:
             if isinstance(arrival, WrongChat):
                 self._leave(arrival.chat_id)
             elif isinstance(arrival, Stranger):
-                self._members.knock(arrival)
+                self.members.stranger_wrote(arrival)
             elif update.callback_query is not None:
                 log.warning("tap outside a private chat", user=update.callback_query.from_user.id)
         except Exception:
             log.exception("an update of a stranger could not be handled", update=update.update_id)
 
     def _leave(self, chat_id: int) -> None:
-        now = self._clock()
+        now = self.clock()
         if chat_id in self._left_at and now - self._left_at[chat_id] < LEAVE_INTERVAL:
             return
         self._left_at[chat_id] = now
@@ -198,7 +180,7 @@ class Router:
         if len(self._left_at) > MAX_GROUPS_REMEMBERED:
             self._left_at.popitem(last=False)
         log.warning("leaving a chat that is not in the settings", chat=chat_id)
-        self._calls.leave(chat_id)
+        self.calls.leave(chat_id)
 
     # --- faults -------------------------------------------------------------------------------------------------------
 
@@ -213,10 +195,10 @@ class Router:
         raise ApplicationHandlerStop
 
     def _tell_fault(self, update: Update, error: Exception) -> None:
-        visitor = self._guard.admit(update)
+        visitor = self.guard.admit(update)
         if not isinstance(visitor, Visitor):
             raise error
-        lang = self._frame.lang
+        lang = self.frame.lang
         if isinstance(error, KisError):
             log.warning(
                 "the broker could not answer", endpoint=error.endpoint, code=error.code, why=type(error).__name__
@@ -224,20 +206,20 @@ class Router:
             self._reply(visitor.actor, update.update_id, Reply(kis_error(error, lang)))
             return
         log.error("an update could not be answered", update=update.update_id, exc_info=error)
-        self._report_fault("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
+        self.report_fault("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
         self._reply(visitor.actor, update.update_id, Reply(trouble(lang)))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
     async def _refuse_borrowed(self, update: Update, context: UpdateContext) -> None:
-        self._reply(context.visitor.actor, update.update_id, Reply(forwarded(self._frame.lang)))
+        self._reply(context.visitor.actor, update.update_id, Reply(forwarded(self.frame.lang)))
 
     async def _command(self, command: Command, update: Update, context: UpdateContext) -> None:
         actor, message = context.visitor.actor, context.message
         line = read_line(text_of(message))[0]
         self._audit(actor, "command", text=f"/{command.name}" if command.name in SECRET_WORDS else line[:MAX_LENGTH])
         if command.name == "start":
-            self._calls.renew_menu(actor)
+            self.calls.renew_menu(actor)
         reply = await self._run(command, self._request(update, context, context.words))
         self._reply(actor, update.update_id, reply)
 
@@ -253,32 +235,32 @@ class Router:
         """Words that are no command: the code that a second factor waits for, or a stock whose price is asked."""
         actor, line = context.visitor.actor, read_line(text_of(context.message))[0]
         request = self._request(update, context, line)
-        if await self._second_factor.listen(request):
+        if await self.second_factor.listen(request):
             return  # and is written down nowhere
         code = self._stock_code(line)
         self._audit(actor, "command", text=line[:MAX_LENGTH])
         if code is None:
-            reply: Reply | Chart | None = Reply(not_understood(self._frame.lang))
+            reply: Reply | Chart | None = Reply(not_understood(self.frame.lang))
         else:
-            reply = await self._run(self._commands.by_word["price"], replace(request, words=code))
+            reply = await self._run(self.commands.by_word["price"], replace(request, words=code))
         self._reply(actor, update.update_id, reply)
 
     def _stock_code(self, line: str) -> str | None:
         """The code of the stock that a line names, if it names one and nothing else."""
-        stock, _, rest = split_stock(line, self._symbols) if len(line) <= MAX_LENGTH else (None, "", [])
+        stock, _, rest = split_stock(line, self.symbols) if len(line) <= MAX_LENGTH else (None, "", [])
         return stock.code if stock is not None and not rest else None
 
     async def _run(self, command: Command, request: Request) -> Reply | Chart | None:
-        lang = self._frame.lang
+        lang = self.frame.lang
         if not request.actor.role.covers(command.role):
             return Reply(not_allowed(lang))
         if len(request.words) > MAX_LENGTH:
             return Reply(f"🚫 {reason('TOO_LONG', {}, lang)}")
-        age = self._clock() - request.at
+        age = self.clock() - request.at
         if command.trades and age > MAX_COMMAND_AGE:
             return Reply(late_command(int(age.total_seconds() // 60), lang))
-        async with self._calls.typing(request.actor.chat_id):
-            return await self._commands.answer(command, request)
+        async with self.calls.typing(request.actor.chat_id):
+            return await self.commands.answer(command, request)
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
@@ -301,30 +283,30 @@ class Router:
         tap = context.tap
         _, word, _, words = read_line(line)
         self._audit(context.visitor.actor, "tap", text=tap.data or "")
-        self._calls.toast(tap.id, CallbackAnswer())
-        command = self._commands.by_word.get(word)
+        self.calls.toast(tap.id, CallbackAnswer())
+        command = self.commands.by_word.get(word)
         return await self._run(command, self._request(update, context, words)) if command is not None else None
 
     async def _ticket(self, update: Update, context: UpdateContext) -> None:
         """A single-use button that acts on an order."""
         del update  # its answer is the order's card
         actor, tap = context.visitor.actor, context.tap
-        if not actor.role.covers(self._commands.by_word["buy"].role):
-            self._calls.toast(tap.id, CallbackAnswer(not_allowed(self._frame.lang), alert=True))
+        if not actor.role.covers(self.commands.by_word["buy"].role):
+            self.calls.toast(tap.id, CallbackAnswer(not_allowed(self.frame.lang), alert=True))
             return
-        answer, pressed = self._trading.tap((tap.data or "").removeprefix(TICKET), actor)
+        answer, pressed = self.trading.tap((tap.data or "").removeprefix(TICKET), actor)
         if pressed.verdict in WITHOUT_EFFECT:
             order_id = pressed.order.id if pressed.order else None
             self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
-        self._calls.toast(tap.id, answer)
-        await self._trading.carry_out(pressed)
+        self.calls.toast(tap.id, answer)
+        await self.trading.carry_out(pressed)
 
     async def _member_button(self, update: Update, context: UpdateContext) -> None:
         """A single-use button that changes a person."""
         actor, tap = context.visitor.actor, context.tap
-        answer = self._members.tap((tap.data or "").removeprefix(PEOPLE), actor)
+        answer = self.members.tap((tap.data or "").removeprefix(PEOPLE), actor)
         self._audit(actor, "tap", verdict=answer.verdict)
-        self._calls.toast(tap.id, answer.toast)
+        self.calls.toast(tap.id, answer.toast)
         if answer.reply is not None:
             self._put_in_place(self._request(update, context), answer.reply)
 
@@ -332,31 +314,31 @@ class Router:
         """A key of a keypad; it is written down nowhere."""
         tap = context.tap
         rest = (tap.data or "").removeprefix(KEYPAD)
-        self._calls.toast(tap.id, await self._second_factor.press(rest, self._request(update, context)))
+        self.calls.toast(tap.id, await self.second_factor.press(rest, self._request(update, context)))
 
     async def _watchlist_button(self, update: Update, context: UpdateContext) -> None:
         tap = context.tap
         rest = (tap.data or "").removeprefix(WATCH)
-        self._calls.toast(tap.id, await self._watchlist.tap(rest, self._request(update, context)))
+        self.calls.toast(tap.id, await self.watchlist.tap(rest, self._request(update, context)))
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
     def _put_in_place(self, request: Request, reply: Reply | Chart) -> None:
         kind, facts = ("chart_edit", reply.facts) if isinstance(reply, Chart) else ("edit", outgoing(reply))
         data = {**facts, "message_id": request.message_id}
-        self._post(kind, request.actor.chat_id, data, reply_key(request.update_id))
+        self.post(kind, request.actor.chat_id, data, reply_key(request.update_id))
 
     def _reply(self, actor: Actor, update_id: int, reply: Reply | Chart | None) -> None:
         if reply is not None:
             kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
-            self._post(kind, actor.chat_id, facts, reply_key(update_id))
+            self.post(kind, actor.chat_id, facts, reply_key(update_id))
 
     def _audit(self, actor: Actor, action: str, *, order_id: int | None = None, **detail: object) -> None:
-        self._record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
+        self.record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
 
     def _request(self, update: Update, context: UpdateContext, words: str = "") -> Request:
         visitor = context.visitor
         sent = visitor.message if visitor.tap is None else visitor.tap.message
         assert sent is not None  # noqa: S101  # the guard says so
-        at = self._clock() if visitor.message is None else visitor.message.date.astimezone(KST)
+        at = self.clock() if visitor.message is None else visitor.message.date.astimezone(KST)
         return Request(visitor.actor, words, update.update_id, sent.message_id, at)

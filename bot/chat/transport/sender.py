@@ -64,42 +64,31 @@ class ChatBlocked:
 Outcome = Delivered | RetryLater | MaybeDelivered | Undeliverable | ChatBlocked
 
 
+@dataclass(frozen=True)
 class MessageSender:
     """Renders and sends. An edit may be repeated freely; a new message may not."""
 
-    def __init__(
-        self,
-        bot: Bot,
-        *,
-        order: Callable[[int], Order | None],
-        card_message: Callable[[int, int], int | None],
-        draw: Callable[[Mapping[str, Any]], Awaitable[bytes | None]],
-        frame: Frame,
-        lang_of: Callable[[int], Lang | None],
-    ) -> None:
-        """`draw`: the picture of a chart's facts, or None where there can be none.
-
-        `lang_of`: the language of whoever reads in a chat, None for the house's.
-        """
-        self._lang_of = lang_of
-        self._bot = bot
-        self._order = order
-        self._card_message = card_message
-        self._draw = draw
-        self._frame = frame
+    bot: Bot
+    order: Callable[[int], Order | None]
+    card_message: Callable[[int, int], int | None]
+    draw: Callable[[Mapping[str, Any]], Awaitable[bytes | None]]
+    """The picture of a chart's facts, or None where there can be none."""
+    frame: Frame
+    lang_of: Callable[[int], Lang | None]
+    """The language of whoever reads in a chat, None for the settings' own."""
 
     async def deliver(self, message: OutboxMessage) -> Outcome:
         """Send one message and say what became of it; never raises for Telegram's faults."""
-        with use_language(self._lang_of(message.chat_id)):
+        with use_language(self.lang_of(message.chat_id)):
             return await self._deliver(message)
 
     async def _deliver(self, message: OutboxMessage) -> Outcome:
         edits = self._edits(message)
         try:
             caption = CAPTIONS.get(message.kind)
-            picture = await self._draw(message.data) if caption is not None else None
+            picture = await self.draw(message.data) if caption is not None else None
             rendered = caption if caption is not None and picture is not None else render
-            reply = rendered(message, self._order, self._frame)
+            reply = rendered(message, self.order, self.frame)
             if reply is None:
                 return Undeliverable("nothing to say")
             if caption is not None and edits is not None:
@@ -115,7 +104,7 @@ class MessageSender:
     async def reachable(self) -> bool:
         """Whether Telegram answers at all, asked by a call that changes nothing."""
         try:
-            await self._bot.get_me()
+            await self.bot.get_me()
         except TelegramError:
             return False
         return True
@@ -125,19 +114,19 @@ class MessageSender:
         if message.in_place:
             return int(message.data["message_id"])
         if message.kind == "card" and message.order_id is not None:
-            return self._card_message(message.order_id, message.chat_id)
+            return self.card_message(message.order_id, message.chat_id)
         return None
 
     def _labelled(self, message: OutboxMessage, text: str, longest: int = MAX_TEXT_UNITS) -> str:
         """The text, and below it that it may be a repeat, if it may."""
         if not message.resent or message.lists:  # these say what they are
             return text
-        label = self._frame.text("<i>(may be a repeat)</i>")
+        label = self.frame.text("<i>(may be a repeat)</i>")
         return f"{_fit(text, longest - len(label) - 1)}\n{label}"
 
     async def _send(self, message: OutboxMessage, reply: Reply) -> Outcome:
         sent = await self._with_fallback(
-            lambda body, mode: self._bot.send_message(
+            lambda body, mode: self.bot.send_message(
                 message.chat_id,
                 body,
                 parse_mode=mode,
@@ -151,7 +140,7 @@ class MessageSender:
 
     async def _send_picture(self, message: OutboxMessage, picture: bytes, reply: Reply) -> Outcome:
         sent = await self._with_fallback(
-            lambda body, mode: self._bot.send_photo(
+            lambda body, mode: self.bot.send_photo(
                 message.chat_id,
                 picture,
                 caption=body,
@@ -172,16 +161,16 @@ class MessageSender:
         async def edit(body: str, mode: str | None) -> object:
             markup = _markup(reply.buttons)
             if picture is None:
-                return await self._bot.edit_message_caption(caption=body, parse_mode=mode, reply_markup=markup, **where)
+                return await self.bot.edit_message_caption(caption=body, parse_mode=mode, reply_markup=markup, **where)
             media = InputMediaPhoto(picture, caption=body, parse_mode=mode)
-            return await self._bot.edit_message_media(media, reply_markup=markup, **where)
+            return await self.bot.edit_message_media(media, reply_markup=markup, **where)
 
         return await self._in_place(message_id, edit, reply.text, MAX_CAPTION_UNITS)
 
     async def _edit(self, chat_id: int, message_id: int, reply: Reply) -> Outcome:
         return await self._in_place(
             message_id,
-            lambda body, mode: self._bot.edit_message_text(
+            lambda body, mode: self.bot.edit_message_text(
                 body,
                 chat_id=chat_id,
                 message_id=message_id,

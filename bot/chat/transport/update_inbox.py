@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -24,34 +25,22 @@ CALM = 60.0
 SLOWEST = 15.0
 
 
+@dataclass(eq=False)
 class UpdatePoller:
     """Long polling that loses nothing across a crash and answers nothing twice."""
 
-    def __init__(
-        self,
-        bot: Bot,
-        inbox: Inbox,
-        handle: Callable[[Update], Awaitable[None]],
-        *,
-        keeps: Callable[[Update], bool],
-        redact: Callable[[dict[str, Any]], dict[str, Any]],
-        hold: Callable[[str], None],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        """`keeps`: whether an update is stored; others are handled all the same, so that strangers cannot fill the disk.
-
-        `redact` leaves what may be stored of an update: no typed code and no keypad. `hold(why)` stops new orders while
-        another copy polls the same token; `hold("")` lets them go on.
-        """
-        self._bot = bot
-        self._inbox = inbox
-        self._handle = handle
-        self._keeps = keeps
-        self._redact = redact
-        self._hold = hold
-        self._sleep = sleep
-        self._next = 0
-        self._answering: set[asyncio.Future[None]] = set()
+    bot: Bot
+    inbox: Inbox
+    handle: Callable[[Update], Awaitable[None]]
+    keeps: Callable[[Update], bool]
+    """Whether an update is stored; others are handled all the same, so that strangers cannot fill the disk."""
+    redact: Callable[[dict[str, Any]], dict[str, Any]]
+    """Leaves what may be stored of an update: no typed code and no keypad."""
+    hold: Callable[[str], None]
+    """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _next: int = field(default=0, init=False)
+    _answering: set[asyncio.Future[None]] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
         """Answer what an earlier run left open, then poll until cancelled.
@@ -59,7 +48,7 @@ class UpdatePoller:
         Raises:
             telegram.error.InvalidToken: Telegram does not know the token.
         """
-        for update_id, body in self._inbox.open():
+        for update_id, body in self.inbox.open():
             self._answer(update_id, body)
         faults = _PollBackoff()
         while True:
@@ -69,19 +58,19 @@ class UpdatePoller:
                 raise
             except TelegramError as error:
                 if isinstance(error, Conflict):
-                    self._hold("TELEGRAM_CONFLICT")
-                await self._sleep(faults.wait(error))
+                    self.hold("TELEGRAM_CONFLICT")
+                await self.sleep(faults.wait(error))
                 continue
             if faults.calm():
-                self._hold("")
-            bodies = {update.update_id: update.to_dict() for update in updates if self._keeps(update)}
-            stored = [(update_id, self._redact(body)) for update_id, body in bodies.items()]
-            for update_id in self._inbox.keep(stored) if stored else ():
+                self.hold("")
+            bodies = {update.update_id: update.to_dict() for update in updates if self.keeps(update)}
+            stored = [(update_id, self.redact(body)) for update_id, body in bodies.items()]
+            for update_id in self.inbox.keep(stored) if stored else ():
                 self._answer(update_id, bodies[update_id])
             for update in updates:
                 self._next = max(self._next, update.update_id + 1)
                 if update.update_id not in bodies:
-                    self._start(self._handle(update))
+                    self._start(self.handle(update))
 
     async def drain(self) -> None:
         """Let the answers under way end; what does not end in time is answered after the next start."""
@@ -94,16 +83,16 @@ class UpdatePoller:
 
     def _answer(self, update_id: int, body: dict[str, Any]) -> None:
         async def run() -> None:
-            update = Update.de_json(body, self._bot)
+            update = Update.de_json(body, self.bot)
             if update is not None:
-                await self._handle(update)
-            self._inbox.done(update_id)
+                await self.handle(update)
+            self.inbox.done(update_id)
 
         self._start(run())
 
     async def _fetch(self) -> Sequence[Update]:
         try:
-            return await self._bot.get_updates(offset=self._offset(), timeout=LONG_POLL, allowed_updates=list(WANTED))
+            return await self.bot.get_updates(offset=self._offset(), timeout=LONG_POLL, allowed_updates=list(WANTED))
         except TelegramError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever the library makes of what a stranger may have sent
@@ -114,11 +103,11 @@ class UpdatePoller:
         """The same updates, each read by itself: what cannot be read is passed over, and keeps nobody else waiting."""
         asked = {"offset": self._offset(), "timeout": 0, "allowed_updates": list(WANTED)}
         # The capital letter is the library's only way to hand out what it would parse itself; Telegram takes either.
-        bodies: Any = await self._bot.do_api_request("GetUpdates", api_kwargs=asked)
+        bodies: Any = await self.bot.do_api_request("GetUpdates", api_kwargs=asked)
         readable = []
         for body in bodies:
             try:
-                update = Update.de_json(body, self._bot)
+                update = Update.de_json(body, self.bot)
             except Exception as error:  # noqa: BLE001  # as above
                 log.warning("an update cannot be read", update=body["update_id"], why=type(error).__name__)
                 self._next = max(self._next, body["update_id"] + 1)
@@ -133,7 +122,7 @@ class UpdatePoller:
 
     def _offset(self) -> int | None:
         """What to ask for next: past all that is on disk, and past what was only looked at."""
-        kept = self._inbox.next_offset()
+        kept = self.inbox.next_offset()
         return max(kept or 0, self._next) or None
 
 

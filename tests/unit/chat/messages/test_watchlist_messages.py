@@ -186,7 +186,7 @@ def test_a_full_list_of_long_names_fits_into_one_message():
         card = watchlist_card(look, Frame("ko", "real", "…34-01"))
         assert len(card.text.encode("utf-16-le")) // 2 <= 4_000
         assert "[실전]" in card.text
-        assert WatchlistView.model_validate(look.model_dump(mode="json")).told == look.told
+        assert not WatchlistView.model_validate(look.model_dump(mode="json")).differs(look)
 
 
 hostile = st.one_of(
@@ -226,7 +226,7 @@ def test_taps_that_no_button_of_ours_makes_do_nothing(data):
 
 def test_between_blanks_the_longest_name_wins():
     async def play(house):
-        found, unclear = stocks_in("KODEX 200 삼성전자, 모름 카카오", house.view._symbols)
+        found, unclear = stocks_in("KODEX 200 삼성전자, 모름 카카오", house.view.symbols)
         assert [one.code for one in found] == ["069500", SAMSUNG]
         assert unclear == ["모름 카카오"]
 
