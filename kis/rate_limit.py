@@ -1,7 +1,7 @@
 """KIS's rate limit: one scheduler per app key, in which a cancel overtakes everything that waits.
 
 Calls wait in lanes (cancel, order, pretrade, fills, ticket, quote, report). Within a lane the sources take turns, as
-`calling_for` names them, and each source is served first come first served: whoever asks for much waits behind
+`kis.callers` names them, and each source is served first come first served: whoever asks for much waits behind
 themselves. One call goes out per interval, and which one is decided when the interval has passed, not when the call
 arrived. So the next call is always a cancel if one waits, and no second holds more calls than the interval allows.
 """
@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from contextlib import contextmanager
-from contextvars import ContextVar
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from aiolimiter import AsyncLimiter
 
+from kis.callers import caller
+
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable
 
     from kis.endpoints import Lane
 
@@ -38,37 +38,6 @@ _RECOVERY_STEPS = 10
 _MAX_FACTOR = 8
 """Times the usual interval, at most."""
 _FLOAT_TOLERANCE = 1e-6  # seconds
-
-
-class Caller(NamedTuple):
-    """For whom a read is made: `source` takes turns with the others, `lane` replaces the endpoint's own."""
-
-    source: Hashable = ""
-    lane: Lane | None = None
-
-
-_CALLER: ContextVar[Caller] = ContextVar("kis-caller", default=Caller())  # noqa: B039  # a named tuple is immutable
-
-
-@contextmanager
-def calling_for(source: Hashable = None, lane: Lane | None = None) -> Iterator[None]:
-    """Makes every read within, also in tasks started within, wait as this source's; orders and cancels keep their lane.
-
-    Args:
-        source: whose turn the reads take, a person or a service; None for who has it already.
-        lane: where they wait; None for each endpoint's own lane.
-    """
-    token = _CALLER.set(Caller(_CALLER.get().source if source is None else source, lane))
-    try:
-        yield
-    finally:
-        _CALLER.reset(token)
-
-
-def lane_of_read(endpoints_own: Lane) -> Lane:
-    """The lane a read made here and now waits in."""
-    lane = _CALLER.get().lane
-    return endpoints_own if lane is None else lane
 
 
 class RateLimiter:
@@ -159,7 +128,7 @@ class _LaneQueue:
         if idle and limiter and limiter.time_period == interval and limiter.has_capacity():
             await limiter.acquire()  # does not wait, as there is capacity
             return
-        await self._wait(lane, _CALLER.get().source)
+        await self._wait(lane, caller().source)
 
     async def _wait(self, lane: int, source: Hashable) -> None:
         grant: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -16,11 +16,12 @@ from urllib.parse import urlencode
 
 import httpx
 
+from kis.callers import lane_of_read
 from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
 from kis.error_codes import NO_ROWS, code_of, is_success
 from kis.errors import BadAnswer, BadRequest, KisError, NotSent, Throttled, TokenRejected, Unavailable, Unsupported
 from kis.failpoints import armed, at
-from kis.rate_limit import RateLimiter, lane_of_read
+from kis.rate_limit import RateLimiter
 from kis.responses import ApiResponse, ErrorMapper, HeaderList, Headers, Pages, clock_offset, decoded
 from kis.retry import RetryBudget
 from kis.single_flight import MAX_CACHE_AGE, ResponseCache, SingleFlight

@@ -13,8 +13,9 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kis.callers import calling_for, lane_of_read
 from kis.endpoints import Lane
-from kis.rate_limit import RateLimiter, calling_for, lane_of_read
+from kis.rate_limit import RateLimiter
 
 
 class _Jump(selectors.DefaultSelector):

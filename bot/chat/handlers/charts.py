@@ -10,6 +10,8 @@ from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.frame import Frame
 from bot.chat.ports import BrokerReads
 from bot.chat.types import Chart, Reply, Request
+from kis.callers import calling_for
+from kis.endpoints import Lane
 from kis.errors import KisError
 from kis.models import Bar, Holding
 from kis.models.charts import MinuteBar
@@ -50,10 +52,9 @@ class ChartHandlers:
             return Reply(
                 self.frame.text("🚫 The period is one of day, week, month, minute: {word}", word=" ".join(rest)[:20])
             )
-        bars = await self._bars(stock.code, period)
-        if not bars:
-            return self._nothing(stock, period)
-        return Chart(await self._facts(stock, period, bars))
+        with calling_for(lane=Lane.REPORT):  # a picture takes several calls: no price waits for it
+            bars = await self._bars(stock.code, period)
+            return Chart(await self._facts(stock, period, bars)) if bars else self._nothing(stock, period)
 
     async def _bars(self, code: str, period: str) -> list[list[Any]]:
         """Oldest first, each [when, open, high, low, close, volume]."""

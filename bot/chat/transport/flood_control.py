@@ -16,7 +16,7 @@ from bot.orders.access.roles import Actor
 
 log = structlog.get_logger(__name__)
 
-BURST, PER_SECOND = 30, 1.0
+BURST, PER_SECOND = 60, 1.0
 """Updates a person may send at once, and how many more each second."""
 CALM_SECONDS = 10.0
 """Whoever sent more is heard again after so long without a word."""
@@ -62,8 +62,12 @@ class FloodControl:
         self._report = report
         self._paces: OrderedDict[_Kind, _Pace] = OrderedDict()
 
+    def rank(self, update: Update) -> int:
+        """The place of an update in its batch: the urgent go first."""
+        return 0 if self.urgent(update) else 1
+
     def urgent(self, update: Update) -> bool:
-        """Whether an update goes before the others of its batch."""
+        """Whether it halts, cancels or decides about an order."""
         if update.callback_query is not None:
             data = update.callback_query.data or ""
             return data.startswith(TICKET) or self._is_urgent(data)

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kis.rate_limit import calling_for
+from kis.callers import calling_for
+from kis.endpoints import Lane
 
 MAX_UNDER_WAY = 3
 MAX_WAITING = 5
@@ -35,7 +36,7 @@ class QuestionQueue:
         turns = self._turns.setdefault(user_id, asyncio.Semaphore(MAX_UNDER_WAY))
         try:
             async with turns:
-                with calling_for(user_id):
+                with calling_for(user_id, Lane.QUOTE):
                     yield
         finally:
             self._asked[user_id] -= 1

@@ -48,9 +48,12 @@ from bot.chat.transport.command_handler import (
     read_line,
     text_of,
 )
+from bot.chat.transport.question_queue import QuestionQueue, QuestionsWait
 from bot.chat.types import REFRESH, TICKET, WATCH, CallbackAnswer, Chart, Reply, Request, Stranger, outgoing, reply_key
 from bot.orders.access.roles import Actor
 from bot.orders.model.tap_result import TapOutcome
+from kis.callers import calling_for
+from kis.endpoints import Lane
 from kis.errors import KisError
 from kis.krx import KST
 
@@ -95,6 +98,7 @@ class Router:
     report_fault: Callable[[str, Mapping[str, object]], None]
     """Tells those in charge."""
     _left_at: OrderedDict[int, datetime] = field(default_factory=OrderedDict, init=False)
+    _questions: QuestionQueue = field(default_factory=QuestionQueue, init=False)
     _unanswered: dict[int, Exception] = field(default_factory=dict, init=False)
     """Faults, by update id, whose answer could not be put into the outbox either."""
 
@@ -260,7 +264,19 @@ class Router:
         if command.trades and age > MAX_COMMAND_AGE:
             return Reply(late_command(int(age.total_seconds() // 60), lang))
         async with self.calls.typing(request.actor.chat_id):
-            return await self.commands.answer(command, request)
+            if command.urgent:
+                with calling_for(request.actor.user_id, Lane.TICKET):
+                    return await self.commands.answer(command, request)
+            try:
+                async with self._questions.turn(request.actor.user_id):
+                    return await self.commands.answer(command, request)
+            except QuestionsWait:
+                self._say_once_a_minute(
+                    request.actor,
+                    "wait",
+                    self.frame.text("⏳ Your earlier questions are still being answered. Ask again once they are."),
+                )
+                return None
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
@@ -299,7 +315,8 @@ class Router:
             order_id = pressed.order.id if pressed.order else None
             self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
         self.calls.toast(tap.id, answer)
-        await self.trading.carry_out(pressed)
+        with calling_for(actor.user_id):
+            await self.trading.carry_out(pressed)
 
     async def _member_button(self, update: Update, context: UpdateContext) -> None:
         """A single-use button that changes a person."""
@@ -332,6 +349,21 @@ class Router:
         if reply is not None:
             kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
             self.post(kind, actor.chat_id, facts, reply_key(update_id))
+
+    def tell_of_flood(self, actor: Actor) -> None:
+        """Somebody let in sends more than is taken: they learn that they are not heard, and so do those in charge."""
+        with use_language(self.lang_of(actor.user_id)):
+            self._say_once_a_minute(
+                actor,
+                "flood",
+                self.frame.text(
+                    "⏳ Too many messages: those that follow are not read. Pause for ten seconds and go on; /halt and order buttons always work."
+                ),
+            )
+        self.report_fault("FLOOD", {"name": actor.name or actor.user_id})
+
+    def _say_once_a_minute(self, actor: Actor, what: str, text: str) -> None:
+        self.post("reply", actor.user_id, outgoing(Reply(text)), f"{what}:{actor.user_id}:{self.clock():%y%m%d%H%M}")
 
     def _audit(self, actor: Actor, action: str, *, order_id: int | None = None, **detail: object) -> None:
         self.record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
