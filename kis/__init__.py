@@ -6,109 +6,61 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kis.blocking import KisApi, OrderType
-    from kis.client import KisClient
-    from kis.config import KisConfig, config_from_env, kst_now
-    from kis.endpoints import Env, Generation
-    from kis.errors import (
-        Advice,
-        BadAnswer,
-        BadRequest,
-        KisError,
-        Misconfigured,
-        NotSent,
-        Refused,
-        Throttled,
-        TokenRejected,
-        Unavailable,
-        Unknown,
-        Unsupported,
-    )
-    from kis.executions import ExecutionsPoll
-    from kis.models import (
-        Balance,
-        Bar,
-        BuyingPower,
-        DailyBars,
-        Holding,
-        IndexQuote,
-        Level,
-        MarketWarning,
-        OpenOrder,
-        OrderBook,
-        OrderKind,
-        OrderReport,
-        PlacedOrder,
-        Quote,
-        RankedStock,
-        Side,
-        StockStatus,
-    )
-    from kis.models.account import DayProfit, PeriodProfit, Sellable
-    from kis.models.charts import IndexBar, IndexBars, MinuteBar, MinuteBars
-    from kis.models.listings import MarketDay, Mover, StockInfo
-    from kis.outcome import Outcome
-    from kis.receipts import Receipt, Written
-    from kis.records import to_records
-    from kis.symbols import Stock, Symbols
-
-__all__ = [
-    "Advice",
-    "BadAnswer",
-    "BadRequest",
-    "Balance",
-    "Bar",
-    "BuyingPower",
-    "DailyBars",
-    "DayProfit",
-    "Env",
-    "ExecutionsPoll",
-    "Generation",
-    "Holding",
-    "IndexBar",
-    "IndexBars",
-    "IndexQuote",
-    "KisApi",
-    "KisClient",
-    "KisConfig",
-    "KisError",
-    "Level",
-    "MarketDay",
-    "MarketWarning",
-    "MinuteBar",
-    "MinuteBars",
-    "Misconfigured",
-    "Mover",
-    "NotSent",
-    "OpenOrder",
-    "OrderBook",
-    "OrderKind",
-    "OrderReport",
-    "OrderType",
-    "Outcome",
-    "PeriodProfit",
-    "PlacedOrder",
-    "Quote",
-    "RankedStock",
-    "Receipt",
-    "Refused",
-    "Sellable",
-    "Side",
-    "Stock",
-    "StockInfo",
-    "StockStatus",
-    "Symbols",
-    "Throttled",
-    "TokenRejected",
-    "Unavailable",
-    "Unknown",
-    "Unsupported",
-    "Written",
-    "config_from_env",
-    "kst_now",
-    "to_records",
-]
+if TYPE_CHECKING:  # `as` marks a name as public
+    from kis.blocking import KisApi as KisApi
+    from kis.blocking import OrderType as OrderType
+    from kis.client import KisClient as KisClient
+    from kis.config import KisConfig as KisConfig
+    from kis.config import config_from_env as config_from_env
+    from kis.config import kst_now as kst_now
+    from kis.endpoints import Env as Env
+    from kis.endpoints import Generation as Generation
+    from kis.errors import Advice as Advice
+    from kis.errors import BadAnswer as BadAnswer
+    from kis.errors import BadRequest as BadRequest
+    from kis.errors import KisError as KisError
+    from kis.errors import Misconfigured as Misconfigured
+    from kis.errors import NotSent as NotSent
+    from kis.errors import Refused as Refused
+    from kis.errors import Throttled as Throttled
+    from kis.errors import TokenRejected as TokenRejected
+    from kis.errors import Unavailable as Unavailable
+    from kis.errors import Unknown as Unknown
+    from kis.errors import Unsupported as Unsupported
+    from kis.executions import ExecutionsPoll as ExecutionsPoll
+    from kis.models import Balance as Balance
+    from kis.models import Bar as Bar
+    from kis.models import BuyingPower as BuyingPower
+    from kis.models import DailyBars as DailyBars
+    from kis.models import DayProfit as DayProfit
+    from kis.models import Holding as Holding
+    from kis.models import IndexBar as IndexBar
+    from kis.models import IndexBars as IndexBars
+    from kis.models import IndexQuote as IndexQuote
+    from kis.models import Level as Level
+    from kis.models import MarketDay as MarketDay
+    from kis.models import MarketWarning as MarketWarning
+    from kis.models import MinuteBar as MinuteBar
+    from kis.models import MinuteBars as MinuteBars
+    from kis.models import Mover as Mover
+    from kis.models import OpenOrder as OpenOrder
+    from kis.models import OrderBook as OrderBook
+    from kis.models import OrderKind as OrderKind
+    from kis.models import OrderReport as OrderReport
+    from kis.models import PeriodProfit as PeriodProfit
+    from kis.models import PlacedOrder as PlacedOrder
+    from kis.models import Quote as Quote
+    from kis.models import RankedStock as RankedStock
+    from kis.models import Sellable as Sellable
+    from kis.models import Side as Side
+    from kis.models import StockInfo as StockInfo
+    from kis.models import StockStatus as StockStatus
+    from kis.outcome import Outcome as Outcome
+    from kis.receipts import Receipt as Receipt
+    from kis.receipts import Written as Written
+    from kis.records import to_records as to_records
+    from kis.symbols import Stock as Stock
+    from kis.symbols import Symbols as Symbols
 
 _MODULE_OF = {
     name: module
@@ -120,11 +72,9 @@ _MODULE_OF = {
         "kis.errors": "Advice BadAnswer BadRequest KisError Misconfigured NotSent Refused Throttled TokenRejected "
         "Unavailable Unknown Unsupported",
         "kis.executions": "ExecutionsPoll",
-        "kis.models": "Balance Bar BuyingPower DailyBars Holding IndexQuote Level MarketWarning OpenOrder OrderBook "
-        "OrderKind OrderReport PlacedOrder Quote RankedStock Side StockStatus",
-        "kis.models.charts": "IndexBar IndexBars MinuteBar MinuteBars",
-        "kis.models.listings": "MarketDay Mover StockInfo",
-        "kis.models.account": "DayProfit PeriodProfit Sellable",
+        "kis.models": "Balance Bar BuyingPower DailyBars DayProfit Holding IndexBar IndexBars IndexQuote Level "
+        "MarketDay MarketWarning MinuteBar MinuteBars Mover OpenOrder OrderBook OrderKind OrderReport PeriodProfit "
+        "PlacedOrder Quote RankedStock Sellable Side StockInfo StockStatus",
         "kis.outcome": "Outcome",
         "kis.receipts": "Receipt Written",
         "kis.records": "to_records",
@@ -132,15 +82,14 @@ _MODULE_OF = {
     }.items()
     for name in names.split()
 }
+__all__ = list(_MODULE_OF)
 
 
 def __getattr__(name: str) -> object:
     """A public name, from its module (PEP 562)."""
-    try:
-        module = _MODULE_OF[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value: object = getattr(import_module(module), name)
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 

@@ -16,6 +16,7 @@ import threading
 import weakref
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 import structlog
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
         Sellable,
         StockInfo,
     )
-
-__all__ = ["KisApi", "OrderType"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -94,11 +93,9 @@ class KisApi:
     """
 
     def __init__(self, config: KisConfig, *, clock: Callable[[], datetime] = kst_now) -> None:
-        """Starts a thread for the calls; connects to nothing yet. Log lines go to `logging` unless structlog is set up.
+        """Starts a thread for the calls; connects to nothing yet. `clock` is the present moment in KST.
 
-        Args:
-            config: the account, and KIS's addresses.
-            clock: the present moment in KST.
+        Log lines go to `logging` unless structlog is set up.
         """
         _log_to_stdlib()
         self._config = config
@@ -109,10 +106,9 @@ class KisApi:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """The account that the `KIS_*` variables name; `KIS_ENV` is paper unless it says real.
+        """The account that the `KIS_*` variables of the environment, or of `environ`, name.
 
-        Args:
-            environ: read instead of the environment.
+        `KIS_ENV` is paper unless it says real.
 
         Raises:
             Misconfigured: variables are missing, all of which are named, or one is invalid.
@@ -156,13 +152,7 @@ class KisApi:
         return self._read(self._client.price, code)
 
     def get_order_book(self, code: str) -> OrderBook:
-        """The ten best prices of either side, in won and shares.
-
-        Example:
-            >>> book = api.get_order_book("005930")
-            >>> book.bids[0].price < book.asks[0].price
-            True
-        """
+        """The ten best prices of either side, in won and shares."""
         return self._read(self._client.order_book, code)
 
     def get_daily_price(self, code: str, count: int = 30, *, period: str = "D", adjusted: bool = True) -> DailyBars:
@@ -186,13 +176,7 @@ class KisApi:
         return self._read(self._client.minute_bars, code, until=until)
 
     def get_top_volume_stocks(self, count: int = 20) -> tuple[RankedStock, ...]:
-        """The stocks traded most today; KIS ranks 30. Not offered on paper.
-
-        Example:
-            >>> api.get_top_volume_stocks(count=20)
-            Traceback (most recent call last):
-            kis.errors.Unsupported: volume_rank: KIS does not offer this on paper
-        """
+        """The stocks traded most today; KIS ranks 30. Not offered on paper."""
         return self._read(self._client.volume_rank, count)
 
     def get_top_moving_stocks(self, count: int = 20, *, falling: bool = False) -> tuple[Mover, ...]:
@@ -203,10 +187,6 @@ class KisApi:
         """The level of an index: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200.
 
         On paper the counts of stocks that rose and fell are not known, and 0.
-
-        Example:
-            >>> api.get_index("0001").name
-            'KOSPI'
         """
         return self._read(self._client.index, code)
 
@@ -223,31 +203,15 @@ class KisApi:
         return self._read(self._client.stock_info, code)
 
     def get_balance(self) -> Balance:
-        """Cash and holdings, in won; after a trade KIS takes a while to show it.
-
-        Example:
-            >>> balance = api.get_balance()
-            >>> balance.total_value == balance.stock_value + balance.d2_cash
-            True
-        """
+        """Cash and holdings, in won; after a trade KIS takes a while to show it."""
         return self._read(self._client.balance)
 
     def get_holding_stocks(self) -> tuple[Holding, ...]:
-        """The stocks in the account.
-
-        Example:
-            >>> [held.code for held in api.get_holding_stocks()]
-            ['000660', '005930']
-        """
+        """The stocks in the account."""
         return self.get_balance().holdings
 
     def get_available_cash(self) -> int:
-        """Won in cash that can be ordered with (주문가능현금), proceeds of today's sales not counted.
-
-        Example:
-            >>> api.get_available_cash() > 0
-            True
-        """
+        """Won in cash that can be ordered with (주문가능현금), proceeds of today's sales not counted."""
         return self._read(self._client.available_cash)
 
     def get_buying_power(
@@ -285,7 +249,7 @@ class KisApi:
             [('005930', 1)]
         """
         if day is not None and day > self._clock().date():
-            raise self._error(BadRequest, EXECUTIONS, "the first day is still to come")
+            raise self._bad_request(EXECUTIONS, "the first day is still to come")
         return self._read(self._client.executions, day, end=end, code=code, order_no=order_no, side=side)
 
     def get_open_orders(self) -> tuple[OpenOrder, ...]:
@@ -323,12 +287,7 @@ class KisApi:
     def sell_stock(
         self, code: str, quantity: int, price: int | None = None, order_type: OrderType | str = OrderType.LIMIT
     ) -> PlacedOrder:
-        """Sends one order to sell, once; arguments and errors are those of `buy_stock`.
-
-        Example:
-            >>> len(api.sell_stock("005930", 10, order_type=OrderType.MARKET).order_no)
-            10
-        """
+        """Sends one order to sell, once; arguments and errors are those of `buy_stock`."""
         return self._place(Side.SELL, code, quantity, price, order_type)
 
     def cancel_order(self, order_no: str, *, branch: str = "", quantity: int | None = None) -> PlacedOrder:
@@ -372,12 +331,12 @@ class KisApi:
         try:
             wanted = OrderType(order_type)
         except ValueError:
-            words = 'order_type is "01" (limit, with a price) or "03" (market, without one)'
-            raise self._error(BadRequest, endpoint, words) from None
+            message = 'order_type is "01" (limit, with a price) or "03" (market, without one)'
+            raise self._bad_request(endpoint, message) from None
         if wanted is OrderType.LIMIT and price is None:
-            raise self._error(BadRequest, endpoint, 'order_type "01" is a limit order, which needs a price')
+            raise self._bad_request(endpoint, 'order_type "01" is a limit order, which needs a price')
         if wanted is OrderType.MARKET and price is not None:
-            raise self._error(BadRequest, endpoint, 'order_type "03" is a market order, which bears no price')
+            raise self._bad_request(endpoint, 'order_type "03" is a market order, which bears no price')
         return _KINDS[wanted]
 
     def _read(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
@@ -394,8 +353,8 @@ class KisApi:
         if not self._loop.in_this_process:
             raise kind("this KisApi is of another process: make one here", endpoint=name, env=self.env.value)
 
-    def _error(self, kind: type[KisError], endpoint: Endpoint, words: str) -> KisError:
-        return kind(words, endpoint=endpoint.name, env=self.env.value)
+    def _bad_request(self, endpoint: Endpoint, message: str) -> BadRequest:
+        return BadRequest(message, endpoint=endpoint.name, env=self.env.value)
 
 
 class _LoopThread:
@@ -415,11 +374,7 @@ class _LoopThread:
 
     def run(self, call: Callable[_P, Awaitable[_T]], *args: _P.args, **options: _P.kwargs) -> _T:
         """Waits for a coroutine; on Ctrl-C it is cancelled before the interruption goes on."""
-
-        async def task() -> _T:
-            return await call(*args, **options)
-
-        future = self._portal.start_task_soon(task)
+        future = self._portal.start_task_soon(partial(call, *args, **options))
         try:
             return future.result()
         except BaseException:

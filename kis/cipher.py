@@ -19,22 +19,14 @@ class Cipher:
     __slots__ = ("_block",)
 
     def __init__(self, key: str, iv: str) -> None:
-        """Uses the characters of key and iv as bytes, as KIS does.
-
-        Raises:
-            BadAnswer: key and iv are not 32 and 16 characters long.
-        """
+        """Uses the characters of key and iv as bytes, as KIS does; raises `BadAnswer` if they are not 32 and 16."""
         raw_key, raw_iv = key.encode(), iv.encode()
         if len(raw_key) != _KEY_LENGTH or len(raw_iv) != _IV_LENGTH:
             raise BadAnswer("a registration brought a key of the wrong length", endpoint="websocket")
         self._block = Block(algorithms.AES(raw_key), modes.CBC(raw_iv))
 
     def decrypt(self, payload: str) -> str:
-        """The plain text of a payload.
-
-        Raises:
-            BadAnswer: it was not encrypted with this key.
-        """
+        """The plain text of a payload; raises `BadAnswer` if it was not encrypted with this key."""
         try:
             decryptor = self._block.decryptor()
             blocks = decryptor.update(base64.b64decode(payload, validate=True)) + decryptor.finalize()

@@ -84,12 +84,8 @@ class KisClient:
     ) -> None:
         """Connects to nothing yet.
 
-        Args:
-            config: the account, and KIS's addresses.
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: jitter of those waits.
-            transport: stands in for the network.
+        `clock` is the present moment in KST, `sleep` waits between attempts with the jitter of `rng`, and `transport`
+        stands in for the network.
         """
         rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._config = config
@@ -112,7 +108,7 @@ class KisClient:
 
     async def close(self) -> None:
         """Waits for orders under way, then closes the connections."""
-        self._session.stop()
+        self._session.closed = True
         await self._orders.drain()
         await self._session.close()
 
@@ -136,9 +132,7 @@ class KisClient:
     async def price(self, code: str, *, max_age: float = 0.0) -> Quote:
         """The price of a stock, in won.
 
-        Args:
-            code: the stock.
-            max_age: seconds, one at most, for which an answer already received will do; `Quote.at` tells its time.
+        `max_age` is for how many seconds, one at most, an answer already received will do; `Quote.at` tells its time.
         """
         params = self._payloads.stock(api.PRICE, code)
         answer = await self._session.read(api.PRICE, params, max_age=max_age)
@@ -159,24 +153,17 @@ class KisClient:
             code: the stock.
             start: first day.
             end: last day.
-            period: "D", "W", "M" or "Y".
+            period: "D" days, "W" weeks, "M" months or "Y" years.
             adjusted: whether older prices are adjusted for splits and the like.
         """
         self._require_begun(api.DAILY_BARS, start)
         params = self._payloads.daily_bars(code, start, end, period, adjusted=adjusted)
-        answer = await self._session.read(api.DAILY_BARS, params)
-        return self._parse(api.DAILY_BARS, DailyBars.read, code, answer.body)
+        return await self._read(api.DAILY_BARS, params, DailyBars.read, code)
 
     async def recent_bars(self, code: str, count: int = 30, *, period: str = "D", adjusted: bool = True) -> DailyBars:
-        """A stock's last bars, newest first, in as many calls of a hundred bars as needed.
+        """A stock's last `count` (up to 10,000) bars, newest first, in as many calls of a hundred bars as needed.
 
-        Fewer come back only if the stock has no older ones.
-
-        Args:
-            code: the stock.
-            count: how many, up to 10,000.
-            period: "D", "W", "M" or "Y".
-            adjusted: whether older prices are adjusted for splits and the like.
+        Fewer come back only if the stock has no older ones. `period` and `adjusted` are those of `daily_bars`.
         """
         wanted = self._payloads.bar_count(count)
         end = self._clock().date()
@@ -194,25 +181,21 @@ class KisClient:
     async def minute_bars(self, code: str, *, until: time | None = None) -> MinuteBars:
         """A stock's last thirty minute bars of today, newest first; none on a day without trading.
 
-        Args:
-            code: the stock.
-            until: the last minute wanted (KST); now unless given. A future time means now.
+        `until` is the last minute wanted (KST), now unless given; a future time means now.
         """
         moment = until or self._clock().time()
-        answer = await self._session.read(api.MINUTE_BARS, self._payloads.minute_bars(code, moment))
-        return self._parse(api.MINUTE_BARS, MinuteBars.read, code, answer.body)
+        return await self._read(api.MINUTE_BARS, self._payloads.minute_bars(code, moment), MinuteBars.read, code)
 
     async def volume_rank(self, count: int = 30) -> tuple[RankedStock, ...]:
         """The stocks traded most today; KIS ranks 30. Not offered on paper."""
         wanted = self._payloads.rank_count(api.VOLUME_RANK, count)
-        answer = await self._session.read(api.VOLUME_RANK, self._payloads.volume_rank())
-        return self._parse(api.VOLUME_RANK, _rows_of, RankedStock, answer.body, "output")[:wanted]
+        return (await self._read(api.VOLUME_RANK, self._payloads.volume_rank(), _rows_of, RankedStock))[:wanted]
 
     async def fluctuation_rank(self, count: int = 30, *, falling: bool = False) -> tuple[Mover, ...]:
         """The stocks that rose most since the last close, or fell most; KIS ranks 30. Not offered on paper."""
         wanted = self._payloads.rank_count(api.FLUCTUATION_RANK, count)
-        answer = await self._session.read(api.FLUCTUATION_RANK, self._payloads.fluctuation_rank(falling=falling))
-        return self._parse(api.FLUCTUATION_RANK, _rows_of, Mover, answer.body, "output")[:wanted]
+        params = self._payloads.fluctuation_rank(falling=falling)
+        return (await self._read(api.FLUCTUATION_RANK, params, _rows_of, Mover))[:wanted]
 
     async def index(self, code: str = "0001") -> IndexQuote:
         """The level of an index: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200.
@@ -234,27 +217,19 @@ class KisClient:
     async def index_bars(self, code: str, start: date, end: date, *, period: str = "D") -> IndexBars:
         """An index's bars between two days, both included, newest first; KIS gives the newest 50 at most.
 
-        Args:
-            code: "0001" KOSPI, "1001" KOSDAQ, "2001" KOSPI200, or another of KIS's.
-            start: first day.
-            end: last day.
-            period: "D", "W", "M" or "Y".
+        `code` is that of `index`, `period` that of `daily_bars`.
         """
         self._require_begun(api.INDEX_BARS, start)
-        answer = await self._session.read(api.INDEX_BARS, self._payloads.index_bars(code, start, end, period))
-        return self._parse(api.INDEX_BARS, IndexBars.read, code, answer.body)
+        params = self._payloads.index_bars(code, start, end, period)
+        return await self._read(api.INDEX_BARS, params, IndexBars.read, code)
 
     async def holidays(self, start: date | None = None) -> tuple[MarketDay, ...]:
-        """KIS's calendar of 24 days, weekends included, from a day on. Not offered on paper.
+        """KIS's calendar of 24 days, weekends included, from a day on, today unless given. Not offered on paper.
 
-        KIS wants this called once a day at most: keep the answer. A later `start` gives later days.
-
-        Args:
-            start: first day; today unless given.
+        KIS wants this called once a day at most: store the answer. A later `start` gives later days.
         """
         first = start or self._clock().date()
-        answer = await self._session.read(api.HOLIDAYS, self._payloads.holidays(first))
-        return self._parse(api.HOLIDAYS, MarketDay.read, first, answer.body)
+        return await self._read(api.HOLIDAYS, self._payloads.holidays(first), MarketDay.read, first)
 
     async def stock_info(self, code: str) -> StockInfo:
         """Master data of a stock: names, ISIN, market, shares listed. Not offered on paper.
@@ -277,16 +252,14 @@ class KisClient:
     async def buying_power(self, code: str, *, price: int | None, kind: OrderKind) -> BuyingPower:
         """How many shares can be bought without debt; a market order is calculated at the upper price limit."""
         params = self._payloads.buying_power(code, price, kind)
-        answer = await self._session.read(api.BUYING_POWER, params)
-        return self._parse(api.BUYING_POWER, BuyingPower.read, code, answer.body)
+        return await self._read(api.BUYING_POWER, params, BuyingPower.read, code)
 
     async def available_cash(self) -> int:
         """Cash available for orders (주문가능현금), in won.
 
         Proceeds of today's sales are not included, although they can be used: `BuyingPower.amount` includes them.
         """
-        answer = await self._session.read(api.BUYING_POWER, self._payloads.available_cash())
-        return self._parse(api.BUYING_POWER, BuyingPower.read, "-", answer.body).cash
+        return (await self._read(api.BUYING_POWER, self._payloads.available_cash(), BuyingPower.read, "-")).cash
 
     async def sellable(self, code: str) -> Sellable:
         """How many shares of a stock can be sold, 0 of one not held. Not offered on paper."""
@@ -296,13 +269,7 @@ class KisClient:
         return self._parse(api.SELLABLE, Sellable.read, code, answer.body)
 
     async def period_profit(self, start: date, end: date, *, code: str = "") -> PeriodProfit:
-        """Realised profit between two days, both included, in won. Not offered on paper.
-
-        Args:
-            start: first day.
-            end: last day.
-            code: one stock only.
-        """
+        """Realised profit between two days, both included, in won, of one stock only if given. Not offered on paper."""
         self._require_begun(api.PERIOD_PROFIT, start)
         params = self._payloads.period_profit(start, end, code)
         pages = await self._session.pages(api.PERIOD_PROFIT, params, "output1")
@@ -369,7 +336,7 @@ class KisClient:
     async def open_orders(self) -> tuple[OpenOrder, ...]:
         """Orders that can still be revised or cancelled. Not offered on paper: use `executions`."""
         pages = await self._session.pages(api.OPEN_ORDERS, self._payloads.open_orders(), "output")
-        return self._parse(api.OPEN_ORDERS, _rows_of, OpenOrder, {"output": pages.rows}, "output")
+        return self._parse(api.OPEN_ORDERS, _rows_of, OpenOrder, {"output": pages.rows})
 
     async def place(self, side: Side, code: str, quantity: int, *, price: int | None, kind: OrderKind) -> PlacedOrder:
         """Sends one order to the exchange (KRX), once.
@@ -498,14 +465,13 @@ class KisClient:
         """KIS's hash of an order's body; KIS no longer requires it."""
         return await self._session.hash(json.dumps(body, ensure_ascii=False).encode())
 
-    # --- inside -------------------------------------------------------------------------------------------------
-
-    def _require(self, endpoint: Endpoint, met: bool, message: str) -> None:
-        if not met:
-            raise BadRequest(message, endpoint=endpoint.name, env=self.env.value)
-
     def _require_begun(self, endpoint: Endpoint, start: date) -> None:
-        self._require(endpoint, start <= self._clock().date(), "the first day is still to come")
+        if start > self._clock().date():
+            raise BadRequest("the first day is still to come", endpoint=endpoint.name, env=self.env.value)
+
+    async def _read(self, endpoint: Endpoint, params: Params, build: Callable[..., _T], *args: Any) -> _T:
+        answer = await self._session.read(endpoint, params)
+        return self._parse(endpoint, build, *args, answer.body)
 
     def _parse(self, endpoint: Endpoint, build: Callable[..., _T], *args: Any) -> _T:
         try:
@@ -521,12 +487,10 @@ class KisClient:
         return BadAnswer(message, endpoint=endpoint.name, env=self.env.value)
 
 
-def _rows_of(model: type[_M], body: Mapping[str, Any], name: str) -> tuple[_M, ...]:
-    """A list of rows as values of one model."""
-    rows = body[name]
+def _rows_of(model: type[_M], body: Mapping[str, Any]) -> tuple[_M, ...]:
+    rows = body["output"]
     if not isinstance(rows, list):
-        msg = f"{name} is no list"
-        raise TypeError(msg)
+        raise TypeError("output is no list")
     return tuple(model.model_validate(row) for row in rows)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from kis.endpoints import Env, Generation
 from kis.errors import Misconfigured
@@ -103,14 +103,10 @@ class KisConfig:
                 raise self._wrong(f"says {self.env}, but the address is that of {other}", "KIS_ENV")
 
     def _check_address(self, url: str, setting: str) -> None:
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname or "", parts.port
-        except ValueError:
-            raise self._wrong("is no address", setting) from None
-        if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
+        parts = split_address(url, "http", "https")
+        if parts is None:
             raise self._wrong("is no address", setting)
-        if parts.scheme == "http" and not is_loopback(host):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise self._wrong("must be https: plain http is accepted on this machine only", setting)
 
     def _wrong(self, what: str, setting: str) -> Misconfigured:
@@ -159,26 +155,33 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def is_loopback(host: str) -> bool:
+def split_address(url: str, *schemes: str) -> SplitResult | None:
+    """The parts of an address of one of the schemes, None if it is none, or has a login or a query."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # an invalid port raises when it is read
+    except ValueError:
+        return None
+    return parts if parts.scheme in schemes and host and not (parts.username or parts.query) else None
+
+
+def is_loopback(host: str | None) -> bool:
     """Whether a host is this machine."""
     if host == "localhost":
         return True
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host or "").is_loopback
     except ValueError:
         return False
 
 
 def config_from_env(environ: Mapping[str, str] | None = None) -> KisConfig:
-    """Reads the `KIS_*` variables.
+    """Reads the `KIS_*` variables of the environment, or of `environ`.
 
     `KIS_APP_KEY`, `KIS_APP_SECRET` and `KIS_ACCOUNT` are required. `KIS_ENV` is paper unless it says real;
     `KIS_HTS_ID`, `KIS_TR_GENERATION`, `KIS_MIN_INTERVAL`, `KIS_HASHKEY`, `KIS_REST_URL`, `KIS_WS_URL` and
     `KIS_MASTER_URL` have the meaning of the fields of `KisConfig`. The token file lies in `KISBOT_DATA_DIR` if
     that is set, shared with the bot, else in `.kis` at home.
-
-    Args:
-        environ: what to read instead of the environment.
 
     Raises:
         Misconfigured: variables are missing, all of which are named, or one is invalid.

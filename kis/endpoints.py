@@ -7,7 +7,7 @@ This module imports nothing of ours: the simulator shares it with the client.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 
@@ -52,11 +52,10 @@ class TrIds:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """Rows of a full page on real and paper (0: not documented), and the width of the cursor in characters."""
+    """Rows of a full page on real and paper (0: not documented)."""
 
     real: int
     paper: int
-    width: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,6 @@ class Endpoint:
 
     Attributes:
         name: our name for it, in errors and logs.
-        method: HTTP method.
-        path: path below the REST host.
-        tr: TR ids by environment and generation.
-        lane: its priority at the rate limit.
         paging: the page rule, or None if there is only one page.
         writes: True if a call changes the account, and so must never be repeated on a guess.
         ledger: True for reads of the order ledger (원장), which KIS throttles separately (EGW00215).
@@ -149,19 +144,17 @@ REVISE_CANCEL = _write("revise_cancel", "order-rvsecncl", _REVISE_CANCEL, Lane.C
 _BALANCE = TrIds("TTTC8434R", "VTTC8434R", "TTTC8434R", "VTTC8434R")
 _BUYING_POWER = TrIds("TTTC8908R", "VTTC8908R", "TTTC8908R", "VTTC8908R")
 _EXECUTIONS = TrIds("TTTC0081R", "VTTC0081R", "TTTC8001R", "VTTC8001R")
-_EXECUTIONS_OLDER = TrIds("CTSC9215R", "VTSC9215R", "CTSC9115R", "VTSC9115R")
 BALANCE = _ledger("balance", "inquire-balance", _BALANCE, Lane.REPORT, "주식잔고조회", Paging(50, 20))
 BUYING_POWER = _ledger("buying_power", "inquire-psbl-order", _BUYING_POWER, Lane.QUOTE, "매수가능조회")
 EXECUTIONS = _ledger(
     "executions", "inquire-daily-ccld", _EXECUTIONS, Lane.FILLS, "주식일별주문체결조회 (3개월 이내)", Paging(100, 15)
 )
-EXECUTIONS_OLDER = _ledger(
-    "executions_older",
-    "inquire-daily-ccld",
-    _EXECUTIONS_OLDER,
-    Lane.REPORT,
-    "주식일별주문체결조회 (3개월 이전)",
-    Paging(100, 15),
+EXECUTIONS_OLDER = replace(
+    EXECUTIONS,
+    name="executions_older",
+    tr=TrIds("CTSC9215R", "VTSC9215R", "CTSC9115R", "VTSC9115R"),
+    lane=Lane.REPORT,
+    source="KIS portal, 주식일별주문체결조회 (3개월 이전)",
 )
 OPEN_ORDERS = _ledger(
     "open_orders",
@@ -200,21 +193,10 @@ DAILY_BARS = _quotation(
 MINUTE_BARS = _quotation(
     "minute_bars", "quotations/inquire-time-itemchartprice", "FHKST03010200", Lane.REPORT, "주식당일분봉조회"
 )
-VOLUME_RANK = _quotation(
-    "volume_rank",
-    "quotations/volume-rank",
-    "FHPST01710000",
-    Lane.REPORT,
-    "거래량순위",
-    "price() of each symbol you watch",
-)
+_WATCHED = "price() of each symbol you watch"
+VOLUME_RANK = _quotation("volume_rank", "quotations/volume-rank", "FHPST01710000", Lane.REPORT, "거래량순위", _WATCHED)
 FLUCTUATION_RANK = _quotation(
-    "fluctuation_rank",
-    "ranking/fluctuation",
-    "FHPST01700000",
-    Lane.REPORT,
-    "국내주식 등락률 순위",
-    "price() of each symbol you watch",
+    "fluctuation_rank", "ranking/fluctuation", "FHPST01700000", Lane.REPORT, "국내주식 등락률 순위", _WATCHED
 )
 # Some documents list FHKUP03500100 for this path; it belongs to inquire-daily-indexchartprice.
 INDEX = _quotation(

@@ -12,39 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 NO_ROWS = "KIOK0560"
 LEDGER_THROTTLE = "EGW00215"
 TOKEN_THROTTLE = "EGW00133"  # noqa: S105 - a code of KIS, no password
-TIMED_OUT = frozenset({"EGW00301", "EGW00302"})
+TIMED_OUT = _codes("EGW00301 EGW00302")
 """KIS's gateway got no answer from the backend, and tells the customer to check whether the order is in."""
-CONFIRMED_REFUSALS = frozenset(
-    {
-        "APBK0344",
-        "APBK0400",
-        "APBK0406",
-        "APBK0506",
-        "APBK0656",
-        "APBK0918",
-        "APBK0919",
-        "APBK0927",
-        "APBK0952",
-        "APBK0963",
-        "APBK1234",
-        "APBK1359",
-        "APBK1497",
-        "APBK1744",
-        "APBK1943",
-        "APBK3013",
-        "40030000",
-        "40070000",
-        "40100000",
-        "40240000",
-        "40250000",
-        "40320000",
-        "40330000",
-        "40570000",
-        "40580000",
-    }
+CONFIRMED_REFUSALS = _codes(
+    "APBK0344 APBK0400 APBK0406 APBK0506 APBK0656 APBK0918 APBK0919 APBK0927 APBK0952 APBK0963 APBK1234 APBK1359 "
+    "APBK1497 APBK1744 APBK1943 APBK3013 "
+    "40030000 40070000 40100000 40240000 40250000 40320000 40330000 40570000 40580000"
 )
 """Refusals by the ledger or the exchange after which nothing can have happened.
 
@@ -72,70 +53,31 @@ class ErrorMeaning(Enum):
     OPAQUE = auto()  # none of the above is certain
 
 
-_THROTTLE = (TOKEN_THROTTLE, "EGW00201", LEDGER_THROTTLE)
-_TOKEN = ("EGW00121", "EGW00122", "EGW00123")
-_TRANSIENT = (
-    "EGW00001",
-    "EGW00002",
-    "EGW00202",
-    "EGW00203",
-    "EGW00204",
-    "EGW00300",
-    *TIMED_OUT,
-    "EGW00316",
-    "OPSQ0001",
-    *(f"OPSQ{n:04}" for n in range(3, 12)),
-    "OPSQ1002",
-    "OPSQ3001",
-    "OPSQ3002",
-    "OPSQ3004",
-    "IGW00009",  # the answer could not be built, which says nothing about the order
-)
-# Codes of success: with an `rt_cd` of failure they contradict it.
-_SUCCESS = ("APBK0013", "APBK2938", "40590000", "40600000", "40620000", "40630000")
-_MALFORMED = (
-    "EGW00101",
-    *(f"EGW{n:05}" for n in range(106, 121)),
-    *(f"EGW{n:05}" for n in range(124, 133)),
-    "EGW00205",
-    "EGW00208",
-    "EGW00209",
-    "EGW00211",
-    "EGW00212",
-    "EGW00213",
-    "EGW00310",
-    "IGW00007",
-    "OPSQ2001",
-    "OPSQ2002",
-    "OPSQ2003",
-    *(f"OPSQ{n}" for n in range(9995, 10000)),
-)
 _SETTINGS = {
-    "EGW00003": "KIS_APP_KEY",
-    "EGW00004": "KIS_APP_KEY",
-    "EGW00102": "KIS_APP_KEY",
-    "EGW00103": "KIS_APP_KEY",
-    "EGW00104": "KIS_APP_SECRET",
-    "EGW00105": "KIS_APP_SECRET",
-    "EGW00206": "KIS_APP_KEY",
-    "EGW00207": "KIS_APP_KEY",
-    "EGW00210": "KIS_ENV",
-    "EGW00303": "KIS_APP_KEY",
-    "EGW00304": "KIS_APP_SECRET",
-    "EGW02004": "KIS_ENV",
-    "IGW00002": "KIS_ACCOUNT",
-    "OPSQ2000": "KIS_ACCOUNT",
-    "40910000": "KIS_ACCOUNT",
+    "KIS_APP_KEY": _codes("EGW00003 EGW00004 EGW00102 EGW00103 EGW00206 EGW00207 EGW00303"),
+    "KIS_APP_SECRET": _codes("EGW00104 EGW00105 EGW00304"),
+    "KIS_ENV": _codes("EGW00210 EGW02004"),
+    "KIS_ACCOUNT": _codes("IGW00002 OPSQ2000 40910000"),
 }
-_MEANINGS = (
-    dict.fromkeys(_THROTTLE, ErrorMeaning.THROTTLED)
-    | dict.fromkeys(_TOKEN, ErrorMeaning.TOKEN)
-    | dict.fromkeys(_TRANSIENT, ErrorMeaning.TRANSIENT)
-    | dict.fromkeys(_MALFORMED, ErrorMeaning.MALFORMED)
-    | dict.fromkeys(_SETTINGS, ErrorMeaning.SETTING)
-    | dict.fromkeys(_SUCCESS, ErrorMeaning.OPAQUE)
-    | dict.fromkeys(("EGW02006", "OPSQ0002"), ErrorMeaning.UNSUPPORTED)
-)
+_SETTING_OF = {code: setting for setting, codes in _SETTINGS.items() for code in codes}
+_CODES_OF = {
+    ErrorMeaning.THROTTLED: {TOKEN_THROTTLE, "EGW00201", LEDGER_THROTTLE},
+    ErrorMeaning.TOKEN: _codes("EGW00121 EGW00122 EGW00123"),
+    # IGW00009: the answer could not be built, which says nothing about the order.
+    ErrorMeaning.TRANSIENT: TIMED_OUT
+    | _codes("EGW00001 EGW00002 EGW00202 EGW00203 EGW00204 EGW00300 EGW00316 IGW00009")
+    | _codes("OPSQ0001 OPSQ1002 OPSQ3001 OPSQ3002 OPSQ3004")
+    | {f"OPSQ{n:04}" for n in range(3, 12)},
+    ErrorMeaning.MALFORMED: _codes("EGW00101 EGW00205 EGW00208 EGW00209 EGW00211 EGW00212 EGW00213 EGW00310")
+    | _codes("IGW00007 OPSQ2001 OPSQ2002 OPSQ2003")
+    | {f"EGW{n:05}" for n in (*range(106, 121), *range(124, 133))}
+    | {f"OPSQ{n}" for n in range(9995, 10000)},
+    ErrorMeaning.SETTING: _SETTING_OF.keys(),
+    # Codes of success: with an `rt_cd` of failure they contradict it.
+    ErrorMeaning.OPAQUE: _codes("APBK0013 APBK2938 40590000 40600000 40620000 40630000"),
+    ErrorMeaning.UNSUPPORTED: _codes("EGW02006 OPSQ0002"),
+}
+_MEANINGS = {code: meaning for meaning, codes in _CODES_OF.items() for code in codes}
 
 
 def is_success(body: Mapping[str, Any]) -> bool:
@@ -199,12 +141,9 @@ def known_meaning(code: str) -> ErrorMeaning | None:
 
 
 def meaning_of(code: str | None, *, status: int, answered: bool) -> ErrorMeaning:
-    """What a refusal means.
+    """What a refusal means; the HTTP status decides only if the code does not.
 
-    Args:
-        code: KIS's code, as `code_of` finds it.
-        status: HTTP status; it decides only if the code does not.
-        answered: whether the answer has an `rt_cd`, that is, comes from behind the gateway.
+    `answered` tells whether the answer has an `rt_cd`, that is, comes from behind the gateway.
     """
     known = _MEANINGS.get(code or "")
     if known is not None:
@@ -216,4 +155,4 @@ def meaning_of(code: str | None, *, status: int, answered: bool) -> ErrorMeaning
 
 def setting_of(code: str | None) -> str:
     """The setting that a code of meaning SETTING points at."""
-    return _SETTINGS.get(code or "", "KIS_APP_KEY")
+    return _SETTING_OF.get(code or "", "KIS_APP_KEY")

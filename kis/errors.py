@@ -176,50 +176,35 @@ class BadAnswer(Unavailable):
     )
 
 
-_HOURS = Advice("정규장 시간에 다시 주문해 주세요.", "Order again while the market is open.")
-_HOLIDAY = Advice("오늘은 휴장일입니다. 다음 거래일에 주문해 주세요.", "The market is closed today.")
-_CASH = Advice(
-    "주문가능금액이 부족합니다. 수량을 줄이거나 예수금을 확인해 주세요.", "Not enough buying power: order fewer shares."
-)
-_SHARES = Advice(
-    "매도가능수량이 부족합니다. 잔고와 미체결 주문을 확인해 주세요.",
-    "Not enough shares to sell: look at the holding and at open orders.",
-)
-_TICK = Advice("호가단위에 맞는 가격으로 다시 주문해 주세요.", "Use a price that is a multiple of the tick.")
-_DONE = Advice(
-    "정정·취소할 수량이 없습니다. 이미 체결되었거나 취소된 주문인지 확인해 주세요.",
-    "Nothing is left to revise or cancel: it may be filled or cancelled already.",
-)
-_SYMBOL = Advice("종목코드를 확인해 주세요.", "Check the stock code.")
-_KIND = Advice("다른 주문 유형(지정가 등)으로 주문해 주세요.", "Use another order type, such as limit.")
-_NOT_TRADABLE = Advice("이 계좌에서 주문할 수 없는 종목입니다.", "This account cannot trade this stock.")
-
 # Lists in circulation give KIS's codes different texts; these follow captured answers.
-_BY_CODE = {
-    "APBK0918": _HOURS,
-    "40570000": _HOURS,
-    "40580000": _HOURS,
-    "APBK0919": _HOLIDAY,
-    "40100000": _HOLIDAY,
-    "APBK0952": _CASH,
-    "40250000": _CASH,
-    "APBK0400": _SHARES,
-    "APBK1234": _SHARES,
-    "40240000": _SHARES,
-    "APBK0506": _TICK,
-    "40030000": _TICK,
-    "APBK0927": _DONE,
-    "40330000": _DONE,
-    "APBK1359": _DONE,
-    "APBK0656": _SYMBOL,
-    "APBK0963": _KIND,
-    "APBK1943": _KIND,
-    "APBK3013": _KIND,
-    "APBK1497": _NOT_TRADABLE,
-    "APBK1744": _NOT_TRADABLE,
-    "40070000": _NOT_TRADABLE,
+_ADVICE = {
+    "APBK0918 40570000 40580000": Advice("정규장 시간에 다시 주문해 주세요.", "Order again while the market is open."),
+    "APBK0919 40100000": Advice("오늘은 휴장일입니다. 다음 거래일에 주문해 주세요.", "The market is closed today."),
+    "APBK0952 40250000": Advice(
+        "주문가능금액이 부족합니다. 수량을 줄이거나 예수금을 확인해 주세요.",
+        "Not enough buying power: order fewer shares.",
+    ),
+    "APBK0400 APBK1234 40240000": Advice(
+        "매도가능수량이 부족합니다. 잔고와 미체결 주문을 확인해 주세요.",
+        "Not enough shares to sell: look at the holding and at open orders.",
+    ),
+    "APBK0506 40030000": Advice(
+        "호가단위에 맞는 가격으로 다시 주문해 주세요.", "Use a price that is a multiple of the tick."
+    ),
+    "APBK0927 40330000 APBK1359": Advice(
+        "정정·취소할 수량이 없습니다. 이미 체결되었거나 취소된 주문인지 확인해 주세요.",
+        "Nothing is left to revise or cancel: it may be filled or cancelled already.",
+    ),
+    "APBK0656": Advice("종목코드를 확인해 주세요.", "Check the stock code."),
+    "APBK0963 APBK1943 APBK3013": Advice(
+        "다른 주문 유형(지정가 등)으로 주문해 주세요.", "Use another order type, such as limit."
+    ),
+    "APBK1497 APBK1744 40070000": Advice(
+        "이 계좌에서 주문할 수 없는 종목입니다.", "This account cannot trade this stock."
+    ),
     "EGW00133": Advice(
         "접속 토큰은 1분에 한 번만 발급됩니다. 1분 뒤에 다시 시도해 주세요.",
         "A token is issued once a minute at most; try again in a minute.",
     ),
 }
+_BY_CODE = {code: advice for codes, advice in _ADVICE.items() for code in codes.split()}

@@ -36,10 +36,7 @@ class ExecutionsPoll(Generic[_T]):
     ) -> None:
         """Reads nothing yet.
 
-        Args:
-            read: reads the whole list, or raises a `KisError`.
-            interval: seconds until the next read, called anew each time.
-            sleep: waits.
+        `read` reads the whole list or raises a `KisError`; `interval` gives the seconds until the next read each time.
         """
         self._read = read
         self._interval = interval
@@ -57,37 +54,29 @@ class ExecutionsPoll(Generic[_T]):
         on_failure: Callable[[KisError], Awaitable[None]],
         on_recovery: Callable[[], Awaitable[None]],
     ) -> None:
-        """Polls until it is cancelled.
+        """Polls until it is cancelled; every complete list goes to `on_reports`, and what that raises ends the poll.
 
-        Args:
-            on_reports: gets every complete list; what it raises ends the poll.
-            on_failure: called once when the list cannot be read.
-            on_recovery: called once when it can be read again, before `on_reports`.
+        `on_failure` is called once when the list cannot be read, `on_recovery` once when it can be read again.
         """
         while True:
             self._woken.clear()
             try:
                 reports = await self._read()
             except KisError as failure:
-                await self._failed(failure, on_failure)
+                self._failures += 1
+                if self._failures == 1:
+                    reason = {"error": type(failure).__name__, "code": failure.code, "reason": str(failure)}
+                    _log.warning("executions_away", **reason)
+                    await on_failure(failure)
             else:
-                await self._recovered(on_recovery)
+                if self._failures:
+                    _log.info("executions_back", failures=self._failures)
+                    self._failures = 0
+                    await on_recovery()
                 await on_reports(reports)
-            await self._rest()
+            await self._wait()
 
-    async def _failed(self, failure: KisError, on_failure: Callable[[KisError], Awaitable[None]]) -> None:
-        self._failures += 1
-        if self._failures == 1:
-            _log.warning("executions_away", error=type(failure).__name__, code=failure.code, reason=str(failure))
-            await on_failure(failure)
-
-    async def _recovered(self, on_recovery: Callable[[], Awaitable[None]]) -> None:
-        if self._failures:
-            _log.info("executions_back", failures=self._failures)
-            self._failures = 0
-            await on_recovery()
-
-    async def _rest(self) -> None:
+    async def _wait(self) -> None:
         interval = self._interval()
         seconds = backoff(self._failures, first=interval, most=interval * _MAX_BACKOFF)
         waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._woken.wait())]

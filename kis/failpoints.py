@@ -12,52 +12,37 @@ _VARIABLE = "KISBOT_CRASH_AT"
 _STATUS = 9
 
 
-class _Countdown:
-    """The arrivals at a point that are left."""
-
-    __slots__ = ("left", "point")
-
-    def __init__(self, spec: str) -> None:
-        self.point, _, number = spec.partition(":")
-        if not self.point or not (number.isascii() and number.isdigit() and int(number)):
-            msg = f'{_VARIABLE} is not of the form "name:n", n from 1: {spec!r}'
-            raise ValueError(msg)
-        self.left = int(number)
-
-
-_countdown: _Countdown | None = None
+_point, _left = "", 0  # the failpoint that is set, and its arrivals that are left
 
 
 def arm(spec: str) -> None:
-    """Sets the failpoint of this process, in place of the one from the environment.
-
-    Args:
-        spec: "name:n", or "" for nowhere.
+    """Sets the failpoint of this process, in place of the one from the environment: "name:n", or "" for nowhere.
 
     Raises:
         ValueError: it is neither: a run without its failpoint must not count as passed.
     """
-    global _countdown  # noqa: PLW0603 - one per process
-    _countdown = _Countdown(spec) if spec else None
+    global _point, _left
+    point, _, number = spec.partition(":")
+    if spec and not (point and number.isascii() and number.isdigit() and int(number)):
+        raise ValueError(f'{_VARIABLE} is not of the form "name:n", n from 1: {spec!r}')
+    _point, _left = point, int(number or 0)
 
 
 def armed() -> bool:
     """Whether a failpoint is set."""
-    return _countdown is not None
+    return bool(_point)
 
 
 def at(point: str) -> None:
     """Ends the process at the set point and arrival; does nothing otherwise."""
-    if _countdown is not None:
-        _arrive(_countdown, point)
+    global _left  # noqa: PLW0603 - one per process
+    if point == _point:
+        _left -= 1
+        if not _left:
+            _end_process()
 
 
-def _arrive(countdown: _Countdown, point: str) -> None:
-    if point != countdown.point:
-        return
-    countdown.left -= 1
-    if countdown.left:
-        return
+def _end_process() -> None:
     if os.name == "nt":
         os._exit(_STATUS)
     os.kill(os.getpid(), _STATUS)  # SIGKILL, by number: Windows lacks the name

@@ -6,23 +6,23 @@ read. Anything else makes the whole answer invalid.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from functools import lru_cache, partial
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _log = structlog.get_logger(__name__)
 _logged_codes: set[tuple[str, str]] = set()
 _MAX_LOGGED_CODES = 1_000
 _MAX_DIGITS = 30
 _E = TypeVar("_E", bound=StrEnum)
+Row = Mapping[str, Any]
+"""An object of KIS's JSON."""
 
 
 class Model(BaseModel):
@@ -93,11 +93,7 @@ _WARNINGS = {
 
 
 def whole(value: object) -> object:
-    """A whole number from KIS's text; other types are left to pydantic.
-
-    Raises:
-        ValueError: the text is no number, or has a fraction.
-    """
+    """A whole number from KIS's text, else `ValueError`; other types are left to pydantic."""
     if not isinstance(value, str):
         return value
     try:
@@ -105,47 +101,51 @@ def whole(value: object) -> object:
     except ValueError:
         number = decimal(value)
         if number != number.to_integral_value():
-            msg = "a whole number was expected"
-            raise ValueError(msg) from None
+            raise ValueError("a whole number was expected") from None
         return int(number)
 
 
 def decimal(value: object) -> Decimal:
-    """A decimal number from KIS's text; blank is zero.
-
-    Raises:
-        ValueError: the text is no finite number.
-    """
+    """A finite decimal number from KIS's text, else `ValueError`; blank is zero."""
     text = str(value).strip().replace(",", "")
     try:
         number = Decimal(text or 0)
     except InvalidOperation:
-        msg = "a number was expected"
-        raise ValueError(msg) from None
+        raise ValueError("a number was expected") from None
     # A number with a nine-digit exponent takes minutes to write out.
     if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
-        msg = "a finite number was expected"
-        raise ValueError(msg)
+        raise ValueError("a finite number was expected")
     return number
 
 
-def _day(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return _calendar_day(value.strip())
+def _read_by(read: Callable[[str], object]) -> BeforeValidator:
+    """Reads KIS's text; values of our own types, the members of an enum included, are left to pydantic."""
+
+    def validate(value: object) -> object:
+        return read(value) if isinstance(value, str) and not isinstance(value, StrEnum) else value
+
+    return BeforeValidator(validate)
 
 
 @lru_cache(maxsize=64)  # a list covers few days
-def _calendar_day(text: str) -> date:
-    return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
+def _day(text: str) -> date:
+    return datetime.strptime(text.strip(), "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
 
 
-def _yes(value: object) -> object:
-    return value.strip().upper() == "Y" if isinstance(value, str) else value
+def _yes(text: str) -> bool:
+    return text.strip().upper() == "Y"
 
 
-def _interrupted(value: object) -> object:
-    return value.strip().upper() not in {"", "N", "0"} if isinstance(value, str) else value
+def _interrupted(text: str) -> bool:
+    return text.strip().upper() not in {"", "N", "0"}
+
+
+def count(value: object) -> int:
+    """A whole number from KIS's text that is not negative, else `ValueError`."""
+    number = whole(value)
+    if not isinstance(number, int) or number < 0:
+        raise ValueError("a count was expected")
+    return number
 
 
 def padded(order_no: str) -> str:
@@ -154,35 +154,23 @@ def padded(order_no: str) -> str:
     return bare.zfill(10) if bare else ""
 
 
-def _side(value: object) -> object:
-    return _SIDES.get(value, value) if isinstance(value, str) else value
+def _side(text: str) -> str:
+    return _SIDES.get(text, text)
 
 
-def _kind(value: object) -> object:
-    if isinstance(value, OrderKind) or not isinstance(value, str):
-        return value
-    return _KINDS.get(value.strip(), OrderKind.OTHER)
+def _kind(text: str) -> OrderKind:
+    return _KINDS.get(text.strip(), OrderKind.OTHER)
 
 
-def _looked_up(value: object, table: Mapping[str, _E], unknown: _E) -> object:
-    if isinstance(value, StrEnum) or not isinstance(value, str):
-        return value
-    member = table.get(value.strip())
+def _member(table: Mapping[str, _E], unknown: _E, text: str) -> _E:
+    member = table.get(text.strip())
     if member is not None:
         return member
-    seen = (type(unknown).__name__, value[:20])
+    seen = (type(unknown).__name__, text[:20])
     if seen not in _logged_codes and len(_logged_codes) < _MAX_LOGGED_CODES:
         _logged_codes.add(seen)
         _log.warning("unknown_code", kind=seen[0], value=seen[1])
     return unknown
-
-
-def _status(value: object) -> object:
-    return _looked_up(value, _STATUSES, StockStatus.UNKNOWN)
-
-
-def _warning(value: object) -> object:
-    return _looked_up(value, _WARNINGS, MarketWarning.UNKNOWN)
 
 
 Won = Annotated[int, BeforeValidator(whole)]
@@ -191,13 +179,13 @@ Ratio = Annotated[Decimal, BeforeValidator(decimal)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 OrderNo = Annotated[str, AfterValidator(padded)]
-Day = Annotated[date, BeforeValidator(_day)]
-Yes = Annotated[bool, BeforeValidator(_yes)]
-Interrupted = Annotated[bool, BeforeValidator(_interrupted)]
-SideCode = Annotated[Side, BeforeValidator(_side)]
-KindCode = Annotated[OrderKind, BeforeValidator(_kind)]
-StatusCode = Annotated[StockStatus, BeforeValidator(_status)]
-WarningCode = Annotated[MarketWarning, BeforeValidator(_warning)]
+Day = Annotated[date, _read_by(_day)]
+Yes = Annotated[bool, _read_by(_yes)]
+Interrupted = Annotated[bool, _read_by(_interrupted)]
+SideCode = Annotated[Side, _read_by(_side)]
+KindCode = Annotated[OrderKind, _read_by(_kind)]
+StatusCode = Annotated[StockStatus, _read_by(partial(_member, _STATUSES, StockStatus.UNKNOWN))]
+WarningCode = Annotated[MarketWarning, _read_by(partial(_member, _WARNINGS, MarketWarning.UNKNOWN))]
 
 
 def alias(*names: str, **options: Any) -> Any:

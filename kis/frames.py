@@ -14,15 +14,14 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from kis.endpoints import Env
 from kis.errors import BadAnswer
 from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, alias, whole
-from kis.models import Level
+from kis.models.quotes import Level, levels
 
 TRADES = "H0STCNT0"
 BOOKS = "H0STASP0"
-NOTICES_REAL = "H0STCNI0"
-NOTICES_PAPER = "H0STCNI9"
-NOTICES = frozenset({NOTICES_REAL, NOTICES_PAPER})
+NOTICES = {Env.REAL: "H0STCNI0", Env.PAPER: "H0STCNI9"}
 
 _HEARTBEAT = "PINGPONG"
 _DEPTH = 10
@@ -133,11 +132,7 @@ def subscription(approval_key: str, tr_id: str, tr_key: str, *, register: bool) 
 
 
 def read_frame(frame: str | bytes) -> Heartbeat | ControlReply | Data:
-    """Reads a frame.
-
-    Raises:
-        BadAnswer: it is not as KIS documents.
-    """
+    """Reads a frame; raises `BadAnswer` if it is not as KIS documents."""
     try:
         text = frame.decode() if isinstance(frame, bytes) else frame
         return _data(text) if text[:2] in {"0|", "1|"} else _system(text)
@@ -266,13 +261,7 @@ Record = Trade | BookUpdate | FillNotice
 
 
 def read_records(tr_id: str, count: int, payload: str, at: datetime) -> tuple[Record, ...]:
-    """The records of a data frame.
-
-    Args:
-        tr_id: of which TR.
-        count: how many the frame says there are.
-        payload: their fields, decrypted.
-        at: when the frame was received, KST.
+    """The records of a data frame of one TR, received `at` (KST); the payload is decrypted.
 
     Raises:
         BadAnswer: the fields do not divide evenly, or are not what KIS documents. Its text holds no field.
@@ -301,7 +290,7 @@ def _record(tr_id: str, fields: list[str], at: datetime) -> Record:
         named = _named(_BOOK, fields, _MIN_BOOK)
         sides = {"asks": _levels(fields, _ASKS), "bids": _levels(fields, _BIDS)}
         return BookUpdate.model_validate(named | sides | {"at": at})
-    if tr_id in NOTICES:
+    if tr_id in NOTICES.values():
         named = _named(_NOTICE | _NOTICE_TAILS.get(min(len(fields), _LONG_NOTICE), {}), fields, _MIN_NOTICE)
         return FillNotice.model_validate(named | {"kind": _kind(named), "at": at})
     raise ValueError(tr_id)
@@ -314,16 +303,7 @@ def _named(places: dict[str, int], fields: list[str], least: int) -> dict[str, A
 
 
 def _levels(fields: list[str], start: int) -> tuple[Level, ...]:
-    places = range(start, start + _DEPTH)
-    levels = (Level(_number(fields[place]), _number(fields[place + _SIZES])) for place in places)
-    return tuple(level for level in levels if level.price)
-
-
-def _number(text: str) -> int:
-    number = whole(text)
-    if not isinstance(number, int) or number < 0:
-        raise ValueError(len(text))
-    return number
+    return levels((fields[place], fields[place + _SIZES]) for place in range(start, start + _DEPTH))
 
 
 def _kind(named: dict[str, Any]) -> NoticeKind:
@@ -342,5 +322,5 @@ def _kind(named: dict[str, Any]) -> NoticeKind:
 
 
 def _unreadable(tr_id: str, reason: str) -> BadAnswer:
-    known = tr_id if tr_id in {TRADES, BOOKS, *NOTICES} else "frame"
+    known = tr_id if tr_id in {TRADES, BOOKS, *NOTICES.values()} else "frame"
     return BadAnswer(f"{known} cannot be read ({reason})", endpoint="websocket")

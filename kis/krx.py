@@ -1,7 +1,9 @@
 """The rules of the Korea Exchange as pure functions: ticks, price limits, sessions, calendar, sell tax.
 
-Prices are whole won and days are KST. Holidays and odd hours are data (`data/krx_calendar.json`, written by
-scripts/make_calendar.py), as they change by decree; KIS's own calendar call takes precedence.
+Prices are whole won from 1 up, days are KST, and moments are aware datetimes in any zone. A price below 1 (except in
+`on_tick`, which is False for it) or a naive datetime raises `ValueError`. Holidays and odd hours are data
+(`data/krx_calendar.json`, written by scripts/make_calendar.py), as they change by decree; KIS's own calendar call
+takes precedence.
 """
 
 from __future__ import annotations
@@ -57,18 +59,9 @@ class MarketSession(StrEnum):
 
 
 def tick_size(price: int, *, etf: bool = False) -> int:
-    """The price unit (호가단위) in won at a price.
-
-    Args:
-        price: won; at least 1.
-        etf: True for ETF and ETN, which have two bands.
-
-    Raises:
-        ValueError: the price is not positive.
-    """
+    """The price unit (호가단위) in won at a price; ETFs and ETNs have a table of their own."""
     if price < 1:
-        msg = f"a price is at least 1 won, not {price}"
-        raise ValueError(msg)
+        raise ValueError(f"a price is at least 1 won, not {price}")
     for below, tick in _ETF_TICKS if etf else _STOCK_TICKS:
         if below is None or price < below:
             return tick
@@ -81,11 +74,7 @@ def on_tick(price: int, *, etf: bool = False) -> bool:
 
 
 def tick_neighbours(price: int, *, etf: bool = False) -> tuple[int, int]:
-    """The nearest valid prices at or below and at or above; both are the price itself if it is valid.
-
-    Raises:
-        ValueError: the price is not positive.
-    """
+    """The nearest valid prices at or below and at or above; both are the price itself if it is valid."""
     tick = tick_size(price, etf=etf)
     below = price - price % tick
     return below, below if below == price else below + tick
@@ -95,36 +84,15 @@ def step(price: int, ticks: int, *, etf: bool = False) -> int:
     """The price `ticks` valid prices higher (or lower, when negative); 2,000 is followed downward by 1,999.
 
     One step from a price off tick leads to the next valid price. Steps below 1 won stay at 1 won.
-
-    Raises:
-        ValueError: the price is not positive.
     """
     below, above = tick_neighbours(price, etf=etf)
-    return _up(below, ticks, etf=etf) if ticks >= 0 else _down(above, -ticks, etf=etf)
-
-
-def _up(price: int, ticks: int, *, etf: bool) -> int:
-    for below, tick in _ETF_TICKS if etf else _STOCK_TICKS:
-        if below is None:
-            return price + ticks * tick
-        if price < below:
-            room = (below - price) // tick
-            if ticks <= room:
-                return price + ticks * tick
-            price, ticks = below, ticks - room
-    raise AssertionError  # the last row of either table has no end
-
-
-def _down(price: int, ticks: int, *, etf: bool) -> int:
-    bands = _ETF_TICKS if etf else _STOCK_TICKS
-    floors = (below for below, _ in reversed(bands[:-1]))
-    for (_, tick), floor in zip(reversed(bands), (*floors, 1), strict=True):
-        if floor is not None and price > floor:
-            room = (price - floor) // tick
-            if ticks <= room:
-                return price - ticks * tick
-            price, ticks = floor, ticks - room
-    return 1
+    reached = below if ticks >= 0 else above
+    for _ in range(ticks):
+        reached += tick_size(reached, etf=etf)
+    for _ in range(-ticks):
+        if reached > 1:
+            reached -= tick_size(reached - 1, etf=etf)
+    return reached
 
 
 def price_band(base: int, *, etf: bool = False) -> Band:
@@ -133,9 +101,6 @@ def price_band(base: int, *, etf: bool = False) -> Band:
     The width is 30 % of the base rounded down to the base's tick; the upper limit is rounded down again to its own.
     First days after listing, liquidation trading and leveraged ETFs have other widths: limits that KIS gives
     (`Quote.upper_limit`, `Quote.lower_limit`) take precedence.
-
-    Raises:
-        ValueError: the base price is not positive.
     """
     width = base * 3 // 10
     width -= width % tick_size(base, etf=etf)
@@ -216,14 +181,7 @@ _AFTER_MARKET_END = time(20, 0)
 
 
 def session_at(moment: datetime) -> MarketSession:
-    """The session at a moment.
-
-    Args:
-        moment: an aware datetime, in any zone.
-
-    Raises:
-        ValueError: the datetime is naive.
-    """
+    """The session at a moment."""
     local = _local(moment)
     day = local.date()
     if not is_trading_day(day):
@@ -274,9 +232,6 @@ def at_edge(moment: datetime, seconds: float = 5) -> bool:
 
     The edges are the open, the start of the closing auction and the close, `seconds` each way, both ends included,
     and every day ten seconds on either side of midnight, when order numbers restart.
-
-    Raises:
-        ValueError: the datetime is naive.
     """
     local = _local(moment)
     since = local - datetime.combine(local.date(), time(), KST)
@@ -293,9 +248,6 @@ def next_open(moment: datetime, *, auctions: bool = True) -> datetime:
     """The next start of an opening auction after `moment` (KST).
 
     With `auctions` False, of continuous trading.
-
-    Raises:
-        ValueError: the datetime is naive.
     """
     local = _local(moment)
     lead = _AUCTION_LEAD if auctions else timedelta()
@@ -310,8 +262,7 @@ def next_open(moment: datetime, *, auctions: bool = True) -> datetime:
 
 def _local(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        msg = "a moment bears its time zone"
-        raise ValueError(msg)
+        raise ValueError("a moment bears its time zone")
     return moment.astimezone(KST)
 
 

@@ -62,11 +62,7 @@ class OrderTransport:
             await asyncio.wait(self._in_flight)
 
     def prepare(self, endpoint: Endpoint, params: Mapping[str, str]) -> Written:
-        """A write as the bytes it will be sent as.
-
-        Raises:
-            Unsupported: it is not offered here.
-        """
+        """A write as the bytes it will be sent as; raises `Unsupported` if it is not offered here."""
         tr_id = self._session.tr_id(endpoint)
         text = json.dumps(params, ensure_ascii=False)
         body = text.encode()

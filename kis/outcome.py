@@ -25,8 +25,6 @@ from kis.error_codes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Outcome", "classify"]
-
 
 class Outcome(StrEnum):
     """The outcome of a write.
@@ -66,12 +64,9 @@ _GATEWAY = "EGW"
 
 
 def classify(*, sent: bool, status: int | None, body: Mapping[str, Any] | None) -> Outcome:
-    """The outcome of a write.
+    """The outcome of a write, of which a byte left, or may have, if it was `sent`.
 
-    Args:
-        sent: whether a byte of it left, or may have.
-        status: the HTTP status of the answer, None if no whole answer came.
-        body: the answer's JSON object, None if it is none.
+    `status` is None if no whole answer came, `body` if the answer is no JSON object.
     """
     if status is None or body is None:
         return Outcome.UNKNOWN if sent or status is not None or body is not None else Outcome.NOT_SENT

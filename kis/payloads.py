@@ -7,7 +7,7 @@ blank. Only the current generation of TR ids has the venue key.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from kis import endpoints as api
 from kis.endpoints import Endpoint, Env, Generation
@@ -42,6 +42,7 @@ _BALANCE = {
 # Oldest first: an order that arrives between two pages lengthens the last page and shifts none.
 _EXECUTIONS = {"ORD_GNO_BRNO": "", "CCLD_DVSN": "00", "INQR_DVSN": "01", "INQR_DVSN_1": "", "INQR_DVSN_3": "00"}
 _PERIOD_PROFIT = {"SORT_DVSN": "01", "INQR_DVSN": "00", "CBLC_DVSN": "00"}  # oldest first
+_BUYING_POWER = {"CMA_EVLU_AMT_ICLD_YN": "N", "OVRS_ICLD_YN": "N"}
 _VOLUME_RANK = {
     "FID_COND_MRKT_DIV_CODE": "J",
     "FID_COND_SCR_DIV_CODE": "20171",
@@ -50,10 +51,7 @@ _VOLUME_RANK = {
     "FID_BLNG_CLS_CODE": "0",
     "FID_TRGT_CLS_CODE": "111111111",
     "FID_TRGT_EXLS_CLS_CODE": "0000000000",
-    "FID_INPUT_PRICE_1": "",
-    "FID_INPUT_PRICE_2": "",
-    "FID_VOL_CNT": "",
-    "FID_INPUT_DATE_1": "",
+    **dict.fromkeys(("FID_INPUT_PRICE_1", "FID_INPUT_PRICE_2", "FID_VOL_CNT", "FID_INPUT_DATE_1"), ""),
 }
 # Only this call takes lower-case names. Changes are measured from the last close ("1").
 _FLUCTUATION_RANK = {
@@ -90,19 +88,14 @@ class Payloads:
 
     def daily_bars(self, code: str, start: date, end: date, period: str, *, adjusted: bool) -> Params:
         """Bars between two days, both included."""
-        self._require(api.DAILY_BARS, start <= end, "the first day is after the last")
-        self._require(api.DAILY_BARS, period in _PERIODS, "the period is none of D, W, M, Y")
-        return self.stock(api.DAILY_BARS, code) | {
-            "FID_INPUT_DATE_1": _yyyymmdd(start),
-            "FID_INPUT_DATE_2": _yyyymmdd(end),
-            "FID_PERIOD_DIV_CODE": period,
-            "FID_ORG_ADJ_PRC": "0" if adjusted else "1",
-        }
+        span = self._span(api.DAILY_BARS, start, end, period)
+        return self.stock(api.DAILY_BARS, code) | span | {"FID_ORG_ADJ_PRC": "0" if adjusted else "1"}
 
     def bar_count(self, count: int) -> int:
         """`count`, if so many bars may be requested."""
-        message = f"the count is not between 1 and {_MAX_BARS:,}"
-        return self._number(api.DAILY_BARS, count, range(1, _MAX_BARS + 1), message)
+        known = _is_int(count) and 1 <= count <= _MAX_BARS
+        self._require(api.DAILY_BARS, known, f"the count is not between 1 and {_MAX_BARS:,}")
+        return count
 
     def minute_bars(self, code: str, until: time) -> Params:
         """Bars of today up to a time; the blank key is required."""
@@ -123,8 +116,9 @@ class Payloads:
 
     def rank_count(self, endpoint: Endpoint, count: int) -> int:
         """`count`, if so many lines of a ranking may be requested."""
-        message = f"the count is not between 0 and {_MAX_RANKED}, which is all that KIS ranks"
-        return self._number(endpoint, count, range(_MAX_RANKED + 1), message)
+        known = _is_int(count) and 0 <= count <= _MAX_RANKED
+        self._require(endpoint, known, f"the count is not between 0 and {_MAX_RANKED}, which is all that KIS ranks")
+        return count
 
     def index(self, code: str, endpoint: Endpoint = api.INDEX) -> Params:
         """One index."""
@@ -134,17 +128,12 @@ class Payloads:
 
     def index_bars(self, code: str, start: date, end: date, period: str) -> Params:
         """Bars of an index between two days."""
-        self._require(api.INDEX_BARS, start <= end, "the first day is after the last")
-        self._require(api.INDEX_BARS, period in _PERIODS, "the period is none of D, W, M, Y")
-        return self.index(code, api.INDEX_BARS) | {
-            "FID_INPUT_DATE_1": _yyyymmdd(start),
-            "FID_INPUT_DATE_2": _yyyymmdd(end),
-            "FID_PERIOD_DIV_CODE": period,
-        }
+        span = self._span(api.INDEX_BARS, start, end, period)
+        return self.index(code, api.INDEX_BARS) | span
 
     def holidays(self, start: date) -> Params:
         """The calendar from a day on; a later start is used instead of KIS's cursor."""
-        return {"BASS_DT": _yyyymmdd(start), "CTX_AREA_NK": "", "CTX_AREA_FK": ""}
+        return {"BASS_DT": f"{start:%Y%m%d}", "CTX_AREA_NK": "", "CTX_AREA_FK": ""}
 
     def stock_info(self, code: str) -> Params:
         """Master data of one stock."""
@@ -161,14 +150,13 @@ class Payloads:
             "PDNO": self._code(api.BUYING_POWER, code),
             "ORD_UNPR": "" if price is None else unit,
             "ORD_DVSN": _ORDER_TYPES[kind],
-            "CMA_EVLU_AMT_ICLD_YN": "N",
-            "OVRS_ICLD_YN": "N",
+            **_BUYING_POWER,
         }
 
     def available_cash(self) -> Params:
         """Without a stock and a price KIS answers with amounts alone."""
-        flags = {"CMA_EVLU_AMT_ICLD_YN": "N", "OVRS_ICLD_YN": "N"}
-        return self._account | {"PDNO": "", "ORD_UNPR": "", "ORD_DVSN": _ORDER_TYPES[OrderKind.MARKET]} | flags
+        no_stock = {"PDNO": "", "ORD_UNPR": "", "ORD_DVSN": _ORDER_TYPES[OrderKind.MARKET]}
+        return self._account | no_stock | _BUYING_POWER
 
     def sellable(self, code: str) -> Params:
         """What can be sold of one stock."""
@@ -176,23 +164,17 @@ class Payloads:
 
     def period_profit(self, first: date, last: date, code: str) -> Params:
         """Realised profit, day by day."""
-        endpoint = api.PERIOD_PROFIT
-        self._require(endpoint, first <= last, "the first day is after the last")
-        return (
-            self._account
-            | {"INQR_STRT_DT": _yyyymmdd(first), "INQR_END_DT": _yyyymmdd(last)}
-            | {"PDNO": self._code(endpoint, code) if code else ""}
-            | _PERIOD_PROFIT
-        )
+        days = self._days(api.PERIOD_PROFIT, first, last)
+        return self._account | days | {"PDNO": self._code(api.PERIOD_PROFIT, code) if code else ""} | _PERIOD_PROFIT
 
     def executions(self, first: date, last: date, code: str, order_no: str, side: Side | None) -> Params:
         """The order list of some days, on all venues the environment has."""
         endpoint = api.EXECUTIONS
-        self._require(endpoint, first <= last, "the first day is after the last")
+        days = self._days(endpoint, first, last)
         self._require(endpoint, not order_no or _is_order_no(order_no), "that is no order number")
         return (
             self._account
-            | {"INQR_STRT_DT": _yyyymmdd(first), "INQR_END_DT": _yyyymmdd(last)}
+            | days
             | {"SLL_BUY_DVSN_CD": _SIDES[side], "PDNO": self._code(endpoint, code) if code else ""}
             | {"ODNO": padded(order_no)}
             | _EXECUTIONS
@@ -242,6 +224,19 @@ class Payloads:
             | self._venue(venue)
         )
 
+    def _span(self, endpoint: Endpoint, start: date, end: date, period: str) -> Params:
+        self._require_days(endpoint, start, end)
+        self._require(endpoint, period in _PERIODS, "the period is none of D, W, M, Y")
+        days = {"FID_INPUT_DATE_1": f"{start:%Y%m%d}", "FID_INPUT_DATE_2": f"{end:%Y%m%d}"}
+        return days | {"FID_PERIOD_DIV_CODE": period}
+
+    def _days(self, endpoint: Endpoint, first: date, last: date) -> Params:
+        self._require_days(endpoint, first, last)
+        return {"INQR_STRT_DT": f"{first:%Y%m%d}", "INQR_END_DT": f"{last:%Y%m%d}"}
+
+    def _require_days(self, endpoint: Endpoint, first: date, last: date) -> None:
+        self._require(endpoint, first <= last, "the first day is after the last")
+
     def _venue(self, venue: str) -> Params:
         return {"EXCG_ID_DVSN_CD": venue} if self._has_venue_key else {}
 
@@ -251,22 +246,15 @@ class Payloads:
         return code
 
     def _quantity(self, endpoint: Endpoint, quantity: int) -> str:
-        whole = isinstance(quantity, int) and not isinstance(quantity, bool) and quantity > 0
-        self._require(endpoint, whole, "the quantity is no number of shares")
+        self._require(endpoint, _is_int(quantity) and quantity > 0, "the quantity is no number of shares")
         return str(quantity)
-
-    def _number(self, endpoint: Endpoint, count: int, within: range, message: str) -> int:
-        whole = isinstance(count, int) and not isinstance(count, bool)
-        self._require(endpoint, whole and count in within, message)
-        return count
 
     def _unit_price(self, endpoint: Endpoint, kind: OrderKind, price: int | None) -> str:
         self._require(endpoint, kind in _ORDER_TYPES, "the order is neither limit nor market")
         if kind is OrderKind.MARKET:
             self._require(endpoint, price is None, "a market order bears no price")
             return "0"
-        whole = isinstance(price, int) and not isinstance(price, bool) and price > 0
-        self._require(endpoint, whole, "a limit order bears a price in whole won")
+        self._require(endpoint, _is_int(price) and price > 0, "a limit order bears a price in whole won")
         return str(price)
 
     def _require(self, endpoint: Endpoint, met: bool, message: str) -> None:
@@ -278,5 +266,5 @@ def _is_order_no(text: str) -> bool:
     return isinstance(text, str) and _ORDER_NO.fullmatch(text) is not None and bool(padded(text))
 
 
-def _yyyymmdd(day: date) -> str:
-    return f"{day:%Y%m%d}"
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -44,12 +44,7 @@ class RateLimiter:
     """Spaces the calls of one app key."""
 
     def __init__(self, interval: float, *, ledger_interval: float = 0.0) -> None:
-        """Sets the least time between calls, and between calls of the order ledger.
-
-        Args:
-            interval: seconds; 0 for no spacing at all.
-            ledger_interval: seconds between balance, order list and buying power calls; 0 for no rule of their own.
-        """
+        """Sets the least seconds between calls, and between calls of the order ledger; 0 for none."""
         calls = _Slowing(_WIDENING, hold=_WINDOW, recovery=_RECOVERY, pause=_WINDOW)
         ledger = _Slowing(_LEDGER_WIDENING, hold=_LEDGER_HOLD, recovery=_LEDGER_RECOVERY, least=_MIN_LEDGER_INTERVAL)
         self._calls = _LaneQueue("calls", interval, calls)

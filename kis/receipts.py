@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from kis.outcome import Outcome  # noqa: TC001 - stores read the class's field types
 
-__all__ = ["Receipt", "Written"]
-
 
 @dataclass(frozen=True, slots=True)
 class Written:

@@ -13,8 +13,6 @@ from kis.models import OrderBook
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["to_records"]
-
 Record = dict[str, Any]
 
 

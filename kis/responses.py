@@ -157,10 +157,12 @@ def _moment_of(text: str) -> datetime | None:
 
 
 class ErrorMapper:
-    """Turns answers into errors and receipts, without key, secret, token or account number in any text."""
+    """Turns answers into errors and receipts, without key, secret, token or account number in any text.
+
+    Every rate refusal of a read slows the rate limiter down.
+    """
 
     def __init__(self, config: KisConfig, rate_limiter: RateLimiter) -> None:
-        """Takes what must be masked, and the limiter that every rate refusal of a read slows down."""
         self._env = config.env.value
         secrets = (config.app_key, config.app_secret, config.cano)
         # JSON may escape a slash with a backslash.
@@ -172,7 +174,7 @@ class ErrorMapper:
         body = body or {}
         code = code_of(body)
         answered = body.get("rt_cd") is not None
-        where: dict[str, Any] = {"code": code, "status": status, "endpoint": endpoint.name, "env": self._env}
+        where = self._where(endpoint, code, status)
         if code is None and not answered:
             kind = _BY_STATUS.get(status, Unavailable)
             if kind is Throttled:
@@ -193,18 +195,11 @@ class ErrorMapper:
         error = self.of_read(endpoint, status, body)
         if not isinstance(error, TokenRejected):
             return error
-        where: dict[str, Any] = {"code": error.code, "status": status, "endpoint": endpoint.name, "env": self._env}
+        where = self._where(endpoint, error.code, status)
         return Misconfigured(error.message, setting=setting_of(error.code), **where)
 
     def receipt(self, status: int, content: bytes, token: str, seconds: float) -> Receipt:
-        """The receipt of a write.
-
-        Args:
-            status: HTTP status.
-            content: the body of the answer.
-            token: the access token in use, to be masked.
-            seconds: how long the answer took.
-        """
+        """The receipt of a write that was answered after some `seconds`; the token is masked in it."""
         body = decoded(content)
         outcome = classify(sent=True, status=status, body=body)
         answer = self._masked(content.decode(errors="replace"), token)[:_MAX_ANSWER]
@@ -237,7 +232,7 @@ class ErrorMapper:
         """The error a receipt amounts to; a CLAIMED refusal by the ledger counts as `Refused`, others as `Unknown`."""
         code = receipt.code or None
         outcome = receipt.outcome
-        where: dict[str, Any] = {"code": code, "status": receipt.status, "endpoint": endpoint.name, "env": self._env}
+        where = self._where(endpoint, code, receipt.status)
         meaning = meaning_of(code, status=0, answered=True)
         if outcome is Outcome.MISCONFIGURED:
             return Misconfigured(receipt.message, setting=setting_of(code), **where)
@@ -247,6 +242,9 @@ class ErrorMapper:
         if outcome is Outcome.REFUSED or (outcome is Outcome.CLAIMED and meaning is ErrorMeaning.BUSINESS):
             kind = _BY_MEANING[meaning]
         return kind(receipt.message, **where)
+
+    def _where(self, endpoint: Endpoint, code: str | None, status: int | None) -> dict[str, Any]:
+        return {"code": code, "status": status, "endpoint": endpoint.name, "env": self._env}
 
     def _masked(self, text: str, *more: str) -> str:
         for secret in (*self._secrets, *more):

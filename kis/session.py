@@ -28,13 +28,13 @@ from kis.single_flight import MAX_CACHE_AGE, ResponseCache, SingleFlight
 from kis.token import TokenStore
 from kis.transport import (
     NEVER_SENT,
+    ConnectionPool,
     HttpSender,
     Transport,
     failure_text,
     get,
-    order_sender,
     post,
-    read_sender,
+    single_use_connections,
     ssl_context,
 )
 
@@ -81,16 +81,7 @@ class _SplitBody(httpx.AsyncByteStream):
 
 
 class Session:
-    """The connection to one environment with one app key.
-
-    Attributes:
-        token: the access token.
-        rate_limiter: spaces all calls of the app key.
-        headers: the request headers.
-        errors: maps answers to errors and receipts.
-        retry_budget: starts the retry budget of one call.
-        closed: whether calls are no longer taken.
-    """
+    """The connection to one environment with one app key; once `closed`, it takes no calls."""
 
     def __init__(
         self,
@@ -99,7 +90,7 @@ class Session:
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         rng: random.Random,
-        transport: Transport | None = None,
+        transport: Transport | None,
     ) -> None:
         """Connects to nothing yet; arguments are those of `KisClient`."""
         self._config = config
@@ -111,20 +102,17 @@ class Session:
         self.headers = Headers(config.app_key, config.app_secret)
         self.errors = ErrorMapper(config, self.rate_limiter)
         self.closed = False
-        self._read_sender = read_sender(ssl_context(config.rest), transport)
-        self._order_sender = order_sender(ssl_context(config.rest), transport)
+        context = ssl_context(config.rest)
+        self._read_sender = HttpSender(transport or ConnectionPool(context))
+        self._order_sender = HttpSender(transport or single_use_connections(context))
         self._reads: SingleFlight[tuple[_ReadKey, Lane], ApiResponse] = SingleFlight()
-        self._cache: ResponseCache[_ReadKey, ApiResponse] = ResponseCache(clock)
+        self._cache: ResponseCache[_ReadKey] = ResponseCache(clock)
         self._url = lru_cache(maxsize=512)(httpx.URL)
         self._dates: deque[tuple[str, datetime, datetime]] = deque(maxlen=20)
 
-    def stop(self) -> None:
-        """Takes no more calls; those under way go on."""
-        self.closed = True
-
     async def close(self) -> None:
         """Cancels reads under way, then closes the connections."""
-        self.stop()
+        self.closed = True
         await self._reads.close(lambda key: Unavailable("the session is closed", endpoint=key[0].name, env=self._env))
         await self.token.close()
         await self._read_sender.aclose()
@@ -136,11 +124,7 @@ class Session:
         return clock_offset(self._dates)
 
     def tr_id(self, endpoint: Endpoint) -> str:
-        """The `tr_id` to send with a call.
-
-        Raises:
-            Unsupported: the environment does not offer the call.
-        """
+        """The `tr_id` to send with a call; raises `Unsupported` if the environment does not offer it."""
         tr_id = endpoint.tr_id(self._config.env, self._config.generation)
         if tr_id is None:
             message = f"KIS does not offer this on {self._env}"
@@ -153,14 +137,8 @@ class Session:
         """Makes a read, with up to three retries over ten seconds where KIS stumbled.
 
         Identical reads in the same lane share one call. Reads of the account share it only until the call leaves, so
-        that an answer is never older than the request.
-
-        Args:
-            endpoint: the call.
-            params: the query.
-            follow: whether the query asks for a following page.
-            max_age: seconds, one at most, for which an answer already received will do; its `at` tells when that
-                was. Reads of the ledger are never answered from the cache.
+        that an answer is never older than the request. With a `max_age` (seconds, one at most) an answer already
+        received will do, but never for the ledger. `follow` asks for a following page.
 
         Raises:
             Refused: KIS said no, the call is not offered here, or the rate or the token stayed refused.
@@ -204,8 +182,7 @@ class Session:
         try:
             response, received = await self._exchange(self._read_sender, request)
         except (httpx.HTTPError, TimeoutError) as failure:
-            message = failure_text(failure)
-            raise self._error(Unavailable, endpoint, message) from None
+            raise self._error(Unavailable, endpoint, failure_text(failure)) from None
         body = decoded(response.content)
         if body is not None and is_success(body):
             more = response.headers.get("tr_cont", "").strip() in _MORE_PAGES
@@ -215,21 +192,14 @@ class Session:
         raise self.errors.of_read(endpoint, response.status_code, body)
 
     async def pages(self, endpoint: Endpoint, params: Mapping[str, str], rows: str) -> Pages:
-        """Reads a list to its end; part of a list is never returned.
-
-        Args:
-            endpoint: the call.
-            params: the query without its cursor.
-            rows: under which name the answers hold their rows.
+        """Reads a list, whose rows stand under the name `rows`, to its end; part of a list is never returned.
 
         Raises:
             Refused: as `read`.
             Unavailable: a page could not be had.
             BadAnswer: a page holds no list, the cursor repeats itself, or there are too many pages.
         """
-        paging = endpoint.paging
-        width = paging.width if paging else 100
-        search, position = f"CTX_AREA_FK{width}", f"CTX_AREA_NK{width}"
+        search, position = "CTX_AREA_FK100", "CTX_AREA_NK100"
         found: list[dict[str, Any]] = []
         cursor = ("", "")
         seen = {cursor}
@@ -258,17 +228,7 @@ class Session:
     async def post_order(
         self, endpoint: Endpoint, headers: HeaderList, content: bytes, trace: Trace
     ) -> tuple[int, bytes]:
-        """Makes one POST on a connection of its own, with no retry.
-
-        Args:
-            endpoint: the call.
-            headers: as `headers` wrote them.
-            content: the body.
-            trace: notes whether a byte left.
-
-        Returns:
-            HTTP status and body of the answer.
-        """
+        """Makes one POST on a connection of its own, with no retry; returns HTTP status and body of the answer."""
         request = post(self._url(self._config.rest + endpoint.path), headers, content, trace)
         if armed():
             request.stream = _SplitBody(content)
@@ -276,12 +236,7 @@ class Session:
         return response.status_code, response.content
 
     async def hash(self, content: bytes, lane: Lane = HASHKEY.lane) -> str:
-        """KIS's hash of an order's body (KIS portal, Hashkey), requested in the order's own lane.
-
-        Raises:
-            Refused: KIS said no.
-            Unavailable: there was no usable answer.
-        """
+        """KIS's hash of an order's body (KIS portal, Hashkey), requested in the order's own lane; raises as `read`."""
         status, answer = await self._spaced_post(HASHKEY, self.headers.keyed, content, lane)
         value = answer.get("HASH") if answer is not None else None
         if isinstance(value, str) and value.isalnum() and value.isascii():
@@ -289,7 +244,7 @@ class Session:
         raise self.errors.of_read(HASHKEY, status, answer)
 
     async def approval(self) -> str:
-        """A websocket key, good for a day (KIS portal, 실시간 접속키 발급); raises as `hash`."""
+        """A websocket key, good for a day (KIS portal, 실시간 접속키 발급); raises as `read`."""
         keys = {"appkey": self._config.app_key, "secretkey": self._config.app_secret}
         content = json.dumps({"grant_type": "client_credentials", **keys}).encode()
         status, answer = await self._spaced_post(APPROVAL, self.headers.bare, content, APPROVAL.lane)
@@ -319,8 +274,7 @@ class Session:
             response, _ = await self._exchange(self._read_sender, request)
         except (httpx.HTTPError, TimeoutError) as failure:
             kind = NotSent if isinstance(failure, NEVER_SENT) else Unavailable
-            message = failure_text(failure)
-            raise self._error(kind, endpoint, message) from None
+            raise self._error(kind, endpoint, failure_text(failure)) from None
         return response.status_code, decoded(response.content)
 
     async def _exchange(self, sender: HttpSender, request: httpx.Request) -> tuple[httpx.Response, datetime]:

@@ -7,25 +7,21 @@ the last one to leave cancels it. Only for reads: nothing that changes anything 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
     from datetime import datetime
+
+    from kis.responses import ApiResponse
 
 MAX_CACHE_AGE = 1.0
 """Seconds for which an answer may be served again."""
 _MAX_CACHED = 512
 
 
-class _Dated(Protocol):
-    @property
-    def at(self) -> datetime: ...
-
-
 _K = TypeVar("_K", bound="Hashable")
 _T = TypeVar("_T")
-_D = TypeVar("_D", bound=_Dated)
 
 
 class _Call(Generic[_K, _T]):
@@ -52,15 +48,7 @@ class SingleFlight(Generic[_K, _T]):
         self._running: set[_Call[_K, _T]] = set()
 
     async def do(self, key: _K, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """The result of the call under way for this key, or else of a new one.
-
-        Args:
-            key: all that makes a difference to the result.
-            function: makes the call.
-
-        Raises:
-            Exception: whatever the call raises, to all who wait for it.
-        """
+        """The result, or the error, of the call under way for this key, or else of a new one by `function`."""
         call = self._joinable.get(key)
         if call is None:
             call = self._joinable[key] = self._start(key, function)
@@ -119,21 +107,20 @@ class SingleFlight(Generic[_K, _T]):
             await asyncio.wait([call.task for call in calls])
 
 
-class ResponseCache(Generic[_K, _D]):
+class ResponseCache(Generic[_K]):
     """Answers of the last second by key, 512 at most."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        """Takes the clock by which answers are dated."""
         self._clock = clock
-        self._cached: dict[_K, _D] = {}
+        self._cached: dict[_K, ApiResponse] = {}
 
-    def get(self, key: _K, max_age: float) -> _D | None:
+    def get(self, key: _K, max_age: float) -> ApiResponse | None:
         """The last answer if it was received within `max_age` seconds; its `at` tells when."""
         cached = self._cached.get(key)
         return cached if cached is not None and 0 <= self._age(cached) <= max_age else None
 
-    def put(self, key: _K, answer: _D) -> None:
-        """Keeps an answer for a second."""
+    def put(self, key: _K, answer: ApiResponse) -> None:
+        """Stores an answer for a second."""
         cached = self._cached
         cached.pop(key, None)
         while cached:
@@ -144,5 +131,5 @@ class ResponseCache(Generic[_K, _D]):
             del cached[oldest]
         cached[key] = answer
 
-    def _age(self, answer: _D) -> float:
+    def _age(self, answer: ApiResponse) -> float:
         return (self._clock() - answer.at).total_seconds()

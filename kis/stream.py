@@ -13,15 +13,14 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import weakref
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from kis import krx
 from kis.config import kst_now
-from kis.errors import BadRequest, KisError, Misconfigured
-from kis.frames import BOOKS, TRADES, BookUpdate, FillNotice, NoticeKind, Trade
+from kis.errors import BadRequest, Misconfigured
+from kis.frames import BOOKS, NOTICES, TRADES, BookUpdate, FillNotice, NoticeKind, Trade
 from kis.subscriptions import Event, Gap, Listener, Registrations, StreamTopic
-from kis.websocket import WebSocketConnection, notice_tr_id
+from kis.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kis.config import KisConfig
-    from kis.frames import Record
     from kis.transport import Transport
 
 __all__ = ["BookUpdate", "Event", "FillNotice", "Gap", "KisStream", "Listener", "NoticeKind", "Trade"]
@@ -61,16 +59,10 @@ class KisStream:
         silence: float = _SILENCE_TIMEOUT,
         in_session: Callable[[datetime], bool] = _in_session,
     ) -> None:
-        """Connects to nothing yet.
+        """Connects to nothing yet; arguments are those of `KisClient`.
 
-        Args:
-            config: the account, and KIS's addresses.
-            clock: the present moment in KST.
-            sleep: waits between attempts.
-            rng: jitter of those waits.
-            transport: stands in for the network of the one REST call, for the approval key.
-            silence: seconds without a frame after which a connection counts as dead, during market sessions.
-            in_session: whether frames are expected at a moment.
+        Also, `silence` is the seconds without a frame after which a connection counts as dead, while `in_session` says
+        that frames are expected. `transport` stands in only for the REST call that gets the approval key.
 
         Raises:
             Misconfigured: the websocket's address is invalid.
@@ -78,15 +70,11 @@ class KisStream:
         self._config = config
         self._clock = clock
         self._registrations = Registrations()
-        self._listeners: weakref.WeakSet[Listener[Any]] = weakref.WeakSet()
         self._failure: Exception | None = None
         self._running: asyncio.Task[None] | None = None
         self._connection = WebSocketConnection(
             config,
             self._registrations,
-            self._publish,
-            self._gap,
-            self._refuse,
             clock=clock,
             sleep=sleep,
             rng=rng or random.Random(),  # noqa: S311 - spreads attempts, guards nothing
@@ -110,8 +98,7 @@ class KisStream:
         if running is not None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        for listener in list(self._listeners):
-            listener.end()
+        self._registrations.end()
 
     @property
     def blind_since(self) -> datetime | None:
@@ -145,15 +132,10 @@ class KisStream:
     ) -> Listener[Event]:
         """All of these in order of arrival, and a `Gap` whenever events may have been missed.
 
-        Args:
-            trades: codes of stocks.
-            order_books: codes of stocks.
-            fill_notices: whether to get the account's order events.
+        Each argument registers as the method of its name, and raises as that does.
 
         Raises:
-            Refused: as `trades`.
-            BadRequest: as `trades`, or nothing is asked for.
-            Misconfigured: as `fill_notices`.
+            BadRequest: nothing is asked for.
         """
         topics = self._stock_topics(TRADES, trades) | self._stock_topics(BOOKS, order_books)
         if fill_notices:
@@ -163,16 +145,12 @@ class KisStream:
         kinds: tuple[type[Event], ...] = (Trade, BookUpdate, FillNotice, Gap)
         return self._listener(kinds, topics)
 
-    # --- inside -------------------------------------------------------------------------------------------
-
     def _listener(self, kinds: tuple[type[_E], ...], topics: set[StreamTopic]) -> Listener[_E]:
         if self._failure is not None:
             raise self._failure
         if self._running is None:
             raise RuntimeError("the stream is not open: use it as `async with`")
-        listener = Listener(kinds, topics, self._registrations, self._clock())
-        self._listeners.add(listener)
-        return listener
+        return Listener(kinds, topics, self._registrations, self._clock())
 
     def _stock_topics(self, tr_id: str, codes: Iterable[str]) -> set[StreamTopic]:
         given = [codes] if isinstance(codes, str) else list(codes)
@@ -184,7 +162,7 @@ class KisStream:
         if not self._config.hts_id:
             message = "fill notices need KIS_HTS_ID, the HTS login"
             raise Misconfigured(message, setting="KIS_HTS_ID", endpoint="websocket", env=self._config.env.value)
-        return {StreamTopic(notice_tr_id(self._config.env), self._config.hts_id)}
+        return {StreamTopic(NOTICES[self._config.env], self._config.hts_id)}
 
     def _bad_request(self, message: str) -> BadRequest:
         return BadRequest(message, endpoint="websocket", env=self._config.env.value)
@@ -194,19 +172,4 @@ class KisStream:
             await self._connection.run()
         except Exception as failure:  # noqa: BLE001 - whatever ended it, no listener may wait for ever
             self._failure = failure
-            for listener in list(self._listeners):
-                listener.end(failure)
-
-    def _publish(self, topic: StreamTopic, record: Record) -> None:
-        for listener in list(self._listeners):
-            if topic in listener.topics:
-                listener.put(record)
-
-    def _gap(self, gap: Gap) -> None:
-        for listener in list(self._listeners):
-            listener.put(gap)
-
-    def _refuse(self, topic: StreamTopic, failure: KisError) -> None:
-        for listener in list(self._listeners):
-            if topic in listener.topics:
-                listener.end(failure)
+            self._registrations.end(failure)

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - part of a public value
-from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, cast
 
 import structlog
 
@@ -45,14 +45,14 @@ _E = TypeVar("_E", bound=Event)
 
 
 class Registrations:
-    """The topics the listeners want, and which of them KIS has been sent and has accepted.
+    """The listeners, the topics they want, and which of these KIS has been sent and has accepted.
 
-    Attributes:
-        changed: set when there may be a request to send.
+    `changed` is set when there may be a request to send.
     """
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
+        self._listeners: weakref.WeakSet[Listener[Any]] = weakref.WeakSet()
         self._wanted: Counter[StreamTopic] = Counter()
         self._sent: set[StreamTopic] = set()
         self._stale: set[StreamTopic] = set()
@@ -65,15 +65,12 @@ class Registrations:
     def __contains__(self, topic: object) -> bool:
         return topic in self._wanted
 
-    def want(self, topics: Collection[StreamTopic]) -> None:
-        """Adds a listener's topics, which others may share.
-
-        Raises:
-            Refused: there would be more than KIS allows; none was added.
-        """
-        if len(self._wanted.keys() | topics) > MAX_REGISTRATIONS:
+    def add(self, listener: Listener[Any]) -> None:
+        """Adds a listener and its topics, which others may share; `Refused` if there would be more than KIS allows."""
+        if len(self._wanted.keys() | listener.topics) > MAX_REGISTRATIONS:
             raise Refused(f"KIS allows {MAX_REGISTRATIONS} registrations in total", endpoint="websocket")
-        self._wanted.update(topics)
+        self._wanted.update(listener.topics)
+        self._listeners.add(listener)
         self.changed.set()
 
     def release(self, topics: Collection[StreamTopic]) -> None:
@@ -84,6 +81,18 @@ class Registrations:
                 del self._wanted[topic]
                 self._accepted_before.discard(topic)
         self.changed.set()
+
+    def publish(self, event: Event, topic: StreamTopic | None = None) -> None:
+        """Gives an event to the listeners of its topic; a gap has none, and concerns them all."""
+        for listener in list(self._listeners):
+            if topic is None or topic in listener.topics:
+                listener.put(event)
+
+    def end(self, failure: Exception | None = None, topic: StreamTopic | None = None) -> None:
+        """Ends the listeners of a topic, or all of them."""
+        for listener in list(self._listeners):
+            if topic is None or topic in listener.topics:
+                listener.end(failure)
 
     def begin(self) -> None:
         """A new connection, on which nothing has been sent."""
@@ -115,8 +124,9 @@ class Registrations:
         self._accepted.discard(topic)
         self.changed.set()
 
-    def refused(self, topic: StreamTopic) -> None:
-        """KIS does not have the registration, so that there is nothing to end."""
+    def refused(self, topic: StreamTopic, failure: Refused) -> None:
+        """KIS does not have the registration: its listeners end, and there is nothing to end at KIS."""
+        self.end(failure, topic)
         self._sent.discard(topic)
 
     def was_accepted(self, topic: StreamTopic) -> bool:
@@ -147,19 +157,9 @@ class Listener(AsyncIterator[_E], Generic[_E]):
         registrations: Registrations,
         opened: datetime,
     ) -> None:
-        """Registers.
-
-        Args:
-            kinds: the types of event it gets.
-            topics: of which it gets events.
-            registrations: where the topics are registered.
-            opened: the present moment; earlier gaps do not concern this listener.
-
-        Raises:
-            Refused: too many registrations.
-        """
-        registrations.want(topics)
+        """Registers for the topics; gaps from before it was `opened` do not concern it."""
         self.topics = frozenset(topics)
+        registrations.add(self)
         self._kinds = kinds
         self._opened = opened
         self._release = weakref.finalize(self, registrations.release, self.topics)

@@ -10,8 +10,9 @@ import asyncio
 import io
 import os
 import zipfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,6 +30,7 @@ _FILES = {"KOSPI": "kospi_code.mst", "KOSDAQ": "kosdaq_code.mst"}
 _ETP_GROUPS = frozenset({"EF", "FE", "EN"})
 # Warrants and subscription rights: tens of thousands of names that cannot be ordered here.
 _EXCLUDED_GROUPS = frozenset({"EW", "SW", "SR"})
+_Fetch = Callable[[str], Awaitable[bytes]]  # of a public file; raises `Unavailable`
 _CODE = slice(0, 9)
 _NAME = slice(21, None)
 _MIN_HEAD = 21
@@ -109,15 +111,7 @@ def _folded(text: str) -> str:
 
 
 def parse_master(content: bytes, market: str) -> list[Stock]:
-    """Reads an unpacked master file.
-
-    Args:
-        content: the file's bytes.
-        market: "KOSPI" or "KOSDAQ".
-
-    Raises:
-        ValueError: more than one line in a hundred is not as documented.
-    """
+    """Reads an unpacked master file; `ValueError` if more than one line in a hundred is not as documented."""
     lines = [line for line in content.splitlines() if line.strip()]
     stocks = []
     bad = 0
@@ -130,8 +124,7 @@ def parse_master(content: bytes, market: str) -> list[Stock]:
         if stock.group not in _EXCLUDED_GROUPS:
             stocks.append(stock)
     if bad * 100 > len(lines) * _MAX_BAD_LINES:
-        msg = f"{bad} of {len(lines)} lines are not as documented"
-        raise ValueError(msg)
+        raise ValueError(f"{bad} of {len(lines)} lines are not as documented")
     if bad:
         _log.warning("master_lines_left_out", market=market, lines=bad)
     return stocks
@@ -141,12 +134,10 @@ def _stock(line: bytes, market: str) -> Stock:
     tail = _TAILS[market]
     head, fields = line[: -tail.width], line[-tail.width :]
     if len(head) <= _MIN_HEAD:
-        msg = f"a line of {len(line)} bytes is too short"
-        raise ValueError(msg)
+        raise ValueError(f"a line of {len(line)} bytes is too short")
     group = fields[0:2].decode("ascii")
     if not group.isalpha():
-        msg = "the kind of security is none"
-        raise ValueError(msg)
+        raise ValueError("the kind of security is none")
     return Stock(
         code=head[_CODE].decode("ascii").strip(),
         name=head[_NAME].decode("cp949").strip(),
@@ -158,21 +149,8 @@ def _stock(line: bytes, market: str) -> Stock:
     )
 
 
-class Download(Protocol):
-    """Fetches a public file, or raises `Unavailable`."""
-
-    async def __call__(self, url: str, /) -> bytes:
-        """The file's bytes."""
-
-
-async def load(master_url: str, cache_dir: Path, day: date, *, fetch: Download = download) -> Symbols:
-    """The stocks of a day: from the day's copy, else downloaded, else from the latest copy.
-
-    Args:
-        master_url: the folder of the master files.
-        cache_dir: folder of the copies.
-        day: the day, KST.
-        fetch: fetches a file.
+async def load(master_url: str, cache_dir: Path, day: date, *, fetch: _Fetch = download) -> Symbols:
+    """The stocks of a day (KST): from the day's copy, else downloaded with `fetch`, else from the latest copy.
 
     Raises:
         Unavailable: they could not be downloaded, and there is no copy.
@@ -182,7 +160,7 @@ async def load(master_url: str, cache_dir: Path, day: date, *, fetch: Download =
     return Symbols(stock for stocks in markets for stock in stocks)
 
 
-async def _market(market: str, master_url: str, cache_dir: Path, day: date, fetch: Download) -> list[Stock]:
+async def _market(market: str, master_url: str, cache_dir: Path, day: date, fetch: _Fetch) -> list[Stock]:
     file = _FILES[market]
     copy = cache_dir / f"{file}-{day:%Y%m%d}.zip"
     stocks = await asyncio.to_thread(_read_copy, copy, market)
@@ -218,15 +196,13 @@ def _unpacked(packed: bytes, market: str) -> list[Stock]:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             entry = archive.getinfo(_FILES[market])
             if entry.file_size > _MAX_FILE:
-                msg = f"{entry.filename} is too large"
-                raise ValueError(msg)  # noqa: TRY301 - handled as every other defect of an archive
+                raise ValueError(f"{entry.filename} is too large")  # noqa: TRY301 - handled as every other defect of an archive
             content = archive.read(entry)
     except Exception as failure:  # noqa: BLE001 - whatever the decompressor raises on a damaged archive
         raise ValueError(str(failure) or type(failure).__name__) from None
     stocks = parse_master(content, market)
     if not stocks:
-        msg = f"{_FILES[market]} is empty"
-        raise ValueError(msg)
+        raise ValueError(f"{_FILES[market]} is empty")
     return stocks
 
 

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import re
 import stat
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from filelock import FileLock, Timeout
+from pydantic import AwareDatetime, BaseModel
 
 from kis.config import REST_URLS
 from kis.errors import BadAnswer, Misconfigured, NotSent, Throttled, Unavailable
 from kis.krx import KST
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from kis.config import KisConfig
@@ -41,13 +40,12 @@ _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _NEVER = datetime(2000, 1, 1, tzinfo=KST)
 
 
-@dataclass(frozen=True, slots=True)
-class _TokenFile:
+class _TokenFile(BaseModel, frozen=True):
     """Contents of the file; `attempted` is when a token was last requested, successfully or not."""
 
     token: str = ""
-    expires: datetime = _NEVER
-    attempted: datetime = _NEVER
+    expires: AwareDatetime = _NEVER
+    attempted: AwareDatetime = _NEVER
 
 
 class TokenStore:
@@ -61,20 +59,13 @@ class TokenStore:
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """Reads and requests nothing yet.
-
-        Args:
-            config: the app key, and the folder of the file.
-            issue: requests a token once and returns the answer's body; raises a `KisError`.
-            clock: the present moment in KST.
-            sleep: waits between polls of a lock that another process holds.
-        """
+        """Reads and requests nothing yet; `issue` requests a token once and returns the answer's body."""
         of = [config.env.value, config.app_key]
         if config.rest != REST_URLS[config.env]:
             of.append(config.rest)  # a simulator's token is not KIS's
         name = hashlib.sha256("\n".join(of).encode()).hexdigest()[:16]
         self._path = config.token_dir / f"kis-token-{name}.json"
-        self._env = config.env.value
+        self._where: dict[str, Any] = {"endpoint": "token", "env": config.env.value}
         self._issue = issue
         self._clock = clock
         self._sleep = sleep
@@ -106,7 +97,8 @@ class TokenStore:
 
     async def _renew(self) -> str:
         if self._clock() >= self._renew_at:
-            await self._locked(self._renew_in_file)
+            async with self._locked():
+                await self._renew_in_file()
         return self._current.token
 
     async def drop(self, refused: str) -> None:
@@ -118,7 +110,10 @@ class TokenStore:
         """
         if self._current.token == refused:
             self._set_current(_TokenFile(attempted=self._current.attempted))
-        await self._locked(self._forget_in_file, refused)
+        async with self._locked():
+            stored = self._read()
+            if stored.token == refused:
+                self._write(_TokenFile(attempted=stored.attempted))
 
     async def close(self) -> None:
         """Cancels a renewal under way."""
@@ -126,38 +121,29 @@ class TokenStore:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
 
-    async def _locked(self, work: Callable[..., Awaitable[None]], *args: str) -> None:
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
+        """Locks the file against other tasks and processes."""
         async with self._lock:
             try:
-                await self._locked_between_processes(work, *args)
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                lock = FileLock(f"{self._path}.lock", thread_local=False, mode=_PRIVATE_MODE)
+                await self._acquire(lock)
+                try:
+                    yield
+                finally:
+                    lock.release()
             except OSError as failure:
-                raise Misconfigured(
-                    f"the folder of the token file cannot be used ({type(failure).__name__})",
-                    setting="KISBOT_DATA_DIR",
-                    endpoint="token",
-                    env=self._env,
-                ) from None
+                message = f"the folder of the token file cannot be used ({type(failure).__name__})"
+                raise Misconfigured(message, setting="KISBOT_DATA_DIR", **self._where) from None
 
-    async def _locked_between_processes(self, work: Callable[..., Awaitable[None]], *args: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(f"{self._path}.lock", thread_local=False, mode=_PRIVATE_MODE)
+    async def _acquire(self, lock: FileLock) -> None:
         for _ in range(_MAX_LOCK_POLLS):
-            try:
+            with suppress(Timeout):
                 lock.acquire(blocking=False)
-            except Timeout:
-                await self._sleep(_LOCK_POLL_INTERVAL)
-                continue
-            try:
-                await work(*args)
-            finally:
-                lock.release()
-            return
-        raise Unavailable("another process holds the token's lock", endpoint="token", env=self._env)
-
-    async def _forget_in_file(self, refused: str) -> None:
-        stored = self._read()
-        if stored.token == refused:
-            self._write(_TokenFile(attempted=stored.attempted))
+                return
+            await self._sleep(_LOCK_POLL_INTERVAL)
+        raise Unavailable("another process holds the token's lock", **self._where)
 
     async def _renew_in_file(self) -> None:
         stored = self._read()
@@ -170,21 +156,21 @@ class TokenStore:
         if timedelta(0) <= since < _ISSUE_INTERVAL:
             left = (_ISSUE_INTERVAL - since).total_seconds()
             message = f"KIS issues a token once a minute and was asked {since.total_seconds():.0f} s ago"
-            too_soon = Throttled(f"{message}: {left:.0f} s to go", code="EGW00133", endpoint="token", env=self._env)
+            too_soon = Throttled(f"{message}: {left:.0f} s to go", code="EGW00133", **self._where)
             self._use_expiring(stored, too_soon)
             return
-        self._write(_TokenFile(stored.token, stored.expires, attempted=now))
+        self._write(stored.model_copy(update={"attempted": now}))
         try:
-            fresh = _TokenFile(*self._parse(await self._issue(), now), attempted=now)
+            fresh = self._parse(await self._issue(), now)
         except NotSent as failure:
             self._write(stored)  # KIS saw no attempt
-            self._use_expiring(stored, Unavailable(failure.message, endpoint="token", env=self._env))
+            self._use_expiring(stored, Unavailable(failure.message, **self._where))
         except (Throttled, Unavailable) as failure:
             self._use_expiring(stored, failure)
         else:
             self._write(fresh)
             self._set_current(fresh)
-            _log.info("token_issued", env=self._env, expires=fresh.expires.isoformat(timespec="seconds"))
+            _log.info("token_issued", env=self._where["env"], expires=fresh.expires.isoformat(timespec="seconds"))
 
     def _use_expiring(self, stored: _TokenFile, failure: Throttled | Unavailable) -> None:
         """Uses a token in its last minutes; raises the failure if there is none."""
@@ -193,9 +179,9 @@ class TokenStore:
             raise failure
         self._current = stored
         self._renew_at = min(stored.expires, now + _ISSUE_INTERVAL)
-        _log.warning("token_not_renewed", env=self._env, code=failure.code, reason=failure.message)
+        _log.warning("token_not_renewed", env=self._where["env"], code=failure.code, reason=failure.message)
 
-    def _parse(self, body: dict[str, Any], now: datetime) -> tuple[str, datetime]:
+    def _parse(self, body: dict[str, Any], now: datetime) -> _TokenFile:
         token = body.get("access_token")
         ends = []
         with suppress(KeyError, TypeError, ValueError, OverflowError):
@@ -205,9 +191,10 @@ class TokenStore:
             text = str(body["access_token_token_expired"])
             ends.append(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=KST))
         if not isinstance(token, str) or not _HEADER_SAFE.fullmatch(token) or not ends:
-            raise BadAnswer("the token answer holds no token or no end", endpoint="token", env=self._env)
+            raise BadAnswer("the token answer holds no token or no end", **self._where)
         # KIS issues no token that is about to expire: if one seems so, our clock is fast.
-        return token, min((end for end in ends if end > now + _RENEW_BEFORE), default=max(ends))
+        expires = min((end for end in ends if end > now + _RENEW_BEFORE), default=max(ends))
+        return _TokenFile(token=token, expires=expires, attempted=now)
 
     def _set_current(self, stored: _TokenFile) -> None:
         self._current = stored
@@ -217,24 +204,14 @@ class TokenStore:
         try:
             if os.name == "posix" and stat.S_IMODE(self._path.stat().st_mode) & 0o077:
                 # Whoever has read it can trade with it; only the operator can tell whether somebody has.
-                raise Misconfigured(
-                    f"{self._path.name} can be read by others: run chmod 600 on it, or delete it if they may have",
-                    setting="KISBOT_DATA_DIR",
-                    endpoint="token",
-                    env=self._env,
-                )
-            row = json.loads(self._path.read_text(encoding="utf-8"))
-            return _TokenFile(
-                str(row["token"]),
-                datetime.fromisoformat(row["expires"]).astimezone(KST),
-                datetime.fromisoformat(row["attempted"]).astimezone(KST),
-            )
-        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+                message = "can be read by others: run chmod 600 on it, or delete it if they may have"
+                raise Misconfigured(f"{self._path.name} {message}", setting="KISBOT_DATA_DIR", **self._where)
+            return _TokenFile.model_validate_json(self._path.read_bytes())
+        except (FileNotFoundError, ValueError):
             return _TokenFile()
 
     def _write(self, stored: _TokenFile) -> None:
-        row = asdict(stored) | {"expires": stored.expires.isoformat(), "attempted": stored.attempted.isoformat()}
-        _write_private(self._path, json.dumps(row))
+        _write_private(self._path, stored.model_dump_json())
 
 
 def _write_private(path: Path, text: str) -> None:

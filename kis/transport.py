@@ -36,7 +36,6 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        """Connects to nothing yet; `context` holds the certificates trusted."""
         self._context = context
         self._limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
         self._free = asyncio.Semaphore(_MAX_CONNECTIONS)
@@ -91,16 +90,10 @@ class HttpSender:
         await self._transport.aclose()
 
 
-def read_sender(context: ssl.SSLContext, stand_in: Transport | None) -> HttpSender:
-    """Sends calls over shared connections; `stand_in` takes the place of the network."""
-    return HttpSender(stand_in or ConnectionPool(context))
-
-
-def order_sender(context: ssl.SSLContext, stand_in: Transport | None) -> HttpSender:
-    """Opens a connection for each call; `stand_in` takes the place of the network."""
+def single_use_connections(context: ssl.SSLContext) -> Transport:
+    """Opens a connection for each call, as orders need it."""
     # On a kept connection that the server has just closed, an order's outcome would be unknown for nothing.
-    fresh = httpx.Limits(max_keepalive_connections=0)
-    return HttpSender(stand_in or httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=fresh))
+    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def get(url: httpx.URL, headers: HeaderList) -> httpx.Request:
@@ -140,11 +133,7 @@ def ssl_context(url: str) -> ssl.SSLContext:
 
 
 async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
-    """Fetches a public file; `stand_in` takes the place of the network.
-
-    Raises:
-        Unavailable: it could not be fetched.
-    """
+    """Fetches a public file, else raises `Unavailable`; `stand_in` takes the place of the network."""
     try:
         async with httpx.AsyncClient(
             verify=ssl_context(url), trust_env=False, timeout=_DOWNLOAD_TIMEOUT, transport=stand_in

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 from websockets.asyncio.client import connect
@@ -19,21 +18,9 @@ from websockets.exceptions import WebSocketException
 
 from kis.backoff import backoff
 from kis.cipher import Cipher
-from kis.config import WS_URLS, is_loopback
-from kis.endpoints import Env
-from kis.errors import BadAnswer, KisError, Misconfigured, Refused, Throttled, TokenRejected, Unavailable
-from kis.frames import (
-    NOTICES,
-    NOTICES_PAPER,
-    NOTICES_REAL,
-    ControlReply,
-    Data,
-    FillNotice,
-    Heartbeat,
-    read_frame,
-    read_records,
-    subscription,
-)
+from kis.config import WS_URLS, is_loopback, split_address
+from kis.errors import BadAnswer, Misconfigured, Refused, Throttled, TokenRejected, Unavailable
+from kis.frames import NOTICES, ControlReply, Data, FillNotice, Heartbeat, read_frame, read_records, subscription
 from kis.session import Session
 from kis.subscriptions import Gap, StreamTopic
 
@@ -45,7 +32,6 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from kis.config import KisConfig
-    from kis.frames import Record
     from kis.subscriptions import Registrations
     from kis.transport import Transport
 
@@ -90,9 +76,6 @@ class WebSocketConnection:
         self,
         config: KisConfig,
         registrations: Registrations,
-        publish: Callable[[StreamTopic, Record], None],
-        gap: Callable[[Gap], None],
-        refuse: Callable[[StreamTopic, KisError], None],
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
@@ -101,17 +84,10 @@ class WebSocketConnection:
         silence: float,
         in_session: Callable[[datetime], bool],
     ) -> None:
-        """Connects to nothing yet; the other arguments are those of `KisStream`.
-
-        `publish` gets every record, `gap` every gap once it is over, `refuse` every registration that KIS refuses.
-
-        Raises:
-            Misconfigured: the address is invalid.
-        """
+        """Connects to nothing yet; arguments and errors are those of `KisStream`."""
         self._config = config
         self._address = _address(config)
         self._registrations = registrations
-        self._publish, self._gap, self._refuse = publish, gap, refuse
         self._clock, self._sleep, self._rng, self._transport = clock, sleep, rng, transport
         self._silence, self._in_session = silence, in_session
         self._approval: tuple[str, datetime] | None = None
@@ -275,8 +251,8 @@ class WebSocketConnection:
         elif topic in self._registrations:
             _log.warning("registration_refused", tr_id=topic.tr_id, code=reply.code)
             env = self._config.env.value
-            self._refuse(topic, Refused("KIS does not register for it", code=reply.code, endpoint="websocket", env=env))
-            self._registrations.refused(topic)
+            failure = Refused("KIS does not register for it", code=reply.code, endpoint="websocket", env=env)
+            self._registrations.refused(topic, failure)
             self._check_complete()
         else:
             raise _Disconnect(f"refused [{reply.code}]", long_backoff=True)
@@ -287,14 +263,12 @@ class WebSocketConnection:
         self._registrations.resend(topic)
 
     def _on_data(self, data: Data) -> None:
-        payload = data.payload
-        if data.encrypted:
-            payload = self._decrypted(data)
+        payload = self._decrypted(data) if data.encrypted else data.payload
         for record in read_records(data.tr_id, data.records, payload, self._clock()):
             topic = self._topic(data.tr_id, record.code)
             if isinstance(record, FillNotice) and not self._of_account(record):
                 continue  # a login may have several accounts
-            self._publish(topic, record)
+            self._registrations.publish(record, topic)
 
     def _decrypted(self, data: Data) -> str:
         """The text of an encrypted payload; on failure a new key is requested, once per connection and topic."""
@@ -312,7 +286,7 @@ class WebSocketConnection:
         return notice.account in {account, self._config.cano}
 
     def _topic(self, tr_id: str, tr_key: str) -> StreamTopic:
-        return StreamTopic(tr_id, self._config.hts_id if tr_id in NOTICES else tr_key)
+        return StreamTopic(tr_id, self._config.hts_id if tr_id in NOTICES.values() else tr_key)
 
     # --- gaps ---------------------------------------------------------------------------------------------
 
@@ -322,7 +296,7 @@ class WebSocketConnection:
             self._logged_frames.add(str(failure))
             _log.warning("frame_unreadable", error=str(failure))
         if self.blind_since is None:
-            self._gap(Gap(self._last_frame, self._clock()))
+            self._registrations.publish(Gap(self._last_frame, self._clock()))
 
     def _check_complete(self) -> None:
         """Ends the gap once every registration is accepted."""
@@ -335,28 +309,19 @@ class WebSocketConnection:
         if since is not None and self._registrations:
             self._away_reason = ""
             _log.info("stream_back", blind=round((now - since).total_seconds(), 1))
-            self._gap(Gap(since, now))
-
-
-def notice_tr_id(env: Env) -> str:
-    """The TR of fill notices in an environment."""
-    return NOTICES_REAL if env is Env.REAL else NOTICES_PAPER
+            self._registrations.publish(Gap(since, now))
 
 
 def _address(config: KisConfig) -> str:
     """The address; plain ws is what KIS offers, and accepted of no other host but this machine."""
     url = (config.ws_url or WS_URLS[config.env]).rstrip("/")
     others = {address for env, address in WS_URLS.items() if env is not config.env}
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
+    parts = split_address(url, "ws", "wss")
     if url in others:
         message = f"is that of another environment than {config.env}"
-    elif parts.scheme not in {"ws", "wss"} or not host or parts.username or parts.query:
+    elif parts is None:
         message = "is no websocket address"
-    elif parts.scheme == "ws" and url not in WS_URLS.values() and not is_loopback(host):
+    elif parts.scheme == "ws" and url not in WS_URLS.values() and not is_loopback(parts.hostname):
         message = "must be wss: plain ws is accepted of KIS's own host and on this machine only"
     else:
         return url + _PATH

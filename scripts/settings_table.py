@@ -41,12 +41,17 @@ def default(field: FieldInfo) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def meaning(field: FieldInfo) -> str:
+    """The docstring of a setting on one line."""
+    return " ".join((field.description or "").split())
+
+
 def table() -> str:
     """The table for the README, required settings first."""
     lines = ["| 변수 · variable | 기본값 · default | 뜻 · meaning |", "|---|---|---|"]
     for name, field in _settings():
         value = f"`{default(field)}`" if default(field) else "–"
-        lines.append(f"| `{name}` | {'**필수 · required**' if required(field) else value} | {field.description} |")
+        lines.append(f"| `{name}` | {'**필수 · required**' if required(field) else value} | {meaning(field)} |")
     return "\n".join(lines)
 
 
@@ -55,7 +60,7 @@ def env_example() -> str:
     blocks = [_ENV_HEAD]
     for name, field in _settings():
         mark = "" if required(field) else "#"
-        blocks.append(f"# {field.description}\n{mark}{name}={default(field)}\n")
+        blocks.append(f"# {meaning(field)}\n{mark}{name}={default(field)}\n")
     return "\n".join(blocks)
 
 

@@ -37,15 +37,7 @@ MAX_CLOCK_STEP = 2.0
 
 
 class BotApplication:
-    """One running bot. `async with BotApplication(settings).running():` and it trades.
-
-    Attributes:
-        parts: what it consists of.
-        storage: what it stores; the container's.
-        fault: done when a part of the bot has died.
-        ready: whether everything is at work.
-        readings: how often the broker's list was read to its end so far.
-    """
+    """One running bot. `async with BotApplication(settings).running():` and it trades."""
 
     def __init__(
         self,
@@ -61,8 +53,11 @@ class BotApplication:
         self.parts = Container(settings, clock=clock, ticks=ticks, network=network)
         self.storage = self.parts.storage
         self.fault: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        """Done when a part of the bot has died."""
         self.ready = False
+        """Everything is at work."""
         self.readings = 0
+        """How often the broker's list was read to its end."""
         self._stale = False
         """Overseers were told that the list cannot be read."""
         self._housekeeping_failed = False
@@ -204,7 +199,7 @@ class BotApplication:
         whole = True
         for snapshot in snapshots:
             try:
-                self.parts.report_handler.note(snapshot)
+                self.parts.report_handler.handle(snapshot)
             except Exception:
                 whole = False
                 log.exception("a snapshot of the list could not be handled", day=snapshot.day.isoformat())

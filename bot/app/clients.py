@@ -1,4 +1,4 @@
-"""The two wires out of the house, as the settings want them: to the broker and to Telegram."""
+"""The clients of the broker and of Telegram, as the settings want them."""
 
 import os
 from datetime import date

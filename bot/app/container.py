@@ -71,11 +71,8 @@ class Container:
     ) -> None:
         """Builds everything; opens the database and no connection.
 
-        Args:
-            settings: what the bot is to be.
-            clock: the present moment, KST; it may be set.
-            ticks: monotonic seconds.
-            network: takes the place of the real one.
+        `clock` gives the present moment in KST and may be set, `ticks` monotonic seconds; `network` takes the place of
+        the real one.
 
         Raises:
             BadDatabase: the database cannot be trusted, or is another account's.

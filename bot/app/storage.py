@@ -1,6 +1,7 @@
 """The data directory: its lock, the database, and every store."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 
 from filelock import FileLock, Timeout
@@ -35,12 +36,7 @@ class Storage:
     """The stores, each built from those above it."""
 
     def __init__(self, settings: Settings, *, account: str, clock: Callable[[], datetime]) -> None:
-        """Locks the data directory and opens the database.
-
-        Args:
-            settings: where the data lies.
-            account: the account as it may be shown; a database belongs to one.
-            clock: the present moment, KST.
+        """Locks the data directory and opens the database, which belongs to one (masked) `account`.
 
         Raises:
             AlreadyRunning: another process holds the data directory.
@@ -48,21 +44,17 @@ class Storage:
         """
         folder = settings.kisbot_data_dir
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = FileLock(folder / "kisbot.lock", timeout=0)
+        lock = FileLock(folder / "kisbot.lock", timeout=0)
         try:
-            self._lock.acquire()
+            lock.acquire()
         except Timeout:
             raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {folder}") from None
-        try:
+        with ExitStack() as opened:
+            opened.callback(lock.release)
             self.db = open_database(settings.database)
-        except BaseException:
-            self._lock.release()
-            raise
-        try:
+            opened.callback(self.db.close)
             self._build(settings, account, clock)
-        except BaseException:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
 
     def _build(self, settings: Settings, account: str, clock: Callable[[], datetime]) -> None:
         """Every store, in reading order."""
@@ -90,5 +82,4 @@ class Storage:
 
     def close(self) -> None:
         """Close the database and release the lock."""
-        self.db.close()
-        self._lock.release()
+        self._opened.close()

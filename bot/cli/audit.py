@@ -39,8 +39,7 @@ def audit_verify(
     from bot.store.audit.keys import DamagedKey, DayKeys
     from bot.store.audit.verify import verify
 
-    home = DataSettings()
-    keys = DayKeys(home.kisbot_data_dir)
+    keys = DayKeys(DataSettings().kisbot_data_dir)
     given = _given_keys(key, keys)
     heads = [_head(one) for one in head or ()]
     began = time.perf_counter()
@@ -49,7 +48,7 @@ def audit_verify(
             day_key = keys.read()  # before the rows: the bot may go on meanwhile
         except DamagedKey:
             day_key = None
-    with open_read_only(home) as connection:
+    with open_read_only() as connection:
         try:
             anchors = [*stored_anchors(connection), *heads]
             verdict = verify(all_rows(connection), *given, anchors=anchors, day_key=day_key)
@@ -69,11 +68,10 @@ def audit_show(
     """누가 언제 무엇을 했는지 봅니다 · who did what, when (KST)."""
     from sqlite_utils import Database
 
-    from bot.config.settings import DataSettings
     from bot.store.audit.log import AuditLog
     from kis.config import kst_now
 
-    with open_read_only(DataSettings()) as connection:
+    with open_read_only() as connection:
         log = AuditLog(Database(connection, execute_plugins=False), kst_now)
         for row in log.rows(order_id=order, user_id=person, last=last):
             if as_json:
@@ -81,9 +79,8 @@ def audit_show(
             else:
                 who = row["name"] or row["user_id"] or "-"
                 what = f"#{row['order_id']} " if row["order_id"] else ""
-                typer.echo(
-                    printable(f"{row['seq']:>6} {row['at']} {who:<12} {row['action']:<18} {what}{row['detail']}")
-                )
+                line = f"{row['seq']:>6} {row['at']} {who:<12} {row['action']:<18} {what}{row['detail']}"
+                typer.echo(printable(line))
 
 
 @audit_cli.command("export")
@@ -92,13 +89,12 @@ def audit_export(
     form: Annotated[Literal["csv", "json"], typer.Option("--format", help="csv | json")] = "csv",
 ) -> None:
     """비밀을 빼고 파일로 내보냅니다 · write all rows to a file, without secrets."""
-    from bot.config.settings import DataSettings
     from bot.store.audit.export import all_rows, to_csv, to_json
 
     hide = _redactor()
     # A spreadsheet takes a CSV file without the mark (BOM) for one of the system's old code page.
     encoding = "utf-8-sig" if form == "csv" else "utf-8"
-    with open_read_only(DataSettings()) as connection, _new_file(target, encoding) as file:
+    with open_read_only() as connection, _new_file(target, encoding) as file:
         count = (to_csv if form == "csv" else to_json)(all_rows(connection), file, hide)
     typer.echo(f"{target} ({count:,}줄 · rows)")
 
@@ -110,10 +106,9 @@ def audit_key(
     yes: Annotated[bool, typer.Option("--yes", help="묻지 않고 지움 · erase without asking")] = False,
 ) -> None:
     """첫 키를 한 번 보여 주고 이 컴퓨터에서 지웁니다 · show the first key once and erase it here."""
-    from bot.config.settings import DataSettings
     from bot.store.audit.keys import first_keys_text
 
-    with open_storage(DataSettings()) as storage:
+    with open_storage() as storage:
         if new:
             storage.audit.begin_again()
         keys = storage.keys
@@ -129,7 +124,7 @@ def audit_key(
     else:
         with _new_file(to, "utf-8") as file:
             file.write(first_keys_text(firsts))
-        typer.echo(f"{to}")
+        typer.echo(str(to))
     typer.echo(
         "이 컴퓨터가 아닌 곳(종이, 다른 기기)에 보관하세요. 검증할 때 필요하고, "
         "여기 두면 지난 기록을 위조할 수 있습니다.\n"

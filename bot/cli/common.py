@@ -59,8 +59,9 @@ def bad_database_stops() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class CommandStorage:
-    """The open database and the tables that commands change."""
+    """The open database, the tables that commands change, and the folder that holds all of it."""
 
+    folder: Path
     db: "Database"
     keys: "DayKeys"
     audit: "AuditLog"
@@ -69,11 +70,12 @@ class CommandStorage:
 
 
 @contextmanager
-def open_storage(home: "DataSettings", *, create: bool = False) -> Iterator[CommandStorage]:
+def open_storage(home: "DataSettings | None" = None, *, create: bool = False) -> Iterator[CommandStorage]:
     """Open the database beside a running bot. Only `create` may begin a new one, and says where.
 
     A missing or unusable database or key file exits with a sentence, also while the block runs.
     """
+    from bot.config.settings import DataSettings
     from bot.store.audit.keys import DayKeys
     from bot.store.audit.log import AuditLog
     from bot.store.database import open_database
@@ -82,30 +84,33 @@ def open_storage(home: "DataSettings", *, create: bool = False) -> Iterator[Comm
     from bot.store.people import People
     from kis.config import kst_now
 
+    home = home or DataSettings()
     if create and not home.database.exists():
         typer.echo(f"새 데이터베이스 · a new database: {home.database}", err=True)
     elif not create:
-        must_exist(home.database)
+        _must_exist(home.database)
     with bad_database_stops(), closing(open_database(home.database)) as db:
         keys = DayKeys(home.kisbot_data_dir)
         audit = AuditLog(db, kst_now, keys)
         outbox = Outbox(db, kst_now)
         journal = SqliteJournal(db, audit, outbox, clock=kst_now)
-        yield CommandStorage(db, keys, audit, outbox, People(db, audit, kst_now, journal.void_person))
+        people = People(db, audit, kst_now, journal.void_person)
+        yield CommandStorage(home.kisbot_data_dir, db, keys, audit, outbox, people)
 
 
 @contextmanager
-def open_read_only(home: "DataSettings") -> Iterator["sqlite3.Connection"]:
+def open_read_only() -> Iterator["sqlite3.Connection"]:
     """A connection that only reads, as of one moment; an unusable database exits with a sentence."""
+    from bot.config.settings import DataSettings
     from bot.store.audit.export import reading
 
-    must_exist(home.database)
-    with bad_database_stops(), reading(home.database) as connection:
+    database = DataSettings().database
+    _must_exist(database)
+    with bad_database_stops(), reading(database) as connection:
         yield connection
 
 
-def must_exist(database: Path) -> None:
-    """Exit with a sentence where there is no database."""
+def _must_exist(database: Path) -> None:
     if not database.exists():
         stop_with(f"데이터베이스가 없습니다. KISBOT_DATA_DIR을 확인하세요 · no database: {database}")
 

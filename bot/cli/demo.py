@@ -25,7 +25,8 @@ def demo(
     import logging
 
     from bot.config.logging import set_up_logs
-    from bot.demo.run import ScriptFailed, run_demo
+    from bot.demo.run import run_demo
+    from bot.demo.script import ScriptFailed
 
     set_up_logs(level=logging.INFO if verbose else logging.ERROR)
 

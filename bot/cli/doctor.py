@@ -27,7 +27,6 @@ def doctor() -> None:
 
 
 async def _examine(settings: "Settings", say: Callable[[str], object]) -> bool:
-    """Say what was found, a line each; True when all is well."""
     say(f"✔ 설정 · settings: KIS_ENV={settings.kis_env}, mode={settings.mode}, data={settings.kisbot_data_dir}")
     telegram = await _telegram(settings, say)
     kis = await _kis(settings, say)
@@ -64,23 +63,17 @@ async def _kis(settings: "Settings", say: Callable[[str], object]) -> bool:
     from kis.errors import KisError, Misconfigured
 
     try:
-        client = KisClient(kis_config(settings))
-    except Misconfigured as error:
-        say(f"✘ {error.setting}: {error.advice.ko} · {error.advice.en}")
-        return False
-    try:
-        quote = await client.price("005930")
-        say(f"✔ KIS 시세 · quotes: 삼성전자 {quote.price:,}원")
-        balance = await client.balance()
-        say(f"✔ KIS 계좌 · account {client.account_masked}: {len(balance.holdings)} 종목 · holdings")
-        offset = client.clock_offset
-        say(f"{'✔' if abs(offset) <= MAX_CLOCK_OFFSET else '✘'} 시계 · clock: {offset:+.1f} s")
+        async with KisClient(kis_config(settings)) as client:
+            quote = await client.price("005930")
+            say(f"✔ KIS 시세 · quotes: 삼성전자 {quote.price:,}원")
+            balance = await client.balance()
+            say(f"✔ KIS 계좌 · account {client.account_masked}: {len(balance.holdings)} 종목 · holdings")
+            offset = client.clock_offset
+            say(f"{'✔' if abs(offset) <= MAX_CLOCK_OFFSET else '✘'} 시계 · clock: {offset:+.1f} s")
     except Misconfigured as error:
         say(f"✘ {error.setting}: {error.advice.ko} · {error.advice.en}")
         return False
     except KisError as error:
         say(f"✘ KIS: {error.advice.ko} · {error.advice.en}")
         return False
-    finally:
-        await client.close()
     return True

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from bot import __version__
 from bot.cli.audit import audit_cli
 from bot.cli.backup import backup
 from bot.cli.demo import demo
@@ -17,7 +18,6 @@ from bot.cli.run import run
 from bot.cli.second_factor import stepup_cli
 from bot.cli.sim import sim
 from bot.cli.users import users_cli
-from bot.cli.version import version
 
 
 class _LightHelp:
@@ -35,6 +35,11 @@ class _Group(_LightHelp, TyperGroup):
 
 class _Command(_LightHelp, TyperCommand):
     pass
+
+
+def version() -> None:
+    """버전 · the version."""
+    typer.echo(f"kisbot {__version__}")
 
 
 cli = typer.Typer(

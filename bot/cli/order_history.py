@@ -26,10 +26,9 @@ def why(
 
     from bot.chat.handlers.order_history import history_pages
     from bot.chat.i18n.frame import Frame
-    from bot.config.settings import DataSettings
     from bot.store.order_history import OrderHistory
 
-    with open_read_only(DataSettings()) as connection, closing(Database(connection, execute_plugins=False)) as db:
+    with open_read_only() as connection, closing(Database(connection, execute_plugins=False)) as db:
         history = OrderHistory(db, key_here=lambda: False)
         found = history.find(number.strip())
         if not found:

@@ -101,11 +101,8 @@ def _tell(storage: CommandStorage, code: str, user_id: int, name: str) -> None:
 
 @contextmanager
 def _second_factors() -> Iterator[tuple[CommandStorage, "SecondFactors"]]:
-    from bot.config.settings import DataSettings
     from bot.store.second_factors import FactorKey, SecondFactors
     from kis.config import kst_now
 
-    home = DataSettings()
-    with open_storage(home) as storage:
-        key = FactorKey(home.kisbot_data_dir)
-        yield storage, SecondFactors(storage.db, storage.audit, key, kst_now)
+    with open_storage() as storage:
+        yield storage, SecondFactors(storage.db, storage.audit, FactorKey(storage.folder), kst_now)

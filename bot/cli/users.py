@@ -96,11 +96,10 @@ def users_invite(
 @contextmanager
 def _whitelist(*, create: bool = False) -> Iterator[CommandStorage]:
     """The database; a change that the whitelist refuses exits with a sentence."""
-    from bot.config.settings import DataSettings
     from bot.orders.access.membership import LastOwner, NoSuchPerson, Status, TooMany, WasRemoved
 
     try:
-        with open_storage(DataSettings(), create=create) as storage:
+        with open_storage(create=create) as storage:
             yield storage
     except LastOwner:
         stop_with("마지막 소유자는 내보내거나 정지하거나 내릴 수 없습니다 · the last owner must stay one")

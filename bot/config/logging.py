@@ -58,14 +58,7 @@ def set_up_logs(
     level: int = logging.INFO,
     clock: Callable[[], datetime] = kst_now,
 ) -> None:
-    """Send every logger, those of libraries included, through one chain of processors to standard error.
-
-    Args:
-        secrets: values to redact.
-        json: JSON lines instead of text.
-        level: the lowest level written.
-        clock: gives the stamp of a line.
-    """
+    """Send every logger, those of libraries included, through one chain of processors to standard error."""
 
     def stamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         event["at"] = clock().isoformat(timespec="milliseconds")

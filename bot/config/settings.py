@@ -6,17 +6,24 @@ risk settings stand in `risk.py`.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.config.risk import RiskSettings
 from kis.config import is_loopback
 
 TELEGRAM_API_BASE = "https://api.telegram.org/bot"
+_OWNERS_REFUSED = "one or more positive numeric ids"
+_ID_LISTS = {
+    "kisbot_owner_id": (re.compile(r"[0-9]+"), _OWNERS_REFUSED),
+    "kisbot_group_chats": (re.compile(r"-[0-9]+"), "ids of groups: negative whole numbers"),
+}
+"""What each id of a list looks like, and the sentence that refuses any other."""
 
 
 class BadSettings(Exception):
@@ -32,13 +39,16 @@ class DataSettings(BaseSettings):
     """Where the bot keeps its files: all that commands such as `users` need to know."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
-    kisbot_data_dir: Path = Field(
-        Path("data"),
-        description="데이터베이스·토큰·잠금 파일을 두는 폴더 · where the database, token and lock are kept",
-    )
+    kisbot_data_dir: Path = Path("data")
+    """데이터베이스·토큰·잠금 파일을 두는 폴더 · where the database, token and lock are kept"""
 
     @property
     def database(self) -> Path:
@@ -49,84 +59,59 @@ class DataSettings(BaseSettings):
 class Settings(RiskSettings, DataSettings):
     """The settings of one running bot. Field names are the variables' names in lower case."""
 
-    telegram_bot_token: SecretStr = Field(description="봇 토큰 (@BotFather) · the bot's token from @BotFather")
-    telegram_api_base: str = Field(
-        TELEGRAM_API_BASE,
-        description="Bot API 주소. 로컬 서버로 바꿀 수 있음 · the Bot API's address; a local server can stand in",
-    )
-    kisbot_owner_id: Annotated[tuple[int, ...], NoDecode] = Field(
-        description="소유자의 텔레그램 숫자 ID, 쉼표로 여러 명 · the owners' numeric Telegram ids, comma separated"
-    )
-    kisbot_join_requests: bool = Field(
-        default=False,
-        description="모르는 사람의 /start 를 관리자에게 알려 버튼으로 들일 수 있게 함 (끄면 완전한 침묵) · whether a stranger's /start is shown to the admins with buttons; false: silence",
-    )
-    kisbot_group_chats: Annotated[tuple[int, ...], NoDecode] = Field(
-        (),
-        description="봇이 있어도 되는 그룹의 ID(음수), 쉼표로 여러 개. 나머지 그룹은 스스로 나감 · ids of groups the bot may be in, comma separated; it leaves any other",
-    )
-    kisbot_group_fills: bool = Field(
-        default=False,
-        description="그 그룹에 체결만 알림 (잔고 없음, 버튼 없음) · post fills there, without balances or buttons",
-    )
-    kisbot_lang: Literal["ko", "en"] = Field(
-        "ko",
-        description="대화의 기본 언어 (각자 /settings 로 바꿈) · the chat's usual language; /settings chooses one's own",
-    )
-    kisbot_market_hours: Literal["krx", "always"] = Field(
-        "krx", description="`always`는 KISBOT_PRACTICE에서만 · `always` only together with KISBOT_PRACTICE"
-    )
-    kisbot_log_json: bool = Field(default=False, description="로그를 JSON으로 · log as JSON lines")
+    telegram_bot_token: SecretStr
+    """봇 토큰 (@BotFather) · the bot's token from @BotFather"""
+    telegram_api_base: str = TELEGRAM_API_BASE
+    """Bot API 주소. 로컬 서버로 바꿀 수 있음 · the Bot API's address; a local server can stand in"""
+    kisbot_owner_id: Annotated[tuple[int, ...], NoDecode]
+    """소유자의 텔레그램 숫자 ID, 쉼표로 여러 명 · the owners' numeric Telegram ids, comma separated"""
+    kisbot_join_requests: bool = False
+    """모르는 사람의 /start 를 관리자에게 알려 버튼으로 들일 수 있게 함 (끄면 완전한 침묵) · whether a stranger's
+    /start is shown to the admins with buttons; false: silence"""
+    kisbot_group_chats: Annotated[tuple[int, ...], NoDecode] = ()
+    """봇이 있어도 되는 그룹의 ID(음수), 쉼표로 여러 개. 나머지 그룹은 스스로 나감 · ids of groups the bot may be in,
+    comma separated; it leaves any other"""
+    kisbot_group_fills: bool = False
+    """그 그룹에 체결만 알림 (잔고 없음, 버튼 없음) · post fills there, without balances or buttons"""
+    kisbot_lang: Literal["ko", "en"] = "ko"
+    """대화의 기본 언어 (각자 /settings 로 바꿈) · the chat's usual language; /settings chooses one's own"""
+    kisbot_market_hours: Literal["krx", "always"] = "krx"
+    """`always`는 KISBOT_PRACTICE에서만 · `always` only together with KISBOT_PRACTICE"""
+    kisbot_log_json: bool = False
+    """로그를 JSON으로 · log as JSON lines"""
 
-    kis_app_key: SecretStr = Field(description="KIS Developers 앱키 · app key")
-    kis_app_secret: SecretStr = Field(description="KIS Developers 앱시크릿 · app secret")
-    kis_account: SecretStr = Field(description="계좌번호 `12345678-01` · account number")
-    kis_hts_id: str = Field(
-        "",
-        repr=False,
-        description="HTS ID. 있으면 체결 통보를 실시간으로 받음, 없으면 조회만 · HTS id: with it fills are heard by websocket, without it only polled",
-    )
-    kis_tr_generation: Literal["current", "legacy"] = Field(
-        "current", description="TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids"
-    )
-    kis_min_interval: float | None = Field(
-        None,
-        ge=0,
-        description="호출 간 최소 간격(초). 비우면 실전 0.2, 모의 1.05 · seconds between calls; "
-        "empty: 0.2 real, 1.05 paper",
-    )
-    kis_hashkey: bool = Field(
-        default=False, description="주문에 해시키 첨부 (KIS는 이제 요구하지 않음) · send a hash key with orders"
-    )
-    kis_rest_url: str | None = Field(None, description="REST 주소. 비우면 KIS 공식 · REST address; empty: KIS's own")
-    kis_ws_url: str | None = Field(
-        None, description="웹소켓 주소. 비우면 KIS 공식 · websocket address; empty: KIS's own"
-    )
-    kis_master_url: str | None = Field(
-        None, description="종목 마스터 파일 주소. 비우면 KIS 공식 · address of the master files; empty: KIS's own"
-    )
+    kis_app_key: SecretStr
+    """KIS Developers 앱키 · app key"""
+    kis_app_secret: SecretStr
+    """KIS Developers 앱시크릿 · app secret"""
+    kis_account: SecretStr
+    """계좌번호 `12345678-01` · account number"""
+    kis_hts_id: str = Field("", repr=False)
+    """HTS ID. 있으면 체결 통보를 실시간으로 받음, 없으면 조회만 · HTS id: with it fills are heard by websocket,
+    without it only polled"""
+    kis_tr_generation: Literal["current", "legacy"] = "current"
+    """TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids"""
+    kis_min_interval: float | None = Field(None, ge=0)
+    """호출 간 최소 간격(초). 비우면 실전 0.2, 모의 1.05 · seconds between calls; empty: 0.2 real, 1.05 paper"""
+    kis_hashkey: bool = False
+    """주문에 해시키 첨부 (KIS는 이제 요구하지 않음) · send a hash key with orders"""
+    kis_rest_url: str | None = None
+    """REST 주소. 비우면 KIS 공식 · REST address; empty: KIS's own"""
+    kis_ws_url: str | None = None
+    """웹소켓 주소. 비우면 KIS 공식 · websocket address; empty: KIS's own"""
+    kis_master_url: str | None = None
+    """종목 마스터 파일 주소. 비우면 KIS 공식 · address of the master files; empty: KIS's own"""
 
-    @field_validator("kisbot_owner_id", mode="before")
+    @field_validator("kisbot_owner_id", "kisbot_group_chats", mode="before")
     @classmethod
-    def _ids(cls, value: object) -> object:
+    def _ids(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, int):
             return (value,)
         if isinstance(value, str):
+            shape, refusal = _ID_LISTS[str(info.field_name)]
             parts = [part for part in value.replace(" ", "").split(",") if part]
-            if not all(part.isascii() and part.isdigit() for part in parts):
-                raise ValueError("one or more positive numeric ids")  # without the value: it may be a pasted secret
-            return tuple(map(int, parts))
-        return value
-
-    @field_validator("kisbot_group_chats", mode="before")
-    @classmethod
-    def _groups(cls, value: object) -> object:
-        if isinstance(value, int):
-            return (value,)
-        if isinstance(value, str):
-            parts = [part for part in value.replace(" ", "").split(",") if part]
-            if not all(part.isascii() and part.startswith("-") and part[1:].isdigit() for part in parts):
-                raise ValueError("ids of groups: negative whole numbers")
+            if not all(shape.fullmatch(part) for part in parts):
+                raise ValueError(refusal)  # without the value: it may be a pasted secret
             return tuple(map(int, parts))
         return value
 
@@ -134,7 +119,7 @@ class Settings(RiskSettings, DataSettings):
     @classmethod
     def _has_an_owner(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or any(one <= 0 for one in value):
-            raise ValueError("one or more positive numeric ids")
+            raise ValueError(_OWNERS_REFUSED)
         return value
 
     @field_validator("telegram_bot_token")
@@ -184,14 +169,12 @@ class GivenSettings(Settings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic passes it
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only the arguments; neither the environment nor a file."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
 
@@ -199,8 +182,7 @@ def load_settings(env_file: Path | str | None = ".env") -> Settings:
     """Read the settings.
 
     Raises:
-        BadSettings: something is missing or malformed; the text lists each setting with its fault and
-            never shows a value.
+        BadSettings: the text lists each setting that is missing or malformed, and never shows a value.
     """
     secrets_dir = os.environ.get("KISBOT_SECRETS_DIR") or None
     if secrets_dir is not None and not Path(secrets_dir).is_dir():

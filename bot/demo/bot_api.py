@@ -1,29 +1,24 @@
 """The Bot API over HTTP: token and method in the path, JSON back, faults in between."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
-from bot.demo.methods import Methods, conflict
+from bot.demo.chats import Clock
+from bot.demo.faults import PlantedTelegramFault, TelegramFaults
+from bot.demo.methods import Methods
 from bot.demo.parameters import MethodRefused, Parameters
+from bot.demo.updates import conflict
+from kis.sim.asgi_types import ABORT
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-    from datetime import datetime
-
-    from starlette.types import Receive, Scope, Send
-
-    from bot.demo.chats import Clock
-    from bot.demo.faults import PlantedTelegramFault, TelegramFaults
-
-TRANSPORT = "bot.demo.transport"  # where the server leaves the connection, in the request's state
 _WELL_FORMED = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
 _MAX_CALLS = 5000
 
@@ -76,7 +71,7 @@ class BotApi:
             raise MethodRefused(404, "Not Found")
         call = await Parameters.of(request)
         self.calls.append(BotCall(name, call.shown(), self._clock()))
-        method = self._methods.named(name)
+        method = self._methods.by_name.get(name.lower())  # Telegram does not mind the case of the name
         if method is None:
             raise MethodRefused(404, "Not Found")
         fault = self._faults.take(name)
@@ -124,13 +119,9 @@ async def _disconnection(request: Request) -> None:
 
 
 async def _hang_up(request: Request) -> None:
-    """Close the connection without a byte.
-
-    Raises:
-        ConnectionResetError: the application was called without a server, so there is no socket.
-    """
-    transport = request.scope.get("state", {}).get(TRANSPORT)
-    if transport is None:
+    """Close the connection without a byte; without a server there is none, and the caller gets the error."""
+    abort = request.scope.get("extensions", {}).get(ABORT)
+    if abort is None:
         raise ConnectionResetError("the local Telegram hung up")
-    transport.abort()
+    abort()
     await _disconnection(request)

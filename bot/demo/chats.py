@@ -1,20 +1,18 @@
-"""The chats: the people, the messages of each chat, and how a message is shown to the bot and to the page."""
+"""The chats: people, messages, how a message is shown to the bot and to the page, and the feed of what happens."""
 
-from __future__ import annotations
-
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from bot.demo.feed import Feed
-    from bot.demo.formatting import Formatted
+from bot.demo.formatting import Formatted
 
 MAX_MESSAGES = 2000
 """How many messages a chat holds before the oldest go."""
 _MAX_REVISIONS = 5000  # past states of messages, for a wait for one that has since been edited
+_MAX_BACKLOG = 2000  # events a page may fall behind before it has to load everything again
 
 Clock = Callable[[], datetime]
 
@@ -69,38 +67,18 @@ class File:
 
 @dataclass(frozen=True)
 class ChatMessage:
-    """A message as it stood at `revision`.
-
-    Attributes:
-        sender: "bot" or "user".
-        text: plain text (a picture's caption), formatting parsed away.
-        html: the text as the bot wrote it; for anything sent without a parse mode the plain text.
-        date: when it was sent, KST.
-    """
-
-    message_id: int
-    sender: str
-    text: str
-    html: str
-    buttons: list[list[InlineButton]]
-    edited: bool
-    date: datetime
-    revision: int
-    chat_id: int = 0
-    file: File | None = None
-    reply_to: int | None = None
-
-
-@dataclass
-class Message:
-    """A message that may still be edited."""
+    """A message as it stood at `revision`."""
 
     message_id: int
     chat_id: int
-    sender: dict[str, Any]
+    author: dict[str, Any]
+    """The Bot API's User."""
     date: datetime
+    """When it was sent, KST."""
     body: Formatted
+    """The text or a picture's caption, formatting parsed away."""
     html: str
+    """The text as the bot wrote it; for anything sent without a parse mode the plain text."""
     markup: dict[str, Any] | None = None
     file: File | None = None
     reply_to: int | None = None
@@ -108,9 +86,19 @@ class Message:
     revision: int = 0
 
     @property
-    def from_bot(self) -> bool:
-        """Whether the bot wrote it."""
-        return bool(self.sender["is_bot"])
+    def sender(self) -> str:
+        """Who wrote it: "bot" or "user"."""
+        return "bot" if self.author["is_bot"] else "user"
+
+    @property
+    def text(self) -> str:
+        """The plain text."""
+        return self.body.text
+
+    @property
+    def edited(self) -> bool:
+        """Whether it shows as edited."""
+        return self.edited_at is not None
 
     @property
     def buttons(self) -> list[list[InlineButton]]:
@@ -124,22 +112,6 @@ class Message:
             for row in rows
         ]
 
-    def as_seen(self) -> ChatMessage:
-        """Return the message as it stands now."""
-        return ChatMessage(
-            self.message_id,
-            "bot" if self.from_bot else "user",
-            self.body.text,
-            self.html,
-            self.buttons,
-            self.edited_at is not None,
-            self.date,
-            self.revision,
-            self.chat_id,
-            self.file,
-            self.reply_to,
-        )
-
     def for_page(self) -> dict[str, Any]:
         """What the page needs to draw it: text and entities, never markup."""
         picture = document = None
@@ -151,14 +123,12 @@ class Message:
                 document = {"url": address, "name": self.file.name, "size": len(self.file.data)}
         return {
             "id": self.message_id,
-            "mine": not self.from_bot,
-            "text": self.body.text,
+            "mine": self.sender == "user",
+            "text": self.text,
             "entities": list(self.body.entities),
-            "buttons": [
-                [{"text": b.text, "data": b.data, "url": b.url, "style": b.style} for b in row] for row in self.buttons
-            ],
+            "buttons": [[asdict(button) for button in row] for row in self.buttons],
             "reply_keyboard": {key: value for key, value in (self.markup or {}).items() if key != "inline_keyboard"},
-            "edited": self.edited_at is not None,
+            "edited": self.edited,
             "date": self.date.isoformat(),
             "revision": self.revision,
             "reply_to": self.reply_to,
@@ -167,17 +137,63 @@ class Message:
         }
 
 
+class Feed:
+    """Publishes events in order, each with a growing revision number, to pages and waiting tests."""
+
+    def __init__(self) -> None:
+        self.revision = 1  # so that 0 means "from the beginning"
+        self._changed = asyncio.Event()
+        self._pages: set[asyncio.Queue[dict[str, Any] | None]] = set()
+
+    def publish(self, kind: str, **values: Any) -> None:
+        """Queue an event under the next revision for every page, and wake everyone who waits for a change."""
+        self.revision += 1
+        event = {"kind": kind, "revision": self.revision, **values}
+        for page in list(self._pages):
+            if page.full():
+                self._end(page)
+            else:
+                page.put_nowait(event)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait for the next event."""
+        await self._changed.wait()
+
+    def subscribe(self) -> asyncio.Queue[dict[str, Any] | None]:
+        """Open a page's queue of events; None in it means the stream is over."""
+        page: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_MAX_BACKLOG)
+        self._pages.add(page)
+        return page
+
+    def unsubscribe(self, page: asyncio.Queue[dict[str, Any] | None]) -> None:
+        """Forget a page that has gone."""
+        self._pages.discard(page)
+
+    def close(self) -> None:
+        """End every page's stream, because the server stops."""
+        for page in list(self._pages):
+            self._end(page)
+
+    def _end(self, page: asyncio.Queue[dict[str, Any] | None]) -> None:
+        self._pages.discard(page)
+        if page.full():
+            page.get_nowait()
+        page.put_nowait(None)
+
+
 class Chats:
     """Every chat the bot can write to, with its messages."""
 
-    def __init__(self, people: Sequence[ChatUser], clock: Clock, feed: Feed, max_messages: int = MAX_MESSAGES) -> None:
+    def __init__(self, people: Sequence[ChatUser], clock: Clock, feed: Feed, max_messages: int) -> None:
         self._max_messages = max_messages
         self.people = {person.id: person for person in people}
         self.known: dict[int, dict[str, Any]] = {person.id: person.chat for person in people}
         self.files: dict[str, File] = {}
         self._clock = clock
         self._feed = feed
-        self._messages: dict[int, Message] = {}
+        self._messages: dict[int, ChatMessage] = {}
         self._order: dict[int, deque[int]] = {}
         self._revisions: deque[ChatMessage] = deque(maxlen=_MAX_REVISIONS)
         self._next_id = 1
@@ -190,16 +206,16 @@ class Chats:
             known = ", ".join(f"{p.id} ({p.name})" for p in self.people.values())
             raise LookupError(f"nobody has the id {person_id}; there are {known}") from None
 
-    def get(self, message_id: int) -> Message | None:
+    def get(self, message_id: int) -> ChatMessage | None:
         """Find a message in whichever chat it stands."""
         return self._messages.get(message_id)
 
-    def find(self, chat_id: int, message_id: int) -> Message | None:
+    def find(self, chat_id: int, message_id: int) -> ChatMessage | None:
         """Find a message of one chat."""
         message = self._messages.get(message_id)
         return message if message is not None and message.chat_id == chat_id else None
 
-    def messages(self, chat_id: int) -> list[Message]:
+    def messages(self, chat_id: int) -> list[ChatMessage]:
         """Every message of a chat, oldest first."""
         return [self._messages[number] for number in self._order.get(chat_id, ())]
 
@@ -210,7 +226,7 @@ class Chats:
     def add(
         self,
         chat_id: int,
-        sender: dict[str, Any],
+        author: dict[str, Any],
         body: Formatted,
         *,
         html: str | None = None,
@@ -218,71 +234,50 @@ class Chats:
         file: File | None = None,
         reply_to: int | None = None,
         message_id: int | None = None,
-    ) -> Message:
+    ) -> ChatMessage:
         """Put a new message at the end of a chat. Ids grow across all chats, as a real bot sees them."""
         if message_id is None:
             message_id = self._next_id
         self._next_id = max(self._next_id, message_id + 1)
-        message = Message(
-            message_id,
-            chat_id,
-            sender,
-            self._clock(),
-            body,
-            body.text if html is None else html,
-            markup,
-            file,
-            reply_to,
-        )
-        self._messages[message_id] = message
+        html = body.text if html is None else html
+        message = ChatMessage(message_id, chat_id, author, self._clock(), body, html, markup, file, reply_to)
         order = self._order.setdefault(chat_id, deque())
         order.append(message_id)
-        if file is not None:
-            self.files[file.file_id] = file
         if len(order) > self._max_messages:
             self._drop(order.popleft())
-        self._publish(message)
-        return message
+        return self._publish(message)
 
-    def edited(self, message: Message) -> None:
-        """Mark a message as edited now, and publish it."""
-        message.edited_at = self._clock()
-        self._publish(message)
+    def edit(self, message: ChatMessage, **changes: Any) -> ChatMessage:
+        """Change fields of a message, and mark it as edited now."""
+        return self._change(message, edited_at=self._clock(), **changes)
 
-    def replace_file(self, message: Message, file: File) -> None:
-        """Put another picture in a message; the old one is dropped unless another message shows it."""
-        before, message.file = message.file, file
-        self.files[file.file_id] = file
-        self._drop_file(before)
+    def change_markup(self, message: ChatMessage, markup: dict[str, Any] | None) -> ChatMessage:
+        """Give a message another keyboard; that alone shows no "edited" mark."""
+        return self._change(message, markup=markup)
 
-    def markup_changed(self, message: Message) -> None:
-        """Publish that a message has another keyboard; that alone shows no "edited" mark."""
-        self._publish(message)
-
-    def delete(self, message: Message) -> None:
+    def delete(self, message: ChatMessage) -> None:
         """Take a message out of its chat."""
         self._order[message.chat_id].remove(message.message_id)
         self._drop(message.message_id)
-        self._feed.advance()
         self._feed.publish("deleted", chat=message.chat_id, id=message.message_id)
 
-    def json(self, message: Message, *, nested: bool = False) -> dict[str, Any]:
+    def json(self, message: ChatMessage, *, nested: bool = False) -> dict[str, Any]:
         """The Bot API's Message."""
         message_json: dict[str, Any] = {
             "message_id": message.message_id,
-            "from": message.sender,
+            "from": message.author,
             "chat": self.known[message.chat_id],
             "date": int(message.date.timestamp()),
         }
         entities = list(message.body.entities)
         if message.file is None:
-            message_json["text"] = message.body.text
+            message_json["text"] = message.text
             if entities:
                 message_json["entities"] = entities
         else:
             message_json[message.file.kind] = _file_json(message.file)
-            if message.body.text:
-                message_json["caption"] = message.body.text
+            if message.text:
+                message_json["caption"] = message.text
             if entities:
                 message_json["caption_entities"] = entities
         if message.edited_at is not None:
@@ -294,34 +289,32 @@ class Chats:
             message_json["reply_to_message"] = self.json(original, nested=True)
         return message_json
 
-    def _publish(self, message: Message) -> None:
-        message.revision = self._feed.advance()
-        self._revisions.append(message.as_seen())
+    def _change(self, message: ChatMessage, **changes: Any) -> ChatMessage:
+        changed = self._publish(replace(message, **changes))
+        if changed.file is not message.file:
+            self._drop_file(message.file)
+        return changed
+
+    def _publish(self, message: ChatMessage) -> ChatMessage:
+        message = replace(message, revision=self._feed.revision + 1)  # that of the event it is published with
+        self._messages[message.message_id] = message
+        if message.file is not None:
+            self.files[message.file.file_id] = message.file
+        self._revisions.append(message)
         self._feed.publish("message", chat=message.chat_id, message=message.for_page())
+        return message
 
     def _drop(self, message_id: int) -> None:
         self._drop_file(self._messages.pop(message_id).file)
 
     def _drop_file(self, file: File | None) -> None:
+        """Forget a file, unless another message shows it."""
         if file is not None and not any(message.file is file for message in self._messages.values()):
             self.files.pop(file.file_id, None)
 
 
 def _file_json(file: File) -> Any:
+    common = {"file_id": file.file_id, "file_unique_id": file.file_id[-16:], "file_size": len(file.data)}
     if file.kind == "photo":
-        return [
-            {
-                "file_id": file.file_id,
-                "file_unique_id": file.file_id[-16:],
-                "width": file.width,
-                "height": file.height,
-                "file_size": len(file.data),
-            }
-        ]
-    return {
-        "file_id": file.file_id,
-        "file_unique_id": file.file_id[-16:],
-        "file_name": file.name,
-        "mime_type": file.media_type,
-        "file_size": len(file.data),
-    }
+        return [common | {"width": file.width, "height": file.height}]
+    return common | {"file_name": file.name, "mime_type": file.media_type}

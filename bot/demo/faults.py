@@ -11,8 +11,6 @@
 | down       | every connection closes, until `clear()`            |                                  |
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -34,10 +32,6 @@ class PlantedTelegramFault:
     method: str | None
     details: dict[str, Any]
 
-    def meets(self, method: str) -> bool:
-        """Whether a call of this method runs into the fault."""
-        return self.method is None or self.method == method.lower()
-
 
 class TelegramFaults:
     """The planted faults, and in `fired` how often each name struck."""
@@ -47,27 +41,22 @@ class TelegramFaults:
         self._planted: list[PlantedTelegramFault] = []
 
     def plant(self, name: str, *, times: int = 1, method: str | None = None, **details: Any) -> None:
-        """Let the next `times` calls meet a fault.
+        """Let the next `times` calls meet a fault, with the details that the table above names.
 
-        Args:
-            name: one of `NAMES`.
-            times: how many calls it strikes; "down" stays until `clear()`.
-            method: only calls of this Bot API method, e.g. "sendMessage". Without one any call is struck, and
-                the next call of a polling bot is usually getUpdates. "conflict" strikes getUpdates alone.
-            **details: what the table above names for this fault.
+        With `method`, say "sendMessage", only calls of it are struck; without one any call, and the next of a polling
+        bot is usually getUpdates. "conflict" strikes getUpdates alone.
 
         Raises:
             ValueError: no such fault, or a detail it does not take.
         """
         if name not in NAMES:
             raise ValueError(f"no fault named {name!r}; there are {', '.join(sorted(NAMES))}")
-        taken = dict(_DEFAULTS.get(name, {}))
-        if unknown := details.keys() - taken.keys():
+        defaults = _DEFAULTS.get(name, {})
+        if unknown := details.keys() - defaults.keys():
             raise ValueError(f"{name!r} does not take {', '.join(sorted(unknown))}")
-        taken.update(details)
         if name == "conflict":
             method = "getUpdates"
-        self._planted.append(PlantedTelegramFault(name, times, method.lower() if method else None, taken))
+        self._planted.append(PlantedTelegramFault(name, times, method and method.lower(), defaults | details))
 
     def clear(self) -> None:
         """Forget whatever has not struck yet."""
@@ -76,7 +65,7 @@ class TelegramFaults:
     def take(self, method: str) -> PlantedTelegramFault | None:
         """Return the fault this call meets, if any, and count it."""
         for fault in self._planted:
-            if fault.meets(method):
+            if fault.method in {None, method.lower()}:
                 self.fired[fault.name] += 1
                 if fault.name != "down":
                     fault.left -= 1

@@ -4,11 +4,9 @@ Source: Telegram Bot API, "HTML style" and "MessageEntity". Entity offsets and l
 count UTF-16 code units.
 """
 
-from __future__ import annotations
-
 import html
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 _TYPES = {
@@ -30,7 +28,6 @@ _TYPES = {
 }
 _LITERAL = {"code", "pre", "text_link"}
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|lt|gt|amp|quot);")
-_TAG_NAME = re.compile(r"[^\s>]*")
 _ATTRIBUTE = re.compile(
     r"""\s*(?P<name>[^\s=>]+)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>"']+)))?"""
 )
@@ -60,7 +57,7 @@ class _Open:
     tag: str
     kind: str
     start: int
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str]
 
 
 def utf16_length(text: str) -> int:
@@ -77,11 +74,7 @@ def plain(text: str) -> Formatted:
 
 
 def parse_html(source: str) -> Formatted:
-    """Read Telegram HTML.
-
-    Raises:
-        CannotParse: an unsupported tag, an unclosed or a wrongly closed one, a broken attribute.
-    """
+    """Read Telegram HTML; an unsupported, unclosed or wrongly closed tag and a broken attribute raise `CannotParse`."""
     out: list[str] = []
     found: list[tuple[int, int, dict[str, Any]]] = []
     stack: list[_Open] = []
@@ -92,9 +85,7 @@ def parse_html(source: str) -> Formatted:
             if source.startswith("</", at):
                 at = _end_tag(source, at, stack, found, written)
             else:
-                at, opened = _start_tag(source, at)
-                opened.start = written
-                stack.append(opened)
+                at = _start_tag(source, at, stack, written)
             continue
         reference = _REFERENCE.match(source, at) if char == "&" else None
         piece = html.unescape(reference.group()) if reference else char
@@ -106,33 +97,29 @@ def parse_html(source: str) -> Formatted:
     return _finish("".join(out), found)
 
 
-def _start_tag(source: str, at: int) -> tuple[int, _Open]:
-    name_match = _TAG_NAME.match(source, at + 1)
-    tag = name_match.group().lower() if name_match else ""
+def _start_tag(source: str, at: int, stack: list[_Open], written: int) -> int:
+    tag = re.split(r"[\s>]", source[at + 1 :], maxsplit=1)[0].lower()
     where = _byte_offset(source, at)
     if tag not in _TYPES:
         raise CannotParse(f'Unsupported start tag "{tag}" at byte offset {where}')
     position = at + 1 + len(tag)
     attributes: dict[str, str] = {}
-    while position < len(source):
-        while position < len(source) and source[position].isspace():
-            position += 1
-        if source.startswith(">", position):
-            break
-        attribute = _ATTRIBUTE.match(source, position)
-        if attribute is None:
-            raise CannotParse(f'Empty attribute name in the tag "{tag}" at byte offset {where}')
+    while attribute := _ATTRIBUTE.match(source, position):
         value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
         attributes[attribute["name"].lower()] = html.unescape(value)
         position = attribute.end()
-    else:
+    rest = source[position:].lstrip()
+    if not rest:
         raise CannotParse(f'Unclosed start tag "{tag}" at byte offset {where}')
+    if not rest.startswith(">"):
+        raise CannotParse(f'Empty attribute name in the tag "{tag}" at byte offset {where}')
     if tag == "span" and attributes.get("class") != "tg-spoiler":
         raise CannotParse(f'Tag "span" must have class "tg-spoiler" at byte offset {where}')
     kind = _TYPES[tag]
     if kind == "blockquote" and "expandable" in attributes:
         kind = "expandable_blockquote"
-    return position + 1, _Open(tag, kind, 0, attributes)
+    stack.append(_Open(tag, kind, written, attributes))
+    return len(source) - len(rest) + 1
 
 
 def _end_tag(

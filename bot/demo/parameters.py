@@ -1,15 +1,11 @@
 """The parameters of a Bot API call: form, multipart or JSON, with nested values as JSON text."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.datastructures import UploadFile
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
+from starlette.requests import Request
 
 _MAX_FILE_SIZE = 50 * 1024 * 1024  # bytes; Telegram Bot API, sendDocument
 
@@ -39,18 +35,14 @@ class Upload:
 
 
 class Parameters:
-    """The named values of one call."""
+    """The named values of one call; one that cannot be read raises `MethodRefused`."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
 
     @classmethod
-    async def of(cls, request: Request) -> Parameters:
-        """Read a request's query and body.
-
-        Raises:
-            MethodRefused: the body is not what its content type says.
-        """
+    async def of(cls, request: Request) -> "Parameters":
+        """Read a request's query and body; a body that is not what its content type says is refused."""
         values: dict[str, Any] = dict(request.query_params)
         content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type == "application/json":
@@ -87,15 +79,11 @@ class Parameters:
         value = self._values.get(name, "")
         return value if isinstance(value, str) else json.dumps(value)
 
-    def integer(self, name: str, default: int | None = None) -> int | None:
-        """A whole number, or the default where absent.
-
-        Raises:
-            MethodRefused: not a number.
-        """
+    def integer(self, name: str) -> int:
+        """A whole number, 0 where absent."""
         value = self._values.get(name)
         if value is None or value == "":
-            return default
+            return 0
         try:
             return int(value)
         except (TypeError, ValueError):
@@ -106,11 +94,7 @@ class Parameters:
         return str(self._values.get(name, "")).lower() in {"true", "1"}
 
     def nested(self, name: str) -> Any:
-        """A nested value, None where absent.
-
-        Raises:
-            MethodRefused: not JSON.
-        """
+        """A nested value, None where absent."""
         value = self._values.get(name)
         if not isinstance(value, str):
             return value
@@ -121,12 +105,8 @@ class Parameters:
         except ValueError:
             raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object") from None
 
-    def opened(self, name: str) -> Parameters:
-        """The parameters of a nested object, with the files of the call still in reach.
-
-        Raises:
-            MethodRefused: not a JSON object.
-        """
+    def opened(self, name: str) -> "Parameters":
+        """The parameters of a nested object, with the files of the call still in reach."""
         inner = self.nested(name)
         if not isinstance(inner, dict):
             raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object")

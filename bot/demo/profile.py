@@ -1,16 +1,12 @@
 """The profile of the bot: its name, its descriptions and its menu of commands."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
+from bot.demo.chats import Feed
 from bot.demo.parameters import Parameters, bad_request
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from bot.demo.feed import Feed
 
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 _MAX_COMMANDS = 100
@@ -56,13 +52,10 @@ class Profile:
             "deletemycommands": self._delete_commands,
             "setchatmenubutton": self._set_menu_button,
         }
-        for field, method in (
-            ("name", "myname"),
-            ("description", "mydescription"),
-            ("short_description", "myshortdescription"),
-        ):
-            table[f"set{method}"] = self._setter(field)
-            table[f"get{method}"] = self._getter(field)
+        for field in _MAX_LENGTHS:
+            method = f"my{field.replace('_', '')}"
+            table[f"set{method}"] = partial(self._set_text, field)
+            table[f"get{method}"] = partial(self._get_text, field)
         return table
 
     async def _get_me(self, _call: Parameters) -> dict[str, Any]:
@@ -85,7 +78,7 @@ class Profile:
             if not 1 <= len(str(command.get("description", "")).strip()) <= _MAX_DESCRIPTION:
                 raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
         self._commands[_scope(call)] = commands
-        self._publish()
+        self._feed.publish("profile")
         return True
 
     async def _get_commands(self, call: Parameters) -> list[dict[str, str]]:
@@ -93,32 +86,22 @@ class Profile:
 
     async def _delete_commands(self, call: Parameters) -> bool:
         self._commands.pop(_scope(call), None)
-        self._publish()
+        self._feed.publish("profile")
         return True
 
     async def _set_menu_button(self, _call: Parameters) -> bool:
         return True
 
-    def _setter(self, field: str) -> Callable[[Parameters], Awaitable[bool]]:
-        async def set_text(call: Parameters) -> bool:
-            text = call.text(field)
-            if len(text) > _MAX_LENGTHS[field]:
-                raise bad_request(f"{field.replace('_', ' ')} is too long")
-            self._texts[field, call.text("language_code")] = text
-            self._publish()
-            return True
-
-        return set_text
-
-    def _getter(self, field: str) -> Callable[[Parameters], Awaitable[dict[str, str]]]:
-        async def get_text(call: Parameters) -> dict[str, str]:
-            return {field: self.text(field, call.text("language_code"))}
-
-        return get_text
-
-    def _publish(self) -> None:
-        self._feed.advance()
+    async def _set_text(self, field: str, call: Parameters) -> bool:
+        text = call.text(field)
+        if len(text) > _MAX_LENGTHS[field]:
+            raise bad_request(f"{field.replace('_', ' ')} is too long")
+        self._texts[field, call.text("language_code")] = text
         self._feed.publish("profile")
+        return True
+
+    async def _get_text(self, field: str, call: Parameters) -> dict[str, str]:
+        return {field: self.text(field, call.text("language_code"))}
 
 
 def _scope(call: Parameters) -> tuple[str, int, str]:

@@ -12,14 +12,12 @@ from typing import Any, Literal
 
 from bot.app.application import BotApplication
 from bot.config.settings import GivenSettings
-from bot.demo.script import Script, ScriptFailed
+from bot.demo.script import ScriptFailed, play
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.access.roles import Role
 from bot.services.outages import uptime
 from kis.config import kst_now
 from kis.sim import Simulator
-
-__all__ = ["OWNER", "STRANGER", "TRADER", "ScriptFailed", "Stage", "run_demo", "stage"]
 
 OWNER = ChatUser(1001, "김관리", "관리자")
 TRADER = ChatUser(1002, "이매매", "매매자")
@@ -95,11 +93,7 @@ async def run_demo(  # the command's own options
     smoke: bool,
     say: Callable[[str], object],
 ) -> None:
-    """Run until stopped, or play a script and end.
-
-    Raises:
-        ScriptFailed: an expected answer did not come.
-    """
+    """Run until stopped, or play a script and end; raises `ScriptFailed` where an expected answer did not come."""
     began = time.monotonic()
     scenario = SMOKE if smoke else script
     try:
@@ -113,13 +107,11 @@ async def run_demo(  # the command's own options
         )
         async with running as on:
             if scenario is not None:
-                lines = await Script.load(scenario).play(on.telegram, say)
+                lines = await play(scenario, on.telegram, say)
                 say(f"✔ {scenario.name}: {lines} 단계 통과 · steps passed in {time.monotonic() - began:.1f} s")
                 return
-            say("")
-            say(f"  준비되었습니다 ({time.monotonic() - began:.1f}초) · ready")
-            say(f"  ➜ 브라우저에서 여세요 · open in a browser:  {on.page}/")
-            say("")
+            say(f"\n  준비되었습니다 ({time.monotonic() - began:.1f}초) · ready")
+            say(f"  ➜ 브라우저에서 여세요 · open in a browser:  {on.page}/\n")
             say("  관리자·매매자·낯선 사람을 바꿔 가며 거래해 보세요. 실제 돈은 움직이지 않습니다.")
             say("  Switch between the three people and trade; no real money moves. Ctrl-C 로 종료 · to stop.")
             await stop.wait()

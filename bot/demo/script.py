@@ -10,10 +10,10 @@ One step a line; blank lines and lines that begin with # are skipped. A person i
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from bot.demo.telegram import ChatMessage, LocalTelegram
 
@@ -41,53 +41,41 @@ class _Position:
     """Where a person is in the conversation: the last message they saw, and the revision since which answers count."""
 
     since: int = 0
-    message: ChatMessage | None = field(default=None)
+    message: ChatMessage | None = None
 
 
-class Script:
-    """A conversation to be played."""
+def _load(path: Path) -> list[Step]:
+    """Read a script; a missing file and a line that is no step raise `ScriptFailed`."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ScriptFailed(f"대본을 읽을 수 없습니다 · cannot read {path}: {error.strerror}") from None
+    steps = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _STEP.fullmatch(line.strip())
+        if found is None:
+            raise ScriptFailed(f"{path.name}:{number}: 알 수 없는 줄 · not a step: {line}")
+        steps.append(Step(number, **found.groupdict()))
+    return steps
 
-    def __init__(self, steps: list[Step]) -> None:
-        self._steps = steps
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a script.
-
-        Raises:
-            ScriptFailed: the file is not there, or a line is no step.
-        """
+async def play(path: Path, telegram: LocalTelegram, say: Callable[[str], object]) -> int:
+    """Play every step of a script and return their number; `ScriptFailed` names the step and what the chat shows."""
+    positions: defaultdict[int, _Position] = defaultdict(_Position)
+    ids = {person.role: person.id for person in telegram.people}
+    steps = _load(path)
+    for step in steps:
+        if step.person not in ids:
+            raise ScriptFailed(f"{step.number}: 그런 사람이 없습니다 · nobody called {step.person}")
+        say(f"  {step.person} {step.action} {step.text}")
+        person_id = ids[step.person]
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise ScriptFailed(f"대본을 읽을 수 없습니다 · cannot read {path}: {error.strerror}") from None
-        steps = []
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            found = _STEP.fullmatch(line.strip())
-            if found is None:
-                raise ScriptFailed(f"{path.name}:{number}: 알 수 없는 줄 · not a step: {line}")
-            steps.append(Step(number, found["person"], found["action"], found["text"]))
-        return cls(steps)
-
-    async def play(self, telegram: LocalTelegram, say: Callable[[str], object]) -> int:
-        """Play every step; returns their number.
-
-        Raises:
-            ScriptFailed: with the step and what the chat shows.
-        """
-        positions: dict[int, _Position] = {}
-        ids = {person.role: person.id for person in telegram.people}
-        for step in self._steps:
-            if step.person not in ids:
-                raise ScriptFailed(f"{step.number}: 그런 사람이 없습니다 · nobody called {step.person}")
-            say(f"  {step.person} {step.action} {step.text}")
-            try:
-                await _do(step, telegram, ids[step.person], positions.setdefault(ids[step.person], _Position()))
-            except (TimeoutError, LookupError, ValueError) as error:
-                raise ScriptFailed(f"{step.number}: {step.person} {step.action} {step.text}\n{error}") from None
-        return len(self._steps)
+            await _do(step, telegram, person_id, positions[person_id])
+        except (TimeoutError, LookupError, ValueError) as error:
+            raise ScriptFailed(f"{step.number}: {step.person} {step.action} {step.text}\n{error}") from None
+    return len(steps)
 
 
 async def _do(step: Step, telegram: LocalTelegram, person_id: int, position: _Position) -> None:

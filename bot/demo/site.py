@@ -1,26 +1,24 @@
-"""The chat page: its files, its stream of events, and what a person sends or presses."""
-
-from __future__ import annotations
+"""The chat page: its files, its stream of events, what a person sends or presses, and who may ask for any of it."""
 
 import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlsplit
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bot.demo.chats import Chats, Feed
+from bot.demo.profile import Profile
 from bot.demo.updates import CallbackResult, Updates
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from bot.demo.chats import Chats
-    from bot.demo.feed import Feed
-    from bot.demo.profile import Profile
+from kis.config import is_loopback
 
 _MAX_SHOWN = 400  # messages of a chat a page starts with
 _PRESENCE_INTERVAL = 2.0  # seconds between checks of whether a bot reads updates
@@ -30,6 +28,16 @@ _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+}
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_POLICY = {
+    "content-security-policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
 }
 
 SendText = Callable[[int, str, int | None], Awaitable[int]]
@@ -58,8 +66,8 @@ class Site:
         return [
             Route("/", self._page),
             Route("/events", self._events),
-            Route("/send", self._posted_text, methods=["POST"]),
-            Route("/tap", self._posted_tap, methods=["POST"]),
+            Route("/send", _posting(self._posted_text), methods=["POST"]),
+            Route("/tap", _posting(self._posted_tap), methods=["POST"]),
             Route("/file/{file_id}", self._file),
             Route("/{name}", self._page),
         ]
@@ -68,13 +76,13 @@ class Site:
         name = request.path_params.get("name", "index.html")
         suffix = name[name.rfind(".") :]
         if name not in self._files or suffix not in _MEDIA_TYPES:
-            return Response("Not Found\n", 404, media_type="text/plain")
+            return PlainTextResponse("Not Found\n", 404)
         return Response(self._files[name], headers={"content-type": _MEDIA_TYPES[suffix], "cache-control": "no-store"})
 
     async def _file(self, request: Request) -> Response:
         file = self._chats.files.get(request.path_params["file_id"])
         if file is None:
-            return Response("Not Found\n", 404, media_type="text/plain")
+            return PlainTextResponse("Not Found\n", 404)
         if file.kind == "photo":
             return Response(file.data, media_type=file.media_type)
         disposition = f"attachment; filename*=UTF-8''{quote(file.name)}"
@@ -128,30 +136,29 @@ class Site:
             "menus": {person: self._profile.menu(person) for person in self._chats.people},
         }
 
-    async def _posted_text(self, request: Request) -> Response:
-        try:
-            posted = await _posted(request)
-            reply_to = posted.get("reply_to")
-            number = await self._send(int(posted["person"]), str(posted["text"]), int(reply_to) if reply_to else None)
-        except (KeyError, TypeError, ValueError, LookupError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse({"id": number})
+    async def _posted_text(self, posted: dict[str, Any]) -> dict[str, Any]:
+        reply_to = posted.get("reply_to")
+        number = await self._send(int(posted["person"]), str(posted["text"]), int(reply_to) if reply_to else None)
+        return {"id": number}
 
-    async def _posted_tap(self, request: Request) -> Response:
+    async def _posted_tap(self, posted: dict[str, Any]) -> dict[str, Any]:
+        return asdict(await self._press(int(posted["person"]), int(posted["message"]), str(posted["data"])))
+
+
+def _posting(act: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that acts on what the page posted; what cannot be done is answered with 400 and the reason."""
+
+    async def endpoint(request: Request) -> Response:
         try:
-            posted = await _posted(request)
-            result = await self._press(int(posted["person"]), int(posted["message"]), str(posted["data"]))
-        except (KeyError, TypeError, ValueError, LookupError) as error:
+            return JSONResponse(await act(await _posted(request)))
+        except (TypeError, ValueError, LookupError) as error:
             return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse({"text": result.text, "show_alert": result.show_alert, "answered": result.answered})
+
+    return endpoint
 
 
 async def _posted(request: Request) -> dict[str, Any]:
-    """Read what the page posted. Only JSON: a form could be posted by any page without asking first.
-
-    Raises:
-        ValueError: something else came.
-    """
+    """Read what the page posted. Only JSON: a form could be posted by any page without asking first."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         raise ValueError("JSON expected")
     body = b""
@@ -167,3 +174,43 @@ async def _posted(request: Request) -> dict[str, Any]:
 
 def _event(event: dict[str, Any]) -> str:
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+
+
+class OriginGuard:
+    """ASGI middleware: lets only this machine's own pages and programs reach a server that has no log-in.
+
+    A page elsewhere on the web can make a browser call loopback addresses. Two checks stop it: a Host that is not
+    loopback means a name was pointed here (DNS rebinding), and a foreign Origin means another page is asking. Both are
+    refused with 403; every answer bears the page's policy.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not _is_loopback(host):
+            await PlainTextResponse("This server answers on loopback only.\n", 403)(scope, receive, send)
+            return
+        if scope["method"] not in _SAFE_METHODS and origin is not None and origin != f"http://{host}":
+            await PlainTextResponse("Another page may not ask for this.\n", 403)(scope, receive, send)
+            return
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_POLICY)
+            await send(message)
+
+        await self._app(scope, receive, send_with_policy)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False

@@ -4,11 +4,11 @@ The bot is given `base_url + "/bot"` as the Bot API's address and cannot tell th
 `base_url + "/"`. Everything lives in memory and on one event loop.
 """
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,20 +16,14 @@ from starlette.routing import Route
 
 from bot.demo import formatting
 from bot.demo.bot_api import BotApi, BotCall
-from bot.demo.chats import MAX_MESSAGES, ChatMessage, Chats, ChatUser, Clock, InlineButton
+from bot.demo.chats import MAX_MESSAGES, ChatMessage, Chats, ChatUser, Clock, Feed, InlineButton
 from bot.demo.faults import TelegramFaults
-from bot.demo.feed import Feed
-from bot.demo.guard import OriginGuard
 from bot.demo.methods import Methods
 from bot.demo.profile import Profile
-from bot.demo.server import serving
-from bot.demo.site import Site
+from bot.demo.site import OriginGuard, Site
 from bot.demo.updates import CallbackResult, Taps, Updates
-from kis.config import kst_now
-
-if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import AsyncIterator, Callable, Sequence
+from kis.config import is_loopback, kst_now
+from kis.sim.server import serving
 
 __all__ = ["BotCall", "CallbackResult", "ChatMessage", "ChatUser", "InlineButton", "LocalTelegram"]
 
@@ -39,49 +33,31 @@ _DEFAULT_BOT_ID = 7_000_000_001  # for a token without a number in front
 
 
 class LocalTelegram:
-    """A Telegram with one bot and a handful of people.
-
-    Attributes:
-        app: the ASGI application (Bot API and page).
-        faults: planted for the bot's next calls; see `bot.demo.faults`.
-    """
+    """A Telegram with one bot and a handful of people; `app` is the ASGI application (Bot API and page)."""
 
     def __init__(
-        self,
-        *,
-        token: str,
-        people: Sequence[ChatUser],
-        bot_username: str = "kisbot_demo_bot",
-        bot_name: str = "키스봇",
-        clock: Clock = kst_now,
-        max_messages: int = MAX_MESSAGES,
+        self, *, token: str, people: Sequence[ChatUser], clock: Clock = kst_now, max_messages: int = MAX_MESSAGES
     ) -> None:
         """`max_messages`: how many a chat holds before the oldest go."""
         self.faults = TelegramFaults()
-        self._clock = clock
+        """Planted for the bot's next calls."""
+        self.people = tuple(people)
+        """Everybody who has a chat here."""
         self._feed = Feed()
         self._chats = Chats(people, clock, self._feed, max_messages)
         self._updates = Updates(clock)
         self._taps = Taps(clock)
         number = token.partition(":")[0]
         bot_id = int(number) if number.isascii() and number.isdigit() else _DEFAULT_BOT_ID
-        profile = Profile(bot_id, bot_username, bot_name, self._feed)
+        profile = Profile(bot_id, "kisbot_demo_bot", "키스봇", self._feed)
         methods = Methods(profile, self._chats, self._updates, self._taps, self._feed)
-        self._bot_api = BotApi(token, methods, self.faults, clock)
-        site = Site(profile, self._chats, self._updates, self._feed, send=self._send, press=self._press)
-        self.app = Starlette(
-            routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
-        )
-
-    @property
-    def people(self) -> tuple[ChatUser, ...]:
-        """Everybody who has a chat here."""
-        return tuple(self._chats.people.values())
-
-    @property
-    def calls(self) -> deque[BotCall]:
+        bot_api = BotApi(token, methods, self.faults, clock)
+        self.calls = bot_api.calls
         """The latest Bot API calls with the right token, oldest first, struck by a fault or not."""
-        return self._bot_api.calls
+        site = Site(profile, self._chats, self._updates, self._feed, send=self.send, press=self._press)
+        self.app = Starlette(
+            routes=[Route("/bot{token}/{method}", bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
+        )
 
     @property
     def unread(self) -> int:
@@ -95,24 +71,27 @@ class LocalTelegram:
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Serve on a real socket and yield the base address. Chats and updates outlive the server.
-
-        Raises:
-            ValueError: the host is not on loopback.
-            OSError: the port is taken.
-        """
+        """Serve on a real socket and yield the base address. Chats and updates outlive the server."""
+        if not is_loopback(host):
+            raise ValueError(f"{host} is not a loopback address: the local Telegram has no lock on its door")
         self._updates.open()
-        async with serving(self.app, host, port, stopping=self._stopping) as base_url:
-            yield base_url
+        async with serving(self.app, host, port) as base_url:
+            try:
+                yield base_url
+            finally:  # streams and long polls end before the server waits for them
+                self._updates.close()
+                self._taps.close()
+                self._feed.close()
 
-    async def send(self, person_id: int, text: str, *, reply_to: int | None = None) -> int:
-        """Send a message to the bot in a person's private chat; returns its message id.
-
-        Raises:
-            LookupError: nobody has this id.
-            ValueError: nothing to send, or more than one message can hold.
-        """
-        return await self._send(person_id, text, reply_to)
+    async def send(self, person_id: int, text: str, reply_to: int | None = None) -> int:
+        """Send a message to the bot in a person's private chat; returns its message id."""
+        person = self._chats.person(person_id)
+        body = formatting.plain(text)
+        if not 0 < body.length <= _TEXT_LIMIT:
+            raise ValueError(f"a message holds 1 to {_TEXT_LIMIT} characters, not {body.length}")
+        message = self._chats.add(person_id, person.user, body, reply_to=reply_to)
+        self._updates.put({"message": self._chats.json(message)})
+        return message.message_id
 
     async def tap(
         self,
@@ -122,11 +101,7 @@ class LocalTelegram:
         *,
         timeout: float = _ANSWER_TIMEOUT,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
     ) -> CallbackResult:
-        """Press the inline button whose text contains `label` and wait for the bot's answer.
-
-        Raises:
-            LookupError: no such person, message or button, or the button is a link.
-        """
+        """Press the inline button whose text contains `label` and wait for the bot's answer."""
         message = self._chats.get(message_id)
         if message is None:
             raise LookupError(f"there is no message {message_id}")
@@ -145,16 +120,9 @@ class LocalTelegram:
         *,
         timeout: float = _ANSWER_TIMEOUT,  # noqa: ASYNC109 - the answer is waited for, nothing is cancelled
     ) -> CallbackResult:
-        """Press with raw callback_data, on a button or not, on any message, also another person's.
-
-        Raises:
-            LookupError: nobody has this id.
-        """
+        """Press with raw callback_data, on a button or not, on any message, also another person's."""
         result = await self._press(person_id, message_id, data, timeout)
-        self._feed.advance()
-        self._feed.publish(
-            "answered", chat=person_id, answered=result.answered, text=result.text, show_alert=result.show_alert
-        )
+        self._feed.publish("answered", chat=person_id, **asdict(result))
         return result
 
     async def wait(
@@ -168,10 +136,8 @@ class LocalTelegram:
         """Wait for a bot message in a chat, new or edited, whose text contains something.
 
         Of several, the one that changed last is returned. With `after`, only what happened past that revision
-        counts, and a message that looked right and has been edited since is found too, as it looked then.
-
-        Raises:
-            TimeoutError: none came; the message says what the chat shows.
+        counts, and a message that looked right and has been edited since is found too, as it looked then. Where none
+        comes, the `TimeoutError` says what the chat shows.
         """
 
         def fits(message: ChatMessage) -> bool:
@@ -181,7 +147,7 @@ class LocalTelegram:
 
         async def first() -> ChatMessage:
             while True:
-                current = [one.as_seen() for one in self._chats.messages(person_id) if one.revision > after]
+                current = [one for one in self._chats.messages(person_id) if one.revision > after]
                 past = self._chats.revisions(person_id, after) if after else []
                 for message in [*sorted(current, key=lambda one: -one.revision), *past]:
                     if fits(message):
@@ -199,7 +165,7 @@ class LocalTelegram:
 
     def chat(self, chat_id: int) -> list[ChatMessage]:
         """A chat's messages as they now stand, oldest first; a group's too, once it was injected."""
-        return [message.as_seen() for message in self._chats.messages(chat_id)]
+        return self._chats.messages(chat_id)
 
     def since(self, chat_id: int, revision: int) -> list[ChatMessage]:
         """Every state of a chat's messages after a revision, also those edited since, newest first.
@@ -227,21 +193,10 @@ class LocalTelegram:
             return
         message = self._chats.get(number)
         if message is None:
-            sender = injected.get("from") or {"id": chat_id, "is_bot": False, "first_name": ""}
-            self._chats.add(chat_id, sender, formatting.plain(text), message_id=number)
-        elif message.chat_id == chat_id and not message.from_bot and message.body.text != text:
-            message.body = formatting.plain(text)
-            message.html = text
-            self._chats.edited(message)
-
-    async def _send(self, person_id: int, text: str, reply_to: int | None) -> int:
-        person = self._chats.person(person_id)
-        body = formatting.plain(text)
-        if not 0 < body.length <= _TEXT_LIMIT:
-            raise ValueError(f"a message holds 1 to {_TEXT_LIMIT} characters, not {body.length}")
-        message = self._chats.add(person_id, person.user, body, reply_to=reply_to)
-        self._updates.put({"message": self._chats.json(message)})
-        return message.message_id
+            author = injected.get("from") or {"id": chat_id, "is_bot": False, "first_name": ""}
+            self._chats.add(chat_id, author, formatting.plain(text), message_id=number)
+        elif message.chat_id == chat_id and message.sender == "user" and message.text != text:
+            self._chats.edit(message, body=formatting.plain(text), html=text)
 
     async def _press(
         self,
@@ -268,9 +223,4 @@ class LocalTelegram:
         try:
             return await asyncio.wait_for(asyncio.shield(answer), timeout)
         except TimeoutError:
-            return CallbackResult("", show_alert=False, answered=False)
-
-    def _stopping(self) -> None:
-        self._updates.close()
-        self._taps.close()
-        self._feed.close()
+            return CallbackResult()

@@ -4,18 +4,16 @@ Source: Telegram Bot API, "Getting updates": an update is confirmed by asking fo
 for at most 24 hours, and only one reader is served at a time.
 """
 
-from __future__ import annotations
-
 import asyncio
+import contextlib
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.demo.chats import Clock
+from bot.demo.chats import Clock
+from bot.demo.parameters import MethodRefused
 
 _MAX_AGE = timedelta(hours=24)
 _ANSWER_TIMEOUT = timedelta(seconds=30)
@@ -24,8 +22,11 @@ _JUST_NOW = 2.0  # seconds after a read in which its reader still counts as ther
 _MAX_OPEN_TAPS = 1000  # button presses
 
 
-class ConflictingReader(Exception):
-    """Another getUpdates took this one's place."""
+def conflict() -> MethodRefused:
+    """409: another getUpdates took this one's place."""
+    return MethodRefused(
+        409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+    )
 
 
 class Updates:
@@ -36,7 +37,7 @@ class Updates:
         self._next_id = 100_001
         self._waiting: list[tuple[datetime, dict[str, Any]]] = []
         self._allowed: frozenset[str] | None = None
-        self._reader: asyncio.Future[bool] | None = None
+        self._reader: asyncio.Future[None] | None = None
         self._last_read = float("-inf")
         self._closed = False
 
@@ -47,9 +48,7 @@ class Updates:
     @property
     def being_read(self) -> bool:
         """Whether a bot waits for updates now, or did so a moment ago."""
-        if self._reader is not None:
-            return True
-        return asyncio.get_running_loop().time() - self._last_read < _JUST_NOW
+        return self._reader is not None or asyncio.get_running_loop().time() - self._last_read < _JUST_NOW
 
     def put(self, update: dict[str, Any]) -> None:
         """Queue an update under the next id, unless the bot did not ask for its kind."""
@@ -59,7 +58,7 @@ class Updates:
             return
         self._waiting.append((self._clock(), {"update_id": self._next_id, **update}))
         self._next_id += 1
-        self._wake(arrived=True)
+        self._wake()
 
     def allow(self, kinds: Sequence[str]) -> None:
         """Set the kinds queued from now on; none means Telegram's default."""
@@ -70,18 +69,14 @@ class Updates:
         self._waiting.clear()
 
     async def read(self, offset: int, limit: int, timeout: float) -> list[dict[str, Any]]:  # noqa: ASYNC109 - the Bot API's own name
-        """Confirm what lies before `offset`, then return what waits, at once or within `timeout` seconds.
-
-        Raises:
-            ConflictingReader: another reader came while this one waited.
-        """
+        """Confirm what lies before `offset`, then return what waits, at once or within `timeout` seconds."""
         if offset < 0:
             self._drop_old()
             del self._waiting[: max(len(self._waiting) + offset, 0)]
         elif offset:
             self._waiting = [(at, update) for at, update in self._waiting if update["update_id"] >= offset]
         if self._reader is not None and not self._reader.done():
-            self._reader.set_exception(ConflictingReader())
+            self._reader.set_exception(conflict())
         if not len(self) and timeout > 0 and not self._closed:
             await self._arrival(timeout)
         self._last_read = asyncio.get_running_loop().time()
@@ -94,22 +89,21 @@ class Updates:
     def close(self) -> None:
         """Answer every waiting reader with nothing, because the server stops."""
         self._closed = True
-        self._wake(arrived=False)
+        self._wake()
 
     async def _arrival(self, timeout: float) -> None:  # noqa: ASYNC109 - the Bot API's own name
-        reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reader = reader
         try:
-            await asyncio.wait_for(reader, timeout)
-        except TimeoutError:
-            return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(reader, timeout)
         finally:
             if self._reader is reader:
                 self._reader = None
 
-    def _wake(self, *, arrived: bool) -> None:
+    def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
-            self._reader.set_result(arrived)
+            self._reader.set_result(None)
 
     def _drop_old(self) -> None:
         oldest = self._clock() - _MAX_AGE
@@ -120,9 +114,9 @@ class Updates:
 class CallbackResult:
     """What the person saw after pressing a button; `answered` is False when the bot said nothing in time."""
 
-    text: str
-    show_alert: bool
-    answered: bool
+    text: str = ""
+    show_alert: bool = False
+    answered: bool = False
 
 
 class Taps:
@@ -146,7 +140,7 @@ class Taps:
         """End every wait for an answer, because the server stops."""
         for _, answer in self._open.values():
             if not answer.done():
-                answer.set_result(CallbackResult("", show_alert=False, answered=False))
+                answer.set_result(CallbackResult())
 
     def answer(self, query_id: str, text: str, *, show_alert: bool) -> bool:
         """Answer a press. False: no such press, answered before, or more than 30 seconds old."""

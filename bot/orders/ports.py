@@ -1,4 +1,4 @@
-"""Where the domain looks outward: the broker, the market's hours, the members, and what is stored.
+"""What orders need from outside: the broker, and what is stored.
 
 `kis.client.KisClient` is a `Broker` and `bot.store.journal.SqliteJournal` a `Journal`; the domain imports neither.
 """
@@ -8,12 +8,10 @@ from datetime import date, datetime
 from typing import Protocol
 
 from bot.orders.access.roles import Actor
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonToken, KnownButton
 from bot.orders.model.events import Event
 from bot.orders.model.notice import Notice
-from bot.orders.model.order import Order, OrderState
-from bot.orders.model.vote import Vote
+from bot.orders.model.order import Attempt, Order, OrderState, Vote
 from kis.models import Balance, BuyingPower, OpenOrder, OrderBook, OrderKind, OrderReport, Quote, Side
 from kis.receipts import Receipt, Written
 
@@ -37,20 +35,6 @@ class Broker(Protocol):
     async def send(self, written: Written) -> Receipt: ...
 
 
-class MarketHours(Protocol):
-    """When orders are taken."""
-
-    def closes(self, now: datetime) -> datetime:
-        """When the current or next session ends: no approval request outlives it."""
-        ...
-
-    def open(self, now: datetime) -> bool: ...
-    def next_open(self, now: datetime) -> datetime: ...
-    def at_edge(self, now: datetime) -> bool:
-        """Whether a phase of the day is ending or beginning: an order may arrive in another one than it was sent in."""
-        ...
-
-
 class Stale(Exception):
     """The order was changed meanwhile: nothing was written."""
 
@@ -59,17 +43,15 @@ class Journal(Protocol):
     """Where orders are stored; every method is one transaction and is durable when it returns."""
 
     def add(self, order: Order, buttons: Sequence[ButtonToken], notices: Sequence[Notice]) -> Order: ...
-    def get(self, order_id: int) -> Order | None: ...
+    def get(self, order_id: int | None) -> Order | None: ...
     def of_origin(self, origin: int) -> Order | None: ...
     def of_number(self, order_no: str) -> Order | None: ...
     def in_state(self, states: Collection[OrderState]) -> list[Order]: ...
     def due(self, states: Collection[OrderState], now: datetime) -> list[Order]:
         """Orders in one of these states whose time is up."""
-        ...
 
     def tried_on(self, day: date) -> list[Order]:
         """Orders of that day that were sent at least once, oldest first."""
-        ...
 
     def save(
         self,
@@ -89,37 +71,29 @@ class Journal(Protocol):
     def add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None: ...
     def use(self, button_id: int, actor: Actor, action: str) -> None:
         """Use up a button that belongs to no single order."""
-        ...
 
     def attempt(self, order_id: int) -> Attempt | None:
         """The newest attempt at the order itself, not at cancelling it."""
-        ...
 
     def attempted(self, attempt: Attempt) -> None:
         """Record an attempt at cancelling, before it is sent."""
-        ...
 
     def answered(self, order_id: int, receipt: Receipt) -> None:
         """Record the outcome of the newest attempt."""
-        ...
 
     def linked(self, day: date, *, directly: bool = False) -> frozenset[str]:
         """Order numbers of that day that belong to our orders; `directly`: only those the broker itself gave us."""
-        ...
 
     def channel(self) -> str:
-        """Where the broker said our orders are entered, when it was last sure; "" for never."""
-        ...
+        """The channel of our orders in the broker's list, as last learned; "" for never."""
 
     def keep_channel(self, channel: str) -> None: ...
     def external_mark(self, row: OrderReport) -> int:
         """Filled shares of an external order as last recorded; 0 if it is new."""
-        ...
 
     def mark_external(self, row: OrderReport, notices: Sequence[Notice]) -> None: ...
     def days_seen(self) -> dict[date, bool]:
         """The last days whose list was handled by any run, and whether that was done when they were over."""
-        ...
 
     def day_seen(self, day: date, *, over: bool) -> None: ...
 

@@ -16,7 +16,7 @@ import structlog
 from bot.alerts.engine import LiveAlerts
 from bot.alerts.model import Alert, AlertKind, Comparison, Repeat, Tick
 from bot.orders.hours import TradingHours, prices_move
-from bot.services.price_feed import LATE, PriceFeed
+from bot.services.price_feed import LATE, PriceFeed, PriceSubscription
 from bot.services.trade_feed import MAX_STREAMED
 from bot.store.alerts import AlertStore, LastSeen
 from kis.client import KisClient
@@ -72,8 +72,12 @@ class AlertRunner:
         self._failing = False
         self._pending: deque[Tick] = deque(maxlen=MAX_PENDING)
         """What could not be written yet, oldest first."""
-        self._prices = prices.subscribe(
-            calls_per_minute=calls_per_minute, on_trade=self.on_trade, on_quote=self.on_quote, on_gap=self.on_gap
+        self._prices = PriceSubscription(
+            prices,
+            calls_per_minute=calls_per_minute,
+            on_trade=self.on_trade,
+            on_quote=self.on_quote,
+            on_gap=self.on_gap,
         )
 
     # --- alerts as people make and end them ---------------------------------------------------------------------------
@@ -115,14 +119,7 @@ class AlertRunner:
         self.on_tick(trade.code, trade.price, trade.volume, trade.at)
 
     def on_tick(self, code: str, price: int, volume: int, at: datetime) -> None:
-        """A trade.
-
-        Args:
-            code: the stock.
-            price: won.
-            volume: shares traded since the open.
-            at: when we received it (KST).
-        """
+        """A trade; `volume`: shares traded since the open, `at`: when we received it."""
         if price <= 0 or not self.live.watches(code) or not self._open(at) or self._overtaken(code, at):
             return
         if not self._pending and self.live.quiet(code, price, volume, at.date()):

@@ -34,15 +34,7 @@ class AuditAnchors:
         atomic: Callable[[], AbstractContextManager[object]],
         clock: Callable[[], datetime],
     ) -> None:
-        """Posts nothing yet.
-
-        Args:
-            audit: the log.
-            history: the log's tables, to read.
-            notifications: the overseers' chats keep the heads; takes part in `atomic`.
-            atomic: begins a transaction.
-            clock: the present moment, KST.
-        """
+        """`atomic` begins a transaction, in which `notifications` takes part. Posts nothing yet."""
         self._atomic = atomic
         self._audit = audit
         self._history = history

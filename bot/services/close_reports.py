@@ -1,7 +1,7 @@
 """Writes the reports at the close, once for every member: late rather than never, but never a day late."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 
 import structlog
@@ -31,7 +31,6 @@ class CloseReports:
         *,
         clock: Callable[[], datetime],
         report_times: Callable[[date], Iterable[datetime]],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`report_times`: when a day's reports are due, earliest first. `roster`: who gets them, read each time."""
         self._bookkeeper = bookkeeper
@@ -40,7 +39,6 @@ class CloseReports:
         self._report_times = report_times
         self._outbox = outbox
         self._roster = roster
-        self._sleep = sleep
         self._next = clock()
         self._done: datetime | None = None
         self._base_kept = False
@@ -50,7 +48,7 @@ class CloseReports:
         """Report, until cancelled."""
         while True:
             await self.check()
-            await self._sleep(CHECK_INTERVAL)
+            await asyncio.sleep(CHECK_INTERVAL)
 
     async def check(self) -> None:
         """Write what is due, and keep the base from which the profit of the next days is worked out."""

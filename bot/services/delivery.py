@@ -122,9 +122,7 @@ class Delivery:
         self._busy.pop(chat_id, None)
         if not done.cancelled() and done.exception() is not None:
             log.error("a message could not be handled; it is sent again", exc_info=done.exception())
-            self._recovery_due = (
-                True  # at the next tick: what failed, such as a full disk, is not retried in a busy loop
-            )
+            self._recovery_due = True  # at the next tick: a full disk, say, is not tried again in a busy loop
             return
         self._outbox.queued.set()
 

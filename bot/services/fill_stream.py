@@ -36,8 +36,7 @@ RECONNECT_INTERVAL = 600.0
 class StreamState(StrEnum):
     """Whether fill notices come in."""
 
-    OFF = "off"
-    """There is no HTS login to connect under."""
+    OFF = "off"  # there is no HTS login to connect under
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
 
@@ -61,17 +60,9 @@ class FillStream:
     ) -> None:
         """Connects to nothing yet.
 
-        Args:
-            config: whose account, and where.
-            trades: gets the connection, for the registrations that fill notices leave free.
-            wake: has the order list read at once.
-            notifications: overseers are told of a fill that the order list does not show.
-            clock: the present moment in KST.
-            sleep: waits between attempts to connect.
-            silence: seconds without a frame after which a connection counts as dead, in session.
-            always: the broker has no hours, as a simulated one.
-            stats: keeps the figures from one run to the next.
-            stream: makes the connection.
+        `trades` gets the connection for the registrations that fill notices leave free; `wake` has the order list read
+        at once; `silence`: seconds without a frame after which a connection counts as dead, in session; `always`: the
+        broker has no hours, as a simulated one.
         """
         self._config = config
         self._trades = trades
@@ -262,26 +253,30 @@ class FillStream:
         self._update_state()
         missing, found = self._audit.judge(self._clock(), self._connected_since)
         for one in missing:
-            log.warning("a fill was notified that the list does not show", order_no=one.order_no, told=one.notified)
+            log.warning(
+                "a fill was notified that the list does not show", order_no=one.notice.order_no, told=one.notified
+            )
         notices = [*self._notices("heard", missing), *self._notices("heard_shown", found)]
         if notices:
             self._notifications.tell(notices)
 
     def _notices(self, kind: str, fills: Iterable[UnconfirmedFill]) -> Iterator[Notice]:
         for one in fills:
+            notice = one.notice
             data: dict[str, object] = {
-                "order_no": one.order_no,
-                "code": one.code,
-                "name": one.name,
-                "side": one.side.value,
-                "step": one.quantity,
-                "price": one.price,
+                "order_no": notice.order_no,
+                "code": notice.code,
+                "name": notice.name,
+                "side": notice.side.value,
+                "step": notice.quantity,
+                "price": notice.price,
                 "told": one.notified,
                 "filled": one.listed,
                 "at": one.at.isoformat(),
             }
+            key = f"{kind}:{one.at.date()}:{notice.order_no}:{one.notified}"
             for chat in self._notifications.overseers():
-                yield Notice(kind, chat, data, f"{kind}:{one.at.date()}:{one.order_no}:{one.notified}:{chat}")
+                yield Notice(kind, chat, data, f"{key}:{chat}")
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:

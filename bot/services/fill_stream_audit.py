@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from kis.frames import FillNotice, NoticeKind
-from kis.models import OrderReport, Side
+from kis.models import OrderReport
 
 WINDOW = timedelta(seconds=10)
 """A notice and the growth it tells of lie no further apart than this, while both work."""
@@ -49,19 +49,14 @@ class StreamCounts:
 
 @dataclass(frozen=True)
 class UnconfirmedFill:
-    """Notified fills that the list does not show, or did not until now. Shares; won for one share."""
+    """A notified fill that the list does not show, or did not until now."""
 
-    order_no: str
-    code: str
-    name: str
-    side: Side
-    quantity: int
-    price: int
+    notice: FillNotice
+    at: datetime
     notified: int
     """Shares of the order in today's notices, this fill included."""
     listed: int
     """Shares of it that the list shows as filled."""
-    at: datetime
 
 
 @dataclass
@@ -198,14 +193,9 @@ class FillStreamAudit:
     def judge(
         self, now: datetime, connected_since: datetime | None
     ) -> tuple[list[UnconfirmedFill], list[UnconfirmedFill]]:
-        """Count what was missed.
+        """Count what was missed; `connected_since`: when notices began to come without a break, None while they do not.
 
-        Args:
-            now: the present moment.
-            connected_since: since when notices have come without a break; None while they do not.
-
-        Returns:
-            What is newly missing from the list, and what was missing and shows by now; one entry an order.
+        Returns what is newly missing from the list, and what was missing and shows by now; one entry an order.
         """
         self._begin_day(now.date())
         self._growths = [one for one in self._growths if not self._judged(one, now, connected_since)]
@@ -220,7 +210,7 @@ class FillStreamAudit:
                 one.overdue = True
                 self.counts.missed_by_poll += 1
                 if order.unconfirmed is None:
-                    order.unconfirmed = _unconfirmed(order, one)
+                    order.unconfirmed = UnconfirmedFill(one.notice, one.at, one.notified, order.filled)
                     missing.append(order.unconfirmed)
             if order.unconfirmed is not None and not order.unlisted:
                 found.append(replace(order.unconfirmed, notified=order.notified, listed=order.filled))
@@ -238,18 +228,3 @@ class FillStreamAudit:
         if not notified and connected_since is not None and connected_since <= growth.since:
             self.counts.missed_by_stream += 1
         return True
-
-
-def _unconfirmed(order: _Order, one: _Unlisted) -> UnconfirmedFill:
-    notice = one.notice
-    return UnconfirmedFill(
-        notice.order_no,
-        notice.code,
-        notice.name,
-        notice.side,
-        notice.quantity,
-        notice.price,
-        one.notified,
-        order.filled,
-        one.at,
-    )

@@ -15,7 +15,7 @@ import structlog
 from bot.chat.messages.watchlist_messages import MAX_STOCKS
 from bot.chat.types import WatchlistMode, WatchlistRow, WatchlistView
 from bot.orders.hours import TradingHours, prices_move
-from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed
+from bot.services.price_feed import CHECK_INTERVAL, REFRESH_TIMEOUT, PriceFeed, PriceSubscription
 from bot.services.trade_feed import MIN_REGISTRATION, interleaved
 from bot.store.live_message import LiveMessages
 from bot.store.people import People
@@ -78,7 +78,7 @@ class LiveWatchlists:
         """`calls_per_minute`: to the broker, for live lists."""
         self._store = store
         self._messages = messages
-        self._prices = prices.subscribe(calls_per_minute=calls_per_minute)
+        self._prices = PriceSubscription(prices, calls_per_minute=calls_per_minute)
         self._client = client
         self._hours = hours
         self._people = people
@@ -111,14 +111,9 @@ class LiveWatchlists:
     # --- what people do -----------------------------------------------------------------------------------------------
 
     async def show(self, user_id: int, letter: str) -> tuple[WatchlistView, int | None]:
-        """Show the list in a message of its own; if the one before was live, the new one is.
+        """Show the list in a message of its own, with the outbox key `letter`; it is live if the one before was.
 
-        Args:
-            user_id: whose list, in their private chat.
-            letter: the outbox key of the message to be sent.
-
-        Returns:
-            What it shows, and the message that showed it until now, if there was one.
+        Returns what it shows, and the message that showed it until now, if there was one.
         """
         one, before = self._of(user_id), None
         if one.message.letter != letter:

@@ -17,12 +17,9 @@ class OperatorAlerts:
         self._notifications = notifications
 
     def report(self, code: str, values: Mapping[str, object] | None = None, also: Iterable[int] = ()) -> None:
-        """Tell of an error. Never raises: what failed may be the disk that this would be written to.
+        """Tell the overseers, and other chats `also`, of an error: the code of its sentence and what that has room for.
 
-        Args:
-            code: names its sentence.
-            values: what the sentence has room for.
-            also: further chats.
+        Never raises: what failed may be the disk that this would be written to.
         """
         try:
             chats = dict.fromkeys([*self._notifications.overseers(), *also])

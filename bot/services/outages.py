@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bot.orders.access.notifications import Notifications
 from bot.orders.model.notice import Notice
-from bot.store.reading_mark import GapFindings, ReadingMark, ReadingMarks, SentOrder
+from bot.store.reading_mark import ReadingMark, ReadingMarks, SentOrder
 
 MIN_OUTAGE = timedelta(seconds=20)
 """Up to this it is the poll's ordinary wait for an answer."""
@@ -26,11 +26,8 @@ def uptime() -> float:
 def outage_of(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elapsed: timedelta) -> timedelta:
     """How long orders of ours were open while the list was not read, up to now; zero where none were.
 
-    Args:
-        mark: the last clean reading before.
-        sent: orders open then, and those that left since.
-        now: the present moment.
-        elapsed: time since the mark, by a clock that is never set where there is one.
+    `sent`: orders open at the last clean reading, `mark`, and those that left since; `elapsed`: time since then, by a
+    clock that is never set where there is one.
     """
     if mark.open:
         return max(elapsed, timedelta())
@@ -42,10 +39,7 @@ def outage_of(mark: ReadingMark, sent: Sequence[SentOrder], now: datetime, elaps
 def reading_time(lists: Iterable[int], page: int, interval: float) -> timedelta:
     """How much longer a reading takes than a single call: the broker gives a list page by page at its own pace.
 
-    Args:
-        lists: rows of each list that is read.
-        page: rows of a page.
-        interval: seconds between two calls.
+    `lists`: rows of each list; `page`: rows of a page; `interval`: seconds between two calls.
     """
     calls = sum(max(1, -(-rows // page)) for rows in lists)
     return timedelta(seconds=interval * max(0, calls - 1))
@@ -62,14 +56,7 @@ class OutageTracker:
         clock: Callable[[], datetime],
         ticks: Callable[[], float] = uptime,
     ) -> None:
-        """Begins a run.
-
-        Args:
-            marks: where the last clean reading is remembered.
-            notifications: overseers are told of every outage, beside those whose orders were open.
-            clock: the present moment, KST.
-            ticks: seconds that only ever go forward, from any beginning.
-        """
+        """Begins a run; `ticks`: seconds that only ever go forward, from any beginning."""
         self._marks = marks
         self._notifications = notifications
         self._clock = clock
@@ -113,23 +100,17 @@ class OutageTracker:
         if outage <= limit:
             return []
         known = self._marks.last()
-        data = facts(now - outage, now, self._marks.found_since(mark), orders=len(sent))
-        data |= {
+        found = self._marks.found_since(mark)
+        data = {
+            "since": (now - outage).isoformat(),
+            "until": now.isoformat(),
+            "open": len(sent),
+            "fills": found.fills,
+            "shares": found.shares,
+            "orders": found.orders,
+            "ended": dict(found.ended or {}),
             "off": self._began.isoformat() if self._mark is None else "",
             "unread": known is not None and known.unread,
         }
         chats = dict.fromkeys([*self._notifications.overseers(), *(one.chat_id for one in sent)])
         return [Notice("blind", chat, data, f"blind:{mark.at.isoformat()}:{chat}") for chat in chats]
-
-
-def facts(since: datetime, until: datetime, found: GapFindings, *, orders: int) -> dict[str, object]:
-    """The facts of an outage: from when to when, how many orders of ours were open, and what was found."""
-    return {
-        "since": since.isoformat(),
-        "until": until.isoformat(),
-        "open": orders,
-        "fills": found.fills,
-        "shares": found.shares,
-        "orders": found.orders,
-        "ended": dict(found.ended or {}),
-    }

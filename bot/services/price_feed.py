@@ -48,28 +48,8 @@ class PriceFeed:
     def __init__(self, client: KisClient, trades: TradeFeed, *, clock: Callable[[], datetime]) -> None:
         self.client = client
         self.clock = clock
-        self._subscriptions: list[PriceSubscription] = []
+        self.subscriptions: list[PriceSubscription] = []
         self._trades = trades.subscribe((), self._on_trade, self._on_gap)
-
-    def subscribe(
-        self,
-        *,
-        calls_per_minute: int,
-        on_trade: Callable[[Trade], object] = _ignore,
-        on_quote: Callable[[str, Quote], object] = _ignore,
-        on_gap: Callable[[Gap, Collection[str]], object] = _ignore,
-    ) -> "PriceSubscription":
-        """Add a subscriber, behind those that are there.
-
-        Args:
-            calls_per_minute: to the broker.
-            on_trade: gets every streamed trade.
-            on_quote: gets every quote it has read.
-            on_gap: gets the times after which trades may have been missed, and the stocks complete until then.
-        """
-        one = PriceSubscription(self, 60 / calls_per_minute, on_trade, on_quote, on_gap)
-        self._subscriptions.append(one)
-        return one
 
     @property
     def streamed(self) -> frozenset[str]:
@@ -78,14 +58,14 @@ class PriceFeed:
 
     def update_streams(self) -> None:
         """Bring the registrations up to what the subscribers want."""
-        self._trades.want(interleaved(one.codes for one in self._subscriptions))
+        self._trades.want(interleaved(one.codes for one in self.subscriptions))
 
     def _on_trade(self, trade: Trade) -> None:
-        for one in self._subscriptions:
+        for one in self.subscriptions:
             one.take_trade(trade)
 
     def _on_gap(self, gap: Gap) -> None:
-        for one in self._subscriptions:
+        for one in self.subscriptions:
             one.take_gap(gap)
 
 
@@ -95,15 +75,20 @@ class PriceSubscription:
     def __init__(
         self,
         feed: PriceFeed,
-        interval: float,
-        on_trade: Callable[[Trade], object],
-        on_quote: Callable[[str, Quote], object],
-        on_gap: Callable[[Gap, Collection[str]], object],
+        *,
+        calls_per_minute: int,
+        on_trade: Callable[[Trade], object] = _ignore,
+        on_quote: Callable[[str, Quote], object] = _ignore,
+        on_gap: Callable[[Gap, Collection[str]], object] = _ignore,
     ) -> None:
-        """`interval`: seconds between two calls; the rest is as in `PriceFeed.subscribe`."""
+        """Subscribes, behind those that are there.
+
+        `on_gap` gets the times after which trades may have been missed, and the stocks complete until then.
+        """
+        feed.subscriptions.append(self)
         self._feed = feed
         self._clock = feed.clock
-        self._interval = interval
+        self._interval = 60 / calls_per_minute
         self._on_trade = on_trade
         self._on_quote = on_quote
         self._on_gap = on_gap
@@ -157,13 +142,9 @@ class PriceSubscription:
         return code in self._complete
 
     def due(self, code: str, now: datetime, *, interval: timedelta, streamed: timedelta) -> bool:
-        """Whether a price is to be read again.
+        """Whether a price is to be read again, `interval` after the last reading.
 
-        Args:
-            code: the stock.
-            now: the present moment.
-            interval: between two readings of a stock that is not streamed.
-            streamed: a streamed one is read when it was silent for so long: it may be halted, or the stream dead.
+        A streamed one is read when it was silent for `streamed`: it may be halted, or the stream dead.
         """
         if code in self._in_flight:
             return False

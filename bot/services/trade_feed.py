@@ -32,12 +32,9 @@ def interleaved(wants: Iterable[Sequence[str]]) -> list[str]:
 
 
 def allot(wants: Iterable[Sequence[str]], held: Collection[str], room: int) -> list[str]:
-    """Which stocks get a registration: those held, then everybody's most urgent, everybody's second, and so on.
+    """Which stocks get one of `room` registrations: those held, then everybody's most urgent, everybody's second, ...
 
-    Args:
-        wants: the stocks each subscriber wants, the most urgent first.
-        held: those that keep their place if anybody still wants them.
-        room: how many there are in all.
+    What is held keeps its place only if anybody still wants it.
     """
     wanted = interleaved(wants)
     return list(dict.fromkeys([*(code for code in held if code in wanted), *wanted]))[:room]
@@ -101,12 +98,9 @@ class TradeFeed:
         return frozenset(self._confirmed)
 
     def subscribe(self, codes: Sequence[str], on_trade: OnTrade, on_gap: OnGap | None = None) -> Subscription:
-        """Get the trades of some stocks, as far as there is room; `streamed` of the result tells of which.
+        """Get the trades of some stocks, the most urgent first, as far as there is room; `streamed` tells of which.
 
-        Args:
-            codes: the most urgent first.
-            on_trade: gets each trade; quick, for the next one waits.
-            on_gap: gets the times after which trades may have been missed.
+        `on_trade` is quick, for the next trade waits; `on_gap` gets the times after which trades may have been missed.
         """
         subscription = Subscription(self, codes, on_trade, on_gap)
         self._subscriptions.append(subscription)

@@ -10,12 +10,10 @@ from sqlite_utils import Database
 
 from bot.orders.access.membership import for_groups
 from bot.orders.access.roles import Actor
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonToken, KnownButton, decode, encode
 from bot.orders.model.events import Event, Voided
 from bot.orders.model.notice import Notice, cards
-from bot.orders.model.order import Link, Order, OrderState, apply
-from bot.orders.model.vote import Vote
+from bot.orders.model.order import Attempt, Link, Order, OrderState, Vote, apply
 from bot.orders.ports import Stale
 from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
 from bot.store.audit.log import AuditLog
@@ -71,8 +69,8 @@ class SqliteJournal:
         assert found is not None  # noqa: S101  # written a line ago
         return found
 
-    def get(self, order_id: int) -> Order | None:
-        """The order of this id."""
+    def get(self, order_id: int | None) -> Order | None:
+        """The order of this id; none for None."""
         return next(self._orders("id = ?", [order_id]), None)
 
     def of_origin(self, origin: int) -> Order | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from bot.orders.model.order import Order
+from bot.orders.model.order import Order, Vote
 from bot.orders.model.timeline import (
     AnchorPosted,
     AuditEntry,
@@ -18,7 +18,6 @@ from bot.orders.model.timeline import (
     MessageSent,
     OrderTimeline,
     SendAttempt,
-    VoteEntry,
 )
 from bot.store.audit import chain
 from bot.store.order_rows import order_of
@@ -61,11 +60,11 @@ class OrderHistory:
         last = entries[-1].seq if entries else 0
         return OrderTimeline(
             order,
-            deeds=entries,
+            entries=entries,
             votes=tuple(self._votes(order.id)),
-            tries=tuple(self._tries(order.id)),
-            told=tuple(self._told(order.id)),
-            pulls=tuple(self._pulls(order)),
+            attempts=tuple(self._attempts(order.id)),
+            messages=tuple(self._messages(order.id)),
+            halt_changes=tuple(self._halt_changes(order)),
             parent=next(iter(self._orders("WHERE id = ?", order.parent)), None),
             children=tuple(self._orders("WHERE parent = ? ORDER BY id", order.id)),
             namesakes=tuple(
@@ -81,14 +80,14 @@ class OrderHistory:
         rows = self._db.query(f"SELECT * FROM orders {which}", list(values))  # noqa: S608  # our own words
         return [order_of(row) for row in rows]
 
-    def _votes(self, order_id: int) -> list[VoteEntry]:
+    def _votes(self, order_id: int) -> list[Vote]:
         rows = self._db.table("votes").rows_where("order_id = ?", [order_id], order_by="round, at")
         return [
-            VoteEntry(row["round"], row["user_id"], row["name"] or "", bool(row["approve"]), _moment(row["at"]))
+            Vote(order_id, row["round"], row["user_id"], row["name"] or "", bool(row["approve"]), _moment(row["at"]))
             for row in rows
         ]
 
-    def _tries(self, order_id: int) -> list[SendAttempt]:
+    def _attempts(self, order_id: int) -> list[SendAttempt]:
         rows = self._db.table("attempts").rows_where("order_id = ?", [order_id], order_by="n")
         return [
             SendAttempt(
@@ -104,7 +103,7 @@ class OrderHistory:
             for row in rows
         ]
 
-    def _told(self, order_id: int) -> list[MessageSent]:
+    def _messages(self, order_id: int) -> list[MessageSent]:
         names = self._names()
         rows = self._db.table("outbox").rows_where(
             "order_id = ?",
@@ -113,18 +112,18 @@ class OrderHistory:
             select="chat_id, kind, state, message_id, coalesce(done_at, made_at) AS at",
         )
         found = [
-            _told(chat_id, names.get(chat_id, ""), kind, list(messages))
+            _message(chat_id, names.get(chat_id, ""), kind, list(messages))
             for (chat_id, kind), messages in groupby(rows, lambda row: (row["chat_id"], row["kind"]))
         ]
         return sorted(found, key=lambda one: one.first)[:MAX_MESSAGES]
 
-    def _pulls(self, order: Order) -> list[HaltChange]:
+    def _halt_changes(self, order: Order) -> list[HaltChange]:
         """The halt as it stood when the order was proposed, and every change until it was over."""
         began, ended = _iso(order.created_at), _iso(order.finished_at) if order.finished_at else "~"
         rows = list(self._db.table("brakes").rows_where("at <= ?", [ended], order_by="seq"))
         before = [row for row in rows if row["at"] < began][-1:]
-        standing = [_pull(row, before=True) for row in before if row["level"]]
-        return standing + [_pull(row) for row in rows if row["at"] >= began]
+        standing = [_halt_change(row, before=True) for row in before if row["level"]]
+        return standing + [_halt_change(row) for row in rows if row["at"] >= began]
 
     # --- the audit log ------------------------------------------------------------------------------------------------
 
@@ -181,7 +180,7 @@ class OrderHistory:
         return {row["user_id"]: row["name"] for row in self._db.table("people").rows}
 
 
-def _told(chat_id: int, name: str, kind: str, rows: list[dict[str, Any]]) -> MessageSent:
+def _message(chat_id: int, name: str, kind: str, rows: list[dict[str, Any]]) -> MessageSent:
     sent = [row for row in rows if row["state"] in {"sent", "digested"} and row["message_id"] is not None]
     times = [_moment(row["at"]) for row in sent or rows]
     return MessageSent(
@@ -196,7 +195,7 @@ def _told(chat_id: int, name: str, kind: str, rows: list[dict[str, Any]]) -> Mes
     )
 
 
-def _pull(row: Mapping[str, Any], *, before: bool = False) -> HaltChange:
+def _halt_change(row: Mapping[str, Any], *, before: bool = False) -> HaltChange:
     return HaltChange(row["level"], row["why"], _moment(row["at"]), row["name"] or "", before=before)
 
 

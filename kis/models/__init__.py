@@ -6,9 +6,8 @@ Money is whole won, averages and rates are Decimal, rates are percent, times are
 from kis.fields import MarketWarning, Model, OrderKind, Side, StockStatus
 from kis.models.account import Balance, BuyingPower, DayProfit, Holding, PeriodProfit, Sellable
 from kis.models.charts import Bar, DailyBars, IndexBar, IndexBars, MinuteBar, MinuteBars
-from kis.models.listings import MarketDay, Mover, StockInfo
 from kis.models.orders import OpenOrder, OrderReport, PlacedOrder
-from kis.models.quotes import IndexQuote, Level, OrderBook, Quote, RankedStock
+from kis.models.quotes import IndexQuote, Level, MarketDay, Mover, OrderBook, Quote, RankedStock, StockInfo
 
 __all__ = [
     "Balance",

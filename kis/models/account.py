@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at run time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
-from kis.fields import Code, Count, Day, Model, Ratio, Text, Won, alias
+from kis.fields import Code, Count, Day, Model, Ratio, Row, Text, Won, alias
 
-_Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Holding(Model):
@@ -44,7 +44,7 @@ class Balance(Model):
     at: datetime
 
     @classmethod
-    def read(cls, rows: Iterable[_Row], last: _Row, at: datetime) -> Self:
+    def read(cls, rows: Iterable[Row], last: Row, at: datetime) -> Self:
         """Reads `output1` of all pages and the totals of the last; KIS still lists holdings sold today."""
         totals = last["output2"][0]
         holdings = (Holding.model_validate(row) for row in rows)
@@ -65,7 +65,7 @@ class BuyingPower(Model):
     unit_price: Count = alias("psbl_qty_calc_unpr")
 
     @classmethod
-    def read(cls, code: str, body: _Row) -> Self:
+    def read(cls, code: str, body: Row) -> Self:
         """Reads the answer for one stock; KIS does not repeat its code."""
         return cls.model_validate({**body["output"], "code": code})
 
@@ -89,12 +89,11 @@ class Sellable(Model):
     profit_rate: Ratio = alias("evlu_pfls_rt")
 
     @classmethod
-    def read(cls, code: str, body: _Row) -> Self:
+    def read(cls, code: str, body: Row) -> Self:
         """Reads the answer for one stock, and for no other."""
         found = cls.model_validate(body["output"])
         if found.code.removeprefix("Q") != code.removeprefix("Q"):
-            msg = f"asked for {code}, answered with {found.code}"
-            raise ValueError(msg)
+            raise ValueError(f"asked for {code}, answered with {found.code}")
         return found
 
     @classmethod
@@ -133,7 +132,7 @@ class PeriodProfit(Model):
     interest: Won = alias("loan_int")
 
     @classmethod
-    def read(cls, rows: Iterable[_Row], last: _Row) -> Self:
+    def read(cls, rows: Iterable[Row], last: Row) -> Self:
         """Reads `output1` of all pages and the totals of the last, which are missing if there is nothing."""
         days = tuple(sorted((DayProfit.model_validate(row) for row in rows), key=lambda one: one.day))
         totals = last.get("output2")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from operator import attrgetter
+from typing import Self, TypeVar
 
-from kis.fields import Code, Count, Day, Model, Ratio, Text, alias
+from kis.fields import Code, Count, Day, Model, Ratio, Row, Text, alias
 from kis.krx import KST
 from kis.models.quotes import INDEX_NAMES
 
-_Row = Mapping[str, Any]
+_M = TypeVar("_M", bound=Model)
 
 
 class Bar(Model):
@@ -33,11 +33,9 @@ class DailyBars(Model):
     bars: tuple[Bar, ...]
 
     @classmethod
-    def read(cls, code: str, body: _Row) -> Self:
+    def read(cls, code: str, body: Row) -> Self:
         """Reads `output1`, the stock, and `output2`, its rows, some of which KIS leaves blank."""
-        bars = [Bar.model_validate(row) for row in _filled(body["output2"])]
-        bars.sort(key=lambda bar: bar.day, reverse=True)
-        return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
+        return cls(code=code, bars=_bars(Bar, body, "day"), name=body["output1"]["hts_kor_isnm"])
 
 
 class MinuteBar(Model):
@@ -69,11 +67,9 @@ class MinuteBars(Model):
     bars: tuple[MinuteBar, ...]
 
     @classmethod
-    def read(cls, code: str, body: _Row) -> Self:
+    def read(cls, code: str, body: Row) -> Self:
         """Reads `output1`, the stock, and `output2`, its rows, some of which KIS may leave blank."""
-        bars = [MinuteBar.model_validate(row) for row in _filled(body["output2"])]
-        bars.sort(key=lambda bar: bar.at, reverse=True)
-        return cls(code=code, name=body["output1"]["hts_kor_isnm"], bars=tuple(bars))
+        return cls(code=code, bars=_bars(MinuteBar, body, "at"), name=body["output1"]["hts_kor_isnm"])
 
 
 class IndexBar(Model):
@@ -102,15 +98,15 @@ class IndexBars(Model):
     bars: tuple[IndexBar, ...]
 
     @classmethod
-    def read(cls, code: str, body: _Row) -> Self:
+    def read(cls, code: str, body: Row) -> Self:
         """Reads `output2`; KIS does not repeat the index's code."""
-        bars = [IndexBar.model_validate(row) for row in _filled(body["output2"])]
-        bars.sort(key=lambda bar: bar.day, reverse=True)
-        return cls(code=code, name=INDEX_NAMES.get(code, code), bars=tuple(bars))
+        return cls(code=code, bars=_bars(IndexBar, body, "day"), name=INDEX_NAMES.get(code, code))
 
 
-def _filled(rows: object) -> list[_Row]:
+def _bars(model: type[_M], body: Row, moment: str) -> tuple[_M, ...]:
+    """The rows of `output2` that KIS has not left blank, newest first."""
+    rows = body["output2"]
     if not isinstance(rows, list):
-        msg = "output2 is no list"
-        raise TypeError(msg)
-    return [row for row in rows if row and str(row["stck_bsop_date"]).strip()]
+        raise TypeError("output2 is no list")
+    filled = [model.model_validate(row) for row in rows if row and str(row["stck_bsop_date"]).strip()]
+    return tuple(sorted(filled, key=attrgetter(moment), reverse=True))

@@ -1,19 +1,20 @@
-"""Prices: quote, order book, volume ranking, index."""
+"""What the exchange says of a stock, an index or a day: prices, rankings, particulars, the calendar."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at run time
-from typing import Any, NamedTuple, Self
+from datetime import date, datetime  # noqa: TC003 - pydantic reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator
 
 from kis.fields import (
     Code,
     Count,
+    Day,
     Interrupted,
     Model,
     Ratio,
+    Row,
     StatusCode,
     StockStatus,
     Text,
@@ -21,12 +22,14 @@ from kis.fields import (
     Won,
     Yes,
     alias,
+    count,
     decimal,
-    whole,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 INDEX_NAMES = {"0001": "KOSPI", "1001": "KOSDAQ", "2001": "KOSPI200"}
-_Row = Mapping[str, Any]
 
 
 class Quote(Model):
@@ -62,12 +65,11 @@ class Quote(Model):
         return value or info.data.get("status") is StockStatus.HALTED
 
     @classmethod
-    def read(cls, code: str, body: _Row, at: datetime) -> Self:
+    def read(cls, code: str, body: Row, at: datetime) -> Self:
         """Reads the answer for one stock, and for no other."""
         quote = cls.model_validate({**body["output"], "at": at})
         if quote.code.removeprefix("Q") != code.removeprefix("Q"):
-            msg = f"asked for {code}, answered with {quote.code}"
-            raise ValueError(msg)
+            raise ValueError(f"asked for {code}, answered with {quote.code}")
         return quote
 
 
@@ -76,6 +78,12 @@ class Level(NamedTuple):
 
     price: int
     quantity: int
+
+
+def levels(pairs: Iterable[tuple[object, object]]) -> tuple[Level, ...]:
+    """The levels of prices and quantities as KIS writes them, those without a price left out."""
+    found = (Level(count(price), count(quantity)) for price, quantity in pairs)
+    return tuple(level for level in found if level.price)
 
 
 class OrderBook(Model):
@@ -96,33 +104,20 @@ class OrderBook(Model):
     at: datetime
 
     @classmethod
-    def read(cls, code: str, body: _Row, at: datetime) -> Self:
+    def read(cls, code: str, body: Row, at: datetime) -> Self:
         """Reads `output1`, the book, and `output2`, the expected match."""
         book, expected = body["output1"], body["output2"]
         return cls.model_validate(
             {
                 **book,
                 "code": code,
-                "asks": _levels(book, "askp"),
-                "bids": _levels(book, "bidp"),
-                "expected_price": _count(expected["antc_cnpr"]) or None,
+                "asks": levels((book[f"askp{n}"], book[f"askp_rsqn{n}"]) for n in range(1, 11)),
+                "bids": levels((book[f"bidp{n}"], book[f"bidp_rsqn{n}"]) for n in range(1, 11)),
+                "expected_price": count(expected["antc_cnpr"]) or None,
                 "expected_quantity": expected["antc_vol"],
                 "at": at,
             }
         )
-
-
-def _levels(book: _Row, side: str) -> tuple[Level, ...]:
-    levels = (Level(_count(book[f"{side}{n}"]), _count(book[f"{side}_rsqn{n}"])) for n in range(1, 11))
-    return tuple(level for level in levels if level.price)
-
-
-def _count(value: object) -> int:
-    number = whole(value)
-    if not isinstance(number, int) or number < 0:
-        msg = "a count was expected"
-        raise ValueError(msg)
-    return number
 
 
 class RankedStock(Model):
@@ -157,13 +152,13 @@ class IndexQuote(Model):
     at: datetime
 
     @classmethod
-    def read(cls, code: str, body: _Row, at: datetime) -> Self:
+    def read(cls, code: str, body: Row, at: datetime) -> Self:
         """Reads the answer for one index; KIS does not repeat its code."""
         name = INDEX_NAMES.get(code, code)
         return cls.model_validate({**body["output"], "code": code, "name": name, "at": at})
 
     @classmethod
-    def from_chart(cls, code: str, body: _Row, at: datetime) -> Self:
+    def from_chart(cls, code: str, body: Row, at: datetime) -> Self:
         """Reads the head of an index's daily chart, the only source on paper; it has no counts of stocks.
 
         The change is not documented for it, the last close is.
@@ -173,3 +168,89 @@ class IndexQuote(Model):
         counts = dict.fromkeys(("advancing", "declining", "unchanged"), 0)
         head = {"code": code, "name": INDEX_NAMES.get(code, code), "at": at}
         return cls.model_validate({**now, "bstp_nmix_prdy_vrss": change, **counts, **head})
+
+
+# --- listings -----------------------------------------------------------------------------------------------
+
+
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip(" 0") else value
+
+
+_DayOrNone = Annotated[Day | None, BeforeValidator(_blank_is_none)]
+
+
+class StockInfo(Model):
+    """Master data of one stock (KIS portal, 주식기본조회).
+
+    `market` is STK (KOSPI), KSQ (KOSDAQ) or KNX (KONEX), `group` ST for stocks, EF for ETFs, EN for ETNs, `kind`
+    101 for common and 201 and above for preferred stock. `par` and the closes are in won, `shares` those listed.
+    `nxt` tells whether NXT, the other exchange, trades it.
+    """
+
+    code: Code
+    name: Text = alias("prdt_abrv_name")
+    full_name: Text = alias("prdt_name")
+    isin: Text = alias("std_pdno")
+    market: Text = alias("mket_id_cd")
+    group: Text = alias("scty_grp_id_cd")
+    kind: Text = alias("stck_kind_cd", default="")
+    shares: Count = alias("lstg_stqt")
+    par: Ratio = alias("papr")
+    kospi200: Yes = alias("kospi200_item_yn", default=False)
+    listed: _DayOrNone = None
+    delisted: _DayOrNone = alias("lstg_abol_dt", default=None)
+    halted: Yes = alias("tr_stop_yn")
+    managed: Yes = alias("admn_item_yn")
+    close: Count = alias("thdt_clpr")
+    last_close: Count = alias("bfdy_clpr")
+    nxt: bool = False
+
+    @classmethod
+    def read(cls, code: str, body: Row) -> Self:
+        """Reads the answer for one stock, and for no other; KIS pads its code to twelve characters."""
+        row = body["output"]
+        if not str(row["pdno"]).strip().endswith(code.removeprefix("Q")):
+            raise ValueError(f"asked for {code}, answered with {row['pdno']}")
+        listed = next((row[name] for name in _LISTED if str(row.get(name) or "").strip(" 0")), None)
+        nxt = row.get("cptt_trad_tr_psbl_yn") == "Y" and row.get("nxt_tr_stop_yn") == "N"
+        return cls.model_validate({**row, "code": code, "listed": listed, "nxt": nxt})
+
+
+_LISTED = ("scts_mket_lstg_dt", "kosdaq_mket_lstg_dt")
+
+
+class Mover(Model):
+    """A line of the ranking by change (KIS portal, 국내주식 등락률 순위); prices in won, the rate in percent."""
+
+    rank: Count = alias("data_rank")
+    code: Code = alias("stck_shrn_iscd")
+    name: Text = alias("hts_kor_isnm")
+    price: Count = alias("stck_prpr")
+    change: Won = alias("prdy_vrss")
+    change_rate: Ratio = alias("prdy_ctrt")
+    volume: Count = alias("acml_vol")
+    high: Count = alias("stck_hgpr")
+    low: Count = alias("stck_lwpr")
+
+
+class MarketDay(Model):
+    """One day of KIS's calendar (KIS portal, 국내휴장일조회).
+
+    Only `open` tells whether the exchange trades. `firms_open` has been seen true at weekends.
+    """
+
+    day: Day = alias("bass_dt")
+    open: Yes = alias("opnd_yn")
+    banks_open: Yes = alias("bzdy_yn")
+    firms_open: Yes = alias("tr_day_yn")
+    settles: Yes = alias("sttl_day_yn")
+
+    @classmethod
+    def read(cls, start: date, body: Row) -> tuple[Self, ...]:
+        """Reads the days from `start` on; a single day has been seen to come without its list."""
+        rows = body["output"]
+        days = tuple(cls.model_validate(row) for row in ([rows] if isinstance(rows, dict) else rows))
+        if not days or min(one.day for one in days) != start:
+            raise ValueError(f"the calendar does not begin on {start}")
+        return tuple(sorted(days, key=lambda one: one.day))

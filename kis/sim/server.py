@@ -16,9 +16,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from kis.sim.asgi_types import ABORT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from kis.sim.asgi_app import AsgiApp
     from kis.sim.asgi_types import Receive, Scope, Send
 
 _POLL_INTERVAL = 0.005
@@ -95,7 +94,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: AsgiApp, host: str, port: int) -> AsyncIterator[str]:
+async def serving(app: Callable[[Scope, Receive, Send], Awaitable[None]], host: str, port: int) -> AsyncIterator[str]:
     """Serves an application until the block is left.
 
     Args:

@@ -85,7 +85,7 @@ class FillsLife(Life):
     async def _note(self, readings: list[OrderListSnapshot]) -> None:
         self.mortal.left, self.doom = self.doom, None
         for reading in readings:
-            self.watch.note(reading)
+            self.watch.handle(reading)
             self.ears.on_snapshot(reading)
         self.sight.succeeded()
         self.mortal.left = None

@@ -174,7 +174,7 @@ class Life:
     async def _note(self, readings: list[OrderListSnapshot]) -> None:
         for reading in readings:
             try:
-                self.watch.note(reading)
+                self.watch.handle(reading)
             except Exception as fault:  # noqa: BLE001  # as in the bot, where it must not end the watch
                 HEARD.append(f"a reading could not be taken in ({type(fault).__name__}: {fault})")
         self.readings += 1

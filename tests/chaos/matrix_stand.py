@@ -60,22 +60,19 @@ class _Gone:
 @contextlib.contextmanager
 def hook(spec: str, strike: Callable[[str], None]) -> Iterator[None]:
     """Have the arrival at a crash point call `strike` in place of ending this process."""
-    usual = crash._arrive
+    usual = crash._end_process
 
-    def arrive(countdown: Any, point: str) -> None:
-        if point == countdown.point:
-            countdown.left -= 1
-            if not countdown.left:
-                crash.arm("")
-                strike(point)
+    def arrive() -> None:
+        crash.arm("")
+        strike(spec.partition(":")[0])
 
-    crash._arrive = arrive
+    crash._end_process = arrive
     crash.arm(spec)
     try:
         yield
     finally:
         crash.arm("")
-        crash._arrive = usual
+        crash._end_process = usual
 
 
 def trap(spec: str, strike: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:

@@ -17,8 +17,8 @@ from bot.demo.formatting import parse_html, utf16_length
 from bot.demo.run import OWNER, TOKEN, TRADER
 from bot.demo.telegram import LocalTelegram
 from bot.orders.access.roles import Role
-from bot.orders.model.order import OrderState
-from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, SendAttempt, VoteEntry
+from bot.orders.model.order import OrderState, Vote
+from bot.orders.model.timeline import AuditEntry, MessageSent, OrderTimeline, SendAttempt
 from bot.store.outbox import OutboxMessage
 from kis.models import Side
 from tests.support.conversation import FAST, press, say
@@ -106,16 +106,16 @@ def test_ten_thousand_hostile_strings_leave_every_card_readable_with_its_side_an
 def test_hostile_words_leave_every_page_of_a_story_and_every_digest_readable():
     for n, words in enumerate(hostile(100)):
         frame, one = FRAMES[n % 2], suffering(words, n, list(OrderState)[n % len(OrderState)])
-        deeds = (
+        entries = (
             AuditEntry(1, NOW, "order.refused", None, words, {"event_code": words, "event_message": words}),
             AuditEntry(2, NOW, words, 1, words, {words: words}),
         )
         story = OrderTimeline(
             one,
-            deeds=deeds * 20,
-            votes=(VoteEntry(1, 7, words, approve=True, at=NOW),),
-            tries=(SendAttempt(1, NOW, words, words, 200, words, words, 0.1),),
-            told=(MessageSent(1, words, words, NOW, NOW, 1),),
+            entries=entries * 20,
+            votes=(Vote(1, 1, 7, words, approve=True, at=NOW),),
+            attempts=(SendAttempt(1, NOW, words, words, 200, words, words, 0.1),),
+            messages=(MessageSent(1, words, words, NOW, NOW, 1),),
         )
         for page in history_pages(story, frame):
             assert utf16_length(parse_html(page).text) <= 4_096

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.run import APPROVAL_TIERS, OWNER, SMOKE, STRANGER, TRADER
-from bot.demo.script import Script
+from bot.demo.script import play
 from bot.orders.model.order import OrderState
 from kis.models import Side
 from tests.support.conversation import FAST, Ahead, bought, posts, press, reread, say, settled
@@ -229,7 +229,7 @@ async def test_orders_made_elsewhere_are_told_apart():
 
 async def test_the_smoke_script_plays_to_its_end():
     async with stage(**FAST, kisbot_approval_order=APPROVAL_TIERS) as on:
-        steps = await Script.load(SMOKE).play(on.telegram, lambda _: None)
+        steps = await play(SMOKE, on.telegram, lambda _: None)
 
     assert steps > 20
 

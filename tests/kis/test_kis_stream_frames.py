@@ -10,12 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kis import BadAnswer, KisError, OrderKind, Side
+from kis import BadAnswer, Env, KisError, OrderKind, Side
 from kis.cipher import Cipher
 from kis.frames import (
     BOOKS,
-    NOTICES_PAPER,
-    NOTICES_REAL,
+    NOTICES,
     TRADES,
     ControlReply,
     Data,
@@ -31,6 +30,7 @@ from kis.krx import KST
 from kis.models import Level
 from kis.sim.websocket.frames import NoticeKey
 
+NOTICES_REAL, NOTICES_PAPER = NOTICES[Env.REAL], NOTICES[Env.PAPER]
 AT = datetime(2026, 11, 20, 10, 0, tzinfo=KST)
 # Captured 2025-07-30, 46 fields.
 TRADE = "005930^094751^71950^2^1350^1.91^71690.50^71000^72300^70600^72000^71900^1^8305216^595403999350^21115^28170^7055^136.06^3060313^4163762^5^0.51^29.46^090014^2^950^090708^5^-350^090030^2^1350^20250730^20^N^93994^113056^1668973^822214^0.14^10584139^78.47^0^^71000"

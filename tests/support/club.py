@@ -202,7 +202,7 @@ class Club:
         except KisError:
             return
         for reading in readings:
-            self.watch.note(reading)
+            self.watch.handle(reading)
         if self.desk.risk_context.recovering and not self.watch.unresolved():
             self.desk.risk_context.recovering = False
 

@@ -60,13 +60,13 @@ async def listening(on: MemoryStage, *, wait: bool = True, settings: dict[str, A
         stream=partial(LiveStream, transport=on.network),
         **options,
     )
-    note = on.app.parts.report_handler.note
+    note = on.app.parts.report_handler.handle
 
     def noted(reading: Any) -> None:
         note(reading)
         ears.on_snapshot(reading)
 
-    on.app.parts.report_handler.note = noted  # type: ignore[method-assign]  # listened to, and passed on unchanged
+    on.app.parts.report_handler.handle = noted  # type: ignore[method-assign]  # listened to, and passed on unchanged
     work = asyncio.get_running_loop().create_task(ears.run())
     at = Listening(on, ears, trades, wakes, told)
     try:
@@ -75,6 +75,6 @@ async def listening(on: MemoryStage, *, wait: bool = True, settings: dict[str, A
         yield at
         assert not work.done() or (not work.cancelled() and work.exception() is None)
     finally:
-        on.app.parts.report_handler.note = note  # type: ignore[method-assign]
+        on.app.parts.report_handler.handle = note  # type: ignore[method-assign]
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

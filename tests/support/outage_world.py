@@ -54,7 +54,7 @@ class House:
 
     def reads(self, *rows, day=None, took=0.0):
         day = day or self.clock().date()
-        self.watch.note(OrderListSnapshot(day, rows, {}, self.watch.is_over(day)))
+        self.watch.handle(OrderListSnapshot(day, rows, {}, self.watch.is_over(day)))
         self.sight.succeeded(timedelta(seconds=took))
 
     @property

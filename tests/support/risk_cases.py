@@ -37,7 +37,7 @@ def quoted(facts: Facts = FACTS, **fields: object) -> Facts:
 
 
 def past(**fields: object) -> Facts:
-    return replace(FACTS, past=DayTotals(**fields))  # type: ignore[arg-type]  # a test names the fields it means
+    return replace(FACTS, day_totals=DayTotals(**fields))  # type: ignore[arg-type]  # a test names the fields it means
 
 
 Case = tuple[str, OrderRequest, Facts, Limits]

@@ -87,8 +87,8 @@ def history_pages(timeline: OrderTimeline, frame: Frame) -> list[str]:
     sections = [
         (msgid("What the ticket showed"), ticket_lines(timeline, frame)),
         (msgid("Votes"), vote_lines(timeline, frame)),
-        (msgid("What was sent"), [attempt_line(one, frame) for one in timeline.tries]),
-        (msgid("Step by step"), step_lines(timeline.deeds, frame)),
+        (msgid("What was sent"), [attempt_line(one, frame) for one in timeline.attempts]),
+        (msgid("Step by step"), step_lines(timeline.entries, frame)),
         (msgid("Revisions"), revision_lines(timeline, frame)),
         (msgid("What was told"), message_lines(timeline, frame)),
         (msgid("Brakes"), halt_lines(timeline, frame)),
@@ -140,7 +140,7 @@ def _summary(timeline: OrderTimeline, frame: Frame) -> list[str]:
     lines += _fill_line(timeline, frame)
     lines += _end_line(timeline, frame)
     lines += revision_lines(timeline, frame)[:2]
-    lines += _message_line(timeline.told, frame)
+    lines += _message_line(timeline.messages, frame)
     lines += [f"{_halt_light(timeline)} {line}" for line in halt_lines(timeline, frame)[-1:]]
     lines += proof_lines(timeline, frame)[:1]
     return lines
@@ -164,8 +164,8 @@ def _vote_count(timeline: OrderTimeline, frame: Frame) -> list[str]:
 
 
 def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
-    attempts = [one for one in timeline.tries if one.endpoint != "cancel"]
-    cancels = len(timeline.tries) - len(attempts)
+    attempts = [one for one in timeline.attempts if one.endpoint != "cancel"]
+    cancels = len(timeline.attempts) - len(attempts)
     lines = []
     if attempts:
         count = frame.text("{count} tries", count=len(attempts)) if len(attempts) > 1 else frame.text("one try")
@@ -174,8 +174,8 @@ def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
         lines.append(f"📤 {frame.text('Nothing was sent to the broker.')}")
     if cancels:
         lines.append(
-            f"↩️ {attempt_line(timeline.tries[-1], frame)}"
-            if timeline.tries[-1].endpoint == "cancel"
+            f"↩️ {attempt_line(timeline.attempts[-1], frame)}"
+            if timeline.attempts[-1].endpoint == "cancel"
             else f"↩️ ×{cancels}"
         )
     return lines
@@ -199,7 +199,7 @@ def _fill_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
     order = timeline.order
     lines = []
     if order.filled:
-        last = next((one for one in reversed(timeline.deeds) if one.action == "order.reported"), None)
+        last = next((one for one in reversed(timeline.entries) if one.action == "order.reported"), None)
         seen = f" · {clock_time(last.at)} {frame.text('seen', context='fill')}" if last is not None else ""
         lines.append(
             f"💰 {frame.text('filled')} <b>{order.filled:,}/{order.quantity:,}</b> · "
@@ -243,4 +243,4 @@ def _message_line(messages: Sequence[MessageSent], frame: Frame) -> list[str]:
 
 
 def _halt_light(timeline: OrderTimeline) -> str:
-    return light(HaltLevel(timeline.pulls[-1].level)) if timeline.pulls else "🟢"
+    return light(HaltLevel(timeline.halt_changes[-1].level)) if timeline.halt_changes else "🟢"

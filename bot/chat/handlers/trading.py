@@ -165,7 +165,9 @@ class TradingHandlers:
         pressed = self.desk.press(token, actor)
         if pressed.proof is not None:
             proof = pressed.proof  # with it the same button is pressed once more
-            held = self.second_factor.hold(actor, proof.act, proof.subject, self._press_again, token, value=proof.value)
+            held = self.second_factor.hold(
+                actor, proof.action, proof.subject, self._press_again, token, value=proof.value
+            )
             return held or CallbackAnswer(toast("step_up", self.frame.lang), alert=True), pressed
         return CallbackAnswer(toast(pressed.verdict.value, self.frame.lang), pressed.verdict in ALERTS), pressed
 

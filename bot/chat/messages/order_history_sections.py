@@ -47,11 +47,11 @@ def quoted_prices(timeline: OrderTimeline, frame: Frame) -> str:
     """The quotes that the ticket showed, and cash or shares left after the order."""
     order, lang = timeline.order, frame.lang
     shown = [
-        int(one.detail["quote"]) for one in timeline.deeds if one.action == "order.proposed" and "quote" in one.detail
+        int(one.detail["quote"]) for one in timeline.entries if one.action == "order.proposed" and "quote" in one.detail
     ]
     shown += [
         int(one.detail["event_quote"])
-        for one in timeline.deeds
+        for one in timeline.entries
         if one.action == "order.requoted" and "event_quote" in one.detail
     ]
     prices = " → ".join(won(one, lang) for one in shown[-4:] or [order.quote])
@@ -150,7 +150,7 @@ def _price(order: Order, frame: Frame) -> str:
 def message_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     """Which messages were sent to whom, and when (KST)."""
     lines = []
-    for one in timeline.told:
+    for one in timeline.messages:
         kind = frame.text(_KINDS[one.kind]) if one.kind in _KINDS else safe(one.kind, 20)
         until = f"–{clock_time(one.last)}" if one.last != one.first else ""
         late = f" · {frame.text('waiting')} {one.open}" if one.open else ""
@@ -168,15 +168,15 @@ def halt_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
         + (f" · {safe(one.name, 20)}" if one.name else "")
         + (f" ({frame.text('already when it was proposed')})" if one.before else "")
         + (f" — {reason(one.why, {}, frame.lang)}" if one.level and one.why else "")
-        for one in timeline.pulls
+        for one in timeline.halt_changes
     ]
 
 
 def proof_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     """The range of audit rows, and the posted head that covers them."""
-    if not timeline.deeds:
+    if not timeline.entries:
         return []
-    first, last = timeline.deeds[0].seq, timeline.deeds[-1].seq
+    first, last = timeline.entries[0].seq, timeline.entries[-1].seq
     rows = f"{frame.text('audit rows')} {first:,}–{last:,}"
     if timeline.posted is not None:
         posted = timeline.posted

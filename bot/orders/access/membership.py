@@ -1,4 +1,4 @@
-"""Who belongs: where a person stands, who may change that, and how somebody new comes in. Pure rules, no storage."""
+"""Membership: a person's status, who may change it, and how somebody new joins. Pure."""
 
 import secrets
 from collections.abc import Collection, Iterable
@@ -12,7 +12,7 @@ from bot.orders.model.notice import Notice
 
 
 class Status(StrEnum):
-    """Where a person stands. Only active ones are let in; removed ones stay on record."""
+    """A person's status. Only active ones are let in; removed ones stay on record."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -21,16 +21,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Member(Person):
-    """A person with all that the record says of them."""
+    """A person as stored."""
 
     status: Status = Status.ACTIVE
     version: int = 1
-    """Grows with every change: what was offered for another version no longer holds."""
+    """Grows with every change: a button made for another version does nothing."""
     seen_at: datetime | None = None
 
 
 class MembershipError(Exception):
-    """A change of the whitelist that is not made."""
+    """A change of membership that is refused."""
 
 
 class LastOwner(MembershipError):
@@ -42,11 +42,11 @@ class NotAllowed(MembershipError):
 
 
 class NoSuchPerson(MembershipError):
-    """Nobody of this id was ever let in, or not in the standing that the change needs."""
+    """Nobody of this id was ever let in, or not with the status that the change needs."""
 
 
 class WasRemoved(MembershipError):
-    """This person was shut out: they come back only when that is said in so many words."""
+    """This person was removed: they come back only when that is asked for explicitly."""
 
 
 class TooMany(MembershipError):
@@ -55,7 +55,7 @@ class TooMany(MembershipError):
 
 @dataclass(frozen=True)
 class Invitation:
-    """A link that lets one stranger in, once. Only the hash of the token is ever stored."""
+    """A link that lets one stranger in, once. Only the hash of the token is stored."""
 
     token: str
     role: Role
@@ -65,7 +65,7 @@ class Invitation:
 
 @dataclass(frozen=True)
 class Joined:
-    """Somebody came in: by whose invitation, or by whose yes."""
+    """Somebody joined: by whose invitation, or by whose consent."""
 
     person: Member
     by: int
@@ -73,7 +73,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class JoinRequest:
-    """A stranger asks to be let in. `known`: where they stood when they were last on the list."""
+    """A stranger asks to be let in. `known`: their status if they were a member before."""
 
     id: int
     user_id: int
@@ -82,7 +82,7 @@ class JoinRequest:
 
 
 class MembershipTap(StrEnum):
-    """What a button about people came to; those that a ticket's button knows too bear the same word."""
+    """Result of a tap on a button about people; results that a `TapOutcome` has too bear the same word."""
 
     DONE = "done"
     NOT_YOURS = "not_yours"
@@ -95,7 +95,7 @@ class MembershipTap(StrEnum):
 
 
 class MemberStep(StrEnum):
-    """What is done to a person."""
+    """A change of a person's membership."""
 
     ROLE = "role"
     SUSPEND = "suspend"
@@ -107,7 +107,7 @@ class MemberStep(StrEnum):
 
 @dataclass(frozen=True)
 class MemberAction:
-    """What a button about a person does; `role` is the one that ROLE and JOIN give. Its text is what is stored."""
+    """What a button about a person does; `role` is the one that ROLE and JOIN give. Stored as its text."""
 
     step: MemberStep
     role: Role | None = None
@@ -117,18 +117,14 @@ class MemberAction:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The action of such a text.
-
-        Raises:
-            ValueError: it is none.
-        """
+        """The action that `str` wrote; `ValueError` if it is none."""
         step, _, role = text.partition(":")
         return cls(MemberStep(step), Role(role) if role else None)
 
 
 @dataclass(frozen=True)
 class MembershipChange:
-    """A tapped button: its verdict, and whom it changed in which way."""
+    """What a tapped button did: its verdict, and whom it changed in which way."""
 
     verdict: MembershipTap
     act: MemberAction | None = None
@@ -150,15 +146,12 @@ def may_manage(actor: Member, subject: Member | None, role: Role | None = None) 
 
 
 def new_invitation_token() -> str:
-    """22 characters that nobody can guess: 128 bits of chance."""
+    """22 characters: 128 random bits."""
     return secrets.token_urlsafe(16)
 
 
 def for_groups(notices: Iterable[Notice], groups: Collection[int]) -> list[Notice]:
-    """What the groups are told besides: fills, and nothing else; each fill once to each group.
-
-    A fill is told to whoever ordered and to those who oversee (`others`); the groups hear of it with the first.
-    """
+    """Notices for groups: each fill once to each group, with the notice to whoever ordered, and nothing else."""
     return [
         Notice("group_fill", chat, one.data, f"{one.key}:group:{chat}")
         for one in notices

@@ -1,4 +1,4 @@
-"""Who is told of what concerns the whole account, and the way out for it."""
+"""The notice queue, and who is notified of what concerns the whole account."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,7 +12,6 @@ class NoticeQueue(Protocol):
 
     def tell(self, notices: Sequence[Notice]) -> None:
         """Queue notices, all or none."""
-        ...
 
 
 class Notifications:

@@ -1,6 +1,6 @@
-"""What each person wants to hear: which news rings, arrives without a sound or does not come, and in what language.
+"""Each person's preferences: which notices ring, arrive silently or not at all, and in what language. Pure.
 
-Pure. Doubt about an order, security and the brakes belong to no topic: nobody can silence those.
+Orders in doubt, security and trading halts belong to no topic: nobody can silence those.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ Lang = Literal["ko", "en"]
 
 
 class Topic(StrEnum):
-    """A kind of news that a person may silence."""
+    """A kind of notice that a person may silence."""
 
     FILLS = "fills"
     """Fills of one's own orders."""
     ENDS = "ends"
-    """One's own orders ending otherwise: cancelled, refused late, lapsed, revised."""
+    """One's own orders ending otherwise: cancelled, rejected late, lapsed, revised."""
     OTHERS = "others"
-    """Fills and ends of other people's orders, which administrators hear of."""
+    """Fills and ends of other people's orders; only administrators get these."""
     OUTSIDE = "outside"
     """Fills of orders made in HTS, MTS or another program."""
     ALERTS = "alerts"
@@ -30,18 +30,18 @@ class Topic(StrEnum):
 
 
 class Ring(StrEnum):
-    """How news arrives."""
+    """How a notice arrives."""
 
     ON = "on"
     SILENT = "silent"
     """In the chat, without a sound."""
     OFF = "off"
-    """Not at all; the round-up at the close lists it, where that is on."""
+    """Not at all; the round-up at the close lists it, if that is on."""
 
 
 @dataclass(frozen=True)
 class Quiet:
-    """Hours of the day (KST) in which nothing that may be silenced makes a sound; `until` may lie past midnight."""
+    """Hours of the day (KST) in which notices with a topic make no sound; `until` may lie past midnight."""
 
     since: time
     until: time
@@ -57,18 +57,14 @@ class Quiet:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The hours that `str` wrote.
-
-        Raises:
-            ValueError: they are none.
-        """
+        """The hours that `str` wrote; `ValueError` if they are none."""
         since, _, until = text.partition("-")
         return cls(time.fromisoformat(since), time.fromisoformat(until))
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """One person's. `lang` None: the house's language. `roundup`: list at the close what did not come."""
+    """One person's. `lang` None: the bot's default. `roundup`: list at the close what did not arrive."""
 
     lang: Lang | None = None
     rings: Mapping[Topic, Ring] = field(default_factory=dict)
@@ -76,7 +72,7 @@ class Preferences:
     roundup: bool = True
 
     def ring(self, topic: Topic | None, now: datetime) -> Ring:
-        """How news of a topic arrives now; None is what nobody may silence."""
+        """How a notice of a topic arrives now; without a topic nobody may silence it."""
         if topic is None:
             return Ring.ON
         wanted = self.rings.get(topic, Ring.ON)
@@ -85,5 +81,5 @@ class Preferences:
         return wanted
 
     def having(self, topic: Topic, ring: Ring) -> "Preferences":
-        """The same with one topic changed."""
+        """The same but for one topic."""
         return replace(self, rings={**self.rings, topic: ring})

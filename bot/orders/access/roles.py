@@ -51,8 +51,6 @@ class Roster(Protocol):
 
     def get(self, user_id: int) -> Person | None:
         """The active person of this id."""
-        ...
 
     def all(self) -> Sequence[Person]:
         """Every active person."""
-        ...

@@ -1,8 +1,8 @@
 """The second factor: when it is asked for, what a right or wrong answer does, and lock-outs.
 
-A person's phone may be in other hands. What it could do most harm with (a large order, the first order after a long
-pause, resuming after a halt, changing people, raising limits) waits for a code that the phone's chat does not hold.
-The rules are here; the store keeps the secrets and verifies codes.
+A phone may be in other hands, so what could do most harm waits for a code that its chat does not hold: a large order,
+the first order after a long pause, resuming after a halt, changing people, raising limits. The store keeps the secrets
+and verifies codes.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ MAX_WRONG = 5
 LOCK_TIMES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 """How long each lock lasts; after the last of them only an owner opens the next."""
 _CLOCK_TOLERANCE = timedelta(minutes=1)
-"""How exactly the last activity is stored; a clock may have been set back by that much."""
+"""Precision of the stored last activity; a clock set back by this much is no matter."""
 
 
 class ProtectedAction(StrEnum):
@@ -105,14 +105,8 @@ def trivial(pin: str) -> bool:
         return True
     if any(pin == pin[:length] * (len(pin) // length) for length in (2, 3)):
         return True
-    pairs = [pin[at : at + 2] for at in range(0, len(pin), 2)]
-    if all(pair[0] == pair[1] for pair in pairs) or pin[:3] == pin[:2:-1]:
+    if pin[::2] == pin[1::2] or pin[:3] == pin[:2:-1]:
         return True
-    return _date(pin)
-
-
-def _date(pin: str) -> bool:
-    """Year, month and day, as people write the day they were born."""
     try:
         datetime.strptime(f"20{pin}", "%Y%m%d")  # noqa: DTZ007  # only whether there is such a day
     except ValueError:
@@ -129,31 +123,24 @@ class Factors(Protocol):
 
     def kind(self, user_id: int) -> FactorKind | None:
         """Which factor the person has."""
-        ...
 
     def tries(self, user_id: int) -> Tries:
         """The wrong answers so far."""
-        ...
 
     def active_at(self, user_id: int) -> datetime | None:
         """When the person last did something that may need a factor, None for never."""
-        ...
 
     def acted(self, user_id: int) -> None:
         """The person does so now."""
-        ...
 
     def answer(self, user_id: int, code: str, action: str, subject: str) -> tuple[bool, Tries]:
         """Verify a code, count and record the answer. Raises `FactorUnreadable`; then nothing was counted."""
-        ...
 
     def put_pin(self, user_id: int, pin: str) -> None:
         """This PIN from now on, in the place of any factor before."""
-        ...
 
     def unlock(self, user_id: int, by: int | None) -> bool:
         """Forget wrong answers; False where there are none."""
-        ...
 
 
 class ChallengeResult(StrEnum):
@@ -188,7 +175,7 @@ class SecondFactor:
     """Issues challenges, counts answers, and remembers for CHALLENGE_TTL who has passed for what."""
 
     def __init__(self, factors: Factors, policy: SecondFactorPolicy, notifications: Notifications) -> None:
-        """Overseers are told of locks and new PINs."""
+        """Overseers are notified of locks and new PINs."""
         self._factors = factors
         self._policy = policy
         self._notifications = notifications
@@ -198,17 +185,10 @@ class SecondFactor:
     # --- whether ------------------------------------------------------------------------------------------------------
 
     def needs(self, actor: Actor, act: str, value: int, now: datetime, subject: str = "") -> bool:
-        """Whether this action waits for a second factor; where it does not, the person counts as active.
+        """Whether this `ProtectedAction` waits for a second factor; where it does not, the person counts as active.
 
-        Args:
-            actor: who acts.
-            act: a `ProtectedAction`.
-            value: of the order in won; 0 for other actions.
-            now: aware.
-            subject: what a right answer less than two minutes old must have been given for to be enough.
-
-        Raises:
-            ValueError: there is no such action.
+        `value`: of the order in won, 0 for other actions. `subject`: a right answer given for it within CHALLENGE_TTL
+        is enough.
         """
         action = ProtectedAction(act)
         if self._policy.value is None and self._factors.kind(actor.user_id) is None:
@@ -228,21 +208,21 @@ class SecondFactor:
         return self._factors.tries(user_id).locked(now) or self._idle(user_id, now)
 
     def _idle(self, user_id: int, now: datetime) -> bool:
-        """A time in the future was written by a clock that was set back since, and proves no activity."""
+        """A time in the future was stored before the clock was set back: it proves no activity."""
         if self._policy.idle is None:
             return False
         last = self._factors.active_at(user_id)
         return last is None or not -_CLOCK_TOLERANCE <= now - last < self._policy.idle
 
     def granted(self, user_id: int, act: str, subject: str, now: datetime) -> bool:
-        """Whether the person has just proved themselves for this one thing."""
+        """Whether the person answered right for this subject within CHALLENGE_TTL."""
         until = self._passed.get((user_id, ProtectedAction(act), subject))
         return until is not None and now < until <= now + CHALLENGE_TTL
 
     # --- challenge and answer -----------------------------------------------------------------------------------------
 
     def begin(self, actor: Actor, act: str, subject: str, now: datetime) -> Challenge:
-        """Begin a challenge, which ends the one before it. Where no answer could help, `state` says why."""
+        """Begin a challenge in the place of the one before. Where no answer could help, `state` says why."""
         action, factor = ProtectedAction(act), self._factors.kind(actor.user_id)
         self._open.pop(actor.user_id, None)
         tries = self._factors.tries(actor.user_id)
@@ -306,7 +286,7 @@ class SecondFactor:
         return self._factors.kind(user_id)
 
     def set_pin(self, actor: Actor, pin: str, now: datetime) -> Reason | None:
-        """This PIN from now on; the reason why not, or None. Whoever has a factor must have passed for PIN."""
+        """Replace any factor by this PIN; the reason why not, or None. An enrolled person must have passed for PIN."""
         if len(pin) != DIGITS or not (pin.isascii() and pin.isdigit()):
             return Reason("PIN_FORM", {"digits": DIGITS})
         if trivial(pin):

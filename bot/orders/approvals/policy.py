@@ -1,7 +1,7 @@
-"""Who else must agree to an order, who may say so, and what a vote is worth later on. Pure.
+"""The approval policy: how many others must agree to an order, who may vote, and which votes still count. Pure.
 
-The proposer never counts. A vote holds for the terms and the price it was given on: a new price, or another round,
-voids it. Nothing approves itself: time only ever ends a request.
+The proposer never counts. A vote holds for one round, that is for the terms and the price it was given on. Time ends a
+request and never approves it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.orders.access.roles import Person, Role
-from bot.orders.model.order import Order
-from bot.orders.model.vote import Vote
+from bot.orders.model.order import Order, Vote
 from kis.models import Side
 
 Tiers = tuple[tuple[int, int], ...]
@@ -19,7 +18,7 @@ Tiers = tuple[tuple[int, int], ...]
 
 
 class SellApproval(StrEnum):
-    """How many must agree to a sale of what is held, beside what its amount asks for."""
+    """How many must agree to a sale, compared with a buy of the same amount."""
 
     SAME = "same"
     FEWER = "fewer"
@@ -28,41 +27,35 @@ class SellApproval(StrEnum):
 
 @dataclass(frozen=True)
 class ApprovalPolicy:
-    """When others must agree. No tier at all: everybody decides for themselves."""
+    """When others must agree; without any tier, never."""
 
     order_tiers: Tiers = ()
     day_tiers: Tiers = ()
-    """By all that the person has ordered today, this order included: cutting an order into slices does not help."""
+    """By all that the person has ordered today with this order, so that slices of an order count as one."""
     sells: SellApproval = SellApproval.FEWER
     deputies_after: timedelta | None = None
     """After this long other traders may agree as well."""
 
     @property
     def single(self) -> bool:
-        """Whether nobody ever needs anybody's consent."""
+        """Whether nobody ever has to agree."""
         return not self.order_tiers and not self.day_tiers
 
     def needed(self, value: int, day_value: int, side: Side) -> int:
-        """How many others must agree.
-
-        Args:
-            value: won of the order, as KIS reserves it.
-            day_value: won this person has ordered today, this order included.
-            side: a sale of what is held takes risk away.
-        """
+        """How many others must agree; both values in won, `day_value` with this order."""
         count = max(_tier(self.order_tiers, value), _tier(self.day_tiers, day_value))
         if side is Side.SELL and count:
             return {SellApproval.SAME: count, SellApproval.FEWER: count - 1, SellApproval.NONE: 0}[self.sells]
         return count
 
     def may_vote(self, person: Person, order: Order, now: datetime) -> bool:
-        """Whether somebody's voice counts for an order: never the proposer's own."""
+        """Whether this person may vote on an order: never the proposer."""
         if person.user_id == order.user_id:
             return False
         return person.role.covers(Role.TRADER if self.deputies(order, now) else Role.ADMIN)
 
     def deputies(self, order: Order, now: datetime) -> bool:
-        """Whether the request has stood so long that other traders may step in."""
+        """Whether the request has waited so long that other traders may vote."""
         return (
             self.deputies_after is not None
             and order.asked_at is not None
@@ -70,11 +63,11 @@ class ApprovalPolicy:
         )
 
     def voters(self, people: Iterable[Person], order: Order, now: datetime) -> list[Person]:
-        """Everybody whose voice counts."""
+        """Everybody who may vote."""
         return [person for person in people if self.may_vote(person, order, now)]
 
     def standing(self, votes: Sequence[Vote], people: Iterable[Person], order: Order, now: datetime) -> int:
-        """How many of the votes of this round still count: those of people who may vote now."""
+        """How many approvals of this round still count: those of people who may vote now."""
         ids = {person.user_id for person in self.voters(people, order, now)}
         return len(
             {vote.user_id for vote in votes if vote.approve and vote.round == order.round and vote.user_id in ids}
@@ -86,5 +79,5 @@ def _tier(tiers: Tiers, won: int) -> int:
 
 
 def value_of(order: Order) -> int:
-    """Won that an order is judged by: as KIS reserves it; a revision by all that it moves."""
+    """Won of an order as KIS reserves it; of a revision, all that it moves."""
     return order.quantity * order.reserve_unit

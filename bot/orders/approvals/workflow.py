@@ -11,14 +11,14 @@ import structlog
 
 from bot.orders.access.roles import Actor, Person, Roster
 from bot.orders.approvals.policy import ApprovalPolicy, value_of
+from bot.orders.hours import TradingHours
 from bot.orders.model.button import ButtonToken, KnownButton, TapAction
 from bot.orders.model.events import ApprovalRequested, Deputised, Voided, Voted
 from bot.orders.model.notice import Notice, card
-from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, apply
+from bot.orders.model.order import ON_ITS_WAY, Order, OrderState, Vote, apply
 from bot.orders.model.tap_result import TapOutcome, TapResult
-from bot.orders.model.vote import Vote
-from bot.orders.ports import Journal, MarketHours, Stale
-from bot.orders.risk.day_totals import UNCOUNTED, past
+from bot.orders.ports import Journal, Stale
+from bot.orders.risk.day_totals import UNCOUNTED, day_totals
 from kis.models import Side
 
 log = structlog.get_logger(__name__)
@@ -35,22 +35,17 @@ class ApprovalWorkflow:
         journal: Journal,
         roster: Roster,
         policy: ApprovalPolicy,
-        market: MarketHours,
+        market: TradingHours,
         *,
         clock: Callable[[], datetime],
         token: Callable[[], str],
     ) -> None:
         self._journal = journal
         self._roster = roster
-        self._policy = policy
+        self.policy = policy
         self._market = market
         self._clock = clock
         self._token = token
-
-    @property
-    def policy(self) -> ApprovalPolicy:
-        """The policy in force."""
-        return self._policy
 
     def day_value(self, order: Order) -> int:
         """Won this person will have ordered today with this order; orders being sent count already."""
@@ -58,21 +53,17 @@ class ApprovalWorkflow:
         tried = [one for one in self._journal.tried_on(now.date()) if one.id != order.id]
         counted = {one.id for one in tried if one.state not in UNCOUNTED}
         waiting = [one for one in self._journal.in_state(OUTSTANDING) if one.id not in counted and one.id != order.id]
-        done = past(order.request, order.user_id, tried, (), now).user_value
+        done = day_totals(order.request, order.user_id, tried, (), now).user_value
         return done + sum(value_of(one) for one in waiting if one.user_id == order.user_id) + value_of(order)
 
     def needed(self, order: Order) -> int:
         """How many others must agree to this order now."""
-        return self._policy.needed(value_of(order), self.day_value(order), order.side)
+        return self.policy.needed(value_of(order), self.day_value(order), order.side)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def request(self, order: Order, needed: int, button: KnownButton, actor: Actor) -> TapResult:
-        """Ask the approvers.
-
-        Raises:
-            Stale: somebody else changed it first.
-        """
+        """Ask the approvers; `Stale` if somebody else changed the order first."""
         now = self._clock()
         voters = self._voters(order)
         if len(voters) < needed:
@@ -94,7 +85,7 @@ class ApprovalWorkflow:
         return TapResult(TapOutcome.PENDING, after)
 
     def _voters(self, order: Order) -> list[Person]:
-        return self._policy.voters(self._roster.all(), order, self._clock())
+        return self.policy.voters(self._roster.all(), order, self._clock())
 
     def _cards(self, order: Order, votes: Sequence[Vote]) -> tuple[list[ButtonToken], list[Notice]]:
         """The order's card for everybody it concerns; approvers who have not voted get the two buttons."""
@@ -117,14 +108,10 @@ class ApprovalWorkflow:
     # --- voting -------------------------------------------------------------------------------------------------------
 
     def vote(self, order: Order, button: KnownButton, actor: Actor) -> TapResult:
-        """Take a vote; the last one that is needed confirms the order.
-
-        Raises:
-            Stale: somebody else was faster, or this person has voted already.
-        """
+        """Take a vote; the last one needed confirms the order. `Stale` if the order changed or they have voted."""
         now = self._clock()
         person = self._roster.get(actor.user_id)
-        if person is None or not self._policy.may_vote(person, order, now):
+        if person is None or not self.policy.may_vote(person, order, now):
             log.warning("a vote that does not count", order=order.id, user=actor.user_id)
             return TapResult(TapOutcome.NOT_YOURS, order)
         if order.state is not OrderState.PENDING:
@@ -146,7 +133,7 @@ class ApprovalWorkflow:
             chats = _chats(self._voters(order))
             if order.terms() != order.fingerprint:
                 continue  # the stored terms were edited: nobody is asked about it
-            if not self._policy.deputies(order, now) or set(chats) <= set(order.asked):
+            if not self.policy.deputies(order, now) or set(chats) <= set(order.asked):
                 continue
             event = Deputised(chats)
             after = apply(order, event, now)
@@ -161,13 +148,13 @@ class ApprovalWorkflow:
         proposer = self._roster.get(order.user_id)
         if proposer is None or not proposer.may_trade:
             return "PERSON_GONE"
-        needed = max(order.needed, self._policy.needed(value_of(order), 0, order.side))
+        needed = max(order.needed, self.policy.needed(value_of(order), 0, order.side))
         if not needed:
             return ""
         votes = self._journal.votes(order.id)
         if any(vote.round == order.round and not vote.approve for vote in votes):
             return "QUORUM"
-        return "" if self._policy.standing(votes, self._roster.all(), order, self._clock()) >= needed else "QUORUM"
+        return "" if self.policy.standing(votes, self._roster.all(), order, self._clock()) >= needed else "QUORUM"
 
 
 def _chats(people: Sequence[Person]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ transaction.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,8 @@ from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.execution.sender import IN_DOUBT_HALT_COUNT, SEND_BUDGET, OrderSender
 from bot.orders.execution.tickets import Tickets
+from bot.orders.hours import TradingHours
+from bot.orders.model import events
 from bot.orders.model.button import (
     AgreeResume,
     ButtonToken,
@@ -30,28 +33,15 @@ from bot.orders.model.button import (
     digest,
     new_token,
 )
-from bot.orders.model.events import (
-    AnswerLost,
-    CancelState,
-    CancelStep,
-    Confirmed,
-    Discarded,
-    Event,
-    ManuallyLinked,
-    ManuallyRejected,
-    NeverLeft,
-    TimedOut,
-    Voided,
-)
-from bot.orders.model.notice import Notice, cards
-from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderRequest, OrderState, apply
+from bot.orders.model.events import CancelState, Event
+from bot.orders.model.notice import cards
+from bot.orders.model.order import IN_DOUBT, UNDECIDED, WORKING, Order, OrderRequest, OrderState, apply
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import ProofRequest, TapOutcome, TapResult
-from bot.orders.ports import Broker, Journal, MarketHours, Stale
+from bot.orders.ports import Broker, Journal, Stale
 from bot.orders.risk.checks import Limits
 from bot.orders.risk.context import RiskContext
-from bot.orders.risk.resume import Resume
-from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
+from bot.orders.risk.trading_halt import HaltLevel, Resume, TradingHalt
 from kis.models import OrderKind, OrderReport
 
 __all__ = ["Desk", "TapOutcome", "TapResult"]
@@ -76,7 +66,7 @@ class Desk:
         broker: Broker,
         journal: Journal,
         trading_halt: TradingHalt,
-        market: MarketHours,
+        market: TradingHours,
         roster: Roster,
         second_factor: SecondFactor,
         notifications: Notifications,
@@ -94,24 +84,10 @@ class Desk:
     ) -> None:
         """Builds the parts that check, approve and send.
 
-        Args:
-            broker: quotes, account and orders.
-            journal: where orders are recorded.
-            trading_halt: read before every ticket and every send.
-            market: when orders are taken.
-            roster: roles, read again before an order is sent.
-            second_factor: asked at every tap that may need one.
-            notifications: tells those in charge that a resume was requested.
-            clock: the present moment, KST.
-            limits_of: a person's limits.
-            policy: when other people must approve.
-            position_percent: most of the account that may lie in one stock; 0 for any share.
-            resume_pause: seconds a halt must have stood before somebody alone in charge may resume.
-            external_orders: rows of today's broker list that are not ours, as last read.
-            poll_reports: has the broker's list read at once.
-            run_number: number of this run of the program, for the record.
-            sleep: waits between attempts.
-            token: makes the tokens of buttons.
+        `position_percent`: most of the account that may lie in one stock; 0 for any share. `resume_pause`: seconds a
+        halt must have stood before somebody alone in charge may resume. `external_orders`: rows of today's broker list
+        that are not ours, as last read; `poll_reports` has that list read at once. `run_number`: of this run of the
+        program, for the record.
         """
         self._journal = journal
         self._clock = clock
@@ -155,11 +131,7 @@ class Desk:
     # --- a ticket -----------------------------------------------------------------------------------------------------
 
     async def propose(self, request: OrderRequest, actor: Actor, origin: int) -> Order | list[Reason]:
-        """Check a request and put its ticket before the person; `origin` (the update's id) makes it happen once.
-
-        Raises:
-            kis.errors.KisError: the market or the account could not be read; nothing was written.
-        """
+        """Check a request and show its ticket; `origin` (the update's id) makes it happen once. Raises as `Tickets`."""
         return await self._tickets.make(request, actor, origin)
 
     async def propose_revision(
@@ -169,7 +141,7 @@ class Desk:
         parent = self._journal.of_number(order_no)
         if parent is None or not self.may_cancel(parent, actor):
             return [Reason("NO_SUCH_ORDER", {"number": order_no})]
-        if parent.state not in WORKING or parent.cancel in {CancelState.SUBMITTING, CancelState.ASKED}:
+        if not parent.changeable:
             return [Reason("PARENT_GONE", {"number": order_no})]
         kind = OrderKind.MARKET if price is None else OrderKind.LIMIT
         if (kind, price) == (parent.kind, parent.price):
@@ -202,8 +174,8 @@ class Desk:
     def _act(self, button: KnownButton, actor: Actor) -> TapResult:  # noqa: PLR0911  # one case per kind of button
         if button.action is None:
             return TapResult(TapOutcome.GONE)
-        proof = self._proof(button)
-        if proof is not None and self._second_factor.needs(actor, proof.act, proof.value, self._clock(), proof.subject):
+        proof, now = self._proof(button), self._clock()
+        if proof is not None and self._second_factor.needs(actor, proof.action, proof.value, now, proof.subject):
             return TapResult(TapOutcome.STEP_UP, proof=proof)
         if button.action is TapAction.CANCEL_ALL:
             self._journal.use(button.id, actor, "order.cancel_all")
@@ -211,16 +183,14 @@ class Desk:
         if isinstance(button.action, AgreeResume):
             doubts = len(self.in_doubt()) >= IN_DOUBT_HALT_COUNT
             return TapResult(TapOutcome.LATE) if doubts else self._resume.agree(button.id, button.action, actor)
-        order = self._journal.get(button.order_id) if button.order_id is not None else None
+        order = self._journal.get(button.order_id)
         if order is None or button.terms not in {"", order.terms()}:
             return TapResult(TapOutcome.GONE)
-        if order.state in {OrderState.PROPOSED, OrderState.PENDING} and order.terms() != order.fingerprint:
+        if order.state in UNDECIDED and order.terms() != order.fingerprint:
             log.error("an order's terms are not those that were shown", order=order.id)
-            return TapResult(
-                TapOutcome.GONE, self._save(order, Voided("FINGERPRINT"), actor=actor, notices=cards(order))
-            )
+            return TapResult(TapOutcome.GONE, self._save(order, events.Voided("FINGERPRINT"), actor=actor))
         if isinstance(button.action, LinkOrder | RejectLink):
-            return self._claim(order, button.id, button.action, actor)
+            return self._link(order, button.id, button.action, actor)
         if button.action in {TapAction.APPROVE, TapAction.DENY}:
             return self.approvals.vote(order, button, actor)
         if button.action is TapAction.CANCEL:
@@ -231,7 +201,7 @@ class Desk:
         """What a second factor would have to prove, where this button may need one. Cancels and refusals never do."""
         if isinstance(button.action, AgreeResume):
             return ProofRequest("resume", f"button:{button.id}")
-        order = self._journal.get(button.order_id) if button.order_id is not None else None
+        order = self._journal.get(button.order_id)
         if order is None or button.action not in SENDING_TAPS:
             return None
         return ProofRequest(str(button.action), f"order:{order.id}:{order.terms()[:16]}", value_of(order))
@@ -246,17 +216,17 @@ class Desk:
         if confirms and (needed := self.approvals.needed(order)):
             self.pretrade.drop(order.id)
             return self.approvals.request(order, needed, button, actor)
-        event = Confirmed() if confirms else Discarded()
-        after = self._save(order, event, actor=actor, uses=button.id, notices=cards(order))
+        event = events.Confirmed() if confirms else events.Discarded()
+        after = self._save(order, event, actor=actor, uses=button.id)
         self.pretrade.drop(order.id)
         return TapResult(TapOutcome.SENDING if confirms else TapOutcome.DISCARDED, after)
 
-    def _claim(self, order: Order, button_id: int, said: LinkOrder | RejectLink, actor: Actor) -> TapResult:
+    def _link(self, order: Order, button_id: int, answer: LinkOrder | RejectLink, actor: Actor) -> TapResult:
         """A person has named the row of the broker's list that is the lost order, or said that none of them is."""
         if order.state not in {OrderState.UNKNOWN, OrderState.ABSENT}:
             return TapResult(TapOutcome.USED)
-        event = ManuallyLinked(**vars(said)) if isinstance(said, LinkOrder) else ManuallyRejected()
-        after = self._save(order, event, actor=actor, uses=button_id, notices=cards(order))
+        event = events.ManuallyLinked(**vars(answer)) if isinstance(answer, LinkOrder) else events.ManuallyRejected()
+        after = self._save(order, event, actor=actor, uses=button_id)
         self._poll_reports()
         return TapResult(TapOutcome.SETTLED, after)
 
@@ -271,10 +241,10 @@ class Desk:
 
     def request_cancel(self, order: Order, actor: Actor, *, uses: int | None = None) -> TapResult:
         """Record that this person wants the order cancelled; `carry_out` asks the broker."""
-        if order.state not in WORKING or order.cancel in {CancelState.SUBMITTING, CancelState.ASKED}:
+        if not order.changeable:
             return TapResult(TapOutcome.USED, order)
         try:
-            after = self._save(order, CancelStep(CancelState.SUBMITTING), actor=actor, uses=uses, notices=cards(order))
+            after = self._save(order, events.CancelStep(CancelState.SUBMITTING), actor=actor, uses=uses)
         except Stale:
             return TapResult(TapOutcome.USED, order)
         return TapResult(TapOutcome.CANCELLING, after)
@@ -302,9 +272,12 @@ class Desk:
 
     def request_cancel_all(self, actor: Actor) -> TapResult:
         """Record that this person wants all of them cancelled; `carry_out` asks the broker."""
-        asked = [self.request_cancel(order, actor) for order in self.working() if self.may_cancel(order, actor)]
-        orders = tuple(one.order for one in asked if one.verdict is TapOutcome.CANCELLING and one.order is not None)
+        orders = self._request_cancels([order for order in self.working() if self.may_cancel(order, actor)], actor)
         return TapResult(TapOutcome.CANCELLING, None, orders) if orders else TapResult(TapOutcome.USED)
+
+    def _request_cancels(self, orders: Sequence[Order], actor: Actor) -> tuple[Order, ...]:
+        asked = [self.request_cancel(order, actor) for order in orders]
+        return tuple(one.order for one in asked if one.verdict is TapOutcome.CANCELLING and one.order is not None)
 
     def working(self) -> list[Order]:
         """Orders at the broker that can still fill, oldest first."""
@@ -327,8 +300,7 @@ class Desk:
             return Reason("HALTED_ALREADY", {})
         if level < HaltLevel.CANCEL_ALL:
             return TapResult(TapOutcome.SETTLED)
-        asked = [self.request_cancel(order, actor) for order in self.working()]
-        orders = tuple(one.order for one in asked if one.verdict is TapOutcome.CANCELLING and one.order is not None)
+        orders = self._request_cancels(self.working(), actor)
         return TapResult(TapOutcome.CANCELLING if orders else TapOutcome.SETTLED, None, orders)
 
     def resume(self, level: HaltLevel, actor: Actor) -> Reason | None:
@@ -376,41 +348,29 @@ class Desk:
         self.approvals.deputise()
         now = self._clock()
         sending = set(self._sending.values())
-        for order in self._journal.due(
-            {OrderState.PROPOSED, OrderState.PENDING, OrderState.CONFIRMED, OrderState.WAITING}, now
-        ):
-            open_still = order.state in {OrderState.PROPOSED, OrderState.PENDING}
-            stuck = not open_still and order.id not in sending
-            if (open_still or stuck) and now >= order.expires_at + (SEND_BUDGET if stuck else timedelta()):
-                try:
-                    self._save(order, TimedOut(), notices=cards(order))
-                except Stale:
-                    continue
+        for order in self._journal.due(UNDECIDED | {OrderState.CONFIRMED, OrderState.WAITING}, now):
+            being_sent = order.id in sending or now < order.expires_at + SEND_BUDGET
+            if order.state not in UNDECIDED and being_sent:
+                continue
+            with suppress(Stale):
+                self._save(order, events.TimedOut())
 
     def recover(self) -> None:
         """After a start: what was being sent is in doubt, what was not yet sent is over. Nothing is sent again."""
         self.risk_context.recovering = True
         for order in self._journal.in_state({OrderState.CONFIRMED}):
-            self._save(order, TimedOut(), notices=cards(order))
+            self._save(order, events.TimedOut())
         for order in self._journal.in_state({OrderState.WAITING}):
-            event = NeverLeft("NOT_SENT") if order.code_word == "NOT_SENT" else AnswerLost("RESTART")
-            self._save(order, event, notices=cards(order))
+            event = events.NeverLeft("NOT_SENT") if order.code_word == "NOT_SENT" else events.AnswerLost("RESTART")
+            self._save(order, event)
         for order in self._journal.in_state({OrderState.SUBMITTING}):
-            self._save(order, AnswerLost("RESTART"), notices=cards(order))
+            self._save(order, events.AnswerLost("RESTART"))
         for order in self._journal.in_state(WORKING):
             if order.cancel is CancelState.SUBMITTING:
-                self._save(order, CancelStep(CancelState.UNKNOWN, "RESTART"), notices=cards(order))
+                self._save(order, events.CancelStep(CancelState.UNKNOWN, "RESTART"))
         self.expire()
 
-    def _save(
-        self,
-        order: Order,
-        event: Event,
-        *,
-        actor: Actor | None = None,
-        uses: int | None = None,
-        notices: Sequence[Notice] = (),
-    ) -> Order:
+    def _save(self, order: Order, event: Event, *, actor: Actor | None = None, uses: int | None = None) -> Order:
         after = apply(order, event, self._clock())
-        self._journal.save(after, event, actor=actor, uses=uses, notices=notices)
+        self._journal.save(after, event, actor=actor, uses=uses, notices=cards(after))
         return after

@@ -60,11 +60,7 @@ class PretradeReader:
         self._work: asyncio.Task[None] | None = None
 
     async def for_ticket(self, request: OrderRequest) -> PretradeData:
-        """What a ticket shows.
-
-        Raises:
-            kis.errors.KisError: something could not be read.
-        """
+        """What a ticket shows; `KisError` if something could not be read."""
         with calling_for(lane=Lane.TICKET):
             values, _ = await self._all(_of_ticket(request))
         expected = None if request.price is not None else expected_price(request, values["book"])
@@ -82,11 +78,7 @@ class PretradeReader:
         return sum(one.quantity for one in (await self.balance()).holdings if one.code == code)
 
     async def for_send(self, request: OrderRequest, after: datetime | None = None) -> PretradeData:
-        """What an order is checked against when it is sent: nothing requested more than 3 s ago, or before `after`.
-
-        Raises:
-            kis.errors.KisError: something could not be read.
-        """
+        """What an order is checked against when it is sent: nothing requested over 3 s ago or before `after`."""
         with calling_for(lane=Lane.PRETRADE):
             values, fresh = await self._all(_of_send(request), after)
         return PretradeData(

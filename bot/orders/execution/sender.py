@@ -6,7 +6,7 @@ what provably was not carried out may be, at most four times within ten seconds,
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,28 +15,14 @@ import structlog
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.execution.tickets import Tickets
-from bot.orders.model.attempt import Attempt
-from bot.orders.model.events import (
-    Accepted,
-    AnswerLost,
-    BlockedByRisk,
-    CancelState,
-    CancelStep,
-    Event,
-    NeverLeft,
-    Rejected,
-    RejectionUnconfirmed,
-    Requoted,
-    RetryScheduled,
-    Submitting,
-    TimedOut,
-)
-from bot.orders.model.notice import Notice, cards
-from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderState, apply
+from bot.orders.model import events
+from bot.orders.model.events import CancelState, Event
+from bot.orders.model.notice import cards
+from bot.orders.model.order import IN_DOUBT, WORKING, Attempt, Order, OrderAction, OrderState, apply
 from bot.orders.model.reason import Reason
 from bot.orders.ports import Broker, Journal, Stale
 from bot.orders.reconciliation.resolution import candidates
-from bot.orders.risk.checks import Facts, Limits, cautions, check, estimate, moved
+from bot.orders.risk.checks import Limits, cautions, check, moved
 from bot.orders.risk.context import PretradeData, RiskContext
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from kis import errors
@@ -57,15 +43,6 @@ SAVE_RETRY_INTERVAL = 1.0
 """Seconds between attempts to record an outcome while the disk refuses."""
 IN_DOUBT_HALT_COUNT = 2
 """This many orders in doubt at once halt trading until a person resumes it."""
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """All that is needed to send, as of now."""
-
-    order: Order
-    attempt: Attempt
-    written: Written
 
 
 class OrderSender:
@@ -106,13 +83,16 @@ class OrderSender:
         sent = False
         async with self._lock:
             while (ready := await self._recheck(order, tapped)) is not None:
-                submitting = Submitting(ready.attempt.n, ready.attempt.started_at)
+                attempt, written = ready
                 crash.at("before_attempt")
-                order = self._save(ready.order, submitting, attempt=ready.attempt)
+                submitting = events.Submitting(attempt.n, attempt.started_at)
+                order = apply(order, submitting, self._clock())
+                self._journal.save(order, submitting, attempt=attempt)
                 sent = True
                 crash.at("after_attempt")
-                receipt = await self._send(ready.written)
-                event, pause = self._event_of(order, receipt, tapped)
+                receipt = await self._send(written)
+                pause = self._pause(order, receipt.outcome, tapped)
+                event = _event_of(order, receipt, again=pause is not None)
                 crash.at("before_outcome")
                 order = await self._save_with_retry(order, event, receipt)
                 crash.at("after_outcome")
@@ -133,20 +113,18 @@ class OrderSender:
 
     # --- the last check -----------------------------------------------------------------------------------------------
 
-    async def _recheck(self, order: Order, tapped: datetime) -> _Ready | None:
-        """All checks once more; None when the order stops here, and its card says why."""
+    async def _recheck(self, order: Order, tapped: datetime) -> tuple[Attempt, Written] | None:
+        """All checks once more: what is to be sent, or None when the order stops here, and its card says why."""
         if self.stopping or self._clock() - tapped > SEND_BUDGET - RECHECK_TIME:
-            self._save(
-                order, TimedOut(), notices=cards(order)
-            )  # before any read, which would delay the orders queued behind it
+            self._save(order, events.TimedOut())  # before any read, which would delay the orders queued behind it
             return None
         try:
             earlier = self._journal.attempt(order.id)
             data = await self._pretrade.for_send(order.request, earlier.started_at if earlier is not None else None)
-            if order.state is OrderState.WAITING and earlier is not None and self._shows(order, earlier, data):
-                self._save(order, AnswerLost("SEEN"), notices=cards(order))
+            parent = self._journal.get(order.parent)
+            if order.state is OrderState.WAITING and earlier is not None and self._shows(order, earlier, data, parent):
+                self._save(order, events.AnswerLost("SEEN"))
                 return None
-            parent = self._journal.get(order.parent) if order.parent is not None else None
             written = self._write(order, parent)
         except errors.KisError as error:
             self._stop(order, "BROKER_UNREADABLE", error.message)
@@ -157,9 +135,9 @@ class OrderSender:
             return None
         # from here to the attempt's row nothing is awaited
         now = self._clock()
+        if written is None:
+            self._stop(order, "PARENT_GONE")
         if written is None or not self._passes(order, data, tapped, now):
-            if written is None:
-                self._stop(order, "PARENT_GONE")
             return None
         known = frozenset(row.order_no for row in data.rows) | self._journal.linked(now.date())
         first = earlier or Attempt(order.id, 0, now, known)
@@ -175,27 +153,19 @@ class OrderSender:
             digest=written.digest,
             run=self._run_number(),
         )
-        return _Ready(order, attempt, written)
+        return attempt, written
 
-    def _shows(self, order: Order, attempt: Attempt, data: PretradeData) -> bool:
+    def _shows(self, order: Order, attempt: Attempt, data: PretradeData, parent: Order | None) -> bool:
         """Whether the broker's list shows an order that was reported as not carried out."""
-        day = self._clock().date()
-        fits, late = candidates(order, attempt, data.rows, self._journal.linked(day), parent_no=self._parent_no(order))
-        return bool(fits or late)
-
-    def _parent_no(self, order: Order) -> str:
-        parent = self._journal.get(order.parent) if order.parent is not None else None
-        return parent.order_no if parent is not None else ""
+        linked = self._journal.linked(self._clock().date())
+        parent_no = parent.order_no if parent is not None else ""
+        return any(candidates(order, attempt, data.rows, linked, parent_no=parent_no))
 
     def _write(self, order: Order, parent: Order | None) -> Written | None:
         """The exact request; None for a revision whose parent can no longer be revised."""
         if order.act is OrderAction.NEW:
             return self._broker.written(order.side, order.code, order.quantity, price=order.price, kind=order.kind)
-        if (
-            parent is None
-            or parent.state not in WORKING
-            or parent.cancel in {CancelState.SUBMITTING, CancelState.ASKED}
-        ):
+        if parent is None or not parent.changeable:
             return None
         return self._broker.written_revision(parent.order_no, branch=parent.branch, price=order.price, kind=order.kind)
 
@@ -208,7 +178,7 @@ class OrderSender:
         if lacking := self._approvals.lacks(order):
             self._stop(order, lacking)
             return False
-        facts = self._risk_context.facts(order.request, data, order.user_id, but=order)
+        facts = self._risk_context.facts(order.request, data, order.user_id, order_id=order.id, parent_id=order.parent)
         limits = self._limits_of(order.user_id)
         reasons = check(order.request, facts, limits, now, quote_seconds=limits.quote_seconds_send)
         if reasons:
@@ -217,10 +187,10 @@ class OrderSender:
         seen = {one.code for one in order.cautions}
         unseen = {one.code for one in cautions(order.request, facts, limits, now)} - seen
         if unseen or moved(order.quote, facts.quote.price, self._max_move(order)):
-            self._requote(order, facts, now)
+            self._tickets.requote(order, facts, now)
             return False
         if now - tapped > SEND_BUDGET:
-            self._save(order, TimedOut(), notices=cards(order))
+            self._save(order, events.TimedOut())
             return False
         return True
 
@@ -229,53 +199,15 @@ class OrderSender:
         limits = self._limits_of(order.user_id)
         return max(limits.requote_percent, limits.collar_confirm) if order.needed else limits.requote_percent
 
-    def _requote(self, order: Order, facts: Facts, now: datetime) -> None:
-        limits = self._limits_of(order.user_id)
-        figures = estimate(order.request, facts, limits, now)
-        self._tickets.requote(
-            order,
-            Requoted(
-                quote=facts.quote.price,
-                quote_at=facts.quote.at,
-                quote_change=facts.quote.change_rate,
-                expires_at=now + timedelta(seconds=limits.ticket_seconds),
-                cautions=tuple(cautions(order.request, facts, limits, now)),
-                **vars(figures),
-            ),
-        )
-
     def _stop(self, order: Order, code: str, message: str = "", reasons: Sequence[Reason] = ()) -> None:
         """Block the order; nothing was sent, or nothing that was carried out."""
-        told = {"reasons": plain(reasons)} if reasons else {}
-        self._save(order, BlockedByRisk(code, message), notices=cards(order, **told))
+        self._save(order, events.BlockedByRisk(code, message), reasons=reasons)
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
-    def _event_of(self, order: Order, receipt: Receipt, tapped: datetime) -> tuple[Event, float | None]:
-        """The event an answer becomes, and the seconds before another attempt, None for never."""
-        code = receipt.code or receipt.outcome.value.upper()
-        match receipt.outcome:
-            case Outcome.PLACED:
-                return Accepted(receipt.order_no, receipt.branch, receipt.time), None
-            case Outcome.REFUSED | Outcome.MISCONFIGURED:
-                return Rejected(code, receipt.message), None
-            case Outcome.CLAIMED:
-                return RejectionUnconfirmed(code, receipt.message), None
-            case Outcome.NOT_SENT | Outcome.THROTTLED | Outcome.TOKEN:
-                pause = self._pause(order, receipt.outcome, tapped)
-                if pause is not None:
-                    return RetryScheduled("NOT_SENT" if receipt.outcome is Outcome.NOT_SENT else code), pause
-                return (
-                    NeverLeft(code)
-                    if receipt.outcome is Outcome.NOT_SENT
-                    else RejectionUnconfirmed(code, receipt.message)
-                ), None
-            case _:
-                log.warning("order outcome unknown", order=order.id, code=code)
-                return AnswerLost(code), None
-
     def _pause(self, order: Order, outcome: Outcome, tapped: datetime) -> float | None:
-        pauses = RETRY_PAUSES[outcome]
+        """Seconds before another attempt, None for never."""
+        pauses = RETRY_PAUSES.get(outcome, ())
         if self.stopping or order.attempt >= min(MAX_ATTEMPTS, len(pauses) + 1):
             return None
         pause = pauses[order.attempt - 1]
@@ -291,7 +223,7 @@ class OrderSender:
         """Record the outcome, however long the disk refuses; meanwhile nothing else is sent."""
         while True:
             try:
-                after = self._save(order, event, receipt=receipt, notices=cards(order))
+                after = self._save(order, event, receipt=receipt)
             except Stale:
                 raise
             except Exception:
@@ -309,7 +241,9 @@ class OrderSender:
         """Ask the broker to cancel what is left of an order. A cancel does not wait for orders, and may be repeated."""
         for n in range(MAX_ATTEMPTS):
             written = self._broker.written_cancel(order.order_no, branch=order.branch, kind=order.kind)
-            self._journal.attempted(self._cancel_attempt(order, written))
+            attempt = Attempt(order.id, 0, self._clock(), frozenset(), endpoint="cancel")
+            attempt = replace(attempt, body=written.shown, digest=written.digest, run=self._run_number())
+            self._journal.attempted(attempt)
             receipt = await self._send(written)
             self._journal.answered(order.id, receipt)
             pauses = RETRY_PAUSES.get(receipt.outcome, ())
@@ -317,66 +251,63 @@ class OrderSender:
             if n >= len(pauses) or self.stopping or current is None or current.state not in WORKING:
                 break
             await self._sleep(pauses[n])
-        self._settle_cancel(order.id, _step(receipt))
+        self._settle_cancel(order.id, _cancel_step(receipt))
         return True
 
-    def _cancel_attempt(self, order: Order, written: Written) -> Attempt:
-        now = self._clock()
-        return Attempt(
-            order.id,
-            0,
-            now,
-            frozenset(),
-            endpoint="cancel",
-            body=written.shown,
-            digest=written.digest,
-            run=self._run_number(),
-        )
-
-    def _settle_cancel(self, order_id: int, step: CancelStep) -> None:
+    def _settle_cancel(self, order_id: int, step: events.CancelStep) -> None:
         """Record the outcome, unless the broker's list has already ended the order."""
         order = self._journal.get(order_id)
         while order is not None and order.state in WORKING:
             try:
-                self._save(order, step, notices=cards(order))
+                self._save(order, step)
             except Stale:
                 order = self._journal.get(order_id)
             else:
                 return
 
     def _save(
-        self,
-        order: Order,
-        event: Event,
-        *,
-        attempt: Attempt | None = None,
-        receipt: Receipt | None = None,
-        notices: Sequence[Notice] = (),
+        self, order: Order, event: Event, *, receipt: Receipt | None = None, reasons: Sequence[Reason] = ()
     ) -> Order:
+        """Record an event; the order's cards are brought up to date and give the reasons."""
         after = apply(order, event, self._clock())
-        self._journal.save(after, event, attempt=attempt, receipt=receipt, notices=notices)
+        shown = {"reasons": [_plain(reason) for reason in reasons]} if reasons else {}
+        self._journal.save(after, event, receipt=receipt, notices=cards(after, **shown))
         return after
 
 
-def _step(receipt: Receipt) -> CancelStep:
+def _event_of(order: Order, receipt: Receipt, *, again: bool) -> Event:
+    """The event an answer becomes; `again`: another attempt follows where nothing was carried out."""
     code = receipt.code or receipt.outcome.value.upper()
     match receipt.outcome:
         case Outcome.PLACED:
-            return CancelStep(CancelState.ASKED)
+            return events.Accepted(receipt.order_no, receipt.branch, receipt.time)
         case Outcome.REFUSED | Outcome.MISCONFIGURED:
-            return CancelStep(CancelState.REFUSED, code, receipt.message)
-        case Outcome.NOT_SENT | Outcome.THROTTLED | Outcome.TOKEN:
-            return CancelStep(CancelState.NONE, code, receipt.message)
+            return events.Rejected(code, receipt.message)
+        case Outcome.NOT_SENT | Outcome.THROTTLED | Outcome.TOKEN if again:
+            return events.RetryScheduled("NOT_SENT" if receipt.outcome is Outcome.NOT_SENT else code)
+        case Outcome.NOT_SENT:
+            return events.NeverLeft(code)
+        case Outcome.CLAIMED | Outcome.THROTTLED | Outcome.TOKEN:
+            return events.RejectionUnconfirmed(code, receipt.message)
         case _:
-            return CancelStep(CancelState.UNKNOWN, code)
+            log.warning("order outcome unknown", order=order.id, code=code)
+            return events.AnswerLost(code)
 
 
-def plain(reasons: Sequence[Reason]) -> list[dict[str, object]]:
-    """Reasons as JSON values, as a notice stores them."""
-    return [
-        {
-            "code": one.code,
-            "values": {k: v.isoformat() if isinstance(v, datetime) else v for k, v in one.values.items()},
-        }
-        for one in reasons
-    ]
+def _cancel_step(receipt: Receipt) -> events.CancelStep:
+    code = receipt.code or receipt.outcome.value.upper()
+    match receipt.outcome:
+        case Outcome.PLACED:
+            return events.CancelStep(CancelState.ASKED)
+        case Outcome.REFUSED | Outcome.MISCONFIGURED:
+            return events.CancelStep(CancelState.REFUSED, code, receipt.message)
+        case Outcome.NOT_SENT | Outcome.THROTTLED | Outcome.TOKEN:
+            return events.CancelStep(CancelState.NONE, code, receipt.message)
+        case _:
+            return events.CancelStep(CancelState.UNKNOWN, code)
+
+
+def _plain(reason: Reason) -> dict[str, object]:
+    """A reason as JSON values, as a notice stores it."""
+    values = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in reason.values.items()}
+    return {"code": reason.code, "values": values}

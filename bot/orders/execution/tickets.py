@@ -9,7 +9,7 @@ from bot.orders.access.roles import Actor
 from bot.orders.approvals.workflow import ApprovalWorkflow
 from bot.orders.execution.pretrade_data import PretradeReader
 from bot.orders.model.button import ButtonToken, KnownButton, TapAction
-from bot.orders.model.events import Requoted, Warned
+from bot.orders.model.events import Event, Requoted, Warned
 from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Order, OrderAction, OrderRequest, OrderState, apply
 from bot.orders.model.reason import Reason
@@ -54,8 +54,7 @@ class Tickets:
     ) -> Order | list[Reason]:
         """Check a request and show its ticket to the person; `parent` is the order a revision replaces.
 
-        Raises:
-            kis.errors.KisError: the market or the account could not be read; nothing was written.
+        `KisError` if the market or the account could not be read; nothing was written.
         """
         known = self._journal.of_origin(origin)
         if known is not None:
@@ -66,39 +65,25 @@ class Tickets:
         data = await self._pretrade.for_ticket(request)
         limits = self._limits_of(actor.user_id)
         now = self._clock()
+        parent_id = parent.id if parent is not None else None
+        facts = self._risk_context.facts(request, data, actor.user_id, parent_id=parent_id)
+        reasons = check(request, facts, limits, now) or await self._position(request, facts)
+        if reasons:
+            return reasons
         order = Order(
             id=0,
             version=1,
             state=OrderState.PROPOSED,
             **vars(request),
+            **vars(_quoted(request, facts, limits, now)),
             user_id=actor.user_id,
             chat_id=actor.chat_id,
             user_name=actor.name,
             origin=origin,
             created_at=now,
-            expires_at=now + timedelta(seconds=limits.ticket_seconds),
-            quote=data.quote.price,
-            quote_at=data.quote.at,
-            quote_change=data.quote.change_rate,
-            unit=0,
-            reserve_unit=0,
-            fee=0,
-            tax=0,
-            cash_after=None,
-            sellable_after=None,
-            act=OrderAction.NEW if parent is None else OrderAction.REVISE,
-            parent=parent.id if parent is not None else None,
-        )
-        facts = self._risk_context.facts(request, data, actor.user_id, but=order)
-        reasons = check(request, facts, limits, now) or await self._position(request, facts)
-        if reasons:
-            return reasons
-        figures = estimate(request, facts, limits, now)
-        order = replace(
-            order,
-            **vars(figures),
-            cautions=tuple(cautions(request, facts, limits, now)),
             notes=tuple(notes(request, facts, limits, now)),
+            act=OrderAction.NEW if parent is None else OrderAction.REVISE,
+            parent=parent_id,
         )
         order = replace(order, fingerprint=order.terms())
         if request.side is Side.BUY and self._approvals.needed(order):
@@ -121,18 +106,30 @@ class Tickets:
         made = [ButtonToken(self._token(), act, order.user_id, order.expires_at, order.terms()) for act in acts]
         return made, {str(button.action): button.token for button in made}
 
-    def requote(self, order: Order, event: Requoted) -> None:
+    def requote(self, order: Order, facts: Facts, now: datetime) -> None:
         """Show the ticket once more, with the figures as they are now."""
-        after = apply(order, event, self._clock())
-        buttons, tokens = self._buttons(after)
-        self._journal.save(after, event, buttons=buttons, notices=cards(after, **tokens))
-        self._pretrade.keep(after.id, after.request, after.expires_at)
+        self._show_again(order, _quoted(order.request, facts, self._limits_of(order.user_id), now))
 
     def warn(self, order: Order, button: KnownButton, actor: Actor) -> TapResult:
         """The first of two taps: show what is unusual, with new buttons."""
-        event = Warned(self._clock() + timedelta(seconds=self._limits_of(actor.user_id).ticket_seconds))
+        warned = Warned(self._clock() + timedelta(seconds=self._limits_of(actor.user_id).ticket_seconds))
+        return TapResult(TapOutcome.AGAIN, self._show_again(order, warned, actor, button.id))
+
+    def _show_again(self, order: Order, event: Event, actor: Actor | None = None, uses: int | None = None) -> Order:
         after = apply(order, event, self._clock())
         buttons, tokens = self._buttons(after)
-        self._journal.save(after, event, actor=actor, uses=button.id, buttons=buttons, notices=cards(after, **tokens))
+        self._journal.save(after, event, actor=actor, uses=uses, buttons=buttons, notices=cards(after, **tokens))
         self._pretrade.keep(after.id, after.request, after.expires_at)
-        return TapResult(TapOutcome.AGAIN, after)
+        return after
+
+
+def _quoted(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> Requoted:
+    """The figures that a ticket shows; those of the first one are fields of its order, too."""
+    return Requoted(
+        quote=facts.quote.price,
+        quote_at=facts.quote.at,
+        quote_change=facts.quote.change_rate,
+        **vars(estimate(request, facts, limits, now)),
+        expires_at=now + timedelta(seconds=limits.ticket_seconds),
+        cautions=tuple(cautions(request, facts, limits, now)),
+    )

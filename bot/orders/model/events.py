@@ -1,7 +1,4 @@
-"""What may happen to an order, each a frozen fact; `model.apply` says what it makes of the order.
-
-`action` is the word under which the audit log keeps the event. It is stored, so it never changes with a class's name.
-"""
+"""What may happen to an order, each a frozen fact; `bot.orders.model.order.apply` makes the next order of it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,26 +21,30 @@ class CancelState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Confirmed:
-    """The person pressed the button: nothing is sent yet."""
+class Event:
+    """Something that happened. `action` is the word the audit log stores it under: it stays when a class is renamed."""
 
-    action: ClassVar[str] = "order.confirmed"
+    action: ClassVar[str]
+
+    def __init_subclass__(cls, *, action: str) -> None:
+        cls.action = action
 
 
 @dataclass(frozen=True)
-class Warned:
-    """The first of two taps: the person was shown what is unusual about the order and is asked once more."""
+class Confirmed(Event, action="order.confirmed"):
+    """The person pressed the button: nothing is sent yet."""
 
-    action: ClassVar[str] = "order.warned"
+
+@dataclass(frozen=True)
+class Warned(Event, action="order.warned"):
+    """The first of two taps: the person was shown what is unusual about the order and is asked once more."""
 
     expires_at: datetime
 
 
 @dataclass(frozen=True)
-class ApprovalRequested:
+class ApprovalRequested(Event, action="order.awaits"):
     """The person pressed the button, and so many others must agree before anything is sent."""
-
-    action: ClassVar[str] = "order.awaits"
 
     needed: int
     expires_at: datetime
@@ -54,19 +55,15 @@ class ApprovalRequested:
 
 
 @dataclass(frozen=True)
-class Deputised:
+class Deputised(Event, action="order.deputised"):
     """The request has stood for so long that other traders are asked as well."""
-
-    action: ClassVar[str] = "order.deputised"
 
     asked: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Voted:
+class Voted(Event, action="order.voted"):
     """Somebody agreed or refused; one refusal is enough."""
-
-    action: ClassVar[str] = "order.voted"
 
     user_id: int
     name: str
@@ -74,19 +71,15 @@ class Voted:
 
 
 @dataclass(frozen=True)
-class Voided:
-    """Somebody it hangs on has left or lost their role: it is over, and nothing was sent."""
-
-    action: ClassVar[str] = "order.voided"
+class Voided(Event, action="order.voided"):
+    """It can no longer be sent: a person it depends on left or lost their role, or its terms were edited."""
 
     code: str
 
 
 @dataclass(frozen=True)
-class Requoted:
-    """The price moved while the ticket stood there: the same order is asked again with the new figures."""
-
-    action: ClassVar[str] = "order.requoted"
+class Requoted(Event, action="order.requoted"):
+    """The market moved, or something unusual came up: the ticket is shown again with new figures."""
 
     quote: int
     quote_at: datetime
@@ -102,44 +95,34 @@ class Requoted:
 
 
 @dataclass(frozen=True)
-class TimedOut:
-    """The ticket's life ended before a decision reached the wire."""
-
-    action: ClassVar[str] = "order.timed_out"
+class TimedOut(Event, action="order.timed_out"):
+    """The order expired before it was sent."""
 
 
 @dataclass(frozen=True)
-class Discarded:
+class Discarded(Event, action="order.discarded"):
     """The person pressed 취소 on the ticket."""
 
-    action: ClassVar[str] = "order.discarded"
-
 
 @dataclass(frozen=True)
-class BlockedByRisk:
+class BlockedByRisk(Event, action="order.blocked"):
     """Our own checks refused it after the tap; nothing was sent."""
-
-    action: ClassVar[str] = "order.blocked"
 
     code: str
     message: str = ""
 
 
 @dataclass(frozen=True)
-class Submitting:
-    """The attempt is about to be durable, and after that a byte may leave."""
-
-    action: ClassVar[str] = "order.submitting"
+class Submitting(Event, action="order.submitting"):
+    """The attempt is recorded; after that a byte may leave."""
 
     attempt: int
     at: datetime
 
 
 @dataclass(frozen=True)
-class Accepted:
+class Accepted(Event, action="order.accepted"):
     """KIS answered with an order number: 접수, not yet 체결."""
-
-    action: ClassVar[str] = "order.accepted"
 
     order_no: str
     branch: str
@@ -147,73 +130,57 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Rejected:
+class Rejected(Event, action="order.refused"):
     """KIS answered no: nothing happened."""
 
-    action: ClassVar[str] = "order.refused"
-
     code: str
     message: str
 
 
 @dataclass(frozen=True)
-class NeverLeft:
+class NeverLeft(Event, action="order.never_left"):
     """No byte of the request left this machine: nothing happened."""
 
-    action: ClassVar[str] = "order.never_left"
+    code: str
+
+
+@dataclass(frozen=True)
+class RetryScheduled(Event, action="order.deferred"):
+    """Nothing was carried out, and there is time for another attempt after the broker's list is read again."""
 
     code: str
 
 
 @dataclass(frozen=True)
-class RetryScheduled:
-    """It is proven that nothing was carried out, and there is time for another try after a look at the list."""
-
-    action: ClassVar[str] = "order.deferred"
+class AnswerLost(Event, action="order.lost"):
+    """The request may have arrived and the answer did not: the broker's list has to show what happened."""
 
     code: str
 
 
 @dataclass(frozen=True)
-class AnswerLost:
-    """The request may have arrived and the answer did not: read before anything else."""
-
-    action: ClassVar[str] = "order.lost"
-
-    code: str
-
-
-@dataclass(frozen=True)
-class RejectionUnconfirmed:
-    """KIS said no in a code that is not known to mean no: believed only once the list agrees."""
-
-    action: ClassVar[str] = "order.doubted"
+class RejectionUnconfirmed(Event, action="order.doubted"):
+    """KIS answered no in a code that is not known to mean no: believed only once the list agrees."""
 
     code: str
     message: str
 
 
 @dataclass(frozen=True)
-class FoundAtBroker:
+class FoundAtBroker(Event, action="order.found"):
     """Exactly one new row of the broker's list is this order."""
-
-    action: ClassVar[str] = "order.found"
 
     report: OrderReport
 
 
 @dataclass(frozen=True)
-class NotFound:
-    """Looked for long enough, in enough clean lists, and it is not there."""
-
-    action: ClassVar[str] = "order.not_found"
+class NotFound(Event, action="order.not_found"):
+    """Not in the broker's list, for long enough and in enough complete readings."""
 
 
 @dataclass(frozen=True)
-class ManuallyLinked:
-    """A person looked and says: this row of the broker's list is the order."""
-
-    action: ClassVar[str] = "order.claimed"
+class ManuallyLinked(Event, action="order.claimed"):
+    """A person says: this row of the broker's list is the order."""
 
     order_no: str
     branch: str
@@ -221,14 +188,12 @@ class ManuallyLinked:
 
 
 @dataclass(frozen=True)
-class ManuallyRejected:
-    """A person looked and says: none of the rows is the order."""
-
-    action: ClassVar[str] = "order.disowned"
+class ManuallyRejected(Event, action="order.disowned"):
+    """A person says: none of the rows is the order."""
 
 
 class ReadBackResult(StrEnum):
-    """Whether the broker's own row was held against the ticket the person approved."""
+    """Result of comparing the broker's row with the approved ticket."""
 
     NONE = "none"
     SAME = "same"
@@ -236,10 +201,8 @@ class ReadBackResult(StrEnum):
 
 
 @dataclass(frozen=True)
-class ReadBack:
-    """The broker's row was held against the ticket. A revision's quantity is what was left when it was carried out."""
-
-    action: ClassVar[str] = "order.checked"
+class ReadBack(Event, action="order.checked"):
+    """The broker's row was compared with the ticket. A revision's quantity is what was left when it was carried out."""
 
     to: ReadBackResult
     quantity: int
@@ -247,19 +210,15 @@ class ReadBack:
 
 
 @dataclass(frozen=True)
-class ReplacedBy:
+class ReplacedBy(Event, action="order.moved"):
     """A revision was carried out: what was left of the order goes on under another number."""
-
-    action: ClassVar[str] = "order.moved"
 
     to: str
 
 
 @dataclass(frozen=True)
-class ExecutionReported:
-    """The broker's list has news of this order: quantities are cumulative."""
-
-    action: ClassVar[str] = "order.reported"
+class ExecutionReported(Event, action="order.reported"):
+    """The broker's list shows new figures of this order; quantities are cumulative."""
 
     filled: int
     filled_amount: int
@@ -269,48 +228,14 @@ class ExecutionReported:
 
 
 @dataclass(frozen=True)
-class DayEnded:
-    """Its trading day is over and a clean list still shows a remainder, which can no longer fill."""
-
-    action: ClassVar[str] = "order.day_ended"
+class DayEnded(Event, action="order.day_ended"):
+    """Its trading day is over, and what the complete list still shows as open can no longer fill."""
 
 
 @dataclass(frozen=True)
-class CancelStep:
-    """News of the request to cancel; the order itself changes only by what the list reports."""
-
-    action: ClassVar[str] = "order.cancel_step"
+class CancelStep(Event, action="order.cancel_step"):
+    """State of the request to cancel; the order itself changes only by what the list reports."""
 
     to: CancelState
     code: str = ""
     message: str = ""
-
-
-Event = (
-    Confirmed
-    | Warned
-    | ApprovalRequested
-    | Deputised
-    | Voted
-    | Voided
-    | Requoted
-    | TimedOut
-    | Discarded
-    | BlockedByRisk
-    | Submitting
-    | Accepted
-    | Rejected
-    | NeverLeft
-    | RetryScheduled
-    | AnswerLost
-    | RejectionUnconfirmed
-    | FoundAtBroker
-    | NotFound
-    | ManuallyLinked
-    | ManuallyRejected
-    | ReadBack
-    | ReplacedBy
-    | ExecutionReported
-    | DayEnded
-    | CancelStep
-)

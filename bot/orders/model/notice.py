@@ -1,4 +1,4 @@
-"""What chats are told about orders, in facts; the words are made when a message is sent."""
+"""Notices to chats, in facts; the words are made when a message is sent."""
 
 from dataclasses import dataclass, field
 
@@ -7,10 +7,7 @@ from bot.orders.model.order import Order
 
 @dataclass(frozen=True)
 class Notice:
-    """Something a chat is to be told, in facts; the words are made when it is sent.
-
-    `key` makes it happen once; `card` means: bring the order's living message up to date, or begin it.
-    """
+    """A message for a chat. With a `key` it is sent once; kind `card` edits the order's message, or begins it."""
 
     kind: str
     chat_id: int
@@ -19,11 +16,11 @@ class Notice:
 
 
 def card(order: Order, **data: object) -> Notice:
-    """Bring the living message of the person who ordered up to date."""
+    """Bring the order's message to the person who ordered up to date."""
     return Notice("card", order.chat_id, {"order": order.id, **data})
 
 
 def cards(order: Order, **data: object) -> list[Notice]:
-    """Bring the order's living message up to date for everybody who follows it."""
-    asked = [chat for chat in order.asked if chat != order.chat_id]
-    return [card(order, **data), *(Notice("card", chat, {"order": order.id, **data}) for chat in asked)]
+    """Bring the order's message up to date for everybody who follows it."""
+    chats = dict.fromkeys((order.chat_id, *order.asked))
+    return [Notice("card", chat, {"order": order.id, **data}) for chat in chats]

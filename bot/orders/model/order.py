@@ -8,7 +8,7 @@
                                                                                           └─ ABSENT ─ late ─> OPEN
 
 A send has three outcomes: placed, not placed, not known. UNKNOWN is never sent again; it is looked up. WAITING is sent
-again only because nothing was carried out, and only after another look at the broker's list.
+again only because nothing was carried out, and only after the broker's list was read again.
 A cancel is not a state of the order: the order lives until the broker's own list says otherwise, so what is known of
 the request stands beside the state, in `cancel`.
 """
@@ -20,57 +20,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from bot.orders.model.events import (
-    Accepted,
-    AnswerLost,
-    ApprovalRequested,
-    BlockedByRisk,
-    CancelState,
-    CancelStep,
-    Confirmed,
-    DayEnded,
-    Deputised,
-    Discarded,
-    Event,
-    ExecutionReported,
-    FoundAtBroker,
-    ManuallyLinked,
-    ManuallyRejected,
-    NeverLeft,
-    NotFound,
-    ReadBack,
-    ReadBackResult,
-    Rejected,
-    RejectionUnconfirmed,
-    ReplacedBy,
-    Requoted,
-    RetryScheduled,
-    Submitting,
-    TimedOut,
-    Voided,
-    Voted,
-    Warned,
-)
+from bot.orders.model import events
+from bot.orders.model.events import CancelState, Event, ReadBackResult
 from bot.orders.model.reason import Reason
 from bot.orders.model.request import Link, OrderAction, OrderRequest
 from kis.models import OrderKind, Side
 
-__all__ = [
-    "AT_BROKER",
-    "FINAL",
-    "IN_DOUBT",
-    "ON_ITS_WAY",
-    "TRANSITIONS",
-    "WATCHED",
-    "WORKING",
-    "ImpossibleEvent",
-    "Link",
-    "Order",
-    "OrderAction",
-    "OrderRequest",
-    "OrderState",
-    "apply",
-]  # fmt: skip
+__all__ = ["Link", "Order", "OrderAction", "OrderRequest", "OrderState", "apply"]
 
 
 class OrderState(StrEnum):
@@ -98,10 +54,12 @@ class OrderState(StrEnum):
     DISCARDED = "discarded"
 
 
+UNDECIDED = frozenset({OrderState.PROPOSED, OrderState.PENDING})
+"""On the screen, waiting for a tap."""
 WORKING = frozenset({OrderState.OPEN, OrderState.PARTIAL})
 """At the broker and able to fill: may be cancelled."""
 ON_ITS_WAY = frozenset({OrderState.CONFIRMED, OrderState.SUBMITTING, OrderState.WAITING})
-"""Between the tap and the end of the sending."""
+"""Confirmed, and no final answer yet."""
 IN_DOUBT = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 """May or may not be at the broker: its symbol takes no further order until that is known."""
 WATCHED = WORKING | IN_DOUBT | {OrderState.ABSENT}
@@ -112,10 +70,7 @@ AT_BROKER = WORKING | {OrderState.FILLED, OrderState.CANCELLED, OrderState.REPLA
 
 @dataclass(frozen=True)
 class Order:
-    """One intent and all that is known of it. Frozen: only `apply` makes the next one.
-
-    Won unless said otherwise; times are aware and in KST.
-    """
+    """One order and all that is known of it. Only `apply` makes the next version. Won unless said otherwise; KST."""
 
     id: int
     version: int
@@ -161,7 +116,7 @@ class Order:
     parent: int | None = None
     """The order that a revision takes the place of."""
     round: int = 1
-    """Counts how often it was put before people; votes of another round are void."""
+    """Grows when the ticket changes; votes of an earlier round do not count."""
     needed: int = 0
     """How many others must agree."""
     approvals: int = 0
@@ -195,7 +150,7 @@ class Order:
     """The number under which a revision goes on with what was left."""
     cancel: CancelState = CancelState.NONE
     claimed: bool = False
-    """KIS said no in a code not known to mean no."""
+    """Whether KIS answered no in a code that is not known to mean no."""
     code_word: str = ""
     """Stable code of the refusal or doubt: ours or KIS's."""
     message: str = ""
@@ -218,32 +173,63 @@ class Order:
         return Decimal(self.filled_amount) / self.filled if self.filled else None
 
     @property
+    def changeable(self) -> bool:
+        """Whether it may be revised or cancelled: it may still fill, and no request to cancel it is under way."""
+        return self.state in WORKING and self.cancel not in {CancelState.SUBMITTING, CancelState.ASKED}
+
+    @property
     def request(self) -> OrderRequest:
         """What was asked for."""
         return OrderRequest(self.side, self.code, self.name, self.etf, self.quantity, self.kind, self.price)
 
     def terms(self) -> str:
         """The hash of all that makes it this order and no other: who asked for what, on which terms."""
-        said = (
-            self.act,
-            self.parent,
-            self.round,
-            self.user_id,
-            self.side,
-            self.code,
-            self.quantity,
-            self.kind,
-            self.price,
-            self.reserve_unit,
-        )
-        return hashlib.sha256("|".join(map(str, said)).encode()).hexdigest()[:32]
+        who = f"{self.act}|{self.parent}|{self.round}|{self.user_id}"
+        what = f"{self.side}|{self.code}|{self.quantity}|{self.kind}|{self.price}|{self.reserve_unit}"
+        return hashlib.sha256(f"{who}|{what}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to send an order or its cancel, recorded before the first byte leaves."""
+
+    order_id: int
+    n: int
+    started_at: datetime
+    baseline: frozenset[str]
+    """Order numbers in the broker's list for this code beforehand: a match must be a new number."""
+    first_at: datetime | None = None
+    """When the order's first attempt began; `baseline` is from then, so that a row of that attempt counts as new."""
+    offset: float = 0.0
+    """Seconds KIS's clock was ahead of ours."""
+    means: int | None = None
+    """Won that could buy, or shares that could be sold, just before."""
+    endpoint: str = ""
+    body: str = ""
+    """The exact request, its account number masked."""
+    digest: str = ""
+    """Keyed hash of the exact request."""
+    run: int = 0
+    """Which run of the program sent it."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """An approver's vote in one round of an order."""
+
+    order_id: int
+    round: int
+    user_id: int
+    name: str
+    approve: bool
+    at: datetime
 
 
 class ImpossibleEvent(Exception):
-    """An event met an order that cannot suffer it: a fault in this program, or a list that contradicts itself."""
+    """An event that cannot happen to this order: a fault in this program, or a list that contradicts itself."""
 
 
-def _after_report(order: Order, event: ExecutionReported) -> OrderState:
+def _after_report(order: Order, event: events.ExecutionReported) -> OrderState:
     if event.rejected >= order.quantity:
         return OrderState.REJECTED
     if event.filled >= order.quantity:
@@ -255,7 +241,7 @@ def _after_report(order: Order, event: ExecutionReported) -> OrderState:
     return OrderState.PARTIAL if event.filled else OrderState.OPEN
 
 
-def _after_vote(order: Order, event: Voted) -> OrderState:
+def _after_vote(order: Order, event: events.Voted) -> OrderState:
     if not event.approve:
         return OrderState.DENIED
     return OrderState.CONFIRMED if order.approvals + 1 >= order.needed else OrderState.PENDING
@@ -263,58 +249,41 @@ def _after_vote(order: Order, event: Voted) -> OrderState:
 
 _S = OrderState
 TRANSITIONS: dict[type[Event], dict[OrderState, OrderState | Callable[..., OrderState]]] = {
-    Confirmed: {_S.PROPOSED: _S.CONFIRMED},
-    Warned: {_S.PROPOSED: _S.PROPOSED},
-    ApprovalRequested: {_S.PROPOSED: _S.PENDING},
-    Deputised: {_S.PENDING: _S.PENDING},
-    Voted: {_S.PENDING: _after_vote},
-    Voided: {_S.PROPOSED: _S.BLOCKED, _S.PENDING: _S.BLOCKED},
-    Requoted: {_S.CONFIRMED: _S.PROPOSED, _S.WAITING: _S.PROPOSED},
-    TimedOut: {_S.PROPOSED: _S.EXPIRED, _S.PENDING: _S.EXPIRED, _S.CONFIRMED: _S.EXPIRED, _S.WAITING: _S.EXPIRED},
-    Discarded: {_S.PROPOSED: _S.DISCARDED, _S.PENDING: _S.DISCARDED},
-    BlockedByRisk: {_S.CONFIRMED: _S.BLOCKED, _S.WAITING: _S.BLOCKED},
-    Submitting: {_S.CONFIRMED: _S.SUBMITTING, _S.WAITING: _S.SUBMITTING},
-    Accepted: {_S.SUBMITTING: _S.OPEN},
-    Rejected: {_S.SUBMITTING: _S.REJECTED},
-    NeverLeft: {_S.SUBMITTING: _S.NOT_SENT, _S.WAITING: _S.NOT_SENT},
-    RetryScheduled: {_S.SUBMITTING: _S.WAITING},
-    AnswerLost: {_S.SUBMITTING: _S.UNKNOWN, _S.WAITING: _S.UNKNOWN},
-    RejectionUnconfirmed: {_S.SUBMITTING: _S.UNKNOWN},
-    FoundAtBroker: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
-    NotFound: {_S.UNKNOWN: _S.ABSENT},
-    ManuallyLinked: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
-    ManuallyRejected: {_S.UNKNOWN: _S.NEVER_BOOKED, _S.ABSENT: _S.NEVER_BOOKED},
-    ReadBack: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
-    ReplacedBy: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
-    ExecutionReported: {_S.OPEN: _after_report, _S.PARTIAL: _after_report},
-    DayEnded: {_S.OPEN: _S.LAPSED, _S.PARTIAL: _S.LAPSED, _S.ABSENT: _S.NEVER_BOOKED},
-    CancelStep: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
+    events.Confirmed: {_S.PROPOSED: _S.CONFIRMED},
+    events.Warned: {_S.PROPOSED: _S.PROPOSED},
+    events.ApprovalRequested: {_S.PROPOSED: _S.PENDING},
+    events.Deputised: {_S.PENDING: _S.PENDING},
+    events.Voted: {_S.PENDING: _after_vote},
+    events.Voided: {_S.PROPOSED: _S.BLOCKED, _S.PENDING: _S.BLOCKED},
+    events.Requoted: {_S.CONFIRMED: _S.PROPOSED, _S.WAITING: _S.PROPOSED},
+    events.TimedOut: dict.fromkeys(UNDECIDED | {_S.CONFIRMED, _S.WAITING}, _S.EXPIRED),
+    events.Discarded: {_S.PROPOSED: _S.DISCARDED, _S.PENDING: _S.DISCARDED},
+    events.BlockedByRisk: {_S.CONFIRMED: _S.BLOCKED, _S.WAITING: _S.BLOCKED},
+    events.Submitting: {_S.CONFIRMED: _S.SUBMITTING, _S.WAITING: _S.SUBMITTING},
+    events.Accepted: {_S.SUBMITTING: _S.OPEN},
+    events.Rejected: {_S.SUBMITTING: _S.REJECTED},
+    events.NeverLeft: {_S.SUBMITTING: _S.NOT_SENT, _S.WAITING: _S.NOT_SENT},
+    events.RetryScheduled: {_S.SUBMITTING: _S.WAITING},
+    events.AnswerLost: {_S.SUBMITTING: _S.UNKNOWN, _S.WAITING: _S.UNKNOWN},
+    events.RejectionUnconfirmed: {_S.SUBMITTING: _S.UNKNOWN},
+    events.FoundAtBroker: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
+    events.NotFound: {_S.UNKNOWN: _S.ABSENT},
+    events.ManuallyLinked: {_S.UNKNOWN: _S.OPEN, _S.ABSENT: _S.OPEN},
+    events.ManuallyRejected: {_S.UNKNOWN: _S.NEVER_BOOKED, _S.ABSENT: _S.NEVER_BOOKED},
+    events.ReadBack: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
+    events.ReplacedBy: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
+    events.ExecutionReported: {_S.OPEN: _after_report, _S.PARTIAL: _after_report},
+    events.DayEnded: {_S.OPEN: _S.LAPSED, _S.PARTIAL: _S.LAPSED, _S.ABSENT: _S.NEVER_BOOKED},
+    events.CancelStep: {_S.OPEN: _S.OPEN, _S.PARTIAL: _S.PARTIAL},
 }
-"""Who may become what. Anything not in here raises."""
+"""What each event makes of an order in each state; anything else is an `ImpossibleEvent`."""
 
-FINAL = frozenset(
-    {
-        _S.FILLED,
-        _S.CANCELLED,
-        _S.REPLACED,
-        _S.LAPSED,
-        _S.REJECTED,
-        _S.NEVER_BOOKED,
-        _S.NOT_SENT,
-        _S.BLOCKED,
-        _S.EXPIRED,
-        _S.DENIED,
-        _S.DISCARDED,
-    }
-)
+FINAL = frozenset(OrderState) - {state for steps in TRANSITIONS.values() for state in steps}
+"""States that no event leads out of."""
 
 
 def apply(order: Order, event: Event, at: datetime) -> Order:
-    """What the order is once the event has happened.
-
-    Raises:
-        ImpossibleEvent: the table has no such step, or a fill shrank, or more filled than was ordered.
-    """
+    """The order after the event; `ImpossibleEvent` if the table has no such step or filled quantities contradict it."""
     step = TRANSITIONS[type(event)].get(order.state)
     if step is None:
         raise ImpossibleEvent(f"{type(event).__name__} cannot happen to an order that is {order.state}")
@@ -325,43 +294,41 @@ def apply(order: Order, event: Event, at: datetime) -> Order:
 
 def _details(order: Order, event: Event, at: datetime) -> Order:  # noqa: C901, PLR0911, PLR0912  # one answer per event
     match event:
-        case Warned():
+        case events.Warned():
             return replace(order, warned=True, expires_at=event.expires_at)
-        case ApprovalRequested():
+        case events.ApprovalRequested():
             return replace(order, **vars(event), asked_at=at)
-        case Deputised():
+        case events.Deputised():
             return replace(order, asked=event.asked)
-        case Voted():
+        case events.Voted():
             names = (*order.approvers, event.name) if event.approve else (event.name,)
             return replace(order, approvals=order.approvals + event.approve, approvers=names)
-        case Requoted():
-            anew = replace(order, was_quote=order.quote, warned=False, round=order.round + 1, **vars(event))
+        case events.Requoted():
+            anew = replace(order, **vars(event), was_quote=order.quote, warned=False, round=order.round + 1)
             anew = replace(anew, needed=0, approvals=0, approvers=())
             return replace(anew, fingerprint=anew.terms())
-        case Submitting():
+        case events.Submitting():
             return replace(order, attempt=event.attempt, sent_at=event.at, day=event.at.date(), code_word="")
-        case Accepted() | ManuallyLinked():
-            link = Link.DIRECT if isinstance(event, Accepted) else Link.HUMAN
+        case events.Accepted() | events.ManuallyLinked():
+            link = Link.DIRECT if isinstance(event, events.Accepted) else Link.HUMAN
             return _linked(order, event.order_no, event.branch, event.time, link)
-        case FoundAtBroker():
+        case events.FoundAtBroker():
             row = event.report
             link = Link.LATE if order.state is OrderState.ABSENT else Link.MATCHED
             return replace(_linked(order, row.order_no, row.branch, row.time, link), day=row.day)
-        case BlockedByRisk() | Rejected():
+        case events.BlockedByRisk() | events.Rejected():
             return replace(order, code_word=event.code, message=event.message)
-        case Voided():
-            return replace(order, code_word=event.code)
-        case RejectionUnconfirmed():
+        case events.RejectionUnconfirmed():
             return replace(order, code_word=event.code, message=event.message, claimed=True)
-        case NeverLeft() | RetryScheduled() | AnswerLost():
+        case events.Voided() | events.NeverLeft() | events.RetryScheduled() | events.AnswerLost():
             return replace(order, code_word=event.code)
-        case ReadBack():
+        case events.ReadBack():
             return replace(order, checked=event.to, quantity=event.quantity)
-        case ReplacedBy():
+        case events.ReplacedBy():
             return replace(order, moved_to=event.to)
-        case ExecutionReported():
+        case events.ExecutionReported():
             return _grown(order, event)
-        case CancelStep():
+        case events.CancelStep():
             return replace(order, cancel=event.to, code_word=event.code, message=event.message)
         case _:
             return order
@@ -372,11 +339,10 @@ def _linked(order: Order, order_no: str, branch: str, time: str, link: Link) -> 
     return replace(found, code_word="", message="", claimed=False)
 
 
-def _grown(order: Order, event: ExecutionReported) -> Order:
+def _grown(order: Order, event: events.ExecutionReported) -> Order:
     if event.filled < order.filled:
         raise ImpossibleEvent(f"the broker's list shrank from {order.filled} to {event.filled} filled shares")
     if event.filled > order.quantity:
         raise ImpossibleEvent(f"the broker's list fills {event.filled} of {order.quantity} ordered shares")
     grown = replace(order, filled=event.filled, filled_amount=event.filled_amount, cancelled=event.cancelled)
-    grown = replace(grown, rejected=event.rejected)
-    return replace(grown, growths=order.growths + (event.filled > order.filled))
+    return replace(grown, rejected=event.rejected, growths=order.growths + (event.filled > order.filled))

@@ -1,4 +1,4 @@
-"""What a tap comes to."""
+"""The result of a tap on a button."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from bot.orders.model.order import Order
 
 
 class TapOutcome(StrEnum):
-    """What a tap came to, at once; the rest follows in the chat."""
+    """What a tap did at once; the rest follows in the chat."""
 
     SENDING = "sending"
     AGAIN = "again"
@@ -25,20 +25,20 @@ class TapOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class ProofRequest:
+    """What a second factor is asked for: a `ProtectedAction`, its one subject, and the won at stake."""
+
+    action: str
+    subject: str
+    value: int = 0
+
+
+@dataclass(frozen=True)
 class TapResult:
-    """The tap's verdict and, where something remains to be done, the orders it concerns."""
+    """The tap's verdict, and the orders that remain to be sent or cancelled."""
 
     verdict: TapOutcome
     order: Order | None = None
     others: tuple[Order, ...] = ()
-    proof: "ProofRequest | None" = None
-    """What a second factor has to be given for first; nothing was done yet."""
-
-
-@dataclass(frozen=True)
-class ProofRequest:
-    """A deed that waits for a second factor: which, for what one thing, and how many won are at stake."""
-
-    act: str
-    subject: str
-    value: int = 0
+    proof: ProofRequest | None = None
+    """The second factor that is needed first; nothing was done yet."""

@@ -1,11 +1,11 @@
-"""The facts of one order's story, gathered from everything that was written down about it. Frozen; no words."""
+"""What is recorded of one order, gathered from every table that mentions it. Frozen facts; the chat makes the words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bot.orders.model.order import Order
+from bot.orders.model.order import Order, Vote
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,8 @@ class AuditEntry:
 
 
 @dataclass(frozen=True)
-class VoteEntry:
-    """What an approver said of it. A round ends when the ticket changes; votes of an earlier one no longer count."""
-
-    round: int
-    user_id: int
-    name: str
-    approve: bool
-    at: datetime
-
-
-@dataclass(frozen=True)
 class SendAttempt:
-    """One request at the wire. `outcome` is empty where the program ended before it could write one down."""
+    """One request to the broker. `outcome` is empty where the program ended before it could record one."""
 
     n: int
     at: datetime
@@ -48,7 +37,7 @@ class SendAttempt:
 
 @dataclass(frozen=True)
 class MessageSent:
-    """The messages of one kind that one person was sent about it."""
+    """The messages of one kind that one person was sent about the order."""
 
     chat_id: int
     name: str
@@ -56,7 +45,7 @@ class MessageSent:
     first: datetime
     last: datetime
     messages: int
-    """Messages that stand in the chat; a card that was brought up to date ten times is one."""
+    """Messages in the chat; a card that was edited ten times is one."""
     open: int = 0
     """Still to be sent."""
     failed: int = 0
@@ -65,7 +54,7 @@ class MessageSent:
 
 @dataclass(frozen=True)
 class HaltChange:
-    """One change of the brakes; `level` as in `brakes.Brake`. `before`: it was so when the order was proposed."""
+    """One change of the trading halt; `level` as in `HaltLevel`. `before`: made before the order was proposed."""
 
     level: int
     why: str
@@ -84,14 +73,14 @@ class AnchorPosted(NamedTuple):
 
 @dataclass(frozen=True)
 class OrderTimeline:
-    """One order, and all that is known of it."""
+    """One order, and all that is recorded of it."""
 
     order: Order
-    deeds: tuple[AuditEntry, ...] = ()
-    votes: tuple[VoteEntry, ...] = ()
-    tries: tuple[SendAttempt, ...] = ()
-    told: tuple[MessageSent, ...] = ()
-    pulls: tuple[HaltChange, ...] = ()
+    entries: tuple[AuditEntry, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    attempts: tuple[SendAttempt, ...] = ()
+    messages: tuple[MessageSent, ...] = ()
+    halt_changes: tuple[HaltChange, ...] = ()
     parent: Order | None = None
     """The order that this one, a revision, takes the place of."""
     children: tuple[Order, ...] = ()
@@ -101,7 +90,7 @@ class OrderTimeline:
     posted: AnchorPosted | None = None
     """The first posted head that fixes all of its rows."""
     head: str = ""
-    """The head as it is now, for where none was posted yet."""
+    """The head as it is now."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the broker reports, held against what we remember: events out, nothing changed. Pure.
+"""Compares the broker's list with our orders: events out, nothing changed. Pure.
 
 The same list read twice yields nothing the second time, because quantities are cumulative and only growth is news.
 """
@@ -35,7 +35,7 @@ def is_cancel(row: OrderReport) -> bool:
 
 
 def news(orders: Iterable[Order], rows: Sequence[OrderReport]) -> list[tuple[Order, Sequence[Event]]]:
-    """What a list tells of every working order it knows, as events in the order they apply."""
+    """What the list shows of every working order, as events in the order they apply."""
     found: list[tuple[Order, Sequence[Event]]] = []
     for order in orders:
         row = row_of(order, rows) if order.state in WORKING else None
@@ -58,7 +58,7 @@ def news(orders: Iterable[Order], rows: Sequence[OrderReport]) -> list[tuple[Ord
 def read_back(order: Order, row: OrderReport) -> ReadBack:
     """The broker's row against the ticket that was approved.
 
-    A revision takes what was left when it arrived, which may be less than the ticket said, never more.
+    A revision takes what was left when it arrived, which may be less than the ticket showed, never more.
     """
     pairs = {
         "code": (order.code, row.code),

@@ -4,14 +4,13 @@ Quantities in the list are cumulative, so a snapshot that comes twice, late or a
 whose answer was lost are resolved here; orders made elsewhere (HTS, MTS) are noticed here too.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 import structlog
 
 from bot.orders.access.notifications import Notifications
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonAction, ButtonToken, LinkOrder, RejectLink, new_token
 from bot.orders.model.events import (
     CancelState,
@@ -24,7 +23,7 @@ from bot.orders.model.events import (
     ReadBackResult,
 )
 from bot.orders.model.notice import Notice, cards
-from bot.orders.model.order import IN_DOUBT, WATCHED, WORKING, ImpossibleEvent, Order, OrderState, apply
+from bot.orders.model.order import IN_DOUBT, WATCHED, WORKING, Attempt, ImpossibleEvent, Order, OrderState, apply
 from bot.orders.ports import Journal, Stale
 from bot.orders.reconciliation.reconcile import is_cancel, news, own_channel, row_of
 from bot.orders.reconciliation.resolution import (
@@ -78,7 +77,7 @@ class ReportHandler:
         day_over: Callable[[date, datetime], bool],
         token: Callable[[], str] = new_token,
     ) -> None:
-        """`day_over(day, now)`: no order of that day can fill any more. Overseers are told of every fill."""
+        """`day_over(day, now)`: no order of that day can fill any more. Overseers are notified of every fill."""
         self._journal = journal
         self._trading_halt = trading_halt
         self._notifications = notifications
@@ -121,25 +120,28 @@ class ReportHandler:
     def wants_evidence(self) -> list[Order]:
         """Orders about to be recorded as absent, for which the account is to be read too."""
         now = self._clock()
-        return [
-            order
-            for order in self._journal.in_state({OrderState.UNKNOWN})
-            if (attempt := self._journal.attempt(order.id)) is not None
-            and wants_evidence(order, attempt, self._resolutions.get(order.id, Resolution()), now)
-        ]
+        return [order for order, attempt, seen in self._unknown() if wants_evidence(order, attempt, seen, now)]
+
+    def _unknown(self) -> Iterator[tuple[Order, Attempt, Resolution]]:
+        for order in self._journal.in_state({OrderState.UNKNOWN}):
+            attempt = self._journal.attempt(order.id)
+            if attempt is not None:
+                yield order, attempt, self._resolutions.get(order.id, Resolution())
 
     def unresolved(self) -> int:
         """How many orders in doubt are neither found nor put to a person."""
-        asked = {number for number, resolution in self._resolutions.items() if resolution.told or resolution.asked}
+        asked = {
+            number for number, resolution in self._resolutions.items() if resolution.asked_about or resolution.asked
+        }
         return sum(order.id not in asked for order in self._journal.in_state(IN_DOUBT))
 
-    def note(self, snapshot: OrderListSnapshot) -> None:
+    def handle(self, snapshot: OrderListSnapshot) -> None:
         """Handle one complete snapshot. Everything new is stored and its notices are queued before this returns."""
         self._apply_news(self._journal.in_state(WORKING), snapshot)
         self._resolve_doubts(snapshot)
         if snapshot.over:
             self._close_day(snapshot)
-        self._note_external_orders(snapshot)
+        self._handle_external_orders(snapshot)
 
     def _apply_news(self, orders: Iterable[Order], snapshot: OrderListSnapshot) -> None:
         ended = snapshot.over or snapshot.day < self._clock().date()
@@ -150,10 +152,10 @@ class ReportHandler:
 
     def _apply_events(self, order: Order, events: Iterable[Event], *, unasked: bool) -> None:
         for event in events:
-            told = (
-                replace(event, cancelled=order.cancelled) if unasked and isinstance(event, ExecutionReported) else event
-            )
-            after = self._apply_event(order, told)
+            if unasked and isinstance(event, ExecutionReported):
+                after = self._apply_event(order, replace(event, cancelled=order.cancelled))
+            else:
+                after = self._apply_event(order, event)
             if after is None:
                 return
             order = after
@@ -165,55 +167,43 @@ class ReportHandler:
         except ImpossibleEvent as error:
             self._alarm(order, "contradiction", str(error))
             return None
-        notices = [*cards(after), *self._notices(order, after)]
+        if not self._save(after, event, [*cards(after), *self._notices(order, after)]):
+            return None
         if isinstance(event, ReadBack) and event.to is ReadBackResult.DIFFERENT:
-            if not self._save(after, event, notices):
-                return None
             self._alarm(after, "mismatch", event.differs)
             self._trading_halt.halt(HaltLevel.NEW, "MISMATCH")
-            return after
-        return after if self._save(after, event, notices) else None
+        return after
 
     def _alarm(self, order: Order, kind: str, why: str) -> None:
-        """The broker's list contradicts the journal: people are told, once."""
+        """The broker's list contradicts the journal: people are notified, once."""
         log.error("the broker's list contradicts the journal", order=order.id, kind=kind, why=why)
-        self._notifications.tell(
-            [
-                Notice(kind, chat, {"order": order.id, "why": why}, f"{kind}:{order.id}:{why}:{chat}")
-                for chat in self._chats(order)
-            ]
-        )
+        self._notifications.tell(self._to_all(order, kind, f"{kind}:{order.id}:{why}", why=why))
 
     def _notices(self, before: Order, after: Order) -> list[Notice]:
-        """One notice per growth of the filled quantity, and one when the order ends otherwise."""
-        notices: list[Notice] = []
-        for chat in self._chats(after):
-            whose: dict[str, object] = {"order": after.id}
-            if chat != after.chat_id:
-                whose["others"] = True
-            if after.filled > before.filled:
-                notices.append(
-                    Notice(
-                        "fill",
-                        chat,
-                        {
-                            **whose,
-                            "filled": after.filled,
-                            "amount": after.filled_amount,
-                            "step": after.filled - before.filled,
-                            "step_amount": after.filled_amount - before.filled_amount,
-                            "number": after.growths,
-                        },
-                        f"fill:{after.day}:{after.branch}:{after.order_no}:{after.filled}:{chat}",
-                    )
-                )
-            elif after.filled_amount != before.filled_amount:
-                data: dict[str, object] = {**whose, "was": before.filled_amount, "amount": after.filled_amount}
-                key = f"corrected:{after.id}:{after.filled}:{after.filled_amount}:{chat}"
-                notices.append(Notice("corrected", chat, data, key))
-            if after.state in ENDINGS and before.state is not after.state:
-                notices.append(Notice("ended", chat, whose, f"end:{after.id}:{after.state}:{chat}"))
-        return notices
+        """One notice per growth of the filled quantity, and one when the order ends otherwise, for each chat."""
+        news: list[tuple[str, str, dict[str, object]]] = []
+        if after.filled > before.filled:
+            figures: dict[str, object] = {
+                "filled": after.filled,
+                "amount": after.filled_amount,
+                "step": after.filled - before.filled,
+                "step_amount": after.filled_amount - before.filled_amount,
+                "number": after.growths,
+            }
+            news.append(("fill", f"fill:{after.day}:{after.branch}:{after.order_no}:{after.filled}", figures))
+        elif after.filled_amount != before.filled_amount:
+            key = f"corrected:{after.id}:{after.filled}:{after.filled_amount}"
+            news.append(("corrected", key, {"was": before.filled_amount, "amount": after.filled_amount}))
+        if after.state in ENDINGS and before.state is not after.state:
+            news.append(("ended", f"end:{after.id}:{after.state}", {}))
+        return [
+            Notice(kind, chat, {"order": after.id, **_whose(after, chat), **data}, f"{key}:{chat}")
+            for chat in self._chats(after)
+            for kind, key, data in news
+        ]
+
+    def _to_all(self, order: Order, kind: str, key: str, **data: object) -> list[Notice]:
+        return [Notice(kind, chat, {"order": order.id, **data}, f"{key}:{chat}") for chat in self._chats(order)]
 
     def _chats(self, order: Order) -> list[int]:
         return list(dict.fromkeys([order.chat_id, *self._notifications.overseers()]))
@@ -234,7 +224,7 @@ class ReportHandler:
             attempt = self._journal.attempt(order.id)
             if attempt is None:
                 continue
-            parent = self._journal.get(order.parent) if order.parent is not None else None
+            parent = self._journal.get(order.parent)
             resolution, found = resolve(
                 order,
                 attempt,
@@ -249,7 +239,8 @@ class ReportHandler:
             )
             self._resolutions[order.id] = resolution
             if isinstance(found, Ambiguous):
-                self._ask_which(order, found.reports)
+                numbers = "-".join(row.order_no for row in found.reports)
+                self._ask(order, "ambiguous", f"which:{order.id}:{numbers}", found.reports)
             elif found is not None:
                 self._apply_resolution(order, found, snapshot)
                 linked = self._journal.linked(snapshot.day)
@@ -257,45 +248,25 @@ class ReportHandler:
     def remind(self) -> None:
         """Ask a person about every order that has been unresolved for too long."""
         now = self._clock()
-        for order in self._journal.in_state({OrderState.UNKNOWN}):
-            attempt = self._journal.attempt(order.id)
-            resolution = self._resolutions.get(order.id, Resolution())
-            if attempt is not None and overdue(order, attempt, resolution, now):
+        for order, attempt, resolution in self._unknown():
+            if overdue(order, attempt, resolution, now):
                 self._resolutions[order.id] = replace(resolution, asked=True)
-                self._ask_whether(order, attempt)
+                self._ask(order, "manual", f"manual:{order.id}:{attempt.n}")
 
-    def _ask_whether(self, order: Order, attempt: Attempt) -> None:
-        """Nothing could be proven: a person checks in HTS and says that it is not there, or waits for it to appear."""
-        expires = self._clock() + BUTTON_TTL
-        buttons = {
-            chat: ButtonToken(self._token(), RejectLink(), chat, expires, order.terms()) for chat in self._chats(order)
-        }
-        self._journal.add_buttons(order.id, list(buttons.values()))
-        key = f"manual:{order.id}:{attempt.n}"
-        self._notifications.tell(
-            [
-                Notice("manual", chat, {"order": order.id, "none": one.token}, f"{key}:{chat}")
-                for chat, one in buttons.items()
-            ]
-        )
+    def _ask(self, order: Order, kind: str, key: str, rows: Sequence[OrderReport] = ()) -> None:
+        """Let the person who ordered, or an overseer, say which row the order is, or that it is none of them.
 
-    def _ask_which(self, order: Order, rows: Sequence[OrderReport]) -> None:
-        """Let the person who ordered, or an overseer, say which row it is; each gets buttons of their own."""
+        Without rows nothing could be proven: a person checks in HTS. Everybody gets buttons of their own.
+        """
         expires = self._clock() + BUTTON_TTL
+        actions: list[ButtonAction] = [*(LinkOrder(row.order_no, row.branch, row.time) for row in rows), RejectLink()]
         notices, buttons = [], []
         for chat in self._chats(order):
-            acts: list[ButtonAction] = [*(LinkOrder(row.order_no, row.branch, row.time) for row in rows), RejectLink()]
-            made = [ButtonToken(self._token(), act, chat, expires, order.terms()) for act in acts]
+            made = [ButtonToken(self._token(), action, chat, expires, order.terms()) for action in actions]
             buttons += made
-            data: dict[str, object] = {
-                "order": order.id,
-                "claims": [
-                    [row.order_no, row.time, row.channel, one.token] for row, one in zip(rows, made, strict=False)
-                ],
-                "none": made[-1].token,
-            }
-            numbers = "-".join(row.order_no for row in rows)
-            notices.append(Notice("ambiguous", chat, data, f"which:{order.id}:{numbers}:{chat}"))
+            claims = [[row.order_no, row.time, row.channel, one.token] for row, one in zip(rows, made, strict=False)]
+            shown: dict[str, object] = {"claims": claims} if rows else {}
+            notices.append(Notice(kind, chat, {"order": order.id, **shown, "none": made[-1].token}, f"{key}:{chat}"))
         self._journal.add_buttons(order.id, buttons)
         self._notifications.tell(notices)
 
@@ -304,8 +275,7 @@ class ReportHandler:
         kind = {FoundAtBroker: "found", NotFound: "absent"}[type(event)]
         if isinstance(event, FoundAtBroker) and order.state is OrderState.ABSENT:
             kind = "late"
-        told = [Notice(kind, chat, {"order": order.id}, f"{kind}:{order.id}:{chat}") for chat in self._chats(order)]
-        if self._save(after, event, [*cards(after), *told]):
+        if self._save(after, event, [*cards(after), *self._to_all(order, kind, f"{kind}:{order.id}")]):
             self._resolutions.pop(order.id, None)
             self._apply_news([after], snapshot)
 
@@ -325,8 +295,8 @@ class ReportHandler:
 
     # --- orders made elsewhere ----------------------------------------------------------------------------------------
 
-    def _note_external_orders(self, snapshot: OrderListSnapshot) -> None:
-        """Fills of external orders, told to the overseers; what was filled at the first snapshot is not told.
+    def _handle_external_orders(self, snapshot: OrderListSnapshot) -> None:
+        """Notify overseers of fills of external orders, except what was filled at the first snapshot.
 
         While an order of ours is in doubt, a new row for its symbol may be it and is left for later; so is any row
         that a lost order may be.
@@ -370,3 +340,7 @@ class ReportHandler:
         except Stale:
             return False  # the next snapshot brings the same events
         return True
+
+
+def _whose(order: Order, chat: int) -> dict[str, object]:
+    return {} if chat == order.chat_id else {"others": True}

@@ -5,8 +5,9 @@ from datetime import datetime
 
 import structlog
 
+from bot.orders.hours import TradingHours
 from bot.orders.model.order import Order
-from bot.orders.ports import Broker, MarketHours
+from bot.orders.ports import Broker
 from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
 from bot.orders.reconciliation.resolution import AccountEvidence
 from kis.errors import KisError, Unsupported
@@ -22,7 +23,7 @@ class ReportReader:
     """Reads what the report handler needs."""
 
     def __init__(
-        self, broker: Broker, handler: ReportHandler, market: MarketHours, *, clock: Callable[[], datetime]
+        self, broker: Broker, handler: ReportHandler, market: TradingHours, *, clock: Callable[[], datetime]
     ) -> None:
         self._broker = broker
         self._handler = handler
@@ -36,11 +37,7 @@ class ReportReader:
         return SESSION_INTERVAL if self._market.open(self._clock()) else IDLE_INTERVAL
 
     async def read(self) -> list[OrderListSnapshot]:
-        """A snapshot of each day.
-
-        Raises:
-            kis.errors.KisError: a list could not be read to its end; nothing of it is used.
-        """
+        """A snapshot of each day; `KisError` if a list could not be read to its end: nothing of it is used."""
         days = self._handler.days()
         doubtful = self._handler.wants_evidence()
         over = {day: self._handler.is_over(day) for day in days}
@@ -73,11 +70,7 @@ def _on_its_terms(order: Order, row: OpenOrder) -> bool:
 
 
 async def available(broker: Broker, order: Order) -> int:
-    """Won that can buy, or shares that can be sold, as the order would need them.
-
-    Raises:
-        kis.errors.KisError: it could not be read.
-    """
+    """Won that can buy, or shares that can be sold, as the order would need them; `KisError` if that is unreadable."""
     if order.side is Side.BUY:
         return (await broker.buying_power(order.code, price=order.price, kind=order.kind)).amount
     holdings = (await broker.balance()).holdings

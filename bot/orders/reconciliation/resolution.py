@@ -1,12 +1,11 @@
 """Resolves an order whose answer was lost: which rows of the list may be it, and when its absence is proven. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import Event, FoundAtBroker, NotFound
-from bot.orders.model.order import Order, OrderAction, OrderState
+from bot.orders.model.order import Attempt, Order, OrderAction, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
 from kis.models import OrderKind, OrderReport, Side
 
@@ -50,7 +49,7 @@ class Resolution:
     """Numbers of the rows that could be it, in the last snapshot."""
     since: datetime | None = None
     """Since when exactly these have been listed."""
-    told: frozenset[str] = field(default_factory=frozenset)
+    asked_about: frozenset[str] = frozenset()
     """Rows a person was already asked about."""
     shown_at: datetime | None = None
     """Time of the last snapshot that showed one."""
@@ -108,7 +107,7 @@ def _on_its_terms(order: Order, row: OrderReport, parent_no: str) -> bool:
 
 
 def _stamp(row: OrderReport, attempt: Attempt) -> datetime:
-    """When the broker says it came; a stamp that cannot be read counts as late, for a person to look at."""
+    """When the broker received it; an unreadable stamp counts as late, for a person to decide."""
     try:
         clock = datetime.strptime(row.time, "%H%M%S").time()  # noqa: DTZ007  # the zone is the attempt's own
     except ValueError:
@@ -142,19 +141,18 @@ def resolve(
     resolution = replace(resolution, scans=0 if numbers else resolution.scans + 1, candidates=numbers, since=since)
     resolution = replace(resolution, shown_at=now) if numbers else resolution
     stood = now - since if since is not None else timedelta()
-    if used_to and not channel:
-        likely = tuple(row for row in fits if row.channel == used_to)
-        odd = bool(fits) and not likely
-        fits = likely or fits
-    else:
-        odd = False
+    likely = tuple(row for row in fits if row.channel == used_to) if used_to and not channel else fits
+    odd = bool(fits) and not likely
+    fits = likely or fits
     if len(fits) > 1 or ((odd or (late and not fits)) and stood >= LATE_STAMP_WAIT):
-        if numbers == resolution.told:
+        if numbers == resolution.asked_about:
             return resolution, None
-        return replace(resolution, told=numbers), Ambiguous(shown)
+        return replace(resolution, asked_about=numbers), Ambiguous(shown)
     if fits and not odd and stood >= SETTLE_TIME:
         return resolution, FoundAtBroker(fits[0])
-    if not shown and order.state is OrderState.UNKNOWN and _proven(order, attempt, resolution, now, evidence, rows):
+    long_unseen = order.state is OrderState.UNKNOWN and _long_enough(order, attempt, resolution, now)
+    # without evidence of the account no absence is proven
+    if not shown and long_unseen and evidence is not None and not contradicts(order, attempt, evidence, rows):
         return resolution, NotFound()
     return resolution, None
 
@@ -166,19 +164,6 @@ def wants_evidence(order: Order, attempt: Attempt, resolution: Resolution, now: 
         and not resolution.candidates
         and _long_enough(order, attempt, resolution, now, more=1)
     )
-
-
-def _proven(
-    order: Order,
-    attempt: Attempt,
-    resolution: Resolution,
-    now: datetime,
-    evidence: AccountEvidence | None,
-    rows: Sequence[OrderReport],
-) -> bool:
-    if not _long_enough(order, attempt, resolution, now):
-        return False
-    return evidence is not None and not contradicts(order, attempt, evidence, rows)
 
 
 def _long_enough(order: Order, attempt: Attempt, resolution: Resolution, now: datetime, *, more: int = 0) -> bool:

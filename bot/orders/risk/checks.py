@@ -1,15 +1,14 @@
-"""Checks made before an order is shown, again at the tap, and again before it is sent. Pure: facts in, reasons out.
+"""Pre-trade checks: made for the ticket and again before an order is sent. Pure: facts in, reasons out.
 
-Three lists come of them: refusals (`check`), what needs a second, different tap (`cautions`), and what the ticket only
-mentions (`notes`). A reason has a stable code and the plain values its sentence needs;
-`chat/i18n/catalogue.py` has the sentence.
-An input that could not be read is a refusal too: nothing is sent on a guess.
+`check` gives refusals, `cautions` what needs a second, different tap, `notes` what the ticket only mentions. What could
+not be read is a refusal too. A reason is a code and the values of its sentence, which `chat/i18n/catalogue.py` has.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from itertools import islice
 from math import ceil
 
 from bot.orders.model.order import OrderRequest
@@ -22,7 +21,7 @@ from kis.models import MarketWarning, OrderKind, Quote, Side, StockStatus
 
 @dataclass(frozen=True)
 class Limits:
-    """The house's own limits, from the settings. Won and shares; percents as percents."""
+    """Our own limits, from the settings: won, shares, and percents as percents."""
 
     max_quantity: int = 1_000
     soft_value: int = 1_000_000
@@ -35,21 +34,21 @@ class Limits:
     orders_per_minute: int = 5
     """Of one person; 0: any number."""
     volume_percent: Decimal = Decimal(1)
-    """Share of today's volume that one order may be; asked only above `soft_value`, as every day begins with none."""
+    """Of today's volume that one order may be; checked only above `soft_value`, as every day begins without volume."""
     requote_percent: Decimal = Decimal(1)
     collar_note: Decimal = Decimal(2)
     collar_confirm: Decimal = Decimal(3)
     collar_deny: Decimal = Decimal(5)
     market_orders: bool = True
     restricted: bool = False
-    """Whether stocks under a warning of the exchange, leveraged and inverse ETFs, ETNs and ELWs may be bought."""
+    """Whether stocks under an exchange warning, leveraged and inverse ETFs, ETNs and ELWs may be bought."""
     auctions: bool = False
     """Whether orders are sent during the opening and the closing auction."""
     duplicate_minutes: int = 10
     """How long the same order again needs a second tap; 0: never."""
     near_seconds: float = 30
     cool_off_rejects: int = 3
-    """So many refusals by the broker in a row, and the person waits; 0: never."""
+    """This many rejections by the broker in a row make the person wait; 0: never."""
     cool_off_minutes: int = 5
     quote_seconds_send: float = 3
     clock_warn: float = 3.0
@@ -60,16 +59,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was read about the market and the account, and when.
-
-    Of `buyable` and `sellable` only the one for the order's side is read: won without margin debt, and shares.
-    """
+    """What was read: of the account `buyable` (won, without credit) for a buy, `sellable` (shares) for a sell."""
 
     quote: Quote
     open_now: bool
     next_open: datetime | None
     edge: bool = False
-    """Whether the exchange is about to change its session, or just has."""
+    """Whether the session is about to change, or just has."""
     expected: int | None = None
     """The average price a market order would find in the order book, won."""
     buyable: int | None = None
@@ -81,18 +77,18 @@ class Facts:
     symbol_in_doubt: bool = False
     halt_level: HaltLevel = HaltLevel.OFF
     halt_why: str = ""
-    """The code of why the brake is on."""
+    """The code of why trading is halted."""
     recovering: bool = False
     conflict: str = ""
-    """The code of a passing reason why nothing new may go out, or empty."""
+    """The code of why nothing new may go out for the moment, or empty."""
     offset: float = 0.0
     """KIS's clock minus ours, seconds."""
-    past: DayTotals = field(default_factory=DayTotals)
+    day_totals: DayTotals = field(default_factory=DayTotals)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the order would cost or bring, in won: an estimate, because commission differs by account."""
+    """What the order would cost or bring, in won; commission differs by account."""
 
     unit: int
     reserve_unit: int
@@ -108,11 +104,7 @@ def commission(amount: int, percent: Decimal) -> int:
 
 
 def estimate(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> Estimate:
-    """Price an order from what was read.
-
-    A market order is priced at what the book promises, else at the last price. A market buy is set aside at the upper
-    limit price, as KIS does, so that the cash shown afterwards is the cash that will really be free.
-    """
+    """Price a market order at what the book promises, else at the last price; a market buy reserves the upper limit."""
     unit = _unit(request, facts)
     reserve = _reserve(request, facts)
     amount = unit * request.quantity
@@ -135,32 +127,25 @@ def estimate(request: OrderRequest, facts: Facts, limits: Limits, now: datetime)
 def check(
     request: OrderRequest, facts: Facts, limits: Limits, now: datetime, *, quote_seconds: float | None = None
 ) -> list[Reason]:
-    """Every refusal of the order, the ones a person cannot mend first.
+    """Every refusal of the order, those a person cannot mend first; of its size only the first, and of its price.
 
-    Of an order that is too big in several ways only the first way is told, and likewise of its price.
-
-    Args:
-        request: the order.
-        facts: what was read for it.
-        limits: the house's limits.
-        now: aware.
-        quote_seconds: how old the quote may be; None while the order is only being drafted.
+    `quote_seconds`: how old the quote may be; None for a ticket.
     """
     return [
         *_state(request, facts, limits),
         *_session(facts),
         *_symbol(request, facts, limits),
-        *_unread(facts),
-        *_first(_size(request, facts, limits)),
+        *([] if _readable(facts.quote) else [Reason("FACTS_MISSING", {"what": "QUOTE"})]),
+        *islice(_size(request, facts, limits), 1),
         *_pace(facts, limits, now),
-        *_first(_price(request, facts, limits)),
+        *islice(_price(request, facts, limits), 1),
         *_stale(facts, now, quote_seconds),
         *_means(request, facts, limits, now),
     ]
 
 
 def cautions(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> list[Reason]:
-    """What is unusual enough about the order to be confirmed a second time, by a different tap."""
+    """What is unusual enough to be confirmed by a second, different tap."""
     found = []
     value = _reserve(request, facts) * request.quantity
     if value > limits.soft_value:
@@ -168,19 +153,18 @@ def cautions(request: OrderRequest, facts: Facts, limits: Limits, now: datetime)
     away = _against_us(request, facts)
     if away is not None and away >= limits.collar_confirm:
         found.append(Reason("COLLAR_CONFIRM", _collar(request, facts, away)))
-    again = facts.past.identical_at
-    if _doubled(facts, limits, now) and again is not None:
-        found.append(Reason("DUP_EXACT", {"name": request.name, "at": again}))
+    if _doubled(facts, limits, now):
+        found.append(Reason("DUP_EXACT", {"name": request.name, "at": facts.day_totals.identical_at}))
     return found
 
 
 def notes(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) -> list[Reason]:
-    """What the ticket says beside its figures; nothing that `cautions` says already."""
+    """What the ticket says beside its figures and `cautions`."""
     found = []
     away = _against_us(request, facts)
     if away is not None and (limits.collar_note <= away < limits.collar_confirm or -away > limits.collar_deny):
         found.append(Reason("COLLAR_NOTE", _collar(request, facts, away)))
-    last = facts.past.near_at
+    last = facts.day_totals.near_at
     if last is not None and not _doubled(facts, limits, now):
         ago = (now - last).total_seconds()
         if ago <= limits.near_seconds:
@@ -191,7 +175,7 @@ def notes(request: OrderRequest, facts: Facts, limits: Limits, now: datetime) ->
 
 
 def moved(then: int, now: int, percent: Decimal) -> bool:
-    """Whether the market moved further than the person was told while the ticket stood there."""
+    """Whether the price moved by more than so many percent since the ticket was shown."""
     return then > 0 and abs(now - then) * 100 > percent * then
 
 
@@ -216,7 +200,7 @@ def _shares(facts: Facts) -> int | None:
 
 
 def _against_us(request: OrderRequest, facts: Facts) -> Decimal | None:
-    """Percent by which a buy pays more, or a sell takes less, than the market; negative for a patient price."""
+    """Percent by which a buy pays more, or a sell takes less, than the last price; negative for a patient price."""
     last = facts.quote.price
     if last <= 0:
         return None
@@ -229,7 +213,7 @@ def _collar(request: OrderRequest, facts: Facts, away: Decimal) -> dict[str, obj
 
 
 def _doubled(facts: Facts, limits: Limits, now: datetime) -> bool:
-    again = facts.past.identical_at
+    again = facts.day_totals.identical_at
     within = timedelta(minutes=limits.duplicate_minutes)
     return bool(limits.duplicate_minutes) and again is not None and now - again <= within
 
@@ -238,13 +222,7 @@ def _readable(quote: Quote) -> bool:
     return min(quote.price, quote.upper_limit, quote.lower_limit) > 0
 
 
-def _first(found: Iterator[Reason]) -> Iterator[Reason]:
-    reason = next(found, None)
-    if reason is not None:
-        yield reason
-
-
-# --- refusals, in the order they are told -----------------------------------------------------------------------------
+# --- refusals, in the order of `check` -----------------------------------------------------------------------------
 
 
 def _state(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
@@ -301,11 +279,6 @@ def _restriction(request: OrderRequest, quote: Quote) -> str:
     return _STATUSES.get(quote.status) or _WARNINGS.get(quote.warning, "")
 
 
-def _unread(facts: Facts) -> Iterator[Reason]:
-    if not _readable(facts.quote):
-        yield Reason("FACTS_MISSING", {"what": "QUOTE"})
-
-
 def _size(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:
     if request.quantity < 1:
         yield Reason("QUANTITY_ZERO")
@@ -319,8 +292,8 @@ def _size(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reaso
     if value > limits.max_value:
         yield Reason("ORDER_VALUE_MAX", {"value": value, "max": limits.max_value, "fits": limits.max_value // each})
     for code, used, most in (
-        ("DAY_VALUE_USER", facts.past.user_value, limits.day_value_user),
-        ("DAY_VALUE_ACCOUNT", facts.past.account_value, limits.day_value_account),
+        ("DAY_VALUE_USER", facts.day_totals.user_value, limits.day_value_user),
+        ("DAY_VALUE_ACCOUNT", facts.day_totals.account_value, limits.day_value_account),
     ):
         if used + value > most:
             fits = max(0, most - used) // each
@@ -328,15 +301,15 @@ def _size(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reaso
 
 
 def _pace(facts: Facts, limits: Limits, now: datetime) -> Iterator[Reason]:
-    past = facts.past
-    if 0 < limits.day_orders_user <= past.user_orders:
+    day = facts.day_totals
+    if 0 < limits.day_orders_user <= day.user_orders:
         yield Reason("DAY_ORDERS_USER", {"max": limits.day_orders_user})
-    if 0 < limits.orders_per_minute <= past.user_last_minute:
+    if 0 < limits.orders_per_minute <= day.user_last_minute:
         yield Reason("RATE_USER", {"max": limits.orders_per_minute})
-    if 0 < limits.cool_off_rejects <= past.rejects and past.rejected_at is not None:
-        left = past.rejected_at + timedelta(minutes=limits.cool_off_minutes) - now
+    if 0 < limits.cool_off_rejects <= day.rejects and day.rejected_at is not None:
+        left = day.rejected_at + timedelta(minutes=limits.cool_off_minutes) - now
         if left > timedelta():
-            yield Reason("COOL_OFF", {"rejects": past.rejects, "minutes": ceil(left / timedelta(minutes=1))})
+            yield Reason("COOL_OFF", {"rejects": day.rejects, "minutes": ceil(left / timedelta(minutes=1))})
 
 
 def _price(request: OrderRequest, facts: Facts, limits: Limits) -> Iterator[Reason]:

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import structlog
 
-from bot.orders.model.order import OrderState
-from bot.orders.ports import Broker, DayValues, Journal, MarketHours
+from bot.orders.hours import TradingHours
+from bot.orders.model.order import AT_BROKER, OrderState
+from bot.orders.ports import Broker, DayValues, Journal
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from kis.errors import KisError
 
@@ -19,16 +20,8 @@ WEIGH_INTERVAL = timedelta(minutes=5)
 START_DELAY = timedelta(seconds=5)
 MAX_REJECTIONS = 5
 """Orders rejected by the broker in a row, whoever sent them, that halt trading."""
-VERDICTS = frozenset(
-    {
-        OrderState.REJECTED,
-        OrderState.OPEN,
-        OrderState.PARTIAL,
-        OrderState.FILLED,
-        OrderState.CANCELLED,
-        OrderState.REPLACED,
-    }
-)
+VERDICTS = AT_BROKER - {OrderState.LAPSED} | {OrderState.REJECTED}
+"""States an answer of the broker leads to."""
 
 
 class CircuitBreaker:
@@ -40,7 +33,7 @@ class CircuitBreaker:
         journal: Journal,
         day_values: DayValues,
         trading_halt: TradingHalt,
-        market: MarketHours,
+        market: TradingHours,
         *,
         clock: Callable[[], datetime],
         clock_stop: float,

@@ -1,7 +1,4 @@
-"""How much of the account may lie in one stock: a check beside those of `rules.py`, for it alone reads the balance.
-
-Pure: facts in, reasons out.
-"""
+"""How much of the account may lie in one stock: the one pre-trade check that reads the balance. Pure."""
 
 from decimal import ROUND_DOWN, Decimal
 
@@ -14,17 +11,10 @@ from kis.models import Balance, Side
 def position_reasons(
     request: OrderRequest, facts: Facts, balance: Balance | None, percent: Decimal, *, coming: int = 0
 ) -> list[Reason]:
-    """Why a buy would put too much of the account into one stock, if it would; nothing for a sale.
+    """The reason why a buy would put more than `percent` of the account into one stock; 0 allows any share.
 
-    The account is worth the same after the fill as before it, so the share is measured against its total value now.
-    What is held counts at the last price, what is bought at what the order may pay; what is on its way counts too.
-
-    Args:
-        request: the order.
-        facts: what was read for it; of these only the quote and `expected`.
-        balance: the account, None where it could not be read.
-        percent: the most that may lie in one stock; 0: any share.
-        coming: shares of this stock in other buy orders that are open or in doubt.
+    The share is of the account's total value, which a fill does not change. Shares held count at the last price, those
+    bought at what the order may pay; so do the `coming` ones: of other buys of this stock, open or in doubt.
     """
     if not percent or request.side is not Side.BUY:
         return []

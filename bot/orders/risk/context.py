@@ -4,43 +4,44 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.orders.hours import TradingHours
 from bot.orders.model.order import IN_DOUBT, Order, OrderRequest
-from bot.orders.ports import Broker, Journal, MarketHours
+from bot.orders.ports import Broker, Journal
 from bot.orders.risk.checks import Facts
-from bot.orders.risk.day_totals import past
+from bot.orders.risk.day_totals import day_totals
 from bot.orders.risk.trading_halt import TradingHalt
 from kis.models import OrderReport, Quote, Side
 
 
 @dataclass(frozen=True)
 class PretradeData:
-    """What was read for one order, and since when it may be out of date."""
+    """What was read for one order."""
 
     quote: Quote
     buyable: int | None
     sellable: int | None
     rows: tuple[OrderReport, ...] = ()
-    """Today's list for the order's code; only for a send."""
+    """Today's order list for this stock; only for a send."""
     expected: int | None = None
     """Won per share at which a market order would fill, from the order book; only for a ticket."""
     fresh: bool = False
-    """Whether all of it was there already."""
+    """Whether nothing had to be read anew."""
 
 
 class RiskContext:
-    """Gathers the facts of a check, anew for each."""
+    """Gathers the facts of each check."""
 
     def __init__(
         self,
         broker: Broker,
         journal: Journal,
         trading_halt: TradingHalt,
-        market: MarketHours,
+        market: TradingHours,
         *,
         clock: Callable[[], datetime],
         external_orders: Callable[[], Sequence[OrderReport]],
     ) -> None:
-        """`elsewhere`: rows of today's list that are not ours, as last read."""
+        """`external_orders`: rows of today's list that are not ours, as last read."""
         self._broker = broker
         self._journal = journal
         self._trading_halt = trading_halt
@@ -52,13 +53,21 @@ class RiskContext:
         self.conflicts: dict[str, None] = {}
         """Codes of passing reasons why nothing new may go out; each is removed with its cause."""
 
-    def facts(self, request: OrderRequest, data: PretradeData, user_id: int, *, but: Order | None = None) -> Facts:
-        """The facts for one request. `but`: the order itself, left out of the day's totals together with its parent."""
+    def facts(
+        self,
+        request: OrderRequest,
+        data: PretradeData,
+        user_id: int,
+        *,
+        order_id: int | None = None,
+        parent_id: int | None = None,
+    ) -> Facts:
+        """The facts for one request. Its own order and the one it revises are left out of the sums."""
         now = self._clock()
-        left_out = {but.id, but.parent} if but is not None else set()
+        left_out = {order_id, parent_id}
         doubts = [one for one in self._journal.in_state(IN_DOUBT) if one.id not in left_out]
         tried = [one for one in self._journal.tried_on(now.date()) if one.id not in left_out]
-        parent = self._journal.get(but.parent) if but is not None and but.parent is not None else None
+        parent = self._journal.get(parent_id)
         halt = self._trading_halt.now()
         open_now = self._market.open(now)
         return Facts(
@@ -77,7 +86,7 @@ class RiskContext:
             recovering=self.recovering,
             conflict=next(iter(self.conflicts), ""),
             offset=self._broker.clock_offset,
-            past=past(request, user_id, tried, self._external_orders(), now),
+            day_totals=day_totals(request, user_id, tried, self._external_orders(), now),
         )
 
 

@@ -1,33 +1,20 @@
-"""What went before an order today, as far as the rules ask: sums, counts, and when the like of it was sent last.
+"""What was ordered today before this order: sums, counts, and when a similar order was sent last. Pure.
 
-Pure. Our own orders come from the journal, everybody else's from the broker's list. Whatever may have reached the
-broker counts, an order of unknown outcome too: a limit that forgets those is no limit.
+Our own orders come from the journal, everybody else's from the broker's list. Whatever may have reached the broker
+counts, an order of unknown outcome too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from bot.orders.model.order import AT_BROKER, Order, OrderRequest, OrderState
+from bot.orders.model.order import AT_BROKER, FINAL, UNDECIDED, Order, OrderRequest, OrderState
 from kis.krx import KST
 from kis.models import OrderReport
 
-NEVER_WENT = frozenset(
-    {
-        OrderState.PROPOSED,
-        OrderState.PENDING,
-        OrderState.CONFIRMED,
-        OrderState.BLOCKED,
-        OrderState.EXPIRED,
-        OrderState.DENIED,
-        OrderState.DISCARDED,
-        OrderState.NOT_SENT,
-    }
-)
-"""Where an attempt that the broker never took up can have ended, or be asked about anew."""
-NEVER_WERE = NEVER_WENT | {OrderState.REJECTED, OrderState.NEVER_BOOKED}
+NEVER_AT_BROKER = UNDECIDED | {OrderState.CONFIRMED} | (FINAL - AT_BROKER)
 """Surely not at the broker: the like of it may be sent without a second thought."""
-UNCOUNTED = NEVER_WERE | {OrderState.ABSENT}
+UNCOUNTED = NEVER_AT_BROKER | {OrderState.ABSENT}
 """Left out of the day's sums. An ABSENT order is, but it may yet turn up, and so can be doubled."""
 _MINUTE = timedelta(minutes=1)
 
@@ -37,8 +24,7 @@ class DayTotals:
     """The day so far; money in won, gross, buys and sells together."""
 
     user_value: int = 0
-    """Submitted by this person, open and in doubt included; a cancelled remainder was submitted too, and so was a
-    revision."""
+    """Submitted by this person: open, in doubt, revised and cancelled orders included."""
     account_value: int = 0
     """Submitted by anybody, in HTS or MTS too."""
     user_orders: int = 0
@@ -54,17 +40,12 @@ class DayTotals:
     """When the latest of those was refused."""
 
 
-def past(
+def day_totals(
     request: OrderRequest, user_id: int, orders: Iterable[Order], external_orders: Iterable[OrderReport], now: datetime
 ) -> DayTotals:
-    """Sum up the day for one request.
+    """Sum up the day for a person's request, which is not among `orders`: all that were sent today, newest last.
 
-    Args:
-        request: the order in question; it must not be among `orders`.
-        user_id: who asks.
-        orders: all of today's orders that were ever attempted, newest last.
-        external_orders: rows of today's broker list that are none of ours.
-        now: aware.
+    `external_orders`: rows of today's broker list that are none of ours.
     """
     tried = [order for order in orders if order.attempt > 0]
     made = [order for order in tried if order.state not in UNCOUNTED]
@@ -92,7 +73,7 @@ def past(
 
 
 def _moved(orders: Iterable[Order]) -> dict[int, int]:
-    """Shares that revisions of ours took over, by the order they took them from: they count with the revision."""
+    """Shares that revisions took over, by the id of the order they revise: they count with the revision."""
     return {order.parent: order.quantity for order in orders if order.parent is not None}
 
 
@@ -111,7 +92,7 @@ def _sent(order: Order) -> datetime:
 
 
 def _rejects(orders: Sequence[Order]) -> list[Order]:
-    """The refusals in a row among the latest verdicts, newest first; an order without a verdict is passed over."""
+    """The latest rejections in a row, newest first; an order the broker has not answered is passed over."""
     found = []
     for order in reversed(orders):
         if order.state is OrderState.REJECTED:
@@ -127,7 +108,7 @@ def _like(
     for order in tried:
         if order.moved_to:
             continue  # its revision stands for it
-        same = (order.code, order.side) == (request.code, request.side) and order.state not in NEVER_WERE
+        same = (order.code, order.side) == (request.code, request.side) and order.state not in NEVER_AT_BROKER
         if same and (not exactly or (order.quantity, order.price) == (request.quantity, request.price)):
             yield _sent(order)
     for row in others:
@@ -138,7 +119,7 @@ def _like(
 
 
 def _stamp(row: OrderReport, now: datetime) -> datetime:
-    """When the broker says it came; what cannot be read counts as just now."""
+    """When the broker received it; now where that cannot be read."""
     try:
         clock = time.fromisoformat(row.time)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Limits of one person, or of the account, that differ from the settings. Pure: what may be set, and what is a raise.
+"""Limits of one person, or of the account, that differ from the settings: what may be set, and what is a raise. Pure.
 
-Lowering counts at once. Raising counts from the next trading day, so that nobody, in a heat or in another's hands,
-lifts a limit and uses it within the hour.
+Lowering counts at once. Raising counts from the next trading day, so that nobody raises a limit and uses it within the
+hour.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from bot.orders.access.roles import Actor, Role
 from bot.orders.risk.checks import Limits
 
 ACCOUNT = 0
-"""Stands for the account where a person's id is asked."""
+"""Stands for the account in the place of a person's id."""
 
 Value = int | bool | Decimal
 
@@ -25,17 +25,17 @@ class SettableLimit:
     korean: str
     read: Callable[[str], Value | None]
     none_is_zero: bool = False
-    """0 means any number, which is the most of all."""
+    """Whether 0 means any number."""
     account: bool = False
 
     def looser(self, one: Value, other: Value) -> bool:
-        """Whether one value lets more through than the other."""
+        """Whether `one` allows more than `other`."""
         if self.none_is_zero and 0 in (one, other):
             return not one and bool(other)
         return one > other
 
     def shown(self, value: Value) -> object:
-        """As a sentence takes it: a number, or a word of the table of words."""
+        """As a sentence takes it: a number, or a word for the catalogue."""
         if isinstance(value, bool):
             return "ON" if value else "OFF"
         if self.none_is_zero and value == 0:
@@ -44,7 +44,7 @@ class SettableLimit:
 
 
 def _count(text: str) -> int | None:
-    """A whole number, with or without well-placed commas and a unit."""
+    """A whole number; commas must stand between thousands."""
     bare = text.removesuffix("원").removesuffix("주").removesuffix("건")
     digits = bare.replace(",", "")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 12:  # noqa: PLR2004  # a trillion won
@@ -86,9 +86,9 @@ ITEMS: Mapping[str, SettableLimit] = {
 BY_WORD: Mapping[str, SettableLimit] = {word: one for one in ITEMS.values() for word in (one.name, one.korean)}
 
 
-def with_overrides(house: Limits, overrides: Mapping[str, Value]) -> Limits:
-    """The house's limits with a person's and the account's in their place, none contradicting another."""
-    limits = replace(house, **{name: value for name, value in overrides.items() if name in ITEMS})  # type: ignore[arg-type]  # the store reads each by its own item
+def with_overrides(limits: Limits, overrides: Mapping[str, Value]) -> Limits:
+    """The settings' limits with a person's and the account's in their place, none contradicting another."""
+    limits = replace(limits, **{name: value for name, value in overrides.items() if name in ITEMS})  # type: ignore[arg-type]  # the store reads each by its own item
     confirm = min(limits.collar_confirm, limits.collar_deny)
     return replace(
         limits,
@@ -101,7 +101,7 @@ def with_overrides(house: Limits, overrides: Mapping[str, Value]) -> Limits:
 def may_set(actor: Actor, subject: int, role: Role | None, item: SettableLimit) -> bool:
     """Whether somebody may change this limit of this person (of that role) or of the account.
 
-    Everybody's is the owners'; admins set it for those below them, never for themselves.
+    Owners may change all of them; admins those of people below them.
     """
     if item.account != (subject == ACCOUNT):
         return False

@@ -1,24 +1,29 @@
-"""The account's trading halt: four levels, stored, and read before every order that is sent.
+"""The account's trading halt: four levels, stored, and read before every order that is sent; and how it is lowered.
 
-People and the program raise the level; only a person lowers it. What passes by itself (a start, a full disk) is no
-halt but a conflict, see `bot.orders.risk.context`.
+People and the program raise the level; only people lower it. What passes by itself (a start, a full disk) is no halt
+but a conflict, see `bot.orders.risk.context`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Protocol
 
 import structlog
 
 from bot.orders.access.notifications import Notifications
-from bot.orders.access.roles import Actor
+from bot.orders.access.roles import Actor, Role
+from bot.orders.model.button import AgreeResume, ButtonToken
 from bot.orders.model.notice import Notice
+from bot.orders.model.reason import Reason
+from bot.orders.model.tap_result import TapOutcome, TapResult
+from bot.orders.ports import Journal
 
 log = structlog.get_logger(__name__)
 
 
+RESUME_BUTTON_TTL = timedelta(minutes=10)
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -54,15 +59,13 @@ class HaltStore(Protocol):
 
     def halt_status(self) -> HaltStatus | None:
         """The newest row, None before any."""
-        ...
 
     def set_halt(self, status: HaltStatus, notices: Sequence[Notice]) -> None:
         """Add a row."""
-        ...
 
 
 class TradingHalt:
-    """Raises, lowers and tells the level."""
+    """Raises and lowers the level, and notifies those in charge."""
 
     def __init__(self, store: HaltStore, notifications: Notifications, *, clock: Callable[[], datetime]) -> None:
         self._store = store
@@ -74,7 +77,7 @@ class TradingHalt:
         return self._store.halt_status() or HaltStatus(HaltLevel.OFF, "", NEVER)
 
     def halt(self, level: HaltLevel, why: str, actor: Actor | None = None) -> bool:
-        """Raise the level; False where it is that high already, and then nobody is told."""
+        """Raise the level; False where it is that high already, and then nobody is notified."""
         if level <= self.now().level:
             return False
         self._set(level, why, actor)
@@ -93,3 +96,62 @@ class TradingHalt:
         data: dict[str, object] = {"level": int(level), "was": int(self.now().level), "why": why, "name": now.name}
         chats = dict.fromkeys([*([actor.chat_id] if actor else []), *self._notifications.overseers()])
         self._store.set_halt(now, [Notice("brake", chat, data) for chat in chats])
+
+
+class Resume:
+    """Resuming takes two people: one asks, another administrator agrees. A lone administrator has to wait."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        trading_halt: TradingHalt,
+        notifications: Notifications,
+        *,
+        clock: Callable[[], datetime],
+        token: Callable[[], str],
+        pause: float,
+    ) -> None:
+        """`pause`: seconds the halt must have stood before somebody alone in charge may resume."""
+        self._journal = journal
+        self._trading_halt = trading_halt
+        self._notifications = notifications
+        self._clock = clock
+        self._token = token
+        self._pause = pause
+
+    def request(self, level: HaltLevel, actor: Actor) -> Reason | None:
+        """Lower the halt, or ask the others to agree; a reason that says what else is needed, or None."""
+        if not actor.role.covers(Role.ADMIN):
+            return Reason("NOT_ALLOWED", {})
+        now = self._trading_halt.now()
+        if level >= now.level:
+            return Reason("NOT_HALTED", {})
+        others = [one for one in self._notifications.overseers() if one != actor.user_id]
+        if not others:
+            stood = (self._clock() - now.at).total_seconds()
+            if stood < self._pause:
+                return Reason("RESUME_PAUSE", {"seconds": int(self._pause - stood) + 1})
+            self._trading_halt.resume(level, actor)
+            return None
+        # bound to the halt as it is: after another change the others have to agree anew
+        made = {chat: self._button(level, actor, now.seq, chat) for chat in others}
+        self._journal.add_buttons(None, list(made.values()))
+        data: dict[str, object] = {"level": int(level), "was": int(now.level), "why": now.why, "name": actor.name}
+        self._notifications.tell(
+            [Notice("release", chat, {**data, "agree": button.token}) for chat, button in made.items()]
+        )
+        return Reason("RELEASE_ASKED", {"count": len(others)})
+
+    def _button(self, level: HaltLevel, actor: Actor, seq: int, chat: int) -> ButtonToken:
+        action = AgreeResume(int(level), actor.user_id, seq)
+        return ButtonToken(self._token(), action, chat, self._clock() + RESUME_BUTTON_TTL)
+
+    def agree(self, button_id: int, to: AgreeResume, actor: Actor) -> TapResult:
+        """Another administrator agrees; `Stale` if the button was used already."""
+        if actor.user_id == to.asked_by or not {actor.user_id, to.asked_by} <= set(self._notifications.overseers()):
+            return TapResult(TapOutcome.NOT_YOURS)
+        if self._trading_halt.now().seq != to.seq:
+            return TapResult(TapOutcome.LATE)
+        self._journal.use(button_id, actor, "brake.agreed")
+        resumed = self._trading_halt.resume(HaltLevel(to.level), actor)
+        return TapResult(TapOutcome.SETTLED if resumed else TapOutcome.USED)

@@ -18,8 +18,7 @@ from bot.orders.execution.tickets import Tickets
 from bot.orders.reconciliation.report_handler import ReportHandler
 from bot.orders.risk.circuit_breaker import CircuitBreaker
 from bot.orders.risk.context import RiskContext
-from bot.orders.risk.resume import Resume
-from bot.orders.risk.trading_halt import TradingHalt
+from bot.orders.risk.trading_halt import Resume, TradingHalt
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.people import People

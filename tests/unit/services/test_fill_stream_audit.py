@@ -192,7 +192,9 @@ def test_a_fill_that_clean_readings_do_not_show_is_told_once_and_corrected_once(
     day.passes(10, 0)
     assert day.missing == []
     day.passes(60, 0)
-    assert [(one.order_no, one.notified, one.listed, one.quantity) for one in day.missing] == [("0000000001", 5, 0, 5)]
+    assert [(one.notice.order_no, one.notified, one.listed, one.notice.quantity) for one in day.missing] == [
+        ("0000000001", 5, 0, 5)
+    ]
     assert (day.missed, day.found) == ((0, 1), [])
     day.passes(60, 5)
     assert [(one.notified, one.listed) for one in day.found] == [(5, 5)]

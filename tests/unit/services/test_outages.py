@@ -7,8 +7,7 @@ import pytest
 
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.outage import outage_push
-from bot.orders.model.attempt import Attempt
-from bot.orders.model.order import OrderState
+from bot.orders.model.order import Attempt, OrderState
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.services.outages import reading_time, uptime
 from bot.store.reading_mark import ReadingMarks
@@ -123,7 +122,7 @@ def test_a_doubt_of_yesterday_is_read_as_rarely_as_nothing_and_is_no_gap(house):
 def test_a_reading_that_could_not_be_taken_in_ends_nothing(watched):
     """Only what `saw` is called after ends a gap; the one that does so later tells the whole of it."""
     watched.passes(60)
-    watched.watch.note(OrderListSnapshot(watched.clock().date(), (report(order_no="0000000099"),)))
+    watched.watch.handle(OrderListSnapshot(watched.clock().date(), (report(order_no="0000000099"),)))
     watched.passes(60)
     watched.reads(report())
     assert watched.gap["since"] == (watched.clock() - timedelta(seconds=120)).isoformat()
@@ -178,7 +177,7 @@ def test_a_night_with_nothing_open_is_none_and_with_an_order_left_open_it_is(wat
 
 def test_killed_after_the_reading_was_taken_in_and_before_the_gap_was_told_it_is_told_with_all_that_was_found(watched):
     watched.passes(60)
-    watched.watch.note(OrderListSnapshot(watched.clock().date(), (grown(4),)))
+    watched.watch.handle(OrderListSnapshot(watched.clock().date(), (grown(4),)))
     watched.passes(5)
     watched.start()
     watched.reads(grown(10))
@@ -242,7 +241,7 @@ def test_nothing_found_is_said_too(watched):
 def test_a_gap_over_midnight_ends_with_the_day_that_it_hid(watched):
     yesterday = watched.clock().date()
     watched.passes(15 * 3600)
-    watched.watch.note(OrderListSnapshot(yesterday, (grown(4),), {}, over=True))
+    watched.watch.handle(OrderListSnapshot(yesterday, (grown(4),), {}, over=True))
     watched.reads()
     assert (watched.gap["shares"], watched.gap["ended"]) == (4, {"lapsed": 1})
     text = outage_push(watched.gap, KO).text
@@ -256,19 +255,19 @@ def test_the_last_fills_of_a_day_are_not_cut_off_by_a_list_that_was_asked_for_be
     yesterday = watched.clock().date()
     over = watched.watch.is_over(yesterday)
     watched.passes(15 * 3600)
-    watched.watch.note(OrderListSnapshot(yesterday, (grown(4),), {}, over))
-    watched.watch.note(OrderListSnapshot(yesterday, (grown(9),), {}, watched.watch.is_over(yesterday)))
+    watched.watch.handle(OrderListSnapshot(yesterday, (grown(4),), {}, over))
+    watched.watch.handle(OrderListSnapshot(yesterday, (grown(9),), {}, watched.watch.is_over(yesterday)))
     assert watched.journal.get(1).filled == 9
 
 
 def test_what_the_close_took_back_is_no_cancel_also_in_a_list_that_may_lack_the_last_fills(watched):
     yesterday = watched.clock().date()
     watched.passes(15 * 3600)
-    watched.watch.note(
+    watched.watch.handle(
         OrderListSnapshot(yesterday, (report(filled=4, filled_amount=284_000, remaining=0, cancelled=6),))
     )
     assert watched.journal.get(1).state is OrderState.PARTIAL
-    watched.watch.note(
+    watched.watch.handle(
         OrderListSnapshot(
             yesterday, (report(filled=7, filled_amount=497_000, remaining=0, cancelled=3),), {}, over=True
         )
@@ -284,7 +283,7 @@ def test_a_lost_order_that_is_found_after_its_day_was_ended_by_the_day_and_not_c
     row = report(time=f"{sent:%H%M%S}", filled=4, filled_amount=284_000, remaining=0, cancelled=6)
     house.passes(15 * 3600)
     for _ in range(3):
-        house.watch.note(OrderListSnapshot(sent.date(), (row,), {}, over=True))
+        house.watch.handle(OrderListSnapshot(sent.date(), (row,), {}, over=True))
         house.passes(15)
     found = house.journal.get(one.id)
     assert (found.state, found.filled) == (OrderState.LAPSED, 4)

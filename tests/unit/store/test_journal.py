@@ -11,11 +11,10 @@ import pytest
 from sqlite_utils import Database
 
 from bot.orders.access.roles import Role
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.events import Accepted, Confirmed, Submitting
 from bot.orders.model.notice import Notice
-from bot.orders.model.order import OrderState, apply
+from bot.orders.model.order import Attempt, OrderState, apply
 from bot.orders.ports import Stale
 from bot.store.audit.log import AuditLog
 from bot.store.database import backup, claim, open_database

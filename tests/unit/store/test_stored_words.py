@@ -11,10 +11,9 @@ from bot.orders.access.membership import MemberAction, MemberStep, Status
 from bot.orders.access.preferences import Ring, Topic
 from bot.orders.access.roles import Actor, Role
 from bot.orders.access.second_factor import FactorKind
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.button import AgreeResume, ButtonAction, LinkOrder, RejectLink, TapAction, decode, encode
 from bot.orders.model.events import CancelState, Deputised, Event, ReadBackResult, Requoted
-from bot.orders.model.order import Link, OrderAction, OrderState
+from bot.orders.model.order import Attempt, Link, OrderAction, OrderState
 from bot.orders.model.reason import Reason
 from bot.orders.reconciliation.resolution import AccountEvidence, Resolution
 from bot.orders.risk.limit_overrides import ITEMS
@@ -75,7 +74,7 @@ def test_kinds_of_messages_comparisons_halt_levels_and_limits_are_stored_words()
 
 
 def test_the_actions_of_events_are_stored_words():
-    assert [kind.action for kind in Event.__args__] == [f"order.{word}" for word in ACTIONS.split()]
+    assert [kind.action for kind in Event.__subclasses__()] == [f"order.{word}" for word in ACTIONS.split()]
 
 
 @pytest.mark.parametrize("kind", WORDS, ids=lambda kind: kind.__name__)

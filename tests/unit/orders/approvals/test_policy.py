@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from bot.orders.access.roles import Person, Role
 from bot.orders.approvals.policy import ApprovalPolicy, SellApproval, value_of
 from bot.orders.model.events import Requoted
-from bot.orders.model.order import OrderState, apply
-from bot.orders.model.vote import Vote
+from bot.orders.model.order import OrderState, Vote, apply
 from kis.models import OrderKind, Side
 from tests.unit.orders.model.test_order import NOW, order
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlite_utils import Database
 
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import (
     Accepted,
     AnswerLost,
@@ -24,7 +23,7 @@ from bot.orders.model.events import (
     NotFound,
     Submitting,
 )
-from bot.orders.model.order import FINAL, IN_DOUBT, Order, OrderState, apply
+from bot.orders.model.order import FINAL, IN_DOUBT, Attempt, Order, OrderState, apply
 from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
 from bot.orders.reconciliation.resolution import AccountEvidence
 from bot.orders.risk.trading_halt import TradingHalt
@@ -192,7 +191,7 @@ class LivesOfOrders(RuleBasedStateMachine):
         """The account's money does not lie."""
         for _ in range(times):
             heard = {one.id: AccountEvidence(self.means()) for one in self.watch.wants_evidence()}
-            self.watch.note(OrderListSnapshot(DAY, rows, heard, self.watch.is_over(DAY)))
+            self.watch.handle(OrderListSnapshot(DAY, rows, heard, self.watch.is_over(DAY)))
             self.watch.remind()
 
     def means(self) -> int:

@@ -5,9 +5,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from bot.orders.model.attempt import Attempt
 from bot.orders.model.events import FoundAtBroker, NotFound
-from bot.orders.model.order import OrderAction, OrderState
+from bot.orders.model.order import Attempt, OrderAction, OrderState
 from bot.orders.reconciliation.resolution import AccountEvidence, Ambiguous, Resolution, candidates, overdue, resolve
 from kis.krx import KST
 from kis.models import OrderKind, Side
@@ -344,11 +343,11 @@ def test_after_a_quarter_of_an_hour_a_person_is_asked_once():
 
 
 def test_that_a_person_was_asked_is_not_forgotten_by_the_next_reading():
-    reader = Reader(resolution=Resolution(asked=True, told=frozenset({"0000000099"})))
+    reader = Reader(resolution=Resolution(asked=True, asked_about=frozenset({"0000000099"})))
     reader.reads(901)
 
     assert reader.resolution.asked
-    assert reader.resolution.told == {"0000000099"}
+    assert reader.resolution.asked_about == {"0000000099"}
 
 
 # --- the channel of earlier days --------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_a_person_reads_first_what_they_cannot_mend():
     everything = replace(
         quoted(halted=True, vi=True, status=StockStatus.RISK, at=ago(seconds=9)),
         halt_level=HaltLevel.NEW, recovering=True, conflict="LIST_STALE", offset=99.0, open_now=False, symbol_in_doubt=True,
-        buyable=0, past=DayTotals(user_orders=99, user_last_minute=99, rejects=9, rejected_at=NOW),
+        buyable=0, day_totals=DayTotals(user_orders=99, user_last_minute=99, rejects=9, rejected_at=NOW),
     )  # fmt: skip
     ask = replace(BUY, quantity=10**6, price=80_050)
 
@@ -256,7 +256,7 @@ situations = st.builds(
     open_now=st.booleans(), next_open=moments, edge=st.booleans(), expected=st.none() | st.integers(1, 10**6),
     buyable=st.none() | counts, sellable=st.none() | counts, reserved_won=counts, reserved_shares=counts,
     symbol_in_doubt=st.booleans(), halt_level=st.sampled_from(HaltLevel), recovering=st.booleans(),
-    conflict=st.sampled_from(["", "LIST_STALE"]), offset=st.floats(), past=pasts,
+    conflict=st.sampled_from(["", "LIST_STALE"]), offset=st.floats(), day_totals=pasts,
 )  # fmt: skip
 
 

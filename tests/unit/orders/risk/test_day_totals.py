@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.orders.model.order import Order, OrderRequest, OrderState
-from bot.orders.risk.day_totals import DayTotals, past
+from bot.orders.risk.day_totals import DayTotals, day_totals
 from kis.krx import KST
 from kis.models import OrderKind, OrderReport, Side
 from tests.support.order_events import report
@@ -35,7 +35,7 @@ def order(state: OrderState = OrderState.OPEN, **changes: object) -> Order:
 
 
 def summed(*orders: Order, external_orders: tuple[OrderReport, ...] = (), request: OrderRequest = ASK) -> DayTotals:
-    return past(request, ME, orders, external_orders, NOW)
+    return day_totals(request, ME, orders, external_orders, NOW)
 
 
 def test_a_day_that_has_just_begun_is_empty():
@@ -224,11 +224,11 @@ def test_the_sums_are_what_adding_one_by_one_gives(mine, others):
             if (one.code, one.side) == ("005930", Side.BUY):
                 like.append(NOW.replace(hour=9, minute=30) if one.time else NOW)
 
-    day = past(ASK, ME, mine, others, NOW)
+    day = day_totals(ASK, ME, mine, others, NOW)
 
     assert (day.user_value, day.user_orders, day.user_last_minute) == (value[ME], count, minute)
     assert day.account_value == sum(value.values()) + external_orders
     assert day.near_at == max(like, default=None)
     assert day.identical_at is None or day.identical_at <= day.near_at
     assert (day.rejected_at is None) == (day.rejects == 0)
-    assert day == past(ASK, ME, mine, reversed(others), NOW)
+    assert day == day_totals(ASK, ME, mine, reversed(others), NOW)
