@@ -54,15 +54,13 @@ if TYPE_CHECKING:
     from kis.receipts import Receipt, Written
     from kis.transport import Transport
 
-__all__ = ["KisClient", "KisConfig", "kst_now"]
-
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
 _FIRST_DAY = date(1980, 1, 4)  # the KOSPI's first: no chart goes back further
 _ONE_DAY = timedelta(days=1)
 _ONE_WEEK = timedelta(days=7)
 _RECENT_MONTHS = 3  # what the newer of the two order list calls covers
-_MAX_CACHED_ROWS = 4_000  # order list rows kept as values, some 8 MB at worst
+_MAX_CACHED_ROWS = 4_000  # order list rows cached as values, some 8 MB at worst
 
 
 class KisClient:

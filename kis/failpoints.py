@@ -18,8 +18,7 @@ _point, _left = "", 0  # the failpoint that is set, and its arrivals that are le
 def arm(spec: str) -> None:
     """Sets the failpoint of this process, in place of the one from the environment: "name:n", or "" for nowhere.
 
-    Raises:
-        ValueError: it is neither: a run without its failpoint must not count as passed.
+    Raises `ValueError` if it is neither: a run without its failpoint must not count as passed.
     """
     global _point, _left
     point, _, number = spec.partition(":")

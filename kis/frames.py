@@ -263,8 +263,7 @@ Record = Trade | BookUpdate | FillNotice
 def read_records(tr_id: str, count: int, payload: str, at: datetime) -> tuple[Record, ...]:
     """The records of a data frame of one TR, received `at` (KST); the payload is decrypted.
 
-    Raises:
-        BadAnswer: the fields do not divide evenly, or are not what KIS documents. Its text holds no field.
+    Raises `BadAnswer`, whose text holds no field, if they do not divide evenly or are not what KIS documents.
     """
     try:
         return tuple(_record(tr_id, fields, at) for fields in _split(payload, count))

@@ -83,12 +83,9 @@ class OrderTransport:
         return await self._shielded(request)
 
     async def submit(self, endpoint: Endpoint, params: Mapping[str, str]) -> Receipt:
-        """Sends a write until it is placed, or raises what stands in the way.
+        """Sends a write until it is placed, in up to four attempts if no byte leaves; raises what stands in the way.
 
-        Raises:
-            Refused: KIS said no: nothing happened. A throttle is not retried here.
-            NotSent: no byte left, in up to four attempts.
-            Unknown: it may have happened.
+        That is `Refused`, throttles included, `NotSent`, or `Unknown` if it may have happened.
         """
         body = json.dumps(params, ensure_ascii=False).encode()
         budget = self._session.retry_budget()

@@ -140,9 +140,8 @@ class Session:
         that an answer is never older than the request. With a `max_age` (seconds, one at most) an answer already
         received will do, but never for the ledger. `follow` asks for a following page.
 
-        Raises:
-            Refused: KIS said no, the call is not offered here, or the rate or the token stayed refused.
-            Unavailable: there was no usable answer.
+        Raises `Refused` (also if the call is not offered here, or the rate or the token stayed refused), or
+        `Unavailable` if there was no usable answer.
         """
         if self.closed:
             raise self._error(Unavailable, endpoint, "the session is closed")
@@ -194,10 +193,7 @@ class Session:
     async def pages(self, endpoint: Endpoint, params: Mapping[str, str], rows: str) -> Pages:
         """Reads a list, whose rows stand under the name `rows`, to its end; part of a list is never returned.
 
-        Raises:
-            Refused: as `read`.
-            Unavailable: a page could not be had.
-            BadAnswer: a page holds no list, the cursor repeats itself, or there are too many pages.
+        Raises as `read`, and `BadAnswer` if a page holds no list, the cursor repeats itself, or pages are too many.
         """
         search, position = "CTX_AREA_FK100", "CTX_AREA_NK100"
         found: list[dict[str, Any]] = []

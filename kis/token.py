@@ -77,10 +77,8 @@ class TokenStore:
     async def get(self) -> str:
         """A token valid for at least five minutes, or for as long as can be had.
 
-        Raises:
-            Throttled: a token was requested less than a minute ago and no valid one is at hand.
-            Misconfigured: KIS does not know the app key or the secret, or the file cannot be written.
-            Unavailable: KIS could not be reached, or gave no usable answer.
+        Raises `Throttled` if one was requested less than a minute ago and no valid one is at hand, `Misconfigured` if
+        KIS does not know the key or the secret or the file cannot be written, and `Unavailable` if KIS does not answer.
         """
         if self._clock() < self._renew_at:
             return self._current.token
@@ -102,12 +100,7 @@ class TokenStore:
         return self._current.token
 
     async def drop(self, refused: str) -> None:
-        """Forgets a token KIS refused, unless it has been replaced already.
-
-        Raises:
-            Misconfigured: the file cannot be written.
-            Unavailable: another process holds the file.
-        """
+        """Forgets a token KIS refused, unless it has been replaced already; raises if the file cannot be written."""
         if self._current.token == refused:
             self._set_current(_TokenFile(attempted=self._current.attempted))
         async with self._locked():

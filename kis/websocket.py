@@ -58,11 +58,7 @@ _NOT_APPROVED = frozenset({"OPSP0010", "OPSP0011"})
 
 
 class _Disconnect(Exception):
-    """The connection has to be given up.
-
-    Attributes:
-        long_backoff: whether reconnecting soon would make it worse.
-    """
+    """The connection has to be given up; `long_backoff` if reconnecting soon would make it worse."""
 
     def __init__(self, reason: str, *, long_backoff: bool = False) -> None:
         super().__init__(reason)
@@ -102,11 +98,7 @@ class WebSocketConnection:
         self.blind_since: datetime | None = None
 
     async def run(self) -> None:
-        """Keeps the connection up until it is cancelled.
-
-        Raises:
-            KisError: no connection can be had, and waiting does not help.
-        """
+        """Connects again and again until it is cancelled; raises a `KisError` if waiting does not help."""
         failures = 0
         while True:
             await self._wait_for_topics()

@@ -5,6 +5,7 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
@@ -19,14 +20,12 @@ class AlertChange(NamedTuple):
     fired: Fired | None = None
 
 
+@dataclass(slots=True)
 class _Thresholds:
-    """Alerts of one stock on one figure: those waiting for it to rise to a value, and those for it to fall."""
+    """Alerts of one stock on one figure, as (value, alert id): those for it to rise to, and those for it to fall to."""
 
-    __slots__ = ("fall", "rise")
-
-    def __init__(self) -> None:
-        self.rise: list[tuple[int, int]] = []
-        self.fall: list[tuple[int, int]] = []
+    rise: list[tuple[int, int]] = field(default_factory=list)
+    fall: list[tuple[int, int]] = field(default_factory=list)
 
     def side(self, *, up: bool) -> list[tuple[int, int]]:
         return self.rise if up else self.fall
@@ -45,23 +44,22 @@ class _Thresholds:
                 break
             yield alert
 
-    def distance(self, value: int) -> float:
-        """To the nearest value that changes something, as a fraction."""
+    def distance(self, value: int | None) -> float:
+        """To the nearest value that changes something, as a fraction; 0 where the value is not known."""
+        if value is None:
+            return 0.0
         gaps = [abs(side[place][0] - value) for side, place in ((self.rise, 0), (self.fall, -1)) if side]
         return min(gaps, default=value or 1) / (value or 1)
 
 
+@dataclass(slots=True)
 class _StockAlerts:
     """Alerts on one stock."""
 
-    __slots__ = ("based", "days", "ids", "lines")
-
-    def __init__(self) -> None:
-        self.ids: set[int] = set()
-        self.lines: dict[Measure, _Thresholds] = {}
-        self.days: dict[date | None, set[int]] = {}
-        """Alerts that count by the day, by the day of their line."""
-        self.based: set[int] = set()
+    ids: set[int] = field(default_factory=set)
+    lines: dict[Measure, _Thresholds] = field(default_factory=dict)
+    days: dict[date | None, set[int]] = field(default_factory=dict)
+    """Alerts that count by the day, by the day of their line."""
 
     def outdated(self, day: date) -> Iterator[int]:
         if len(self.days) > (day in self.days):
@@ -81,9 +79,6 @@ class LiveAlerts:
 
     def __len__(self) -> int:
         return len(self._alerts)
-
-    def __iter__(self) -> Iterator[Alert]:
-        return iter(list(self._alerts.values()))
 
     def __contains__(self, alert_id: int) -> bool:
         return alert_id in self._alerts
@@ -107,10 +102,7 @@ class LiveAlerts:
         stock.ids.add(alert.id)
         if alert.kind in DAILY_KINDS:
             stock.days.setdefault(alert.day, set()).add(alert.id)
-        if alert.kind in BASED_KINDS:
-            stock.based.add(alert.id)
-        trigger = alert.trigger
-        if trigger is not None:
+        if (trigger := alert.trigger) is not None:
             line = stock.lines.setdefault(alert.measure, _Thresholds())
             insort(line.side(up=trigger[0]), (trigger[1], alert.id))
 
@@ -124,14 +116,11 @@ class LiveAlerts:
         if not stock.ids:
             del self._stocks[alert.code]
             return
-        stock.based.discard(alert_id)
         if alert.kind in DAILY_KINDS:
-            same = stock.days[alert.day]
-            same.discard(alert_id)
-            if not same:
+            stock.days[alert.day].discard(alert_id)
+            if not stock.days[alert.day]:
                 del stock.days[alert.day]
-        trigger = alert.trigger
-        if trigger is not None:
+        if (trigger := alert.trigger) is not None:
             side = stock.lines[alert.measure].side(up=trigger[0])
             del side[bisect_left(side, (trigger[1], alert_id))]
 
@@ -155,16 +144,11 @@ class LiveAlerts:
             return []
         touched = set(stock.outdated(tick.at.date()))
         for measure, line in stock.lines.items():
-            value = _figure(tick, measure)
-            if value is not None:
+            if (value := tick.figure(measure)) is not None:
                 touched.update(line.touched(value))
-        found = []
-        for alert_id in sorted(touched):
-            before = self._alerts[alert_id]
-            after, fired = step(before, tick)
-            if after is not before:
-                found.append(AlertChange(before, after, fired))
-        return found
+        befores = [self._alerts[alert_id] for alert_id in sorted(touched)]
+        found = [AlertChange(before, *step(before, tick)) for before in befores]
+        return [change for change in found if change.after is not change.before]
 
     def apply(self, changes: Sequence[AlertChange]) -> None:
         """Take over what is on disk now."""
@@ -175,7 +159,7 @@ class LiveAlerts:
     def lacks_base(self, code: str, day: date) -> bool:
         """Whether the day's base price of a stock is needed and not known yet."""
         stock = self._stocks.get(code)
-        return stock is not None and any(one in stock.based for one in stock.outdated(day))
+        return stock is not None and any(self._alerts[one].kind in BASED_KINDS for one in stock.outdated(day))
 
     def by_quote(self, code: str) -> bool:
         """Whether an alert on this stock depends on what only a quote tells: a halt or VI."""
@@ -186,18 +170,6 @@ class LiveAlerts:
         """How far a stock is from the next change of any of its alerts, as a fraction; 0 where that is not known."""
         stock = self._stocks.get(code)
         known = {Measure.PRICE: price, Measure.VOLUME: volume}
-        gaps = []
-        for measure, line in stock.lines.items() if stock is not None else ():
-            if measure in known:
-                value = known[measure]
-                gaps.append(0.0 if value is None else line.distance(value))
+        lines = stock.lines.items() if stock is not None else ()
+        gaps = (line.distance(known[measure]) for measure, line in lines if measure in known)
         return min(gaps, default=1.0)
-
-
-def _figure(tick: Tick, measure: Measure) -> int | None:
-    if measure is Measure.PRICE:
-        return tick.price
-    if measure is Measure.VOLUME:
-        return tick.volume
-    flag = tick.halted if measure is Measure.HALTED else tick.vi
-    return None if flag is None else int(flag)

@@ -117,6 +117,16 @@ class Tick(NamedTuple):
     last: int | None = None
     """That last price, won."""
 
+    def figure(self, measure: Measure) -> int | None:
+        """The figure that alerts of this measure look at; None: not seen."""
+        match measure:
+            case Measure.PRICE:
+                return self.price
+            case Measure.VOLUME:
+                return self.volume
+        flag = self.halted if measure is Measure.HALTED else self.vi
+        return None if flag is None else int(flag)
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -193,15 +203,6 @@ class Alert:
             return min(self.line * (1000 - HYSTERESIS) // 1000, ticks)
         return max(-(-self.line * (1000 + HYSTERESIS) // 1000), ticks)
 
-    def value(self, tick: Tick) -> int | None:
-        """The figure of a tick that it looks at."""
-        if self.measure is Measure.VOLUME:
-            return tick.volume
-        if self.measure is Measure.PRICE:
-            return tick.price
-        flag = tick.halted if self.measure is Measure.HALTED else tick.vi
-        return None if flag is None else int(flag)
-
 
 _MEASURES = {AlertKind.VOLUME: Measure.VOLUME, AlertKind.HALT: Measure.HALTED, AlertKind.VI: Measure.VI}
 
@@ -214,22 +215,17 @@ class Fired(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Outbox key, by which this crossing is told once."""
+        """Outbox key, by which this crossing is reported once."""
         return f"alert:{self.alert.id}:{self.alert.crossings}"
 
     def data(self) -> dict[str, Any]:
         """The facts of the message, as JSON holds them."""
         alert, tick = self.alert, self.tick
+        since = tick.since.isoformat(timespec="seconds") if tick.since else None
         return {
-            **facts(alert),
-            "number": alert.crossings,
-            "price": tick.price,
-            "volume": tick.volume,
-            "at": tick.at.isoformat(timespec="seconds"),
-            "unseen": tick.unseen,
-            "since": tick.since.isoformat(timespec="seconds") if tick.since else None,
-            "last": tick.last,
-        }
+            **facts(alert), "number": alert.crossings, "price": tick.price, "volume": tick.volume,
+            "at": tick.at.isoformat(timespec="seconds"), "unseen": tick.unseen, "since": since, "last": tick.last,
+        }  # fmt: skip
 
 
 def facts(alert: Alert) -> dict[str, Any]:
@@ -256,7 +252,7 @@ def step(alert: Alert, tick: Tick) -> tuple[Alert, Fired | None]:
     if tick.at >= alert.expires_at:
         return replace(alert, state=AlertState.EXPIRED), None
     now = renewed(alert, tick)
-    value = None if now is None else now.value(tick)
+    value = None if now is None else tick.figure(now.measure)
     if now is None or value is None:
         return now or alert, None
     if now.state is AlertState.ARMED and now.past(value):
@@ -270,30 +266,31 @@ def step(alert: Alert, tick: Tick) -> tuple[Alert, Fired | None]:
 
 def renewed(alert: Alert, tick: Tick) -> Alert | None:
     """The alert as it stands on the tick's day; None where that day's line is not known yet."""
-    if alert.kind not in DAILY_KINDS or alert.day == tick.at.date():
+    day = tick.at.date()
+    if alert.kind not in DAILY_KINDS or alert.day == day:
         return alert
     if alert.kind is AlertKind.VOLUME:
-        return None if tick.volume is None else replace(alert, day=tick.at.date(), state=AlertState.ARMED)
+        return None if tick.volume is None else replace(alert, day=day, state=AlertState.ARMED)
     limit = {AlertKind.UPPER: tick.upper, AlertKind.LOWER: tick.lower}.get(alert.kind, tick.base)
     if tick.base is None or not limit:
         return None
-    line, start = alert.line, tick.base
-    if alert.kind is AlertKind.MOVE and alert.percent is not None:
+    line = alert.line
+    if alert.kind is not AlertKind.MOVE:
+        line = near(limit, up=alert.kind is AlertKind.UPPER)
+    elif alert.percent is not None:
         line = moved(tick.base, alert.percent)
-    elif alert.kind is AlertKind.UPPER:
-        line = near(limit, up=True)
-    elif alert.kind is AlertKind.LOWER:
-        line = near(limit, up=False)
-    return replace(alert, day=tick.at.date(), state=AlertState.ARMED, line=line, start=start)
+    return replace(alert, day=day, state=AlertState.ARMED, line=line, start=tick.base)
 
 
 def moved(base: int, percent: Decimal) -> int:
     """The first whole won at which a price has moved by so many percent from a base."""
-    exact = base * (100 + percent) / 100
-    return max(1, int(exact.to_integral_value(ROUND_CEILING if percent > 0 else ROUND_FLOOR)))
+    return _whole(base * (100 + percent) / 100, up=percent > 0)
 
 
 def near(limit: int, *, up: bool) -> int:
     """Where the last percent before a price limit begins."""
-    exact = limit * (1 - NEAR_LIMIT if up else 1 + NEAR_LIMIT)
+    return _whole(limit * (1 - NEAR_LIMIT if up else 1 + NEAR_LIMIT), up=up)
+
+
+def _whole(exact: Decimal, *, up: bool) -> int:
     return max(1, int(exact.to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)))

@@ -8,11 +8,11 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from math import ceil, floor, log10
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -37,8 +37,7 @@ NEAR = 1.0
 """The purchase price widens the scale by as much as this many spans of the bars; from further off it is pointed at."""
 
 
-@dataclass(frozen=True)
-class ChartBar:
+class ChartBar(NamedTuple):
     """One day, week, month or minute: when ("2026-11-20" or "09:31"), prices in won, volume in shares."""
 
     at: str
@@ -49,8 +48,7 @@ class ChartBar:
     volume: int
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """From a figure to its height in the picture."""
 
     low: float
@@ -64,31 +62,31 @@ class Scale:
         return self.bottom - min(max(share, 0.0), 1.0) * (self.bottom - self.top)
 
 
+@cache
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size * FINER)
+
+
+def width_of(words: str, size: int) -> float:
+    """How wide the words come out."""
+    return float(_font(size).getlength(words)) / FINER
+
+
 class Canvas:
     """Lines, boxes and letters in pixels of the finished picture."""
 
     def __init__(self) -> None:
         self._image = Image.new("RGB", (WIDTH * FINER, HEIGHT * FINER), PAPER)
         self._draw = ImageDraw.Draw(self._image)
-        self._fonts: dict[int, Any] = {}
-
-    def _font(self, size: int) -> Any:
-        if size not in self._fonts:
-            self._fonts[size] = ImageFont.load_default(size * FINER)
-        return self._fonts[size]
-
-    def width_of(self, words: str, size: int) -> float:
-        """How wide the words come out."""
-        return float(self._font(size).getlength(words)) / FINER
 
     def text(self, x: float, y: float, words: str, colour: str, size: int, anchor: str = "lm") -> None:
         """Words at a point; `anchor` as Pillow says it: left, middle or right, and top, middle or baseline."""
-        self._draw.text((x * FINER, y * FINER), words, fill=colour, font=self._font(size), anchor=anchor)
+        self._draw.text((x * FINER, y * FINER), words, fill=colour, font=_font(size), anchor=anchor)
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
         """A filled box; at least a line."""
-        edges = [round(one * FINER) for one in (left, top, right, bottom)]
-        self._draw.rectangle((edges[0], edges[1], max(edges[0], edges[2] - 1), max(edges[1], edges[3] - 1)), colour)
+        x, y, x_end, y_end = _pixels(left, top, right, bottom)
+        self._draw.rectangle((x, y, max(x, x_end - 1), max(y, y_end - 1)), colour)
 
     def line(self, points: Sequence[tuple[float, float]], colour: str, width: float) -> None:
         """A line through points."""
@@ -96,22 +94,20 @@ class Canvas:
 
     def dashes(self, left: float, right: float, y: float, colour: str, *, dash: int, gap: int) -> None:
         """A level line of dashes."""
-        x = left
-        while x < right:
+        for place in range(ceil((right - left) / (dash + gap))):
+            x = left + place * (dash + gap)
             self.box(x, y - 1.5, min(x + dash, right), y + 1.5, colour)
-            x += dash + gap
 
     def tag(self, left: float, y: float, words: str, colour: str, size: int) -> None:
         """White figures on a coloured plate."""
-        right, half = left + self.width_of(words, size) + 20, tag_height(size) / 2
-        edges = [round(one * FINER) for one in (left, y - half, right, y + half)]
-        self._draw.rounded_rectangle((edges[0], edges[1], edges[2], edges[3]), radius=8 * FINER, fill=colour)
+        right, half = left + width_of(words, size) + 20, tag_height(size) / 2
+        self._draw.rounded_rectangle(_pixels(left, y - half, right, y + half), radius=8 * FINER, fill=colour)
         self.text(left + 10, y, words, PAPER, size)
 
     def pointer(self, x: float, y: float, colour: str, *, up: bool) -> None:
         """A small triangle that says: further on that way."""
         tip = -14 if up else 14
-        corners = [(x - 14, y), (x + 14, y), (x, y + tip * 1.6)]
+        corners = ((x - 14, y), (x + 14, y), (x, y + tip * 1.6))
         self._draw.polygon([(a * FINER, b * FINER) for a, b in corners], fill=colour)
 
     def png(self) -> bytes:
@@ -119,6 +115,10 @@ class Canvas:
         out = io.BytesIO()
         self._image.reduce(FINER).save(out, "PNG")
         return out.getvalue()
+
+
+def _pixels(left: float, top: float, right: float, bottom: float) -> tuple[int, int, int, int]:
+    return round(left * FINER), round(top * FINER), round(right * FINER), round(bottom * FINER)
 
 
 def tag_height(size: int) -> int:
@@ -129,10 +129,9 @@ def tag_height(size: int) -> int:
 def picture(facts: Mapping[str, Any]) -> bytes:
     """The chart as a PNG.
 
-    `facts`: `code`; `period` ("day", "week", "month" or "minute"); `bars`, one at least, oldest first, each [when,
-    open, high, low, close, volume]; `shown`, how many of the last are drawn (those before feed the moving averages);
-    `price`, the last one, and its `change` since yesterday, in won; `average`, what the shares held cost on average,
-    as text, or None.
+    `facts`: `code`; `period` ("day", "week", "month" or "minute"); `bars`, one at least, oldest first, each as
+    `ChartBar`; `shown`, how many of the last are drawn (those before feed the moving averages); `price`, the last one,
+    and its `change` since yesterday, in won; `average` cost of the shares held, as text, or None.
     """
     every = [ChartBar(*one) for one in facts["bars"]]
     bars = every[-int(facts["shown"]) :]
@@ -147,7 +146,7 @@ def picture(facts: Mapping[str, Any]) -> bytes:
     canvas = Canvas()
     labels = [f"{price:,}", *(f"{level:,}" for level in levels), *(in_short(size) for size in sizes)]
     labels += [f"{average:,.0f}"] if average is not None else []
-    right = WIDTH - max(canvas.width_of(label, SMALL) for label in labels) - 20 - 2 * GAP
+    right = WIDTH - max(width_of(label, SMALL) for label in labels) - 20 - 2 * GAP
     slot = (right - LEFT) / max(len(bars), FEWEST_PLACES)
     centres = [LEFT + slot * (place + 0.5) for place in range(len(bars))]
 
@@ -184,9 +183,7 @@ def price_scale(bars: Sequence[ChartBar], price: int, average: Decimal | None) -
     span = (high - low) or max(high // 50, 2)
     if average is not None and low - NEAR * span <= average <= high + NEAR * span:
         low, high = min(low, floor(average)), max(high, ceil(average))
-    room = max(high - low, span) * 0.06
-    if high == low:
-        room = span / 2
+    room = span / 2 if high == low else max(high - low, span) * 0.06
     return Scale(low - room, high + room, TOP, PRICES_END)
 
 
@@ -208,11 +205,8 @@ def in_short(volume: int) -> str:
 
 def colours(bars: Sequence[ChartBar]) -> Iterator[str]:
     """Red for a bar that rose, blue for one that fell; one that did neither is told by the close before it."""
-    before = None
-    for bar in bars:
-        change = bar.close - bar.open or (bar.close - before if before is not None else 0)
-        yield colour_of(change)
-        before = bar.close
+    for bar, before in zip(bars, (*bars[:1], *bars), strict=False):
+        yield colour_of(bar.close - bar.open or bar.close - before.close)
 
 
 def colour_of(change: int) -> str:
@@ -237,10 +231,10 @@ def date_places(bars: Sequence[ChartBar], period: str) -> Iterator[tuple[int, st
 
 
 def _grid(canvas: Canvas, bars: Sequence[ChartBar], centres: Sequence[float], period: str, right: float) -> None:
-    taken = None
+    taken = float("inf")
     for place, words in date_places(bars, period):
-        x, half = centres[place], canvas.width_of(words, SMALL) / 2
-        if taken is not None and abs(x - taken) < 2 * half + 24:
+        x, half = centres[place], width_of(words, SMALL) / 2
+        if abs(x - taken) < 2 * half + 24:
             continue
         taken = x
         canvas.box(x - 0.5, TOP, x + 0.5, VOLUMES_END, GRID)
@@ -289,14 +283,14 @@ def _bars(
 
 def _legend(canvas: Canvas, code: str, means: Mapping[int, Sequence[float | None]]) -> None:
     canvas.text(LEFT, 50, code, INK, LETTERS)
-    x = LEFT + canvas.width_of(code, LETTERS) + 48
+    x = LEFT + width_of(code, LETTERS) + 48
     for of, values in means.items():
         if values and values[-1] is not None:
             words = f"MA{of} {values[-1]:,.0f}"
-            if x + canvas.width_of(words, LETTERS) > WIDTH:
+            if x + width_of(words, LETTERS) > WIDTH:
                 return
             canvas.text(x, 50, words, AVERAGES[of], LETTERS)
-            x += canvas.width_of(words, LETTERS) + 40
+            x += width_of(words, LETTERS) + 40
 
 
 if __name__ == "__main__":

@@ -32,6 +32,11 @@ class Button:
 Buttons = tuple[tuple[Button, ...], ...]
 
 
+def in_rows(buttons: list[Button], size: int) -> Buttons:
+    """Buttons in rows of so many at most."""
+    return tuple(tuple(buttons[first : first + size]) for first in range(0, len(buttons), size))
+
+
 @dataclass(frozen=True)
 class Reply:
     """A message for the chat: HTML whose every variable is escaped, and rows of buttons under it."""

@@ -51,12 +51,12 @@ class LocalTelegram:
         bot_id = int(number) if number.isascii() and number.isdigit() else _DEFAULT_BOT_ID
         profile = Profile(bot_id, "kisbot_demo_bot", "키스봇", self._feed)
         methods = Methods(profile, self._chats, self._updates, self._taps, self._feed)
-        bot_api = BotApi(token, methods, self.faults, clock)
-        self.calls = bot_api.calls
+        self._bot_api = BotApi(token, methods, self.faults, clock)
+        self.calls = self._bot_api.calls
         """The latest Bot API calls with the right token, oldest first, struck by a fault or not."""
         site = Site(profile, self._chats, self._updates, self._feed, send=self.send, press=self._press)
         self.app = Starlette(
-            routes=[Route("/bot{token}/{method}", bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
+            routes=[Route("/bot{token}/{method}", self._bot_api), *site.routes()], middleware=[Middleware(OriginGuard)]
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from bot.reports.cost import Base, HeldLot
+from bot.reports.cost import CostBase, Lot
 from bot.reports.model import DayReport
 from bot.store.outbox import Outbox
 
@@ -32,7 +32,7 @@ class ReportStore:
 
     # --- bases --------------------------------------------------------------------------------------------------------
 
-    def add_base(self, base: Base) -> None:
+    def add_base(self, base: CostBase) -> None:
         """Keep one more, and forget those that nobody will ask for."""
         lots = {code: [lot.quantity, str(lot.average)] for code, lot in base.lots.items()}
         with self._db.atomic():
@@ -40,17 +40,17 @@ class ReportStore:
             row = {"at": base.at.isoformat(), "day": base.day.isoformat()}
             bases.insert({**row, "lots": json.dumps(lots), "seen": json.dumps(dict(base.seen))}, replace=True)
 
-    def bases(self, first: date, last: date) -> list[Base]:
+    def bases(self, first: date, last: date) -> list[CostBase]:
         """The last one taken before `first` (or the very first), all up to `last`, and the first after it; by time."""
         before = "SELECT coalesce((SELECT max(at) FROM cost_base WHERE day < ?), (SELECT min(at) FROM cost_base))"
         after = "SELECT coalesce((SELECT min(at) FROM cost_base WHERE day > ?), (SELECT max(at) FROM cost_base))"
         return self._read(f"at >= ({before}) AND at <= ({after})", [first.isoformat(), last.isoformat()])
 
-    def newest_base(self) -> Base | None:
+    def newest_base(self) -> CostBase | None:
         """The one taken last."""
         return next(iter(self._read("at = (SELECT max(at) FROM cost_base)", [])), None)
 
-    def _read(self, where: str, values: list[object]) -> list[Base]:
+    def _read(self, where: str, values: list[object]) -> list[CostBase]:
         return [_base(row) for row in self._db.table("cost_base").rows_where(where, values, order_by="at")]
 
     # --- closings -----------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class ReportStore:
         )
 
 
-def _base(row: dict[str, Any]) -> Base:
-    lots = {code: HeldLot(quantity, Fraction(average)) for code, (quantity, average) in json.loads(row["lots"]).items()}
+def _base(row: dict[str, Any]) -> CostBase:
+    lots = {code: Lot(quantity, Fraction(average)) for code, (quantity, average) in json.loads(row["lots"]).items()}
     seen = {key: (filled, amount) for key, (filled, amount) in json.loads(row["seen"]).items()}
-    return Base(datetime.fromisoformat(row["at"]), lots, seen)
+    return CostBase(datetime.fromisoformat(row["at"]), lots, seen)

@@ -11,7 +11,8 @@ import structlog
 from pydantic import SecretStr
 
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.stream_status import fill_notice_push, stream_line
+from bot.chat.messages.fills import fill_notice_push
+from bot.chat.messages.system import stream_line
 from bot.demo.run import OWNER
 from bot.services.fill_stream import StreamState
 from bot.store.stream_stats import StreamStats

@@ -9,9 +9,9 @@ import pytest
 from bot.charts.renderer import ChartRenderer
 from bot.chat.handlers.order_history import history_pages
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.delivery_digest import bundle_push, digest
-from bot.chat.messages.fills import external_push, fill_push, state_push
+from bot.chat.messages.fills import bundle_push, external_push, fill_push, state_push
 from bot.chat.messages.order_card import order_card
+from bot.chat.messages.registry import render
 from bot.chat.transport.sender import Delivered, MessageSender
 from bot.demo.formatting import parse_html, utf16_length
 from bot.demo.run import OWNER, TOKEN, TRADER
@@ -122,7 +122,8 @@ def test_hostile_words_leave_every_page_of_a_story_and_every_digest_readable():
         side_word = (("매수", "BUY"), ("매도", "SELL"))[n % 2][frame.lang == "en"]
         assert side_word in parse_html(history_pages(story, frame)[0]).text
         letter = OutboxMessage(1, 1, words or "x", {"name": words, "code": words}, one.id, 1, resent=False, made_at=NOW)
-        assert parse_html(digest([letter] * 20, lambda _, one=one: one, frame).text).text
+        digest = OutboxMessage(2, 1, "digest", {}, None, 1, resent=False, made_at=NOW, parts=(letter,) * 20)
+        assert parse_html(render(digest, lambda _, one=one: one, frame).text).text
 
 
 async def test_a_sample_of_them_is_delivered_and_never_refused_twice():

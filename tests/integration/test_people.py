@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from bot.chat.i18n.catalogue import translate
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.members import PAGE_SIZE, ROLES, list_card, member_push, person_card
+from bot.chat.messages.members import PAGE_SIZE, ROLES, join_push, list_card, member_push, person_card
 from bot.cli.users import users_cli
 from bot.demo.run import OWNER, STRANGER, TOKEN, TRADER
 from bot.demo.telegram import ChatUser, LocalTelegram
@@ -343,7 +343,8 @@ def test_ten_thousand_hostile_names_hide_neither_number_nor_role():
         data = {"user_id": one.user_id, "name": one.name, "role": role.value, "by": 5, "act": f"role:{role.value}"}
         texts = [
             person_card(one, [MemberAction(MemberStep.SUSPEND)], frame).text,
-            *(member_push(kind, data, frame).text for kind in ("joined", "people", "stranger", "join")),
+            *(member_push(kind, data, frame).text for kind in ("joined", "people", "stranger")),
+            join_push(data, frame).text,
         ]
         for text in texts:
             tags = re.sub(r"<(/?)(b|code)>", "", text)

@@ -9,8 +9,7 @@ from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, safe, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.stream_status import stream_line
-from bot.chat.messages.system import LEVELS, light
+from bot.chat.messages.system import LEVELS, light, stream_line
 from bot.chat.ports import FillStream
 from bot.chat.types import Button, Reply, Request
 from bot.orders.access.roles import Actor

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.order_card import average, hms, state_word, stock_line, terms_line
+from bot.chat.messages.order_card import average, hms, reason_lines, state_word, stock_line, terms_line
 from bot.chat.messages.order_history_sections import (
     attempt_line,
     halt_lines,
     message_lines,
     proof_lines,
     quoted_prices,
-    reason_lines,
     recipient_name,
     revision_lines,
     step_lines,

@@ -11,18 +11,18 @@ from typing import Any
 import structlog
 
 from bot.chat.handlers.second_factor import SecondFactorChat
-from bot.chat.i18n.catalogue import not_allowed
+from bot.chat.i18n.catalogue import NOT_ALLOWED
 from bot.chat.i18n.formatting import shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import use_language
 from bot.chat.messages.members import (
+    TAPS,
     confirm_card,
     invitation_only,
     list_card,
     member_name,
     person_card,
     role_name,
-    tap_text,
 )
 from bot.chat.ports import Invites, People, Post
 from bot.chat.types import CallbackAnswer, Reply, Request, Stranger
@@ -193,7 +193,7 @@ class MemberHandlers:
     def tap(self, token: str, actor: Actor) -> TapAnswer:
         """A button about a person: the change and its messages at once, or the reason why not."""
         if not actor.role.covers(Role.ADMIN):
-            refused = CallbackAnswer(not_allowed(self.frame.lang), alert=True)
+            refused = CallbackAnswer(self.frame.text(NOT_ALLOWED), alert=True)
             return TapAnswer(refused, verdict=MembershipTap.REFUSED.value)
         looked = self.invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
@@ -206,7 +206,7 @@ class MemberHandlers:
             change = self.invites.press(token, actor.user_id)
             if change.verdict is MembershipTap.DONE:
                 self._tell_change(change, actor)
-        toast = CallbackAnswer(tap_text(change, self.frame), alert=change.verdict is not MembershipTap.DONE)
+        toast = CallbackAnswer(self.frame.text(TAPS[change.verdict]), alert=change.verdict is not MembershipTap.DONE)
         if change.person is not None:
             self.changed(change.person)
         return TapAnswer(toast, self._after(change, actor), change.verdict.value)

@@ -10,8 +10,7 @@ from bot.chat.parsing.dates import parse_day
 from bot.chat.ports import BrokerReads
 from bot.chat.types import Reply, Request
 from bot.reports.bookkeeper import Bookkeeper
-from bot.reports.fills import filled
-from bot.reports.model import month, week
+from bot.reports.model import filled, month, week
 
 WEEK = frozenset({"주", "주간", "이번주", "week"})
 MONTH = frozenset({"월", "월간", "이번달", "month"})

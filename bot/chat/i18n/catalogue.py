@@ -5,7 +5,9 @@
 
 import gettext
 import html
+from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -31,13 +33,10 @@ def _translations(lang: Lang) -> gettext.NullTranslations:
 
 
 def translate(lang: Lang, msgid: str, /, *, context: str = "", **values: object) -> Markup:
-    """The sentence of a message id in `lang`, as HTML.
+    """The sentence of a message id (a literal, or what `msgid` or the type `MessageIds` marked) in `lang`, as HTML.
 
-    Args:
-        lang: English is the message id itself.
-        msgid: a literal, or what `msgid` or the type `MessageIds` marked.
-        context: tells two translations of the same English apart.
-        values: for the placeholders; all but `Markup` are escaped.
+    `context` tells two translations of the same English apart; `values` are for the placeholders, and all but `Markup`
+    are escaped.
     """
     key = f"{context}{SEPARATOR}{msgid}" if context else msgid
     sentence = _translations(lang).gettext(key).rpartition(SEPARATOR)[2]
@@ -192,8 +191,6 @@ _NOUNS: MessageIds[str] = {
     "OFF": "off",
     "ANY_NUMBER": "any number",
 }
-
-
 _NAMED = frozenset({"what", "was", "now"})
 """Placeholders whose value may be a key of the table above."""
 
@@ -204,17 +201,13 @@ def reason(code: str, values: Mapping[str, Any], lang: Lang) -> Markup:
     An unknown code is shown as it is, and a value that was not handed over as a dash: a card may be drawn again long
     after its reasons are forgotten. Where `why` is a code that has a sentence, that follows.
     """
-    shown = _Shown({name: safe(_figure(name, value, lang)) for name, value in values.items()}, code=safe(code))
+    shown = defaultdict[str, str](
+        lambda: "–", {name: safe(_figure(name, value, lang)) for name, value in values.items()}
+    )
+    shown["code"] = safe(code)
     sentence = translate(lang, REASONS.get(code, "{code}")).format_map(shown)
     why = str(values.get("why") or "")
     return Markup(f"{sentence} {reason(why, {}, lang)}" if why in REASONS and why != code else sentence)
-
-
-class _Shown(dict[str, str]):
-    """The values of a sentence; a missing one is a dash."""
-
-    def __missing__(self, name: str) -> str:
-        return "–"
 
 
 def limit_value(name: str, value: object, lang: Lang) -> str:
@@ -229,8 +222,7 @@ def _figure(name: str, value: object, lang: Lang) -> object:
         return translate(lang, _NOUNS[str(value)])
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    moment = _moment(value)
-    if moment is None:
+    if (moment := _moment(value)) is None:
         return value
     return clock_time(moment) if name == "at" else moment.astimezone(KST).strftime("%m/%d %H:%M")
 
@@ -238,10 +230,8 @@ def _figure(name: str, value: object, lang: Lang) -> object:
 def _moment(value: object) -> datetime | None:
     """A value that is a moment, also in the ISO form that the outbox stores."""
     if isinstance(value, str) and "T" in value:
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return None
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
     return value if isinstance(value, datetime) else None
 
 
@@ -277,30 +267,4 @@ def toast(verdict: str, lang: Lang) -> str:
     return translate(lang, _TOASTS[verdict])
 
 
-def late_command(minutes: int, lang: Lang) -> str:
-    """A trading command that arrived too late is not carried out."""
-    return translate(
-        lang,
-        "⏰ This command arrived {minutes} minutes late and was not carried out. Send it again if you still want it.",
-        minutes=minutes,
-    )
-
-
-def not_allowed(lang: Lang) -> str:
-    """The person's role is not enough."""
-    return translate(lang, "Your role does not allow this command.")
-
-
-def trouble(lang: Lang) -> str:
-    """An internal error; its details are in the log only."""
-    return translate(lang, "⚠️ An internal error stopped this. See /orders for the state of your orders.")
-
-
-def forwarded(lang: Lang) -> str:
-    """Forwarded messages are not carried out."""
-    return translate(lang, "Forwarded messages are not carried out. Please type it yourself.")  # fmt: skip
-
-
-def not_understood(lang: Lang) -> str:
-    """Neither a command nor a stock."""
-    return translate(lang, "I did not understand. See /help for the commands.")  # fmt: skip
+NOT_ALLOWED = msgid("Your role does not allow this command.")

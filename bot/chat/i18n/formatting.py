@@ -8,6 +8,15 @@ from decimal import Decimal
 from bot.chat.i18n.language import Lang
 from kis.krx import KST
 
+MAX_QUOTED = 80
+"""Most characters of foreign text in a message."""
+MAX_NAME = 20
+"""Most characters of a person's name."""
+MAX_MARKS = 2
+"""Most combining marks on one letter; more of them would cover the lines around."""
+BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800"))
+"""Letters without a glyph."""
+
 
 def clean(text: str) -> str:
     """One line of plain characters: NFKC; control, bidi and zero-width characters removed."""
@@ -15,10 +24,6 @@ def clean(text: str) -> str:
     kept = (" " if unicodedata.category(one) in {"Cc", "Zl", "Zp", "Zs"} else one for one in folded)
     plain = "".join(one for one in kept if unicodedata.category(one) not in {"Cf", "Co", "Cs", "Cn"})
     return " ".join(plain.split())
-
-
-MAX_QUOTED = 80
-"""Most characters of foreign text in a message."""
 
 
 class Markup(str):
@@ -82,18 +87,6 @@ def arrow(change: int | Decimal) -> str:
 def clock_time(moment: datetime) -> str:
     """Time of day (KST)."""
     return moment.astimezone(KST).strftime("%H:%M:%S")
-
-
-MAX_NAME = 20
-"""Most characters of a person's name."""
-
-
-BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800"))
-"""Letters without a glyph."""
-
-
-MAX_MARKS = 2
-"""Most combining marks on one letter; more of them would cover the lines around."""
 
 
 def shown_name(text: str) -> str:

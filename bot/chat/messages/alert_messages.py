@@ -6,14 +6,24 @@ from decimal import Decimal
 from typing import Any
 
 from bot.alerts.model import VOLUME_DAYS, Alert, AlertKind, AlertState, Comparison, Repeat, facts
-from bot.chat.i18n.catalogue import MessageIds
+from bot.chat.i18n.catalogue import MessageIds, msgid
 from bot.chat.i18n.formatting import clock_time, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import chart
-from bot.chat.types import REFRESH, Button, Buttons, Reply
+from bot.chat.types import REFRESH, Button, Reply, in_rows
 from kis.krx import KST
 
 MAX_NAME = 16
+_EXAMPLES = msgid(
+    "None yet. Try /alert 005930 &gt; 72000, /alert 005930 -3%, /alert 005930 volume 3x, /alert holdings 5%"
+)
+_SENTENCES: MessageIds[AlertKind] = {
+    AlertKind.HOLDINGS: "anything held: ±{percent} since the close, within 1 % of a limit, halt, VI",
+    AlertKind.HALT: "⛔ halted",
+    AlertKind.VI: "⚡ volatility interruption",
+    AlertKind.UPPER: "within 1 % of the upper limit ({price} and up)",
+    AlertKind.LOWER: "within 1 % of the lower limit ({price} and down)",
+}
 _OPS: MessageIds[Comparison] = {
     Comparison.ABOVE: "above",
     Comparison.AT_LEAST: "at least",
@@ -26,11 +36,8 @@ def alert_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """A fired alert; `data` is what was stored when the condition was met."""
     code, lang = str(data["code"]), frame.lang
     bell = frame.text("alert · held") if data.get("held") else frame.text("alert")
-    lines = [
-        f"🔔 <b>{safe(data['name'], 20)}</b> <code>{safe(code, 8)}</code> {bell} {frame.badge}",
-        condition(data, frame),
-    ]
-    now = []
+    head = f"🔔 <b>{safe(data['name'], 20)}</b> <code>{safe(code, 8)}</code> {bell} {frame.badge}"
+    lines, now = [head, condition(data, frame)], []
     if data.get("price") is not None:
         now.append(f"{frame.text('now', context='price')} <b>{won(int(data['price']), lang)}</b>")
     if data.get("volume") is not None and data["kind"] == AlertKind.VOLUME:
@@ -39,7 +46,9 @@ def alert_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     if data.get("unseen"):
         lines.append(_unseen(data, frame))
     lines.append(f"#{int(data['alert'])} · {_often(data, frame)}")
-    return Reply("\n".join(lines), _next_steps(code, frame))
+    buy, sell = Button(frame.text("🟥 buy"), f"/buy {code}"), Button(frame.text("🟦 sell"), f"/sell {code}")
+    price, alerts = Button(frame.text("🏷 price"), f"/price {code}"), Button(frame.text("🔔 alerts"), "/alert")
+    return Reply("\n".join(lines), ((buy, sell, chart(code, lang)), (price, alerts)))
 
 
 def _unseen(data: Mapping[str, Any], frame: Frame) -> str:
@@ -54,21 +63,9 @@ def _unseen(data: Mapping[str, Any], frame: Frame) -> str:
 def _often(data: Mapping[str, Any], frame: Frame) -> str:
     if data["again"] == Repeat.ONCE:
         return frame.text("once, done")
-    times = frame.text("no. {number}", number=int(data["number"]))
-    if data["again"] == Repeat.DAILY or data["kind"] == AlertKind.VOLUME:
-        return f"{frame.text('once a day')} · {times}"
-    return f"{frame.text('repeating')} · {times}"
-
-
-def _next_steps(code: str, frame: Frame) -> Buttons:
-    return (
-        (
-            Button(frame.text("🟥 buy"), f"/buy {code}"),
-            Button(frame.text("🟦 sell"), f"/sell {code}"),
-            chart(code, frame.lang),
-        ),
-        (Button(frame.text("🏷 price"), f"/price {code}"), Button(frame.text("🔔 alerts"), "/alert")),
-    )
+    daily = data["again"] == Repeat.DAILY or data["kind"] == AlertKind.VOLUME
+    often = frame.text("once a day") if daily else frame.text("repeating")
+    return f"{often} · {frame.text('no. {number}', number=int(data['number']))}"
 
 
 def condition(data: Mapping[str, Any], frame: Frame) -> str:
@@ -77,24 +74,11 @@ def condition(data: Mapping[str, Any], frame: Frame) -> str:
     line, start = int(data["line"]), int(data["start"])
     rate = _rate(Decimal(str(data["percent"]))) if data.get("percent") is not None else ""
     op = frame.text(_OPS[Comparison(data["op"])])
-    if kind is AlertKind.HOLDINGS:
-        around = rate.lstrip("+")
-        return frame.text("anything held: ±{percent} since the close, within 1 % of a limit, halt, VI", percent=around)
-    if kind is AlertKind.HALT:
-        return frame.text("⛔ halted")
-    if kind is AlertKind.VI:
-        return frame.text("⚡ volatility interruption")
-    if kind is AlertKind.UPPER:
-        return frame.text("within 1 % of the upper limit ({price} and up)", price=won(line, lang))
-    if kind is AlertKind.LOWER:
-        return frame.text("within 1 % of the lower limit ({price} and down)", price=won(line, lang))
+    if kind in _SENTENCES:
+        return frame.text(_SENTENCES[kind], percent=rate.lstrip("+"), price=won(line, lang))
     if kind is AlertKind.VOLUME:
-        average = frame.text(
-            "{factor}x the {days}-day average of {average}",
-            factor=safe(data["factor"]),
-            days=VOLUME_DAYS,
-            average=shares(start, lang),
-        )
+        usual = msgid("{factor}x the {days}-day average of {average}")
+        average = frame.text(usual, factor=data["factor"], days=VOLUME_DAYS, average=shares(start, lang))
         return f"{frame.text('volume today')} {shares(line, lang)} {op} ({average})"
     price = frame.text("{comparison} {price}", comparison=op, price=won(line, lang))
     if not rate:
@@ -124,8 +108,8 @@ def _life(alert: Alert, frame: Frame) -> str:
         return f"{frame.text('once')} · {until}"
     daily = alert.again is Repeat.DAILY or alert.kind in {AlertKind.VOLUME, AlertKind.HOLDINGS}
     often = frame.text("once a day") if daily else frame.text("repeating")
-    told = f" · {frame.text('{count} so far', count=alert.crossings)}" if alert.crossings else ""
-    return f"{often} · {until}{told}"
+    so_far = f" · {frame.text('{count} so far', count=alert.crossings)}" if alert.crossings else ""
+    return f"{often} · {until}{so_far}"
 
 
 def _delete(alert: Alert, frame: Frame) -> Button:
@@ -135,19 +119,13 @@ def _delete(alert: Alert, frame: Frame) -> Button:
 
 def list_card(alerts: Sequence[Alert], most: int, frame: Frame, head: str = "") -> Reply:
     """A person's alerts with a delete button each; the button works for its owner only."""
-    title = f"🔔 <b>{frame.text('Alerts')}</b> {len(alerts)}/{most} {frame.badge}"
-    lines = [head, title] if head else [title]
+    lines = [head] if head else []
+    lines.append(f"🔔 <b>{frame.text('Alerts')}</b> {len(alerts)}/{most} {frame.badge}")
     for one in alerts:
         name = f"<b>{safe(one.name, MAX_NAME)}</b> " if one.name else ""
-        waits = f" · {frame.text('waits for it to come back')}"
-        state = waits if one.state in {AlertState.BEYOND, AlertState.RESTING} else ""
+        waits = one.state in {AlertState.BEYOND, AlertState.RESTING}
+        state = f" · {frame.text('waits for it to come back')}" if waits else ""
         lines.append(f"#{one.id} {name}{condition(facts(one), frame)}\n   {_life(one, frame)}{state}")
     if not alerts:
-        lines.append(
-            frame.text(
-                "None yet. Try /alert 005930 &gt; 72000, /alert 005930 -3%, /alert 005930 volume 3x, /alert holdings 5%"
-            )
-        )
-    buttons = [_delete(one, frame) for one in alerts]
-    rows = tuple(tuple(buttons[place : place + 2]) for place in range(0, len(buttons), 2))
-    return Reply("\n".join(lines), rows)
+        lines.append(frame.text(_EXAMPLES))
+    return Reply("\n".join(lines), in_rows([_delete(one, frame) for one in alerts], 2))

@@ -1,13 +1,16 @@
 """Rows of the audit log as text: who did what."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import safe, shares, won
 from bot.chat.i18n.frame import Frame
+from bot.chat.messages.members import ROLES, role_name
 from bot.chat.messages.order_card import SIDE, average, hms
 from bot.chat.messages.system import LEVELS
+from bot.orders.access.roles import Role
 from bot.orders.model.timeline import AuditEntry
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
@@ -99,20 +102,19 @@ def _proposed(detail: _Detail, frame: Frame) -> str:
 
 
 def _requoted(detail: _Detail, frame: Frame) -> str:
-    quote = won(int(detail["event_quote"]), frame.lang)
-    return frame.text("asked again at the new price {quote}", quote=quote)
+    return frame.text("asked again at the new price {quote}", quote=won(int(detail["event_quote"]), frame.lang))
 
 
 def _reported(detail: _Detail, frame: Frame) -> str:
     filled, amount = int(detail["event_filled"]), int(detail["event_filled_amount"])
-    told = []
+    parts = []
     if filled:
-        told.append(f"{frame.text('filled so far')} {shares(filled, frame.lang)} @{average(amount, filled)}")
+        parts.append(f"{frame.text('filled so far')} {shares(filled, frame.lang)} @{average(amount, filled)}")
     if int(detail["event_cancelled"]):
-        told.append(f"{frame.text('cancelled')} {shares(int(detail['event_cancelled']), frame.lang)}")
+        parts.append(f"{frame.text('cancelled')} {shares(int(detail['event_cancelled']), frame.lang)}")
     if int(detail["event_rejected"]):
-        told.append(f"{frame.text('refused')} {shares(int(detail['event_rejected']), frame.lang)}")
-    return f"{frame.text('the list')}: {', '.join(told) or frame.text('no change')}"
+        parts.append(f"{frame.text('refused')} {shares(int(detail['event_rejected']), frame.lang)}")
+    return f"{frame.text('the list')}: {', '.join(parts) or frame.text('no change')}"
 
 
 def _rejection(detail: _Detail) -> str:
@@ -129,27 +131,19 @@ def _checked(detail: _Detail, frame: Frame) -> str:
 
 
 def _halt(detail: _Detail, frame: Frame) -> str:
-    level = frame.text(LEVELS[HaltLevel[str(detail["level"])]])
-    return f"{frame.text('brakes')}: {level} ({safe(detail['why'], 30)})"
+    return f"{frame.text('brakes')}: {frame.text(LEVELS[HaltLevel[str(detail['level'])]])} ({safe(detail['why'], 30)})"
 
 
-_ROLES: MessageIds[str] = {"owner": "owner", "admin": "admin", "trader": "trader", "viewer": "viewer"}
+def _role(value: Any, frame: Frame) -> str:
+    return role_name(Role(value), frame) if value in ROLES else safe(value, 10)
 
 
-def _role(value: object, frame: Frame) -> str:
-    return frame.text(_ROLES[str(value)]) if value in _ROLES else safe(value, 10)
-
-
-def _about(words: str) -> Callable[[_Detail, Frame], str]:
-    """A renderer for a change of a person: name, role before and after."""
-
-    def render(detail: _Detail, frame: Frame) -> str:
-        subject = detail.get("name_given") or detail.get("subject") or ""
-        was = f"{_role(detail['was'], frame)} → " if detail.get("was") in _ROLES else ""
-        role = f" ({was}{_role(detail['role'], frame)})" if detail.get("role") else ""
-        return f"{frame.text(words)}{f': {safe(subject, 20)}' if subject else ''}{role}"
-
-    return render
+def _person(words: str, detail: _Detail, frame: Frame) -> str:
+    """A change of a person: name, role before and after."""
+    subject = detail.get("name_given") or detail.get("subject") or ""
+    was = f"{_role(detail['was'], frame)} → " if detail.get("was") in ROLES else ""
+    role = f" ({was}{_role(detail['role'], frame)})" if detail.get("role") else ""
+    return f"{frame.text(words)}{f': {safe(subject, 20)}' if subject else ''}{role}"
 
 
 def _limit(detail: _Detail, frame: Frame) -> str:
@@ -159,14 +153,10 @@ def _limit(detail: _Detail, frame: Frame) -> str:
     )
 
 
-def _factor(words: str) -> Callable[[_Detail, Frame], str]:
-    """A renderer for second factors; never shows the factor itself."""
-
-    def render(detail: _Detail, frame: Frame) -> str:
-        what = " · ".join(safe(detail[name], 20) for name in ("factor", "deed", "until") if detail.get(name))
-        return f"{frame.text(words)}{f' ({what})' if what else ''}"
-
-    return render
+def _factor(words: str, detail: _Detail, frame: Frame) -> str:
+    """A change of a second factor; never shows the factor itself."""
+    what = " · ".join(safe(detail[name], 20) for name in ("factor", "deed", "until") if detail.get(name))
+    return f"{frame.text(words)}{f' ({what})' if what else ''}"
 
 
 def _started(detail: _Detail, frame: Frame) -> str:
@@ -216,22 +206,22 @@ _RENDERERS: dict[str, Callable[[_Detail, Frame], str]] = {
     "order.voided": lambda f, o: (
         f"{o.text('was voided; nothing was sent')}: {reason(str(f['event_code']), {}, o.lang)}"
     ),
-    "people.put": _about(msgid("let in or changed")),
-    "people.role": _about(msgid("changed the role of")),
-    "people.suspend": _about(msgid("suspended")),
-    "people.resume": _about(msgid("let back in")),
-    "people.remove": _about(msgid("shut out")),
-    "people.invite": _about(msgid("made an invitation for")),
-    "people.join": _about(msgid("joined by an invitation")),
-    "people.request": _about(msgid("asked to be let in")),
-    "people.refuse": _about(msgid("turned away")),
+    "people.put": partial(_person, msgid("let in or changed")),
+    "people.role": partial(_person, msgid("changed the role of")),
+    "people.suspend": partial(_person, msgid("suspended")),
+    "people.resume": partial(_person, msgid("let back in")),
+    "people.remove": partial(_person, msgid("shut out")),
+    "people.invite": partial(_person, msgid("made an invitation for")),
+    "people.join": partial(_person, msgid("joined by an invitation")),
+    "people.request": partial(_person, msgid("asked to be let in")),
+    "people.refuse": partial(_person, msgid("turned away")),
     "limits.raised": _limit,
     "limits.lowered": _limit,
-    "stepup.enrolled": _factor(msgid("set up a second factor")),
-    "stepup.passed": _factor(msgid("passed the second factor")),
-    "stepup.wrong": _factor(msgid("got the second factor wrong")),
-    "stepup.removed": _factor(msgid("removed a second factor")),
-    "stepup.unlocked": _factor(msgid("unlocked a second factor")),
+    "stepup.enrolled": partial(_factor, msgid("set up a second factor")),
+    "stepup.passed": partial(_factor, msgid("passed the second factor")),
+    "stepup.wrong": partial(_factor, msgid("got the second factor wrong")),
+    "stepup.removed": partial(_factor, msgid("removed a second factor")),
+    "stepup.unlocked": partial(_factor, msgid("unlocked a second factor")),
     "bot.started": _started,
     "broker.lost": lambda f, o: f"{o.text('the broker cannot be read')}: {safe(f['code'] or '-', 20)}",
     "external.filled": lambda f, o: (

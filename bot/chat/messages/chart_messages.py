@@ -52,11 +52,9 @@ def _lines(facts: Mapping[str, Any], frame: Frame) -> list[str]:
         f"{frame.text('high')} {high:,} · {frame.text('low')} {low:,}",
     ]
     if facts["average"]:
-        average = Decimal(facts["average"])
+        average, held = Decimal(facts["average"]), shares(int(facts["held"]), lang)
         gain = percent((price - average) * 100 / average)
-        lines.append(
-            f"🟣 {frame.text('your average')} {won(round(average), lang)} ({gain}) · {shares(int(facts['held']), lang)}"
-        )
+        lines.append(f"🟣 {frame.text('your average')} {won(round(average), lang)} ({gain}) · {held}")
     elif not facts["account_read"]:
         lines.append(frame.text("🟣 No average: the balance could not be read."))
     return [*lines, frame.as_of(datetime.fromisoformat(str(facts["at"])))]
@@ -74,11 +72,5 @@ def _buttons(facts: Mapping[str, Any], frame: Frame, prefix: str) -> Buttons:
         Button(f"{'🔄 ' if name == now else ''}{frame.text(words)}", f"{prefix}/chart {code} {name}")
         for name, words in PERIODS.items()
     )
-    return (
-        periods,
-        (
-            Button(frame.text("🟥 buy"), f"/buy {code}"),
-            Button(frame.text("🟦 sell"), f"/sell {code}"),
-            Button(frame.text("🔔 alert"), f"/alert {code}"),
-        ),
-    )
+    buy, sell = Button(frame.text("🟥 buy"), f"/buy {code}"), Button(frame.text("🟦 sell"), f"/sell {code}")
+    return (periods, (buy, sell, Button(frame.text("🔔 alert"), f"/alert {code}")))

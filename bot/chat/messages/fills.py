@@ -1,10 +1,11 @@
 """Notices about executions: fills, the end of an order, and orders that a person must identify."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, msgid
-from bot.chat.i18n.formatting import of_shares, safe, shares, won
+from bot.chat.i18n.formatting import Markup, clock_time, of_shares, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill
 from bot.chat.messages.order_card import average, hms, order_card, state_word, stock_line, terms_line
@@ -29,6 +30,24 @@ def fill_push(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
     )
 
 
+def bundle_push(order: Order, fills: Sequence[Mapping[str, Any]], frame: Frame) -> Reply:
+    """Several fills of one order, oldest first, in one message with the newest cumulative figures."""
+    first, last = fills[0], fills[-1]
+    step = int(last["filled"]) - int(first["filled"]) + int(first["step"])
+    step_amount = int(last["amount"]) - int(first["amount"]) + int(first["step_amount"])
+    one = fill_push(order, {**last, "step": step, "step_amount": step_amount}, frame)
+    ends = {"first": fill_number(first, frame), "last": fill_number(last, frame)}
+    covers = frame.text("{count} fills in one: {first} to {last}", count=len(fills), **ends)
+    return Reply(f"{one.text}\n<i>{covers}</i>", one.buttons)
+
+
+def fill_number(fill: Mapping[str, Any], frame: Frame) -> Markup:
+    """The number of a fill, or the cumulative quantity where it has none."""
+    if "number" in fill:
+        return Markup(f"#{safe(fill['number'], 8)}")
+    return Markup(f"{frame.text('total', context='filled so far')} {shares(int(fill['filled']), frame.lang)}")
+
+
 def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """A fill of an order placed outside the bot (HTS, MTS or another program)."""
     filled, side = int(data["filled"]), Side(str(data["side"]))
@@ -38,6 +57,27 @@ def external_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         f"@{average(int(data['amount']), filled)} · {frame.text('order no.')} <code>{safe(data['order_no'], 12)}</code>\n"
         f"<i>{frame.text('Not placed by this bot (HTS, MTS or another program).')}</i>"
     )
+
+
+def fill_notice_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
+    """A fill notice that the order list does not confirm yet (`heard`), or confirms now (`heard_shown`)."""
+    number = f"{frame.text('order no.')} <code>{safe(data['order_no'], 12)}</code>"
+    if kind == "heard_shown":
+        head = frame.text("✅ the list shows the fill now")
+        lines = [f"{frame.text('filled by the list')} <b>{shares(int(data['filled']), frame.lang)}</b> · {number}"]
+    else:
+        head = frame.text("⏳ a fill was told; being checked")
+        step, price = shares(int(data["step"]), frame.lang), won(int(data["price"]), frame.lang)
+        at = clock_time(datetime.fromisoformat(str(data["at"])))
+        lines = [
+            f"{frame.text('told', context='fill notice')} {step} @{price} · {at} · {number}",
+            frame.text(
+                "The broker's list does not show it yet. You are told when it does; until then it does not count as filled."
+            ),
+        ]
+    name, code = str(data["name"]) or str(data["code"]), str(data["code"])
+    text = "\n".join([stock_line(Side(str(data["side"])), head, name, code, frame), *lines])
+    return Reply(text, ((Button(frame.text("📋 open orders"), "/orders"),),))
 
 
 _HEADS: MessageIds[str] = {
@@ -54,19 +94,18 @@ def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -
     head = _HEADS.get(kind)
     if head is None:
         return order_card(order, {}, frame)
-    if kind == "ambiguous":
-        if len(data.get("claims", ())) == 1:
-            head = msgid("⚠️ an order that may be this one came late")
-        return _which_row(order, frame.text(head), data, frame)
-    if kind == "manual":
+    if kind == "ambiguous" and len(data.get("claims", ())) == 1:
+        head = msgid("⚠️ an order that may be this one came late")
+    if kind in {"ambiguous", "manual"}:
         return _which_row(order, frame.text(head), data, frame)
     lines = [stock_line(order.side, frame.text(head), order.name, order.code, frame), terms_line(order, frame)]
     number = f" · {frame.text('order no.')} <code>{safe(order.order_no, 12)}</code>" if order.order_no else ""
     if kind == "corrected":
-        lines.append(f"{won(int(data['was']), frame.lang)} → <b>{won(int(data['amount']), frame.lang)}</b>")
-        return Reply("\n".join([*lines, f"#{order.id}{number}"]))
-    lines += [safe(data.get("why", ""), 200), f"#{order.id}{number}"]
-    lines.append(frame.text("Please look at this order in HTS or MTS now."))
+        was, amount = won(int(data["was"]), frame.lang), won(int(data["amount"]), frame.lang)
+        lines += [f"{was} → <b>{amount}</b>", f"#{order.id}{number}"]
+    else:
+        look = frame.text("Please look at this order in HTS or MTS now.")
+        lines += [safe(data.get("why", ""), 200), f"#{order.id}{number}", look]
     return Reply("\n".join(lines))
 
 

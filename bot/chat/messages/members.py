@@ -5,14 +5,15 @@ A name comes after user id and role, on its own line, so that it cannot imitate 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import ceil
 from typing import Any, get_args
 
 from bot.chat.i18n.catalogue import MessageIds, msgid, translate
 from bot.chat.i18n.formatting import Markup, safe, shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang
-from bot.chat.types import REFRESH, Button, Buttons, Reply
-from bot.orders.access.membership import Member, MemberAction, MembershipChange, MembershipTap, MemberStep, Status
+from bot.chat.types import REFRESH, Button, Reply, in_rows
+from bot.orders.access.membership import Member, MemberAction, MembershipTap, MemberStep, Status
 from bot.orders.access.roles import Role
 from kis.krx import KST
 
@@ -48,10 +49,9 @@ def role_name(role: Role, frame: Frame) -> str:
 
 def action_word(act: MemberAction, frame: Frame) -> str:
     """The label of an action on a person."""
-    if act.role is not None:
-        word = role_name(act.role, frame)
-        return frame.text("make {role}", role=word)
-    return frame.text(_ACTS[act.step])
+    return (
+        frame.text(_ACTS[act.step]) if act.role is None else frame.text("make {role}", role=role_name(act.role, frame))
+    )
 
 
 def member_name(name: str, frame: Frame) -> Markup:
@@ -70,47 +70,39 @@ def person_lines(one: Member, frame: Frame) -> str:
 
 def list_card(people: Sequence[Member], page: int, frame: Frame) -> Reply:
     """/users: one page of the list."""
-    pages = max(1, -(-len(people) // PAGE_SIZE))
+    pages = max(1, ceil(len(people) / PAGE_SIZE))
     page = min(max(page, 1), pages)
     shown = people[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     head = f"👥 <b>{frame.text('People')}</b> {len(people)} {frame.badge}"
     lines = [head if pages == 1 else f"{head} · {page}/{pages}", *(person_lines(one, frame) for one in shown)]
     lines.append(frame.text("invite: /invite trader [name] · viewer"))
     buttons = [Button(f"⚙ {one.user_id}", f"{REFRESH}/users {one.user_id}") for one in shown]
-    rows = [tuple(buttons[n : n + 2]) for n in range(0, len(buttons), 2)]
-    turns = [
-        Button(arrow, f"{REFRESH}/users p{other}")
-        for arrow, other in (("◀", page - 1), ("▶", page + 1))
-        if 1 <= other <= pages
-    ]
-    return Reply("\n".join(lines), (*rows, tuple(turns)))
+    turns = {"◀": page - 1, "▶": page + 1}
+    turn = tuple(Button(arrow, f"{REFRESH}/users p{to}") for arrow, to in turns.items() if 1 <= to <= pages)
+    return Reply("\n".join(lines), (*in_rows(buttons, 2), turn))
 
 
 def person_card(one: Member, acts: Sequence[MemberAction], frame: Frame) -> Reply:
     """One person, with a button for each action the reader may take."""
     buttons = [Button(action_word(act, frame), f"{REFRESH}/users {one.user_id} {act}") for act in acts]
-    rows = [tuple(buttons[n : n + 2]) for n in range(0, len(buttons), 2)]
     back = Button(frame.text("↩ list"), f"{REFRESH}/users")
     head = f"👤 <b>{frame.text('Person')}</b> {frame.badge}"
-    return Reply(f"{head}\n{person_lines(one, frame)}", (*rows, (back,)))
+    return Reply(f"{head}\n{person_lines(one, frame)}", (*in_rows(buttons, 2), (back,)))
 
 
 def confirm_card(one: Member, act: MemberAction, token: str, frame: Frame) -> Reply:
     """Asks for confirmation; the button works once, for five minutes, while the person is unchanged."""
-    warning = frame.text("Their open tickets, votes, buttons and invitations become void.")
     shuts_out = act.step in {MemberStep.SUSPEND, MemberStep.REMOVE}
     lowers = shuts_out or (act.role is not None and not act.role.covers(one.role))
-    lines = [
-        f"❓ <b>{action_word(act, frame)}</b> {frame.badge}",
-        person_lines(one, frame),
-        *([warning] if lowers else []),
-    ]
+    lines = [f"❓ <b>{action_word(act, frame)}</b> {frame.badge}", person_lines(one, frame)]
+    if lowers:
+        lines.append(frame.text("Their open tickets, votes, buttons and invitations become void."))
     yes = Button(f"✅ {action_word(act, frame)}", f"{PEOPLE}{token}")
     no = Button(frame.text("↩ back"), f"{REFRESH}/users {one.user_id}")
     return Reply("\n".join(lines), ((yes, no),))
 
 
-_TAPS: MessageIds[MembershipTap] = {
+TAPS: MessageIds[MembershipTap] = {
     MembershipTap.DONE: "Done.",
     MembershipTap.NOT_YOURS: "Only the person it was made for may press this.",
     MembershipTap.LATE: "This button has expired; see /users.",
@@ -120,60 +112,47 @@ _TAPS: MessageIds[MembershipTap] = {
     MembershipTap.REFUSED: "You may not change this person.",
     MembershipTap.LAST_OWNER: "The last owner must stay one.",
 }
-
-
-def tap_text(change: MembershipChange, frame: Frame) -> str:
-    """The callback answer to a tap on a button about a person."""
-    return frame.text(_TAPS[change.verdict])
+"""The callback answers to a tap on a button about a person."""
 
 
 # --- notices --------------------------------------------------------------------------------------------------------------
 
 
 def member_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """Notices to administrators about people."""
-    match kind:
-        case "join":
-            return _request_push(data, frame)
-        case "invite":
-            return _invite_push(data, frame)
-    who = f"<code>{int(data['user_id'])}</code>"
-    name = member_name(str(data.get("name", "")), frame)
-    by = data.get("by")
-    signed = f" · {frame.text('by')} <code>{int(by)}</code>" if by else ""
+    """Tells administrators that somebody joined (`joined`), keeps trying (`stranger`) or was changed (`people`)."""
+    role = role_name(Role(str(data["role"])), frame) if data.get("role") else ""
+    by = f" · {frame.text('by')} <code>{int(data['by'])}</code>" if data.get("by") else ""
     match kind:
         case "joined":
-            role = role_name(Role(str(data["role"])), frame)
-            head = f"👋 <b>{frame.text('Joined')}</b> {frame.badge}"
-            return Reply(f"{head}\n{who} · <b>{role}</b>{signed}\n{name}")
+            head, what = f"👋 <b>{frame.text('Joined')}</b>", f" · <b>{role}</b>{by}"
         case "stranger":
-            head = f"🚪 <b>{frame.text('A stranger keeps trying')}</b> {frame.badge}"
+            head = f"🚪 <b>{frame.text('A stranger keeps trying')}</b>"
             line = frame.text("Ten attempts within five minutes. The bot gave nothing away (told once a day).")
-            return Reply(f"{head}\n{who}\n{line}\n{name}")
-    act = action_word(MemberAction.read(str(data["act"])), frame)
-    head = f"👥 <b>{act}</b> {frame.badge}"
-    now = f"{role_name(Role(str(data['role'])), frame)} · " if data.get("role") else ""
-    return Reply(f"{head}\n{who} · {now}{frame.text('changed')}{signed}\n{name}")
+            what = f"\n{line}"
+        case _:
+            head = f"👥 <b>{action_word(MemberAction.read(str(data['act'])), frame)}</b>"
+            what = f" · {f'{role} · ' if role else ''}{frame.text('changed')}{by}"
+    name = member_name(str(data.get("name", "")), frame)
+    return Reply(f"{head} {frame.badge}\n<code>{int(data['user_id'])}</code>{what}\n{name}")
 
 
-def _request_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def join_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """Asks administrators whether somebody is let in."""
     head = f"🚪 <b>{frame.text('Somebody asks to be let in')}</b> {frame.badge}"
     lines = [head, f"<code>{int(data['user_id'])}</code>"]
     if data.get("known"):
         lines.append(f"⚠️ <b>{frame.text('was removed before')}</b>")
-    lines += [
-        frame.text("Make sure by another way who this is: anybody can bear any name (24 hours)."),
-        member_name(str(data["name"]), frame),
-    ]
-    buttons = [
-        Button(action_word(MemberAction.read(act), frame), PEOPLE + str(token)) for act, token in data.get("claims", ())
-    ]
+    lines.append(frame.text("Make sure by another way who this is: anybody can bear any name (24 hours)."))
+    lines.append(member_name(str(data["name"]), frame))
+    tokens = [(MemberAction.read(act), token) for act, token in data.get("claims", ())]
     if "none" in data:
-        buttons.append(Button(action_word(MemberAction(MemberStep.REFUSE), frame), PEOPLE + str(data["none"])))
-    return Reply("\n".join(lines), (tuple(buttons),))
+        tokens.append((MemberAction(MemberStep.REFUSE), data["none"]))
+    buttons = tuple(Button(action_word(act, frame), f"{PEOPLE}{token}") for act, token in tokens)
+    return Reply("\n".join(lines), (buttons,))
 
 
-def _invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+def invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """An invitation to pass on."""
     role = role_name(Role(str(data["role"])), frame)
     until = datetime.fromisoformat(str(data["until"])).astimezone(KST)
     head = f"✉️ <b>{frame.text('Invitation')}</b> · {role} {frame.badge}"
@@ -181,9 +160,3 @@ def _invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     link = f"https://t.me/{data['bot']}?start={data.get('confirm', '…')}"
     named = f"\n{member_name(str(data['name']), frame)}" if data.get("name") else ""
     return Reply(f"{head}{named}\n{line}\n<code>{safe(link, 120)}</code>")
-
-
-def without_buttons(reply: Reply) -> Reply:
-    """The reply without buttons: they do not work in a group."""
-    none: Buttons = ()
-    return Reply(reply.text, none)

@@ -12,9 +12,9 @@ from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import arrow, clock_time, of_shares, percent, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill, approval_buttons, of_open_order, second_confirmation_buttons, ticket_buttons
-from bot.chat.types import Button, Reply
+from bot.chat.types import Button, Buttons, Reply
 from bot.orders.model.events import CancelState, ReadBackResult
-from bot.orders.model.order import Link, Order, OrderAction, OrderState
+from bot.orders.model.order import WORKING, Link, Order, OrderAction, OrderState
 from bot.orders.model.reason import Reason
 from kis.models import OrderKind, Side
 
@@ -42,6 +42,32 @@ _HEAD: MessageIds[OrderState] = {
     OrderState.EXPIRED: "⌛ expired",
     OrderState.DISCARDED: "✖ discarded (not sent)",
 }
+_MAY_BE_REPEATED = frozenset({
+    OrderState.EXPIRED, OrderState.DENIED, OrderState.BLOCKED, OrderState.NOT_SENT, OrderState.ABSENT,
+    OrderState.REJECTED,
+})  # fmt: skip
+_EXPLANATIONS: MessageIds[OrderState] = {
+    OrderState.UNKNOWN: "⏳ The outcome is being looked up; the broker may have it.\nIt was not sent again. Please do not place it a second time.",
+    OrderState.WAITING: "The broker did not process it; it goes out again after a look at the list.",
+    OrderState.ABSENT: "The broker's list was read for three minutes and has no trace of it. It is watched until the close.",
+    OrderState.NEVER_BOOKED: "No trace of it until the close, or a person has said so.",
+    OrderState.NOT_SENT: "The broker could not be reached, so nothing was sent.",
+    OrderState.EXPIRED: "Its time ran out; nothing was sent.",
+}
+_EXPLANATIONS_AFTER_REJECTION: MessageIds[OrderState] = {
+    OrderState.UNKNOWN: "⏳ That code is new to us, so the list is asked whether it means no. Please do not place it again.",
+    OrderState.ABSENT: "The broker said no and its list has no trace of it. It is watched until the close.",
+}
+_CANCELS: MessageIds[CancelState] = {
+    CancelState.SUBMITTING: "↩️ Cancel requested.",
+    CancelState.ASKED: "↩️ Cancel requested.",
+    CancelState.UNKNOWN: "❓ The answer to the cancel was lost; the list will tell. Cancelling again is safe.",
+}
+_LINKS: MessageIds[Link] = {
+    Link.MATCHED: "The answer was lost; found in the broker's list.",
+    Link.HUMAN: "A person found it in the broker's list.",
+    Link.LATE: "🚨 It turned out to have been booked late.",
+}
 
 
 def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
@@ -54,26 +80,18 @@ def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
         buttons = second_confirmation_buttons if order.warned else ticket_buttons
         return Reply("\n".join(lines), buttons(order, str(data["confirm"]), str(data["discard"]), frame.lang))
     if order.state is OrderState.PENDING:
-        return Reply(
-            "\n".join(lines + _ticket(order, frame) + _consent(order, frame)), approval_buttons(order, data, frame.lang)
-        )
+        lines += _ticket(order, frame) + _consent(order, frame)
+        return Reply("\n".join(lines), approval_buttons(order, data, frame.lang))
     lines += _agreed(order, frame) + _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
-    if order.state in {OrderState.OPEN, OrderState.PARTIAL}:
-        return Reply("\n".join(lines), of_open_order(order, frame.lang))
+    return Reply("\n".join(lines), _buttons(order, frame))
+
+
+def _buttons(order: Order, frame: Frame) -> Buttons:
+    if order.state in WORKING:
+        return of_open_order(order, frame.lang)
     if order.state is OrderState.FILLED:
-        return Reply("\n".join(lines), after_fill(order.code, frame.lang))
-    return Reply("\n".join(lines), _again(order, frame))
-
-
-def _again(order: Order, frame: Frame) -> tuple[tuple[Button, ...], ...]:
-    if order.state not in {
-        OrderState.EXPIRED,
-        OrderState.DENIED,
-        OrderState.BLOCKED,
-        OrderState.NOT_SENT,
-        OrderState.ABSENT,
-        OrderState.REJECTED,
-    }:
+        return after_fill(order.code, frame.lang)
+    if order.state not in _MAY_BE_REPEATED:
         return ()
     if order.act is OrderAction.REVISE:
         return ((Button(frame.text("📋 open orders"), "/orders"),),)
@@ -100,48 +118,35 @@ def _head(order: Order, frame: Frame) -> str:
 
 def terms_line(order: Order, frame: Frame) -> str:
     """Quantity, price and amount in one line."""
-    quantity, price, amount = (
-        shares(order.quantity, frame.lang),
-        won(order.unit, frame.lang),
-        won(order.amount, frame.lang),
+    figures = {"price": won(order.unit, frame.lang), "amount": won(order.amount, frame.lang)}
+    limit, market = (
+        msgid("<b>{quantity} × {price}</b> limit = <b>{amount}</b>"),
+        msgid("<b>{quantity} × market</b> (about {price}) = about <b>{amount}</b>"),
     )
-    if order.kind is OrderKind.MARKET:
-        return frame.text(
-            "<b>{quantity} × market</b> (about {price}) = about <b>{amount}</b>",
-            quantity=quantity,
-            price=price,
-            amount=amount,
-        )
-    return frame.text(
-        "<b>{quantity} × {price}</b> limit = <b>{amount}</b>", quantity=quantity, price=price, amount=amount
-    )
+    sentence = market if order.kind is OrderKind.MARKET else limit
+    return frame.text(sentence, quantity=shares(order.quantity, frame.lang), **figures)
 
 
 def _ticket(order: Order, frame: Frame) -> list[str]:
     lang = frame.lang
-    lines = _cautions(order, frame)
+    lines = [f"⚠️ {line}" for line in reason_lines(order.cautions, frame)]
+    if lines and order.warned:
+        lines.append(frame.text("<b>Send it all the same? The button on the left discards it.</b>"))
     if order.was_quote is not None:
-        lines.append(
-            frame.text(
-                "⚠️ The price moved {before} → <b>{now}</b>. Please confirm again.",
-                before=won(order.was_quote, lang),
-                now=won(order.quote, lang),
-            )
-        )
+        before, now = won(order.was_quote, lang), won(order.quote, lang)
+        moved = msgid("⚠️ The price moved {before} → <b>{now}</b>. Please confirm again.")
+        lines.append(frame.text(moved, before=before, now=now))
     lines.append(
         f"{frame.text('now', context='price')} {won(order.quote, lang)} {arrow(order.quote_change)} "
         f"({percent(order.quote_change)}) · {clock_time(order.quote_at)} {frame.text('KST')}"
     )
-    lines += [f"ℹ️ {line}" for line in _said(order.notes, frame)]
-    lines.append(f"{frame.text('fee about')} {won(order.fee, lang)}{_tax(order, frame)}")
-    if order.cash_after is not None:
-        lines.append(f"{frame.text('cash left to order with')} {won(order.cash_after, lang)}")
-    if order.sellable_after is not None:
-        lines.append(f"{frame.text('left to sell')} {shares(order.sellable_after, lang)}")
+    lines += [f"ℹ️ {line}" for line in reason_lines(order.notes, frame)]
+    tax = f" · {frame.text('tax about')} {won(order.tax, lang)}" if order.side is Side.SELL else ""
+    lines.append(f"{frame.text('fee about')} {won(order.fee, lang)}{tax}")
+    lines += left_after(order, frame)
     if order.reserve_unit != order.unit:
-        lines.append(
-            frame.text("<i>KIS sets cash aside at the upper limit, {price}.</i>", price=won(order.reserve_unit, lang))
-        )
+        upper = won(order.reserve_unit, lang)
+        lines.append(frame.text("<i>KIS sets cash aside at the upper limit, {price}.</i>", price=upper))
     lines.append(f"{frame.text('account')} {frame.account} · {frame.text('ticket')} #{order.id}")
     fresh = order.was_quote is None and not order.warned and order.state is OrderState.PROPOSED
     seconds = int((order.expires_at - order.created_at).total_seconds()) if fresh else 0
@@ -150,45 +155,40 @@ def _ticket(order: Order, frame: Frame) -> list[str]:
     return lines
 
 
+def left_after(order: Order, frame: Frame) -> list[str]:
+    """The cash or the shares left once the order is filled."""
+    lines = []
+    if order.cash_after is not None:
+        lines.append(f"{frame.text('cash left to order with')} {won(order.cash_after, frame.lang)}")
+    if order.sellable_after is not None:
+        lines.append(f"{frame.text('left to sell')} {shares(order.sellable_after, frame.lang)}")
+    return lines
+
+
 def _consent(order: Order, frame: Frame) -> list[str]:
     """For the approvers: who ordered, resulting position and day total, approvals so far."""
-    lang = frame.lang
-    names = ", ".join(safe(name, 20) for name in order.approvers)
-    agreed = f"🖐 {frame.text('consent')} <b>{order.approvals}/{order.needed}</b>" + (f" · {names}" if names else "")
-    lines = [f"{frame.text('ordered by')} {safe(order.user_name, 20)}", agreed]
-    if order.held_after is not None:
-        lines.insert(1, f"{frame.text('held once filled')} {shares(order.held_after, lang)}")
+    lines = [f"{frame.text('ordered by')} {safe(order.user_name, 20)}"]
     if order.day_after is not None:
-        lines.insert(1, f"{frame.text('ordered today, with this')} {won(order.day_after, lang)}")
-    return lines
+        lines.append(f"{frame.text('ordered today, with this')} {won(order.day_after, frame.lang)}")
+    if order.held_after is not None:
+        lines.append(f"{frame.text('held once filled')} {shares(order.held_after, frame.lang)}")
+    names = f" · {_approvers(order)}" if order.approvers else ""
+    return [*lines, f"🖐 {frame.text('consent')} <b>{order.approvals}/{order.needed}</b>{names}"]
+
+
+def _approvers(order: Order) -> str:
+    return ", ".join(safe(name, 20) for name in order.approvers)
 
 
 def _agreed(order: Order, frame: Frame) -> list[str]:
     """Who approved or refused it."""
-    names = ", ".join(safe(name, 20) for name in order.approvers)
-    if not names:
-        return []
     word = msgid("refused by") if order.state is OrderState.DENIED else msgid("agreed")
-    return [f"🖐 {frame.text(word)}: {names}"]
+    return [f"🖐 {frame.text(word)}: {_approvers(order)}"] if order.approvers else []
 
 
-def _said(reasons: Sequence[Reason], frame: Frame) -> list[str]:
-    """The sentences of an order's reasons."""
+def reason_lines(reasons: Sequence[Reason], frame: Frame) -> list[str]:
+    """The sentences of reasons."""
     return [reason(one.code, one.values, frame.lang) for one in reasons]
-
-
-def _cautions(order: Order, frame: Frame) -> list[str]:
-    """Warnings on the ticket; after the first tap with the question whether to send it all the same."""
-    said = [f"⚠️ {line}" for line in _said(order.cautions, frame)]
-    if said and order.warned:
-        said.append(frame.text("<b>Send it all the same? The button on the left discards it.</b>"))
-    return said
-
-
-def _tax(order: Order, frame: Frame) -> str:
-    if order.side is Side.BUY:
-        return ""
-    return f" · {frame.text('tax about')} {won(order.tax, frame.lang)}"
 
 
 def _progress(order: Order, frame: Frame) -> list[str]:
@@ -208,74 +208,32 @@ def _progress(order: Order, frame: Frame) -> list[str]:
         )
     if order.cancelled:
         lines.append(f"{frame.text('cancelled')} {shares(order.cancelled, lang)}")
-    if order.link is Link.MATCHED:
-        lines.append(frame.text("The answer was lost; found in the broker's list."))
-    if order.link is Link.HUMAN:
-        lines.append(frame.text("A person found it in the broker's list."))
-    if order.link is Link.LATE:
-        lines.append(frame.text("🚨 It turned out to have been booked late."))
+    if order.link in _LINKS:
+        lines.append(frame.text(_LINKS[order.link]))
     return lines
 
 
-def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> list[str]:  # noqa: C901, PLR0912  # one per state
-    lang = frame.lang
+def _why(order: Order, reasons: Sequence[Mapping[str, Any]], frame: Frame) -> list[str]:
+    """Why it is in this state, and what that means."""
     if reasons:
-        return [f"• {reason(str(one['code']), one['values'], lang)}" for one in reasons]
-    match order.state:
-        case OrderState.UNKNOWN if order.claimed:
-            return [
-                _kis_words(order),
-                frame.text(
-                    "⏳ That code is new to us, so the list is asked whether it means no. Please do not place it again."
-                ),
-            ]
-        case OrderState.UNKNOWN:
-            return [
-                frame.text(
-                    "⏳ The outcome is being looked up; the broker may have it.\nIt was not sent again. Please do not place it a second time."
-                )
-            ]
-        case OrderState.WAITING:
-            return [frame.text("The broker did not process it; it goes out again after a look at the list.")]
-        case OrderState.ABSENT if order.claimed:
-            return [
-                _kis_words(order),
-                frame.text("The broker said no and its list has no trace of it. It is watched until the close."),
-            ]
-        case OrderState.ABSENT:
-            return [
-                frame.text(
-                    "The broker's list was read for three minutes and has no trace of it. It is watched until the close."
-                )
-            ]
-        case OrderState.NEVER_BOOKED:
-            return [frame.text("No trace of it until the close, or a person has said so.")]
-        case OrderState.REJECTED:
-            return [_kis_words(order)]
-        case OrderState.NOT_SENT:
-            return [frame.text("The broker could not be reached, so nothing was sent.")]
-        case OrderState.BLOCKED:
-            return [f"• {reason(order.code_word, {'name': order.name}, lang)}"]
-        case OrderState.EXPIRED:
-            return [frame.text("Its time ran out; nothing was sent.")]
-        case OrderState.OPEN | OrderState.PARTIAL:
-            return _cancelling(order, frame)
-        case _:
-            return []
+        return [f"• {reason(str(one['code']), one['values'], frame.lang)}" for one in reasons]
+    if order.claimed and order.state in _EXPLANATIONS_AFTER_REJECTION:
+        return [_kis_words(order), frame.text(_EXPLANATIONS_AFTER_REJECTION[order.state])]
+    if order.state in _EXPLANATIONS:
+        return [frame.text(_EXPLANATIONS[order.state])]
+    if order.state is OrderState.REJECTED:
+        return [_kis_words(order)]
+    if order.state is OrderState.BLOCKED:
+        return [f"• {reason(order.code_word, {'name': order.name}, frame.lang)}"]
+    return _cancelling(order, frame) if order.state in WORKING else []
 
 
 def _cancelling(order: Order, frame: Frame) -> list[str]:
-    match order.cancel:
-        case CancelState.SUBMITTING | CancelState.ASKED:
-            return [frame.text("↩️ Cancel requested.")]
-        case CancelState.UNKNOWN:
-            return [frame.text("❓ The answer to the cancel was lost; the list will tell. Cancelling again is safe.")]
-        case CancelState.REFUSED:
-            return [f"{frame.text('cancel refused')}: {_kis_words(order)}"]
-        case CancelState.NONE if order.code_word:
-            return [frame.text("The cancel was not sent; please try again.")]
-        case _:
-            return []
+    if order.cancel in _CANCELS:
+        return [frame.text(_CANCELS[order.cancel])]
+    if order.cancel is CancelState.REFUSED:
+        return [f"{frame.text('cancel refused')}: {_kis_words(order)}"]
+    return [frame.text("The cancel was not sent; please try again.")] if order.code_word else []
 
 
 def _kis_words(order: Order) -> str:

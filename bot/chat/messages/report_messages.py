@@ -15,8 +15,7 @@ from bot.chat.messages.order_card import SIDE, SQUARE, average, hms
 from bot.chat.parsing.dates import day_label
 from bot.chat.types import REFRESH, Button, Buttons, Reply
 from bot.reports.cost import Doubt
-from bot.reports.fills import StockFills
-from bot.reports.model import DayReport, DayTaken, Taken, Wealth
+from bot.reports.model import AccountValue, DayReport, DayResult, PeriodResult, StockFills
 from kis import krx
 from kis.models import OrderReport, Side
 
@@ -30,6 +29,7 @@ _WHY: MessageIds[Doubt] = {
     Doubt.SHARES: "What is held does not agree with the fills (a transfer, a split, a balance that lags), so no figure is given.",
     Doubt.LAG: "The broker's sums do not hold all of today's fills yet; look at /pnl later.",
 }
+_CLOSED = msgid("🌙 The exchange was closed.")
 
 
 # --- at the close -----------------------------------------------------------------------------------------------------
@@ -43,11 +43,10 @@ def report_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     title = msgid("After-market close") if late else msgid("Close of the day")
     when = f"{day_label(report.day, frame)} {moment.astimezone(krx.KST):%H:%M}"
     if data.get("quiet"):
-        nothing = frame.text("nothing filled since the last report")
-        return Reply(
-            f"🌙 <b>{frame.text(title)}</b> {when} {frame.badge} · {nothing}\n"
-            f"{_total(report.wealth, frame)} · {_unrealised(report.wealth, frame)}"
+        head = (
+            f"🌙 <b>{frame.text(title)}</b> {when} {frame.badge} · {frame.text('nothing filled since the last report')}"
         )
+        return Reply(f"{head}\n{_total(report.wealth, frame)} · {_unrealised(report.wealth, frame)}")
     lines = [
         f"🔔 <b>{frame.text(title)}</b> {when} {frame.badge}",
         *_stocks(report.fills, frame),
@@ -55,7 +54,7 @@ def report_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         _unrealised(report.wealth, frame),
         _cash(report.wealth, frame),
         _total(report.wealth, frame) + _since(report, frame),
-        f"{frame.text('open orders')} {pieces(report.open_orders, frame.lang)} · {_at(report.wealth, frame)}",
+        f"{frame.text('open orders')} {pieces(report.open_orders, frame.lang)} · {frame.as_of(report.wealth.at)}",
     ]
     buttons = (
         Button(frame.text("💰 profit"), "/pnl"),
@@ -69,26 +68,23 @@ def _stocks(fills: Sequence[StockFills], frame: Frame) -> list[str]:
     if not fills:
         return [frame.text("Nothing filled today.")]
     lines = [_stock(one, frame) for one in fills[:MAX_STOCKS]]
-    rest = fills[MAX_STOCKS:]
-    if rest:
-        count = len({one.code for one in rest})
-        more = frame.text("and {count} more stocks", count=count)
-        lines.append(f"{more}: {_amounts(_sum(rest, Side.BUY), _sum(rest, Side.SELL), frame)}")
-    return [*lines, _amounts(_sum(fills, Side.BUY), _sum(fills, Side.SELL), frame)]
+    if rest := fills[MAX_STOCKS:]:
+        more = frame.text("and {count} more stocks", count=len({one.code for one in rest}))
+        lines.append(f"{more}: {_sums(rest, frame)}")
+    return [*lines, _sums(fills, frame)]
 
 
 def _stock(one: StockFills, frame: Frame) -> str:
-    line = (
-        f"{SQUARE[one.side]} {frame.text(SIDE[one.side])} <b>{safe(one.name or one.code, 20)}</b> "
-        f"{shares(one.quantity, frame.lang)} @{average(one.amount, one.quantity)} = {won(one.amount, frame.lang)}"
+    elsewhere = f" · {frame.text('{count} made elsewhere', count=one.elsewhere)}" if one.elsewhere else ""
+    return (
+        f"{SQUARE[one.side]} {frame.text(SIDE[one.side])} <b>{safe(one.name or one.code, 20)}</b> {shares(one.quantity, frame.lang)} "
+        f"@{average(one.amount, one.quantity)} = {won(one.amount, frame.lang)}{elsewhere}"
     )
-    if one.elsewhere:
-        line += f" · {frame.text('{count} made elsewhere', count=one.elsewhere)}"
-    return line
 
 
-def _sum(fills: Sequence[StockFills], side: Side) -> int:
-    return sum(one.amount for one in fills if one.side is side)
+def _sums(fills: Sequence[StockFills], frame: Frame) -> str:
+    bought, sold = (sum(one.amount for one in fills if one.side is side) for side in (Side.BUY, Side.SELL))
+    return _amounts(bought, sold, frame)
 
 
 def _since(report: DayReport, frame: Frame) -> str:
@@ -102,84 +98,65 @@ def _since(report: DayReport, frame: Frame) -> str:
 # --- figures that several messages show -------------------------------------------------------------------------------
 
 
-def _realised(taken: Taken, frame: Frame) -> list[str]:
-    word = frame.text("realised")
-    profit = taken.profit
+def _realised(result: PeriodResult, frame: Frame) -> list[str]:
+    profit = result.profit
     figure = "–" if profit is None else f"{arrow(profit)} <b>{signed_won(profit, frame.lang)}</b>"
-    about = f" ({frame.text('estimate')})" if taken.estimated else ""
+    about = f" ({frame.text('estimate')})" if result.estimated else ""
     lines = [
-        f"{word} {figure}{about}",
-        f"{frame.text('fees')} {won(taken.fee, frame.lang)} · {frame.text('tax')} {won(taken.tax, frame.lang)}",
+        f"{frame.text('realised')} {figure}{about}",
+        f"{frame.text('fees')} {won(result.fee, frame.lang)} · {frame.text('tax')} {won(result.tax, frame.lang)}",
     ]
-    if taken.doubt in _WHY:
-        lines.append(f"⚠️ {frame.text(_WHY[taken.doubt])}")
+    if result.doubt in _WHY:
+        lines.append(f"⚠️ {frame.text(_WHY[result.doubt])}")
     return lines
 
 
-def _unrealised(wealth: Wealth, frame: Frame) -> str:
-    return (
-        f"{frame.text('unrealised')} {arrow(wealth.unrealised)} "
-        f"{signed_won(wealth.unrealised, frame.lang)} ({percent(wealth.rate)})"
-    )
+def _unrealised(value: AccountValue, frame: Frame) -> str:
+    profit = value.unrealised
+    return f"{frame.text('unrealised')} {arrow(profit)} {signed_won(profit, frame.lang)} ({percent(value.rate)})"
 
 
-def _cash(wealth: Wealth, frame: Frame) -> str:
-    return f"{frame.text('cash')} {won(wealth.deposit, frame.lang)} · D+2 {won(wealth.d2_cash, frame.lang)}"
+def _cash(value: AccountValue, frame: Frame) -> str:
+    return f"{frame.text('cash')} {won(value.deposit, frame.lang)} · D+2 {won(value.d2_cash, frame.lang)}"
 
 
-def _total(wealth: Wealth, frame: Frame) -> str:
-    return f"{frame.text('total', context='account value')} <b>{won(wealth.total, frame.lang)}</b>"
+def _total(value: AccountValue, frame: Frame) -> str:
+    return f"{frame.text('total', context='account value')} <b>{won(value.total, frame.lang)}</b>"
 
 
 def _amounts(bought: int, sold: int, frame: Frame) -> str:
     return f"{frame.text('bought')} {won(bought, frame.lang)} · {frame.text('sold')} {won(sold, frame.lang)}"
 
 
-def _at(wealth: Wealth, frame: Frame) -> str:
-    return frame.as_of(wealth.at)
-
-
 # --- /pnl -------------------------------------------------------------------------------------------------------------
 
 
-def profit_card(taken: Taken, wealth: Wealth, today: date, frame: Frame) -> Reply:
+def profit_card(result: PeriodResult, value: AccountValue, today: date, frame: Frame) -> Reply:
     """Realised profit of a period, day by day where it has several, and the account now."""
-    one_day = taken.first == taken.last
-    span = (
-        day_label(taken.first, frame)
-        if one_day
-        else f"{day_label(taken.first, frame)} ~ {day_label(taken.last, frame)}"
-    )
-    lines = [
-        f"💰 <b>{frame.text('Profit')}</b> {span} {frame.badge}",
-        *([_closed(frame)] if one_day and not krx.is_trading_day(taken.first) else []),
-        *_realised(taken, frame),
-        _amounts(taken.bought, taken.sold, frame),
-    ]
-    if taken.estimated:
-        note = msgid("<i>Estimated by average cost and the usual rates of fee and tax.</i>")
-        lines.append(frame.text(note))
+    one_day = result.first == result.last
+    span = " ~ ".join(day_label(day, frame) for day in dict.fromkeys((result.first, result.last)))
+    lines = [f"💰 <b>{frame.text('Profit')}</b> {span} {frame.badge}"]
+    if one_day and not krx.is_trading_day(result.first):
+        lines.append(frame.text(_CLOSED))
+    lines += [*_realised(result, frame), _amounts(result.bought, result.sold, frame)]
+    if result.estimated:
+        lines.append(frame.text("<i>Estimated by average cost and the usual rates of fee and tax.</i>"))
     if not one_day:
-        lines += ["", *[_day_line(one, frame) for one in taken.days]]
-        if not taken.days:
-            lines.append(frame.text("No trades."))
-    lines += ["", f"<b>{frame.text('now')}</b> {_unrealised(wealth, frame)}", _total(wealth, frame), _at(wealth, frame)]
-    return Reply("\n".join(lines), _profit_buttons(taken, today, frame))
-
-
-def _day_line(one: DayTaken, frame: Frame) -> str:
-    profit = "–" if one.profit is None else f"{arrow(one.profit)} {signed(one.profit)}"
-    return f"{day_label(one.day, frame)} {profit} · {_amounts(one.bought, one.sold, frame)}"
-
-
-def _profit_buttons(taken: Taken, today: date, frame: Frame) -> Buttons:
-    spans = (
+        lines += ["", *([_day_line(one, frame) for one in result.days] or [frame.text("No trades.")])]
+    now = f"<b>{frame.text('now')}</b> {_unrealised(value, frame)}"
+    lines += ["", now, _total(value, frame), frame.as_of(value.at)]
+    periods = (
         Button(frame.text("today"), f"{REFRESH}/pnl today"),
         Button(frame.text("this week"), f"{REFRESH}/pnl week"),
         Button(frame.text("this month"), f"{REFRESH}/pnl month"),
     )
-    day = f" {taken.last}" if taken.last != today else ""
-    return (spans, (Button(frame.text("🧾 fills"), f"/fills{day}"),))
+    day = f" {result.last}" if result.last != today else ""
+    return Reply("\n".join(lines), (periods, (Button(frame.text("🧾 fills"), f"/fills{day}"),)))
+
+
+def _day_line(one: DayResult, frame: Frame) -> str:
+    profit = "–" if one.profit is None else f"{arrow(one.profit)} {signed(one.profit)}"
+    return f"{day_label(one.day, frame)} {profit} · {_amounts(one.bought, one.sold, frame)}"
 
 
 # --- /fills -----------------------------------------------------------------------------------------------------------
@@ -189,26 +166,23 @@ def fills_card(day: date, rows: Sequence[OrderReport], ours: Collection[str], no
     """The filled orders of a day; `ours` are the order numbers of this bot."""
     lines = [f"🧾 <b>{frame.text('Fills')}</b> {day_label(day, frame)} {frame.badge}"]
     if not krx.is_trading_day(day):
-        lines.append(_closed(frame))
+        lines.append(frame.text(_CLOSED))
     lines += [_fill(row, ours, frame) for row in rows[:MAX_FILLS]]
     if len(rows) > MAX_FILLS:
         lines.append(frame.text("and {count} more", count=len(rows) - MAX_FILLS))
     if rows:
-        totals = [(side, [row for row in rows if row.side is side]) for side in (Side.BUY, Side.SELL)]
-        lines.append(
-            "<b>"
-            + frame.text("total", context="sum of the day")
-            + "</b> "
-            + " · ".join(
-                f"{frame.text(SIDE[side])} {pieces(len(of), frame.lang)} {won(sum(row.filled_amount for row in of), frame.lang)}"
-                for side, of in totals
-            )
-        )
+        totals = " · ".join(_side_total(side, rows, frame) for side in (Side.BUY, Side.SELL))
+        lines.append(f"<b>{frame.text('total', context='sum of the day')}</b> {totals}")
         lines.append(f"<i>{frame.text('Times are those of the orders.')}</i>")
     else:
         lines.append(frame.text("Nothing was filled."))
     lines.append(frame.as_of(now))
     return Reply("\n".join(lines), _fills_buttons(day, now.date(), frame))
+
+
+def _side_total(side: Side, rows: Sequence[OrderReport], frame: Frame) -> str:
+    amounts = [row.filled_amount for row in rows if row.side is side]
+    return f"{frame.text(SIDE[side])} {pieces(len(amounts), frame.lang)} {won(sum(amounts), frame.lang)}"
 
 
 def _fill(row: OrderReport, ours: Collection[str], frame: Frame) -> str:
@@ -228,7 +202,3 @@ def _fills_buttons(day: date, today: date, frame: Frame) -> Buttons:
     if after <= today:
         row.append(Button(f"{day_label(after, frame)} ▶", f"{REFRESH}/fills {after}"))
     return (tuple(row), (Button(frame.text("💰 profit"), f"/pnl {day}"),))
-
-
-def _closed(frame: Frame) -> str:
-    return frame.text("🌙 The exchange was closed.")

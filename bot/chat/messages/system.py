@@ -1,13 +1,15 @@
-"""Notices about the bot itself: trading halt and recovery."""
+"""Notices about the bot itself: trading halt, recovery, a chat that blocks it, anchors of the audit log; the stream's state."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from bot.chat.i18n.catalogue import MessageIds, reason
+from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
+from bot.chat.ports import FillStream, StreamCounts
 from bot.chat.types import TICKET, Button, Reply
 from bot.orders.risk.trading_halt import HaltLevel
+from kis.krx import KST
 
 LEVELS: MessageIds[HaltLevel] = {
     HaltLevel.OFF: "running",
@@ -16,6 +18,9 @@ LEVELS: MessageIds[HaltLevel] = {
     HaltLevel.CANCEL_ALL: "all cancelled, new orders stopped",
     HaltLevel.FREEZE: "frozen",
 }
+_RECOVERING = msgid(
+    "The bot was started again. {count} orders that were on their way are being looked up; nothing new goes out meanwhile."
+)
 
 
 def light(level: HaltLevel) -> str:
@@ -25,21 +30,14 @@ def light(level: HaltLevel) -> str:
 
 def recovering_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """Orders that were being sent when the program ended are being reconciled."""
-    return Reply(
-        f"🔧 <b>{frame.text('Recovering')}</b> {frame.badge}\n"
-        + frame.text(
-            "The bot was started again. {count} orders that were on their way are being looked up; nothing new goes out meanwhile.",
-            count=data["count"],
-        )
-    )
+    lines = [f"🔧 <b>{frame.text('Recovering')}</b> {frame.badge}", frame.text(_RECOVERING, count=data["count"])]
+    return Reply("\n".join(lines))
 
 
 def recovered_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """The reconciliation after a restart is complete."""
-    return Reply(
-        f"✅ <b>{frame.text('Recovered')}</b> {frame.badge}\n"
-        + frame.text("All {count} orders are settled; each one's message says how.", count=data["count"])
-    )
+    settled = frame.text("All {count} orders are settled; each one's message says how.", count=data["count"])
+    return Reply(f"✅ <b>{frame.text('Recovered')}</b> {frame.badge}\n{settled}")
 
 
 def halt_push(data: Mapping[str, Any], frame: Frame) -> Reply:
@@ -48,12 +46,11 @@ def halt_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     head = f"{light(level)} <b>{frame.text(LEVELS[level])}</b> {frame.badge}"
     change = f"{frame.text(LEVELS[was])} → {frame.text(LEVELS[level])}"
     lines = [head, f"{change} · {safe(data['name'], 20)}" if data.get("name") else change]
-    if level > was:
-        lines.append(reason(str(data["why"]), {}, frame.lang))
-        lines.append(frame.text("Cancels and reads still work."))
-        buttons = (Button("🩺 /status", "/status"), Button(frame.text("📋 open orders"), "/orders"))
-        return Reply("\n".join(lines), (buttons,))
-    return Reply("\n".join(lines))
+    if level <= was:
+        return Reply("\n".join(lines))
+    lines += [reason(str(data["why"]), {}, frame.lang), frame.text("Cancels and reads still work.")]
+    buttons = (Button("🩺 /status", "/status"), Button(frame.text("📋 open orders"), "/orders"))
+    return Reply("\n".join(lines), (buttons,))
 
 
 def release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
@@ -65,3 +62,67 @@ def release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         reason(str(data["why"]), {}, frame.lang),
     ]
     return Reply("\n".join(lines), ((Button(frame.text("✅ agree"), TICKET + str(data["agree"])),),))
+
+
+def stopped_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """Tells the owners that a chat has blocked the bot."""
+    warning = frame.text(
+        "⚠️ Chat {chat} refuses the bot ({why}). Its fills and warnings are kept and sent once it lets us in.",
+        chat=data.get("chat", "?"),
+        why=data.get("why", "?"),
+    )
+    return Reply(f"{warning} {frame.badge}")
+
+
+_NEW_CHAIN: MessageIds[str] = {
+    "lost": "the day's key file is gone",
+    "damaged": "the day's key file is damaged",
+    "restored": "the database is older than the key, or rows were taken from its end",
+}
+
+
+def anchor_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """The day's head of the hash chain; the chat keeps it where this machine cannot change it."""
+    return Reply(f"🔏 {frame.text('log')} #{safe(data['seq'], 12)}:{safe(data['head'], 16)} {frame.badge}")
+
+
+def key_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """The chain began again under a new key, with the reason."""
+    why = frame.text(_NEW_CHAIN[str(data["why"])]) if data.get("why") in _NEW_CHAIN else safe(data.get("why", "-"), 20)
+    lines = [
+        f"🚨 <b>{frame.text('The audit chain began again under a new key')}</b> {frame.badge}",
+        f"{frame.text('why')}: {why}",
+        frame.text("Unless you restored a backup or moved files yourself, somebody may have meddled with the log."),
+    ]
+    if data.get("posted"):
+        lines.append(
+            f"{frame.text('Compare with the head posted last')}: "
+            f"<code>kisbot audit verify --key FILE --head {safe(data['posted'], 40)}</code>"
+        )
+    lines.append(frame.text("Keep the new first key: <code>kisbot audit key</code>"))
+    return Reply("\n".join(lines))
+
+
+# --- /status ----------------------------------------------------------------------------------------------------------
+
+
+def stream_line(fill_stream: FillStream, frame: Frame) -> str:
+    """The line of /status about the stream of fill notices."""
+    if fill_stream.state == "off":
+        return frame.text("👂 no fill notices (no KIS_HTS_ID): fills are found by reading the list alone")
+    connected = msgid("👂 hearing fill notices since {clock}")
+    broken = msgid("👂 no fill notices since {clock}: fills are found by reading the list")
+    clock = f"{fill_stream.since.astimezone(KST):%H:%M}" if fill_stream.since is not None else ""
+    line = frame.text(connected if fill_stream.state == "connected" else broken, clock=clock)
+    return line + _missed(fill_stream.counts, frame)
+
+
+def _missed(counts: StreamCounts, frame: Frame) -> str:
+    pieces = []
+    if counts.missed_by_stream:
+        pieces.append(frame.text("{n} without a notice", n=counts.missed_by_stream))
+        if not counts.fills:  # not one notice came: the HTS id may be wrong
+            pieces.append(frame.text("check KIS_HTS_ID"))
+    if counts.missed_by_poll:
+        pieces.append(frame.text("{n} late in the list", n=counts.missed_by_poll))
+    return f" · {frame.text('today')} {', '.join(pieces)}" if pieces else ""

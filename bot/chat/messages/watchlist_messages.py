@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.chat.i18n.formatting import arrow, clock_time, percent, rough_shares, safe
 from bot.chat.i18n.frame import Frame
-from bot.chat.types import WATCH, Button, Buttons, Reply, WatchlistMode, WatchlistRow, WatchlistView
+from bot.chat.types import WATCH, Button, Buttons, Reply, WatchlistMode, WatchlistRow, WatchlistView, in_rows
 from kis.krx import KST
 
 ADD, REMOVE = f"{WATCH}+", f"{WATCH}-"
@@ -43,7 +43,9 @@ def watchlist_card(view: WatchlistView, frame: Frame, notes: tuple[str, ...] = (
     """The message; `notes` are HTML and stand above the list."""
     head = heading(frame, f" {len(view.rows)}/{MAX_STOCKS}")
     if not view.rows:
-        return Reply("\n".join([head, *notes, *_how_to_add(frame)]), _offers(view))
+        example = f"<code>{frame.text('/watch 005930, 000660')}</code>"
+        lines = [head, *notes, frame.text("It is empty. This is how to add to it:"), example]
+        return Reply("\n".join(lines), tuple((Button(f"⭐ {name}", ADD + code),) for code, name in view.offers))
     lines = [head, *notes, *(_line(one, view.at, frame) for one in view.rows)]
     if any(one.seen is None and not one.waits for one in view.rows):
         lines.append(frame.text("<i>–: the broker gave no price</i>"))
@@ -53,8 +55,7 @@ def watchlist_card(view: WatchlistView, frame: Frame, notes: tuple[str, ...] = (
 
 def _line(row: WatchlistRow, now: datetime, frame: Frame) -> str:
     name = f"<b>{safe(row.name, MAX_NAME)}</b>"
-    seen = row.seen
-    if seen is None:
+    if (seen := row.seen) is None:
         return f"{name} {'…' if row.waits else '–'}"
     marks = f"{' ⛔' if seen.halted else ''}{' ⚡VI' if seen.vi else ''}"
     figures = f"{seen.price:,} {arrow(seen.change)}{percent(seen.rate)} · {rough_shares(seen.volume, frame.lang)}"
@@ -81,28 +82,17 @@ def _foot(view: WatchlistView, frame: Frame) -> str:
 
 
 def _buttons(view: WatchlistView, frame: Frame) -> Buttons:
-    live = view.mode is WatchlistMode.LIVE
-    control = [Button(frame.text("🔄 refresh"), WATCH + WatchlistTap.REFRESH)]
-    if live:
-        control.append(Button(frame.text("⏸ pause"), WATCH + WatchlistTap.PAUSE))
+    control = [_button(frame.text("🔄 refresh"), WatchlistTap.REFRESH)]
+    if view.mode is WatchlistMode.LIVE:
+        control.append(_button(frame.text("⏸ pause"), WatchlistTap.PAUSE))
     elif view.mode is not WatchlistMode.CLOSED:
-        control.append(Button(frame.text("▶️ live"), WATCH + WatchlistTap.LIVE))
-    edit = frame.text("✅ done") if view.editing else frame.text("✏️ edit")
-    control.append(Button(edit, WATCH + WatchlistTap.EDIT))
+        control.append(_button(frame.text("▶️ live"), WatchlistTap.LIVE))
+    control.append(_button(frame.text("✅ done") if view.editing else frame.text("✏️ edit"), WatchlistTap.EDIT))
     stocks = [
         Button(f"🗑 {one.name}", REMOVE + one.code) if view.editing else Button(one.name, f"/price {one.code}")
         for one in view.rows
     ]
-    return (*(tuple(stocks[first : first + ROW_SIZE]) for first in range(0, len(stocks), ROW_SIZE)), tuple(control))
-
-
-def _how_to_add(frame: Frame) -> list[str]:
-    return [frame.text("It is empty. This is how to add to it:"), f"<code>{frame.text('/watch 005930, 000660')}</code>"]
-
-
-def _offers(view: WatchlistView) -> Buttons:
-    buttons = [Button(f"⭐ {name}", ADD + code) for code, name in view.offers]
-    return tuple((one,) for one in buttons)
+    return (*in_rows(stocks, ROW_SIZE), tuple(control))
 
 
 def moved_card(frame: Frame) -> Reply:
@@ -113,12 +103,9 @@ def moved_card(frame: Frame) -> Reply:
 def clear_card(count: int, frame: Frame) -> Reply:
     """Asks before the whole list is cleared."""
     text = frame.text("⭐ Take all {count} stocks off your watch list? {badge}", count=count, badge=frame.badge)
-    return Reply(
-        text,
-        (
-            (
-                Button(frame.text("🗑 clear"), WATCH + WatchlistTap.CLEAR),
-                Button(frame.text("↩️ keep"), WATCH + WatchlistTap.REFRESH),
-            ),
-        ),
-    )
+    clear, keep = frame.text("🗑 clear"), frame.text("↩️ keep")
+    return Reply(text, ((_button(clear, WatchlistTap.CLEAR), _button(keep, WatchlistTap.REFRESH)),))
+
+
+def _button(label: str, tap: WatchlistTap) -> Button:
+    return Button(label, WATCH + tap)

@@ -77,9 +77,7 @@ class AlertArgs:
 
 def sentence(code: str, values: Mapping[str, Any], lang: Lang) -> str:
     """The sentence for an error of these arguments."""
-    if code in _SENTENCES:
-        return translate(lang, _SENTENCES[code], **values)
-    return reason(code, values, lang)
+    return translate(lang, _SENTENCES[code], **values) if code in _SENTENCES else reason(code, values, lang)
 
 
 def normalised(text: str) -> str:
@@ -99,21 +97,17 @@ def split_condition(text: str) -> tuple[str, str]:
 
 
 def parse_alert_args(parts: Sequence[str]) -> AlertArgs:
-    """The condition, followed by repetition and duration in any order.
-
-    Raises:
-        BadArguments: with the code of the first error.
-    """
+    """The condition, followed by repetition and duration in any order; `BadArguments` bears the first error."""
     if not parts:
         raise BadArguments("ALERT_WHAT")
     head, rest = parts[0].lower(), list(parts[1:])
+    if head in _BEFORE and not rest:
+        raise BadArguments("ALERT_NO_PRICE", word=parts[0])
+    if head in _VOLUME and not rest:
+        raise BadArguments("ALERT_NO_FACTOR")
     if head in _BEFORE:
-        if not rest:
-            raise BadArguments("ALERT_NO_PRICE", word=parts[0])
         return _terms(AlertArgs(_BEFORE[head], number(rest[0], "price")), rest[1:])
     if head in _VOLUME:
-        if not rest:
-            raise BadArguments("ALERT_NO_FACTOR")
         return _terms(AlertArgs(Comparison.AT_LEAST, factor=_factor(rest[0])), rest[1:])
     if head.endswith("%"):
         percent = _percent(parts[0])
@@ -125,18 +119,13 @@ def parse_alert_args(parts: Sequence[str]) -> AlertArgs:
 
 
 def parse_holdings_args(parts: Sequence[str]) -> AlertArgs:
-    """The percentage by which any holding may move either way, and the duration.
-
-    Raises:
-        BadArguments: as `alert_words`.
-    """
+    """The percentage by which any holding may move either way, and the duration; or `BadArguments`."""
     if not parts:
         raise BadArguments("ALERT_PERCENT_FORM", word="보유")
     found = _PERCENT.fullmatch(parts[0])
     if found is None or found[1] in {"+", "-"}:
         raise BadArguments("ALERT_PERCENT_FORM", word=parts[0])
-    percent = Decimal(found[2])
-    least, most = HOLDINGS_PERCENT
+    percent, (least, most) = Decimal(found[2]), HOLDINGS_PERCENT
     if not least <= percent <= most:
         raise BadArguments("ALERT_HELD_RANGE", word=parts[0], least=least, most=most)
     words = _terms(AlertArgs(percent=percent, from_close=True), parts[1:])

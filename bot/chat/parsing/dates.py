@@ -21,10 +21,8 @@ _WEEKDAYS = (msgid("Mon"), msgid("Tue"), msgid("Wed"), msgid("Thu"), msgid("Fri"
 def parse_day(word: str, today: date) -> date:
     """The date of a word: 2026-11-24, 20261124, 11-24, 11/24, 오늘, 어제; empty is today.
 
-    A day without a year is the one nearest to today, so that 12-30 said in January is last month's.
-
-    Raises:
-        BadArguments: DAY_FORM, or DAY_FUTURE for a day that is still to come.
+    A day without a year is the one nearest to today, so that 12-30 said in January is last month's. Anything else is
+    `BadArguments`, a day that is still to come, too.
     """
     if word.lower() in TODAY:
         return today

@@ -64,20 +64,13 @@ def _looks_like_terms(word: str) -> bool:
 
 
 def parse_order_args(parts: list[str], side: Side) -> OrderArgs:
-    """Quantity and price, in that order, either of which may be missing.
-
-    Raises:
-        BadArguments: with the code of the first error.
-    """
+    """Quantity and price, in that order, either of which may be missing; `BadArguments` bears the first error."""
     if len(parts) > 2:  # noqa: PLR2004  # quantity and price
         if any(part.lower() in MARKET_WORDS for part in parts):
             raise BadArguments("MARKET_WITH_PRICE")
         raise BadArguments("TOO_MANY_WORDS", rest=" ".join(parts[2:]))
-    quantity: int | None = None
-    everything = False
-    if parts:
-        everything = side is Side.SELL and parts[0].lower() in ALL_WORDS
-        quantity = None if everything else number(parts[0], "quantity")
+    everything = bool(parts) and side is Side.SELL and parts[0].lower() in ALL_WORDS
+    quantity = number(parts[0], "quantity") if parts and not everything else None
     if len(parts) < 2:  # noqa: PLR2004
         return OrderArgs(quantity, everything)
     if parts[1].lower() in MARKET_WORDS:
@@ -86,22 +79,16 @@ def parse_order_args(parts: list[str], side: Side) -> OrderArgs:
 
 
 def number(word: str, what: str) -> int:
-    """A whole positive number with an optional unit and well-placed commas.
-
-    Raises:
-        BadArguments: QUANTITY_... or PRICE_... with ZERO, NEGATIVE, DECIMAL, HUGE or FORM.
-    """
-    code = what.upper()
-    bare = _UNITS[what].sub("", word)
-    negative = bare.startswith("-")
+    """A whole positive number with an optional unit and well-placed commas, else `BadArguments` (QUANTITY_ZERO etc.)."""
+    code, bare = what.upper(), _UNITS[what].sub("", word)
     digits = bare.lstrip("+-")
     if re.fullmatch(r"[\d,]*\.\d+", digits):
         raise BadArguments(f"{code}_DECIMAL", word=word)
     if not (digits.isascii() and (digits.isdigit() or _GROUPED.fullmatch(digits))):
         raise BadArguments(f"{code}_FORM", word=word)
-    plain = digits.replace(",", "").lstrip("0")
-    if negative:
+    if bare.startswith("-"):
         raise BadArguments(f"{code}_NEGATIVE", word=word)
+    plain = digits.replace(",", "").lstrip("0")
     if not plain:
         raise BadArguments(f"{code}_ZERO")
     if len(plain) > MAX_DIGITS:

@@ -32,10 +32,10 @@ from bot.chat.handlers.people import MemberHandlers
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
-from bot.chat.i18n.catalogue import forwarded, kis_error, late_command, not_allowed, not_understood, reason, trouble
+from bot.chat.i18n.catalogue import NOT_ALLOWED, kis_error, msgid, reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, set_language, use_language
-from bot.chat.messages.members import PEOPLE, without_buttons
+from bot.chat.messages.members import PEOPLE
 from bot.chat.parsing.order_args import MAX_LENGTH, split_stock
 from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
@@ -63,6 +63,9 @@ GUARD_GROUP = -1
 """The handler group of the access guard: PTB asks it before group 0, where all other handlers stand."""
 MAX_COMMAND_AGE = timedelta(seconds=120)
 """A trading command older than this was written for another market."""
+TOO_LATE = msgid(
+    "⏰ This command arrived {minutes} minutes late and was not carried out. Send it again if you still want it."
+)
 IN_GROUPS = ("status", "price")
 """The commands that members may give in a group of the settings."""
 LEAVE_INTERVAL = timedelta(minutes=10)
@@ -211,12 +214,14 @@ class Router:
             return
         log.error("an update could not be answered", update=update.update_id, exc_info=error)
         self.report_fault("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
-        self._reply(visitor.actor, update.update_id, Reply(trouble(lang)))
+        excuse = self.frame.text("⚠️ An internal error stopped this. See /orders for the state of your orders.")
+        self._reply(visitor.actor, update.update_id, Reply(excuse))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
     async def _refuse_borrowed(self, update: Update, context: UpdateContext) -> None:
-        self._reply(context.visitor.actor, update.update_id, Reply(forwarded(self.frame.lang)))
+        refusal = self.frame.text("Forwarded messages are not carried out. Please type it yourself.")
+        self._reply(context.visitor.actor, update.update_id, Reply(refusal))
 
     async def _command(self, command: Command, update: Update, context: UpdateContext) -> None:
         actor, message = context.visitor.actor, context.message
@@ -233,7 +238,7 @@ class Router:
         line = read_line(text_of(context.message))[0]
         self._audit(actor, "command", text=line[:MAX_LENGTH], group=actor.chat_id)
         reply = await self._run(command, self._request(update, context, context.words))
-        self._reply(actor, update.update_id, without_buttons(reply) if isinstance(reply, Reply) else None)
+        self._reply(actor, update.update_id, Reply(reply.text) if isinstance(reply, Reply) else None)
 
     async def _bare_words(self, update: Update, context: UpdateContext) -> None:
         """Words that are no command: the code that a second factor waits for, or a stock whose price is asked."""
@@ -244,7 +249,7 @@ class Router:
         code = self._stock_code(line)
         self._audit(actor, "command", text=line[:MAX_LENGTH])
         if code is None:
-            reply: Reply | Chart | None = Reply(not_understood(self.frame.lang))
+            reply: Reply | Chart | None = Reply(self.frame.text("I did not understand. See /help for the commands."))
         else:
             reply = await self._run(self.commands.by_word["price"], replace(request, words=code))
         self._reply(actor, update.update_id, reply)
@@ -257,12 +262,12 @@ class Router:
     async def _run(self, command: Command, request: Request) -> Reply | Chart | None:
         lang = self.frame.lang
         if not request.actor.role.covers(command.role):
-            return Reply(not_allowed(lang))
+            return Reply(self.frame.text(NOT_ALLOWED))
         if len(request.words) > MAX_LENGTH:
             return Reply(f"🚫 {reason('TOO_LONG', {}, lang)}")
         age = self.clock() - request.at
         if command.trades and age > MAX_COMMAND_AGE:
-            return Reply(late_command(int(age.total_seconds() // 60), lang))
+            return Reply(self.frame.text(TOO_LATE, minutes=int(age.total_seconds() // 60)))
         async with self.calls.typing(request.actor.chat_id):
             if command.urgent:
                 with calling_for(request.actor.user_id, Lane.TICKET):
@@ -308,7 +313,7 @@ class Router:
         del update  # its answer is the order's card
         actor, tap = context.visitor.actor, context.tap
         if not actor.role.covers(self.commands.by_word["buy"].role):
-            self.calls.toast(tap.id, CallbackAnswer(not_allowed(self.frame.lang), alert=True))
+            self.calls.toast(tap.id, CallbackAnswer(self.frame.text(NOT_ALLOWED), alert=True))
             return
         answer, pressed = self.trading.tap((tap.data or "").removeprefix(TICKET), actor)
         if pressed.verdict in WITHOUT_EFFECT:

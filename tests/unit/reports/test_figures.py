@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.orders.hours import report_moments
-from bot.reports.cost import Base, Doubt, ExecutedTrade, HeldLot, base, cost_of_sales, replay
-from bot.reports.fills import by_stock, filled, still_open
-from bot.reports.model import worked_out
+from bot.reports.cost import CostBase, Doubt, ExecutedTrade, Lot, cost_base, cost_of_sales, replay
+from bot.reports.model import by_stock, estimated_result, filled, still_open
 from kis.krx import KST, is_trading_day
 from kis.models import Holding, Side
 from tests.support.report_rows import DAY, buy, sell
@@ -25,7 +24,7 @@ CODES = ("005930", "000660", "069500")
 def figures(bases, rows, held, first=DAY, last=DAY, today=DAY, **rates):
     costs, doubts = cost_of_sales(bases, rows, held, today)
     rates = {"fee_percent": Decimal("0.0142"), "etf": lambda code: code == "069500", **rates}
-    return worked_out(first, last, rows, costs, doubts, **rates)
+    return estimated_result(first, last, rows, costs, doubts, **rates)
 
 
 # --- when -------------------------------------------------------------------------------------------------------------
@@ -95,10 +94,8 @@ def test_open_orders_are_those_that_may_still_fill():
 
 
 def test_a_buy_moves_the_average_and_a_sale_does_not():
-    done = replay(
-        {"A": HeldLot(10, Fraction(100))}, [_trade("A", Side.BUY, 10, 2_000), _trade("A", Side.SELL, 5, 1_000)]
-    )
-    assert done.lots == {"A": HeldLot(15, Fraction(150))}
+    done = replay({"A": Lot(10, Fraction(100))}, [_trade("A", Side.BUY, 10, 2_000), _trade("A", Side.SELL, 5, 1_000)])
+    assert done.lots == {"A": Lot(15, Fraction(150))}
     assert done.cost == {DAY: 750}
 
 
@@ -118,7 +115,7 @@ trades = st.lists(
     max_size=30,
 )
 lots = st.dictionaries(
-    st.sampled_from(CODES), st.builds(HeldLot, st.integers(1, 1_000), st.fractions(1, 10**6, max_denominator=10_000))
+    st.sampled_from(CODES), st.builds(Lot, st.integers(1, 1_000), st.fractions(1, 10**6, max_denominator=10_000))
 )
 
 
@@ -140,8 +137,8 @@ def test_whatever_is_traded_nothing_is_made_or_lost(start, wanted, prices):
 
     value = sum(lot.quantity * prices.get(code, 0) for code, lot in done.lots.items())
     realised = total(Side.SELL) - sum(done.cost.values())
-    unrealised = value - sum(lot.cost for lot in done.lots.values())
-    base_cost = sum(lot.cost for lot in start.values())
+    unrealised = value - sum(lot.quantity * lot.average for lot in done.lots.values())
+    base_cost = sum(lot.quantity * lot.average for lot in start.values())
     assert realised + unrealised == total(Side.SELL) - total(Side.BUY) + value - base_cost
     assert {code: lot.quantity for code, lot in done.lots.items()} == {code: n for code, n in held.items() if n}
     assert not done.short
@@ -167,8 +164,8 @@ def test_a_base_taken_at_any_moment_gives_the_same_profit(start, buys, data):
         one = rows[seen_to]
         seen[f"{one.branch}:{one.order_no}"] = (part, part * one.price)
         before.append(_of(one, part))
-    first = Base(EVENING, start)
-    middle = Base(NIGHT.replace(hour=11), replay(start, before).lots, seen)
+    first = CostBase(EVENING, start)
+    middle = CostBase(NIGHT.replace(hour=11), replay(start, before).lots, seen)
     once, doubts = cost_of_sales([first], rows, {}, DAY)
     twice, doubts_too = cost_of_sales([first, middle], rows, {}, DAY)
     assert (doubts, doubts_too) == ({}, {})
@@ -184,7 +181,7 @@ def _of(row, quantity):
 
 def test_profit_is_what_sales_brought_after_costs_less_what_the_shares_had_cost():
     rows = [sell(1, 10, 70_000), sell(2, 10, 40_000, code="069500"), buy(3, 1, 70_001)]
-    start = Base(EVENING, {"005930": HeldLot(10, Fraction(65_000)), "069500": HeldLot(10, Fraction(39_000))})
+    start = CostBase(EVENING, {"005930": Lot(10, Fraction(65_000)), "069500": Lot(10, Fraction(39_000))})
     found = figures([start], rows, {"005930": 1})
     assert (found.bought, found.sold) == (70_001, 1_100_000)
     assert found.tax == 1_400, "0.2 % of the stock; an ETF bears none"
@@ -194,7 +191,7 @@ def test_profit_is_what_sales_brought_after_costs_less_what_the_shares_had_cost(
 
 
 def test_an_etn_is_known_without_its_q():
-    start = base(EVENING, [_holding("Q500001", 10, "100")], [])
+    start = cost_base(EVENING, [_holding("Q500001", 10, "100")], [])
     assert figures([start], [sell(1, 10, 120, code="500001")], {}).profit == 200 - 2
 
 
@@ -204,7 +201,7 @@ def _holding(code, quantity, average):
 
 
 def test_a_line_without_shares_is_no_lot():
-    assert base(EVENING, [_holding("005930", 0, "0")], []).lots == {}
+    assert cost_base(EVENING, [_holding("005930", 0, "0")], []).lots == {}
 
 
 @pytest.mark.parametrize(
@@ -218,7 +215,7 @@ def test_a_line_without_shares_is_no_lot():
     ],
 )
 def test_no_figure_is_given_where_the_shares_contradict_it(held, told):
-    start = Base(EVENING, {"005930": HeldLot(10, Fraction(100))})
+    start = CostBase(EVENING, {"005930": Lot(10, Fraction(100))})
     found = figures([start], [sell(1, 5, 120)], held)
     assert (found.profit is not None) == told
     assert found.doubt is (Doubt.NONE if told else Doubt.SHARES)
@@ -226,19 +223,19 @@ def test_no_figure_is_given_where_the_shares_contradict_it(held, told):
 
 
 def test_shares_gone_without_any_fill_leave_the_day_unknown():
-    found = figures([Base(EVENING, {"005930": HeldLot(10, Fraction(100))})], [], {"005930": 3})
+    found = figures([CostBase(EVENING, {"005930": Lot(10, Fraction(100))})], [], {"005930": 3})
     assert (found.profit, found.doubt) == (None, Doubt.SHARES)
 
 
 def test_more_sold_than_held_is_no_profit():
-    found = figures([Base(EVENING, {"005930": HeldLot(1, Fraction(100))})], [sell(1, 5, 120)], {})
+    found = figures([CostBase(EVENING, {"005930": Lot(1, Fraction(100))})], [sell(1, 5, 120)], {})
     assert found.profit is None
 
 
 def test_a_day_that_contradicts_itself_spoils_no_other():
     bases = [
-        Base(EVENING - timedelta(days=3), {"005930": HeldLot(10, Fraction(100))}),
-        Base(EVENING, {"005930": HeldLot(20, Fraction(90))}, {"00950:0000000001": (5, 600)}),
+        CostBase(EVENING - timedelta(days=3), {"005930": Lot(10, Fraction(100))}),
+        CostBase(EVENING, {"005930": Lot(20, Fraction(90))}, {"00950:0000000001": (5, 600)}),
     ]
     rows = [sell(1, 5, 120, day=BEFORE), sell(2, 5, 120)]
     found = figures(bases, rows, {"005930": 15}, first=BEFORE)
@@ -249,7 +246,7 @@ def test_a_day_that_contradicts_itself_spoils_no_other():
 
 def test_what_was_sold_before_there_was_a_base_is_not_known_and_what_came_after_is():
     morning = NIGHT.replace(hour=10)
-    start = Base(morning, {"005930": HeldLot(5, Fraction(100))}, {"00950:0000000001": (3, 300)})
+    start = CostBase(morning, {"005930": Lot(5, Fraction(100))}, {"00950:0000000001": (3, 300)})
     assert figures([start], [sell(1, 3, 100), sell(2, 2, 120)], {"005930": 3}).doubt is Doubt.BASE
     assert figures([start], [buy(1, 3, 100), sell(2, 2, 120)], {"005930": 3}).profit == 240 - 200
     assert figures([], [sell(1, 3, 100)], {}).doubt is Doubt.BASE

@@ -8,7 +8,7 @@ import pytest
 
 from bot.chat.handlers.order_history import history_pages
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.audit_anchor import anchor_push, key_push
+from bot.chat.messages.system import anchor_push, key_push
 from bot.demo.formatting import parse_html
 from bot.orders.access.notifications import Notifications
 from bot.orders.model.order import OrderState

@@ -11,21 +11,20 @@ from bot.chat.messages.report_messages import MAX_FILLS, MAX_STOCKS, fills_card,
 from bot.chat.parsing.dates import day_label, parse_day
 from bot.chat.parsing.order_args import BadArguments
 from bot.reports.cost import Doubt
-from bot.reports.fills import StockFills, filled
-from bot.reports.model import DayReport, DayTaken, Taken, Wealth, month, week
+from bot.reports.model import AccountValue, DayReport, DayResult, PeriodResult, StockFills, filled, month, week
 from kis.krx import KST
 from kis.models import Side
 from tests.support.report_rows import DAY, buy, sell
 
 KO, EN = (Frame(lang, "paper", "…78-01") for lang in ("ko", "en"))
 NOW = datetime(2026, 11, 24, 15, 40, 3, tzinfo=KST)
-WEALTH = Wealth(NOW, -1_234, 1_000_000, 998_766, 5_000_000, 4_000_000, 4_998_766)
+WEALTH = AccountValue(NOW, -1_234, 1_000_000, 998_766, 5_000_000, 4_000_000, 4_998_766)
 HUGE = 10**12
 TELEGRAM = 4_096
 
 
 def report(fills=(), **changes):
-    taken = Taken(DAY, DAY, 711_500, 305_000, 144, 610, 12_345)
+    taken = PeriodResult(DAY, DAY, 711_500, 305_000, 144, 610, 12_345)
     values = {"day": DAY, "fills": tuple(fills), "taken": taken, "wealth": WEALTH, "began": None, "open_orders": 0}
     return DayReport(**{**values, **changes})
 
@@ -76,7 +75,9 @@ def test_which_session_ended_is_said_also_on_exam_day():
 @pytest.mark.parametrize("frame", [KO, EN])
 def test_many_stocks_are_summed_and_the_message_fits(frame):
     fills = [stock(number) for number in range(60)] + [stock(61, side=Side.BUY)]
-    text = push(report(fills, taken=Taken(DAY, DAY, HUGE, HUGE, HUGE, HUGE, None, doubt=Doubt.SHARES)), frame).text
+    text = push(
+        report(fills, taken=PeriodResult(DAY, DAY, HUGE, HUGE, HUGE, HUGE, None, doubt=Doubt.SHARES)), frame
+    ).text
     assert units(text) < TELEGRAM
     rest = len(fills) - MAX_STOCKS
     assert (
@@ -108,7 +109,7 @@ def test_the_days_change_is_said_where_it_is_known(began, said):
 
 @pytest.mark.parametrize("doubt", [Doubt.BASE, Doubt.SHARES])
 def test_what_cannot_be_told_is_a_dash_with_the_reason(doubt):
-    taken = Taken(DAY, DAY, 0, 600, 1, 2, None, estimated=True, doubt=doubt)
+    taken = PeriodResult(DAY, DAY, 0, 600, 1, 2, None, estimated=True, doubt=doubt)
     korean, english = (push(report(taken=taken), frame).text for frame in (KO, EN))
     assert "실현손익 – (추정)" in korean
     assert "realised – (estimate)" in english
@@ -121,8 +122,10 @@ def test_what_cannot_be_told_is_a_dash_with_the_reason(doubt):
 
 @pytest.mark.parametrize("frame", [KO, EN])
 def test_a_whole_month_fits(frame):
-    days = tuple(DayTaken(date(2026, 12, day), HUGE, HUGE, HUGE, HUGE, -HUGE) for day in range(1, 32))
-    taken = Taken(days[0].day, days[-1].day, HUGE, HUGE, HUGE, HUGE, -HUGE, days, estimated=True, doubt=Doubt.SHARES)
+    days = tuple(DayResult(date(2026, 12, day), HUGE, HUGE, HUGE, HUGE, -HUGE) for day in range(1, 32))
+    taken = PeriodResult(
+        days[0].day, days[-1].day, HUGE, HUGE, HUGE, HUGE, -HUGE, days, estimated=True, doubt=Doubt.SHARES
+    )
     text = profit_card(taken, WEALTH, days[-1].day, frame).text
     assert units(text) < TELEGRAM
     assert all(day_label(one.day, frame) in text for one in days)

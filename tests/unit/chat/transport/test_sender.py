@@ -5,8 +5,7 @@ import re
 import pytest
 
 from bot.chat.i18n.frame import Frame
-from bot.chat.messages.delivery_digest import bundle_push
-from bot.chat.messages.fills import fill_push
+from bot.chat.messages.fills import bundle_push, fill_push
 from bot.orders.model.order import OrderState
 from tests.support.telegram_wire import LABEL, ONE, post_office
 from tests.unit.orders.model.test_order import order
