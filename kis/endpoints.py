@@ -26,13 +26,18 @@ class Generation(StrEnum):
 
 
 class Lane(IntEnum):
-    """Priority of a call waiting for the rate limit: the lower, the sooner."""
+    """Priority of a call waiting for the rate limit: the lower, the sooner.
+
+    PRETRADE holds the reads behind a confirmed order, TICKET those behind a card that asks for confirmation.
+    """
 
     CANCEL = 0
     ORDER = 1
-    FILLS = 2
-    QUOTE = 3
-    REPORT = 4
+    PRETRADE = 2
+    FILLS = 3
+    TICKET = 4
+    QUOTE = 5
+    REPORT = 6
 
 
 @dataclass(frozen=True, slots=True)

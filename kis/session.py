@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from kis.callers import lane_of_read
 from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
 from kis.error_codes import NO_ROWS, code_of, is_success
 from kis.errors import BadAnswer, BadRequest, KisError, NotSent, Throttled, TokenRejected, Unavailable, Unsupported
@@ -104,7 +105,7 @@ class Session:
         context = ssl_context(config.rest)
         self._read_sender = HttpSender(transport or ConnectionPool(context))
         self._order_sender = HttpSender(transport or single_use_connections(context))
-        self._reads: SingleFlight[_ReadKey, ApiResponse] = SingleFlight()
+        self._reads: SingleFlight[tuple[_ReadKey, Lane], ApiResponse] = SingleFlight()
         self._cache: ResponseCache[_ReadKey] = ResponseCache(clock)
         self._url = lru_cache(maxsize=512)(httpx.URL)
         self._dates: deque[tuple[str, datetime, datetime]] = deque(maxlen=20)
@@ -112,7 +113,7 @@ class Session:
     async def close(self) -> None:
         """Cancels reads under way, then closes the connections."""
         self.closed = True
-        await self._reads.close(lambda key: Unavailable("the session is closed", endpoint=key.name, env=self._env))
+        await self._reads.close(lambda key: Unavailable("the session is closed", endpoint=key[0].name, env=self._env))
         await self.token.close()
         await self._read_sender.aclose()
         await self._order_sender.aclose()
@@ -135,9 +136,9 @@ class Session:
     ) -> ApiResponse:
         """Makes a read, with up to three retries over ten seconds where KIS stumbled.
 
-        Identical reads share one call. Reads of the account share it only until the call leaves, so that an answer is
-        never older than the request. With a `max_age` (seconds, one at most) an answer already received will do, but
-        never for the ledger. `follow` asks for a following page.
+        Identical reads in the same lane share one call. Reads of the account share it only until the call leaves, so
+        that an answer is never older than the request. With a `max_age` (seconds, one at most) an answer already
+        received will do, but never for the ledger. `follow` asks for a following page.
 
         Raises `Refused` (also if the call is not offered here, or the rate or the token stayed refused), or
         `Unavailable` if there was no usable answer.
@@ -149,17 +150,18 @@ class Session:
             raise self._error(BadRequest, endpoint, f"an answer {max_age} s old will not do")
         key = _ReadKey(endpoint.name, tr_id, f"{endpoint.path}?{urlencode(params)}", follow)
         cached = self._cache.get(key, max_age) if max_age else None
-        return cached or await self._reads.do(key, partial(self._read, key, endpoint))
+        lane = lane_of_read(endpoint.lane)
+        return cached or await self._reads.do((key, lane), partial(self._read, key, endpoint, lane))
 
-    async def _read(self, key: _ReadKey, endpoint: Endpoint) -> ApiResponse:
+    async def _read(self, key: _ReadKey, endpoint: Endpoint, lane: Lane) -> ApiResponse:
         url = self._url(self._config.rest + key.query)
         budget = self.retry_budget()
         renewed = False
         while True:
             token = await self.token.get()
-            await self.rate_limiter.acquire(endpoint.lane, ledger=endpoint.ledger)
+            await self.rate_limiter.acquire(lane, ledger=endpoint.ledger)
             if endpoint.ledger:
-                self._reads.forget(key)
+                self._reads.forget((key, lane))
             request = get(url, self.headers.full(token, key.tr_id, follow=key.follow))
             try:
                 response = await self._read_once(endpoint, request)

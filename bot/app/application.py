@@ -18,6 +18,7 @@ from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.outages import reading_time, uptime
 from kis.backoff import backoff
+from kis.callers import calling_for
 from kis.config import kst_now
 from kis.endpoints import EXECUTIONS
 from kis.errors import KisError, Misconfigured
@@ -84,17 +85,17 @@ class BotApplication:
                 await self.parts.calls.offer_menu(person.user_id, person.role)
             await self._recover()
             self.parts.audit_anchors.tell_of_new_key()
-            intake = self._work(self.parts.update_poller.run())
+            intake = self._work("updates", self.parts.update_poller.run())
             work = [
-                self._work(self.parts.delivery.run()),
-                self._work(self.parts.report_poll.run(self._handle, self._list_lost, self._list_back)),
-                self._work(self._housekeep()),
-                self._work(self.parts.circuit_breaker.run()),
-                self._work(self.parts.fill_stream.run()),
-                self._work(self.parts.alert_runner.run()),
-                self._work(self.parts.close_reports.run()),
-                self._work(self.parts.live_watchlists.run()),
-                self._work(self.parts.symbols.run()),
+                self._work("delivery", self.parts.delivery.run()),
+                self._work("order list", self.parts.report_poll.run(self._handle, self._list_lost, self._list_back)),
+                self._work("housekeeping", self._housekeep()),
+                self._work("circuit breaker", self.parts.circuit_breaker.run()),
+                self._work("fill stream", self.parts.fill_stream.run()),
+                self._work("alerts", self.parts.alert_runner.run()),
+                self._work("reports", self.parts.close_reports.run()),
+                self._work("watch lists", self.parts.live_watchlists.run()),
+                self._work("symbols", self.parts.symbols.run()),
             ]
             self.ready = True
             try:
@@ -104,9 +105,13 @@ class BotApplication:
         finally:
             await self._close()
 
-    def _work(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a part; if it dies of an exception the whole bot must stop, and `fault` says so."""
-        task = asyncio.get_running_loop().create_task(work)
+    def _work(self, source: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a part, whose reads take turns with those of the others.
+
+        If it dies of an exception the whole bot must stop, and `fault` says so.
+        """
+        with calling_for(source):
+            task = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(self._ended)
         return task
 

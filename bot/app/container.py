@@ -24,6 +24,7 @@ from bot.chat.handlers.watchlist import WatchlistHandlers
 from bot.chat.i18n.frame import Frame
 from bot.chat.transport.access import AccessGuard
 from bot.chat.transport.background_calls import BackgroundCalls
+from bot.chat.transport.flood_control import FloodControl
 from bot.chat.transport.router import Router
 from bot.chat.transport.sender import MessageSender
 from bot.chat.transport.update_inbox import UpdatePoller
@@ -84,7 +85,7 @@ class Container:
         self.operator_alerts = OperatorAlerts(self.notifications)
         self._build_orders(settings, clock)
         self._build_services(settings, clock, ticks, network)
-        self._build_chat(settings, clock, network)
+        self._build_chat(settings, clock, ticks, network)
 
     def _build_orders(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         """Everything that decides about orders."""
@@ -179,7 +180,9 @@ class Container:
             self.bookkeeper, storage.reports, storage.outbox, storage.people, clock=clock, report_times=report_moments
         )
 
-    def _build_chat(self, settings: Settings, clock: Callable[[], datetime], network: Transport | None) -> None:
+    def _build_chat(
+        self, settings: Settings, clock: Callable[[], datetime], ticks: Callable[[], float], network: Transport | None
+    ) -> None:
         """Everything that speaks Telegram."""
         storage = self.storage
         frame = Frame(settings.kisbot_lang, settings.mode, self.client.account_masked)
@@ -256,9 +259,10 @@ class Container:
             },
             frame,
         )
+        guard = AccessGuard(storage.people.get, settings.kisbot_group_chats)
         self.router = Router(
             self.bot,
-            AccessGuard(storage.people.get, settings.kisbot_group_chats),
+            guard,
             handlers,
             trading=trading,
             members=members,
@@ -290,6 +294,9 @@ class Container:
             storage.inbox,
             self.router.handle,
             keeps=self.router.keeps,
+            flood_control=FloodControl(
+                guard, handlers.urgent_words, ticks=ticks, clock=clock, report=self.router.tell_of_flood
+            ),
             redact=self.second_factor_chat.for_disk,
             hold=token_conflict,
         )

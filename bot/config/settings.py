@@ -92,7 +92,7 @@ class Settings(RiskSettings, DataSettings):
     kis_tr_generation: Literal["current", "legacy"] = "current"
     """TR ID 세대. `legacy`는 원 문서의 옛 ID · `legacy` sends the older TR ids"""
     kis_min_interval: float | None = Field(None, ge=0)
-    """호출 간 최소 간격(초). 비우면 실전 0.2, 모의 1.0 · seconds between calls; empty: 0.2 real, 1.0 paper"""
+    """호출 간 최소 간격(초). 비우면 실전 0.2, 모의 1.05 · seconds between calls; empty: 0.2 real, 1.05 paper"""
     kis_hashkey: bool = False
     """주문에 해시키 첨부 (KIS는 이제 요구하지 않음) · send a hash key with orders"""
     kis_rest_url: str | None = None

@@ -18,6 +18,7 @@ from typing import Any
 from bot.config.logging import set_up_logs
 from tests.bench import client_peers
 from tests.bench.fill_latency import fill_latency
+from tests.bench.flood import flood
 from tests.bench.journal_cost import journal_cost
 from tests.bench.load import load
 from tests.bench.price_cost import price_cost
@@ -31,6 +32,7 @@ PARTS: dict[str, Part] = {
     "peers": client_peers.run,
     "tap": tap_to_wire,
     "fills": fill_latency,
+    "flood": flood,
     "journal": journal_cost,
     "load": load,
     "start": start_up,
@@ -38,6 +40,7 @@ PARTS: dict[str, Part] = {
 QUICK: dict[str, Part] = {
     "tap": partial(tap_to_wire, taps=16),
     "fills": partial(fill_latency, fills=20),
+    "flood": partial(flood, rounds=6),
     "journal": partial(journal_cost, sends=60),
     "load": partial(load, seconds=10, patience=40),
 }

@@ -20,6 +20,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import OutboxMessage
 from tests.chaos import kill_points
 from tests.chaos.matrix_stand import ME, Stand
+from tests.support.members import flood_control
 from tests.support.outbox import delivery_policy
 
 LONG_POLL = 25.0
@@ -121,6 +122,7 @@ class Person:
             inbox,
             self._handle,
             keeps=lambda _: True,
+            flood_control=flood_control(stand.clock),
             redact=lambda body: body,
             hold=lambda _: None,
         )

@@ -50,7 +50,7 @@ def test_plain_http_is_for_this_machine_only(tmp_path, url):
 
 
 def test_defaults_are_the_environments_own(tmp_path):
-    for env, interval in (("real", 0.2), ("paper", 1.0)):
+    for env, interval in (("real", 0.2), ("paper", 1.05)):
         made = config(tmp_path, env=env, min_interval=None)
         assert (made.rest, made.interval, made.env) == (HOSTS[env], interval, Env(env))
         assert made.generation is Generation.CURRENT
@@ -82,7 +82,8 @@ def test_it_is_built_with_few_words():
 def test_no_setting_makes_us_faster_than_kis_allows_except_at_home(env, allowed, too_fast):
     given = {"env": Env(env), "app_key": "k", "app_secret": "s", "account": "12345678-01"}
     assert KisConfig(**given).within_limit()
-    assert KisConfig(**given, min_interval=allowed).within_limit()
+    assert KisConfig(**given, min_interval=allowed).within_limit().interval == pytest.approx(allowed * 1.05, abs=0.001)
+    assert KisConfig(**given, min_interval=3).within_limit().interval == 3
     assert KisConfig(**given, min_interval=0, rest_url="http://127.0.0.1:1").within_limit()
     with pytest.raises(Misconfigured) as caught:
         KisConfig(**given, min_interval=too_fast).within_limit()

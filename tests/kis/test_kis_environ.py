@@ -63,7 +63,7 @@ def test_a_setting_that_cannot_be_right_is_named(name, value):
 
 def test_every_setting_is_read(tmp_path, monkeypatch):
     plain = config_from_env(KEYS | {"KIS_MIN_INTERVAL": "", "KIS_ENV": ""})
-    assert (plain.env, plain.generation, plain.interval, plain.hashkey) == (Env.PAPER, Generation.CURRENT, 1.0, False)
+    assert (plain.env, plain.generation, plain.interval, plain.hashkey) == (Env.PAPER, Generation.CURRENT, 1.05, False)
     assert plain.token_dir == Path.home() / ".kis"
     given = KEYS | {
         "KIS_ENV": "real",

@@ -13,6 +13,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kis.callers import calling_for, lane_of_read
 from kis.endpoints import Lane
 from kis.rate_limit import RateLimiter
 
@@ -187,41 +188,106 @@ async def test_no_interval_no_waiting():
 
 
 @virtually
-async def test_a_rate_refusal_doubles_the_interval_and_it_comes_back_slowly():
+async def test_after_a_rate_refusal_nothing_goes_out_for_a_window_and_a_tenth_slower_pace_is_back_in_ten_seconds():
     pace = RateLimiter(0.2)
     queue = Queue(pace)
     queue.call(Lane.QUOTE)
+    await queue.finish()
     with structlog.testing.capture_logs() as logs:
         pace.slow_down()
         pace.slow_down()
-        assert pace.interval == pytest.approx(0.4)
-        for _ in range(5):
+        assert pace.interval == pytest.approx(0.22)
+        queue.call(Lane.CANCEL)
+        await asyncio.sleep(0.3)
+        pace.slow_down()  # of a call that was under way
+        for _ in range(4):
             queue.call(Lane.QUOTE)
         await queue.finish()
-        assert min(queue.gaps()) == pytest.approx(0.4)
-        await asyncio.sleep(29)
+        assert queue.passed[1] == ("CANCEL", pytest.approx(1.3))
+        assert queue.gaps()[1:] == pytest.approx([0.22] * 4)
         intervals = []
         while pace.interval > 0.2:
             intervals.append(pace.interval)
-            await asyncio.sleep(2)
+            await asyncio.sleep(0.3)
         assert intervals == sorted(intervals, reverse=True)
         assert len(set(intervals)) >= 9
-        assert 85 < now() < 95
+        assert 10 < now() < 12
         await queue.pace.acquire(Lane.QUOTE)
-    assert [(line["event"], line["interval"]) for line in logs] == [("pace_slowed", 0.4), ("pace_recovered", 0.2)]
+    assert [(line["event"], line["interval"]) for line in logs] == [("pace_slowed", 0.22), ("pace_recovered", 0.2)]
 
 
 @virtually
-async def test_refusals_again_and_again_stop_at_eight_times():
+async def test_refusals_again_and_again_widen_by_tenths_up_to_eight_times():
     pace = RateLimiter(1.0)
     with structlog.testing.capture_logs() as logs:
-        for _ in range(10):
+        for _ in range(5):
             pace.slow_down()
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1.05)
+        assert pace.interval == pytest.approx(1.1**5)
+        for _ in range(30):
+            pace.slow_down()
+            await asyncio.sleep(1.05)
         assert pace.interval == 8.0
-        await asyncio.sleep(100)
+        await asyncio.sleep(11)
         assert pace.interval == 1.0
     assert [line["event"] for line in logs] == ["pace_slowed", "pace_recovered"]
+
+
+def served(queue, sources, lane=Lane.QUOTE):
+    for source, calls in sources.items():
+        with calling_for(source):
+            for number in range(calls):
+                queue.call(lane, f"{source}{number}")
+
+
+@virtually
+async def test_within_a_lane_the_sources_take_turns_and_each_is_served_in_its_own_order():
+    queue = Queue(RateLimiter(1.0))
+    queue.call(Lane.CANCEL, "now")
+    served(queue, {"flood": 100, "a": 3, "b": 2})
+    await asyncio.sleep(7.5)
+    served(queue, {"late": 1})
+    await queue.finish()
+    assert [label for label, _ in queue.passed[:10]] == [
+        *("now", "flood0", "a0", "b0", "flood1", "a1", "b1", "flood2", "a2", "flood3")
+    ]
+    assert queue.passed[10][0] == "late0"
+    assert len(queue.passed) == 107
+
+
+@virtually
+async def test_a_source_whose_callers_give_up_leaves_its_turns_to_the_others():
+    queue = Queue(RateLimiter(1.0))
+    queue.call(Lane.CANCEL, "now")
+    served(queue, {"gone": 5, "a": 3})
+    await asyncio.sleep(0.5)
+    for task in queue.tasks[1:6]:
+        task.cancel()
+    assert await queue.finish() == ["now", "a0", "a1", "a2"]
+    assert queue.gaps() == pytest.approx([1.0] * 3)
+
+
+@virtually
+async def test_the_turn_goes_to_who_waits_however_deep_their_task_stands():
+    """The source is that of the task that started the call, also through tasks of its own."""
+    pace, passed = RateLimiter(1.0), []
+
+    async def read(label):
+        await pace.acquire(lane_of_read(Lane.REPORT))
+        passed.append(label)
+
+    async def handler(source, lane, calls):
+        with calling_for(source, lane):
+            await asyncio.gather(*(read(f"{source}{number}") for number in range(calls)))
+
+    await pace.acquire(Lane.CANCEL)
+    await asyncio.gather(
+        handler("slow", None, 3),
+        handler("flood", Lane.QUOTE, 5),
+        handler("a", Lane.QUOTE, 1),
+        handler("tap", Lane.PRETRADE, 1),
+    )
+    assert passed == ["tap0", "flood0", "a0", "flood1", "flood2", "flood3", "flood4", "slow0", "slow1", "slow2"]
 
 
 @virtually

@@ -1,7 +1,10 @@
 """Members and second factors for tests that are about neither."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bot.chat.transport.access import AccessGuard
+from bot.chat.transport.flood_control import FloodControl
 from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Person, Role
 from bot.orders.access.second_factor import FactorKind, SecondFactor, SecondFactorPolicy, Tries
@@ -27,6 +30,12 @@ class FixedRoster:
 def notifications(outbox: Outbox, *overseers: int) -> Notifications:
     """Told through this outbox, to these overseers."""
     return Notifications(outbox, FixedRoster(*overseers))
+
+
+def flood_control(clock: Callable[[], datetime]) -> FloodControl:
+    """Admits what any person sends by hand; tells nobody of more."""
+    guard = AccessGuard(lambda _: None)
+    return FloodControl(guard, frozenset(), ticks=lambda: clock().timestamp(), clock=clock, report=lambda _: None)
 
 
 class _Nobody:

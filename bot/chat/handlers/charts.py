@@ -11,6 +11,8 @@ from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.frame import Frame
 from bot.chat.ports import BrokerReads
 from bot.chat.types import Chart, Reply, Request
+from kis.callers import calling_for
+from kis.endpoints import Lane
 from kis.errors import KisError
 from kis.models import Bar, Holding
 from kis.models.charts import MinuteBar
@@ -50,9 +52,10 @@ class ChartHandlers:
         if period is None:
             words = msgid("🚫 The period is one of day, week, month, minute: {word}")
             return Reply(self.frame.text(words, word=" ".join(rest)[:20]))
-        bars = await self._bars(stock.code, period)
-        if bars:
-            return Chart(await self._facts(stock, period, bars))
+        with calling_for(lane=Lane.REPORT):  # a picture takes several calls: no price waits for it
+            bars = await self._bars(stock.code, period)
+            if bars:
+                return Chart(await self._facts(stock, period, bars))
         words = msgid("{name}: there is nothing to draw yet.")
         if period == "minute":
             words = msgid("{name}: not traded yet today, so there are no minutes. Its days: /chart {code}")

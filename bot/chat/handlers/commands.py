@@ -15,7 +15,7 @@ from bot.orders.model.reason import Reason
 
 @dataclass(frozen=True)
 class Command:
-    """One command: `trades` marks those that are not carried out when they arrive late."""
+    """One command: `trades` marks those that are not carried out when late, `urgent` those that overtake all others."""
 
     name: str
     korean: str
@@ -28,6 +28,7 @@ class Command:
     example: str = ""
     needs_words: bool = False
     trades: bool = False
+    urgent: bool = False
 
     def usage(self, lang: Lang) -> str:
         """How it is written."""
@@ -44,7 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("chart", "차트", Role.VIEWER, msgid("candles, volume, moving averages, your average price"), msgid("stock [day|week|month|minute]"), "/chart 005930", needs_words=True),
     Command("buy", "매수", Role.TRADER, msgid("a buy ticket, sent when you confirm"), msgid("stock [quantity] [price|market]"), "/buy 005930 10 71000", needs_words=True, trades=True),
     Command("sell", "매도", Role.TRADER, msgid("a sell ticket, sent when you confirm"), msgid("stock [quantity|all] [price|market]"), "/sell 005930 10 시장가", needs_words=True, trades=True),
-    Command("cancel", "취소", Role.TRADER, msgid("open orders, with a button to cancel each"), msgid("[order number|all]"), "/cancel", trades=True),
+    Command("cancel", "취소", Role.TRADER, msgid("open orders, with a button to cancel each"), msgid("[order number|all]"), "/cancel", trades=True, urgent=True),
     Command("revise", "정정", Role.TRADER, msgid("change the price of an open order"), msgid("order number [price|market]"), "/revise 0000117057 71500", needs_words=True, trades=True),
     Command("orders", "미체결", Role.VIEWER, msgid("open orders and today's fills")),
     Command("balance", "잔고", Role.VIEWER, msgid("holdings, profit and cash")),
@@ -53,7 +54,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("top", "거래량", Role.VIEWER, msgid("most traded stocks"), msgid("[count]"), "/top 20"),
     Command("index", "지수", Role.VIEWER, msgid("KOSPI, KOSDAQ and KOSPI 200")),
     Command("status", "상태", Role.VIEWER, msgid("whether orders go out, and what is under way")),
-    Command("halt", "중지", Role.VIEWER, msgid("stop new orders at once"), msgid("[buys|new|all|freeze]"), "/halt"),
+    Command("halt", "중지", Role.VIEWER, msgid("stop new orders at once"), msgid("[buys|new|all|freeze]"), "/halt", urgent=True),
     Command("resume", "재개", Role.ADMIN, msgid("let orders go out again, if another administrator agrees")),
     Command("policy", "정책", Role.VIEWER, msgid("whose consent orders need")),
     Command("why", "전말", Role.TRADER, msgid("the story of one order"), msgid("[order number|#ticket]"), "/why #12"),
@@ -98,6 +99,7 @@ class Handlers:
             raise ValueError(f"commands and handlers do not agree: {', '.join(sorted(odd))}")
         self.by_word = {word: one for one in table for word in (one.name, one.korean)}
         """Each command by its Latin and by its Korean word."""
+        self.urgent_words = frozenset(word for word, one in self.by_word.items() if one.urgent)
         self.table = table
         self._by_name = by_name
         self._frame = frame

@@ -117,6 +117,7 @@ REASONS: MessageIds[str] = {
     "READING_LOST": "The broker's list was read and could not be taken in. Fills may be told late; look in HTS or MTS, and at the log.",
     "HOUSEKEEPING": "The bot's housekeeping fails. Look at the log and the disk.",
     "ANSWER_LOST": "A request of {name}'s could not be answered for an internal error; see the log.",
+    "FLOOD": "{name} sends more messages than are taken; those over the limit are dropped, unread. If it was not them, suspend them in /users.",
     "RECOVERING": "Recovering: earlier orders are being checked against the broker's list. Orders are taken once that is done.",
     "MISCONFIGURED": "The broker says that key, account and environment do not belong together. Mend the settings, then /resume.",
     # people and approvals

@@ -41,10 +41,13 @@ from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
 from bot.chat.transport.background_calls import BackgroundCalls
 from bot.chat.transport.command_handler import BorrowedWords, Callback, TableCommandHandler, UpdateContext, read_line
+from bot.chat.transport.question_queue import QuestionQueue, QuestionsWait
 from bot.chat.types import REFRESH, TICKET, WATCH, CallbackAnswer, Chart, Reply, Request, Stranger, outgoing, reply_key
 from bot.orders.access.roles import Actor
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome
+from kis.callers import calling_for
+from kis.endpoints import Lane
 from kis.errors import KisError
 from kis.krx import KST
 
@@ -92,6 +95,7 @@ class Router:
     report_fault: Callable[[str, Mapping[str, object]], None]
     """Tells those in charge."""
     _left_at: OrderedDict[int, datetime] = field(default_factory=OrderedDict, init=False)
+    _questions: QuestionQueue = field(default_factory=QuestionQueue, init=False)
     _unanswered: dict[int, Exception] = field(default_factory=dict, init=False)
     """Faults, by update id, whose answer could not be put into the outbox either."""
 
@@ -259,7 +263,16 @@ class Router:
         if command.trades and age > MAX_COMMAND_AGE:
             return Reply(self.frame.text(TOO_LATE, minutes=int(age.total_seconds() // 60)))
         async with self.calls.typing(request.actor.chat_id):
-            return await self.commands.answer(command, request)
+            if command.urgent:
+                with calling_for(request.actor.user_id, Lane.TICKET):
+                    return await self.commands.answer(command, request)
+            try:
+                async with self._questions.turn(request.actor.user_id):
+                    return await self.commands.answer(command, request)
+            except QuestionsWait:
+                words = msgid("⏳ Your earlier questions are still being answered. Ask again once they are.")
+                self._say_once_a_minute(request.actor, "wait", self.frame.text(words))
+                return None
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
@@ -293,7 +306,8 @@ class Router:
             order_id = pressed.order.id if pressed.order else None
             self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
         self.calls.toast(tap.id, answer)
-        await self.trading.carry_out(pressed)
+        with calling_for(actor.user_id):
+            await self.trading.carry_out(pressed)
 
     async def _member_button(self, _: Update, context: UpdateContext) -> None:
         """A single-use button that changes a person."""
@@ -320,6 +334,16 @@ class Router:
             kind = "chart_edit" if isinstance(reply, Chart) else "edit"
             facts = {**facts, "message_id": request.message_id}
         self.post(kind, request.actor.chat_id, facts, reply_key(request.update_id))
+
+    def tell_of_flood(self, actor: Actor) -> None:
+        """Somebody let in sends more than is taken: they learn that they are not heard, and so do those in charge."""
+        words = msgid("⏳ Too many messages: those that follow are not read. Pause for ten seconds and go on; /halt and order buttons always work.")  # fmt: skip
+        with use_language(self.lang_of(actor.user_id)):
+            self._say_once_a_minute(actor, "flood", self.frame.text(words))
+        self.report_fault("FLOOD", {"name": actor.name or actor.user_id})
+
+    def _say_once_a_minute(self, actor: Actor, what: str, text: str) -> None:
+        self.post("reply", actor.user_id, outgoing(Reply(text)), f"{what}:{actor.user_id}:{self.clock():%y%m%d%H%M}")
 
     def _audit(self, actor: Actor, action: str, *, order_id: int | None = None, **detail: object) -> None:
         self.record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)

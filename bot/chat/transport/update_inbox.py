@@ -11,6 +11,7 @@ from telegram import Bot, Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.chat.ports import Inbox
+from bot.chat.transport.flood_control import FloodControl
 from bot.chat.transport.sender import seconds_to_wait
 from kis.backoff import backoff
 
@@ -34,6 +35,8 @@ class UpdatePoller:
     handle: Callable[[Update], Awaitable[None]]
     keeps: Callable[[Update], bool]
     """Whether an update is stored; others are handled all the same, so that strangers cannot fill the disk."""
+    flood_control: FloodControl
+    """Drops what is too much, before anything is stored, and says what goes first."""
     redact: Callable[[dict[str, Any]], dict[str, Any]]
     """Leaves what may be stored of an update: no typed code and no keypad."""
     hold: Callable[[str], None]
@@ -63,12 +66,13 @@ class UpdatePoller:
                 continue
             if faults.calm():
                 self.hold("")
-            bodies = {update.update_id: update.to_dict() for update in updates if self.keeps(update)}
+            taken = sorted(filter(self.flood_control.admits, updates), key=self.flood_control.rank)
+            bodies = {update.update_id: update.to_dict() for update in taken if self.keeps(update)}
             stored = [(update_id, self.redact(body)) for update_id, body in bodies.items()]
             for update_id in self.inbox.keep(stored) if stored else ():
                 self._answer(update_id, bodies[update_id])
-            for update in updates:
-                self._next = max(self._next, update.update_id + 1)
+            self._next = max(self._next, *(update.update_id + 1 for update in updates), 0)
+            for update in taken:
                 if update.update_id not in bodies:
                     self._start(self.handle(update))
 

@@ -1,7 +1,7 @@
 """Reads what a send needs while the ticket is on the screen, so that a tap waits only for its turn.
 
-Only figures requested at most three seconds ago are used; an older one is read again at the tap. The reads use the rate
-limiter's lanes of quotes and lists: an order never waits behind more than the one call that is under way.
+Only figures requested at most three seconds ago are used; an older one is read again at the tap. What a tap waits for
+goes right behind orders, and what a ticket waits for goes before what people ask.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ import structlog
 from bot.orders.model.order import OrderRequest
 from bot.orders.ports import Broker
 from bot.orders.risk.context import PretradeData
+from kis.callers import calling_for
+from kis.endpoints import Lane
 from kis.errors import KisError
 from kis.models import Balance, OrderBook, OrderKind, Side
 
@@ -59,13 +61,15 @@ class PretradeReader:
 
     async def for_ticket(self, request: OrderRequest) -> PretradeData:
         """What a ticket shows; `KisError` if something could not be read."""
-        values, _ = await self._all(_of_ticket(request))
+        with calling_for(lane=Lane.TICKET):
+            values, _ = await self._all(_of_ticket(request))
         expected = None if request.price is not None else expected_price(request, values["book"])
         return PretradeData(values["quote"], values.get("power"), _sellable(values, request), expected=expected)
 
     async def balance(self) -> Balance:
         """The account; raises as `for_ticket`."""
-        values, _ = await self._all([_Key("balance")])
+        with calling_for(lane=Lane.TICKET):
+            values, _ = await self._all([_Key("balance")])
         balance: Balance = values["balance"]
         return balance
 
@@ -75,7 +79,8 @@ class PretradeReader:
 
     async def for_send(self, request: OrderRequest, after: datetime | None = None) -> PretradeData:
         """What an order is checked against when it is sent: nothing requested over 3 s ago or before `after`."""
-        values, fresh = await self._all(_of_send(request), after)
+        with calling_for(lane=Lane.PRETRADE):
+            values, fresh = await self._all(_of_send(request), after)
         return PretradeData(
             values["quote"], values.get("power"), _sellable(values, request), values["list"], fresh=fresh
         )
@@ -102,7 +107,8 @@ class PretradeReader:
         """A ticket is on the screen: keep its figures fresh until then."""
         self._tickets[order_id] = (request, until)
         if self._work is None or self._work.done():
-            self._work = asyncio.get_running_loop().create_task(self._refresh())
+            with calling_for("tickets", Lane.TICKET):
+                self._work = asyncio.get_running_loop().create_task(self._refresh())
 
     def drop(self, order_id: int) -> None:
         """The ticket is closed."""

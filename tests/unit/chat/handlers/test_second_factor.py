@@ -24,7 +24,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import Outbox
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
-from tests.support.members import notifications
+from tests.support.members import flood_control, notifications
 from tests.support.memory_telegram import BASE, MemoryTelegram
 
 pytestmark = pytest.mark.virtual_time
@@ -74,7 +74,13 @@ class Play:
         await self.bot.initialize()
         self.chat = SecondFactorChat(self.bot, self.stepup, Frame("ko", "practice", "…32-01"), self.clock)
         poll = UpdatePoller(
-            self.bot, self.inbox, self.handle, keeps=lambda _: True, redact=self.chat.for_disk, hold=lambda _: None
+            self.bot,
+            self.inbox,
+            self.handle,
+            keeps=lambda _: True,
+            flood_control=flood_control(self.clock),
+            redact=self.chat.for_disk,
+            hold=lambda _: None,
         )
         task = asyncio.create_task(poll.run())
         try:

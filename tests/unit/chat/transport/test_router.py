@@ -33,7 +33,7 @@ from bot.store.second_factors import FactorKey, SecondFactors
 from kis.errors import NotSent
 from kis.krx import KST
 from kis.symbols import Stock, Symbols
-from tests.support.members import members, notifications
+from tests.support.members import flood_control, members, notifications
 from tests.support.telegram_wire import until
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=KST)
@@ -124,7 +124,13 @@ class World:
             report_fault=lambda _code, _values: None,
         )
         self.poller = UpdatePoller(
-            self.bot, self.inbox, self.router.handle, keeps=self.router.keeps, redact=chat.for_disk, hold=lambda _: None
+            self.bot,
+            self.inbox,
+            self.router.handle,
+            keeps=self.router.keeps,
+            flood_control=flood_control(self.clock),
+            redact=chat.for_disk,
+            hold=lambda _: None,
         )
 
     def update(self, text=None, *, person=OWNER, data=None, at=NOW, **more):
