@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from bot.orders.model.events import Event, FoundAtBroker, NotFound
 from bot.orders.model.order import Attempt, Order, OrderAction, OrderState
@@ -16,13 +17,28 @@ SETTLE_TIME = timedelta(seconds=10)
 """A lone candidate is linked only after this long: a second, identical row may still appear."""
 LATE_STAMP_WAIT = timedelta(seconds=30)
 """A row stamped later than STAMP_AFTER is put to a person once it has stood this long unlinked to a newer order."""
-REJECTION_AFTER = timedelta(seconds=10)
-REJECTION_SNAPSHOTS = 2
-"""A rejection by an unknown code is believed after this long and this many snapshots without the order."""
-ABSENT_AFTER = timedelta(seconds=180)
-ABSENT_SNAPSHOTS = 5
-"""Not in the list for this long and in this many snapshots: absent. Bookings up to a minute and a half late were seen
-at brokers of the same kind."""
+LATE_SNAPSHOTS = 3
+"""Snapshots within the window of a proof, see `Proof`."""
+
+
+class Proof(NamedTuple):
+    """The snapshots without the order that prove its absence, one list that lags or loses a row being no proof.
+
+    `snapshots` of them in all; LATE_SNAPSHOTS of them no earlier than `window` before `after`, the first and the last
+    of these `spread` apart; the last two once `after` has passed since the sending, or since a candidate was shown.
+    """
+
+    after: timedelta
+    snapshots: int
+    window: timedelta
+    spread: timedelta
+
+
+REJECTION = Proof(timedelta(seconds=10), 3, window=timedelta(seconds=10), spread=timedelta(seconds=5))
+"""A rejection by an unknown code is believed after these."""
+ABSENCE = Proof(timedelta(seconds=180), 5, window=timedelta(seconds=60), spread=timedelta(seconds=30))
+"""An order without any answer is absent after these. Bookings up to a minute and a half late were seen at brokers of
+the same kind."""
 MANUAL_AFTER = timedelta(minutes=15)
 """Nothing proven for this long, as the list cannot be read or the account's cash contradicts it: a person decides."""
 EVIDENCE_PERCENT = 90
@@ -45,6 +61,9 @@ class Resolution:
     """What the snapshots so far have shown of an order in doubt."""
 
     scans: int = 0
+    """Snapshots in a row that showed no candidate."""
+    late_scans: tuple[datetime, ...] = ()
+    """Times of those within the window of the proof: the first and the last two."""
     candidates: frozenset[str] = frozenset()
     """Numbers of the rows that could be it, in the last snapshot."""
     since: datetime | None = None
@@ -137,9 +156,11 @@ def resolve(
     shown = fits or late
     numbers = frozenset(row.order_no for row in shown)
     since = resolution.since if numbers and numbers == resolution.candidates else (now if numbers else None)
-    # a snapshot that shows a candidate proves no absence: the count begins anew
-    resolution = replace(resolution, scans=0 if numbers else resolution.scans + 1, candidates=numbers, since=since)
-    resolution = replace(resolution, shown_at=now) if numbers else resolution
+    resolution = replace(resolution, candidates=numbers, since=since)
+    if numbers:  # it proves no absence: the count begins anew
+        resolution = replace(resolution, scans=0, late_scans=(), shown_at=now)
+    else:
+        resolution = _counted(order, attempt, resolution, now)
     stood = now - since if since is not None else timedelta()
     likely = tuple(row for row in fits if row.channel == used_to) if used_to and not channel else fits
     odd = bool(fits) and not likely
@@ -150,7 +171,7 @@ def resolve(
         return replace(resolution, asked_about=numbers), Ambiguous(shown)
     if fits and not odd and stood >= SETTLE_TIME:
         return resolution, FoundAtBroker(fits[0])
-    long_unseen = order.state is OrderState.UNKNOWN and _long_enough(order, attempt, resolution, now)
+    long_unseen = order.state is OrderState.UNKNOWN and _long_enough(order, attempt, resolution)
     # without evidence of the account no absence is proven
     if not shown and long_unseen and evidence is not None and not contradicts(order, attempt, evidence, rows):
         return resolution, NotFound()
@@ -162,13 +183,27 @@ def wants_evidence(order: Order, attempt: Attempt, resolution: Resolution, now: 
     return (
         order.state is OrderState.UNKNOWN
         and not resolution.candidates
-        and _long_enough(order, attempt, resolution, now, more=1)
+        and _long_enough(order, attempt, _counted(order, attempt, resolution, now))
     )
 
 
-def _long_enough(order: Order, attempt: Attempt, resolution: Resolution, now: datetime, *, more: int = 0) -> bool:
-    after, scans = (REJECTION_AFTER, REJECTION_SNAPSHOTS) if order.claimed else (ABSENT_AFTER, ABSENT_SNAPSHOTS)
-    return now - (resolution.shown_at or attempt.started_at) >= after and resolution.scans + more >= scans
+def _counted(order: Order, attempt: Attempt, resolution: Resolution, now: datetime) -> Resolution:
+    """With one more snapshot that shows no candidate."""
+    proof, late = _proof(order), resolution.late_scans
+    if now - (resolution.shown_at or attempt.started_at) >= proof.after - proof.window:
+        late = (*late[:1], *late[1:][-1:], now)
+    return replace(resolution, scans=resolution.scans + 1, late_scans=late)
+
+
+def _long_enough(order: Order, attempt: Attempt, resolution: Resolution) -> bool:
+    proof, late = _proof(order), resolution.late_scans
+    if resolution.scans < proof.snapshots or len(late) < LATE_SNAPSHOTS or late[-1] - late[0] < proof.spread:
+        return False
+    return late[-2] - (resolution.shown_at or attempt.started_at) >= proof.after
+
+
+def _proof(order: Order) -> Proof:
+    return REJECTION if order.claimed else ABSENCE
 
 
 def contradicts(order: Order, attempt: Attempt, evidence: AccountEvidence, rows: Sequence[OrderReport]) -> bool:

@@ -91,7 +91,7 @@ def test_what_an_attempt_does_not_say_is_nothing():
     said = Attempt(1, 1, NOW, frozenset())
 
     assert said == Attempt(1, 1, NOW, frozenset(), None, 0.0, None, "", "", "", 0)
-    assert Resolution() == Resolution(0, frozenset(), None, frozenset(), asked=False)
+    assert Resolution() == Resolution(0, (), frozenset(), None, frozenset(), asked=False)
     assert AccountEvidence() == AccountEvidence(None, frozenset())
 
 

@@ -11,21 +11,26 @@ from tests.support.order_events import report
 from tests.unit.orders.reconciliation.test_resolution import ATTEMPT, CLAIMED, LOST, MEANS, REVISION, SENT, at
 
 
-@pytest.mark.parametrize(("one", "seconds", "scans"), [(LOST, 180, 5), (CLAIMED, 10, 2)])
+@pytest.mark.parametrize(("one", "seconds", "scans"), [(LOST, (150, 180, 183), 5), (CLAIMED, (5, 10, 13), 3)])
 def test_the_witness_is_heard_with_the_reading_that_would_call_the_order_absent(one, seconds, scans):
-    def wanted(seconds, scans, **search):
-        return wants_evidence(one, ATTEMPT, Resolution(scans=scans, **search), at(seconds))
+    *before, last = seconds
 
-    assert wanted(seconds, scans - 1)
-    assert wanted(seconds + 1000, scans + 100), "as long as it goes on"
-    assert not wanted(seconds - 0.1, scans)
-    assert not wanted(seconds, scans - 2)
-    assert not wanted(seconds, scans, candidates=frozenset({"0000000007"}))
+    def wanted(seconds=last, scans=scans - 1, **search):
+        resolution = Resolution(scans=scans, late_scans=tuple(map(at, before)))
+        return wants_evidence(one, ATTEMPT, replace(resolution, **search), at(seconds))
+
+    assert wanted()
+    assert wanted(last + 1000, scans + 100), "as long as it goes on"
+    assert not wanted(late_scans=(at(before[0]), at(before[1] - 0.1)))
+    assert not wanted(scans=scans - 2)
+    assert not wanted(candidates=frozenset({"0000000007"}))
 
 
 def test_no_witness_is_asked_for_an_order_that_is_not_in_doubt():
+    resolution = Resolution(scans=99, late_scans=(at(150), at(180)))
+    assert wants_evidence(LOST, ATTEMPT, resolution, at(999))
     for state in set(OrderState) - {OrderState.UNKNOWN}:
-        assert not wants_evidence(replace(LOST, state=state), ATTEMPT, Resolution(scans=99), at(999))
+        assert not wants_evidence(replace(LOST, state=state), ATTEMPT, resolution, at(999))
 
 
 # --- what the account says --------------------------------------------------------------------------------------------

@@ -279,26 +279,41 @@ def test_a_row_whose_stamp_cannot_be_read_is_a_question_and_not_a_crash():
 # --- absent -----------------------------------------------------------------------------------------------------------
 
 
+def clear(*seconds, scans=2):
+    """Snapshots without the order: so many early ones, and these."""
+    return Resolution(scans=scans + len(seconds), late_scans=tuple(map(at, seconds)))
+
+
 def test_absence_needs_time_and_readings_and_a_witness():
-    def after(seconds, scans, evidence):
-        return Reader(resolution=Resolution(scans=scans - 1)).reads(seconds, evidence=evidence)
+    def after(seconds, *before, scans=2, evidence=SILENT):
+        return Reader(resolution=clear(*before, scans=scans)).reads(seconds, evidence=evidence)
 
-    assert after(180, 5, SILENT) == NotFound()
-    assert after(179.9, 5, SILENT) is None, "too soon: bookings a minute and a half late were seen"
-    assert after(180, 4, SILENT) is None, "after a restart a single reading proves nothing"
-    assert after(180, 5, None) is None, "the account's money was not asked"
-    assert after(180, 5, AccountEvidence(MEANS - 710_000)) is None, "the account's money says otherwise"
+    assert after(183, 150, 180) == NotFound()
+    assert after(183, 150, 179.9) is None, "too soon: bookings a minute and a half late were seen"
+    assert after(183, 150, 180, scans=1) is None, "after a restart a few readings prove nothing"
+    assert after(183, 150, 180, evidence=None) is None, "the account's money was not asked"
+    assert after(183, 150, 180, evidence=AccountEvidence(MEANS - 710_000)) is None, "the account's money says otherwise"
 
 
-def test_readings_are_counted_one_by_one():
+def test_readings_that_prove_absence_are_spread_over_half_a_minute():
+    """One list that lags, or loses a row for a moment, is one lie however often it is read."""
+    assert Reader(resolution=clear(153.1, 180)).reads(183) is None
+    assert Reader(resolution=clear(153, 180)).reads(183) == NotFound()
+    assert Reader(resolution=clear(300, 300.1, scans=9)).reads(329.9) is None
+    assert Reader(resolution=clear(300, 300.1, scans=9)).reads(330) == NotFound()
+
+
+def test_readings_are_counted_one_by_one_and_only_those_of_the_last_minute_and_later_are_spread():
     reader = Reader()
 
-    assert [reader.reads(second) for second in (2, 60, 120, 179, 180)] == [None, None, None, None, NotFound()]
-    assert reader.resolution.scans == 5
+    found = [reader.reads(second) for second in (2, 119.9, 120, 179, 180, 181)]
+    assert found == [None] * 5 + [NotFound()]
+    assert reader.resolution.scans == 6
+    assert reader.resolution.late_scans == (at(120), at(180), at(181))
 
 
 def test_what_the_list_shows_is_not_absent():
-    reader = Reader(resolution=Resolution(scans=99))
+    reader = Reader(resolution=clear(150, 180, scans=99))
 
     assert reader.reads(300, report()) is None
     assert reader.reads(301, report(time="100020")) is None
@@ -314,20 +329,21 @@ def test_a_row_that_was_there_a_moment_ago_is_not_called_absent_for_one_reading_
     assert reader.reads(seconds[-1]) is None
 
 
-def test_a_refusal_in_an_unknown_code_is_believed_after_ten_seconds_and_two_clean_readings():
-    def after(seconds, scans, evidence=SILENT):
-        return Reader(CLAIMED, resolution=Resolution(scans=scans - 1)).reads(seconds, evidence=evidence)
+def test_a_refusal_in_an_unknown_code_is_believed_after_ten_seconds_and_three_clean_readings():
+    def after(seconds, *before, evidence=SILENT):
+        return Reader(CLAIMED, resolution=clear(*before, scans=0)).reads(seconds, evidence=evidence)
 
-    assert after(10, 2) == NotFound()
-    assert after(9.9, 2) is None
-    assert after(10, 1) is None
-    assert after(10, 2, evidence=None) is None
-    assert after(10, 2, evidence=AccountEvidence(MEANS - 710_000)) is None
+    assert after(13, 2, 10) == NotFound()
+    assert after(13, 2, 9.9) is None, "the last two readings after ten seconds"
+    assert after(13, 10) is None, "three in all"
+    assert after(13, 8.1, 10) is None, "five seconds from the first to the last"
+    assert after(13, 2, 10, evidence=None) is None
+    assert after(13, 2, 10, evidence=AccountEvidence(MEANS - 710_000)) is None
 
 
 def test_only_an_order_in_doubt_becomes_absent():
     """One that is absent already stays so until the end of its day."""
-    reader = Reader(replace(LOST, state=OrderState.ABSENT), resolution=Resolution(scans=99))
+    reader = Reader(replace(LOST, state=OrderState.ABSENT), resolution=clear(150, 180, scans=99))
 
     assert reader.reads(3000) is None
 
@@ -375,17 +391,17 @@ def test_a_row_that_was_there_and_went_starts_the_count_anew_in_readings_and_in_
     resolution = Resolution()
     for second in (2, 4, 6, 8, 100):
         resolution, _ = resolve(LOST, ATTEMPT, resolution, [row, report()], frozenset(), at(second))
-    for second in (181, 200, 240, 275):
+    for second in (181, 200, 240, 275, 281):
         resolution, found = resolve(LOST, ATTEMPT, resolution, [], frozenset(), at(second), evidence=AccountEvidence())
-        assert found is None, "a hundred and eighty seconds since it was seen last"
+        assert found is None, "two readings a hundred and eighty seconds after it was seen last"
     early = resolution
-    _, found = resolve(LOST, ATTEMPT, resolution, [], frozenset(), at(281), evidence=AccountEvidence())
+    _, found = resolve(LOST, ATTEMPT, resolution, [], frozenset(), at(284), evidence=AccountEvidence())
     assert found == NotFound()
 
     _, found = resolve(LOST, ATTEMPT, replace(early, scans=3), [], frozenset(), at(400), evidence=AccountEvidence())
     assert found is None, "the fourth reading without it"
     shown, _ = resolve(LOST, ATTEMPT, replace(early, scans=40), [row], frozenset(), at(300))
-    assert (shown.scans, shown.shown_at) == (0, at(300))
+    assert (shown.scans, shown.late_scans, shown.shown_at) == (0, (), at(300))
 
 
 def test_where_the_channel_of_today_is_known_that_of_earlier_days_says_nothing():
