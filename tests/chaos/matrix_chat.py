@@ -7,6 +7,7 @@ again, and what was shown was shown, whether or not the bot lived to hear of it.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from telegram import Update
@@ -20,7 +21,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import OutboxMessage
 from tests.chaos import kill_points
 from tests.chaos.matrix_stand import ME, Stand
-from tests.support.members import flood_control
+from tests.support.members import flood_control, storage_monitor
 from tests.support.outbox import delivery_policy
 
 LONG_POLL = 25.0
@@ -125,6 +126,9 @@ class Person:
             flood_control=flood_control(stand.clock),
             redact=lambda body: body,
             hold=lambda _: None,
+            storage=storage_monitor(life.db),
+            refused=lambda _: None,
+            clock=stand.clock,
         )
         kill_points.mark(
             journal=life.journal, outbox=life.outbox, inbox=inbox, desk=life.desk, notifier=notifier, poll=poll
@@ -132,7 +136,7 @@ class Person:
         life.start(notifier.run())
         life.start(poll.run())
 
-    async def _handle(self, update: Update) -> None:
+    async def _handle(self, update: Update, _: datetime) -> None:
         text = update.message.text
         desk = self.stand.life.desk
         if text == "buy":

@@ -203,7 +203,14 @@ class SecondFactorChat:
             case KeypadResult.CHANGED:
                 await self._draw(screen)
             case KeypadResult.FULL:
-                await self._full(screen, actor)
+                try:
+                    await self._full(screen, actor)
+                except Exception:
+                    screen.note = self.frame.text(
+                        "⚠️ That could not be recorded, so nothing was done. Try again shortly."
+                    )
+                    await self._draw(screen)
+                    raise
 
     @staticmethod
     def _press(screen: _Screen, data: str) -> KeypadResult:

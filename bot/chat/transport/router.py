@@ -10,6 +10,7 @@ of `_buttons` below.
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -51,6 +52,7 @@ from bot.chat.transport.command_handler import (
 from bot.chat.transport.question_queue import QuestionQueue, QuestionsWait
 from bot.chat.types import REFRESH, TICKET, WATCH, CallbackAnswer, Chart, Reply, Request, Stranger, outgoing, reply_key
 from bot.orders.access.roles import Actor
+from bot.orders.execution.sender import SEND_BUDGET
 from bot.orders.model.tap_result import TapOutcome
 from kis.callers import calling_for
 from kis.endpoints import Lane
@@ -66,6 +68,10 @@ MAX_COMMAND_AGE = timedelta(seconds=120)
 TOO_LATE = msgid(
     "⏰ This command arrived {minutes} minutes late and was not carried out. Send it again if you still want it."
 )
+UNRECORDED = msgid(
+    "⚠️ This cannot be recorded now, so it was not done and no order was sent. You get an answer once recording works again; order buttons you pressed meanwhile have to be pressed again."
+)
+REFUSAL_INTERVAL = timedelta(minutes=1)
 IN_GROUPS = ("status", "price")
 """The commands that members may give in a group of the settings."""
 LEAVE_INTERVAL = timedelta(minutes=10)
@@ -74,7 +80,15 @@ MAX_GROUPS_REMEMBERED = 100
 SECRET_WORDS = frozenset({"start", "pin"})
 """Commands whose words are not audited: an invitation, a PIN that should not have been typed."""
 WITHOUT_EFFECT = frozenset(
-    {TapOutcome.NOT_YOURS, TapOutcome.BUSY, TapOutcome.LATE, TapOutcome.USED, TapOutcome.GONE, TapOutcome.STEP_UP}
+    {
+        TapOutcome.NOT_YOURS,
+        TapOutcome.BUSY,
+        TapOutcome.LATE,
+        TapOutcome.DELAYED,
+        TapOutcome.USED,
+        TapOutcome.GONE,
+        TapOutcome.STEP_UP,
+    }
 )
 """Taps that change no order, and are audited here; any other is audited in the transaction of its change."""
 
@@ -100,10 +114,18 @@ class Router:
     """The language of a person, None for the settings' own."""
     report_fault: Callable[[str, Mapping[str, object]], None]
     """Tells those in charge."""
+    is_storage_fault: Callable[[BaseException], bool]
+    """Whether an error is the database's refusal: the update is then handled once more, and no answer is given yet."""
     _left_at: OrderedDict[int, datetime] = field(default_factory=OrderedDict, init=False)
     _questions: QuestionQueue = field(default_factory=QuestionQueue, init=False)
     _unanswered: dict[int, Exception] = field(default_factory=dict, init=False)
     """Faults, by update id, whose answer could not be put into the outbox either."""
+    _refused_at: dict[int, datetime] = field(default_factory=dict, init=False)
+    """When people let in were told last, by chat, that nothing can be recorded."""
+    _refused: set[int] = field(default_factory=set, init=False)
+    """Taps whose person was told that they were not recorded."""
+    _came: dict[int, datetime] = field(default_factory=dict, init=False)
+    """When the updates that are being handled came."""
 
     def __post_init__(self, bot: Bot) -> None:
         """PTB's application, without a source of updates of its own."""
@@ -138,18 +160,23 @@ class Router:
             WATCH: self._watchlist_button,
         }
 
-    async def handle(self, update: Update) -> None:
-        """Answer one update; a fault of ours becomes a sentence for its person, and its detail a log line.
+    async def handle(self, update: Update, came: datetime | None = None) -> None:
+        """Answer one update that came then, or now; a fault of ours becomes a sentence for its person, and its detail a log line.
 
         Raises:
             Exception: the update could not be answered at all; it stays open in the inbox.
         """
         await self._application.initialize()  # at once: the bot has met Telegram before the first update comes
-        with use_language(None):
-            await self._application.process_update(update)
+        self._came[update.update_id] = came or self.clock()
+        try:
+            with use_language(None):
+                await self._application.process_update(update)
+        finally:
+            del self._came[update.update_id]
         fault = self._unanswered.pop(update.update_id, None)
         if fault is not None:
             raise fault
+        self._refused.discard(update.update_id)
 
     def keeps(self, update: Update) -> bool:
         """Whether an update is worth a row on disk: those of people who are let in are."""
@@ -195,6 +222,9 @@ class Router:
         """The error handler. No other handler runs after it, whatever comes of it: the update had its one chance."""
         assert isinstance(update, Update)  # noqa: S101  # nothing else is ever processed
         assert context.error is not None  # noqa: S101  # it is what PTB calls this for
+        if self.is_storage_fault(context.error):
+            self._unanswered[update.update_id] = context.error
+            raise ApplicationHandlerStop
         try:
             self._tell_fault(update, context.error)
         except Exception as fault:  # noqa: BLE001  # PTB would only log it: `handle` raises it
@@ -310,16 +340,18 @@ class Router:
 
     async def _ticket(self, update: Update, context: UpdateContext) -> None:
         """A single-use button that acts on an order."""
-        del update  # its answer is the order's card
         actor, tap = context.visitor.actor, context.tap
         if not actor.role.covers(self.commands.by_word["buy"].role):
             self.calls.toast(tap.id, CallbackAnswer(self.frame.text(NOT_ALLOWED), alert=True))
             return
-        answer, pressed = self.trading.tap((tap.data or "").removeprefix(TICKET), actor)
+        late = update.update_id in self._refused or self.clock() - self._came[update.update_id] > SEND_BUDGET
+        answer, pressed = self.trading.tap((tap.data or "").removeprefix(TICKET), actor, late=late)
         if pressed.verdict in WITHOUT_EFFECT:
             order_id = pressed.order.id if pressed.order else None
             self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
         self.calls.toast(tap.id, answer)
+        if pressed.verdict is TapOutcome.DELAYED:  # Telegram shows no toast that comes so late
+            self._reply(actor, update.update_id, Reply(answer.text))
         with calling_for(actor.user_id):
             await self.trading.carry_out(pressed)
 
@@ -366,6 +398,22 @@ class Router:
                 ),
             )
         self.report_fault("FLOOD", {"name": actor.name or actor.user_id})
+
+    def refuse_unrecorded(self, update: Update) -> None:
+        """The database refuses an update: its person learns it past the outbox, once a minute, and a tap at once."""
+        with suppress(Exception):  # who it is cannot be read either
+            visitor = self.guard.admit(update)
+            if not isinstance(visitor, Visitor) or visitor.in_group:
+                return
+            chat, now = visitor.actor.chat_id, self.clock()
+            with use_language(self.lang_of(chat)):
+                text = self.frame.text(UNRECORDED)
+            if visitor.tap is not None:
+                self._refused.add(update.update_id)
+                self.calls.toast(visitor.tap.id, CallbackAnswer(text, alert=True))
+            elif now - self._refused_at.get(chat, now - REFUSAL_INTERVAL) >= REFUSAL_INTERVAL:
+                self._refused_at[chat] = now
+                self.calls.send(chat, text)
 
     def _say_once_a_minute(self, actor: Actor, what: str, text: str) -> None:
         self.post("reply", actor.user_id, outgoing(Reply(text)), f"{what}:{actor.user_id}:{self.clock():%y%m%d%H%M}")

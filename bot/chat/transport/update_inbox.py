@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
 from telegram import Bot, Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
-from bot.chat.ports import Inbox
+from bot.chat.ports import Inbox, StorageMonitor
 from bot.chat.transport.flood_control import FloodControl
 from bot.chat.transport.sender import seconds_to_wait
 from kis.backoff import backoff
@@ -26,13 +28,27 @@ CALM = 60.0
 SLOWEST = 15.0
 
 
+@dataclass
+class _Arrival:
+    """An update that is not confirmed to Telegram yet, and so may come again."""
+
+    admitted: bool
+    at: datetime
+    told: bool = False
+    """Its person knows that it cannot be recorded."""
+
+
 @dataclass(eq=False)
 class UpdatePoller:
-    """Long polling that loses nothing across a crash and answers nothing twice."""
+    """Long polling that loses nothing across a crash and answers nothing twice.
+
+    What cannot be stored is not confirmed: Telegram brings it again, and it counts once for flood control.
+    """
 
     bot: Bot
     inbox: Inbox
-    handle: Callable[[Update], Awaitable[None]]
+    handle: Callable[[Update, datetime], Awaitable[None]]
+    """Answers an update that came at this time."""
     keeps: Callable[[Update], bool]
     """Whether an update is stored; others are handled all the same, so that strangers cannot fill the disk."""
     flood_control: FloodControl
@@ -41,18 +57,29 @@ class UpdatePoller:
     """Leaves what may be stored of an update: no typed code and no keypad."""
     hold: Callable[[str], None]
     """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on."""
+    storage: StorageMonitor
+    """Has an update handled once more after the database refused it."""
+    refused: Callable[[Update], None]
+    """Tells the person of an update that it cannot be recorded for now; never raises."""
+    clock: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _next: int = field(default=0, init=False)
     _answering: set[asyncio.Future[None]] = field(default_factory=set, init=False)
+    _arrived: dict[int, _Arrival] = field(default_factory=dict, init=False)
+    _taken: set[int] = field(default_factory=set, init=False)
+    """Updates this run answers, or failed to."""
 
     async def run(self) -> None:
-        """Answer what an earlier run left open, then poll until cancelled.
+        """Answer what was left open, then poll until cancelled.
 
         Raises:
             telegram.error.InvalidToken: Telegram does not know the token.
+            Exception: updates cannot be stored; polling goes on where it was once this is called again.
         """
         for update_id, body in self.inbox.open():
-            self._answer(update_id, body)
+            if update_id not in self._taken:
+                known = self._arrived.get(update_id)
+                self._answer(update_id, body, known.at if known is not None else self.clock())
         faults = _PollBackoff()
         while True:
             try:
@@ -66,15 +93,38 @@ class UpdatePoller:
                 continue
             if faults.calm():
                 self.hold("")
-            taken = sorted(filter(self.flood_control.admits, updates), key=self.flood_control.rank)
+            self._take(updates)
+
+    def _take(self, updates: Sequence[Update]) -> None:
+        """Store updates and begin to answer them; only then they count as received."""
+        taken = sorted(filter(self._admits, updates), key=self.flood_control.rank)
+        try:
             bodies = {update.update_id: update.to_dict() for update in taken if self.keeps(update)}
             stored = [(update_id, self.redact(body)) for update_id, body in bodies.items()]
-            for update_id in self.inbox.keep(stored) if stored else ():
-                self._answer(update_id, bodies[update_id])
-            self._next = max(self._next, *(update.update_id + 1 for update in updates), 0)
-            for update in taken:
-                if update.update_id not in bodies:
-                    self._start(self.handle(update))
+            fresh = self.inbox.keep(stored) if stored else []
+        except Exception:
+            self._tell_refused(taken)
+            raise
+        for update_id in fresh:
+            self._answer(update_id, bodies[update_id], self._arrived[update_id].at)
+        self._next = max(self._next, *(update.update_id + 1 for update in updates), 0)
+        self._arrived.clear()
+        for update in taken:
+            if update.update_id not in bodies:
+                self._start(self.handle(update, self.clock()))
+
+    def _admits(self, update: Update) -> bool:
+        known = self._arrived.get(update.update_id)
+        if known is None:
+            known = _Arrival(self.flood_control.admits(update), self.clock())
+            self._arrived[update.update_id] = known
+        return known.admitted
+
+    def _tell_refused(self, updates: Sequence[Update]) -> None:
+        for update in updates:
+            if self.storage.failing and not self._arrived[update.update_id].told:
+                self._arrived[update.update_id].told = True
+                self.refused(update)
 
     async def drain(self) -> None:
         """Let the answers under way end; what does not end in time is answered after the next start."""
@@ -85,18 +135,24 @@ class UpdatePoller:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._answering, return_exceptions=True)
 
-    def _answer(self, update_id: int, body: dict[str, Any]) -> None:
+    def _answer(self, update_id: int, body: dict[str, Any], came: datetime) -> None:
+        async def finish() -> None:
+            self.inbox.done(update_id)
+
         async def run() -> None:
             update = Update.de_json(body, self.bot)
             if update is not None:
-                await self.handle(update)
-            self.inbox.done(update_id)
+                await self.storage.retry(partial(self.handle, update, came), partial(self.refused, update))
+            await self.storage.retry(finish)
+            self._taken.discard(update_id)
 
+        self._taken.add(update_id)
         self._start(run())
 
     async def _fetch(self) -> Sequence[Update]:
+        offset = self._offset()
         try:
-            return await self.bot.get_updates(offset=self._offset(), timeout=LONG_POLL, allowed_updates=list(WANTED))
+            return await self.bot.get_updates(offset=offset, timeout=LONG_POLL, allowed_updates=list(WANTED))
         except TelegramError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever the library makes of what a stranger may have sent
@@ -122,7 +178,12 @@ class UpdatePoller:
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        self._answering.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("an update could not be handled", exc_info=task.exception())
 
     def _offset(self) -> int | None:
         """What to ask for next: past all that is on disk, and past what was only looked at."""
