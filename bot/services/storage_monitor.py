@@ -5,8 +5,7 @@ tried again. Another process that holds the database for a moment is waited out 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
 import structlog
 
@@ -26,17 +25,6 @@ CALM = 10.0
 
 def _nobody() -> None:
     """Nobody waits for an answer."""
-
-
-@contextmanager
-def storage_faults_logged(what: str) -> Iterator[None]:
-    """At a stop: what the database refuses is left to the next start."""
-    try:
-        yield
-    except Exception as error:
-        if not is_storage_fault(error):
-            raise
-        log.warning("the database refuses: left for the next start", what=what, why=str(error))
 
 
 class StorageMonitor:

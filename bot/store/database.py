@@ -5,7 +5,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,10 @@ class WriteFirstDatabase(Database):
 
     def __init__(self, connection: sqlite3.Connection, busy_timeout: int) -> None:
         """`busy_timeout`: milliseconds a write waits for another process."""
-        super().__init__(connection, execute_plugins=False)
         self._subscribers: list[Callable[[Exception], object]] = []
-        self._depth = 0
+        self._within = False
         self._waits = True
+        super().__init__(connection, execute_plugins=False)
         self.wait_at_most(busy_timeout)
 
     def wait_at_most(self, busy_timeout: int) -> None:
@@ -74,12 +74,12 @@ class WriteFirstDatabase(Database):
     @contextmanager
     def atomic(self) -> Generator[Database]:
         """A transaction, or a savepoint within one."""
-        if self.conn.in_transaction:
+        if self._within:
             with super().atomic():
                 yield self
             return
         self.execute("BEGIN IMMEDIATE")
-        self._depth += 1
+        self._within = True
         try:
             if not self._waits:
                 self._waits = True
@@ -88,23 +88,21 @@ class WriteFirstDatabase(Database):
             if self.conn.in_transaction:
                 self.execute("COMMIT")
         finally:
-            self._depth -= 1
+            self._within = False
             self._abandon()
 
     def execute(self, sql: str, parameters: Any = None) -> sqlite3.Cursor:
         """As sqlite-utils does; a refusal is told to the subscribers."""
+        self._abandon()
         try:
             return super().execute(sql, parameters)
-        except (sqlite3.Error, OSError) as error:
-            self._refused(error)
-            raise
-
-    def query(self, sql: str, params: Any = None) -> Generator[dict[str, Any], None, None]:
-        """As sqlite-utils does; a refusal is told to the subscribers."""
-        try:
-            return super().query(sql, params)
-        except (sqlite3.Error, OSError) as error:
-            self._refused(error)
+        except sqlite3.Error as error:
+            if is_locked(error) and self._waits:
+                self._waits = False
+                self.conn.execute("PRAGMA busy_timeout=0")
+            if is_storage_fault(error):
+                for one in self._subscribers:
+                    one(error)
             raise
 
     def probe(self) -> None:
@@ -113,18 +111,9 @@ class WriteFirstDatabase(Database):
             (version,) = self.execute("PRAGMA user_version").fetchone()
             self.execute(f"PRAGMA user_version={version}")
 
-    def _refused(self, error: Exception) -> None:
-        self._abandon()
-        if is_locked(error) and self._waits:
-            self._waits = False
-            self.conn.execute("PRAGMA busy_timeout=0")
-        if is_storage_fault(error):
-            for one in self._subscribers:
-                one(error)
-
     def _abandon(self) -> None:
-        """Roll back what nobody is in any more: later writes must not become part of it."""
-        if not self._depth and self.conn.in_transaction:
+        """Roll back what a refusal left open: later writes must not become part of it."""
+        if not self._within and self.conn.in_transaction:
             self.conn.rollback()
 
 
@@ -136,36 +125,26 @@ def open_database(path: Path) -> WriteFirstDatabase:
     Raises:
         BadDatabase: unreadable, damaged, held by another program, or written by a newer version of this program.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
-        path.touch(mode=PRIVATE)
-        if os.name == "posix":
-            path.chmod(PRIVATE)
-        connection = sqlite3.connect(path, isolation_level=None)
-    except (OSError, sqlite3.Error) as error:
-        raise BadDatabase(f"데이터베이스를 열 수 없습니다 · cannot open the database: {path} ({error})") from error
-    try:
-        db = WriteFirstDatabase(connection, OPENING_TIMEOUT)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            db.execute(f"PRAGMA {pragma}").fetchall()
-        _check(db, path)
-        MIGRATIONS.apply(db)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.DatabaseError):
+    with ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+            path.touch(mode=PRIVATE)
+            if os.name == "posix":
+                path.chmod(PRIVATE)
+            connection = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+            db = WriteFirstDatabase(connection, OPENING_TIMEOUT)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                db.execute(f"PRAGMA {pragma}").fetchall()
+            _check(db, path)
+            MIGRATIONS.apply(db)
+        except (OSError, sqlite3.Error) as error:
             raise unusable(path, error) from error
-        raise
+        opened.pop_all()
     return db
 
 
 def claim(db: Database, *, mode: str, account: str, now: datetime) -> None:
-    """Bind the database to one account at its first use.
-
-    Args:
-        db: the database.
-        mode: practice, paper or real.
-        account: the account as it may be shown.
-        now: the time of binding.
+    """Bind the database to one account, as it may be shown, at its first use. `mode`: practice, paper or real.
 
     Raises:
         BadDatabase: it holds the orders of another account, among which ours would be mistaken for others.
@@ -183,19 +162,14 @@ def _check(db: Database, path: Path) -> None:
     (verdict,) = db.execute("PRAGMA quick_check").fetchone()
     if verdict != "ok":
         raise BadDatabase(f"데이터베이스가 손상되었습니다 · the database is damaged: {path}")
-    ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - _known())
+    blank = Database(memory=True, execute_plugins=False)
+    with closing(blank):
+        known = {one.name for one in MIGRATIONS.pending(blank)}
+    ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - known)
     if ahead:
         raise BadDatabase(
             f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}"
         )
-
-
-def _known() -> set[str]:
-    blank = Database(memory=True, execute_plugins=False)
-    try:
-        return {one.name for one in MIGRATIONS.pending(blank)}
-    finally:
-        blank.close()
 
 
 def backup(source: Path, target: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -28,16 +27,6 @@ CALM = 60.0
 SLOWEST = 15.0
 
 
-@dataclass
-class _Arrival:
-    """An update that is not confirmed to Telegram yet, and so may come again."""
-
-    admitted: bool
-    at: datetime
-    told: bool = False
-    """Its person knows that it cannot be recorded."""
-
-
 @dataclass(eq=False)
 class UpdatePoller:
     """Long polling that loses nothing across a crash and answers nothing twice.
@@ -47,8 +36,7 @@ class UpdatePoller:
 
     bot: Bot
     inbox: Inbox
-    handle: Callable[[Update, datetime], Awaitable[None]]
-    """Answers an update that came at this time."""
+    handle: Callable[[Update], Awaitable[None]]
     keeps: Callable[[Update], bool]
     """Whether an update is stored; others are handled all the same, so that strangers cannot fill the disk."""
     flood_control: FloodControl
@@ -61,11 +49,13 @@ class UpdatePoller:
     """Has an update handled once more after the database refused it."""
     refused: Callable[[Update], None]
     """Tells the person of an update that it cannot be recorded for now; never raises."""
-    clock: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _next: int = field(default=0, init=False)
     _answering: set[asyncio.Future[None]] = field(default_factory=set, init=False)
-    _arrived: dict[int, _Arrival] = field(default_factory=dict, init=False)
+    _admitted: dict[int, bool] = field(default_factory=dict, init=False)
+    """What flood control said of updates that are not confirmed yet."""
+    _told: set[int] = field(default_factory=set, init=False)
+    """Those of them whose person knows that they cannot be recorded."""
     _taken: set[int] = field(default_factory=set, init=False)
     """Updates this run answers, or failed to."""
 
@@ -78,8 +68,7 @@ class UpdatePoller:
         """
         for update_id, body in self.inbox.open():
             if update_id not in self._taken:
-                known = self._arrived.get(update_id)
-                self._answer(update_id, body, known.at if known is not None else self.clock())
+                self._answer(update_id, body)
         faults = _PollBackoff()
         while True:
             try:
@@ -103,28 +92,24 @@ class UpdatePoller:
             stored = [(update_id, self.redact(body)) for update_id, body in bodies.items()]
             fresh = self.inbox.keep(stored) if stored else []
         except Exception:
-            self._tell_refused(taken)
+            for update in taken:
+                if self.storage.failing and update.update_id not in self._told:
+                    self._told.add(update.update_id)
+                    self.refused(update)
             raise
         for update_id in fresh:
-            self._answer(update_id, bodies[update_id], self._arrived[update_id].at)
+            self._answer(update_id, bodies[update_id])
         self._next = max(self._next, *(update.update_id + 1 for update in updates), 0)
-        self._arrived.clear()
+        self._admitted.clear()
+        self._told.clear()
         for update in taken:
             if update.update_id not in bodies:
-                self._start(self.handle(update, self.clock()))
+                self._start(self.handle(update))
 
     def _admits(self, update: Update) -> bool:
-        known = self._arrived.get(update.update_id)
-        if known is None:
-            known = _Arrival(self.flood_control.admits(update), self.clock())
-            self._arrived[update.update_id] = known
-        return known.admitted
-
-    def _tell_refused(self, updates: Sequence[Update]) -> None:
-        for update in updates:
-            if self.storage.failing and not self._arrived[update.update_id].told:
-                self._arrived[update.update_id].told = True
-                self.refused(update)
+        if update.update_id not in self._admitted:
+            self._admitted[update.update_id] = self.flood_control.admits(update)
+        return self._admitted[update.update_id]
 
     async def drain(self) -> None:
         """Let the answers under way end; what does not end in time is answered after the next start."""
@@ -135,15 +120,15 @@ class UpdatePoller:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._answering, return_exceptions=True)
 
-    def _answer(self, update_id: int, body: dict[str, Any], came: datetime) -> None:
-        async def finish() -> None:
+    def _answer(self, update_id: int, body: dict[str, Any]) -> None:
+        async def done() -> None:
             self.inbox.done(update_id)
 
         async def run() -> None:
             update = Update.de_json(body, self.bot)
             if update is not None:
-                await self.storage.retry(partial(self.handle, update, came), partial(self.refused, update))
-            await self.storage.retry(finish)
+                await self.storage.retry(partial(self.handle, update), partial(self.refused, update))
+            await self.storage.retry(done)
             self._taken.discard(update_id)
 
         self._taken.add(update_id)

@@ -134,7 +134,6 @@ class World:
             hold=lambda _: None,
             storage=storage_monitor(self.db),
             refused=self.router.refuse_unrecorded,
-            clock=self.clock,
         )
 
     def update(self, text=None, *, person=OWNER, data=None, at=NOW, **more):
