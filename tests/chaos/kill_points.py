@@ -35,7 +35,7 @@ def mark(*, journal: Any, outbox: Any, inbox: Any, desk: Any, delivery: Any, pol
     _after_waiting(desk.pretrade, "for_send", "baseline")
     _after_waiting(delivery, "_deliver", "card_sent", lambda _, message: message.kind == "card")
     _after_waiting(delivery, "_deliver", "fill_sent", lambda _, message: message.kind == "fill")
-    poll._bot = _Asking(poll._bot)
+    poll.bot = _Asking(poll.bot)
 
 
 class _Asking:
