@@ -63,16 +63,16 @@ class ExecutionsPoll(Generic[_T]):
             try:
                 reports = await self._read()
             except KisError as failure:
-                self._failures += 1
-                if self._failures == 1:
+                if not self._failures:
                     reason = {"error": type(failure).__name__, "code": failure.code, "reason": str(failure)}
                     _log.warning("executions_away", **reason)
                     await on_failure(failure)
+                self._failures += 1
             else:
                 if self._failures:
                     _log.info("executions_back", failures=self._failures)
-                    self._failures = 0
                     await on_recovery()
+                    self._failures = 0
                 await on_reports(reports)
             await self._wait()
 

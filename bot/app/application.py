@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from itertools import count
-from typing import Any
 
 import structlog
 from telegram.error import InvalidToken, TelegramError
@@ -17,6 +18,7 @@ from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.services.outages import reading_time, uptime
+from bot.store.database import is_storage_fault, unusable
 from kis.backoff import backoff
 from kis.callers import calling_for
 from kis.config import kst_now
@@ -62,6 +64,9 @@ class BotApplication:
         """Overseers were told that the list cannot be read."""
         self._housekeeping_failed = False
         """Housekeeping failed last time, and overseers were told."""
+        self._tidied = clock().date()
+        self._clocks = clock(), asyncio.get_running_loop().time()
+        """The clock as it was looked at last, and the loop's own time then."""
         self._in_doubt_at_start = 0
         """How many orders were in doubt when this run began."""
 
@@ -75,27 +80,26 @@ class BotApplication:
             BadSettings: Telegram or KIS refuses what the settings say; the text names the setting.
         """
         try:
-            await self._connect_telegram()
-            await self._check_kis()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_SYMBOLS_TIMEOUT):
-                    await self.parts.symbols.refresh()
-            self.storage.people.welcome_owners(self._settings.kisbot_owner_id)
-            for person in self.storage.people.all():
-                await self.parts.calls.offer_menu(person.user_id, person.role)
-            await self._recover()
-            self.parts.audit_anchors.tell_of_new_key()
-            intake = self._work("updates", self.parts.update_poller.run())
+            try:
+                await self._start()
+            except Exception as error:
+                if is_storage_fault(error):
+                    raise unusable(self._settings.database, error) from error
+                raise
+            parts = self.parts
+            intake = self._work("updates", parts.update_poller.run)
             work = [
-                self._work("delivery", self.parts.delivery.run()),
-                self._work("order list", self.parts.report_poll.run(self._handle, self._list_lost, self._list_back)),
-                self._work("housekeeping", self._housekeep()),
-                self._work("circuit breaker", self.parts.circuit_breaker.run()),
-                self._work("fill stream", self.parts.fill_stream.run()),
-                self._work("alerts", self.parts.alert_runner.run()),
-                self._work("reports", self.parts.close_reports.run()),
-                self._work("watch lists", self.parts.live_watchlists.run()),
-                self._work("symbols", self.parts.symbols.run()),
+                self._work("delivery", parts.delivery.run),
+                self._work(
+                    "order list", partial(parts.report_poll.run, self._handle, self._list_lost, self._list_back)
+                ),
+                self._work("housekeeping", self._housekeep),
+                self._work("circuit breaker", parts.circuit_breaker.run),
+                self._work("fill stream", parts.fill_stream.run),
+                self._work("alerts", parts.alert_runner.run),
+                self._work("reports", parts.close_reports.run),
+                self._work("watch lists", parts.live_watchlists.run),
+                self._work("symbols", parts.symbols.run),
             ]
             self.ready = True
             try:
@@ -105,13 +109,26 @@ class BotApplication:
         finally:
             await self._close()
 
-    def _work(self, source: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a part, whose reads take turns with those of the others.
+    async def _start(self) -> None:
+        """All that comes before the parts are at work."""
+        await self._connect_telegram()
+        await self._check_kis()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SYMBOLS_TIMEOUT):
+                await self.parts.symbols.refresh()
+        self.storage.people.welcome_owners(self._settings.kisbot_owner_id)
+        for person in self.storage.people.all():
+            await self.parts.calls.offer_menu(person.user_id, person.role)
+        await self._recover()
+        self.parts.audit_anchors.tell_of_new_key()
 
-        If it dies of an exception the whole bot must stop, and `fault` says so.
+    def _work(self, source: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Run a part, whose reads take turns with those of the others, and again whenever the database refused it.
+
+        If it dies of any other exception the whole bot must stop, and `fault` says so.
         """
         with calling_for(source):
-            task = asyncio.get_running_loop().create_task(work)
+            task = asyncio.get_running_loop().create_task(self.parts.storage_monitor.retry(run))
         task.add_done_callback(self._ended)
         return task
 
@@ -130,12 +147,15 @@ class BotApplication:
         for task in work:
             task.cancel()
         await asyncio.wait(work)
-        await self.parts.delivery.drain(3)
+        with contextlib.suppress(sqlite3.Error):  # refused, and logged as such: left for the next start
+            await self.parts.delivery.drain(3)
         await self.parts.delivery.cancel()
         await self.parts.calls.drain()
-        self.storage.runs.end()
+        with contextlib.suppress(sqlite3.Error):
+            self.storage.runs.end()
 
     async def _close(self) -> None:
+        await self.parts.storage_monitor.close()
         with contextlib.suppress(TelegramError):
             await self.parts.bot.shutdown()
         await self.parts.client.close()
@@ -200,7 +220,9 @@ class BotApplication:
         for snapshot in snapshots:
             try:
                 self.parts.report_handler.handle(snapshot)
-            except Exception:
+            except Exception as error:
+                if is_storage_fault(error):
+                    raise  # the list is read again, and nothing of it was passed over
                 whole = False
                 log.exception("a snapshot of the list could not be handled", day=snapshot.day.isoformat())
                 self.parts.operator_alerts.report("READING_LOST")
@@ -220,7 +242,9 @@ class BotApplication:
                     self.parts.kis_config.interval,
                 )
             )
-        except Exception:  # a disk that refuses must not end the poll
+        except Exception as error:
+            if is_storage_fault(error):
+                raise
             log.exception("a reading of the list could not be recorded")
 
     def _check_staleness(self) -> None:
@@ -237,14 +261,10 @@ class BotApplication:
         self.storage.audit.add("broker.back")
 
     async def _housekeep(self) -> None:
-        tidied = self._clock().date()
-        last, ticked = self._clock(), asyncio.get_running_loop().time()
         while True:
             await asyncio.sleep(HOUSEKEEPING_INTERVAL)
-            now, tick = self._clock(), asyncio.get_running_loop().time()
-            if (now - last).total_seconds() - (tick - ticked) < -MAX_CLOCK_STEP:
-                self.parts.trading_halt.halt(HaltLevel.NEW, "CLOCK_STEP")
-            last, ticked = now, tick
+            self._check_clock()
+            self.parts.trading_halt.keep()
             try:
                 self.parts.desk.expire()
                 self.parts.report_handler.remind()
@@ -252,13 +272,22 @@ class BotApplication:
                 self.parts.circuit_breaker.check()
                 self._check_staleness()
                 self._housekeeping_failed = False
-            except Exception:  # a disk that refuses must not end what waits for it to be well again
+            except Exception as error:
+                if is_storage_fault(error):
+                    raise
                 log.exception("housekeeping failed; it is tried again")
                 if not self._housekeeping_failed:
                     self._housekeeping_failed = True
                     self.parts.operator_alerts.report("HOUSEKEEPING")
-            if now.date() != tidied:
-                tidied = now.date()
+            today = self._clock().date()
+            if today != self._tidied:
                 self.storage.audit.new_day()
                 self.storage.inbox.tidy()
                 self.storage.outbox.tidy()
+                self._tidied = today
+
+    def _check_clock(self) -> None:
+        last, ticked = self._clocks
+        now, tick = self._clocks = self._clock(), asyncio.get_running_loop().time()
+        if (now - last).total_seconds() - (tick - ticked) < -MAX_CLOCK_STEP:
+            self.parts.trading_halt.halt(HaltLevel.NEW, "CLOCK_STEP")

@@ -1,6 +1,6 @@
 """Builds every part from the settings, in reading order: each from what stands above it. Runs nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -50,8 +50,10 @@ from bot.services.live_watchlists import LiveWatchlists
 from bot.services.operator_alerts import OperatorAlerts
 from bot.services.outages import OutageTracker
 from bot.services.price_feed import PriceFeed
+from bot.services.storage_monitor import StorageMonitor
 from bot.services.symbols import LiveSymbols
 from bot.services.trade_feed import LiveStream, TradeFeed
+from bot.store.database import is_storage_fault
 from kis.client import KisClient
 from kis.executions import ExecutionsPoll
 from kis.transport import Transport
@@ -198,8 +200,23 @@ class Container:
             if why:
                 self.trading_halt.halt(HaltLevel.NEW, why)
 
+        def tell_overseers(code: str, values: Mapping[str, object]) -> None:
+            """Past the outbox, which lies on the disk that refuses."""
+            try:
+                chats = self.notifications.overseers()
+            except Exception:  # noqa: BLE001  # the list of people lies there too
+                chats = list(settings.kisbot_owner_id)
+            self.calls.warn(chats, code, values)
+
         self.bot = telegram_bot(settings, network)
         self.calls = BackgroundCalls(self.bot, frame, lang_of)
+        self.storage_monitor = StorageMonitor(
+            storage.db,
+            self.trading_halt,
+            self.desk.risk_context.conflicts,
+            record=storage.audit.add,
+            tell=tell_overseers,
+        )
         self.second_factor_chat = SecondFactorChat(self.bot, self.second_factor, frame, clock)
         market = MarketHandlers(self.client, self.symbols, frame)
         watchlist = WatchlistHandlers(self.live_watchlists, self.symbols, frame, storage.outbox.put)
@@ -276,6 +293,7 @@ class Container:
             frame=frame,
             lang_of=lang_of,
             report_fault=self.operator_alerts.report,
+            is_storage_fault=is_storage_fault,
         )
         self.charts = ChartRenderer()
         sender = MessageSender(
@@ -299,4 +317,6 @@ class Container:
             ),
             redact=self.second_factor_chat.for_disk,
             hold=token_conflict,
+            storage=self.storage_monitor,
+            refused=self.router.refuse_unrecorded,
         )

@@ -10,7 +10,7 @@ from bot.config.settings import Settings
 from bot.store.alerts import AlertStore
 from bot.store.audit.keys import DayKeys
 from bot.store.audit.log import AuditLog
-from bot.store.database import claim, open_database
+from bot.store.database import BUSY_TIMEOUT, claim, is_storage_fault, open_database, unusable
 from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
@@ -42,17 +42,22 @@ class Storage:
             BadDatabase: the database cannot be trusted, or is another account's.
         """
         folder = settings.kisbot_data_dir
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = FileLock(folder / "kisbot.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {folder}") from None
         with ExitStack() as opened:
-            opened.callback(lock.release)
-            self.db = open_database(settings.database)
-            opened.callback(self.db.close)
-            self._build(settings, account, clock)
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                lock.acquire()
+                opened.callback(lock.release)
+                self.db = open_database(settings.database)
+                opened.callback(self.db.close)
+                self._build(settings, account, clock)
+            except Timeout:
+                raise AlreadyRunning(f"이미 실행 중입니다 · another kisbot works in {folder}") from None
+            except Exception as error:
+                if is_storage_fault(error):
+                    raise unusable(settings.database, error) from error
+                raise
+            self.db.wait_at_most(BUSY_TIMEOUT)
             self._opened = opened.pop_all()
 
     def _build(self, settings: Settings, account: str, clock: Callable[[], datetime]) -> None:

@@ -3,7 +3,7 @@
 Each protocol names the class that fits it; what its methods mean stands there.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, Protocol
 
@@ -78,6 +78,14 @@ class Inbox(Protocol):
     def open(self) -> list[tuple[int, dict[str, Any]]]: ...
     def done(self, update_id: int) -> None: ...
     def next_offset(self) -> int | None: ...
+
+
+class StorageMonitor(Protocol):
+    """Watches the database: `bot.services.storage_monitor.StorageMonitor`."""
+
+    @property
+    def failing(self) -> bool: ...
+    async def retry(self, act: Callable[[], Awaitable[None]], refused: Callable[[], object] = ...) -> None: ...
 
 
 class BrokerReads(Protocol):

@@ -50,6 +50,7 @@ async def _run(settings: "Settings", stop: "asyncio.Event") -> None:
 
 async def _serve(app: "BotApplication", settings: "Settings", stop: "asyncio.Event") -> None:
     from bot.config.settings import BadSettings
+    from bot.store.private_files import BadDatabase
 
     try:
         async with app.running():
@@ -57,7 +58,7 @@ async def _serve(app: "BotApplication", settings: "Settings", stop: "asyncio.Eve
             typer.echo(f"kisbot {__version__} 준비 완료 · ready [{badge}] — Ctrl-C 로 종료")
             app.fault.add_done_callback(lambda _: stop.set())
             await stop.wait()
-    except BadSettings as error:
+    except (BadSettings, BadDatabase) as error:
         stop_with(str(error))
     if app.fault.done():
         stop_with(f"오류로 종료합니다 · stopped by a fault: {type(app.fault.result()).__name__}", 1)

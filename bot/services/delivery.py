@@ -15,6 +15,7 @@ import structlog
 from bot.chat.transport.sender import ChatBlocked, Delivered, MaybeDelivered, Outcome, RetryLater, Undeliverable
 from bot.orders.access.preferences import Ring
 from bot.services.delivery_policy import DeliveryPolicy
+from bot.store.database import is_storage_fault
 from bot.store.outbox import Outbox, OutboxMessage
 from kis.backoff import backoff
 
@@ -78,7 +79,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        self._outbox.recover()
+        self._outbox.recover(list(self._busy))
         ticking = asyncio.get_running_loop().create_task(self._tick())
         try:
             while True:
@@ -120,8 +121,9 @@ class Delivery:
 
     def _free(self, chat_id: int, done: asyncio.Task[None]) -> None:
         self._busy.pop(chat_id, None)
-        if not done.cancelled() and done.exception() is not None:
-            log.error("a message could not be handled; it is sent again", exc_info=done.exception())
+        if not done.cancelled() and (error := done.exception()) is not None:
+            if not is_storage_fault(error):
+                log.error("a message could not be handled; it is sent again", exc_info=error)
             self._recovery_due = True  # at the next tick: a full disk, say, is not tried again in a busy loop
             return
         self._outbox.queued.set()
@@ -129,8 +131,9 @@ class Delivery:
     def _recover(self) -> None:
         try:
             self._outbox.recover(list(self._busy))
-        except Exception:
-            log.exception("messages being sent cannot be recovered; tried again shortly")
+        except Exception as error:
+            if not is_storage_fault(error):
+                log.exception("messages being sent cannot be recovered; tried again shortly")
         else:
             self._recovery_due = False
 
@@ -145,7 +148,15 @@ class Delivery:
         except Exception as error:
             log.exception("a message failed while it was rendered or sent", row=message.id, kind=message.kind)
             outcome = MaybeDelivered(type(error).__name__)
-        await self._settle(message, outcome)
+        while True:
+            try:
+                await self._settle(message, outcome)
+            except Exception as error:
+                if not is_storage_fault(error):
+                    raise
+                await self._sleep(POLL_INTERVAL)  # the chat stays busy: what was sent is not sent once more
+            else:
+                return
 
     async def _wait_for_turn(self, chat_id: int) -> None:
         """Wait for this chat's rate, then for the overall one; the most urgent message is chosen only after that."""
@@ -173,11 +184,11 @@ class Delivery:
             case Delivered(message_id):
                 self._outbox.sent(message, message_id)
             case Undeliverable(why):
-                log.warning("undeliverable", chat=message.chat_id, kind=message.kind, why=why)
                 self._outbox.failed(message, why)
+                log.warning("undeliverable", chat=message.chat_id, kind=message.kind, why=why)
             case ChatBlocked(why):
-                log.warning("the chat refuses us", chat=message.chat_id, why=why)
                 self._outbox.stopped(message, why)
+                log.warning("the chat refuses us", chat=message.chat_id, why=why)
             case MaybeDelivered():
                 self._outbox.doubt(message)
                 await self._until_reachable()

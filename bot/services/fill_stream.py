@@ -6,7 +6,7 @@ whether notices come or not. So a connection that fails, stalls or is held by an
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -78,6 +78,7 @@ class FillStream:
         self._connected_since: datetime | None = None
         self._disconnected_since: datetime | None = clock()
         self._broken = False
+        self._untold: list[tuple[str, UnconfirmedFill]] = []
         self._wake_timer: asyncio.TimerHandle | None = None
         self._woken_at: float | None = None
         self._wake_not_before = 0.0
@@ -245,9 +246,9 @@ class FillStream:
 
     def _save_day(self, counts: StreamCounts) -> None:
         if counts != self._saved:
-            self._saved = replace(counts)
             if self._stats is not None:
                 self._stats.keep(counts.day, counts.figures)
+            self._saved = replace(counts)
 
     def _judge(self) -> None:
         self._update_state()
@@ -256,27 +257,27 @@ class FillStream:
             log.warning(
                 "a fill was notified that the list does not show", order_no=one.notice.order_no, told=one.notified
             )
-        notices = [*self._notices("heard", missing), *self._notices("heard_shown", found)]
-        if notices:
-            self._notifications.tell(notices)
+        self._untold += [*(("heard", one) for one in missing), *(("heard_shown", one) for one in found)]
+        if self._untold:
+            self._notifications.tell([notice for kind, one in self._untold for notice in self._notices(kind, one)])
+            self._untold.clear()
 
-    def _notices(self, kind: str, fills: Iterable[UnconfirmedFill]) -> Iterator[Notice]:
-        for one in fills:
-            notice = one.notice
-            data: dict[str, object] = {
-                "order_no": notice.order_no,
-                "code": notice.code,
-                "name": notice.name,
-                "side": notice.side.value,
-                "step": notice.quantity,
-                "price": notice.price,
-                "told": one.notified,
-                "filled": one.listed,
-                "at": one.at.isoformat(),
-            }
-            key = f"{kind}:{one.at.date()}:{notice.order_no}:{one.notified}"
-            for chat in self._notifications.overseers():
-                yield Notice(kind, chat, data, f"{key}:{chat}")
+    def _notices(self, kind: str, one: UnconfirmedFill) -> Iterator[Notice]:
+        notice = one.notice
+        data: dict[str, object] = {
+            "order_no": notice.order_no,
+            "code": notice.code,
+            "name": notice.name,
+            "side": notice.side.value,
+            "step": notice.quantity,
+            "price": notice.price,
+            "told": one.notified,
+            "filled": one.listed,
+            "at": one.at.isoformat(),
+        }
+        key = f"{kind}:{one.at.date()}:{notice.order_no}:{one.notified}"
+        for chat in self._notifications.overseers():
+            yield Notice(kind, chat, data, f"{key}:{chat}")
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:

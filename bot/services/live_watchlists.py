@@ -229,8 +229,9 @@ class LiveWatchlists:
         self._keep(one, live_until=None)
 
     def _keep(self, one: _Live, **changes: Any) -> None:
-        one.message = one.message._replace(**changes)
-        self._store.keep(one.message)
+        message = one.message._replace(**changes)
+        self._store.keep(message)
+        one.message = message
 
     # --- prices -------------------------------------------------------------------------------------------------------
 

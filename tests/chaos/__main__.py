@@ -6,6 +6,7 @@ kill      a bot in a process of its own, ended by `kill -9` at every point of an
 stateful  stories told by Hypothesis, invariants checked after every step
 fills     fills by websocket and list over midnight, both unreliable, and the notice of every gap
 letters   5,000 fills in a minute, with Telegram refusing every third call and away twice, and killed in the middle
+disk      an I/O error at one statement after another of a talk, by itself and for half a minute
 week      the whole bot from Monday to Monday in virtual time: what grows, what is told, what is logged
 
 Ends with 1 if a promise broke.
@@ -23,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.report import footing, machine
-from tests.chaos import fills, kill_judge, letters, matrix, stateful, week
+from tests.chaos import disk_sweep, fills, kill_judge, letters, matrix, stateful, week
 from tests.chaos.chart import chart
 from tests.chaos.error_log import keep_errors
 from tests.chaos.report import Results, as_json, commit, details, fault_table, faults, per_thousand, table
 from tests.chaos.virtual_run import LOOK, OURS, POLICIES, RETRY, Found, Job, play, quick
 
-PARTS = ("matrix", "virtual", "kill", "stateful", "fills", "letters", "week")
+PARTS = ("matrix", "virtual", "kill", "stateful", "fills", "letters", "disk", "week")
 WORLDS = {0.02: 1_240, 0.10: 340, 0.40: 100}
 """Worlds by the share of requests that meet a fault: 100,800 wishes in all."""
 QUICK_WORLDS = 12
@@ -83,6 +84,12 @@ def publish(written: dict[str, Any], foot: str) -> None:
 
 Part = tuple[str, list[str], dict[str, Any]]
 """What a part says, what it found broken, and its figures."""
+
+
+def _disk(args: argparse.Namespace) -> Part:
+    keep_errors()
+    counts, broken = disk_sweep.run(args.seed, quick=args.quick)
+    return f"disk: {dict(counts)}, {len(broken)} broken", broken, dict(counts)
 
 
 def _matrix(_: argparse.Namespace) -> Part:
@@ -154,6 +161,7 @@ PLAYED = {
     "stateful": _stateful,
     "fills": _fills,
     "letters": _letters,
+    "disk": _disk,
     "week": _week,
 }
 

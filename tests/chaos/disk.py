@@ -2,23 +2,26 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 BALLAST = 4_000_000
 """Bytes that every attempt tries to take along: more than a disk that is full has left."""
 
 
+_OF_ORDERS = tuple((table, change) for table in ("attempts", "orders") for change in ("INSERT", "UPDATE"))
+
+
 @contextlib.contextmanager
-def full(connection: sqlite3.Connection) -> Iterator[None]:
-    """SQLITE_FULL for every row of an attempt or an order that is written: not one page is left for it.
+def full(connection: sqlite3.Connection, writes: Sequence[tuple[str, str]] = _OF_ORDERS) -> Iterator[None]:
+    """SQLITE_FULL for every row of an attempt or an order, or of what is given, that is written: no page is left for it.
 
     A small row may find room in a page that is there already, so the rows in question are made to need new ones.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS ballast (bytes BLOB)")
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (most,) = connection.execute("PRAGMA max_page_count").fetchone()
-    for table, change in (("attempts", "INSERT"), ("attempts", "UPDATE"), ("orders", "INSERT"), ("orders", "UPDATE")):
+    for table, change in writes:
         connection.execute(
             f"CREATE TEMP TRIGGER full_{table}_{change} AFTER {change} ON main.{table} "
             f"BEGIN INSERT INTO ballast VALUES (zeroblob({BALLAST})); END"
@@ -28,12 +31,7 @@ def full(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute(f"PRAGMA max_page_count={most}")
-        for table, change in (
-            ("attempts", "INSERT"),
-            ("attempts", "UPDATE"),
-            ("orders", "INSERT"),
-            ("orders", "UPDATE"),
-        ):
+        for table, change in writes:
             connection.execute(f"DROP TRIGGER full_{table}_{change}")
 
 

@@ -14,8 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlite_utils import Database
-
 from bot.orders.approvals.policy import ApprovalPolicy
 from bot.orders.execution.desk import Desk
 from bot.orders.hours import TradingHours
@@ -24,6 +22,7 @@ from bot.orders.reconciliation.report_reader import ReportReader
 from bot.orders.risk.checks import Limits
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
 from bot.store.audit.log import AuditLog
+from bot.store.database import BUSY_TIMEOUT, WriteFirstDatabase
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.runs import Runs
@@ -111,7 +110,7 @@ class Life:
         clock = world.clock
         self.tasks: set[asyncio.Task[Any]] = set()
         self.dead = False
-        self.db = Database(connection, execute_plugins=False)
+        self.db = WriteFirstDatabase(connection, BUSY_TIMEOUT)
         self.audit = AuditLog(self.db, clock)
         self.outbox = Outbox(self.db, clock)
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock)

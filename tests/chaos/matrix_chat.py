@@ -20,7 +20,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import OutboxMessage
 from tests.chaos import kill_points
 from tests.chaos.matrix_stand import ME, Stand
-from tests.support.members import flood_control
+from tests.support.members import flood_control, storage_monitor
 from tests.support.outbox import delivery_policy
 
 LONG_POLL = 25.0
@@ -125,6 +125,8 @@ class Person:
             flood_control=flood_control(stand.clock),
             redact=lambda body: body,
             hold=lambda _: None,
+            storage=storage_monitor(life.db),
+            refused=lambda _: None,
         )
         kill_points.mark(
             journal=life.journal, outbox=life.outbox, inbox=inbox, desk=life.desk, delivery=delivery, poll=poll

@@ -8,9 +8,13 @@ from bot.chat.transport.flood_control import FloodControl
 from bot.orders.access.notifications import Notifications
 from bot.orders.access.roles import Person, Role
 from bot.orders.access.second_factor import FactorKind, SecondFactor, SecondFactorPolicy, Tries
+from bot.orders.risk.trading_halt import TradingHalt
+from bot.services.storage_monitor import StorageMonitor
+from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.people import People
+from kis.config import kst_now
 
 
 class FixedRoster:
@@ -36,6 +40,13 @@ def flood_control(clock: Callable[[], datetime]) -> FloodControl:
     """Admits what any person sends by hand; tells nobody of more."""
     guard = AccessGuard(lambda _: None)
     return FloodControl(guard, frozenset(), ticks=lambda: clock().timestamp(), clock=clock, report=lambda _: None)
+
+
+def storage_monitor(db) -> StorageMonitor:
+    """Watches a database, and tells nobody."""
+    audit, outbox = AuditLog(db, kst_now), Outbox(db, kst_now)
+    halt = TradingHalt(SqliteJournal(db, audit, outbox, clock=kst_now), notifications(outbox), clock=kst_now)
+    return StorageMonitor(db, halt, {}, record=audit.add, tell=lambda _code, _values: None)
 
 
 class _Nobody:

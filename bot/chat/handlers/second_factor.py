@@ -197,7 +197,12 @@ class SecondFactorChat:
         elif pad is not None and pressed is KeypadResult.FULL:
             screen.pad = Keypad(DIGITS)  # before anything is awaited: nobody adds to what is being judged
             judge = self._choose if screen.setting else self._judge
-            await judge(screen, actor, pad.entered)
+            try:
+                await judge(screen, actor, pad.entered)
+            except Exception:
+                screen.note = self.frame.text("⚠️ That could not be recorded, so nothing was done. Try again shortly.")
+                await self._draw(screen)
+                raise
 
     async def typed(self, request: Request) -> bool:
         """Whether a message that is no command was meant for us; then it is deleted, and its words go nowhere else."""

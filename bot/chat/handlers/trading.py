@@ -160,9 +160,9 @@ class TradingHandlers:
         answer = await self.desk.propose_revision(number, words.price, request.actor, request.update_id)
         return None if isinstance(answer, Order) else refusal(answer, self.frame)
 
-    def tap(self, token: str, actor: Actor) -> tuple[CallbackAnswer, TapResult]:
+    def tap(self, token: str, actor: Actor, *, late: bool = False) -> tuple[CallbackAnswer, TapResult]:
         """Judge a tap on a single-use button at once; `carry_out` follows."""
-        pressed = self.desk.press(token, actor)
+        pressed = self.desk.press(token, actor, late=late)
         if pressed.proof is not None:
             proof = pressed.proof  # with it the same button is pressed once more
             held = self.second_factor.hold(

@@ -112,6 +112,7 @@ REASONS: MessageIds[str] = {
     "CLOCK_STEP": "This computer's clock jumped. Check its time synchronisation (NTP), then /resume.",
     "TELEGRAM_CONFLICT": "While another program uses this bot token, no new order is sent. Stop it, or if the token may have leaked, renew it with @BotFather.",
     "DISK": "The journal cannot be written to disk, and nothing is sent unrecorded. Check the disk's space and permissions.",
+    "DISK_OVER": "The journal can be written again after {seconds} s, and the bot goes on by itself. New orders stay on hold until somebody has looked and said /resume.",
     "BY_PERSON": "A person stopped it. An owner may /resume.",
     "LIST_STALE": "Orders are open and the broker's list has not been readable for over a minute: until it is, fills cannot be seen and nothing new is sent. If it is urgent, look in HTS or MTS. Once it can be read you are told what happened meanwhile.",
     "READING_LOST": "The broker's list was read and could not be taken in. Fills may be told late; look in HTS or MTS, and at the log.",
@@ -257,6 +258,7 @@ _TOASTS: MessageIds[str] = {
     "not_yours": "Only the person who asked may press this.",
     "busy": "Too many orders are waiting; press the same button again shortly.",
     "late": "This button has expired; please start again.",
+    "delayed": "⏰ Your tap could not be handled in time, so no order was sent. Press the button again if you still want it.",
     "used": "Already handled.",
     "gone": "This button has expired.",
 }

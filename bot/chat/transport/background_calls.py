@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
 from bot.chat.handlers.commands import allowed
+from bot.chat.i18n.catalogue import reason
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, use_language
 from bot.chat.types import CallbackAnswer
@@ -39,6 +40,15 @@ class BackgroundCalls:
     def send(self, chat_id: int, text: str) -> None:
         """Say something once, outside of the outbox."""
         self._start(self.bot.send_message(chat_id, text))
+
+    def warn(self, chats: Iterable[int], code: str, values: Mapping[str, object]) -> None:
+        """Say a sentence once to each of these chats, in their language where that can be read."""
+        for chat in chats:
+            lang = None
+            with contextlib.suppress(Exception):
+                lang = self.lang_of(chat)
+            with use_language(lang):
+                self.send(chat, f"⚠️ {self.frame.badge} {reason(code, values, self.frame.lang)}")
 
     def leave(self, chat_id: int) -> None:
         """Leave a group."""

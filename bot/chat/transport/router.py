@@ -10,6 +10,7 @@ of `_buttons` below.
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -46,6 +47,7 @@ from bot.chat.types import REFRESH, TICKET, WATCH, CallbackAnswer, Chart, Reply,
 from bot.orders.access.roles import Actor
 from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome
+from bot.orders.risk.trading_halt import NEVER
 from kis.callers import calling_for
 from kis.endpoints import Lane
 from kis.errors import KisError
@@ -60,6 +62,10 @@ MAX_COMMAND_AGE = timedelta(seconds=120)
 TOO_LATE = msgid(
     "⏰ This command arrived {minutes} minutes late and was not carried out. Send it again if you still want it."
 )
+UNRECORDED = msgid(
+    "⚠️ This cannot be recorded now, so it was not done and no order was sent. You get an answer once recording works again; order buttons you pressed meanwhile have to be pressed again."
+)
+REFUSAL_INTERVAL = timedelta(minutes=1)
 IN_GROUPS = ("status", "price")
 """The commands that members may give in a group of the settings."""
 LEAVE_INTERVAL = timedelta(minutes=10)
@@ -68,7 +74,15 @@ MAX_GROUPS_REMEMBERED = 100
 SECRET_WORDS = frozenset({"start", "pin"})
 """Commands whose words are not audited: an invitation, a PIN that should not have been typed."""
 WITHOUT_EFFECT = frozenset(
-    {TapOutcome.NOT_YOURS, TapOutcome.BUSY, TapOutcome.LATE, TapOutcome.USED, TapOutcome.GONE, TapOutcome.STEP_UP}
+    {
+        TapOutcome.NOT_YOURS,
+        TapOutcome.BUSY,
+        TapOutcome.LATE,
+        TapOutcome.DELAYED,
+        TapOutcome.USED,
+        TapOutcome.GONE,
+        TapOutcome.STEP_UP,
+    }
 )
 """Taps that change no order, and are audited here; any other is audited in the transaction of its change."""
 
@@ -94,10 +108,16 @@ class Router:
     """The language of a person, None for the settings' own."""
     report_fault: Callable[[str, Mapping[str, object]], None]
     """Tells those in charge."""
+    is_storage_fault: Callable[[BaseException], bool]
+    """Whether an error is the database's refusal: the update is then handled once more, and not answered yet."""
     _left_at: OrderedDict[int, datetime] = field(default_factory=OrderedDict, init=False)
     _questions: QuestionQueue = field(default_factory=QuestionQueue, init=False)
     _unanswered: dict[int, Exception] = field(default_factory=dict, init=False)
     """Faults, by update id, whose answer could not be put into the outbox either."""
+    _refused: set[int] = field(default_factory=set, init=False)
+    """Updates whose person was told that they cannot be recorded."""
+    _refused_at: dict[int, datetime] = field(default_factory=dict, init=False)
+    """When people let in were told so last, by chat."""
 
     def __post_init__(self, bot: Bot) -> None:
         """PTB's application, without a source of updates of its own."""
@@ -144,6 +164,7 @@ class Router:
         fault = self._unanswered.pop(update.update_id, None)
         if fault is not None:
             raise fault
+        self._refused.discard(update.update_id)
 
     def keeps(self, update: Update) -> bool:
         """Whether an update is worth a row on disk: those of people who are let in are."""
@@ -191,7 +212,10 @@ class Router:
         assert isinstance(update, Update)  # noqa: S101  # nothing else is ever processed
         assert context.error is not None  # noqa: S101  # it is what PTB calls this for
         try:
-            self._tell_fault(update, context.error)
+            if self.is_storage_fault(context.error):
+                self._unanswered[update.update_id] = context.error
+            else:
+                self._tell_fault(update, context.error)
         except Exception as fault:  # noqa: BLE001  # PTB would only log it: `handle` raises it
             self._unanswered[update.update_id] = fault
         raise ApplicationHandlerStop
@@ -295,17 +319,20 @@ class Router:
         command = self.commands.by_word.get(word)
         return await self._run(command, replace(context.request, words=words)) if command is not None else None
 
-    async def _ticket(self, _: Update, context: UpdateContext) -> None:
+    async def _ticket(self, update: Update, context: UpdateContext) -> None:
         """A single-use button that acts on an order; its answer is the order's card."""
         actor, tap = context.request.actor, context.tap
         if not actor.role.covers(self.commands.by_word["buy"].role):
             self.calls.toast(tap.id, CallbackAnswer(self.frame.text(NOT_ALLOWED), alert=True))
             return
-        answer, pressed = self.trading.tap(context.data(TICKET), actor)
+        late = update.update_id in self._refused
+        answer, pressed = self.trading.tap(context.data(TICKET), actor, late=late)
         if pressed.verdict in WITHOUT_EFFECT:
             order_id = pressed.order.id if pressed.order else None
             self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
         self.calls.toast(tap.id, answer)
+        if pressed.verdict is TapOutcome.DELAYED:  # Telegram shows no toast that comes so late
+            self._reply(context.request, Reply(answer.text))
         with calling_for(actor.user_id):
             await self.trading.carry_out(pressed)
 
@@ -341,6 +368,22 @@ class Router:
         with use_language(self.lang_of(actor.user_id)):
             self._say_once_a_minute(actor, "flood", self.frame.text(words))
         self.report_fault("FLOOD", {"name": actor.name or actor.user_id})
+
+    def refuse_unrecorded(self, update: Update) -> None:
+        """The database refuses an update: its person learns it past the outbox, once a minute, and a tap at once."""
+        self._refused.add(update.update_id)
+        with suppress(Exception):  # the people cannot be read either
+            visitor = self.guard.admit(update)
+            if not isinstance(visitor, Visitor) or visitor.in_group:
+                return
+            chat, now = visitor.actor.chat_id, self.clock()
+            with use_language(self.lang_of(chat)):
+                text = self.frame.text(UNRECORDED)
+            if visitor.tap is not None:
+                self.calls.toast(visitor.tap.id, CallbackAnswer(text, alert=True))
+            elif now - self._refused_at.get(chat, NEVER) >= REFUSAL_INTERVAL:
+                self._refused_at[chat] = now
+                self.calls.send(chat, text)
 
     def _say_once_a_minute(self, actor: Actor, what: str, text: str) -> None:
         self.post("reply", actor.user_id, outgoing(Reply(text)), f"{what}:{actor.user_id}:{self.clock():%y%m%d%H%M}")

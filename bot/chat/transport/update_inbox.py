@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 from telegram import Bot, Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
-from bot.chat.ports import Inbox
+from bot.chat.ports import Inbox, StorageMonitor
 from bot.chat.transport.flood_control import FloodControl
 from bot.chat.transport.sender import seconds_to_wait
 from kis.backoff import backoff
@@ -28,7 +29,10 @@ SLOWEST = 15.0
 
 @dataclass(eq=False)
 class UpdatePoller:
-    """Long polling that loses nothing across a crash and answers nothing twice."""
+    """Long polling that loses nothing across a crash and answers nothing twice.
+
+    What cannot be stored is not confirmed: Telegram brings it again, and it counts once for flood control.
+    """
 
     bot: Bot
     inbox: Inbox
@@ -41,18 +45,30 @@ class UpdatePoller:
     """Leaves what may be stored of an update: no typed code and no keypad."""
     hold: Callable[[str], None]
     """`hold(why)` stops new orders while another copy polls the same token; `hold("")` lets them go on."""
+    storage: StorageMonitor
+    """Has an update handled once more after the database refused it."""
+    refused: Callable[[Update], None]
+    """Tells the person of an update that it cannot be recorded for now; never raises."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _next: int = field(default=0, init=False)
     _answering: set[asyncio.Future[None]] = field(default_factory=set, init=False)
+    _admitted: dict[int, bool] = field(default_factory=dict, init=False)
+    """What flood control said of updates that are not confirmed yet."""
+    _told: set[int] = field(default_factory=set, init=False)
+    """Those of them whose person knows that they cannot be recorded."""
+    _taken: set[int] = field(default_factory=set, init=False)
+    """Updates this run answers, or failed to."""
 
     async def run(self) -> None:
-        """Answer what an earlier run left open, then poll until cancelled.
+        """Answer what was left open, then poll until cancelled.
 
         Raises:
             telegram.error.InvalidToken: Telegram does not know the token.
+            Exception: updates cannot be stored; polling goes on where it was once this is called again.
         """
         for update_id, body in self.inbox.open():
-            self._answer(update_id, body)
+            if update_id not in self._taken:
+                self._answer(update_id, body)
         faults = _PollBackoff()
         while True:
             try:
@@ -66,15 +82,34 @@ class UpdatePoller:
                 continue
             if faults.calm():
                 self.hold("")
-            taken = sorted(filter(self.flood_control.admits, updates), key=self.flood_control.rank)
+            self._take(updates)
+
+    def _take(self, updates: Sequence[Update]) -> None:
+        """Store updates and begin to answer them; only then they count as received."""
+        taken = sorted(filter(self._admits, updates), key=self.flood_control.rank)
+        try:
             bodies = {update.update_id: update.to_dict() for update in taken if self.keeps(update)}
             stored = [(update_id, self.redact(body)) for update_id, body in bodies.items()]
-            for update_id in self.inbox.keep(stored) if stored else ():
-                self._answer(update_id, bodies[update_id])
-            self._next = max(self._next, *(update.update_id + 1 for update in updates), 0)
+            fresh = self.inbox.keep(stored) if stored else []
+        except Exception:
             for update in taken:
-                if update.update_id not in bodies:
-                    self._start(self.handle(update))
+                if self.storage.failing and update.update_id not in self._told:
+                    self._told.add(update.update_id)
+                    self.refused(update)
+            raise
+        for update_id in fresh:
+            self._answer(update_id, bodies[update_id])
+        self._next = max(self._next, *(update.update_id + 1 for update in updates), 0)
+        self._admitted.clear()
+        self._told.clear()
+        for update in taken:
+            if update.update_id not in bodies:
+                self._start(self.handle(update))
+
+    def _admits(self, update: Update) -> bool:
+        if update.update_id not in self._admitted:
+            self._admitted[update.update_id] = self.flood_control.admits(update)
+        return self._admitted[update.update_id]
 
     async def drain(self) -> None:
         """Let the answers under way end; what does not end in time is answered after the next start."""
@@ -86,17 +121,23 @@ class UpdatePoller:
             await asyncio.gather(*self._answering, return_exceptions=True)
 
     def _answer(self, update_id: int, body: dict[str, Any]) -> None:
+        async def done() -> None:
+            self.inbox.done(update_id)
+
         async def run() -> None:
             update = Update.de_json(body, self.bot)
             if update is not None:
-                await self.handle(update)
-            self.inbox.done(update_id)
+                await self.storage.retry(partial(self.handle, update), partial(self.refused, update))
+            await self.storage.retry(done)
+            self._taken.discard(update_id)
 
+        self._taken.add(update_id)
         self._start(run())
 
     async def _fetch(self) -> Sequence[Update]:
+        offset = self._offset()
         try:
-            return await self.bot.get_updates(offset=self._offset(), timeout=LONG_POLL, allowed_updates=list(WANTED))
+            return await self.bot.get_updates(offset=offset, timeout=LONG_POLL, allowed_updates=list(WANTED))
         except TelegramError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever the library makes of what a stranger may have sent
@@ -122,7 +163,12 @@ class UpdatePoller:
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        self._answering.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("an update could not be handled", exc_info=task.exception())
 
     def _offset(self) -> int | None:
         """What to ask for next: past all that is on disk, and past what was only looked at."""

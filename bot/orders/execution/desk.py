@@ -151,8 +151,11 @@ class Desk:
 
     # --- a tap --------------------------------------------------------------------------------------------------------
 
-    def press(self, token: str, actor: Actor) -> TapResult:  # noqa: PLR0911  # one verdict per case
-        """Decide a tap and record it, without awaiting anything; `carry_out` then talks to the broker."""
+    def press(self, token: str, actor: Actor, *, late: bool = False) -> TapResult:  # noqa: PLR0911  # a verdict per case
+        """Decide a tap and record it, without awaiting anything; `carry_out` then talks to the broker.
+
+        `late`: it was made so long ago that nothing is sent for it; the button stays as it is.
+        """
         found = self._journal.button(digest(token))
         if found is None:
             return TapResult(TapOutcome.GONE)
@@ -164,6 +167,8 @@ class Desk:
         if self._clock() >= found.expires_at:
             self.expire()
             return TapResult(TapOutcome.LATE)
+        if found.action in SENDING_TAPS and late:
+            return TapResult(TapOutcome.DELAYED)
         if found.action in SENDING_TAPS and len(self._sending) >= MAX_SENDING:
             return TapResult(TapOutcome.BUSY)
         try:
@@ -241,6 +246,8 @@ class Desk:
 
     def request_cancel(self, order: Order, actor: Actor, *, uses: int | None = None) -> TapResult:
         """Record that this person wants the order cancelled; `carry_out` asks the broker."""
+        if order.cancel is CancelState.SUBMITTING and order.id not in self._sending.values():
+            return TapResult(TapOutcome.CANCELLING, order)  # recorded, and a fault kept it from being asked for
         if not order.changeable:
             return TapResult(TapOutcome.USED, order)
         try:
@@ -296,11 +303,10 @@ class Desk:
         """
         if level > HaltLevel.NEW and not actor.role.covers(Role.TRADER):
             return Reason("NOT_ALLOWED", {})
-        if not self.trading_halt.halt(level, "BY_PERSON", actor):
+        halted = self.trading_halt.halt(level, "BY_PERSON", actor)
+        orders = self._request_cancels(self.working(), actor) if level >= HaltLevel.CANCEL_ALL else ()
+        if not halted and not orders:
             return Reason("HALTED_ALREADY", {})
-        if level < HaltLevel.CANCEL_ALL:
-            return TapResult(TapOutcome.SETTLED)
-        orders = self._request_cancels(self.working(), actor)
         return TapResult(TapOutcome.CANCELLING if orders else TapOutcome.SETTLED, None, orders)
 
     def resume(self, level: HaltLevel, actor: Actor) -> Reason | None:
@@ -354,6 +360,9 @@ class Desk:
                 continue
             with suppress(Stale):
                 self._save(order, events.TimedOut())
+        for order in self._journal.in_state({OrderState.SUBMITTING}):
+            if order.id not in sending:  # a fault of ours ended it after its attempt was recorded
+                self._save(order, events.AnswerLost("INTERNAL"))
 
     def recover(self) -> None:
         """After a start: what was being sent is in doubt, what was not yet sent is over. Nothing is sent again."""

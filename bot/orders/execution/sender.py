@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -31,6 +33,8 @@ from kis.outcome import Outcome
 from kis.receipts import Receipt, Written
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 SEND_BUDGET = timedelta(seconds=10)
 """From tap to request. Later than this the ticket expires: its prices are out of date."""
@@ -94,9 +98,9 @@ class OrderSender:
                 pause = self._pause(order, receipt.outcome, tapped)
                 event = _event_of(order, receipt, again=pause is not None)
                 crash.at("before_outcome")
-                order = await self._save_with_retry(order, event, receipt)
+                order = await self._recorded(order, partial(self._save, order, event, receipt=receipt))
                 crash.at("after_outcome")
-                self._halt_if_needed(receipt)
+                await self._recorded(order, partial(self._halt_if_needed, receipt))
                 if pause is None:
                     break
                 await self._sleep(pause)
@@ -219,21 +223,25 @@ class OrderSender:
         if len(self._journal.in_state(IN_DOUBT)) >= IN_DOUBT_HALT_COUNT:
             self._trading_halt.halt(HaltLevel.NEW, "TWO_UNKNOWN")
 
-    async def _save_with_retry(self, order: Order, event: Event, receipt: Receipt) -> Order:
-        """Record the outcome, however long the disk refuses; meanwhile nothing else is sent."""
+    async def _recorded(self, order: Order, record: Callable[[], T]) -> T:
+        """What `record` returns, however long the disk refuses; meanwhile nothing else is sent."""
+        refused = False
         while True:
             try:
-                after = self._save(order, event, receipt=receipt)
+                recorded = record()
             except Stale:
                 raise
             except Exception:
-                log.exception("an outcome cannot be recorded; nothing more is sent", order=order.id)
+                if not refused:
+                    log.exception("an outcome cannot be recorded; nothing more is sent", order=order.id)
+                refused = True
                 self._risk_context.conflicts["DISK"] = None
                 await self._sleep(SAVE_RETRY_INTERVAL)
             else:
-                if self._risk_context.conflicts.pop("DISK", "") is None:
+                if refused:
+                    self._risk_context.conflicts.pop("DISK", None)
                     self._trading_halt.halt(HaltLevel.NEW, "DISK")
-                return after
+                return recorded
 
     # --- cancels ------------------------------------------------------------------------------------------------------
 
@@ -243,15 +251,15 @@ class OrderSender:
             written = self._broker.written_cancel(order.order_no, branch=order.branch, kind=order.kind)
             attempt = Attempt(order.id, 0, self._clock(), frozenset(), endpoint="cancel")
             attempt = replace(attempt, body=written.shown, digest=written.digest, run=self._run_number())
-            self._journal.attempted(attempt)
+            await self._recorded(order, partial(self._journal.attempted, attempt))
             receipt = await self._send(written)
-            self._journal.answered(order.id, receipt)
+            await self._recorded(order, partial(self._journal.answered, order.id, receipt))
             pauses = RETRY_PAUSES.get(receipt.outcome, ())
             current = self._journal.get(order.id)
             if n >= len(pauses) or self.stopping or current is None or current.state not in WORKING:
                 break
             await self._sleep(pauses[n])
-        self._settle_cancel(order.id, _cancel_step(receipt))
+        await self._recorded(order, partial(self._settle_cancel, order.id, _cancel_step(receipt)))
         return True
 
     def _settle_cancel(self, order_id: int, step: events.CancelStep) -> None:

@@ -20,6 +20,7 @@ class TapOutcome(StrEnum):
     NOT_YOURS = "not_yours"
     BUSY = "busy"
     LATE = "late"
+    DELAYED = "delayed"
     USED = "used"
     GONE = "gone"
 

@@ -165,19 +165,22 @@ class ReportHandler:
         try:
             after = apply(order, event, self._clock())
         except ImpossibleEvent as error:
-            self._alarm(order, "contradiction", str(error))
+            self._notifications.tell(self._alarms(order, "contradiction", str(error)))
             return None
-        if not self._save(after, event, [*cards(after), *self._notices(order, after)]):
+        notices = [*cards(after), *self._notices(order, after)]
+        mismatch = isinstance(event, ReadBack) and event.to is ReadBackResult.DIFFERENT
+        if isinstance(event, ReadBack) and mismatch:
+            notices += self._alarms(after, "mismatch", event.differs)
+        if not self._save(after, event, notices):
             return None
-        if isinstance(event, ReadBack) and event.to is ReadBackResult.DIFFERENT:
-            self._alarm(after, "mismatch", event.differs)
+        if mismatch:
             self._trading_halt.halt(HaltLevel.NEW, "MISMATCH")
         return after
 
-    def _alarm(self, order: Order, kind: str, why: str) -> None:
-        """The broker's list contradicts the journal: people are notified, once."""
+    def _alarms(self, order: Order, kind: str, why: str) -> list[Notice]:
+        """The broker's list contradicts the journal: what people are told of that, once."""
         log.error("the broker's list contradicts the journal", order=order.id, kind=kind, why=why)
-        self._notifications.tell(self._to_all(order, kind, f"{kind}:{order.id}:{why}", why=why))
+        return self._to_all(order, kind, f"{kind}:{order.id}:{why}", why=why)
 
     def _notices(self, before: Order, after: Order) -> list[Notice]:
         """One notice per growth of the filled quantity, and one when the order ends otherwise, for each chat."""
@@ -237,11 +240,11 @@ class ReportHandler:
                 parent_no=parent.order_no if parent is not None else "",
                 evidence=snapshot.evidence.get(order.id),
             )
-            self._resolutions[order.id] = resolution
             if isinstance(found, Ambiguous):
                 numbers = "-".join(row.order_no for row in found.reports)
                 self._ask(order, "ambiguous", f"which:{order.id}:{numbers}", found.reports)
-            elif found is not None:
+            self._resolutions[order.id] = resolution  # once people were asked: the database may have refused that
+            if found is not None and not isinstance(found, Ambiguous):
                 self._apply_resolution(order, found, snapshot)
                 linked = self._journal.linked(snapshot.day)
 
@@ -250,8 +253,8 @@ class ReportHandler:
         now = self._clock()
         for order, attempt, resolution in self._unknown():
             if overdue(order, attempt, resolution, now):
-                self._resolutions[order.id] = replace(resolution, asked=True)
                 self._ask(order, "manual", f"manual:{order.id}:{attempt.n}")
+                self._resolutions[order.id] = replace(resolution, asked=True)
 
     def _ask(self, order: Order, kind: str, key: str, rows: Sequence[OrderReport] = ()) -> None:
         """Let the person who ordered, or an overseer, say which row the order is, or that it is none of them.
@@ -288,7 +291,8 @@ class ReportHandler:
                 if self._resolutions.get(order.id, Resolution()).candidates:
                     continue
             elif row_of(order, snapshot.rows) is None:
-                self._alarm(order, "contradiction", "the order is missing from the list of its day")
+                why = "the order is missing from the list of its day"
+                self._notifications.tell(self._alarms(order, "contradiction", why))
                 continue
             after = apply(order, DayEnded(), self._clock())
             self._save(after, DayEnded(), [*cards(after), *self._notices(order, after)])

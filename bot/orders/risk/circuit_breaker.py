@@ -81,14 +81,15 @@ class CircuitBreaker:
         now = self._clock()
         if not self._loss_percent or now < self._next or not self._market.open(now):
             return
-        self._next = now + WEIGH_INTERVAL
         try:
             worth = (await self._broker.balance()).total_value
         except KisError as error:
             log.info("the account's value could not be read", code=error.code)
+            self._next = now + WEIGH_INTERVAL
             return
         began = self._day_values.worth(now.date())
         if began is None:
             self._day_values.begin_day(now.date(), worth)
         elif (began - worth) * 100 > self._loss_percent * began:
             self._trading_halt.halt(HaltLevel.BUYS, "DAY_LOSS")
+        self._next = now + WEIGH_INTERVAL  # not before it is recorded

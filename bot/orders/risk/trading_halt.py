@@ -71,16 +71,42 @@ class TradingHalt:
         self._store = store
         self._notifications = notifications
         self._clock = clock
+        self._held: HaltStatus | None = None
 
     def now(self) -> HaltStatus:
-        """The status, read from the store each time."""
+        """The status: read from the store each time, or what holds above it and could not be stored yet."""
+        stored, held = self._stored(), self._held
+        return held if held is not None and held.level > stored.level else stored
+
+    def _stored(self) -> HaltStatus:
         return self._store.halt_status() or HaltStatus(HaltLevel.OFF, "", NEVER)
 
+    def hold(self, level: HaltLevel, why: str) -> None:
+        """Raise the level in memory alone, which nothing can refuse; `keep` stores it."""
+        if self._held is None or level > self._held.level:
+            self._held = HaltStatus(level, why, self._clock())
+
+    def keep(self) -> bool:
+        """Store what holds in memory alone, and notify; True if it did. Cheap where there is nothing."""
+        held = self._held
+        new = held is not None and held.level > self._stored().level
+        if held is not None and new:
+            self._set(held)
+            log.warning("trading halted", level=held.level.name, why=held.why)
+        self._held = None
+        return new
+
     def halt(self, level: HaltLevel, why: str, actor: Actor | None = None) -> bool:
-        """Raise the level; False where it is that high already, and then nobody is notified."""
+        """Raise the level; False where it is that high already, and then nobody is notified.
+
+        Where it cannot be stored that is raised, and what the program itself asked for holds all the same.
+        """
+        if actor is None:
+            self.hold(level, why)
+            return self.keep()
         if level <= self.now().level:
             return False
-        self._set(level, why, actor)
+        self._set(HaltStatus(level, why, self._clock(), actor.user_id, actor.name), actor)
         log.warning("trading halted", level=level.name, why=why)
         return True
 
@@ -88,14 +114,15 @@ class TradingHalt:
         """Lower the level; False where it is that low already. The caller decides who may."""
         if level >= self.now().level:
             return False
-        self._set(level, "BY_PERSON", actor)
+        self._set(HaltStatus(level, "BY_PERSON", self._clock(), actor.user_id, actor.name), actor)
+        self._held = None
         return True
 
-    def _set(self, level: HaltLevel, why: str, actor: Actor | None) -> None:
-        now = HaltStatus(level, why, self._clock(), actor.user_id if actor else 0, actor.name if actor else "")
-        data: dict[str, object] = {"level": int(level), "was": int(self.now().level), "why": why, "name": now.name}
+    def _set(self, status: HaltStatus, actor: Actor | None = None) -> None:
+        was = self.now().level if actor else self._stored().level
+        data: dict[str, object] = {"level": int(status.level), "was": int(was), "why": status.why, "name": status.name}
         chats = dict.fromkeys([*([actor.chat_id] if actor else []), *self._notifications.overseers()])
-        self._store.set_halt(now, [Notice("brake", chat, data) for chat in chats])
+        self._store.set_halt(status, [Notice("brake", chat, data) for chat in chats])
 
 
 class Resume:

@@ -24,7 +24,7 @@ from bot.store.inbox import Inbox
 from bot.store.outbox import Outbox
 from bot.store.second_factors import FactorKey, SecondFactors
 from kis.krx import KST
-from tests.support.members import flood_control, notifications
+from tests.support.members import flood_control, notifications, storage_monitor
 from tests.support.memory_telegram import BASE, MemoryTelegram
 
 pytestmark = pytest.mark.virtual_time
@@ -81,6 +81,8 @@ class Play:
             flood_control=flood_control(self.clock),
             redact=self.chat.for_disk,
             hold=lambda _: None,
+            storage=storage_monitor(self.db),
+            refused=lambda _: None,
         )
         task = asyncio.create_task(poll.run())
         try:

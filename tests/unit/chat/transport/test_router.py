@@ -25,7 +25,7 @@ from bot.demo.telegram import LocalTelegram
 from bot.orders.access.roles import Role
 from bot.orders.access.second_factor import SecondFactor, SecondFactorPolicy
 from bot.store.audit.log import AuditLog
-from bot.store.database import open_database
+from bot.store.database import is_storage_fault, open_database
 from bot.store.inbox import Inbox
 from bot.store.invites import Invites
 from bot.store.outbox import Outbox
@@ -33,7 +33,7 @@ from bot.store.second_factors import FactorKey, SecondFactors
 from kis.errors import NotSent
 from kis.krx import KST
 from kis.symbols import Stock, Symbols
-from tests.support.members import flood_control, members, notifications
+from tests.support.members import flood_control, members, notifications, storage_monitor
 from tests.support.telegram_wire import until
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=KST)
@@ -122,6 +122,7 @@ class World:
             frame=frame,
             lang_of=lambda _: None,
             report_fault=lambda _code, _values: None,
+            is_storage_fault=is_storage_fault,
         )
         self.poller = UpdatePoller(
             self.bot,
@@ -131,6 +132,8 @@ class World:
             flood_control=flood_control(self.clock),
             redact=chat.for_disk,
             hold=lambda _: None,
+            storage=storage_monitor(self.db),
+            refused=self.router.refuse_unrecorded,
         )
 
     def update(self, text=None, *, person=OWNER, data=None, at=NOW, **more):
