@@ -53,7 +53,13 @@ def open_database(path: Path) -> Database:
                 path.chmod(PRIVATE)
             connection = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
             db = WriteFirstDatabase(connection, execute_plugins=False)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+            for pragma in (
+                "journal_mode=WAL",
+                "secure_delete=ON",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "busy_timeout=5000",
+            ):
                 db.execute(f"PRAGMA {pragma}").fetchall()
             _check(db, path)
             MIGRATIONS.apply(db)

@@ -7,7 +7,7 @@ from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.ports import FillStream, StreamCounts
-from bot.chat.types import TICKET, Button, Reply
+from bot.chat.types import TICKET, Button, Reply, secrets_of
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
@@ -61,7 +61,7 @@ def release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         f"{safe(data['name'], 20)}: {frame.text(LEVELS[was])} → {frame.text(LEVELS[level])}",
         reason(str(data["why"]), {}, frame.lang),
     ]
-    return Reply("\n".join(lines), ((Button(frame.text("✅ agree"), TICKET + str(data["agree"])),),))
+    return Reply("\n".join(lines), ((Button(frame.text("✅ agree"), TICKET + str(secrets_of(data)["agree"])),),))
 
 
 def stopped_push(data: Mapping[str, Any], frame: Frame) -> Reply:

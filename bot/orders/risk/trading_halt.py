@@ -138,7 +138,7 @@ class Resume:
         self._journal.add_buttons(None, list(made.values()))
         data: dict[str, object] = {"level": int(level), "was": int(now.level), "why": now.why, "name": actor.name}
         self._notifications.tell(
-            [Notice("release", chat, {**data, "agree": button.token}) for chat, button in made.items()]
+            [Notice("release", chat, {**data, "secrets": {"agree": button.token}}) for chat, button in made.items()]
         )
         return Reason("RELEASE_ASKED", {"count": len(others)})
 
