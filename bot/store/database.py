@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.store.migrations.registry import MIGRATIONS
-from bot.store.private_files import PRIVATE, BadDatabase
+from bot.store.private_files import PRIVATE, BadDatabase, database_fault
 
 
 class WriteFirstDatabase(Database):
@@ -43,8 +43,11 @@ def open_database(path: Path) -> Database:
     `synchronous=FULL`: the newest commits are exactly the rows that must survive a power cut.
 
     Raises:
-        BadDatabase: unreadable, damaged, or written by a newer version of this program.
+        BadDatabase: unreadable, damaged, open to others, or written by a newer version of this program.
     """
+    fault = database_fault(path)
+    if fault:
+        raise BadDatabase(fault)
     with ExitStack() as opened:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
