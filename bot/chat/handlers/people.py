@@ -35,6 +35,7 @@ from bot.orders.access.membership import (
     MembershipTap,
     MemberStep,
     NotAllowed,
+    SameName,
     Status,
     TooMany,
     may_manage,
@@ -182,6 +183,8 @@ class MemberHandlers:
         except NotAllowed:
             word = role_name(role, self.frame)
             return Reply(self.frame.text("You may not invite anybody as {role}.", role=word))
+        except SameName:
+            return Reply(self.frame.text(TAPS[MembershipTap.SAME_NAME]))
         except TooMany:
             return Reply(self.frame.text("Too many open invitations (20, for a day)."))
         return None

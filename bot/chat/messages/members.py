@@ -111,6 +111,7 @@ TAPS: MessageIds[MembershipTap] = {
     MembershipTap.CHANGED: "This person's standing has changed meanwhile; see /users.",
     MembershipTap.REFUSED: "You may not change this person.",
     MembershipTap.LAST_OWNER: "The last owner must stay one.",
+    MembershipTap.SAME_NAME: "Somebody has a name that looks the same; give another one.",
 }
 """The callback answers to a tap on a button about a person."""
 

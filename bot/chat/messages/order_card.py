@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
-from bot.chat.i18n.formatting import arrow, clock_time, of_shares, percent, safe, shares, won
+from bot.chat.i18n.formatting import arrow, clock_time, of_shares, percent, person_name, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill, approval_buttons, of_open_order, second_confirmation_buttons, ticket_buttons
 from bot.chat.types import Button, Buttons, Reply, secrets_of
@@ -168,7 +168,7 @@ def left_after(order: Order, frame: Frame) -> list[str]:
 
 def _consent(order: Order, frame: Frame) -> list[str]:
     """For the approvers: who ordered, resulting position and day total, approvals so far."""
-    lines = [f"{frame.text('ordered by')} {safe(order.user_name, 20)}"]
+    lines = [f"{frame.text('ordered by')} {person_name(order.user_name, order.user_id)}"]
     if order.day_after is not None:
         lines.append(f"{frame.text('ordered today, with this')} {won(order.day_after, frame.lang)}")
     if order.held_after is not None:
