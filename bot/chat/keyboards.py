@@ -45,13 +45,13 @@ def second_confirmation_buttons(order: Order, confirm: str, discard: str, lang: 
     return ((Button(translate(lang, "✖ discard"), TICKET + discard), yes),)
 
 
-def approval_buttons(order: Order, data: Mapping[str, object], lang: Lang) -> Buttons:
+def approval_buttons(order: Order, tokens: Mapping[str, str], lang: Lang) -> Buttons:
     """Under a request for approval: approve and refuse for approvers, withdraw for the person who ordered."""
-    if "approve" in data:
-        yes = Button(f"✅ {_terms(order, lang)} {translate(lang, 'agree')}", TICKET + str(data["approve"]))
-        return ((yes, Button(translate(lang, "🙅 refuse"), TICKET + str(data["deny"]))),)
-    if "withdraw" in data:
-        return ((Button(translate(lang, "✖ withdraw"), TICKET + str(data["withdraw"])),),)
+    if "approve" in tokens:
+        yes = Button(f"✅ {_terms(order, lang)} {translate(lang, 'agree')}", TICKET + tokens["approve"])
+        return ((yes, Button(translate(lang, "🙅 refuse"), TICKET + tokens["deny"])),)
+    if "withdraw" in tokens:
+        return ((Button(translate(lang, "✖ withdraw"), TICKET + tokens["withdraw"]),),)
     return ()
 
 

@@ -55,7 +55,14 @@ class Chart:
 
 def outgoing(reply: Reply) -> dict[str, object]:
     """A reply as the outbox keeps it."""
-    return {"text": reply.text, "keys": [[[one.label, one.data] for one in row] for row in reply.buttons if row]}
+    keys = [[[one.label, one.data] for one in row] for row in reply.buttons if row]
+    return {"text": reply.text, "secrets": {"keys": keys}}
+
+
+def secrets_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What opens something in a message's data; empty once the outbox has let it go."""
+    secrets: Mapping[str, Any] = data.get("secrets", {})
+    return secrets
 
 
 def reply_key(update_id: int) -> str:

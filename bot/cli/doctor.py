@@ -28,9 +28,13 @@ def doctor() -> None:
 
 async def _examine(settings: "Settings", say: Callable[[str], object]) -> bool:
     say(f"✔ 설정 · settings: KIS_ENV={settings.kis_env}, mode={settings.mode}, data={settings.kisbot_data_dir}")
+    from bot.store.private_files import database_fault
+
+    fault = database_fault(settings.database)
+    say(f"✘ {fault}" if fault else "✔ 파일 권한 · file modes")
     telegram = await _telegram(settings, say)
     kis = await _kis(settings, say)
-    return telegram and kis
+    return telegram and kis and not fault
 
 
 async def _telegram(settings: "Settings", say: Callable[[str], object]) -> bool:

@@ -96,7 +96,7 @@ def users_invite(
 @contextmanager
 def _whitelist(*, create: bool = False) -> Iterator[CommandStorage]:
     """The database; a change that the whitelist refuses exits with a sentence."""
-    from bot.orders.access.membership import LastOwner, NoSuchPerson, Status, TooMany, WasRemoved
+    from bot.orders.access.membership import LastOwner, NoSuchPerson, SameName, Status, TooMany, WasRemoved
 
     try:
         with open_storage(create=create) as storage:
@@ -108,5 +108,9 @@ def _whitelist(*, create: bool = False) -> Iterator[CommandStorage]:
     except NoSuchPerson as error:
         standing = ", ".join(Status)
         stop_with(f"그럴 수 있는 사람이 목록에 없습니다 · nobody of this id in that standing ({standing}): {error}", 1)
+    except SameName:
+        stop_with(
+            "똑같아 보이는 이름의 사람이 있습니다. 다른 이름을 쓰세요 · somebody has a name that looks the same", 1
+        )
     except TooMany:
         stop_with("아직 쓰지 않은 초대가 너무 많습니다 · too many open invitations", 1)

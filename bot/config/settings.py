@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.config.risk import RiskSettings
+from bot.store.private_files import sharing_fault
 from kis.config import is_loopback
 
 TELEGRAM_API_BASE = "https://api.telegram.org/bot"
@@ -182,8 +183,12 @@ def load_settings(env_file: Path | str | None = ".env") -> Settings:
     """Read the settings.
 
     Raises:
-        BadSettings: the text lists each setting that is missing or malformed, and never shows a value.
+        BadSettings: the file is open to others, or the text lists each setting that is missing or malformed, and never
+            shows a value.
     """
+    fault = sharing_fault(Path(env_file), "600") if env_file else ""
+    if fault:
+        raise BadSettings(fault)
     secrets_dir = os.environ.get("KISBOT_SECRETS_DIR") or None
     if secrets_dir is not None and not Path(secrets_dir).is_dir():
         raise BadSettings(f"KISBOT_SECRETS_DIR: 폴더가 없습니다 · no such directory: {secrets_dir}")

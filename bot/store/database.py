@@ -13,7 +13,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from bot.store.migrations.registry import MIGRATIONS
-from bot.store.private_files import PRIVATE, BadDatabase
+from bot.store.private_files import PRIVATE, BadDatabase, database_fault
 
 BUSY_TIMEOUT = 150
 """Milliseconds a write of the running bot waits for another process: nothing else goes on meanwhile."""
@@ -123,8 +123,11 @@ def open_database(path: Path) -> WriteFirstDatabase:
     `synchronous=FULL`: the newest commits are exactly the rows that must survive a power cut.
 
     Raises:
-        BadDatabase: unreadable, damaged, held by another program, or written by a newer version of this program.
+        BadDatabase: unreadable, damaged, open to others, held by another program, or written by a newer version.
     """
+    fault = database_fault(path)
+    if fault:
+        raise BadDatabase(fault)
     with ExitStack() as opened:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
@@ -133,7 +136,7 @@ def open_database(path: Path) -> WriteFirstDatabase:
                 path.chmod(PRIVATE)
             connection = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
             db = WriteFirstDatabase(connection, OPENING_TIMEOUT)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            for pragma in ("journal_mode=WAL", "secure_delete=ON", "synchronous=FULL", "foreign_keys=ON"):
                 db.execute(f"PRAGMA {pragma}").fetchall()
             _check(db, path)
             MIGRATIONS.apply(db)

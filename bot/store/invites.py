@@ -21,8 +21,10 @@ from bot.orders.access.membership import (
     MembershipTap,
     MemberStep,
     NotAllowed,
+    SameName,
     Status,
     TooMany,
+    likeness,
     new_invitation_token,
 )
 from bot.orders.access.roles import Role
@@ -61,15 +63,20 @@ class Invites(Store):
         Raises:
             NotAllowed: `by` may not let in somebody of this role.
             TooMany: `by` has enough open ones.
+            SameName: a member, or an open invitation, has a name that looks the same.
         """
         now = self._clock()
         made = Invitation(new_invitation_token(), role, name, now + LINK_LIFE)
         with self._db.atomic():
             self._tidy()
             self._people.allow(by, None, role)
+            self._people.refuse_likeness(name)
             invites, still_open = self._db.table("invites"), "made_by IS ? AND used_at IS NULL AND expires_at > ?"
             if invites.count_where(still_open, [by, iso(now)]) >= MAX_OPEN:
                 raise TooMany(str(by))
+            given = (one["name"] for one in invites.rows_where("used_at IS NULL AND expires_at > ?", [iso(now)]))
+            if likeness(name) and likeness(name) in map(likeness, given):
+                raise SameName(name)
             row = {"role": role.value, "name": name, "made_by": by, "made_at": iso(now)}
             invites.insert({**row, "digest": digest(made.token), "expires_at": iso(made.expires_at)})
             self._audit.add("people.invite", user_id=by, role=role.value, name_given=name, until=iso(made.expires_at))
@@ -90,7 +97,8 @@ class Invites(Store):
                 return None
             row = next(self._db.table("invites").rows_where("digest = ?", [digest(token)]))
             try:
-                person = self._people.put(user_id, row["name"] or name, Role(row["role"]), by=row["made_by"])
+                called = self._people.distinct(row["name"] or name, user_id)
+                person = self._people.put(user_id, called, Role(row["role"]), by=row["made_by"])
             except NotAllowed:
                 return None
             self._audit.add("people.join", user_id=user_id, name=person.name, role=person.role.value)
@@ -149,6 +157,8 @@ class Invites(Store):
                     self._settle(row, act, by)
             except LastOwner:
                 return MembershipChange(MembershipTap.LAST_OWNER, act, subject)
+            except SameName:
+                return MembershipChange(MembershipTap.SAME_NAME, act, subject)
             except MembershipError:
                 return MembershipChange(MembershipTap.REFUSED, act, subject)
             return MembershipChange(MembershipTap.DONE, act, subject, person)
@@ -191,7 +201,8 @@ class Invites(Store):
             case MemberAction(MemberStep.JOIN, Role() as role):
                 asked = self._row("join_requests WHERE user_id = ? ORDER BY id DESC", subject)
                 assert asked is not None  # noqa: S101  # the button is under it
-                return self._people.put(subject, asked["name"], role, by=by, again=True)
+                called = self._people.distinct(asked["name"], subject)
+                return self._people.put(subject, called, role, by=by, again=True)
         self._people.allow(by, None)
         self._audit.add("people.refuse", user_id=by, subject=subject)
         return None

@@ -60,6 +60,7 @@ class OutboxMessage:
     chat_id: int
     kind: str
     data: Mapping[str, Any]
+    """Under `secrets`, all that opens something: the tokens of buttons, a link. It is gone once the row has ended."""
     order_id: int | None
     tries: int
     resent: bool
@@ -353,7 +354,7 @@ class Outbox(Store):
     def _end(self, rows: Sequence[int], state: str, message_id: int | None, error: str | None) -> None:
         self._db.execute(
             "UPDATE outbox SET state = ?, message_id = ?, error = coalesce(?, error), done_at = ?, "  # noqa: S608  # only marks
-            "data = json_remove(data, '$.confirm', '$.discard', '$.keys', '$.claims', '$.none', '$.bars') "
+            "data = json_remove(data, '$.secrets', '$.bars') "
             f"WHERE id IN ({marks(rows)})",
             [state, message_id, error, None if state == "given_up" else self._now(), *rows],
         )

@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from bot.orders.access.membership import LastOwner, Member, NoSuchPerson, NotAllowed, Status, WasRemoved, may_manage
+from bot.orders.access.membership import (
+    LastOwner,
+    Member,
+    NoSuchPerson,
+    NotAllowed,
+    SameName,
+    Status,
+    WasRemoved,
+    likeness,
+    may_manage,
+)
 from bot.orders.access.roles import Role
 from bot.store.audit.log import AuditLog
 
@@ -79,10 +89,13 @@ class People:
 
         Raises:
             WasRemoved: they were shut out, and `again` does not say that they may come back.
+            SameName: somebody else's name looks the same; names that already stood so may stay.
         """
         with self._changing(by, user_id, role) as was:
             if was is not None and was.status is Status.REMOVED and not again:
                 raise WasRemoved(str(user_id))
+            if was is None or was.status is Status.REMOVED or likeness(was.name) != likeness(name):
+                self.refuse_likeness(name, user_id)
             now = self._now()
             status = Status.ACTIVE if was is None or again else was.status
             self._db.execute(
@@ -132,10 +145,13 @@ class People:
 
         Raises:
             NoSuchPerson: never let in, or let in already.
+            SameName: somebody who came in since has a name that looks the same.
         """
         with self._changing(by, user_id, None) as was:
             if was is None or was.status is Status.ACTIVE:
                 raise NoSuchPerson(str(user_id))
+            if was.status is Status.REMOVED:
+                self.refuse_likeness(was.name, user_id)
             self._change(user_id, "status", Status.ACTIVE.value)
             self._audit.add("people.resume", user_id=by, subject=user_id, was=was.status.value, role=was.role.value)
         return self._found(user_id)
@@ -184,6 +200,20 @@ class People:
         actor = self.get(by)
         if actor is None or not may_manage(actor, subject, role):
             raise NotAllowed(str(by))
+
+    def refuse_likeness(self, name: str, user_id: int | None = None) -> None:
+        """Raise `SameName` where somebody else who was not removed has a name that looks like this one."""
+        others = (one for one in self.everybody() if one.user_id != user_id and one.status is not Status.REMOVED)
+        if likeness(name) and any(likeness(one.name) == likeness(name) for one in others):
+            raise SameName(name)
+
+    def distinct(self, name: str, user_id: int) -> str:
+        """The name that somebody brings along, with the end of their id where it looks like another's."""
+        try:
+            self.refuse_likeness(name, user_id)
+        except SameName:
+            return f"{name} {user_id % 10_000:04d}"
+        return name
 
     def _end(self, user_id: int, to: Status, by: int | None) -> None:
         self._change(user_id, "status", to.value)

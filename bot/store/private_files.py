@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import TextIO
 
 PRIVATE = stat.S_IRUSR | stat.S_IWUSR
@@ -17,6 +18,32 @@ class BadDatabase(Exception):
 
 class BadKey(BadDatabase):
     """A key file must not be used as it is; the text says why and what to do, Korean first."""
+
+
+def sharing_fault(path: Path, mode: str = "") -> str:
+    """Why a file or folder that is another user's, or open to others, is not used, and the command that mends it.
+
+    `mode`: the permissions it should have, in octal; empty where we set them ourselves. One sentence, or an empty text
+    where nothing is wrong or nothing is there.
+    """
+    if os.name != "posix" or not path.exists():
+        return ""
+    found, us, there = path.stat(), os.geteuid(), quote(str(path))
+    if found.st_uid != us:
+        mends = f"chown {us} {there}"
+        return f"{path}: 다른 계정의 것이라 쓰지 않습니다. {mends} · belongs to another user: {mends}"
+    if mode and found.st_mode & _OTHERS:
+        mends = f"chmod {mode} {there}"
+        return f"{path}: 다른 계정에도 열려 있습니다. {mends} · is open to others: {mends}"
+    return ""
+
+
+def database_fault(path: Path) -> str:
+    """The same of a database and its folder; the file itself must not be a symbolic link either."""
+    if path.is_symlink():
+        mends = f"mv {quote(str(path.resolve()))} {quote(str(path))}"
+        return f"{path}: 심볼릭 링크는 쓰지 않습니다. {mends} · is a symbolic link: {mends}"
+    return sharing_fault(path.parent, "700") or sharing_fault(path)
 
 
 def read_private(path: Path, advice: str) -> str | None:

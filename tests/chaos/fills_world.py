@@ -250,11 +250,11 @@ class FillsWorld:
 
     def _token(self, order_id: int) -> str:
         row = self.connection.execute(
-            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'card' AND json_extract(data, '$.confirm') IS NOT NULL "
+            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'card' AND json_extract(data, '$.secrets.confirm') IS NOT NULL "
             "ORDER BY id DESC LIMIT 1",
             [order_id],
         ).fetchone()
-        return str(json.loads(row[0])["confirm"]) if row else ""
+        return str(json.loads(row[0])["secrets"]["confirm"]) if row else ""
 
     def _release(self) -> None:
         """The owner resumes trading as soon as that is allowed."""
@@ -272,9 +272,9 @@ class FillsWorld:
             if order is None or order.state not in IN_DOUBT:
                 continue
             mine = {one.number for one in self.exchange.orders if _same(one, order)}
-            claimed = [token for number, _, _, token in data.get("claims", ()) if number in mine]
+            claimed = [token for number, _, _, token in data["secrets"].get("claims", ()) if number in mine]
             if claimed or not mine:
-                self.life.desk.press(claimed[0] if claimed else str(data["none"]), OWNER)
+                self.life.desk.press(claimed[0] if claimed else str(data["secrets"]["none"]), OWNER)
 
     async def _strange(self) -> None:
         """Somebody orders at the broker's own program."""

@@ -294,14 +294,14 @@ async def _alarms(post: KilledDelivery, seen: Seen) -> None:
         await post.alive.wait()
         order, doubt, halt = n + 1, f"{MARK}{2 * n}", f"{MARK}{2 * n + 1}"
         news: dict[str, dict[str, Any]] = {
-            doubt: {"order": order, "claims": [[doubt, "100000", "", "x"]]},
+            doubt: {"order": order, "secrets": {"claims": [[doubt, "100000", "", "x"]]}},
             halt: {"level": int(HaltLevel.NEW), "was": int(HaltLevel.OFF), "why": "BY_HAND", "name": halt},
         }
         with post.db.atomic():
             for chat in (TRADERS[order % len(TRADERS)], OVERSEER):
                 for mark, data in news.items():
                     seen.alarms.append(Alarm(mark, chat, len(post.said(chat))))
-                    post.box.put("manual" if "claims" in data else "brake", chat, data, f"{mark}:{chat}")
+                    post.box.put("manual" if "secrets" in data else "brake", chat, data, f"{mark}:{chat}")
 
 
 async def _fill(post: KilledDelivery, each: int, to: Mapping[int, Sequence[int]], chance: random.Random) -> None:

@@ -151,7 +151,9 @@ class Person:
         if self.refused and self.order_id() is None:
             self.refused = []
             self.telegram.send("buy")
-        tokens = [one.data["confirm"] for one in self.telegram.shown if "confirm" in one.data]
+        tokens = [
+            one.data["secrets"]["confirm"] for one in self.telegram.shown if "confirm" in one.data.get("secrets", {})
+        ]
         if tokens and tokens[-1] not in self.pressed:
             self.pressed.add(tokens[-1])
             self.telegram.send(tokens[-1])

@@ -239,7 +239,7 @@ async def _twice(stand: Stand, person: Person, telegram: Telegram) -> None:
 
 async def _double_tap(stand: Stand, person: Person, telegram: Telegram) -> None:
     await asyncio.sleep(2)
-    token = next(one.data["confirm"] for one in telegram.shown if "confirm" in one.data)
+    token = next(one.data["secrets"]["confirm"] for one in telegram.shown if "confirm" in one.data.get("secrets", {}))
     person.pressed.add(token)
     for _ in range(3):
         telegram.send(token)

@@ -245,10 +245,10 @@ class Stand:
     def tap(self, order: Order) -> TapResult:
         """Press 확인 on the ticket's newest card."""
         row = self.connection.execute(
-            "SELECT data FROM outbox WHERE order_id = ? AND json_extract(data, '$.confirm') IS NOT NULL ORDER BY id DESC",
+            "SELECT data FROM outbox WHERE order_id = ? AND json_extract(data, '$.secrets.confirm') IS NOT NULL ORDER BY id DESC",
             [order.id],
         ).fetchone()
-        return self.life.desk.press(json.loads(row[0])["confirm"], ME)
+        return self.life.desk.press(json.loads(row[0])["secrets"]["confirm"], ME)
 
     async def order(self, ask: OrderRequest | None = None, taps: int = 1) -> Order:
         """A ticket, its tap, and the order as it stands when the sending is over."""
@@ -284,10 +284,10 @@ class Stand:
             if number in self.answered or order is None or order.state not in {OrderState.UNKNOWN, OrderState.ABSENT}:
                 continue
             mine = {one.number for one in self.ours(order.code)}
-            token = next((token for row, _, _, token in data.get("claims", ()) if row in mine), "")
+            token = next((token for row, _, _, token in data["secrets"].get("claims", ()) if row in mine), "")
             waited = (self.clock() - order.sent_at).total_seconds() if order.sent_at else 0.0
             if not token and not mine and waited >= SURE_BY:
-                token = data["none"]
+                token = data["secrets"]["none"]
             if token:
                 self.answered.add(number)
                 self.life.desk.press(token, OWNER)

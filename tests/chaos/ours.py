@@ -170,11 +170,11 @@ class Ours:
 
     def _token(self, order_id: int) -> str:
         row = self.connection.execute(
-            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'card' AND json_extract(data, '$.confirm') IS NOT NULL "
+            "SELECT data FROM outbox WHERE order_id = ? AND kind = 'card' AND json_extract(data, '$.secrets.confirm') IS NOT NULL "
             "ORDER BY id DESC LIMIT 1",
             [order_id],
         ).fetchone()
-        return json.loads(row[0])["confirm"]
+        return json.loads(row[0])["secrets"]["confirm"]
 
     def _order(self, wish: Wish) -> Order | None:
         order_id = self._orders.get(wish.number)
@@ -210,11 +210,11 @@ class Ours:
     def _true_answer(self, order: Order, data: dict[str, Any]) -> str:
         """The key of the right answer, "" while a careful person would rather wait."""
         mine = self._booked(order)
-        for row_no, _, _, token in data.get("claims", ()):
+        for row_no, _, _, token in data["secrets"].get("claims", ()):
             if row_no in mine:
                 return str(token)
         waited = (self.world.clock() - order.sent_at).total_seconds() if order.sent_at else 0.0
-        return str(data["none"]) if not mine and waited >= SURE_BY else ""
+        return str(data["secrets"]["none"]) if not mine and waited >= SURE_BY else ""
 
     def _name(self, order: Order) -> str:
         return f"order {order.origin - 1}" if order.origin <= REVISIONS else f"revise {order.origin - REVISIONS - 1}"

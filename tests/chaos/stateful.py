@@ -342,10 +342,10 @@ class Desk(RuleBasedStateMachine):
             if order is None or order.state not in {OrderState.UNKNOWN, OrderState.ABSENT} or order.sent_at is None:
                 continue
             mine = {row.number for row in self._rows(order)}
-            token = next((token for row, _, _, token in data.get("claims", ()) if row in mine), "")
+            token = next((token for row, _, _, token in data["secrets"].get("claims", ()) if row in mine), "")
             sure = (self.stand.clock() - order.sent_at).total_seconds() > 330
             if not token and not mine and sure:
-                token = data["none"]
+                token = data["secrets"]["none"]
             if token:
                 self.stand.life.desk.press(token, OWNER)
 

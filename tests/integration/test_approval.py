@@ -57,7 +57,7 @@ async def test_a_large_order_leaves_when_somebody_else_agrees_and_everybody_sees
         await ask(on)
         assert posts(on) == 0
         card = await asked(on)
-        for words in ("10주 × 60,000원", "주문자 이매매", "체결되면 보유 10주", "오늘 주문 합계", "승인 0/1"):
+        for words in ("10주 × 60,000원", "주문자 이매매 …2002", "체결되면 보유 10주", "오늘 주문 합계", "승인 0/1"):
             assert words in card.text
 
         await press(on, card, "승인", "주문번호", ADMIN.id)
@@ -250,6 +250,7 @@ async def test_letting_go_of_the_brakes_takes_another_administrator():
         assert on.app.parts.trading_halt.now().level is HaltLevel.NEW
 
         question = await on.telegram.wait(OWNER.id, "중지 해제 동의")
+        assert "최관리 …2001:" in question.text
         await press(on, question, "동의", "정상", OWNER.id)
         assert on.app.parts.trading_halt.now().level is HaltLevel.OFF
 

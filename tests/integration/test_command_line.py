@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -213,10 +214,14 @@ async def test_the_doctor_reads_everything_and_changes_nothing(tmp_path):
         environ = environ_of(broker, kis_url, page, tmp_path)
         well = await asyncio.to_thread(kisbot, tmp_path, "doctor", **environ)
         ill = await asyncio.to_thread(kisbot, tmp_path, "doctor", **environ | {"KIS_ACCOUNT": "99999999-01"})
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data").chmod(0o777)
+        shared = await asyncio.to_thread(kisbot, tmp_path, "doctor", **environ)
 
     assert well.returncode == 0, well.stdout + well.stderr
-    assert well.stdout.count("✔") == 5
-    assert ill.returncode == 1
+    assert well.stdout.count("✔") == 6
+    assert ill.returncode == shared.returncode == 1
     assert "✘ KIS_ACCOUNT" in ill.stdout
+    assert re.search(r"✘ \S+: .*: chmod 700 \S+$", shared.stdout, re.MULTILINE)
     assert not [one for one in broker.requests if one.method == "POST" and "trading" in one.path]
     assert not (tmp_path / "data" / "kisbot.db").exists()

@@ -75,8 +75,13 @@ def cards(words, n, frame):
         "order_no": words,
     }  # fmt: skip
     kind = KINDS[n % len(KINDS)]
-    asked = {"claims": [[words, words, words, "token"]], "none": "token", "why": words, "was": 1, "amount": 2}
-    yield order_card(one, {"confirm": "c", "discard": "d"}, frame).text
+    asked = {
+        "secrets": {"claims": [[words, words, words, "token"]], "none": "token"},
+        "why": words,
+        "was": 1,
+        "amount": 2,
+    }
+    yield order_card(one, {"secrets": {"confirm": "c", "discard": "d"}}, frame).text
     yield fill_push(one, fill, frame).text
     yield external_push(external, frame).text
     if kind not in {"found", "absent", "late", "ended"}:

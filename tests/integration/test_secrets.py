@@ -117,15 +117,11 @@ def _access_token(path: Path | None) -> str:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
-@pytest.mark.parametrize("found", [None, 0o755], ids=["made by us", "made before, open to all"])
-async def test_everything_in_the_data_directory_is_for_its_owner_alone(tmp_path, found):
+async def test_everything_in_the_data_directory_is_for_its_owner_alone(tmp_path):
     """What is left open holds nothing: the empty lock and the exchange's public tables of stocks."""
     home = tmp_path / "home"
     before = os.umask(0o022)
     try:
-        if found is not None:
-            home.mkdir()
-            home.chmod(found)
         async with stage(**FAST, data_dir=home) as on:
             await bought(on, "005930 1 시장가")
             modes = {path.relative_to(home): stat.S_IMODE(path.stat().st_mode) for path in files(home)}
@@ -139,8 +135,7 @@ async def test_everything_in_the_data_directory_is_for_its_owner_alone(tmp_path,
     assert {Path("kisbot.db"), Path("kisbot.db-wal"), Path("kisbot.runs")} <= set(modes)
     assert any("token" in path.name for path in modes)
     assert any("key" in path.name for path in modes)
-    if found is None:
-        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
 def test_the_filter_knows_credentials_by_their_shape():

@@ -85,7 +85,7 @@ async def test_a_second_program_that_reads_our_updates_stops_new_orders_within_a
 async def test_a_stolen_database_opens_nothing_elsewhere(tmp_path):
     """No account number, no key, no token that a button would take, in the file, its log or a backup of it."""
     home, loot = tmp_path / "home", tmp_path / "loot"
-    loot.mkdir()
+    loot.mkdir(mode=0o700)
     shown = []
     async with stage(**FAST, data_dir=home) as on:
         environ = on.broker.environ("")

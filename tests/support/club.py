@@ -269,10 +269,10 @@ class Club:
         )
         for number, chat, order, text in rows.fetchall():
             self._read_to = number
-            data = json.loads(text)
+            tokens = json.loads(text).get("secrets", {})
             for action in ("confirm", "discard", "withdraw", "approve", "deny", "agree"):
-                if data.get(action):
-                    self.keys.append(Key(chat, action, order or 0, data[action]))
+                if action in tokens:
+                    self.keys.append(Key(chat, action, order or 0, tokens[action]))
 
     def press(self, key: Key, user: int) -> TapResult:
         """A tap; what it asks for waits until it is carried out."""

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -222,8 +223,12 @@ class OldDatabase:
     def messages(self, lang: Lang) -> str:
         """Every row of the outbox as its reader sees it, and the letters that go out next. Equal ones stand once."""
         shown: dict[str, list[str]] = {}
+        with closing(raw()) as file:  # the button of a release that was sent is shown from there: the program let it go
+            agreed = dict(file.execute("SELECT id, data ->> 'agree' FROM outbox WHERE kind = 'release'"))
         for row in self.db.query("SELECT * FROM outbox ORDER BY id"):
             message = message_of(row)
+            if message.id in agreed and "secrets" not in message.data:
+                message = replace(message, data={**message.data, "secrets": {"agree": agreed[message.id]}})
             shown.setdefault(self._shown(message, lang), []).append(f"{message.id} {message.kind}")
         for message in waiting(self.outbox):
             shown.setdefault(self._shown(message, lang), []).append(f"next in {message.chat_id}: {message.id}")

@@ -176,7 +176,7 @@ class Harness:
 
 
 def _keys(letter):
-    return tuple(tuple(Button(*one) for one in row) for row in letter.data["keys"])
+    return tuple(tuple(Button(*one) for one in row) for row in letter.data["secrets"]["keys"])
 
 
 def in_harness(play, start=MONDAY_MORNING, **options):

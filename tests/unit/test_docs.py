@@ -74,6 +74,8 @@ def test_env_example_uncommented_means_the_defaults(tmp_path, monkeypatch):
     bare, full = tmp_path / "bare", tmp_path / "full"
     bare.write_text(needed, encoding="utf-8")
     full.write_text(needed + "\n".join(optional), encoding="utf-8")
+    for file in (bare, full):
+        file.chmod(0o600)
     assert load_settings(full) == load_settings(bare)
 
 

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot": {"bot.cli"},
     "bot/app": {"bot", "kis", "filelock", "telegram"},
     "bot/cli": {"bot", "kis", "segno", "sqlite_utils", "telegram", "typer"},
-    "bot/config": {"bot.config", "bot.orders", "kis.config", "pydantic_settings"},
+    "bot/config": {"bot.config", "bot.orders", "bot.store.private_files", "kis.config", "pydantic_settings"},
     "bot/charts": {"bot.charts"},
     "bot/charts/draw.py": {"PIL"},
     "bot/services": {

@@ -35,12 +35,14 @@ from bot.orders.access.membership import (
     MembershipTap,
     MemberStep,
     NotAllowed,
+    SameName,
     Status,
     TooMany,
     may_manage,
 )
 from bot.orders.access.roles import Actor, Role
 from bot.orders.access.second_factor import ProtectedAction
+from bot.orders.model.button import digest
 
 log = structlog.get_logger(__name__)
 
@@ -175,12 +177,14 @@ class MemberHandlers:
         try:
             with self.together():
                 made = self.invites.make(role, name, by=request.actor.user_id)
-                data = {"role": role.value, "name": name, "until": made.expires_at.isoformat(), "bot": self.username()}
-                data["confirm"] = made.token  # the outbox forgets it once it is sent
+                facts = {"role": role.value, "name": name, "until": made.expires_at.isoformat(), "bot": self.username()}
+                data = {**facts, "secrets": {"link": made.token}}
                 self.post("invite", request.actor.user_id, data, f"invite:{request.update_id}")
         except NotAllowed:
             word = role_name(role, self.frame)
             return Reply(self.frame.text("You may not invite anybody as {role}.", role=word))
+        except SameName:
+            return Reply(self.frame.text(TAPS[MembershipTap.SAME_NAME]))
         except TooMany:
             return Reply(self.frame.text("Too many open invitations (20, for a day)."))
         return None
@@ -193,7 +197,7 @@ class MemberHandlers:
         looked = self.invites.stands(token, actor.user_id)
         if looked.verdict is MembershipTap.DONE:
             held = self.second_factor.hold(
-                actor, ProtectedAction.PEOPLE, token, self._press_again, token, about=str(looked.act)
+                actor, ProtectedAction.PEOPLE, digest(token), self._press_again, token, about=str(looked.act)
             )
             if held is not None:
                 return TapAnswer(held, verdict="held")
@@ -270,7 +274,7 @@ class MemberHandlers:
                 role=role_name(one.role, self.frame),
                 name=member_name(one.name, self.frame),
             )
-        self.post("reply", one.user_id, {"text": words, "keys": []}, f"welcome:{one.user_id}:{one.version}")
+        self.post("reply", one.user_id, {"text": words}, f"welcome:{one.user_id}:{one.version}")
 
     def _pass_on(self, stranger: Stranger) -> None:
         """Show the stranger to the admins, each with buttons of their own."""
@@ -282,13 +286,12 @@ class MemberHandlers:
                 actor = self.people.get(chat)
                 known = self.people.find(stranger.user_id)
                 roles = [role for role in (Role.TRADER, Role.VIEWER) if actor and may_manage(actor, known, role)]
-                joins = [MemberAction(MemberStep.JOIN, role) for role in roles]
+                acts = [*(MemberAction(MemberStep.JOIN, role) for role in roles), MemberAction(MemberStep.REFUSE)]
                 data = {
                     "user_id": request.user_id,
                     "name": request.name,
                     "known": request.known.value if request.known else "",
-                    "claims": [(str(act), self._button(act, request, chat)) for act in joins],
-                    "none": self._button(MemberAction(MemberStep.REFUSE), request, chat),
+                    "secrets": {"acts": {str(act): self._button(act, request, chat) for act in acts}},
                 }
                 self.post("join", chat, data, f"join:{request.id}:{chat}")
 

@@ -100,6 +100,11 @@ def shown_name(text: str) -> str:
     return " ".join("".join(kept[:MAX_NAME]).split())
 
 
+def person_name(name: str, user_id: int) -> Markup:
+    """A person's name with the last digits of their id, which nobody can choose: for whoever is asked to consent."""
+    return Markup(f"{safe(name, 20)} …{user_id % 10_000:04d}")
+
+
 def rough_shares(volume: int, lang: Lang) -> str:
     """A large number of shares, rounded to 10,000 (Korean) or 100,000 (English)."""
     if lang == "ko":

@@ -9,7 +9,7 @@ from bot.chat.i18n.formatting import Markup, clock_time, of_shares, safe, shares
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill
 from bot.chat.messages.order_card import average, hms, order_card, state_word, stock_line, terms_line
-from bot.chat.types import TICKET, Button, Reply
+from bot.chat.types import TICKET, Button, Reply, secrets_of
 from bot.orders.model.order import Order, OrderState
 from kis.models import Side
 
@@ -94,7 +94,7 @@ def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -
     head = _HEADS.get(kind)
     if head is None:
         return order_card(order, {}, frame)
-    if kind == "ambiguous" and len(data.get("claims", ())) == 1:
+    if kind == "ambiguous" and len(secrets_of(data).get("claims", ())) == 1:
         head = msgid("⚠️ an order that may be this one came late")
     if kind in {"ambiguous", "manual"}:
         return _which_row(order, frame.text(head), data, frame)
@@ -111,11 +111,11 @@ def state_push(kind: str, order: Order, data: Mapping[str, Any], frame: Frame) -
 
 def _which_row(order: Order, head: str, data: Mapping[str, Any], frame: Frame) -> Reply:
     lines = [stock_line(order.side, head, order.name, order.code, frame), f"{terms_line(order, frame)} · #{order.id}"]
-    buttons = []
-    for number, time, channel, token in data.get("claims", ()):
+    buttons, tokens = [], secrets_of(data)
+    for number, time, channel, token in tokens.get("claims", ()):
         lines.append(f"• <code>{safe(number, 12)}</code> {hms(str(time))} {safe(channel, 12)}")
         buttons.append((Button(frame.text("it is {number}", number=number), TICKET + str(token)),))
-    if "none" in data:
-        buttons.append((Button(frame.text("none of these"), TICKET + str(data["none"])),))
+    if "none" in tokens:
+        buttons.append((Button(frame.text("none of these"), TICKET + str(tokens["none"])),))
     lines.append(frame.text("Please look in HTS or MTS and press. Until then this stock takes no new orders."))
     return Reply("\n".join(lines), tuple(buttons))

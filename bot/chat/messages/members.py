@@ -12,7 +12,7 @@ from bot.chat.i18n.catalogue import MessageIds, msgid, translate
 from bot.chat.i18n.formatting import Markup, safe, shown_name
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang
-from bot.chat.types import REFRESH, Button, Reply, in_rows
+from bot.chat.types import REFRESH, Button, Reply, in_rows, secrets_of
 from bot.orders.access.membership import Member, MemberAction, MembershipTap, MemberStep, Status
 from bot.orders.access.roles import Role
 from kis.krx import KST
@@ -111,6 +111,7 @@ TAPS: MessageIds[MembershipTap] = {
     MembershipTap.CHANGED: "This person's standing has changed meanwhile; see /users.",
     MembershipTap.REFUSED: "You may not change this person.",
     MembershipTap.LAST_OWNER: "The last owner must stay one.",
+    MembershipTap.SAME_NAME: "Somebody has a name that looks the same; give another one.",
 }
 """The callback answers to a tap on a button about a person."""
 
@@ -144,10 +145,8 @@ def join_push(data: Mapping[str, Any], frame: Frame) -> Reply:
         lines.append(f"⚠️ <b>{frame.text('was removed before')}</b>")
     lines.append(frame.text("Make sure by another way who this is: anybody can bear any name (24 hours)."))
     lines.append(member_name(str(data["name"]), frame))
-    tokens = [(MemberAction.read(act), token) for act, token in data.get("claims", ())]
-    if "none" in data:
-        tokens.append((MemberAction(MemberStep.REFUSE), data["none"]))
-    buttons = tuple(Button(action_word(act, frame), f"{PEOPLE}{token}") for act, token in tokens)
+    acts = secrets_of(data).get("acts", {})
+    buttons = tuple(Button(action_word(MemberAction.read(act), frame), f"{PEOPLE}{acts[act]}") for act in acts)
     return Reply("\n".join(lines), (buttons,))
 
 
@@ -157,6 +156,6 @@ def invite_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     until = datetime.fromisoformat(str(data["until"])).astimezone(KST)
     head = f"✉️ <b>{frame.text('Invitation')}</b> · {role} {frame.badge}"
     line = frame.text("Good once, for one person, until {until}. Send it to nobody else.", until=f"{until:%m/%d %H:%M}")
-    link = f"https://t.me/{data['bot']}?start={data.get('confirm', '…')}"
+    link = f"https://t.me/{data['bot']}?start={secrets_of(data).get('link', '…')}"
     named = f"\n{member_name(str(data['name']), frame)}" if data.get("name") else ""
     return Reply(f"{head}{named}\n{line}\n<code>{safe(link, 120)}</code>")

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
-from bot.chat.i18n.formatting import arrow, clock_time, of_shares, percent, safe, shares, won
+from bot.chat.i18n.formatting import arrow, clock_time, of_shares, percent, person_name, safe, shares, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.keyboards import after_fill, approval_buttons, of_open_order, second_confirmation_buttons, ticket_buttons
-from bot.chat.types import Button, Buttons, Reply
+from bot.chat.types import Button, Buttons, Reply, secrets_of
 from bot.orders.model.events import CancelState, ReadBackResult
 from bot.orders.model.order import WORKING, Link, Order, OrderAction, OrderState
 from bot.orders.model.reason import Reason
@@ -71,17 +71,18 @@ _LINKS: MessageIds[Link] = {
 
 
 def order_card(order: Order, data: Mapping[str, Any], frame: Frame) -> Reply:
-    """The card of an order in its present state. `data` holds the tokens of a ticket's buttons and new reasons."""
+    """The card of an order in its present state. `data` holds the tokens of its buttons and new reasons."""
+    tokens = secrets_of(data)
     lines = [_head(order, frame), terms_line(order, frame)]
     if order.state is OrderState.PROPOSED:
         lines += _ticket(order, frame)
-        if "confirm" not in data:
+        if "confirm" not in tokens:
             return Reply("\n".join(lines))
         buttons = second_confirmation_buttons if order.warned else ticket_buttons
-        return Reply("\n".join(lines), buttons(order, str(data["confirm"]), str(data["discard"]), frame.lang))
+        return Reply("\n".join(lines), buttons(order, str(tokens["confirm"]), str(tokens["discard"]), frame.lang))
     if order.state is OrderState.PENDING:
         lines += _ticket(order, frame) + _consent(order, frame)
-        return Reply("\n".join(lines), approval_buttons(order, data, frame.lang))
+        return Reply("\n".join(lines), approval_buttons(order, tokens, frame.lang))
     lines += _agreed(order, frame) + _progress(order, frame) + _why(order, data.get("reasons") or (), frame)
     return Reply("\n".join(lines), _buttons(order, frame))
 
@@ -167,7 +168,7 @@ def left_after(order: Order, frame: Frame) -> list[str]:
 
 def _consent(order: Order, frame: Frame) -> list[str]:
     """For the approvers: who ordered, resulting position and day total, approvals so far."""
-    lines = [f"{frame.text('ordered by')} {safe(order.user_name, 20)}"]
+    lines = [f"{frame.text('ordered by')} {person_name(order.user_name, order.user_id)}"]
     if order.day_after is not None:
         lines.append(f"{frame.text('ordered today, with this')} {won(order.day_after, frame.lang)}")
     if order.held_after is not None:

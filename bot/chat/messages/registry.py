@@ -21,7 +21,7 @@ from bot.chat.messages.outage import outage_push
 from bot.chat.messages.report_messages import report_push
 from bot.chat.messages.watchlist_messages import watchlist_push
 from bot.chat.ports import OutboxMessage
-from bot.chat.types import Button, Reply
+from bot.chat.types import Button, Reply, secrets_of
 from bot.orders.model.order import Order
 from kis.models import Side
 
@@ -88,7 +88,7 @@ def _stored_values(message: OutboxMessage, _: OrderOf, frame: Frame) -> Reply:
 
 
 def _reply(message: OutboxMessage, _: OrderOf, __: Frame) -> Reply:
-    rows = message.data.get("keys", ())
+    rows = secrets_of(message.data).get("keys", ())
     buttons = tuple(tuple(Button(str(label), str(data)) for label, data in row) for row in rows)
     return Reply(str(message.data["text"]), buttons)
 

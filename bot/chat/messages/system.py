@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
-from bot.chat.i18n.formatting import safe
+from bot.chat.i18n.formatting import person_name, safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.ports import FillStream, StreamCounts
-from bot.chat.types import TICKET, Button, Reply
+from bot.chat.types import TICKET, Button, Reply, secrets_of
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
@@ -55,13 +55,15 @@ def halt_push(data: Mapping[str, Any], frame: Frame) -> Reply:
 
 def release_push(data: Mapping[str, Any], frame: Frame) -> Reply:
     """Asks an administrator to agree to lowering the trading halt."""
+    name = str(data["name"])
+    who = person_name(name, int(data["by"])) if "by" in data else safe(name, 20)
     level, was = HaltLevel(int(data["level"])), HaltLevel(int(data["was"]))
     lines = [
         f"🖐 <b>{frame.text('Release the brakes?')}</b> {frame.badge}",
-        f"{safe(data['name'], 20)}: {frame.text(LEVELS[was])} → {frame.text(LEVELS[level])}",
+        f"{who}: {frame.text(LEVELS[was])} → {frame.text(LEVELS[level])}",
         reason(str(data["why"]), {}, frame.lang),
     ]
-    return Reply("\n".join(lines), ((Button(frame.text("✅ agree"), TICKET + str(data["agree"])),),))
+    return Reply("\n".join(lines), ((Button(frame.text("✅ agree"), TICKET + str(secrets_of(data)["agree"])),),))
 
 
 def stopped_push(data: Mapping[str, Any], frame: Frame) -> Reply:

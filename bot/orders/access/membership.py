@@ -1,6 +1,7 @@
 """Membership: a person's status, who may change it, and how somebody new joins. Pure."""
 
 import secrets
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,15 @@ from typing import Self
 
 from bot.orders.access.roles import Person, Role
 from bot.orders.model.notice import Notice
+
+_LOOK_ALIKE = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u03b1"
+    "\u03bf\u03c1\u03bd\u03b9\u03ba\u03c4\u03c5\u03c7\u043a\u0442\u0432\u043c\u043d"
+    "01l|",
+    "aeopcyxijshdaopviktuxktbmhoiii",
+)
+"""Letters of other scripts, and digits, that look like a Latin letter; in lower case, after NFKC."""
+_NO_GLYPH = "\u115f\u1160\u3164\uffa0\u2800"
 
 
 class Status(StrEnum):
@@ -47,6 +57,10 @@ class NoSuchPerson(MembershipError):
 
 class WasRemoved(MembershipError):
     """This person was removed: they come back only when that is asked for explicitly."""
+
+
+class SameName(MembershipError):
+    """Somebody else who is let in, or holds an open invitation, has a name that looks the same."""
 
 
 class TooMany(MembershipError):
@@ -92,6 +106,7 @@ class MembershipTap(StrEnum):
     CHANGED = "changed"
     REFUSED = "refused"
     LAST_OWNER = "last_owner"
+    SAME_NAME = "same_name"
 
 
 class MemberStep(StrEnum):
@@ -143,6 +158,13 @@ def may_manage(actor: Member, subject: Member | None, role: Role | None = None) 
         return True
     below = [one for one in (subject.role if subject else None, role) if one is not None]
     return actor.role is Role.ADMIN and all(not one.covers(Role.ADMIN) for one in below)
+
+
+def likeness(name: str) -> str:
+    """What a name looks like: equal for names that differ in case, width, blanks, marks or script alone."""
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold().translate(_LOOK_ALIKE))
+    seen = (one for one in letters if unicodedata.category(one)[0] in "LNPS" and one not in _NO_GLYPH)
+    return unicodedata.normalize("NFC", "".join(seen))
 
 
 def new_invitation_token() -> str:

@@ -91,7 +91,7 @@ class ApprovalWorkflow:
         """The order's card for everybody it concerns; approvers who have not voted get the two buttons."""
         voted = {vote.user_id for vote in votes if vote.round == order.round}
         withdraw = ButtonToken(self._token(), TapAction.DISCARD, order.user_id, order.expires_at, order.terms())
-        buttons, notices = [withdraw], [card(order, withdraw=withdraw.token)]
+        buttons, notices = [withdraw], [card(order, secrets={"withdraw": withdraw.token})]
         open_to = {one.user_id for one in self._voters(order)} - voted if order.state is OrderState.PENDING else set()
         for chat in order.asked:
             data: dict[str, object] = {"order": order.id}
@@ -101,7 +101,7 @@ class ApprovalWorkflow:
                     for act in (TapAction.APPROVE, TapAction.DENY)
                 ]
                 buttons += pair
-                data |= {str(one.action): one.token for one in pair}
+                data["secrets"] = {str(one.action): one.token for one in pair}
             notices.append(Notice("card", chat, data))
         return buttons, notices
 

@@ -89,7 +89,7 @@ class Tickets:
         if request.side is Side.BUY and self._approvals.needed(order):
             order = replace(order, held_after=await self._pretrade.held(request.code) + request.quantity)
         buttons, tokens = self._buttons(order)
-        made = self._journal.add(order, buttons, [Notice("card", actor.chat_id, tokens)])
+        made = self._journal.add(order, buttons, [Notice("card", actor.chat_id, {"secrets": tokens})])
         self._pretrade.keep(made.id, request, made.expires_at)
         return made
 
@@ -118,7 +118,7 @@ class Tickets:
     def _show_again(self, order: Order, event: Event, actor: Actor | None = None, uses: int | None = None) -> Order:
         after = apply(order, event, self._clock())
         buttons, tokens = self._buttons(after)
-        self._journal.save(after, event, actor=actor, uses=uses, buttons=buttons, notices=cards(after, **tokens))
+        self._journal.save(after, event, actor=actor, uses=uses, buttons=buttons, notices=cards(after, secrets=tokens))
         self._pretrade.keep(after.id, after.request, after.expires_at)
         return after
 

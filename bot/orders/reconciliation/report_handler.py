@@ -268,8 +268,8 @@ class ReportHandler:
             made = [ButtonToken(self._token(), action, chat, expires, order.terms()) for action in actions]
             buttons += made
             claims = [[row.order_no, row.time, row.channel, one.token] for row, one in zip(rows, made, strict=False)]
-            shown: dict[str, object] = {"claims": claims} if rows else {}
-            notices.append(Notice(kind, chat, {"order": order.id, **shown, "none": made[-1].token}, f"{key}:{chat}"))
+            tokens = {**({"claims": claims} if rows else {}), "none": made[-1].token}
+            notices.append(Notice(kind, chat, {"order": order.id, "secrets": tokens}, f"{key}:{chat}"))
         self._journal.add_buttons(order.id, buttons)
         self._notifications.tell(notices)
 

@@ -163,9 +163,15 @@ class Resume:
         # bound to the halt as it is: after another change the others have to agree anew
         made = {chat: self._button(level, actor, now.seq, chat) for chat in others}
         self._journal.add_buttons(None, list(made.values()))
-        data: dict[str, object] = {"level": int(level), "was": int(now.level), "why": now.why, "name": actor.name}
+        data: dict[str, object] = {
+            "level": int(level),
+            "was": int(now.level),
+            "why": now.why,
+            "name": actor.name,
+            "by": actor.user_id,
+        }
         self._notifications.tell(
-            [Notice("release", chat, {**data, "agree": button.token}) for chat, button in made.items()]
+            [Notice("release", chat, {**data, "secrets": {"agree": button.token}}) for chat, button in made.items()]
         )
         return Reason("RELEASE_ASKED", {"count": len(others)})
 

@@ -4,6 +4,8 @@ A step that a database has had is not run again, whatever stands before it. `sch
 of them come to.
 """
 
+import json
+
 from sqlite_utils import Database
 from sqlite_utils.db import Table
 from sqlite_utils.migrations import Migrations
@@ -302,3 +304,23 @@ def m019_sight(db: Database) -> None:
     _create(db, "sight", "id int, at text!, letters int!, open text!, unread int!")
     _create(db, "list_days", "day text, over int!")
     _create(db, "heard_days", "day text, figures text!")
+
+
+@MIGRATIONS()
+def m020_secrets(db: Database) -> None:
+    """What opens something stands under one key of a message, `secrets`, and only as long as the message waits."""
+    names = ("confirm", "discard", "withdraw", "approve", "deny", "agree", "claims", "none", "keys")
+    waits = "state IN ('pending', 'sending')"
+    paths = ", ".join(f"'$.{name}'" for name in names)
+    db.execute(f"UPDATE outbox SET data = json_remove(data, {paths}) WHERE NOT {waits}")  # noqa: S608  # our own words
+    waiting = db.execute(f"SELECT id, kind, data FROM outbox WHERE {waits}")  # noqa: S608  # our own words
+    for number, kind, text in waiting.fetchall():
+        data = json.loads(text)
+        tokens = {name: data.pop(name) for name in names if name in data}
+        if kind == "join":
+            tokens = {"acts": {**dict(tokens["claims"]), "refuse": tokens["none"]}}
+        elif kind == "invite":
+            tokens = {"link": tokens["confirm"]}
+        if tokens:
+            moved = json.dumps({**data, "secrets": tokens}, ensure_ascii=False)
+            db.execute("UPDATE outbox SET data = ? WHERE id = ?", [moved, number])

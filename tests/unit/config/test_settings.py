@@ -1,5 +1,6 @@
 """The settings: where values come from, what is refused and how it is said, and that no secret is shown."""
 
+import os
 from dataclasses import replace
 from decimal import Decimal
 
@@ -228,7 +229,23 @@ def test_blank_addresses_and_interval_mean_the_default(given):
 
 def test_a_dotenv_file_is_read_and_may_hold_other_things(nowhere):
     lines = [f"{name}={value}" for name, value in GOOD.items()]
-    (nowhere / ".env").write_text("\n".join([*lines, "KISBOT_LANG=en", "SOMETHING_ELSE=1"]), encoding="utf-8")
+    file = nowhere / ".env"
+    file.write_text("\n".join([*lines, "KISBOT_LANG=en", "SOMETHING_ELSE=1"]), encoding="utf-8")
+    file.chmod(0o600)
+    assert load_settings().kisbot_lang == "en"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o666, 0o620])
+def test_a_dotenv_file_that_is_open_to_others_is_refused_with_the_command_that_mends_it(nowhere, given, mode):
+    given()
+    file = nowhere / ".env"
+    file.write_text("KISBOT_LANG=en\n", encoding="utf-8")
+    file.chmod(mode)
+    with pytest.raises(BadSettings, match=r"열려 있습니다.*open to others: chmod 600 \.env$") as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+    file.chmod(0o600)
     assert load_settings().kisbot_lang == "en"
 
 
@@ -255,6 +272,7 @@ def test_the_environment_wins_over_dotenv_and_dotenv_over_a_file(nowhere, given,
     for name in ("kisbot_ticket_seconds", "kisbot_max_order_quantity", "kisbot_lang"):
         (place / name).write_text("en" if name == "kisbot_lang" else "30", encoding="utf-8")
     (nowhere / ".env").write_text("KISBOT_TICKET_SECONDS=20\nKISBOT_MAX_ORDER_QUANTITY=20\n", encoding="utf-8")
+    (nowhere / ".env").chmod(0o600)
     monkeypatch.setenv("KISBOT_SECRETS_DIR", str(place))
     settings = given(KISBOT_TICKET_SECONDS="15")
     assert (settings.kisbot_ticket_seconds, settings.kisbot_max_order_quantity) == (15, 20)

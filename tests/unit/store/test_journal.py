@@ -125,7 +125,7 @@ def test_a_database_serves_one_account(db, clock):
 
 
 def test_an_order_comes_back_as_it_was_written(journal):
-    made = journal.add(order(), [BUTTON], [Notice("card", 1, {"confirm": BUTTON.token})])
+    made = journal.add(order(), [BUTTON], [Notice("card", 1, {"secrets": {"confirm": BUTTON.token}})])
 
     assert journal.get(made.id) == replace(order(), id=made.id)
     assert journal.of_origin(1) == made
@@ -164,10 +164,12 @@ def test_a_button_works_once_and_its_second_use_undoes_the_change_with_it(journa
 
 def test_tokens_of_buttons_are_not_kept(tmp_path, db, journal, clock):
     """The journal keeps a hash; the outbox forgets the token when the message was delivered."""
-    journal.add(order(), [BUTTON], [Notice("card", 1, {"confirm": BUTTON.token, "discard": "other-token"})])
+    journal.add(
+        order(), [BUTTON], [Notice("card", 1, {"secrets": {"confirm": BUTTON.token, "discard": "other-token"}})]
+    )
     box = Outbox(db, clock)
     (letter,) = waiting(box)
-    assert letter.data["confirm"] == BUTTON.token
+    assert letter.data["secrets"]["confirm"] == BUTTON.token
     box.sending(letter)
     box.sent(letter, 77)
     db.execute("VACUUM")
@@ -221,7 +223,7 @@ def test_a_notice_of_one_key_is_queued_once_however_often_it_comes(db, clock):
 
 def test_what_was_leaving_when_we_stopped_goes_again_and_is_marked(db, clock):
     box = Outbox(db, clock)
-    box.put("reply", 1, {"text": "a", "keys": []})
+    box.put("reply", 1, {"text": "a"})
     box.sending(waiting(box)[0])
     assert waiting(box) == []
 

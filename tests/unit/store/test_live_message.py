@@ -127,7 +127,7 @@ async def test_a_flood_piles_up_nothing_and_a_fill_goes_before_what_waited(tmp_p
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     async with delivery_harness(tmp_path) as post:
         looks = LiveMessages(post.db, post.box, post.time)
-        post.box.put("reply", ONE, {"text": "⭐", "keys": []}, "reply:1")
+        post.box.put("reply", ONE, {"text": "⭐"}, "reply:1")
         await until(lambda: looks.message_of("reply:1"))
         message = looks.message_of("reply:1")
         left, most = [], 0
@@ -158,7 +158,7 @@ async def test_a_flood_piles_up_nothing_and_a_fill_goes_before_what_waited(tmp_p
 async def test_a_fill_that_comes_while_telegram_is_away_is_told_before_the_look(tmp_path):
     async with delivery_harness(tmp_path) as post:
         looks = LiveMessages(post.db, post.box, post.time)
-        post.box.put("reply", ONE, {"text": "⭐", "keys": []}, "reply:1")
+        post.box.put("reply", ONE, {"text": "⭐"}, "reply:1")
         await until(lambda: looks.message_of("reply:1"))
         told = []
         post.before = lambda message: told.append(message.kind)

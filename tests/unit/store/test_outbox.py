@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from bot.store.database import open_database
 from bot.store.message_kinds import KINDS
 from bot.store.migrations.registry import MIGRATIONS
-from bot.store.outbox import DIGEST_DELAY, DIGEST_LINES, MAX_SINGLE_FILLS, Outbox
+from bot.store.outbox import DIGEST_DELAY, DIGEST_LINES, MAX_SINGLE_FILLS, RETENTION, Outbox
 from tests.support.databases import memory_connection
 from tests.support.outbox import TRADER, Clock, delivered, doubted, empty_database, fill, states, waiting
 
@@ -309,3 +309,55 @@ def test_every_kind_of_the_table_is_queued_with_its_urgency(box, db):
         box.put(kind, TRADER, {"code": "X"})
 
     assert dict(db.execute("SELECT kind, urgency FROM outbox")) == {kind: one.urgency for kind, one in KINDS.items()}
+
+
+# --- what opens something -------------------------------------------------------------------------------------------------
+
+
+def _refused(box, letter):
+    box.failed(letter, "bad request")
+
+
+def _doubted_again(box, letter):
+    box.doubt(letter)
+    doubted(box)
+
+
+def _stopped_for_good(box, letter):
+    box.stopped(letter, "blocked")
+    box._clock.forward(RETENTION + timedelta(days=1))
+    box.tidy()
+
+
+ENDS = {
+    "sent": lambda box, letter: box.sent(letter, 9),
+    "never needed": lambda box, letter: box.sent(letter, None),
+    "refused": _refused,
+    "in doubt twice": _doubted_again,
+    "silenced": lambda box, letter: box.withhold(letter, listed=True),
+    "silenced for good": lambda box, letter: box.withhold(letter, listed=False),
+    "its chat refuses us": _stopped_for_good,
+}
+
+
+@pytest.mark.parametrize("kind", ["card", "release", "invite"])
+@pytest.mark.parametrize("end", ENDS, ids=str)
+def test_a_message_that_has_ended_opens_nothing_any_more(box, db, kind, end):
+    box.put(kind, TRADER, {"text": "a", "secrets": {"confirm": "token"}})
+    letter = box.next(TRADER)
+    box.sending(letter)
+    ENDS[end](box, letter)
+
+    (state, text) = db.execute("SELECT state, data FROM outbox WHERE kind = ?", [kind]).fetchone()
+    assert state not in {"pending", "sending"}
+    assert text == '{"text":"a"}'
+
+
+@pytest.mark.parametrize("back", ["doubt", "again"])
+def test_a_message_that_goes_out_again_has_its_buttons(box, back):
+    box.put("release", TRADER, {"secrets": {"agree": "token"}})
+    letter = box.next(TRADER)
+    box.sending(letter)
+    getattr(box, back)(letter)
+
+    assert box.next(TRADER).data == {"secrets": {"agree": "token"}}

@@ -12,12 +12,15 @@ from bot.orders.access.membership import (
     Member,
     MemberAction,
     MembershipTap,
+    MemberStep,
     NoSuchPerson,
     NotAllowed,
+    SameName,
     Status,
     TooMany,
     WasRemoved,
     for_groups,
+    likeness,
     may_manage,
 )
 from bot.orders.access.roles import Role
@@ -480,3 +483,70 @@ def test_groups_are_told_of_fills_and_of_nothing_else():
         ("group_fill", -5, "fill:1:group:-5"),
         ("group_fill", -6, "fill:1:group:-6"),
     ]
+
+
+# --- names that look the same ---------------------------------------------------------------------------------------------
+
+SAME = [
+    ("홍길동", "홍 길동"), ("홍길동", "\u202e홍길동"), ("홍길동", "홍\u200b길\u2060동"), ("홍길동", "홍길동\u3164"),
+    ("홍길동", "홍길동"), ("홍길동", "홍길동\u0301"), ("Kim", "KIM"), ("Kim", "\uff2b\uff29\uff4d"), ("Kim", "\u041aim"),
+    ("Paul", "Pau1"), ("Lee", "|ee"), ("Jose", "Jos\u00e9"),
+]  # fmt: skip
+"""A name, and one that nobody can tell from it."""
+
+
+@pytest.mark.parametrize(("name", "twin"), SAME, ids=ascii)
+def test_a_second_person_whose_name_looks_the_same_is_not_added_renamed_invited_or_let_in_again(harness, name, twin):
+    people, invites = harness.people, harness.invites
+    people.put(OTHER, twin, Role.VIEWER)
+    people.remove(OTHER)
+    people.put(TRADER, name, Role.TRADER)
+    before = harness.db.execute("SELECT user_id, name, status FROM people ORDER BY user_id").fetchall()
+
+    for refused in (
+        lambda: people.put(99, twin, Role.VIEWER),
+        lambda: people.put(VIEWER, twin, Role.VIEWER),
+        lambda: people.put(OTHER, twin, Role.VIEWER, again=True),
+        lambda: people.resume(OTHER),
+        lambda: invites.make(Role.VIEWER, twin),
+    ):
+        with pytest.raises(SameName):
+            refused()
+
+    assert harness.db.execute("SELECT user_id, name, status FROM people ORDER BY user_id").fetchall() == before
+    assert harness.count("invites") == 0
+    people.put(TRADER, twin, Role.TRADER)  # one's own name may be written otherwise
+
+
+def test_two_open_invitations_cannot_make_two_people_of_one_name(harness):
+    harness.invites.make(Role.VIEWER, "홍길동")
+    with pytest.raises(SameName):
+        harness.invites.make(Role.VIEWER, "홍 길동")
+    harness.later(hours=25)
+    harness.invites.make(Role.VIEWER, "홍 길동")
+
+
+def test_whoever_brings_a_name_along_that_looks_like_anothers_gets_the_end_of_their_id_beside_it(harness):
+    made = harness.invites.make(Role.VIEWER)
+    assert harness.invites.join(made.token, 7_004_821, "주 인").person.name == "주 인 4821"
+    asked = harness.invites.request(7_004_822, "주인")
+    join = MemberAction(MemberStep.JOIN, Role.VIEWER)
+    harness.invites.press(harness.invites.button(join, 7_004_822, by=OWNER, request=asked), OWNER)
+    assert harness.people.get(7_004_822).name == "주인 4822"
+
+
+def test_a_pair_of_names_that_stood_before_may_stay_and_change_its_roles(harness):
+    harness.db.execute("UPDATE people SET name = '주인' WHERE user_id = ?", [VIEWER])
+    harness.people.set_role(VIEWER, Role.TRADER)
+    harness.people.put(VIEWER, "주인", Role.VIEWER)
+    harness.people.suspend(VIEWER)
+    harness.people.resume(VIEWER)
+
+    with pytest.raises(SameName):
+        harness.people.put(VIEWER, "관 리", Role.VIEWER)
+
+
+def test_different_names_do_not_look_the_same_and_none_at_all_looks_like_nobodys():
+    names = ["홍길동", "홍길순", "김관리", "김판리", "Kim", "Kym", "이매매", "1001", "1002"]
+    assert len({likeness(one) for one in names}) == len(names)
+    assert likeness("") == likeness("\u3164 \u200b") == ""

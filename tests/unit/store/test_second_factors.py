@@ -117,7 +117,7 @@ def test_a_stolen_database_holds_neither_secret_nor_pin_nor_anything_to_try_pins
         assert secret.encode() not in found
     assert FactorKey(tmp_path / "home").path.read_bytes().strip() not in found
     backup(tmp_path / "home" / "kisbot.db", tmp_path / "stolen.db")
-    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "stolen.db").rename(tmp_path / "elsewhere" / "kisbot.db")
     db = open_database(tmp_path / "elsewhere" / "kisbot.db")
     thief = SecondFactors(db, AuditLog(db, lambda: START), FactorKey(tmp_path / "elsewhere"), lambda: START)

@@ -21,7 +21,7 @@ from tests.unit.orders.model.test_order import NOW, order
 KO = Frame("ko", "practice", "…78-01")
 EN = Frame("en", "real", "…78-01")
 PLACED = {"day": date(2026, 11, 23), "order_no": "0000000007", "branch": "06010", "accepted_time": "100001"}
-TOKENS = {"confirm": "token-one", "discard": "token-two"}
+TOKENS = {"secrets": {"confirm": "token-one", "discard": "token-two"}}
 
 
 def plain(html: str) -> str:
@@ -158,12 +158,9 @@ def test_an_order_made_elsewhere_says_so():
 
 
 def test_two_candidates_are_shown_with_a_key_each_and_one_for_neither():
-    data = {
-        "claims": [["0000000007", "100001", "OpnAPI", "t1"], ["0000000008", "100002", "Nsmart", "t2"]],
-        "none": "t3",
-    }
+    claims = [["0000000007", "100001", "OpnAPI", "t1"], ["0000000008", "100002", "Nsmart", "t2"]]
 
-    asked = state_push("ambiguous", order(OrderState.UNKNOWN), data, KO)
+    asked = state_push("ambiguous", order(OrderState.UNKNOWN), {"secrets": {"claims": claims, "none": "t3"}}, KO)
 
     assert [key.data for row in asked.buttons for key in row] == ["t:t1", "t:t2", "t:t3"]
     assert "0000000008" in asked.text
@@ -227,7 +224,7 @@ def test_the_age_of_a_ticket_is_told_from_its_own_making():
 
 @pytest.mark.parametrize("kind", ["manual", "ambiguous"])
 def test_two_questions_about_one_stock_are_told_apart_by_their_numbers(kind):
-    said = [state_push(kind, order(OrderState.UNKNOWN, id=number), {"claims": []}, KO).text for number in (7, 8)]
+    said = [state_push(kind, order(OrderState.UNKNOWN, id=number), {}, KO).text for number in (7, 8)]
 
     assert [f"#{number}" in text for number, text in zip((7, 8), said, strict=True)] == [True, True]
     assert said[0] != said[1]

@@ -279,7 +279,7 @@ async def test_a_handler_that_raises_is_answered_with_one_sentence(world, fault,
 
 async def test_a_handler_that_raises_after_its_answer_adds_none(world):
     def broken(_command, request):
-        world.outbox.put("reply", OWNER.id, {"text": "답", "keys": []}, f"reply:{request.update_id}")
+        world.outbox.put("reply", OWNER.id, {"text": "답"}, f"reply:{request.update_id}")
         raise ZeroDivisionError
 
     world.answer = broken

@@ -230,7 +230,7 @@ def test_a_begin_cut_short_is_finished_by_the_next_row(harness, tmp_path):
 
 def test_rows_from_before_the_chain_are_sealed_as_they_were(tmp_path):
     path = tmp_path / "home" / "kisbot.db"
-    path.parent.mkdir()
+    path.parent.mkdir(mode=0o700)
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         from sqlite_utils import Database  # noqa: PLC0415
 
