@@ -167,7 +167,7 @@ except KeyboardInterrupt:
 def test_an_interrupted_order_is_sent_to_its_end_and_the_script_ends(paper):
     sim = paper[0]
     before = len(sim.exchange.orders)
-    sim.faults.plant("slow", path="order-cash", seconds=0.5)
+    sim.faults.plant("slow", path="order-cash", seconds=3.0)
     done = run(paper, INTERRUPTED)
     sim.faults.clear()
     assert done.stdout.endswith("interrupted\n"), done.stderr
