@@ -85,6 +85,13 @@ def kept(name: str) -> str:
     return (OLD / name).read_text(encoding="utf-8")
 
 
+def as_shown_today(text: str) -> str:
+    """What the commit showed, and what is meant to be shown otherwise since: whose consent is asked for, by their id."""
+    return text.replace("주문자 이매매\n", "주문자 이매매 …1003\n").replace(
+        "ordered by 이매매\n", "ordered by 이매매 …1003\n"
+    )
+
+
 # --- the file itself --------------------------------------------------------------------------------------------------
 
 
@@ -176,7 +183,7 @@ def test_the_story_of_every_order_is_told_in_the_same_words(old, lang):
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
 def test_every_letter_is_shown_in_the_same_words(old, lang):
-    assert old.messages(lang) == kept(f"letters_{lang}.txt")
+    assert old.messages(lang) == as_shown_today(kept(f"letters_{lang}.txt"))
 
 
 # --- the command line -------------------------------------------------------------------------------------------------

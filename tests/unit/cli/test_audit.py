@@ -30,9 +30,9 @@ def audit(*words, stdin=None):
 
 
 def test_a_good_log_is_called_good_beside_the_running_bot(harness):
-    harness.db.execute("BEGIN IMMEDIATE")  # the bot is in the middle of something
+    harness.db.conn.execute("BEGIN IMMEDIATE")  # the bot is in the middle of something
     done = audit("verify")
-    harness.db.execute("ROLLBACK")
+    harness.db.conn.execute("ROLLBACK")
 
     assert done.exit_code == 0, done.output
     assert "7줄이 모두 처음 쓰인 그대로입니다 · all 7 rows are as they were written" in done.stdout

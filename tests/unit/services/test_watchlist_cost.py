@@ -21,7 +21,7 @@ def test_ten_people_with_twenty_stocks_each_keep_to_the_budget_and_share_it(per_
         codes = list(harness.exchange.issues)[:200]
         people = range(9001, 9011)
         for number, person in enumerate(people):
-            harness.people.put(person, "누구", harness.people.get(TRADER).role)
+            harness.people.put(person, f"누구{person}", harness.people.get(TRADER).role)
             mine = codes[number * 20 : number * 20 + 20]
             harness.lists.add(person, [(code, code) for code in mine])
             message = await harness.say("", person)
@@ -45,7 +45,7 @@ def test_a_stock_that_ten_people_look_at_is_asked_for_once():
     async def play(harness):
         people = range(9001, 9011)
         for person in people:
-            harness.people.put(person, "누구", harness.people.get(TRADER).role)
+            harness.people.put(person, f"누구{person}", harness.people.get(TRADER).role)
             harness.lists.add(person, [(SAMSUNG, "삼성전자")])
         await asyncio.gather(*(harness.say("", person) for person in people))
         assert len(harness.asked) == 1

@@ -1,6 +1,7 @@
 """The whitelist on disk: who may change whom, what a change voids with it, and how somebody new comes in, once."""
 
 import sqlite3
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -421,6 +422,10 @@ def test_a_removed_stranger_who_asks_again_is_shown_as_that(harness):
     assert harness.invites.press(token, ADMIN).person.role is Role.VIEWER
 
 
+class Undone(Exception):
+    """Takes back a transaction."""
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
@@ -434,16 +439,15 @@ def test_a_removed_stranger_who_asks_again_is_shown_as_that(harness):
 )
 def test_whatever_people_do_to_each_other_an_owner_is_left_and_nobody_rises_by_themselves(harness, steps):
     people = harness.people
-    harness.db.execute("BEGIN")  # each example begins from the same harness
-    try:
+    with suppress(Undone), harness.db.atomic():  # each example begins from the same harness
         for act, subject, by in steps:
             before, actor = people.find(subject), people.get(by)
             token = harness.invites.button(act, subject, by=by) if act not in {"put", "join"} else ""
             try:
                 if act == "put":
-                    people.put(subject, "이름", Role.ADMIN, by=by)
+                    people.put(subject, f"이름 {subject}", Role.ADMIN, by=by)
                 elif act == "join":
-                    harness.invites.join(harness.invites.make(Role.TRADER, by=by).token, subject, "이름")
+                    harness.invites.join(harness.invites.make(Role.TRADER, by=by).token, subject, f"이름 {subject}")
                 else:
                     harness.invites.press(token, by)
             except (LastOwner, NotAllowed, NoSuchPerson, WasRemoved):
@@ -456,8 +460,7 @@ def test_whatever_people_do_to_each_other_an_owner_is_left_and_nobody_rises_by_t
                 if actor.role is Role.ADMIN:
                     assert not after.role.covers(Role.ADMIN)
                     assert before is None or not before.role.covers(Role.ADMIN)
-    finally:
-        harness.db.execute("ROLLBACK")
+        raise Undone
 
 
 # --- the rest -------------------------------------------------------------------------------------------------------------
