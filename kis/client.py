@@ -19,6 +19,7 @@ from kis import endpoints as api
 from kis.config import KisConfig, kst_now
 from kis.error_codes import NO_ROWS, code_of
 from kis.errors import BadAnswer, BadRequest, Refused
+from kis.fields import printable
 from kis.models import (
     Balance,
     BuyingPower,
@@ -482,7 +483,7 @@ class KisClient:
         raise self._bad_answer(endpoint, message)
 
     def _bad_answer(self, endpoint: Endpoint, message: str) -> BadAnswer:
-        return BadAnswer(message, endpoint=endpoint.name, env=self.env.value)
+        return BadAnswer(printable(message), endpoint=endpoint.name, env=self.env.value)
 
 
 def _rows_of(model: type[_M], body: Mapping[str, Any]) -> tuple[_M, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003 - pydantic reads the annotations at run time
 
-from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCode, Text, Yes, alias
+from kis.fields import Branch, Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCode, Text, Time, Yes, alias
 
 
 class OrderReport(Model):
@@ -16,8 +16,8 @@ class OrderReport(Model):
     """
 
     day: Day = alias("ord_dt")
-    time: Text = alias("ord_tmd")
-    branch: Text = alias("ord_gno_brno")
+    time: Time = alias("ord_tmd")
+    branch: Branch = alias("ord_gno_brno")
     order_no: OrderNo = alias("odno")
     original_no: OrderNo = alias("orgn_odno", default="")
     side: SideCode = alias("sll_buy_dvsn_cd")
@@ -56,8 +56,8 @@ class PlacedOrder(Model):
     """
 
     order_no: OrderNo = alias("ODNO", "odno")
-    branch: Text = alias("KRX_FWDG_ORD_ORGNO", "krx_fwdg_ord_orgno", default="")
-    time: Text = alias("ORD_TMD", "ord_tmd", default="")
+    branch: Branch = alias("KRX_FWDG_ORD_ORGNO", "krx_fwdg_ord_orgno", default="")
+    time: Time = alias("ORD_TMD", "ord_tmd", default="")
 
 
 class OpenOrder(Model):
@@ -65,7 +65,7 @@ class OpenOrder(Model):
 
     order_no: OrderNo = alias("odno")
     original_no: OrderNo = alias("orgn_odno", default="")
-    branch: Text = alias("ord_gno_brno")
+    branch: Branch = alias("ord_gno_brno")
     code: Code = alias("pdno")
     name: Text = alias("prdt_name", default="")
     side: SideCode = alias("sll_buy_dvsn_cd")
@@ -74,4 +74,4 @@ class OpenOrder(Model):
     price: Count = alias("ord_unpr")
     filled: Count = alias("tot_ccld_qty")
     open_quantity: Count = alias("psbl_qty")
-    time: Text = alias("ord_tmd")
+    time: Time = alias("ord_tmd")
