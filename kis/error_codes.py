@@ -9,7 +9,7 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from kis.fields import order_no, printable
+from kis.fields import order_no_or_blank, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,10 +100,7 @@ def order_no_of(body: Mapping[str, Any]) -> str:
     output = body.get("output")
     if not isinstance(output, dict):
         return ""
-    try:
-        return order_no(output.get("ODNO") or output.get("odno"))
-    except ValueError:
-        return ""
+    return order_no_or_blank(output.get("ODNO") or output.get("odno"))
 
 
 def may_hold_order_no(body: Mapping[str, Any]) -> bool:

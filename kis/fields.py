@@ -190,6 +190,12 @@ def _or_blank(shape: re.Pattern[str], value: object) -> str:
 
 
 branch_or_blank, time_or_blank = partial(_or_blank, _BRANCH), partial(_or_blank, _TIME)  # HHMMSS
+code_or_blank = partial(_or_blank, _CODE)
+
+
+def order_no_or_blank(value: object) -> str:
+    """An order number in ten digits, "" if there is none or it is not of KIS's shape."""
+    return padded(_or_blank(_ORDER_NO, value))
 
 
 def padded(order_no: str) -> str:

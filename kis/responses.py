@@ -37,7 +37,6 @@ from kis.failpoints import at
 from kis.fields import branch_or_blank, time_or_blank
 from kis.outcome import Outcome, classify
 from kis.receipts import Receipt
-from kis.transport import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,14 +97,8 @@ class Headers:
     def __init__(self, app_key: str, app_secret: str) -> None:
         kind = (b"content-type", b"application/json; charset=utf-8")
         agent = (b"user-agent", b"kisbot")
-        self.bare: HeaderList = [kind, agent, IDENTITY]
-        self.keyed: HeaderList = [
-            kind,
-            IDENTITY,
-            (b"appkey", app_key.encode()),
-            (b"appsecret", app_secret.encode()),
-            agent,
-        ]
+        self.bare: HeaderList = [kind, agent]
+        self.keyed: HeaderList = [kind, (b"appkey", app_key.encode()), (b"appsecret", app_secret.encode()), agent]
         self._static = [*self.keyed, (b"custtype", b"P")]
 
     def full(self, token: str, tr_id: str, *, follow: bool = False, body_hash: str = "") -> HeaderList:

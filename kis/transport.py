@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 Transport = httpx.AsyncBaseTransport
 
-IDENTITY = (b"accept-encoding", b"identity")
-"""The request header that asks for an answer without compression."""
+_UNCOMPRESSED = (b"accept-encoding", b"identity")
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 MAX_BODY = 4 << 20
 """Bytes of an answer's body, as sent, that are read; KIS's longest list pages have a few hundred thousand."""
@@ -125,13 +124,13 @@ def single_use_connections(context: ssl.SSLContext) -> Transport:
 
 def get(url: httpx.URL, headers: HeaderList) -> httpx.Request:
     """A GET with our timeouts."""
-    return httpx.Request("GET", url, headers=headers, extensions=_TIMEOUT)
+    return httpx.Request("GET", url, headers=[*headers, _UNCOMPRESSED], extensions=_TIMEOUT)
 
 
 def post(url: httpx.URL, headers: HeaderList, content: bytes, trace: Trace | None = None) -> httpx.Request:
     """A POST with our timeouts; `trace` notes whether a byte of it left."""
     extensions = _TIMEOUT if trace is None else {**_TIMEOUT, "trace": trace}
-    return httpx.Request("POST", url, headers=headers, content=content, extensions=extensions)
+    return httpx.Request("POST", url, headers=[*headers, _UNCOMPRESSED], content=content, extensions=extensions)
 
 
 def failure_text(failure: Exception) -> str:
@@ -166,7 +165,7 @@ async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
     transport = stand_in or single_use_connections(ssl_context(url))
     try:
         async with asyncio.timeout(_DOWNLOAD_TIMEOUT):
-            answer = await HttpSender(transport).send(get(httpx.URL(url), [IDENTITY]))
+            answer = await HttpSender(transport).send(get(httpx.URL(url), []))
     except (httpx.HTTPError, TimeoutError, UnfitBody) as failure:
         raise Unavailable(f"no file ({failure_text(failure)})", endpoint="download") from None
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date  # noqa: TC003 - pydantic reads the annotations at run time
 
 from kis.fields import Branch, Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCode, Text, Time, Yes, alias
@@ -47,6 +48,28 @@ class OrderReport(Model):
     def key(self) -> tuple[date, str, str]:
         """Unique key of the order: day, branch, number."""
         return (self.day, self.branch, self.order_no)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row of the order list that is not as KIS documents it; what could not be read of it is ""."""
+
+    order_no: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderList:
+    """An order list read to its end. What is missing from `rows` may stand in a row that cannot be read."""
+
+    rows: tuple[OrderReport, ...]
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """All order numbers in it, those of rows that cannot be read included."""
+        return frozenset(row.order_no for row in self.rows) | {row.order_no for row in self.unreadable}
 
 
 class PlacedOrder(Model):
