@@ -27,6 +27,7 @@ _UNCOMPRESSED = (b"accept-encoding", b"identity")
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 MAX_BODY = 4 << 20
 """Bytes of an answer's body, as sent, that are read; KIS's longest list pages have a few hundred thousand."""
+_PIECES_A_TURN = 100  # pieces of a body that are taken in before others have their turn
 _TIMEOUT = {"timeout": {"connect": 3.0, "read": 10.0, "write": 3.0, "pool": 10.0}}
 _DOWNLOAD_TIMEOUT = 60.0  # seconds for a whole file
 _MAX_CONNECTIONS = 32
@@ -49,18 +50,20 @@ async def _body_of(response: httpx.Response) -> bytes:
     """Reads a body as it is sent, and closes its stream; `UnfitBody` as soon as it is one."""
     stream = response.stream
     assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - of an asynchronous transport
-    parts, size = [], 0
+    body, pieces = bytearray(), 0
     try:
         if response.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
             raise UnfitBody("the answer is compressed")
         async for part in stream:
-            size += len(part)
-            if size > MAX_BODY:
+            body += part
+            pieces += 1
+            if len(body) > MAX_BODY:
                 raise UnfitBody(f"the answer is longer than {MAX_BODY:,} bytes")
-            parts.append(part)
+            if pieces % _PIECES_A_TURN == 0:
+                await asyncio.sleep(0)
     finally:
         await stream.aclose()
-    return b"".join(parts)
+    return bytes(body)
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
