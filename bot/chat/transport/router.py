@@ -38,7 +38,7 @@ from bot.chat.i18n.language import Lang, set_language, use_language
 from bot.chat.messages.members import PEOPLE
 from bot.chat.parsing.order_args import MAX_LENGTH, split_stock
 from bot.chat.ports import Post, Record, StockLookup
-from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
+from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
 from bot.chat.transport.background_calls import BackgroundCalls
 from bot.chat.transport.command_handler import (
     BorrowedWords,
@@ -221,6 +221,8 @@ class Router:
 
     async def _refuse_borrowed(self, update: Update, context: UpdateContext) -> None:
         refusal = self.frame.text("Forwarded messages are not carried out. Please type it yourself.")
+        if context.message.caption and not borrowed(context.message):
+            refusal = self.frame.text("The words of a picture are not carried out. Please type them as a message.")
         self._reply(context.visitor.actor, update.update_id, Reply(refusal))
 
     async def _command(self, command: Command, update: Update, context: UpdateContext) -> None:
