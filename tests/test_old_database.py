@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.listening import listening
-from tests.support.old_database import OLD, OldHouse, laid_out, lived, plain, raw, terminal
+from tests.chaos.error_log import keeping_errors
+from tests.support.old_database import OLD, OldDatabase, laid_out, lived, plain, raw, terminal
 
 ROWS, DAYS, HEAD = 346, 5, "346:d6a0a4eb8adc29d0"
 STATES = {
@@ -65,7 +65,7 @@ SHAPES = {
     "preferences": ("rings",),
     "sight": ("open",),
 }
-"""Columns that hold JSON; that of letters and of the audit log depends on what the row is."""
+"""Columns that hold JSON; that of messages and of the audit log depends on what the row is."""
 CASES = {"audit": ("action", "detail"), "outbox": ("kind", "data")}
 
 
@@ -75,8 +75,8 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def old(home: Path) -> Iterator[OldHouse]:
-    made = OldHouse(home)
+def old(home: Path) -> Iterator[OldDatabase]:
+    made = OldDatabase(home)
     yield made
     made.db.close()
 
@@ -176,7 +176,7 @@ def test_the_story_of_every_order_is_told_in_the_same_words(old, lang):
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
 def test_every_letter_is_shown_in_the_same_words(old, lang):
-    assert old.letters(lang) == kept(f"letters_{lang}.txt")
+    assert old.messages(lang) == kept(f"letters_{lang}.txt")
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_the_command_line_tells_every_story(home, monkeypatch, lang):
 
 @pytest.fixture
 def _listening() -> Iterator[None]:
-    with listening():
+    with keeping_errors():
         yield
 
 

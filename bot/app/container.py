@@ -9,7 +9,6 @@ from bot.app.storage import Storage
 from bot.charts.renderer import ChartRenderer
 from bot.chat.handlers.account import AccountHandlers
 from bot.chat.handlers.alerts import AlertHandlers
-from bot.chat.handlers.audit import AuditHandlers
 from bot.chat.handlers.charts import ChartHandlers
 from bot.chat.handlers.commands import Handlers
 from bot.chat.handlers.control import ControlHandlers
@@ -227,6 +226,7 @@ class Container:
             storage.limits, storage.people.all, self.second_factor, self.second_factor_chat, answer, frame, clock
         )
         reports = ReportHandlers(self.bookkeeper, self.client, storage.journal.linked, frame, clock)
+        history = OrderHistoryHandlers(storage.order_history, frame)
         handlers = Handlers(
             {
                 "price": market.price,
@@ -254,8 +254,8 @@ class Container:
                 "alerts": alerts.alerts,
                 "watch": watchlist.watch,
                 "settings": PreferenceHandlers(storage.preferences, frame, self.calls.renew_menu).settings,
-                "why": OrderHistoryHandlers(storage.order_history, frame).why,
-                "audit": AuditHandlers(storage.order_history, frame).audit,
+                "why": history.why,
+                "audit": history.audit,
             },
             frame,
         )

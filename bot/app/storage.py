@@ -20,11 +20,10 @@ from bot.store.order_history import OrderHistory
 from bot.store.outbox import Outbox
 from bot.store.people import People
 from bot.store.preferences import PreferenceStore
-from bot.store.reading_mark import ReadingMarks
+from bot.store.reading_mark import ReadingMarks, StreamStats
 from bot.store.reports import ReportStore
 from bot.store.runs import Runs
 from bot.store.second_factors import FactorKey, SecondFactors
-from bot.store.stream_stats import StreamStats
 from bot.store.watchlist import WatchlistStore
 
 

@@ -43,7 +43,7 @@ class Record(Protocol):
 
 
 class OutboxMessage(Protocol):
-    """A row of the outbox: `bot.store.outbox_message.OutboxMessage`."""
+    """A row of the outbox: `bot.store.outbox.OutboxMessage`."""
 
     @property
     def chat_id(self) -> int: ...

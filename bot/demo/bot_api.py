@@ -17,7 +17,7 @@ from bot.demo.faults import PlantedTelegramFault, TelegramFaults
 from bot.demo.methods import Methods
 from bot.demo.parameters import MethodRefused, Parameters
 from bot.demo.updates import conflict
-from kis.sim.asgi_types import ABORT
+from kis.sim.faults.response_plan import ABORT
 
 _WELL_FORMED = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
 _MAX_CALLS = 5000

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.orders.access.preferences import Ring
 from bot.store.message_kinds import kind_of, topic_of
-from bot.store.outbox_message import OutboxMessage
+from bot.store.outbox import OutboxMessage
 from bot.store.preferences import PreferenceStore
 
 

@@ -19,7 +19,7 @@ from bot.orders.model.notice import Notice
 from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.services.fill_stream_audit import MAX_DAYS, FillStreamAudit, StreamCounts, UnconfirmedFill
 from bot.services.trade_feed import LiveStream, TradeFeed
-from bot.store.stream_stats import StreamStats
+from bot.store.reading_mark import StreamStats
 from kis import krx
 from kis.config import KisConfig, is_loopback, kst_now
 from kis.errors import KisError, Misconfigured

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 from sqlite_utils import Database
@@ -11,7 +11,7 @@ from sqlite_utils import Database
 from bot.alerts.engine import AlertChange
 from bot.alerts.model import LIVE, Alert, AlertState
 from bot.store.outbox import Outbox
-from bot.store.outbox_message import iso
+from bot.store.rows import Store, iso
 
 RETENTION = timedelta(days=30)
 """So long an alert that is over stays on record."""
@@ -29,27 +29,23 @@ class LastSeen(NamedTuple):
     at: datetime
 
 
-class AlertStore:
+class AlertStore(Store):
     """The table of alerts."""
 
     def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
-        self._db = db
+        super().__init__(db, clock)
         self._outbox = outbox
-        self._clock = clock
 
     # --- what people want ---------------------------------------------------------------------------------------------
 
     def add(self, alert: Alert, most: int | None = None) -> Alert | None:
         """Write a new alert; the id is given here. One that the same update asked for is returned as it is.
 
-        Returns:
-            None where this person has `most` already, or it is a part of an alert on holdings that is over.
+        None where this person has `most` already, or it is a part of an alert on holdings that is over.
         """
         with self._db.atomic():
-            if alert.asked is not None:
-                known = self._read("asked = ?", [alert.asked])
-                if known:
-                    return known[0]
+            if alert.asked is not None and (known := self._read("asked = ?", [alert.asked])):
+                return known[0]
             if most is not None and len(self.of(alert.user_id)) >= most:
                 return None
             row = _ALERT.dump_python(alert, mode="json")
@@ -85,10 +81,7 @@ class AlertStore:
     def commit(self, changes: Sequence[AlertChange]) -> bool:
         """Write what a tick changed, and put the notices of what fired into the outbox; all of it or nothing.
 
-        An alert that was ended meanwhile is left alone, and who may not use the bot now is not told.
-
-        Returns:
-            Whether somebody is to be told.
+        One that was ended meanwhile is left alone, and who may not use the bot now is not told. True if anybody is.
         """
         told = False
         with self._db.atomic():
@@ -147,12 +140,5 @@ class AlertStore:
         return {row["code"]: LastSeen(row["price"], row["volume"], datetime.fromisoformat(row["at"])) for row in rows}
 
     def _read(self, where: str, values: Sequence[object]) -> list[Alert]:
-        return [_alert(row) for row in self._db.table("alerts").rows_where(where, list(values), order_by="id")]
-
-    def _now(self) -> str:
-        return iso(self._clock())
-
-
-def _alert(row: dict[str, Any]) -> Alert:
-    row.pop("ended_at")
-    return _ALERT.validate_python(row)
+        rows = self._db.table("alerts").rows_where(where, list(values), order_by="id")
+        return [_ALERT.validate_python(row) for row in rows]

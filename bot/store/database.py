@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -45,36 +45,26 @@ def open_database(path: Path) -> Database:
     Raises:
         BadDatabase: unreadable, damaged, or written by a newer version of this program.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
-        path.touch(mode=PRIVATE)
-        if os.name == "posix":
-            path.chmod(PRIVATE)
-        connection = sqlite3.connect(path, isolation_level=None)
-    except (OSError, sqlite3.Error) as error:
-        raise BadDatabase(f"데이터베이스를 열 수 없습니다 · cannot open the database: {path} ({error})") from error
-    try:
-        db = WriteFirstDatabase(connection, execute_plugins=False)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
-            db.execute(f"PRAGMA {pragma}").fetchall()
-        _check(db, path)
-        MIGRATIONS.apply(db)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.DatabaseError):
+    with ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+            path.touch(mode=PRIVATE)
+            if os.name == "posix":
+                path.chmod(PRIVATE)
+            connection = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+            db = WriteFirstDatabase(connection, execute_plugins=False)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+                db.execute(f"PRAGMA {pragma}").fetchall()
+            _check(db, path)
+            MIGRATIONS.apply(db)
+        except (OSError, sqlite3.Error) as error:
             raise BadDatabase(f"데이터베이스를 열 수 없습니다 · cannot open the database: {path} ({error})") from error
-        raise
+        opened.pop_all()
     return db
 
 
 def claim(db: Database, *, mode: str, account: str, now: datetime) -> None:
-    """Bind the database to one account at its first use.
-
-    Args:
-        db: the database.
-        mode: practice, paper or real.
-        account: the account as it may be shown.
-        now: the time of binding.
+    """Bind the database to one account, as it may be shown, at its first use. `mode`: practice, paper or real.
 
     Raises:
         BadDatabase: it holds the orders of another account, among which ours would be mistaken for others.
@@ -92,19 +82,14 @@ def _check(db: Database, path: Path) -> None:
     (verdict,) = db.execute("PRAGMA quick_check").fetchone()
     if verdict != "ok":
         raise BadDatabase(f"데이터베이스가 손상되었습니다 · the database is damaged: {path}")
-    ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - _known())
+    blank = Database(memory=True, execute_plugins=False)
+    with closing(blank):
+        known = {one.name for one in MIGRATIONS.pending(blank)}
+    ahead = sorted({one.name for one in MIGRATIONS.applied(db)} - known)
     if ahead:
         raise BadDatabase(
             f"더 새로운 kisbot이 쓴 데이터베이스입니다 · written by a newer kisbot ({', '.join(ahead)}): {path}"
         )
-
-
-def _known() -> set[str]:
-    blank = Database(memory=True, execute_plugins=False)
-    try:
-        return {one.name for one in MIGRATIONS.pending(blank)}
-    finally:
-        blank.close()
 
 
 def backup(source: Path, target: Path) -> None:

@@ -1,26 +1,22 @@
 """Updates from Telegram, on disk before they are confirmed: a crash loses none, and a redelivery is known."""
 
 import json
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlite_utils import Database
+from bot.store.rows import Store, iso
 
 RETENTION = timedelta(days=7)
 """Telegram redelivers for a day at most; a week is enough to look back."""
 
 
-class Inbox:
+class Inbox(Store):
     """The inbox table."""
-
-    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
-        self._db = db
-        self._clock = clock
 
     def keep(self, updates: Sequence[tuple[int, dict[str, Any]]]) -> list[int]:
         """Write updates down and say which are new; when this returns they may be confirmed to Telegram."""
-        now = self._clock().isoformat(timespec="milliseconds")
+        now = self._now()
         fresh = []
         with self._db.atomic():
             for update_id, body in updates:
@@ -39,10 +35,7 @@ class Inbox:
 
     def done(self, update_id: int) -> None:
         """The update was dealt with; its text is let go, because the audit has what matters of it."""
-        self._db.execute(
-            "UPDATE inbox SET done_at = ?, body = '' WHERE update_id = ?",
-            [self._clock().isoformat(timespec="milliseconds"), update_id],
-        )
+        self._db.execute("UPDATE inbox SET done_at = ?, body = '' WHERE update_id = ?", [self._now(), update_id])
 
     def next_offset(self) -> int | None:
         """The id to ask Telegram for next, or None if nothing was ever received."""
@@ -51,6 +44,6 @@ class Inbox:
 
     def tidy(self) -> None:
         """Forget old rows, but never the newest, which holds the offset."""
-        before = (self._clock() - RETENTION).isoformat(timespec="milliseconds")
+        before = iso(self._clock() - RETENTION)
         newest = "(SELECT max(update_id) FROM inbox)"
         self._db.table("inbox").delete_where(f"done_at < ? AND update_id < {newest}", [before])

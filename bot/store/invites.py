@@ -28,8 +28,8 @@ from bot.orders.access.membership import (
 from bot.orders.access.roles import Role
 from bot.orders.model.button import digest, new_token
 from bot.store.audit.log import AuditLog
-from bot.store.outbox_message import iso
 from bot.store.people import People
+from bot.store.rows import Store, iso
 
 LINK_LIFE = timedelta(hours=24)
 """The life of a link, and of the buttons under a request."""
@@ -45,14 +45,13 @@ RETENTION = timedelta(days=30)
 """What is over stays so long; the audit log has it for good."""
 
 
-class Invites:
+class Invites(Store):
     """The tables of invitations, requests and buttons about people."""
 
     def __init__(self, db: Database, audit: AuditLog, people: People, clock: Callable[[], datetime]) -> None:
-        self._db = db
+        super().__init__(db, clock)
         self._audit = audit
         self._people = people
-        self._clock = clock
 
     # --- links --------------------------------------------------------------------------------------------------------
 
@@ -140,10 +139,9 @@ class Invites:
     def press(self, token: str, by: int) -> MembershipChange:
         """Carry out what the button says, once: the change, its audit row and all it voids, or nothing."""
         with self._db.atomic():
-            row = self._button(token)
-            verdict = self._stands(row, by)
-            if row is None or verdict is not None:
-                return MembershipChange(verdict or MembershipTap.GONE)
+            row = self._pressable(token, by)
+            if isinstance(row, MembershipTap):
+                return MembershipChange(row)
             act, subject = MemberAction.read(row["act"]), int(row["subject"])
             try:
                 with self._db.atomic():
@@ -157,17 +155,14 @@ class Invites:
 
     def stands(self, token: str, by: int) -> MembershipChange:
         """What a tap would come to, with nothing changed: for whoever must be asked for more first."""
-        row = self._button(token)
-        verdict = self._stands(row, by)
-        if row is None or verdict is not None:
-            return MembershipChange(verdict or MembershipTap.GONE)
+        row = self._pressable(token, by)
+        if isinstance(row, MembershipTap):
+            return MembershipChange(row)
         return MembershipChange(MembershipTap.DONE, MemberAction.read(row["act"]), int(row["subject"]))
 
-    def _button(self, token: str) -> dict[str, Any] | None:
-        return next(self._db.table("people_buttons").rows_where("digest = ?", [digest(token)]), None)
-
-    def _stands(self, row: dict[str, Any] | None, by: int) -> MembershipTap | None:
-        """Why the button may not be pressed, or None."""
+    def _pressable(self, token: str, by: int) -> dict[str, Any] | MembershipTap:
+        """The button's row, or why it may not be pressed."""
+        row = self._row("people_buttons WHERE digest = ?", digest(token))
         if row is None:
             return MembershipTap.GONE
         if row["user_id"] != by:
@@ -180,7 +175,7 @@ class Invites:
         if row["request"] is not None and not requests.count_where("id = ? AND state = 'open'", [row["request"]]):
             return MembershipTap.USED
         known = self._people.find(int(row["subject"]))
-        return MembershipTap.CHANGED if (known.version if known else 0) != row["version"] else None
+        return row if (known.version if known else 0) == row["version"] else MembershipTap.CHANGED
 
     def _carry_out(self, act: MemberAction, subject: int, by: int) -> Member | None:
         match act:
@@ -194,15 +189,12 @@ class Invites:
                 self._people.remove(subject, by=by)
                 return self._people.find(subject)
             case MemberAction(MemberStep.JOIN, Role() as role):
-                name = self._asked_as(subject)
-                return self._people.put(subject, name, role, by=by, again=True)
+                asked = self._row("join_requests WHERE user_id = ? ORDER BY id DESC", subject)
+                assert asked is not None  # noqa: S101  # the button is under it
+                return self._people.put(subject, asked["name"], role, by=by, again=True)
         self._people.allow(by, None)
         self._audit.add("people.refuse", user_id=by, subject=subject)
         return None
-
-    def _asked_as(self, subject: int) -> str:
-        requests = self._db.table("join_requests").rows_where("user_id = ?", [subject], order_by="id DESC", limit=1)
-        return str(next(requests)["name"])
 
     def _settle(self, row: dict[str, Any], act: MemberAction, by: int) -> None:
         """The button is used up, and with a request every other button under it."""
@@ -221,6 +213,3 @@ class Invites:
         before = iso(self._clock() - RETENTION)
         for table, column in (("invites", "expires_at"), ("people_buttons", "expires_at"), ("join_requests", "at")):
             self._db.table(table).delete_where(f"{column} < ?", [before])
-
-    def _now(self) -> str:
-        return iso(self._clock())

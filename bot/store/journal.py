@@ -15,20 +15,22 @@ from bot.orders.model.events import Event, Voided
 from bot.orders.model.notice import Notice, cards
 from bot.orders.model.order import Attempt, Link, Order, OrderState, Vote, apply
 from bot.orders.ports import Stale
-from bot.orders.risk.trading_halt import HaltLevel, HaltStatus
+from bot.orders.risk.trading_halt import HaltStatus
 from bot.store.audit.log import AuditLog
 from bot.store.message_kinds import CARD_URGENCY
-from bot.store.order_rows import event_detail, order_of, order_row
 from bot.store.outbox import Outbox
-from bot.store.outbox_message import iso, marks
+from bot.store.rows import Store, event_detail, iso, marks, order_of, order_row
 from kis.models import OrderReport
 from kis.receipts import Receipt
 
 _ATTEMPT = TypeAdapter(Attempt)
+_BUTTON = TypeAdapter(KnownButton)
+_HALT = TypeAdapter(HaltStatus)
+_RECEIPT = TypeAdapter(Receipt)
 _VOTE = TypeAdapter(Vote)
 
 
-class SqliteJournal:
+class SqliteJournal(Store):
     """Orders, attempts, buttons; with every change its audit row and its notices."""
 
     def __init__(
@@ -41,11 +43,10 @@ class SqliteJournal:
         groups: Collection[int] = (),
     ) -> None:
         """`groups`: chats told of fills."""
+        super().__init__(db, clock)
         self._groups = groups
-        self._db = db
         self._audit = audit
         self._outbox = outbox
-        self._clock = clock
         self._tried: dict[int, Order] = {}
         self._tried_day: date | None = None
 
@@ -56,7 +57,7 @@ class SqliteJournal:
         with self._db.atomic():
             order_id = self._db.table("orders").insert(row).last_rowid
             assert order_id is not None  # noqa: S101  # an insert has one
-            self._add_buttons(order_id, buttons)
+            self.add_buttons(order_id, buttons)
             self._put(order_id, notices)
             self._audit.add(
                 "order.proposed",
@@ -104,10 +105,6 @@ class SqliteJournal:
     def _orders(self, where: str, values: Sequence[object]) -> Iterator[Order]:
         return map(order_of, self._db.query(f"SELECT * FROM orders WHERE {where}", values))  # noqa: S608  # our own words
 
-    def _remember(self, order: Order) -> None:
-        if order.day == self._tried_day and order.attempt > 0:
-            self._tried[order.id] = order
-
     def save(
         self,
         order: Order,
@@ -136,11 +133,12 @@ class SqliteJournal:
             if attempt is not None:
                 self._add_attempt(attempt)
             if receipt is not None:
-                self._add_receipt(order.id, receipt)
+                self.answered(order.id, receipt)
             if buttons:
-                self._add_buttons(order.id, buttons)
+                self.add_buttons(order.id, buttons)
             self._write(order, event, actor, notices)
-        self._remember(order)
+        if order.day == self._tried_day and order.attempt > 0:
+            self._tried[order.id] = order
 
     def _write(self, order: Order, event: Event, actor: Actor | None, notices: Sequence[Notice]) -> None:
         row = order_row(order)
@@ -169,8 +167,9 @@ class SqliteJournal:
 
     def _add_vote(self, vote: Vote) -> None:
         made = self._db.execute(
-            "INSERT OR IGNORE INTO votes (order_id, round, user_id, name, approve, at) VALUES (?, ?, ?, ?, ?, ?)",
-            [vote.order_id, vote.round, vote.user_id, vote.name, vote.approve, vote.at.isoformat()],
+            "INSERT OR IGNORE INTO votes (order_id, round, user_id, name, approve, at) "
+            "VALUES (:order_id, :round, :user_id, :name, :approve, :at)",
+            {**vars(vote), "at": vote.at.isoformat()},
         )
         if made.rowcount != 1:
             raise Stale(f"vote on order {vote.order_id}")
@@ -196,35 +195,14 @@ class SqliteJournal:
 
     def button(self, digest: str) -> KnownButton | None:
         """The button of this hash, used or not."""
-        row = next(self._db.table("buttons").rows_where("digest = ?", [digest]), None)
+        row = self._row("buttons WHERE digest = ?", digest)
         if row is None:
             return None
-        return KnownButton(
-            id=row["id"],
-            action=decode(row["action"]),
-            order_id=row["order_id"],
-            user_id=row["user_id"],
-            expires_at=datetime.fromisoformat(row["expires_at"]),
-            used=row["used_at"] is not None,
-            terms=row["terms"],
-        )
+        read = {"action": decode(row["action"]), "used": row["used_at"] is not None}
+        return _BUTTON.validate_python({**row, **read})
 
     def add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None:
         """Make further buttons, for an order or for none in particular."""
-        with self._db.atomic():
-            self._add_buttons(order_id, buttons)
-
-    def use(self, button_id: int, actor: Actor, action: str) -> None:
-        """Use up a button that belongs to no single order.
-
-        Raises:
-            Stale: it was used already.
-        """
-        with self._db.atomic():
-            self._use(button_id)
-            self._audit.add(action, user_id=actor.user_id, name=actor.name)
-
-    def _add_buttons(self, order_id: int | None, buttons: Sequence[ButtonToken]) -> None:
         self._db.table("buttons").insert_all(
             {
                 "digest": one.digest,
@@ -237,13 +215,20 @@ class SqliteJournal:
             for one in buttons
         )
 
+    def use(self, button_id: int, actor: Actor, action: str) -> None:
+        """Use up a button that belongs to no single order.
+
+        Raises:
+            Stale: it was used already.
+        """
+        with self._db.atomic():
+            self._use(button_id)
+            self._audit.add(action, user_id=actor.user_id, name=actor.name)
+
     def attempt(self, order_id: int) -> Attempt | None:
         """The newest try at the order itself, not at cancelling it."""
-        where = "order_id = ? AND endpoint != 'cancel'"
-        row = next(self._db.table("attempts").rows_where(where, [order_id], order_by="n DESC", limit=1), None)
-        if row is None:
-            return None
-        return _ATTEMPT.validate_python({**row, "baseline": json.loads(row["baseline"])})
+        row = self._row("attempts WHERE order_id = ? AND endpoint != 'cancel' ORDER BY n DESC", order_id)
+        return _ATTEMPT.validate_python({**row, "baseline": json.loads(row["baseline"])}) if row else None
 
     def attempted(self, attempt: Attempt) -> None:
         """Write down a try at cancelling, before it leaves."""
@@ -255,38 +240,23 @@ class SqliteJournal:
 
     def answered(self, order_id: int, receipt: Receipt) -> None:
         """Write down what became of the newest try."""
-        with self._db.atomic():
-            self._add_receipt(order_id, receipt)
+        row = _RECEIPT.dump_python(receipt, mode="json") | {"answered_at": self._now(), "order_id": order_id}
+        self._db.execute(
+            "UPDATE attempts SET outcome = :outcome, status = :status, code = :code, answer = :answer, sent = :sent, "
+            "seconds = :seconds, answered_at = :answered_at "
+            "WHERE order_id = :order_id AND n = (SELECT max(n) FROM attempts WHERE order_id = :order_id)",
+            row,
+        )
 
     def _add_attempt(self, attempt: Attempt) -> None:
         row = _ATTEMPT.dump_python(attempt, mode="json")
         row["baseline"] = json.dumps(sorted(attempt.baseline))
         self._db.table("attempts").insert(row)
 
-    def _add_receipt(self, order_id: int, receipt: Receipt) -> None:
-        self._db.execute(
-            "UPDATE attempts SET outcome = ?, status = ?, code = ?, answer = ?, sent = ?, seconds = ?, answered_at = ? "
-            "WHERE order_id = ? AND n = (SELECT max(n) FROM attempts WHERE order_id = ?)",
-            [
-                receipt.outcome.value,
-                receipt.status,
-                receipt.code,
-                receipt.answer,
-                receipt.sent,
-                receipt.seconds,
-                self._now(),
-                order_id,
-                order_id,
-            ],
-        )
-
     def halt_status(self) -> HaltStatus | None:
         """The newest row of the trading halt, None before any."""
-        row = next(self._db.table("brakes").rows_where(order_by="seq DESC", limit=1), None)
-        if row is None:
-            return None
-        at = datetime.fromisoformat(row["at"])
-        return HaltStatus(HaltLevel(row["level"]), row["why"], at, row["user_id"], row["name"], row["seq"])
+        row = self._row("brakes ORDER BY seq DESC")
+        return _HALT.validate_python(row) if row else None
 
     def set_halt(self, status: HaltStatus, notices: Sequence[Notice]) -> None:
         """Add a row to the trading halt, with its notices."""
@@ -306,7 +276,7 @@ class SqliteJournal:
 
     def channel(self) -> str:
         """Where the broker said our orders are entered, when it was last sure; "" for never."""
-        row = next(self._db.table("channels").rows_where(order_by="at DESC", limit=1), None)
+        row = self._row("channels ORDER BY at DESC")
         return row["name"] if row else ""
 
     def keep_channel(self, channel: str) -> None:
@@ -342,6 +312,3 @@ class SqliteJournal:
         for one in notices:
             data = {**one.data, "order": order_id} if order_id is not None else one.data
             self._outbox.put(one.kind, one.chat_id, data, one.key, urgency=of_cards if one.kind == "card" else None)
-
-    def _now(self) -> str:
-        return iso(self._clock())

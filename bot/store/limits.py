@@ -16,7 +16,7 @@ from bot.orders.risk.checks import Limits
 from bot.orders.risk.limit_overrides import ACCOUNT, ITEMS, SettableLimit, Value, with_overrides
 from bot.store.audit.log import AuditLog
 from bot.store.outbox import Outbox
-from bot.store.outbox_message import iso
+from bot.store.rows import Store, iso
 from kis.krx import next_trading_day
 
 
@@ -43,22 +43,21 @@ class Override:
     by: str
 
 
-class LimitStore:
+class LimitStore(Store):
     """The table of limits."""
 
     def __init__(
-        self, db: Database, audit: AuditLog, outbox: Outbox, house: Limits, clock: Callable[[], datetime]
+        self, db: Database, audit: AuditLog, outbox: Outbox, settings: Limits, clock: Callable[[], datetime]
     ) -> None:
-        """`house`: the limits of the settings, which overrides take the place of."""
-        self._db = db
+        """`settings`: what holds where nothing was set here."""
+        super().__init__(db, clock)
         self._audit = audit
         self._outbox = outbox
-        self._house = house
-        self._clock = clock
+        self._settings = settings
 
     def limits_of(self, user_id: int, day: date) -> Limits:
         """What holds for this person on that day: the settings, with the person's and the account's own."""
-        return with_overrides(self._house, {**self._in_force(ACCOUNT, day), **self._in_force(user_id, day)})
+        return with_overrides(self._settings, {**self._in_force(ACCOUNT, day), **self._in_force(user_id, day)})
 
     def _in_force(self, user_id: int, day: date) -> Mapping[str, Value]:
         rows = self._db.execute(
@@ -107,15 +106,8 @@ class LimitStore:
         """Set a limit, or with None go back to the settings; written, told and audited at one stroke.
 
         A raise counts from the next trading day and is told to everybody; a lower limit counts at once and is told to
-        whom it concerns. Whether `by` may is for the caller to say.
-
-        Args:
-            user_id: whose; 0 for the account.
-            name: theirs, for reading.
-            item: which limit.
-            value: the new one.
-            by: who sets it; None at the command line.
-            everybody: the chats of all who use the bot.
+        whom it concerns. `user_id` 0 is the account, `by` None the command line, `everybody` the chats of all who use
+        the bot. Whether `by` may is for the caller to say.
         """
         now = self._clock()
         with self._db.atomic():
@@ -175,8 +167,7 @@ class LimitStore:
         return self._meant(item, self._in_force(user_id, self._clock().date()).get(item.name))
 
     def _meant(self, item: SettableLimit, value: Value | None) -> Value:
-        house: Value = getattr(self._house, item.name)
-        return house if value is None else value
+        return getattr(self._settings, item.name) if value is None else value
 
 
 def _read(item: str, value: str | None) -> Value | None:

@@ -13,27 +13,20 @@ from sqlite_utils import Database
 
 from bot.store.message_kinds import KINDS
 from bot.store.outbox import Outbox
-from bot.store.outbox_message import as_json, iso
+from bot.store.rows import Store, as_json
 
 
-class LiveMessages:
+class LiveMessages(Store):
     """Those rows of the outbox."""
 
     def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
-        self._db = db
+        super().__init__(db, clock)
         self._outbox = outbox
-        self._clock = clock
 
     def put(self, chat_id: int, facts: Mapping[str, Any], *, asked: bool = False) -> bool:
-        """Show these facts next; they name their message as `message_id`.
+        """Show these facts next; they name their message as `message_id`. `asked`: as urgent as a reply.
 
-        Args:
-            chat_id: where.
-            facts: what it is drawn from.
-            asked: its person waits for it, so that it is as urgent as a reply.
-
-        Returns:
-            False while an earlier one is being sent: put it again shortly.
+        False while an earlier one is being sent: put it again shortly.
         """
         urgency = KINDS["reply" if asked else "look"].urgency
         with self._db.atomic():
@@ -43,7 +36,7 @@ class LiveMessages:
                 "message_id = NULL, made_at = ?, done_at = NULL, "
                 "urgency = CASE state WHEN 'pending' THEN min(urgency, ?) ELSE ? END "
                 "WHERE key = ? AND state != 'sending'",
-                [as_json(facts), iso(self._clock()), urgency, urgency, _key(chat_id)],
+                [as_json(facts), self._now(), urgency, urgency, _key(chat_id)],
             )
         return put.rowcount > 0
 
@@ -53,7 +46,7 @@ class LiveMessages:
             "UPDATE outbox SET data = '{}', done_at = ?, "
             "state = CASE state WHEN 'pending' THEN 'failed' ELSE state END "
             "WHERE key = ? AND state IN ('pending', 'sending')",
-            [iso(self._clock()), _key(chat_id)],
+            [self._now(), _key(chat_id)],
         )
 
     def refused(self, chat_id: int, message_id: int) -> bool:
@@ -63,13 +56,13 @@ class LiveMessages:
 
     def last(self, chat_id: int) -> dict[str, Any] | None:
         """The newest facts, shown or still to be."""
-        row = self._db.execute("SELECT data FROM outbox WHERE key = ?", [_key(chat_id)]).fetchone()
-        return json.loads(row[0]) or None if row else None
+        row = self._row("outbox WHERE key = ?", _key(chat_id))
+        return json.loads(row["data"]) or None if row else None
 
     def message_of(self, key: str) -> int | None:
         """The Telegram message of an outbox row, by the row's key; None until it was delivered."""
-        row = self._db.execute("SELECT message_id FROM outbox WHERE key = ?", [key]).fetchone()
-        return row[0] if row else None
+        row = self._row("outbox WHERE key = ?", key)
+        return row["message_id"] if row else None
 
 
 def _key(chat_id: int) -> str:

@@ -67,27 +67,21 @@ KINDS: dict[str, MessageKind] = {
     "look": MessageKind(6, IfUndelivered.DROP, in_place=True),
 }  # fmt: skip
 """By urgency: doubt, safety, halt; refusals and other ends; fills; cards; answers; reports; live messages."""
-_OTHER = MessageKind(2)
 CARD_URGENCY = {
     OrderState.UNKNOWN: 0,
-    **dict.fromkeys(
-        (
-            OrderState.REJECTED,
-            OrderState.NOT_SENT,
-            OrderState.BLOCKED,
-            OrderState.ABSENT,
-            OrderState.NEVER_BOOKED,
-            OrderState.DENIED,
-        ),
-        1,
-    ),
+    OrderState.REJECTED: 1,
+    OrderState.NOT_SENT: 1,
+    OrderState.BLOCKED: 1,
+    OrderState.ABSENT: 1,
+    OrderState.NEVER_BOOKED: 1,
+    OrderState.DENIED: 1,
 }
 """The urgency of an order's card where it tells more than that the broker took it."""
 
 
 def kind_of(kind: str) -> MessageKind:
     """How a message of this kind is delivered; one that is not in the table is news, as urgent as a fill."""
-    return KINDS.get(kind, _OTHER)
+    return KINDS.get(kind, MessageKind(2))
 
 
 def topic_of(kind: str, data: Mapping[str, Any]) -> Topic | None:

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.model.order import Order, Vote
@@ -20,11 +21,13 @@ from bot.orders.model.timeline import (
     SendAttempt,
 )
 from bot.store.audit import chain
-from bot.store.order_rows import order_of
-from bot.store.outbox_message import marks
+from bot.store.rows import iso, marks, order_of
 
 _WORDS = re.compile(r'"msg1"\s*:\s*("(?:[^"\\]|\\.)*")')
 MAX_MESSAGES = 60
+_VOTE = TypeAdapter(Vote)
+_ATTEMPT = TypeAdapter(SendAttempt)
+_HALT = TypeAdapter(HaltChange)
 
 
 class OrderHistory:
@@ -82,26 +85,15 @@ class OrderHistory:
 
     def _votes(self, order_id: int) -> list[Vote]:
         rows = self._db.table("votes").rows_where("order_id = ?", [order_id], order_by="round, at")
-        return [
-            Vote(order_id, row["round"], row["user_id"], row["name"] or "", bool(row["approve"]), _moment(row["at"]))
-            for row in rows
-        ]
+        return [_VOTE.validate_python(row) for row in rows]
 
     def _attempts(self, order_id: int) -> list[SendAttempt]:
-        rows = self._db.table("attempts").rows_where("order_id = ?", [order_id], order_by="n")
-        return [
-            SendAttempt(
-                row["n"],
-                _moment(row["started_at"]),
-                row["endpoint"],
-                row["outcome"] or "",
-                row["status"],
-                row["code"] or "",
-                _broker_words(row["answer"] or ""),
-                row["seconds"],
-            )
-            for row in rows
-        ]
+        rows = self._db.query(
+            "SELECT n, started_at AS at, endpoint, coalesce(outcome, '') AS outcome, status, "
+            "coalesce(code, '') AS code, answer, seconds FROM attempts WHERE order_id = ? ORDER BY n",
+            [order_id],
+        )
+        return [_ATTEMPT.validate_python({**row, "words": _broker_words(row["answer"] or "")}) for row in rows]
 
     def _messages(self, order_id: int) -> list[MessageSent]:
         names = self._names()
@@ -119,11 +111,11 @@ class OrderHistory:
 
     def _halt_changes(self, order: Order) -> list[HaltChange]:
         """The halt as it stood when the order was proposed, and every change until it was over."""
-        began, ended = _iso(order.created_at), _iso(order.finished_at) if order.finished_at else "~"
+        began, ended = iso(order.created_at), iso(order.finished_at) if order.finished_at else "~"
         rows = list(self._db.table("brakes").rows_where("at <= ?", [ended], order_by="seq"))
         before = [row for row in rows if row["at"] < began][-1:]
-        standing = [_halt_change(row, before=True) for row in before if row["level"]]
-        return standing + [_halt_change(row) for row in rows if row["at"] >= began]
+        standing = [_HALT.validate_python({**row, "before": True}) for row in before if row["level"]]
+        return standing + [_HALT.validate_python(row) for row in rows if row["at"] >= began]
 
     # --- the audit log ------------------------------------------------------------------------------------------------
 
@@ -147,7 +139,7 @@ class OrderHistory:
         return ChainState(
             rows,
             self._head(),
-            _moment(since) if since else None,
+            datetime.fromisoformat(since) if since else None,
             self._posted("ORDER BY seq DESC LIMIT 1"),
             agrees=not broken,
             key_here=self._key_here(),
@@ -155,22 +147,17 @@ class OrderHistory:
 
     def _entries(self, which: str, *values: object) -> list[AuditEntry]:
         names = self._names()
-        rows = self._db.query(f"SELECT seq, at, user_id, name, action, detail FROM audit {which}", list(values))  # noqa: S608  # our own words
+        rows = self._db.execute(f"SELECT seq, at, user_id, name, action, detail FROM audit {which}", list(values))  # noqa: S608  # our own words
         return [
             AuditEntry(
-                row["seq"],
-                _moment(row["at"]),
-                row["action"],
-                row["user_id"],
-                row["name"] or names.get(row["user_id"], ""),
-                _object(row["detail"]),
+                seq, datetime.fromisoformat(at), action, user_id, name or names.get(user_id, ""), _object(detail)
             )
-            for row in rows
+            for seq, at, user_id, name, action, detail in rows.fetchall()
         ]
 
     def _posted(self, which: str, *values: object) -> AnchorPosted | None:
         row = self._db.execute(f"SELECT seq, head, at FROM audit_anchors {which}", list(values)).fetchone()  # noqa: S608  # our own words
-        return None if row is None else AnchorPosted(row[0], row[1], _moment(row[2]))
+        return None if row is None else AnchorPosted(row[0], row[1], datetime.fromisoformat(row[2]))
 
     def _head(self) -> str:
         row = self._db.execute("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
@@ -182,7 +169,7 @@ class OrderHistory:
 
 def _message(chat_id: int, name: str, kind: str, rows: list[dict[str, Any]]) -> MessageSent:
     sent = [row for row in rows if row["state"] in {"sent", "digested"} and row["message_id"] is not None]
-    times = [_moment(row["at"]) for row in sent or rows]
+    times = [datetime.fromisoformat(row["at"]) for row in sent or rows]
     return MessageSent(
         chat_id,
         name,
@@ -193,10 +180,6 @@ def _message(chat_id: int, name: str, kind: str, rows: list[dict[str, Any]]) -> 
         open=sum(row["state"] in {"pending", "sending"} for row in rows),
         failed=sum(row["state"] in {"failed", "given_up"} for row in rows),
     )
-
-
-def _halt_change(row: Mapping[str, Any], *, before: bool = False) -> HaltChange:
-    return HaltChange(row["level"], row["why"], _moment(row["at"]), row["name"] or "", before=before)
 
 
 def _broker_words(answer: str) -> str:
@@ -215,11 +198,3 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {"text": text}
     return found if isinstance(found, dict) else {"text": text}
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")

@@ -16,24 +16,23 @@ digest ("미확인 알림 모음"), which goes out until one copy of it has sure
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
 import structlog
+from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.model.notice import Notice
 from bot.store.message_kinds import KINDS, IfUndelivered, kind_of
-from bot.store.outbox_message import OutboxMessage, as_json, from_row, iso, marks
+from bot.store.rows import Store, as_json, iso, marks
 from kis.backoff import backoff
 
-__all__ = ["Outbox", "OutboxMessage"]
-
 log = structlog.get_logger(__name__)
-
 
 _IN_STEP = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.in_step)
 _PASSING = ", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.answers or kind.in_place)
@@ -53,12 +52,56 @@ STOPPED_RETRY_INTERVAL = timedelta(hours=1)
 """A chat that refused us is tried again so often, and at once when its person writes."""
 
 
-class Outbox:
+@dataclass(frozen=True)
+class OutboxMessage:
+    """One row: what is to be told to which chat, in facts."""
+
+    id: int
+    chat_id: int
+    kind: str
+    data: Mapping[str, Any]
+    order_id: int | None
+    tries: int
+    resent: bool
+    """An earlier copy may have been delivered: say so."""
+    made_at: datetime
+    repeats: int = 1
+    """How often the same was to be told; the last time at `last_at`."""
+    last_at: datetime | None = None
+    silent: bool = False
+    """To arrive without a sound."""
+    parts: "tuple[OutboxMessage, ...]" = ()
+    """The fills this one message stands for, oldest first and itself the last, or the notices a list names."""
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that are delivered when this message is; what a list names is not among them."""
+        return [one.id for one in self.parts] if self.parts and not self.lists else [self.id]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it brings a message up to date."""
+        return kind_of(self.kind).in_place
+
+    @property
+    def lists(self) -> bool:
+        """Whether it names its parts, which are not delivered themselves."""
+        return kind_of(self.kind).lists
+
+
+_MESSAGE = TypeAdapter(OutboxMessage)
+
+
+def message_of(row: Mapping[str, Any]) -> OutboxMessage:
+    """A row of the table as a message."""
+    return _MESSAGE.validate_python({**row, "data": json.loads(row["data"]), "resent": row["doubts"] > 0})
+
+
+class Outbox(Store):
     """The outbox table."""
 
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
-        self._db = db
-        self._clock = clock
+        super().__init__(db, clock)
         self.queued = asyncio.Event()
         """Set whenever a message was queued. Whoever waits for it runs after the transaction, which awaits nothing."""
 
@@ -158,20 +201,18 @@ class Outbox:
 
         An order's running figures stay in step: an urgent one pulls those before it forward and never passes them.
         """
-        row = next(
-            self._db.query(
-                "SELECT *, min(urgency) OVER ("  # noqa: S608  # our own words
-                f"PARTITION BY CASE WHEN kind IN ({_IN_STEP}) THEN coalesce(order_id, -id) ELSE -id END "
-                "ORDER BY id DESC) AS pressing FROM outbox "
-                "WHERE state = 'pending' AND chat_id = ? AND (not_before IS NULL OR not_before <= ?) "
-                "ORDER BY pressing, id LIMIT 1",
-                [chat_id, self._now()],
-            ),
-            None,
+        row = self._row(
+            "(SELECT *, min(urgency) OVER ("  # noqa: S608  # our own words
+            f"PARTITION BY CASE WHEN kind IN ({_IN_STEP}) THEN coalesce(order_id, -id) ELSE -id END "
+            "ORDER BY id DESC) AS pressing FROM outbox "
+            "WHERE state = 'pending' AND chat_id = ? AND (not_before IS NULL OR not_before <= ?)) "
+            "ORDER BY pressing, id LIMIT 1",
+            chat_id,
+            self._now(),
         )
         if row is None:
             return None
-        message = from_row(row)
+        message = message_of(row)
         if message.in_place and not message.data:  # it was emptied while it was being sent: nothing to say
             self._end(message.rows, "failed", None, None)
             return self.next(chat_id)
@@ -181,10 +222,6 @@ class Outbox:
         if message.kind in _FILLS and message.order_id is not None:
             return self._bundled(message)
         return message
-
-    def waiting(self, chats_busy: Sequence[int] = ()) -> list[OutboxMessage]:
-        """The next message of every chat that is not busy."""
-        return [message for chat_id in self.ready(chats_busy) if (message := self.next(chat_id)) is not None]
 
     def _bundled(self, message: OutboxMessage) -> OutboxMessage:
         """The fill, or the newest of many that wait in a row with all of them as its parts."""
@@ -196,7 +233,7 @@ class Outbox:
             "ORDER BY id",
             [*which, message.kind, *which, message.kind],
         )
-        run = [from_row(row) for row in rows]
+        run = [message_of(row) for row in rows]
         if len(run) <= MAX_SINGLE_FILLS:
             # what travelled together and may have arrived goes again together, lest older figures follow newer ones
             run = list(takewhile(lambda one: one.resent, run))
@@ -206,11 +243,9 @@ class Outbox:
 
     def _listed(self, kind: str, chat_id: int) -> Iterable[OutboxMessage]:
         state, order = ("given_up", "id") if kind == "digest" else ("withheld", "id DESC")
-        rows = self._db.query(
-            f"SELECT * FROM outbox WHERE state = ? AND chat_id = ? ORDER BY {order} LIMIT ?",  # noqa: S608  # our own words
-            [state, chat_id, DIGEST_LINES],
-        )
-        return sorted(map(from_row, rows), key=lambda one: one.id)
+        where, values = "state = ? AND chat_id = ?", [state, chat_id]
+        rows = self._db.table("outbox").rows_where(where, values, order_by=order, limit=DIGEST_LINES)
+        return sorted(map(message_of, rows), key=lambda one: one.id)
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
@@ -271,9 +306,9 @@ class Outbox:
             answers = f"state = 'pending' AND chat_id = ? AND kind IN ({_PASSING})"
             self._end(self._ids(answers, [message.chat_id]), "failed", None, error)
             if not known:
-                owners = list(self._db.table("people").rows_where("role = 'owner' AND user_id != ?", [message.chat_id]))
-                for owner in owners:
-                    self._insert("stopped", owner["user_id"], {"chat": message.chat_id, "why": error})
+                others = "SELECT user_id FROM people WHERE role = 'owner' AND user_id != ?"
+                for (owner,) in self._db.execute(others, [message.chat_id]).fetchall():
+                    self._insert("stopped", owner, {"chat": message.chat_id, "why": error})
 
     def _doubt(self, rows: Iterable[int]) -> None:
         for row in rows:
@@ -353,14 +388,10 @@ class Outbox:
         """Forget old messages; keys of fills are kept with the order's day, long past any repeat."""
         before = iso(self._clock() - RETENTION)
         with self._db.atomic():
-            stale = (
-                "state IN ('pending', 'given_up') AND made_at < ? AND chat_id IN (SELECT chat_id FROM stopped_chats)"
-            )
-            self._end(self._ids(stale, [before]), "failed", None, "stopped")
+            refused = "chat_id IN (SELECT chat_id FROM stopped_chats)"
+            stale = self._ids(f"state IN ('pending', 'given_up') AND made_at < ? AND {refused}", [before])
+            self._end(stale, "failed", None, "stopped")
             self._db.table("outbox").delete_where("done_at < ?", [before])
 
     def _ids(self, where: str, values: Sequence[object]) -> list[int]:
         return [row["id"] for row in self._db.table("outbox").rows_where(where, values, select="id")]
-
-    def _now(self) -> str:
-        return iso(self._clock())

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.access.membership import LastOwner, Member, NoSuchPerson, NotAllowed, Status, WasRemoved, may_manage
 from bot.orders.access.roles import Role
 from bot.store.audit.log import AuditLog
 
-__all__ = ["LastOwner", "NoSuchPerson", "NotAllowed", "People", "WasRemoved"]
+_MEMBER = TypeAdapter(Member)
 
 SEEN_EVERY = timedelta(minutes=1)
 """How exact the time is at which somebody was last seen."""
@@ -22,7 +23,11 @@ WHY = "PERSON_REMOVED"
 
 
 class People:
-    """The whitelist table."""
+    """The whitelist table.
+
+    Each change is one transaction with its audit row. `by` is who makes it, None whoever has this machine. It raises
+    `NotAllowed` where `by` may not make it, and `LastOwner` where it would leave nobody in charge.
+    """
 
     def __init__(
         self, db: Database, audit: AuditLog, clock: Callable[[], datetime], void_orders: Callable[[int, str], None]
@@ -47,7 +52,7 @@ class People:
     def find(self, user_id: int) -> Member | None:
         """Whoever was ever let in under this id, wherever they stand now."""
         row = next(self._db.query("SELECT * FROM people WHERE user_id = ?", [user_id]), None)  # for every update
-        return _member(row) if row else None
+        return _MEMBER.validate_python(row) if row else None
 
     def all(self) -> list[Member]:
         """Everybody who is let in, owners first."""
@@ -55,7 +60,8 @@ class People:
 
     def everybody(self) -> list[Member]:
         """Everybody on record: those let in first, of them owners first."""
-        found = [_member(row) for row in self._db.table("people").rows_where(order_by="added_at, user_id")]
+        rows = self._db.table("people").rows_where(order_by="added_at, user_id")
+        found = [_MEMBER.validate_python(row) for row in rows]
         return sorted(found, key=lambda one: (list(Status).index(one.status), -list(Role).index(one.role)))
 
     def owners(self) -> list[int]:
@@ -69,12 +75,10 @@ class People:
     # --- changing -----------------------------------------------------------------------------------------------------
 
     def put(self, user_id: int, name: str, role: Role, *, by: int | None = None, again: bool = False) -> Member:
-        """Let somebody in, or change their name or role. `by` None: whoever has this machine.
+        """Let somebody in, or change their name or role.
 
         Raises:
             WasRemoved: they were shut out, and `again` does not say that they may come back.
-            NotAllowed: `by` may not do this.
-            LastOwner: this would leave nobody in charge.
         """
         with self._changing(by, user_id, role) as was:
             if was is not None and was.status is Status.REMOVED and not again:
@@ -101,8 +105,6 @@ class People:
 
         Raises:
             NoSuchPerson: not on the list.
-            NotAllowed: `by` may not do this.
-            LastOwner: this would leave nobody in charge.
         """
         with self._changing(by, user_id, role) as was:
             if was is None or was.status is Status.REMOVED:
@@ -118,8 +120,6 @@ class People:
 
         Raises:
             NoSuchPerson: not let in at present.
-            NotAllowed: `by` may not do this.
-            LastOwner: this would leave nobody in charge.
         """
         with self._changing(by, user_id, None, ends=True) as was:
             if was is None or was.status is not Status.ACTIVE:
@@ -132,7 +132,6 @@ class People:
 
         Raises:
             NoSuchPerson: never let in, or let in already.
-            NotAllowed: `by` may not do this, or not give that role.
         """
         with self._changing(by, user_id, None) as was:
             if was is None or was.status is Status.ACTIVE:
@@ -142,12 +141,7 @@ class People:
         return self._found(user_id)
 
     def remove(self, user_id: int, *, by: int | None = None) -> bool:
-        """Shut somebody out: their next message and every button they hold meet silence. False if not there.
-
-        Raises:
-            NotAllowed: `by` may not do this.
-            LastOwner: this would leave nobody in charge.
-        """
+        """Shut somebody out: their next message and every button they hold meet silence. False if not there."""
         with self._changing(by, user_id, None, ends=True) as was:
             if was is None or was.status is Status.REMOVED:
                 return False
@@ -184,11 +178,7 @@ class People:
             yield was
 
     def allow(self, by: int | None, subject: Member | None, role: Role | None = None) -> None:
-        """Refuse what this person may not do; None is whoever has this machine, and may all.
-
-        Raises:
-            NotAllowed: so it is.
-        """
+        """Raise `NotAllowed` for what this person may not do."""
         if by is None:
             return
         actor = self.get(by)
@@ -222,16 +212,3 @@ class People:
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")
-
-
-def _member(row: dict[str, object]) -> Member:
-    seen = row["seen_at"]
-    return Member(
-        user_id=int(str(row["user_id"])),
-        name=str(row["name"]),
-        role=Role(str(row["role"])),
-        added_at=datetime.fromisoformat(str(row["added_at"])),
-        status=Status(str(row["status"])),
-        version=int(str(row["version"])),
-        seen_at=datetime.fromisoformat(str(seen)) if seen else None,
-    )

@@ -9,19 +9,19 @@ from sqlite_utils import Database
 
 from bot.orders.access.preferences import Preferences, Quiet, Ring, Topic
 from bot.store.audit.log import AuditLog
+from bot.store.rows import Store
 
 
-class PreferenceStore:
-    """The table of preferences; who is not in it wants everything, in the house's language."""
+class PreferenceStore(Store):
+    """The table of preferences; who is not in it wants everything, in the bot's language."""
 
     def __init__(self, db: Database, audit: AuditLog, clock: Callable[[], datetime]) -> None:
-        self._db = db
+        super().__init__(db, clock)
         self._audit = audit
-        self._clock = clock
 
     def of(self, user_id: int) -> Preferences:
         """A person's."""
-        row = next(self._db.query("SELECT * FROM preferences WHERE user_id = ?", [user_id]), None)  # for every message
+        row = self._row("preferences WHERE user_id = ?", user_id)
         if row is None:
             return Preferences()
         return Preferences(

@@ -22,9 +22,7 @@ class BadKey(BadDatabase):
 def read_private(path: Path, advice: str) -> str | None:
     """The text of a key file, or None if there is no such file.
 
-    Args:
-        path: the file.
-        advice: what to do where others can read it: only a person knows whether somebody did.
+    `advice`: what to do where others can read it, for only a person knows whether somebody did.
 
     Raises:
         BadKey: others can read the file, or we cannot.

@@ -1,8 +1,8 @@
-"""When the broker's list was last read completely, what was open then, and what was found out after a gap."""
+"""When the broker's list was last read completely, and what came after; what each day's fill notices came to."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from datetime import date, datetime
 from sqlite_utils import Database
 
 from bot.orders.model.order import IN_DOUBT, WORKING, OrderState
-from bot.store.outbox_message import marks
+from bot.store.rows import marks
 
 _OPEN = [state.value for state in sorted(WORKING | IN_DOUBT)]
 _SENT = [state.value for state in sorted(IN_DOUBT | {OrderState.ABSENT})]
@@ -18,19 +18,15 @@ _SENT = [state.value for state in sorted(IN_DOUBT | {OrderState.ABSENT})]
 
 @dataclass(frozen=True)
 class ReadingMark:
-    """A clean reading that was taken in.
-
-    Attributes:
-        at: when that was done, KST.
-        outbox_id: the newest row of the outbox then; what is told of later readings comes after it.
-        open: ids of orders of that day which were working or in doubt.
-        unread: a reading was tried since, in vain.
-    """
+    """A clean reading that was taken in, at a time of KST."""
 
     at: datetime
     outbox_id: int
+    """The newest row of the outbox then; what is told of later readings comes after it."""
     open: frozenset[int]
+    """Ids of orders of that day which were working or in doubt."""
     unread: bool = False
+    """A reading was tried since, in vain."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,9 @@ class ReadingMarks:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    @property
-    def together(self) -> Callable[[], AbstractContextManager[object]]:
+    def together(self) -> AbstractContextManager[object]:
         """One transaction around what is told and the mark that says so."""
-        return self._db.atomic
+        return self._db.atomic()
 
     def last(self) -> ReadingMark | None:
         """The newest mark of any run."""
@@ -76,7 +71,8 @@ class ReadingMarks:
         It is written every few seconds, so it does not wait for the disk: a process that is killed loses none of it,
         and a power cut costs no more than a gap that is told from a little earlier on.
         """
-        mark = ReadingMark(now, self._newest_outbox_id(), self._open(now.date()))
+        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()
+        mark = ReadingMark(now, newest, self._open(now.date()))
         self._write_unsynced(
             "INSERT OR REPLACE INTO sight (id, at, letters, open, unread) VALUES (1, ?, ?, ?, 0)",
             [now.isoformat(), mark.outbox_id, json.dumps(sorted(mark.open))],
@@ -115,16 +111,10 @@ class ReadingMarks:
             dict(sorted(Counter(state for (state,) in ended).items())),
         )
 
-    def _newest_outbox_id(self) -> int:
-        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()
-        return int(newest)
-
     def _open(self, day: date) -> frozenset[int]:
-        rows = self._db.execute(
-            f"SELECT id FROM orders WHERE state IN ({marks(_OPEN)}) AND day = ?",  # noqa: S608  # only marks
-            [*_OPEN, day.isoformat()],
-        )
-        return frozenset(order_id for (order_id,) in rows.fetchall())
+        open_then = f"state IN ({marks(_OPEN)}) AND day = ?"
+        rows = self._db.table("orders").rows_where(open_then, [*_OPEN, day.isoformat()], select="id")
+        return frozenset(row["id"] for row in rows)
 
     def _write_unsynced(self, sql: str, values: list[object]) -> None:
         if self._db.conn.in_transaction:  # then it is as durable as what it goes with
@@ -135,3 +125,20 @@ class ReadingMarks:
             self._db.execute(sql, values)
         finally:
             self._db.execute("PRAGMA synchronous=FULL")
+
+
+class StreamStats:
+    """What each day's fill notices came to, so that a restart does not begin the day anew: a row a day."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def last(self, days: int) -> dict[date, dict[str, int]]:
+        """The figures of the newest days, oldest first."""
+        rows = list(self._db.table("heard_days").rows_where(order_by="day DESC", limit=days))
+        return {date.fromisoformat(row["day"]): json.loads(row["figures"]) for row in reversed(rows)}
+
+    def keep(self, day: date, figures: Mapping[str, int]) -> None:
+        """Remember a day's figures as they stand."""
+        row = {"day": day.isoformat(), "figures": json.dumps(dict(figures))}
+        self._db.table("heard_days").insert(row, replace=True)

@@ -12,19 +12,19 @@ from sqlite_utils import Database
 from bot.reports.cost import CostBase, Lot
 from bot.reports.model import DayReport
 from bot.store.outbox import Outbox
+from bot.store.rows import Store
 
 RETENTION = timedelta(days=400)
 """So long bases are kept: every month of the year can be worked out anew."""
 _REPORT = TypeAdapter(DayReport)
 
 
-class ReportStore:
+class ReportStore(Store):
     """The tables of bases and closings."""
 
     def __init__(self, db: Database, outbox: Outbox, clock: Callable[[], datetime]) -> None:
-        self._db = db
+        super().__init__(db, clock)
         self._outbox = outbox
-        self._clock = clock
 
     def opened(self) -> datetime:
         """Since when this database knows the account: what closed before is nobody's to report."""
@@ -61,8 +61,8 @@ class ReportStore:
 
     def last_told(self, moment: datetime) -> DayReport | None:
         """The newest report of the same day before a moment."""
-        where, values = "day = ? AND moment < ?", [moment.date().isoformat(), moment.isoformat()]
-        row = next(self._db.table("closings").rows_where(where, values, order_by="moment DESC", limit=1), None)
+        before = "closings WHERE day = ? AND moment < ? ORDER BY moment DESC"
+        row = self._row(before, moment.date().isoformat(), moment.isoformat())
         return _REPORT.validate_json(row["report"]) if row else None
 
     def tell(self, moment: datetime, report: DayReport, chats: Iterable[int], *, quiet: bool) -> None:

@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from bot.store.audit.log import AuditLog
 from bot.store.private_files import replace_private
+from bot.store.rows import Store
 
 COUNT_FILE = "kisbot.runs"
 """Beside the database: how many runs there were. A database that knows of fewer was restored from a backup."""
@@ -25,20 +26,19 @@ class Start:
     """The database is older than the last run: what was done since is not in it."""
 
 
-class Runs:
+class Runs(Store):
     """The tables of runs and days."""
 
     def __init__(self, db: Database, audit: AuditLog, folder: Path, clock: Callable[[], datetime]) -> None:
-        self._db = db
+        super().__init__(db, clock)
         self._audit = audit
         self._file = folder / COUNT_FILE
-        self._clock = clock
         self.number = 0
         """Of this run; 0 before it begins."""
 
     def begin(self, version: str) -> Start:
         """Write down that a run begins."""
-        last = next(self._db.table("runs").rows_where(order_by="id DESC", limit=1), None)
+        last = self._row("runs ORDER BY id DESC")
         known = last["id"] if last else 0
         counted = self._counted()
         start = Start(
@@ -61,7 +61,7 @@ class Runs:
 
     def worth(self, day: date) -> int | None:
         """Won the account was worth when that day began, as far as it was looked at."""
-        row = next(self._db.table("days").rows_where("day = ?", [day.isoformat()]), None)
+        row = self._row("days WHERE day = ?", day.isoformat())
         return row["worth"] if row else None
 
     def begin_day(self, day: date, worth: int) -> None:
@@ -73,6 +73,3 @@ class Runs:
             return int(self._file.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return 0
-
-    def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")

@@ -17,12 +17,13 @@ from typing import Any
 
 import pyotp
 from cryptography.fernet import Fernet, InvalidToken
+from pydantic import TypeAdapter
 from sqlite_utils import Database
 
 from bot.orders.access.second_factor import DIGITS, FactorKind, FactorUnreadable, Tries, judged
 from bot.store.audit.log import AuditLog
-from bot.store.outbox_message import iso
 from bot.store.private_files import BadKey, create_private, read_private
+from bot.store.rows import Store, iso
 
 ISSUER = "kisbot"
 """What an authenticator app shows beside the person's name."""
@@ -34,6 +35,7 @@ _ADVICE = (
     "다른 사람이 읽을 수 있습니다. chmod 600 하고, 이미 읽혔을 수 있으면 지우고 모두 다시 등록하세요 · "
     "can be read by others: run chmod 600 on it; if they may have, delete it and enrol everybody again"
 )
+_TRIES = TypeAdapter(Tries)
 _KEPT_STEPS = 10
 """Used codes are remembered for so many steps: a code is good for three."""
 
@@ -65,21 +67,16 @@ class FactorKey:
             return None
 
 
-class SecondFactors:
+class SecondFactors(Store):
     """The tables of second factors; every method is one transaction with its audit row."""
 
     def __init__(
         self, db: Database, audit: AuditLog, key: FactorKey, clock: Callable[[], datetime], *, work: int = WORK
     ) -> None:
-        """Checks that nobody else can read the key, if there is one.
-
-        Raises:
-            BadKey: others can read it, or we cannot.
-        """
-        self._db = db
+        """Raises `BadKey` if there is a key that others can read, or we cannot."""
+        super().__init__(db, clock)
         self._audit = audit
         self._key = key
-        self._clock = clock
         self._work = work
         key.cipher()
 
@@ -87,33 +84,25 @@ class SecondFactors:
 
     def kind(self, user_id: int) -> FactorKind | None:
         """Which factor the person has."""
-        row = self._row("second_factors", user_id)
+        row = self._row("second_factors WHERE user_id = ?", user_id)
         return FactorKind(row["kind"]) if row else None
 
     def all(self) -> list[tuple[int, FactorKind, datetime, Tries]]:
         """Everybody who has one: id, kind, since when, wrong answers."""
-        rows = self._db.table("second_factors").rows_where(order_by="user_id")
+        rows = self._db.execute("SELECT user_id, kind, made_at FROM second_factors ORDER BY user_id").fetchall()
         return [
-            (
-                one["user_id"],
-                FactorKind(one["kind"]),
-                datetime.fromisoformat(one["made_at"]),
-                self.tries(one["user_id"]),
-            )
-            for one in rows
+            (user_id, FactorKind(kind), datetime.fromisoformat(made_at), self.tries(user_id))
+            for user_id, kind, made_at in rows
         ]
 
     def tries(self, user_id: int) -> Tries:
         """The wrong answers so far."""
-        row = self._row("stepup_people", user_id)
-        if row is None:
-            return Tries()
-        until = datetime.fromisoformat(row["locked_until"]) if row["locked_until"] else None
-        return Tries(row["wrong"], row["rounds"], until, bool(row["barred"]))
+        row = self._row("stepup_people WHERE user_id = ?", user_id)
+        return _TRIES.validate_python(row) if row else Tries()
 
     def active_at(self, user_id: int) -> datetime | None:
         """When the person last did something that may need a factor."""
-        row = self._row("stepup_people", user_id)
+        row = self._row("stepup_people WHERE user_id = ?", user_id)
         return datetime.fromisoformat(row["active_at"]) if row and row["active_at"] else None
 
     # --- answers ------------------------------------------------------------------------------------------------------
@@ -130,7 +119,7 @@ class SecondFactors:
         """Judge a code and count it. The code itself is written nowhere.
 
         Raises:
-            Unreadable: the factor cannot be opened, or there is none; nothing was counted.
+            FactorUnreadable: the factor cannot be opened, or there is none; nothing was counted.
         """
         kind, secret = self._open(user_id)
         with self._db.atomic():
@@ -159,13 +148,8 @@ class SecondFactors:
         fits = [one for one in (step - 1, step, step + 1) if _same(totp.generate_otp(one), code)]
         other = "user_id = ? AND step NOT BETWEEN ? AND ?"
         self._db.table("stepup_codes").delete_where(other, [user_id, step - _KEPT_STEPS, step + _KEPT_STEPS])
-        for one in fits:
-            written = self._db.execute(
-                "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)", [user_id, one]
-            )
-            if written.rowcount:
-                return True
-        return False
+        use = "INSERT OR IGNORE INTO stepup_codes (user_id, step) VALUES (?, ?)"
+        return any(self._db.execute(use, [user_id, one]).rowcount for one in fits)
 
     def _keep(self, user_id: int, tries: Tries) -> None:
         until = iso(tries.locked_until) if tries.locked_until else None
@@ -184,27 +168,19 @@ class SecondFactors:
     # --- enrolment ----------------------------------------------------------------------------------------------------
 
     def put_pin(self, user_id: int, pin: str) -> None:
-        """This PIN from now on, in the place of any factor before.
-
-        Raises:
-            BadKey: the key file cannot be used.
-        """
+        """This PIN from now on, in the place of any factor before; raises `BadKey` as `FactorKey.cipher` does."""
         salt = secrets.token_bytes(16)
         self._put(user_id, FactorKind.PIN, f"{self._work}:{salt.hex()}:{_scrypt(pin, salt, self._work)}", user_id)
         self.acted(user_id)
 
     def put_totp(self, user_id: int, secret: str, *, by: int | None = None) -> None:
-        """This TOTP secret (base32) from now on, in the place of any factor before.
-
-        Raises:
-            BadKey: the key file cannot be used.
-        """
+        """This TOTP secret (base32) from now on; as `put_pin`."""
         self._put(user_id, FactorKind.TOTP, secret, by)
 
     def remove(self, user_id: int, *, by: int | None = None) -> bool:
         """Take somebody's factor away; False where there is none."""
         with self._db.atomic():
-            if self._row("second_factors", user_id) is None:
+            if self._row("second_factors WHERE user_id = ?", user_id) is None:
                 return False
             for table in ("second_factors", "stepup_codes", "stepup_people"):
                 self._db.table(table).delete_where("user_id = ?", [user_id])
@@ -224,7 +200,7 @@ class SecondFactors:
             self._audit.add("stepup.enrolled", user_id=by, subject=user_id, factor=kind.value)
 
     def _open(self, user_id: int) -> tuple[FactorKind, str]:
-        row = self._row("second_factors", user_id)
+        row = self._row("second_factors WHERE user_id = ?", user_id)
         try:
             cipher = self._key.cipher()
         except BadKey as error:
@@ -238,12 +214,6 @@ class SecondFactors:
         if (plain.get("user"), plain.get("kind")) != (user_id, row["kind"]):
             raise FactorUnreadable(str(user_id))
         return FactorKind(row["kind"]), str(plain["secret"])
-
-    def _row(self, table: str, user_id: int) -> dict[str, Any] | None:
-        return next(self._db.table(table).rows_where("user_id = ?", [user_id]), None)
-
-    def _now(self) -> str:
-        return iso(self._clock())
 
 
 def new_secret() -> str:

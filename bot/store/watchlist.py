@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from bot.store.outbox_message import iso, marks
+from bot.store.rows import iso, marks
 
 
 class WatchedStock(NamedTuple):
@@ -27,6 +28,9 @@ class WatchlistMessage(NamedTuple):
     """It is kept up to date until then (KST)."""
     editing: bool = False
     """Its buttons take stocks off the list."""
+
+
+_MESSAGE = TypeAdapter(WatchlistMessage)
 
 
 class WatchlistStore:
@@ -61,16 +65,7 @@ class WatchlistStore:
 
     def screens(self) -> list[WatchlistMessage]:
         """Everybody's."""
-        return [
-            WatchlistMessage(
-                row["user_id"],
-                row["letter"],
-                row["message_id"],
-                datetime.fromisoformat(row["live_until"]) if row["live_until"] else None,
-                bool(row["editing"]),
-            )
-            for row in self._db.table("watch_messages").rows
-        ]
+        return [_MESSAGE.validate_python(row) for row in self._db.table("watch_messages").rows]
 
     def keep(self, screen: WatchlistMessage) -> None:
         """Remember where a person's list is shown."""

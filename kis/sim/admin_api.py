@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kis.krx import KST
+from kis.sim import snapshot
 from kis.sim.api.responses import SimResponse
 from kis.sim.exchange.clock import SimClock
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
@@ -19,27 +20,10 @@ if TYPE_CHECKING:
     from kis.sim.faults.catalogue import Faults
 
 PREFIX = "/__sim__/"
-
-
-class Administrable(Protocol):
-    """The simulator, as far as the admin API changes it."""
-
-    exchange: Exchange
-    faults: Faults
-    oauth: Oauth
-
-    @property
-    def clock(self) -> Callable[[], datetime]:
-        """The simulator's clock."""
-        ...
-
-    def snapshot(self) -> dict[str, Any]:
-        """The whole state."""
-        ...
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Restores a snapshot."""
-        ...
+_ORDER_FIELDS = (
+    *("number", "original", "action", "side", "code", "kind"),
+    *("quantity", "price", "filled", "open", "channel"),
+)
 
 
 class AdminApi:
@@ -58,11 +42,9 @@ class AdminApi:
     state     the account, its orders, and the faults that fired
     """
 
-    def __init__(self, simulator: Administrable) -> None:
-        self._simulator = simulator
-        self._exchange = simulator.exchange
-        self._faults = simulator.faults
-        self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    def __init__(self, exchange: Exchange, faults: Faults, oauth: Oauth) -> None:
+        self._exchange, self._faults, self._oauth = exchange, faults, oauth
+        self.calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "trade": self._trade,
             "price": self._price,
             "step": self._step,
@@ -78,16 +60,11 @@ class AdminApi:
             "state": self._state,
         }
 
-    @property
-    def calls(self) -> tuple[str, ...]:
-        """The names of all calls."""
-        return tuple(self._calls)
-
     def answer(self, name: str, body: dict[str, Any]) -> SimResponse:
         """Executes a call; invalid arguments are answered with 400 and the reason."""
-        call = self._calls.get(name)
+        call = self.calls.get(name)
         if call is None:
-            return SimResponse({"error": f"no such call; there are {', '.join(self._calls)}"}, 404)
+            return SimResponse({"error": f"no such call; there are {', '.join(self.calls)}"}, 404)
         try:
             return SimResponse(call(body))
         except (KeyError, TypeError, ValueError, OrderRejected) as wrong:
@@ -136,7 +113,7 @@ class AdminApi:
         return {}
 
     def _clock(self, body: dict[str, Any]) -> dict[str, Any]:
-        clock = self._simulator.clock
+        clock = self._exchange.clock
         if not isinstance(clock, SimClock):
             raise ValueError("this simulator was given a clock that is not a SimClock")  # noqa: TRY004  of a value
         unknown = body.keys() - {"freeze", "step", "speed"}
@@ -153,16 +130,16 @@ class AdminApi:
 
     def _snapshot(self, body: dict[str, Any]) -> dict[str, Any]:
         del body
-        return self._simulator.snapshot()
+        return snapshot.taken(self._exchange, self._oauth)
 
     def _restore(self, body: dict[str, Any]) -> dict[str, Any]:
-        self._simulator.restore(body)
+        snapshot.restored(body, self._exchange, self._oauth)
         return {}
 
     def _tokens(self, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("drop") is True:
-            self._simulator.oauth.drop_tokens()
-        return {"live": len(self._simulator.oauth.live)}
+            self._oauth.drop_tokens()
+        return {"live": len(self._oauth.live)}
 
     def _state(self, body: dict[str, Any]) -> dict[str, Any]:
         del body
@@ -171,22 +148,7 @@ class AdminApi:
             "cash": exchange.cash,
             "buying_power": exchange.ledger.buying_power,
             "holdings": {code: p.quantity for code, p in exchange.ledger.positions.items()},
-            "orders": [
-                {
-                    "number": order.number,
-                    "original": order.original,
-                    "action": order.action.value,
-                    "side": order.side.value,
-                    "code": order.code,
-                    "kind": order.kind.value,
-                    "quantity": order.quantity,
-                    "price": order.price,
-                    "filled": order.filled,
-                    "open": order.open,
-                    "channel": order.channel,
-                }
-                for order in exchange.orders
-            ],
+            "orders": [{name: getattr(order, name) for name in _ORDER_FIELDS} for order in exchange.orders],
             "fired": dict(self._faults.fired),
         }
 

@@ -16,22 +16,24 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from kis import endpoints
+from kis.endpoints import Env
 from kis.sim import master
 from kis.sim.admin_api import PREFIX
 from kis.sim.api.context import ApiCall, ApiContext, Recorded
-from kis.sim.api.rate_limit import Window, ledger_throttled, throttled
-from kis.sim.api.responses import ApiRefusal, SimResponse, gateway, malformed
+from kis.sim.api.responses import ApiRefusal, SimResponse, gateway, ledger_throttled, malformed, throttled
 from kis.sim.api.routes import Routes
-from kis.sim.asgi_types import ABORT
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected, OrderSide
 from kis.sim.faults.catalogue import KINDS, Faults, PlantedFault
-from kis.sim.faults.response_plan import ConnectionEnd, ResponsePlan, apply_fault, response_plan
+from kis.sim.faults.response_plan import ABORT, ConnectionEnd, ResponsePlan, apply_fault, response_plan
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+
+    from starlette.types import Receive, Scope, Send
 
     from kis.sim.admin_api import AdminApi
-    from kis.sim.asgi_types import Receive, Scope, Send
     from kis.sim.websocket.server import WebSocketServer
 
 
@@ -41,10 +43,39 @@ _DRIP_INTERVAL = 0.1  # seconds between pieces of a dripping body, if that is mo
 _SELL_TR_IDS = frozenset(astuple(endpoints.SELL.tr))
 LIST_FAULTS = frozenset({"lag", "krx_only", "old_rows"})
 _OAUTH = "/oauth2/"
+PER_SECOND = {Env.REAL: 18, Env.PAPER: 1}
+"""Calls a second for one app key (KIS notice of 2026-04-20)."""
+_WINDOW = 0.98  # seconds: calls sent a second apart may arrive a little closer together
 
 
-class ConnectionDropped(ConnectionResetError):
-    """Raised by the application if the server offers no way to drop the connection."""
+class RateLimitWindow:
+    """A sliding window of a second; refused calls do not count.
+
+    Attributes:
+        refuse_share: share of the calls that are refused although they fit: KIS's limiter runs on several
+            machines that do not share their counts, and its notice tells clients to repeat the call.
+    """
+
+    def __init__(
+        self, per_second: int, clock: Callable[[], datetime], rng: random.Random, *, refuse_share: float = 0.0
+    ) -> None:
+        if not 0 <= refuse_share < 1:
+            raise ValueError(f"the share of refusals is from 0 to less than 1, not {refuse_share}")
+        self.per_second = per_second
+        self.refuse_share = refuse_share
+        self._clock = clock
+        self._rng = rng
+        self._admitted: deque[float] = deque()
+
+    def admit(self) -> bool:
+        """Whether one more call fits now, which is then counted."""
+        now = self._clock().timestamp()
+        while self._admitted and now - self._admitted[0] >= _WINDOW:
+            self._admitted.popleft()
+        if len(self._admitted) >= self.per_second or (self.refuse_share and self._rng.random() < self.refuse_share):
+            return False
+        self._admitted.append(now)
+        return True
 
 
 class AsgiApp:
@@ -59,8 +90,8 @@ class AsgiApp:
         broker: ApiContext,
         faults: Faults,
         *,
-        window: Window | None,
-        ledger_window: Window | None,
+        window: RateLimitWindow | None,
+        ledger_window: RateLimitWindow | None,
         admin: AdminApi | None,
         sleep: Callable[[float], Awaitable[None]],
         websocket: WebSocketServer,
@@ -85,14 +116,9 @@ class AsgiApp:
             await self._http(scope, receive, send)
 
     def receive(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> ReceivedRequest:
-        """Records a request and takes the faults planted for it; it is not processed yet.
+        """Records a request and takes the faults planted for it; it is not processed yet, and no admin call.
 
-        Args:
-            method: in capitals.
-            path: as sent; the admin API is not served here.
-            query: as sent, without the question mark.
-            headers: names in lower case.
-            body: as sent.
+        Method in capitals, query without the question mark, names of headers in lower case.
         """
         # KIS accepts a doubled slash in front.
         path = "/" + path.lstrip("/")
@@ -205,7 +231,7 @@ class AsgiApp:
         oauth.require_token(headers)
         tr_id = headers.get("tr_id", "")
         route = self._routes.find(method, path, tr_id)
-        if route.ledger and self._ledger_window is not None and not self._ledger_window.admit():
+        if route.endpoint.ledger and self._ledger_window is not None and not self._ledger_window.admit():
             raise ledger_throttled()
         if method == "POST":
             if not headers.get("content-type", "").lower().startswith("application/json"):
@@ -274,9 +300,10 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _end_connection(scope: Scope, receive: Receive, end: ConnectionEnd) -> None:
+    """Ends the connection, by an exception if the server offers no way to drop it."""
     abort = scope.get("extensions", {}).get(ABORT)
     if abort is None:
-        raise ConnectionDropped("the simulator dropped the connection")
+        raise ConnectionResetError("the simulator dropped the connection")
     if end is not ConnectionEnd.OPEN:
         abort(reset=end is ConnectionEnd.RESET)
     await _disconnected(receive)

@@ -18,50 +18,27 @@ _ENCODING = "cp949"
 _CODE, _STANDARD, _NAME = 9, 12, 40
 _TAIL = {"KOSPI": 227, "KOSDAQ": 221}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-# Field to (column, width) in the tail; all other columns stay blank.
-_COLUMNS: dict[str, dict[str, tuple[int, int]]] = {
-    "KOSPI": {
-        "group": (0, 2),
-        "size": (2, 1),
-        "base": (41, 9),
-        "lot": (50, 5),
-        "off_hours_lot": (55, 5),
-        "flags": (60, 3),
-        "warning": (63, 2),
-        "more_flags": (65, 3),
-        "margin": (74, 3),
-        "credit": (77, 1),
-        "credit_days": (78, 3),
-        "volume": (81, 12),
-        "par": (93, 12),
-        "listed": (105, 8),
-        "shares": (113, 15),
-        "capital": (128, 21),
-        "month": (149, 2),
-        "preferred": (158, 1),
-        "worth": (212, 9),
-    },
-    "KOSDAQ": {
-        "group": (0, 2),
-        "size": (2, 1),
-        "base": (36, 9),
-        "lot": (45, 5),
-        "off_hours_lot": (50, 5),
-        "flags": (55, 3),
-        "warning": (58, 2),
-        "more_flags": (60, 3),
-        "margin": (69, 3),
-        "credit": (72, 1),
-        "credit_days": (73, 3),
-        "volume": (76, 12),
-        "par": (88, 12),
-        "listed": (100, 8),
-        "shares": (108, 15),
-        "capital": (123, 21),
-        "month": (144, 2),
-        "preferred": (153, 1),
-        "worth": (206, 9),
-    },
+# Field: its column for KOSPI, that for KOSDAQ, and its width in the tail; all other columns stay blank.
+_COLUMNS = {
+    "group": (0, 0, 2),
+    "size": (2, 2, 1),
+    "base": (41, 36, 9),
+    "lot": (50, 45, 5),
+    "off_hours_lot": (55, 50, 5),
+    "flags": (60, 55, 3),
+    "warning": (63, 58, 2),
+    "more_flags": (65, 60, 3),
+    "margin": (74, 69, 3),
+    "credit": (77, 72, 1),
+    "credit_days": (78, 73, 3),
+    "volume": (81, 76, 12),
+    "par": (93, 88, 12),
+    "listed": (105, 100, 8),
+    "shares": (113, 108, 15),
+    "capital": (128, 123, 21),
+    "month": (149, 144, 2),
+    "preferred": (158, 153, 1),
+    "worth": (212, 206, 9),
 }
 
 
@@ -90,19 +67,15 @@ def line(issue: Issue) -> bytes:
         "worth": f"{issue.shares * issue.base // 100_000_000:09d}",
     }
     tail = bytearray(b" " * _TAIL[listing.market])
-    for name, (start, width) in _COLUMNS[listing.market].items():
+    for name, (kospi, kosdaq, width) in _COLUMNS.items():
+        start = kospi if listing.market == "KOSPI" else kosdaq
         tail[start : start + width] = values[name].encode(_ENCODING)[:width].rjust(width)
     head = listing.code.ljust(_CODE) + listing.isin.ljust(_STANDARD)
     return head.encode(_ENCODING) + listing.name.encode(_ENCODING).ljust(_NAME) + bytes(tail)
 
 
 def archive(issues: Iterable[Issue], market: str) -> bytes:
-    """The zip file of one market.
-
-    Args:
-        issues: all issues; those of other markets are left out.
-        market: "KOSPI" or "KOSDAQ".
-    """
+    """The zip file of one market; issues of other markets are left out."""
     name = f"{market.lower()}_code.mst"
     text = b"".join(line(issue) + b"\n" for issue in issues if issue.listing.market == market)
     packed = io.BytesIO()

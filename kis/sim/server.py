@@ -13,12 +13,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from kis.sim.asgi_types import ABORT
+from kis.sim.faults.response_plan import ABORT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from kis.sim.asgi_types import Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
+
 
 _POLL_INTERVAL = 0.005
 # `struct linger`: on, zero seconds. Windows uses shorts.
@@ -95,16 +96,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(app: Callable[[Scope, Receive, Send], Awaitable[None]], host: str, port: int) -> AsyncIterator[str]:
-    """Serves an application until the block is left.
-
-    Args:
-        app: the application.
-        host: address to listen on.
-        port: 0 for a free one.
-
-    Yields:
-        The base URL, without a slash at its end.
-    """
+    """Serves an application until the block is left, and yields the base URL; port 0 for a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     config = uvicorn.Config(

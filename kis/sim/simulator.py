@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from kis.endpoints import Env
 from kis.sim import snapshot
 from kis.sim.admin_api import AdminApi
-from kis.sim.api.context import ApiContext, Recorded
-from kis.sim.api.oauth import Credentials, Oauth
-from kis.sim.api.rate_limit import PER_SECOND, Window
-from kis.sim.asgi_app import AsgiApp, ReceivedRequest
+from kis.sim.api.context import ApiContext
+from kis.sim.api.oauth import Oauth
+from kis.sim.asgi_app import PER_SECOND, AsgiApp, RateLimitWindow, ReceivedRequest
 from kis.sim.exchange.clock import SimClock, now_in_korea
 from kis.sim.exchange.exchange import Exchange
 from kis.sim.faults.catalogue import Faults
@@ -21,7 +20,6 @@ from kis.sim.server import serving
 from kis.sim.websocket.server import Layout, WebSocketServer
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from datetime import datetime
 
@@ -40,6 +38,9 @@ class Simulator:
         faults: faults to plant.
         oauth: keys and tokens.
         websocket: the websocket's sessions and registrations.
+        clock: the simulator's clock.
+        requests: requests received, oldest first, the last ten thousand.
+        credentials: keys and account of the simulator's one customer.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Simulator:
         env = Env(profile)
         if control and clock is now_in_korea:
             clock = SimClock()
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._moving = moving
         self._always_open = always_open
@@ -119,8 +120,8 @@ class Simulator:
         real_clock = clock.real if isinstance(clock, SimClock) else clock
         rng = random.Random(seed)  # noqa: S311  refusals, not secrets
         limit = per_second or PER_SECOND[env]
-        window = Window(limit, real_clock, refuse_share=refuse_share, rng=rng) if rate_limit else None
-        ledger_window = Window(ledger_per_second, real_clock) if ledger_per_second else None
+        window = RateLimitWindow(limit, real_clock, rng, refuse_share=refuse_share) if rate_limit else None
+        ledger_window = RateLimitWindow(ledger_per_second, real_clock, rng) if ledger_per_second else None
         layout = Layout(trade_fields, book_fields, notice_fields)
         self.websocket = WebSocketServer(
             self.exchange, self.oauth, self.faults, layout=layout, heartbeat=heartbeat, seed=seed
@@ -130,42 +131,22 @@ class Simulator:
             self.faults,
             window=window,
             ledger_window=ledger_window,
-            admin=AdminApi(self) if control else None,
+            admin=AdminApi(self.exchange, self.faults, self.oauth) if control else None,
             sleep=sleep,
             websocket=self.websocket,
         )
+        self.requests = self.app.requests
+        self.credentials = self.oauth.customer
         if moving:
             for _ in range(_WARM_UP_STEPS):
                 self.exchange.step()
         self.exchange.play(scenario)
-
-    @property
-    def clock(self) -> Callable[[], datetime]:
-        """The simulator's clock."""
-        return self._clock
-
-    @property
-    def requests(self) -> deque[Recorded]:
-        """Requests received, oldest first, the last ten thousand."""
-        return self.app.requests
-
-    @property
-    def credentials(self) -> Credentials:
-        """Keys and account of the simulator's one customer."""
-        return self.oauth.customer
 
     def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> ResponsePlan:
         """Answers a request in this call, without socket, event loop or waiting.
 
         `ResponsePlan.after` is the delay in seconds that planted faults cause, including the delay before the
         broker processes the request; `receive` gives that one separately.
-
-        Args:
-            method: in capitals.
-            path: as sent.
-            query: as sent, without the question mark.
-            headers: names in lower case.
-            body: as sent.
         """
         request = self.app.receive(method, path, query, headers, body)
         plan = request.act()
@@ -179,11 +160,7 @@ class Simulator:
         return self.app.receive(method, path, query, headers, body)
 
     def environ(self, base_url: str) -> dict[str, str]:
-        """The environment variables that point a client at this simulator.
-
-        Args:
-            base_url: what `serve` yielded.
-        """
+        """The environment variables that point a client at this simulator, with the base URL that `serve` yields."""
         customer = self.credentials
         environ = {
             "KIS_ENV": self.env.value,
@@ -211,23 +188,13 @@ class Simulator:
             SnapshotUnreadable: it is no such snapshot, or of a time this simulator's clock has not reached;
                 nothing was changed.
         """
-        at = snapshot.moment_of(state)
-        if not isinstance(self._clock, SimClock) and at > self.exchange.now():
-            raise snapshot.SnapshotUnreadable(f"the snapshot is of {at.isoformat()}, which only a SimClock can go to")
         snapshot.restored(state, self.exchange, self.oauth)
-        if isinstance(self._clock, SimClock):
-            self._clock.put(at)
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
         """Serves on a real socket until the block is left; with `moving`, prices move meanwhile.
 
-        Args:
-            host: address to listen on.
-            port: 0 for a free one.
-
-        Yields:
-            The base URL.
+        Yields the base URL; port 0 for a free one.
         """
         async with serving(self.app, host, port) as base_url:
             loop = self._move() if self._moving else self._run_schedule()
@@ -240,9 +207,9 @@ class Simulator:
                     await market
 
     async def _move(self) -> None:
-        clock, sleep = self._clock, self._sleep
-        if isinstance(clock, SimClock) and sleep is asyncio.sleep:
-            sleep = clock.sleep
+        sleep = self._sleep
+        if isinstance(self.clock, SimClock) and sleep is asyncio.sleep:
+            sleep = self.clock.sleep
         while True:
             await sleep(1.0)
             self.exchange.step()

@@ -311,7 +311,7 @@ async def _own_waits(kis: KisClient, broker: _Broker) -> dict[str, float]:
     code = broker.codes[0]
     order: dict[str, Any] = {"price": broker.prices[code], "kind": OrderKind.LIMIT}
     half = BACKLOG // 2  # prices of one half and order books of the other: no two questions are the same
-    backlog = [asyncio.create_task(kis.price(code)) for code in broker.codes[:half]]
+    backlog: list[asyncio.Task[Any]] = [asyncio.create_task(kis.price(code)) for code in broker.codes[:half]]
     backlog += [asyncio.create_task(kis.order_book(code)) for code in broker.codes[:half]]
     waits: dict[str, list[float]] = {"order_s": [], "cancel_s": []}
     for n in range(TRIALS):

@@ -22,7 +22,7 @@ from kis.krx import step
 from kis.sim import Simulator
 from tests.bench.report import Row, percentile
 from tests.bench.tap_to_wire import LIMITS, PEOPLE, PER_SECOND, RICH, SLOT, quiet
-from tests.support.listening import DEAF, listening
+from tests.support.fill_stream import WITHOUT_STREAM, streaming
 from tests.support.waiting import happens
 
 HOLDERS = 10
@@ -70,14 +70,14 @@ async def told_after(fills: int, chance: random.Random, *, heard: bool) -> tuple
     """Milliseconds from each match to its message, and what was counted on the way."""
     broker = Simulator(profile="real", cash=RICH, per_second=PER_SECOND)
     telegram = LocalTelegram(token=TOKEN, people=PEOPLE[:HOLDERS])
-    async with stage(broker=broker, telegram=telegram, **{"kis_min_interval": SLOT, **LIMITS, **DEAF}) as on:
+    async with stage(broker=broker, telegram=telegram, **{"kis_min_interval": SLOT, **LIMITS, **WITHOUT_STREAM}) as on:
         waiting = await _orders(on, -(-fills // HOLDERS))
         if not heard:
             return await _told(on, fills, waiting, chance), {}
-        async with listening(on) as at:
+        async with streaming(on) as at:
             delays = await _told(on, fills, waiting, chance)
-            counts = at.ears.counts
-            assert at.ears.state is StreamState.CONNECTED
+            counts = at.stream.counts
+            assert at.stream.state is StreamState.CONNECTED
             return delays, {
                 "notices": counts.notices,
                 "missed_by_stream": counts.missed_by_stream,
@@ -87,7 +87,7 @@ async def told_after(fills: int, chance: random.Random, *, heard: bool) -> tuple
 
 async def _orders(on: Stage, quantity: int) -> dict[int, tuple[str, int]]:
     """Everybody has an order waiting in a stock of their own; code and price by chat."""
-    stocks = [(code, issue) for code, issue in on.broker.exchange.issues.items() if not issue.still]
+    stocks = [(code, issue) for code, issue in on.broker.exchange.issues.items() if not issue.halted]
     waiting: dict[int, tuple[str, int]] = {}
     for person, (code, issue) in zip(PEOPLE[:HOLDERS], stocks, strict=False):
         price = step(issue.last, -UNDER, etf=issue.listing.etf)

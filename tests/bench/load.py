@@ -77,9 +77,9 @@ class _Bot(NamedTuple):
         """Hand over a line and wait for one."""
         assert self.child.stdin is not None
         self.child.stdin.write(json.dumps(wanted).encode() + b"\n")
-        return await self.hear()
+        return await self.receive()
 
-    async def hear(self) -> Any:
+    async def receive(self) -> Any:
         assert self.child.stdout is not None
         line = await asyncio.wait_for(self.child.stdout.readline(), 180)
         if not line:
@@ -144,7 +144,7 @@ class _Run:
         processes = {"bot": psutil.Process(self._bot.child.pid), "broker, Telegram and people": psutil.Process()}
         before, waited = {name: _busy(one) for name, one in processes.items()}, _waited_for_a_core(self._bot.child.pid)
         began, began_at = time.monotonic(), time.time()
-        looking = asyncio.get_running_loop().create_task(self._look())
+        looking = asyncio.get_running_loop().create_task(self._sample())
         tapping = []
         for n, ticket in enumerate(tickets):
             await asyncio.sleep(max(0.0, began + n / TAPS_PER_SECOND - time.monotonic()))
@@ -164,7 +164,7 @@ class _Run:
         waiting = self._db.execute("SELECT order_id FROM outbox WHERE state IN ('pending', 'sending')").fetchall()
         assert self._bot.child.stdin is not None
         self._bot.child.stdin.close()
-        noted = await self._bot.hear()
+        noted = await self._bot.receive()
         seen = Seen(
             taps=self._taps,
             states=states,
@@ -207,7 +207,7 @@ class _Run:
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
-    async def _look(self) -> None:
+    async def _sample(self) -> None:
         while True:
             self._queues.append((time.monotonic(), self._depths()))
             self._note_calls()
@@ -232,7 +232,7 @@ class _Run:
         while self._telegram.calls:
             call = self._telegram.calls.popleft()
             if call.method == "editMessageText" and SENDING not in str(call.params["text"]):
-                self._told(int(call.params["message_id"]) - FIRST_MESSAGE, call.at)
+                self._reported(int(call.params["message_id"]) - FIRST_MESSAGE, call.at)
         while self._broker.requests:
             request = self._broker.requests.popleft()
             self._calls[request.path.rpartition("/")[2]] += 1
@@ -241,10 +241,10 @@ class _Run:
                 tap = self._taps[self._by_terms[body["PDNO"], int(body["ORD_QTY"])]]
                 tap.posts.append(request.at)
 
-    def _told(self, order: int, at: datetime) -> None:
+    def _reported(self, order: int, at: datetime) -> None:
         tap = self._taps.get(order)
-        if tap is not None and tap.told is None:
-            tap.told = at
+        if tap is not None and tap.reported is None:
+            tap.reported = at
 
 
 def _waited_for_a_core(pid: int) -> float:

@@ -18,13 +18,13 @@ BOOKED = frozenset({"open", "partial", "filled", "cancelled"})
 
 @dataclass
 class Tap:
-    """One tap on a ticket's button, and what was seen of it from outside; `told` is its card's last word."""
+    """One tap on a ticket's button, and what was seen of it from outside; `reported` is its card's last word."""
 
     at: datetime
     toast: str = ""
     answered: datetime | None = None
     posts: list[datetime] = field(default_factory=list)
-    told: datetime | None = None
+    reported: datetime | None = None
 
 
 @dataclass
@@ -69,7 +69,7 @@ def figures_of(seen: Seen) -> dict[str, Any]:
         ]
         for fresh in (True, False)
     }
-    told = {number: tap for number, tap in taps.items() if tap.told is not None}
+    reported = {number: tap for number, tap in taps.items() if tap.reported is not None}
     ends = {"sent": BOOKED, "expired": {"expired"}}
     return {
         "taps": len(taps),
@@ -77,14 +77,14 @@ def figures_of(seen: Seen) -> dict[str, Any]:
         "states": dict(Counter(states.values()).most_common()),
         "toasts": dict(Counter(tap.toast for tap in taps.values()).most_common()),
         "lost": sum(_lost(tap, states[number], number in seen.waiting) for number, tap in taps.items()),
-        "not_told_yet": sum(number in seen.waiting for number in taps.keys() - told.keys()),
+        "not_told_yet": sum(number in seen.waiting for number in taps.keys() - reported.keys()),
         "twice": sum(count > 1 for count in seen.booked.values()) + sum(len(tap.posts) > 1 for tap in taps.values()),
         "booked_unknown_to_us": sum(states.get(number) not in BOOKED for number in seen.booked),
         "sent_not_booked": sum(state in BOOKED and not seen.booked[number] for number, state in states.items()),
         "sends_per_second": sum(bool(tap.posts) for tap in taps.values()) / seen.seconds,
         "to_toast_ms": _spread([_ms(tap, tap.answered) for tap in taps.values() if tap.answered is not None]),
         "to_card_ms": {
-            name: _spread([_ms(tap, tap.told) for number, tap in told.items() if states[number] in which])
+            name: _spread([_ms(tap, tap.reported) for number, tap in reported.items() if states[number] in which])
             for name, which in ends.items()
         },
         "to_post_fresh_ms": _spread(waits[True]),
@@ -114,7 +114,7 @@ def _lost(tap: Tap, state: str, waiting: bool) -> bool:
     """Nothing became of it, or nobody was told and nobody will be. Whoever is asked to press again has been told."""
     if state == "proposed" and tap.toast == toast("busy", "ko") and not tap.posts:
         return False
-    return state in UNSETTLED or tap.answered is None or (tap.told is None and not waiting)
+    return state in UNSETTLED or tap.answered is None or (tap.reported is None and not waiting)
 
 
 def _ms(tap: Tap, then: datetime | None) -> float:

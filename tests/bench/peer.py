@@ -27,13 +27,13 @@ class PythonKis:
     package = "python-kis"
 
     def __init__(self, at: dict[str, str], limited: bool) -> None:
-        whole = importlib.import_module("pykis.kis")
+        whole: Any = importlib.import_module("pykis.kis")
         whole.REAL_DOMAIN = at["KIS_REST_URL"]
         self._quotes = importlib.import_module("pykis.api.stock.quote")
         self._orders = importlib.import_module("pykis.api.account.order")
         self._changes = importlib.import_module("pykis.api.account.order_modify")
         self._account = at["KIS_ACCOUNT"]
-        self._kis = whole.PyKis(
+        client = whole.PyKis(
             id=at["KIS_HTS_ID"] or "guest",
             account=self._account,
             appkey=at["KIS_APP_KEY"],
@@ -42,7 +42,8 @@ class PythonKis:
         )
         if not limited:
             limiter = importlib.import_module("pykis.utils.rate_limit").RateLimiter
-            self._kis._rate_limiters = {name: limiter(UNLIMITED, 1) for name in ("real", "virtual")}
+            client._rate_limiters = {name: limiter(UNLIMITED, 1) for name in ("real", "virtual")}
+        self._kis = client
 
     def quote(self, code: str) -> int:
         return int(self._quotes.domestic_quote(self._kis, code).price)
@@ -199,7 +200,7 @@ def main() -> None:
     peer.quote(first["codes"][0])
     said.write("{}\n")
     said.flush()
-    jobs = {"cost": cost, "asks": asks, "rate": rate, "wait": wait}
+    jobs: dict[str, Callable[..., Any]] = {"cost": cost, "asks": asks, "rate": rate, "wait": wait}
     for line in sys.stdin:
         job = json.loads(line)
         said.write(json.dumps(jobs[job.pop("do")](peer, first["codes"], **job)) + "\n")

@@ -34,11 +34,12 @@ async def start_up(*, starts: int = 5, idle: float = 5.0) -> tuple[list[Row], di
     bot_s = median([bot for bot, _ in pairs])
     libraries_s, libraries_mb = (median([libraries[n] for _, libraries in pairs]) for n in (0, 1))
     unwanted = [name for name in UNWANTED if any(one == name or one.startswith(f"{name}.") for one in modules)]
+    start_ratio = median([bot / seconds for bot, (seconds, _) in pairs])
     figures = {
         "starts": starts,
         "start_s": bot_s,
         "libraries_s": libraries_s,
-        "start_ratio": median([bot / seconds for bot, (seconds, _) in pairs]),
+        "start_ratio": start_ratio,
         "rss_mb": held,
         "libraries_rss_mb": libraries_mb,
         "modules": len(modules),
@@ -48,7 +49,7 @@ async def start_up(*, starts: int = 5, idle: float = 5.0) -> tuple[list[Row], di
         Row(
             "`kisbot run`이 텔레그램에 처음 물을 때까지: 라이브러리 import만 하는 프로세스 대비",
             "`kisbot run` until its first poll, beside a process that only imports the libraries",
-            times(figures["start_ratio"]),
+            times(start_ratio),
             f"{bot_s:.2f} s / {libraries_s:.2f} s",
         ),
         Row(

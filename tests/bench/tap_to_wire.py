@@ -42,7 +42,7 @@ LIMITS: dict[str, Any] = {
     "kisbot_restricted_stocks": True,
     "kisbot_ticket_seconds": 600,
 }
-"""Wide enough that the house's rules on how much and how often refuse nothing."""
+"""Wide enough that the settings' rules on how much and how often refuse nothing."""
 AIMS = {"p50_ms": 1000 * SLOT + 15, "p99_ms": 1000 * SLOT + 50}
 """For fresh reads."""
 
@@ -123,8 +123,8 @@ async def world(way: Way, taps: int, turns: asyncio.Lock) -> list[tuple[float, b
                     turns.release()
                     await asyncio.sleep(way.stands)
                     await turns.acquire()
-                for person, message in tickets:
-                    delay = await _tap(on, person, message)
+                for chat, message in tickets:
+                    delay = await _tap(on, chat, message)
                     taken.append((delay, was_fresh[-1]))
                 turns.release()
         await quiet(on)

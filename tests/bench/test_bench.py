@@ -1,12 +1,14 @@
 """What `make bench` stands on still runs, and its judge can tell good from bad."""
 
 import asyncio
+import random
 from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
 
 from kis.krx import KST
+from tests.bench.fill_latency import told_after
 from tests.bench.journal_cost import journal_cost
 from tests.bench.load import load
 from tests.bench.load_report import Seen, Tap, figures_of
@@ -52,6 +54,13 @@ async def test_a_tap_at_once_is_timed_from_the_tap_to_the_order():
     taken = await world(WAYS["at_once"], 1, asyncio.Lock())
 
     assert [0 < seconds < 5 for seconds, _ in taken] == [True]
+
+
+async def test_a_fill_is_timed_from_the_match_to_its_message():
+    delays, counts = await told_after(1, random.Random(1), heard=True)
+
+    assert [0 < milliseconds < 5_000 for milliseconds in delays] == [True]
+    assert counts["missed_by_stream"] == 0
 
 
 async def test_the_journal_costs_commits_and_they_are_counted_on_both_sides_of_the_order():

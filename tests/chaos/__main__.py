@@ -25,7 +25,7 @@ from typing import Any
 from tests.bench.report import footing, machine
 from tests.chaos import fills, kill_judge, letters, matrix, stateful, week
 from tests.chaos.chart import chart
-from tests.chaos.listening import listen
+from tests.chaos.error_log import keep_errors
 from tests.chaos.report import Results, as_json, commit, details, fault_table, faults, per_thousand, table
 from tests.chaos.virtual_run import LOOK, OURS, POLICIES, RETRY, Found, Job, play, quick
 
@@ -86,7 +86,7 @@ Part = tuple[str, list[str], dict[str, Any]]
 
 
 def _matrix(_: argparse.Namespace) -> Part:
-    listen()
+    keep_errors()
     counts, broken = matrix.run()
     return f"matrix: {counts['cases']} cases, {counts['broken']} broken", broken, dict(counts)
 
@@ -117,7 +117,7 @@ def _kill(args: argparse.Namespace) -> Part:
 
 def _stateful(args: argparse.Namespace) -> Part:
     stories = QUICK_STORIES if args.quick else STORIES
-    listen()
+    keep_errors()
     try:
         stateful.run(stories, 50)
     except AssertionError as error:
@@ -134,7 +134,7 @@ def _fills(args: argparse.Namespace) -> Part:
 
 
 def _letters(args: argparse.Namespace) -> Part:
-    listen()
+    keep_errors()
     fills, seeds = (letters.QUICK_FILLS, 1) if args.quick else (letters.FILLS, letters.SEEDS)
     said, broken, figures = letters.runs(fills, range(args.seed, args.seed + seeds))
     return "\n".join(said), broken, figures

@@ -63,7 +63,7 @@ async def _play(seed: str, fills: int, tamper: Tamper | None, home: Path, clock:
     counts["readings"] = len(world.account.readings)
     counts["lives"] = world.account.life
     counts["questions"] = len(
-        {data["order"] for kind in ("ambiguous", "manual") for _, data in world.account.letters(kind)}
+        {data["order"] for kind in ("ambiguous", "manual") for _, data in world.account.entries(kind)}
     )
     _alarms(world, counts, notes)
     _counters(world, counts, notes)

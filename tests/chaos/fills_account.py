@@ -12,8 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from kis.sim import Simulator
-from kis.sim.exchange.events import OrderUpdate, UpdateKind
-from kis.sim.exchange.orders import API_CHANNEL, Action
+from kis.sim.exchange.orders import API_CHANNEL, Action, OrderUpdate, UpdateKind
 from tests.chaos.life import OWNER_CHAT
 
 BLIND = timedelta(seconds=20)
@@ -143,13 +142,13 @@ class Account:
         self._judge_gaps(found, notes)
         return found, notes
 
-    def letters(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
+    def entries(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
         rows = self.connection.execute("SELECT chat_id, data FROM outbox WHERE kind = ? ORDER BY id", [kind]).fetchall()
         return [(chat, json.loads(data)) for chat, data in rows]
 
     def _judge_fills(self, found: Counter[str], notes: list[str]) -> None:
         told: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
-        for chat, data in self.letters("fill"):
+        for chat, data in self.entries("fill"):
             told[data["order"], chat].append(data)
         orders = self.orders()
         linked = {(row.order_no, row.day) for row in orders.values()}
@@ -161,20 +160,20 @@ class Account:
             booked = self.simulator.exchange.find(row.order_no, row.day) if row.order_no else None
             there = booked.filled if booked is not None else 0
             for chat in {row.chat, OWNER_CHAT}:
-                letters = told.pop((row.id, chat), [])
-                steps = sum(one["step"] for one in letters)
-                found["letters"] += len(letters)
+                entries = told.pop((row.id, chat), [])
+                steps = sum(one["step"] for one in entries)
+                found["letters"] += len(entries)
                 found["shares"] += there
                 found["missed"] += max(0, there - steps)
                 found["doubled"] += max(0, steps - there)
-                totals = [one["filled"] for one in letters]
-                sums = [sum(one["step"] for one in letters[: n + 1]) for n in range(len(letters))]
-                numbers = [one["number"] for one in letters]
-                crooked = totals != sums or numbers != list(range(1, len(letters) + 1))
+                totals = [one["filled"] for one in entries]
+                sums = [sum(one["step"] for one in entries[: n + 1]) for n in range(len(entries))]
+                numbers = [one["number"] for one in entries]
+                crooked = totals != sums or numbers != list(range(1, len(entries) + 1))
                 found["numbers"] += crooked
                 if steps != there or crooked:
                     notes.append(f"order {row.id} in chat {chat}: {there} filled, told {totals} as {numbers}")
-        found["doubled"] += sum(one["step"] for letters in told.values() for one in letters)
+        found["doubled"] += sum(one["step"] for entries in told.values() for one in entries)
 
     def _judge_elsewhere(self, found: Counter[str], notes: list[str]) -> None:
         told: dict[tuple[str, date], list[int]] = defaultdict(list)
@@ -197,24 +196,24 @@ class Account:
     def _judge_gaps(self, found: Counter[str], notes: list[str]) -> None:
         due = self.due()
         told: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-        for chat, data in self.letters("blind"):
+        for chat, data in self.entries("blind"):
             told[data["until"], chat].append(data)
         found["gaps due"] = len(due)
         for wanted in due:
             for chat in wanted.pop("chats"):
                 found["notices due"] += 1
-                letters = told.pop((wanted["until"], chat), [])
-                found["notices told"] += len(letters)
-                found["notices missing"] += not letters
-                found["notices extra"] += max(0, len(letters) - 1)
-                if not letters:
+                entries = told.pop((wanted["until"], chat), [])
+                found["notices told"] += len(entries)
+                found["notices missing"] += not entries
+                found["notices extra"] += max(0, len(entries) - 1)
+                if not entries:
                     notes.append(f"a gap was not told in {chat}: {wanted}")
-                elif wrong := differs(wanted, letters[0]):
+                elif wrong := differs(wanted, entries[0]):
                     found["notices wrong"] += 1
                     notes.append(f"a gap was told wrongly in {chat}: {wrong}")
-        for (until, chat), letters in told.items():
-            found["notices extra"] += len(letters)
-            notes.append(f"a gap until {until} was told in {chat} and was none: {letters[0]}")
+        for (until, chat), entries in told.items():
+            found["notices extra"] += len(entries)
+            notes.append(f"a gap until {until} was told in {chat} and was none: {entries[0]}")
 
     def due(self) -> list[dict[str, Any]]:
         """The gaps between one clean reading and the next that people must have been told of."""

@@ -28,13 +28,13 @@ from kis.models import OrderKind, Side
 from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, OrderDivision, OrderRejected
 from kis.sim.exchange.orders import BookedOrder as Booked
+from tests.chaos.error_log import logged_errors
 from tests.chaos.fills_account import Account
 from tests.chaos.fills_life import FillsLife, Killed
 from tests.chaos.fills_storm import MIDNIGHT, Storms
 from tests.chaos.fills_wire import CALM as CALM_LIST
 from tests.chaos.fills_wire import FillsWire
 from tests.chaos.life import OWNER_CHAT, Died, belonging, database, outside
-from tests.chaos.listening import heard
 from tests.chaos.world import KINDS_OF_MARKET, PLENTY, RICH, tradable
 from tests.support.memory_socket import CALM as CALM_FRAMES
 from tests.support.memory_socket import FIELDS, MemorySockets
@@ -69,7 +69,7 @@ class BotClock:
         return self._clock() + self.ahead
 
 
-class FillsWorld(Storms):
+class FillsWorld:
     """One seed's night."""
 
     def __init__(self, seed: str, clock: VirtualClock, home: Path, fills: int) -> None:
@@ -112,10 +112,10 @@ class FillsWorld(Storms):
         self.fired: Counter[str] = Counter()
         self.faults: list[str] = []
         self.life: FillsLife
-        self._up = asyncio.Event()
+        self.up = asyncio.Event()
         self._orders = 0
         self._work: set[asyncio.Task[None]] = set()
-        self._around: list[asyncio.Task[None]] = []
+        self.around: list[asyncio.Task[None]] = []
 
     def client(self) -> KisClient:
         """A client of the only customer, as a new process would make it."""
@@ -130,15 +130,15 @@ class FillsWorld(Storms):
         with patch.object(line, "connect", self.sockets.connect):
             self._live()
             await asyncio.sleep(5)
-            around = [self._trade(), self._strange(), self._storm(), *(self._person(n) for n in range(PEOPLE))]
-            self._around = [asyncio.create_task(one) for one in around]
+            work = [self._trade(), self._strange(), Storms(self).storm(), *(self._person(n) for n in range(PEOPLE))]
+            self.around = [asyncio.create_task(one) for one in work]
             await self._until(lambda: self._filled() >= self.wanted // 2 or self.time() > MIDNIGHT - MINUTE)
             self.clock.ahead = timedelta()
-            self._skip((MIDNIGHT - self.time()).total_seconds() - self.rng.uniform(5, 25))
+            self.skip((MIDNIGHT - self.time()).total_seconds() - self.rng.uniform(5, 25))
             await self._until(lambda: self._filled() >= self.wanted and self.time() > MIDNIGHT + 2 * MINUTE)
-            for task in self._around:
+            for task in self.around:
                 task.cancel()
-            ends = await asyncio.gather(*self._around, return_exceptions=True)
+            ends = await asyncio.gather(*self.around, return_exceptions=True)
             self.faults += [f"the world broke: {one!r}" for one in ends if isinstance(one, Exception)]
             await asyncio.gather(*self._work)
             await self._settle()
@@ -151,7 +151,7 @@ class FillsWorld(Storms):
     def _filled(self) -> int:
         return self.account.fills + self.account.elsewhere
 
-    def _skip(self, seconds: float) -> None:
+    def skip(self, seconds: float) -> None:
         """The whole world sleeps: nothing trades, nothing is read."""
         if seconds > 0:
             loop = asyncio.get_running_loop()
@@ -163,7 +163,7 @@ class FillsWorld(Storms):
         self.wire.away, self.wire.frozen, self.clock.ahead = False, None, timedelta()
         self.wire.mood, self.sockets.weather, self.sockets.down = CALM_LIST, CALM_FRAMES, False
         self.simulator.faults.clear()
-        await self._up.wait()
+        await self.up.wait()
         for order in self.exchange.open_orders():
             if self.rng.random() < 0.7:
                 self.exchange.trade(order.code, order.price, order.open)
@@ -181,18 +181,18 @@ class FillsWorld(Storms):
         self.life = FillsLife(self, self.connection)
         task = self.life.start(self.life._run())
         task.add_done_callback(self._over)
-        self._up.set()
+        self.up.set()
 
     def _over(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             return
         fault = task.exception()
         if isinstance(fault, Killed):
-            self._dies(self.rng.choice((1.0, 4.0, 40.0)))
+            self.dies(self.rng.choice((1.0, 4.0, 40.0)))
         else:
             self.faults.append(f"the bot died: {type(fault).__name__}: {fault}")
 
-    def _dies(self, away: float, *, orderly: bool = False) -> asyncio.Task[None]:
+    def dies(self, away: float, *, orderly: bool = False) -> asyncio.Task[None]:
         """Die, and live again whatever becomes of who asked for it."""
         work = asyncio.get_running_loop().create_task(self._die(away, orderly=orderly))
         self._work.add(work)
@@ -201,9 +201,9 @@ class FillsWorld(Storms):
 
     async def _die(self, away: float, *, orderly: bool = False) -> None:
         """The process is gone for some seconds; what a statement had begun is rolled back, as SQLite does."""
-        if not self._up.is_set():
+        if not self.up.is_set():
             return
-        self._up.clear()
+        self.up.clear()
         if orderly:
             with contextlib.suppress(Died, KisError):
                 await self.life.ask(self.life.desk.drain())
@@ -221,7 +221,7 @@ class FillsWorld(Storms):
         rng = random.Random(f"{self.seed}:person {number}")
         while True:
             await asyncio.sleep(rng.expovariate(1 / 12))
-            if not self._up.is_set() or abs((self.time() - MIDNIGHT).total_seconds()) < 15:
+            if not self.up.is_set() or abs((self.time() - MIDNIGHT).total_seconds()) < 15:
                 continue
             with contextlib.suppress(Died, KisError, Killed):
                 open_now = [one for one in self.life.journal.in_state(WORKING) if one.user_id == who.user_id]
@@ -257,8 +257,8 @@ class FillsWorld(Storms):
         return str(json.loads(row[0])["confirm"]) if row else ""
 
     def _release(self) -> None:
-        """The owner lets the brakes go as soon as that is allowed."""
-        if self.life.brakes.now().level is not HaltLevel.OFF:
+        """The owner resumes trading as soon as that is allowed."""
+        if self.life.trading_halt.now().level is not HaltLevel.OFF:
             self.life.desk.resume(HaltLevel.OFF, OWNER)
 
     def _answer(self) -> None:
@@ -313,7 +313,7 @@ class FillsWorld(Storms):
     def all_faults(self) -> list[str]:
         """Faults of the program itself."""
         expected = ("the broker's list contradicts the journal", "a notice could not be taken in (Died")
-        return self.faults + [one for one in heard() if not one.startswith(expected)]
+        return self.faults + [one for one in logged_errors() if not one.startswith(expected)]
 
 
 def _same(booked: Booked, order: Order) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.sim.exchange.orders import API_CHANNEL, Action
 from tests.chaos.ours import Ours
-from tests.chaos.verdict import Told
+from tests.chaos.verdict import Reported
 from tests.chaos.wire import Post
 from tests.chaos.world import World
 
@@ -44,7 +44,7 @@ class Invariants:
         self._written_down(post)
 
     def _written_down(self, post: Post) -> None:
-        """The newest attempt is of exactly these bytes, unanswered, and began while the brakes were off."""
+        """The newest attempt is of exactly these bytes, unanswered, and began while trading was not halted."""
         row = self._ours.connection.execute(
             "SELECT digest, outcome, started_at, order_id FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1"
         ).fetchone()
@@ -53,10 +53,10 @@ class Invariants:
         if row is None or row[0] != digest.hexdigest() or row[1] is not None:
             self._broken("unwritten_posts", f"{post.wish} at {post.at:.2f} s")
             return
-        brake = self._ours.connection.execute(
+        halt = self._ours.connection.execute(
             "SELECT level FROM brakes WHERE at < ? ORDER BY seq DESC LIMIT 1", [row[2]]
         ).fetchone()
-        level = HaltLevel(brake[0]) if brake else HaltLevel.OFF
+        level = HaltLevel(halt[0]) if halt else HaltLevel.OFF
         buys = self._ours.connection.execute("SELECT side FROM orders WHERE id = ?", [row[3]]).fetchone()[0] == "buy"
         if level >= HaltLevel.NEW or (level is HaltLevel.BUYS and buys):
             self._broken("broken", f"{post.wish} left although {level.name}")
@@ -113,5 +113,5 @@ class Invariants:
             if card is None or change[:19] > card[:19]:
                 self._broken("broken", f"order {order.id} changed at {change}, its card is of {card}")
             end = self._ours.ended(order)
-            if end.told is Told.IN_DOUBT and not end.asked:
+            if end.reported is Reported.IN_DOUBT and not end.asked:
                 self._broken("adrift", f"order {order.id} is {order.state}")

@@ -20,7 +20,7 @@ from bot.orders.model.order import IN_DOUBT, ON_ITS_WAY
 from kis import failpoints as crash
 from kis.config import kst_now
 from tests.chaos import kill_points
-from tests.chaos.listening import listen
+from tests.chaos.error_log import keep_errors
 
 STEP = 12.0
 """Seconds that pass at once between two readings, so that three minutes of looking take a moment."""
@@ -48,7 +48,7 @@ class SharedClock:
 
 def live(line: Connection, settings: dict[str, Any], clock_file: Path, spec: str) -> None:
     """Run until killed, or told to stop."""
-    listen()
+    keep_errors()
     os.environ.setdefault("PTB_TIMEDELTA", "1")
     asyncio.run(_live(line, settings, SharedClock(clock_file), spec))
 
@@ -60,7 +60,7 @@ async def _live(line: Connection, settings: dict[str, Any], clock: SharedClock, 
         outbox=app.storage.outbox,
         inbox=app.storage.inbox,
         desk=app.parts.desk,
-        notifier=app.parts.delivery,
+        delivery=app.parts.delivery,
         poll=app.parts.update_poller,
     )
     async with app.running():

@@ -32,9 +32,9 @@ from kis.config import kst_now
 from kis.krx import KST
 from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL, Action
+from tests.chaos.error_log import keep_errors
 from tests.chaos.kill_child import SharedClock, live
 from tests.chaos.kill_points import POINTS, spec
-from tests.chaos.listening import listen
 from tests.chaos.matrix_stand import ORDER_PATH
 from tests.chaos.world import PLENTY, RICH
 from tests.support.members import members
@@ -55,7 +55,7 @@ SETTINGS = {
     "kisbot_ticket_seconds": 600,
     "kis_min_interval": 0,
 }
-"""What is under test is what becomes of orders: the house's limits are out of the way."""
+"""What is under test is what becomes of orders: the limits are out of the way."""
 ANSWERED: tuple[tuple[str, dict[str, Any]] | None, ...] = (
     None,
     ("slow", {"seconds": 0.05, "acts": False}),
@@ -100,7 +100,7 @@ def run(kills: int = KILLS, seed: int = 1, points: Iterable[str] = POINTS, proce
     found: Counter[str] = Counter()
     began = time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=listen) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=keep_errors) as pool:
         jobs = [(point, kills, seed) for point in points]
         for point, one in zip(points, pool.map(_at, jobs), strict=True):
             found += one
@@ -189,7 +189,7 @@ class Station:
         theirs.close()
         child = Child(process, ours)
         try:
-            await child.heard("ready")
+            await child.expect("ready")
             yield child
         finally:
             child.kill()
@@ -199,7 +199,7 @@ class Station:
     async def one_kill(self, point: str) -> None:
         async with self._life(point) as child:
             await self._left_over(child)
-            await child.told("arm")
+            await child.command("arm")
             wish = Wish(next(self._people), next(self._codes))
             behaviour = self._rng.choice(ANSWERED if point in NEED_AN_ANSWER else BEHAVIOURS)
             if behaviour is not None:
@@ -217,8 +217,8 @@ class Station:
         """Nobody dies any more: everything is settled and told."""
         async with self._life("nowhere") as child:
             await self._left_over(child)
-            await child.told("settle")
-            await child.told("quiet")
+            await child.command("settle")
+            await child.command("quiet")
             child.send("stop")
             await child.dead(10)
 
@@ -259,7 +259,7 @@ class Station:
                 await self._ask(wish)
                 await self._tap(wish, child)
             await asyncio.sleep(0.05)
-        await child.told("settle")
+        await child.command("settle")
 
     # --- the verdict --------------------------------------------------------------------------------------------------
 
@@ -324,12 +324,12 @@ class Child:
         with contextlib.suppress(OSError):
             self._line.send(word)
 
-    async def told(self, word: str) -> None:
+    async def command(self, word: str) -> None:
         """Tell it something and wait until it has done it."""
         self.send(word)
-        await self.heard(word)
+        await self.expect(word)
 
-    async def heard(self, word: str) -> None:
+    async def expect(self, word: str) -> None:
         until = time.monotonic() + START_WITHIN
         while not self._line.poll():
             if self.gone() or time.monotonic() > until:

@@ -24,7 +24,7 @@ def spec(point: str) -> str:
     return f"{point}:{FIRST_ARRIVAL.get(point, 1)}"
 
 
-def mark(*, journal: Any, outbox: Any, inbox: Any, desk: Any, notifier: Any, poll: Any) -> None:
+def mark(*, journal: Any, outbox: Any, inbox: Any, desk: Any, delivery: Any, poll: Any) -> None:
     """Set the points that the product has not got by itself."""
     _after(inbox, "keep", "inbox_stored", lambda fresh, *_, **__: bool(fresh))
     _after(journal, "add", "draft_made")
@@ -33,8 +33,8 @@ def mark(*, journal: Any, outbox: Any, inbox: Any, desk: Any, notifier: Any, pol
     _after(outbox, "sending", "outbox_sending")
     _before(desk._sender, "submit", "approved")
     _after_waiting(desk.pretrade, "for_send", "baseline")
-    _after_waiting(notifier, "_deliver", "card_sent", lambda _, letter: letter.kind == "card")
-    _after_waiting(notifier, "_deliver", "fill_sent", lambda _, letter: letter.kind == "fill")
+    _after_waiting(delivery, "_deliver", "card_sent", lambda _, message: message.kind == "card")
+    _after_waiting(delivery, "_deliver", "fill_sent", lambda _, message: message.kind == "fill")
     poll._bot = _Asking(poll._bot)
 
 

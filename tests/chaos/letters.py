@@ -1,7 +1,7 @@
 """Five thousand fills in a minute, with Telegram at its worst: every third call refused, answers lost, two outages.
 
-Outbox on disk, notifier, messenger and the Bot API's client are the real ones, in virtual time; the local Telegram is
-reached in memory. What the chats show in the end is the only witness: every fill of every order, to everybody it is
+Outbox on disk, delivery, sender and the Bot API's client are the real ones, in virtual time; the local Telegram is
+reached in memory. What the chats show in the end is the only evidence: every fill of every order, to everybody it is
 for, in its order, two copies at most and the second one labelled, and nothing that is urgent behind it in the queue.
 """
 
@@ -22,9 +22,9 @@ from telegram.request import HTTPXRequest
 
 from bot.demo.telegram import ChatUser, LocalTelegram
 from bot.orders.risk.trading_halt import HaltLevel
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.telegram_wire import LABEL, TOKEN, Post
+from tests.support.telegram_wire import LABEL, TOKEN, DeliveryHarness
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 FILLS, QUICK_FILLS = 5_000, 1_000
@@ -64,8 +64,8 @@ class Seen:
         fills: fills of each order.
         to: chats that each order's fills are for.
         said: what stands in each chat, oldest first.
-        left: letters that still wait.
-        seconds: from the last fill until the last letter was told.
+        left: entries of the outbox that still wait.
+        seconds: from the last fill until the last entry was delivered.
     """
 
     fills: int
@@ -162,15 +162,15 @@ class _Time:
         return self._clock()
 
 
-class Office(Post):
-    """A post office that can be killed."""
+class KilledDelivery(DeliveryHarness):
+    """A delivery that can be killed."""
 
     alive: asyncio.Event
     bundles = 0
 
-    async def _deliver(self, letter: Any) -> Any:
-        self.bundles += letter.kind != "digest" and len(letter.parts) > 1
-        return await super()._deliver(letter)
+    async def _deliver(self, message: Any) -> Any:
+        self.bundles += message.kind != "digest" and len(message.parts) > 1
+        return await super()._deliver(message)
 
     async def die(self, seconds: float) -> None:
         """Nothing is left but what the disk held at this moment; the next life begins after so many seconds."""
@@ -201,7 +201,7 @@ def runs(fills: int, seeds: Sequence[int]) -> tuple[list[str], list[str], dict[s
             f"{how}, seed {seed}: {one}" for seed, seen in zip(seeds, played, strict=True) for one in broken(seen)
         ]
         figures[how] = [{"seed": n, "seconds": one.seconds, **one.counts} for n, one in zip(seeds, played, strict=True)]
-    return said, [*wrong, *heard()], figures
+    return said, [*wrong, *logged_errors()], figures
 
 
 def run(fills: int, seed: int, *, killed: bool = False) -> Seen:
@@ -213,7 +213,9 @@ def run(fills: int, seed: int, *, killed: bool = False) -> Seen:
 
 async def _play(clock: VirtualClock, home: Path, fills: int, chance: random.Random, *, killed: bool) -> Seen:
     each = fills // ORDERS
-    to = {order: (TRADERS[order % len(TRADERS)], OVERSEER, GROUP) for order in range(1, ORDERS + 1)}
+    to: dict[int, tuple[int, ...]] = {
+        order: (TRADERS[order % len(TRADERS)], OVERSEER, GROUP) for order in range(1, ORDERS + 1)
+    }
     seen = Seen(each, to)
     people = [ChatUser(one, "", "") for one in (*TRADERS, OVERSEER)]
     telegram = LocalTelegram(token=TOKEN, people=people, clock=clock)
@@ -222,34 +224,34 @@ async def _play(clock: VirtualClock, home: Path, fills: int, chance: random.Rand
     wire.before = _weather(telegram, chance)
     requests = [HTTPXRequest(httpx_kwargs={"transport": wire}) for _ in range(2)]
     async with Bot(TOKEN, base_url=f"{BASE}/bot", request=requests[0], get_updates_request=requests[1]) as bot:
-        office = Office(home / "kisbot.db", telegram, bot, quantity=each, time=_Time(clock))
-        office.alive = asyncio.Event()
-        office.alive.set()
+        post = KilledDelivery(home / "kisbot.db", telegram, bot, quantity=each, time=_Time(clock))
+        post.alive = asyncio.Event()
+        post.alive.set()
         wire.calls.clear()
         around = [
             asyncio.create_task(_outages(telegram)),
-            asyncio.create_task(_alarms(office, seen)),
-            *([asyncio.create_task(_killed(office))] if killed else []),
+            asyncio.create_task(_alarms(post, seen)),
+            *([asyncio.create_task(_killed(post))] if killed else []),
         ]
         began = clock.seconds()
-        await _fill(office, each, to, chance)
+        await _fill(post, each, to, chance)
         last = clock.seconds()
         await asyncio.gather(*around)
-        while office.left() and clock.seconds() - began < MOST:  # noqa: ASYNC110  # rows have no event
+        while post.left() and clock.seconds() - began < MOST:  # noqa: ASYNC110  # rows have no event
             await asyncio.sleep(0.5)
-        seen.left, seen.seconds = office.left(), clock.seconds() - last
-        seen.said = {chat: office.said(chat) for chat in (*TRADERS, OVERSEER, GROUP)}
+        seen.left, seen.seconds = post.left(), clock.seconds() - last
+        seen.said = {chat: post.said(chat) for chat in (*TRADERS, OVERSEER, GROUP)}
         seen.counts.update(
             fills=fills,
-            letters=office.db.execute("SELECT count(*) FROM outbox").fetchone()[0],
+            letters=post.db.execute("SELECT count(*) FROM outbox").fetchone()[0],
             messages=sum(map(len, seen.said.values())),
-            bundles=office.bundles,
+            bundles=post.bundles,
             calls=wire.calls.total(),
             refused=telegram.faults.fired["flood"],
             lost=telegram.faults.fired["lose_reply"],
             down=telegram.faults.fired["down"],
         )
-        await office.stop()
+        await post.stop()
     return seen
 
 
@@ -278,43 +280,43 @@ async def _outages(telegram: LocalTelegram) -> None:
         now = begins + lasts
 
 
-async def _killed(office: Office) -> None:
+async def _killed(post: KilledDelivery) -> None:
     await asyncio.sleep(KILLED_AT)
-    await office.die(DEAD_FOR)
+    await post.die(DEAD_FOR)
 
 
-async def _alarms(office: Office, seen: Seen) -> None:
-    """An order of which nobody knows, and brakes, in the midst of it all."""
+async def _alarms(post: KilledDelivery, seen: Seen) -> None:
+    """An order of which nobody knows, and trading halts, in the midst of it all."""
     now = 0.0
     for n, at in enumerate(URGENT_AT):
         await asyncio.sleep(at - now)
         now = at
-        await office.alive.wait()
-        order, doubt, brake = n + 1, f"{MARK}{2 * n}", f"{MARK}{2 * n + 1}"
+        await post.alive.wait()
+        order, doubt, halt = n + 1, f"{MARK}{2 * n}", f"{MARK}{2 * n + 1}"
         news: dict[str, dict[str, Any]] = {
             doubt: {"order": order, "claims": [[doubt, "100000", "", "x"]]},
-            brake: {"level": int(HaltLevel.NEW), "was": int(HaltLevel.OFF), "why": "BY_HAND", "name": brake},
+            halt: {"level": int(HaltLevel.NEW), "was": int(HaltLevel.OFF), "why": "BY_HAND", "name": halt},
         }
-        with office.db.atomic():
+        with post.db.atomic():
             for chat in (TRADERS[order % len(TRADERS)], OVERSEER):
                 for mark, data in news.items():
-                    seen.alarms.append(Alarm(mark, chat, len(office.said(chat))))
-                    office.box.put("manual" if "claims" in data else "brake", chat, data, f"{mark}:{chat}")
+                    seen.alarms.append(Alarm(mark, chat, len(post.said(chat))))
+                    post.box.put("manual" if "claims" in data else "brake", chat, data, f"{mark}:{chat}")
 
 
-async def _fill(office: Office, each: int, to: Mapping[int, Sequence[int]], chance: random.Random) -> None:
+async def _fill(post: KilledDelivery, each: int, to: Mapping[int, Sequence[int]], chance: random.Random) -> None:
     """One fill after the other, of orders drawn by lot; what came about while nobody was there is told afterwards."""
-    began = office.time.seconds()
+    began = post.time.seconds()
     left = [order for order in to for _ in range(each)]
     chance.shuffle(left)
     numbers: Counter[int] = Counter()
     for n, order in enumerate(left):
-        await asyncio.sleep(max(0.0, began + SECONDS * n / len(left) - office.time.seconds()))
-        await office.alive.wait()
+        await asyncio.sleep(max(0.0, began + SECONDS * n / len(left) - post.time.seconds()))
+        await post.alive.wait()
         numbers[order] += 1
-        with office.db.atomic():
+        with post.db.atomic():
             for chat in to[order]:
-                office.fill(numbers[order], order, chat, "group_fill" if chat < 0 else "fill")
+                post.fill(numbers[order], order, chat, "group_fill" if chat < 0 else "fill")
 
 
 def line(seen: Seen, seeds: int, *, killed: bool) -> str:

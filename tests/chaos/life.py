@@ -8,9 +8,11 @@ import asyncio
 import contextlib
 import contextvars
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from sqlite_utils import Database
 
@@ -25,10 +27,11 @@ from bot.store.audit.log import AuditLog
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
 from bot.store.runs import Runs
+from kis.client import KisClient
 from kis.errors import KisError
 from kis.executions import ExecutionsPoll
-from tests.chaos.listening import HEARD
-from tests.chaos.world import RICH, World
+from tests.chaos.error_log import LOGGED
+from tests.chaos.world import RICH
 from tests.support.databases import memory_database
 from tests.support.members import FixedRoster, never_asks, notifications
 
@@ -46,7 +49,7 @@ LIMITS = Limits(
     orders_per_minute=0,
     cool_off_rejects=0,
 )
-"""What is under test is what becomes of orders: the house's money limits are out of the way."""
+"""What is under test is what becomes of orders: the money limits are out of the way."""
 
 T = TypeVar("T")
 _LIFE: contextvars.ContextVar["Life | None"] = contextvars.ContextVar("life", default=None)
@@ -56,14 +59,16 @@ class Died(Exception):
     """The bot is gone before it answered."""
 
 
-class _Grave:
+class _ClosedConnection:
     """What a dead bot has in place of its database."""
 
     def __getattr__(self, name: str) -> Any:
         raise Died(name)
 
 
-def belonging(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], **how: Any) -> asyncio.Task[T]:
+def belonging(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T] | Generator[Any, None, T], **how: Any
+) -> asyncio.Task[T]:
     """A task factory: whatever a life starts is a part of it, and dies with it."""
     task = asyncio.Task(coro, loop=loop, **how)
     life = _LIFE.get()
@@ -88,10 +93,21 @@ def database() -> sqlite3.Connection:
     return made
 
 
+class Host(Protocol):
+    """What a bot runs on."""
+
+    home: Path
+
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
+
+    def client(self) -> KisClient: ...
+
+
 class Life:
     """From a start to a death."""
 
-    def __init__(self, world: World, connection: sqlite3.Connection) -> None:
+    def __init__(self, world: Host, connection: sqlite3.Connection) -> None:
         clock = world.clock
         self.tasks: set[asyncio.Task[Any]] = set()
         self.dead = False
@@ -101,16 +117,18 @@ class Life:
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=clock)
         self.runs = Runs(self.db, self.audit, world.home, clock)
         self.notifications = notifications(self.outbox, OWNER_CHAT)
-        self.brakes = TradingHalt(self.journal, self.notifications, clock=clock)
+        self.trading_halt = TradingHalt(self.journal, self.notifications, clock=clock)
         hours = TradingHours(always=True)
-        self.watch = ReportHandler(self.journal, self.brakes, self.notifications, clock=clock, day_over=hours.day_over)
+        self.watch = ReportHandler(
+            self.journal, self.trading_halt, self.notifications, clock=clock, day_over=hours.day_over
+        )
         self.client = world.client()
         self.lists = ReportReader(self.client, self.watch, hours, clock=clock)
         self.poll: ExecutionsPoll[list[OrderListSnapshot]] = ExecutionsPoll(self.lists.read, self._interval)
         self.desk = Desk(
             self.client,
             self.journal,
-            self.brakes,
+            self.trading_halt,
             hours,
             FixedRoster(OWNER_CHAT),
             never_asks(self.notifications),
@@ -154,7 +172,7 @@ class Life:
     async def end(self) -> None:
         """Die at once."""
         self.dead = True
-        self.db.conn = _Grave()  # type: ignore[assignment]
+        self.db.conn = _ClosedConnection()  # type: ignore[assignment]
         left = list(self.tasks)
         for task in left:
             task.cancel()
@@ -163,9 +181,9 @@ class Life:
     async def _run(self) -> None:
         start = self.runs.begin("chaos")
         if start.restored:
-            self.brakes.halt(HaltLevel.NEW, "RESTORED")
+            self.trading_halt.halt(HaltLevel.NEW, "RESTORED")
         elif start.unclean:
-            self.brakes.halt(HaltLevel.BUYS, "UNCLEAN_STOP")
+            self.trading_halt.halt(HaltLevel.BUYS, "UNCLEAN_STOP")
         self.desk.recover()
         with contextlib.suppress(KisError):
             await self._note(await self.lists.read())
@@ -176,7 +194,7 @@ class Life:
             try:
                 self.watch.handle(reading)
             except Exception as fault:  # noqa: BLE001  # as in the bot, where it must not end the watch
-                HEARD.append(f"a reading could not be taken in ({type(fault).__name__}: {fault})")
+                LOGGED.append(f"a reading could not be taken in ({type(fault).__name__}: {fault})")
         self.readings += 1
         if self.desk.risk_context.recovering and not self.watch.unresolved():
             self.desk.risk_context.recovering = False

@@ -9,14 +9,15 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bot.orders.model.order import AT_BROKER, ON_ITS_WAY, Order, OrderState
 from kis.sim.faults.catalogue import ALWAYS
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.chaos.matrix_cases import CONNECT, MORE_READS, POSTS, READS, Plant, PostFault, ReadFault, pairs
 from tests.chaos.matrix_stand import LIST_PATH, ME, ORDER_PATH, UNSETTLED, Stand, word
 from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
@@ -68,13 +69,15 @@ def run(only: str = "") -> tuple[Counter[str], list[str]]:
 
 def played(case: Case) -> list[str]:
     """What broke in one case, faults of the program that were only logged among it."""
-    heard()
+    logged_errors()
     with tempfile.TemporaryDirectory(prefix="kisbot-matrix-") as home:
         try:
             found = case.play(Path(home))
         except Exception as fault:  # noqa: BLE001  # a case that falls over is a case that broke
             found = [f"{type(fault).__name__}: {fault}"]
-    found += [f"logged: {one}" for one in heard() if "(Died" not in one and "(Killed" not in one]  # words of the dead
+    found += [
+        f"logged: {one}" for one in logged_errors() if "(Died" not in one and "(Killed" not in one
+    ]  # words of the dead
     return [f"{case.id} ({case.what}): {one}" for one in found]
 
 
@@ -98,7 +101,7 @@ def pair_cases() -> Iterator[Case]:
         yield Case(f"{post.id}x{read.id}", f"{post.what}; {read.what}", partial(_in_time, partial(_fault, post, read)))
 
 
-def _in_time(play: Callable[[VirtualClock, Path], Awaitable[list[str]]], home: Path) -> list[str]:
+def _in_time(play: Callable[[VirtualClock, Path], Coroutine[Any, Any, list[str]]], home: Path) -> list[str]:
     return run_virtual(lambda clock: play(clock, home), MONDAY_MORNING)
 
 
@@ -115,7 +118,7 @@ async def _fault(post: PostFault, read: ReadFault | None, clock: VirtualClock, h
     if read is not None and read.act == "by_hand_before":
         stand.key_in()
         await asyncio.sleep(2)
-    begin = len(stand.door.posts)
+    begin = len(stand.transport.posts)
     helpers: list[asyncio.Task[None]] = []
 
     def strike() -> None:
@@ -128,16 +131,16 @@ async def _fault(post: PostFault, read: ReadFault | None, clock: VirtualClock, h
 
     for plant in post.plants:
         _plant(stand, plant)
-    stand.door.after_post = strike
+    stand.transport.after_post = strike
     order = await stand.order()
     after = max(read.lasts if read is not None and read.plants else 0.0, post.waits)
     await asyncio.sleep(after + 1)
     missed = _never_fired(stand, (*post.plants, *(read.plants if read is not None else ())))
     stand.simulator.faults.clear()
-    stand.door.wire.clear()
-    stand.door.no_address = 0
+    stand.transport.wire.clear()
+    stand.transport.no_address = 0
     if read is not None:
-        stand.door.after_post = lambda: None
+        stand.transport.after_post = lambda: None
     await _to_the_end(stand, helpers)
     stopped = read is not None and read.blind and post.posts > 1
     booked = None if stopped else post.booked
@@ -151,15 +154,15 @@ async def _fault(post: PostFault, read: ReadFault | None, clock: VirtualClock, h
 
 def _never_fired(stand: Stand, plants: Iterable[Plant]) -> list[str]:
     """A fault that befell nothing proves nothing."""
-    fired = stand.simulator.faults.fired + stand.door.wire.fired
+    fired = stand.simulator.faults.fired + stand.transport.wire.fired
     return [f"{one.name} never went off" for one in plants if one.name != "dns" and not fired[one.name]]
 
 
 def _plant(stand: Stand, plant: Plant) -> None:
     if plant.name == "dns":
-        stand.door.no_address = plant.times
+        stand.transport.no_address = plant.times
     elif plant.line:
-        stand.door.wire.plant(plant.name, times=plant.times, path=ORDER_PATH, **plant.how)
+        stand.transport.wire.plant(plant.name, times=plant.times, path=ORDER_PATH, **plant.how)
     else:
         stand.simulator.faults.plant(plant.name, times=plant.times, path=ORDER_PATH, **plant.how)
 
@@ -211,7 +214,7 @@ def judged(stand: Stand, order: Order, begin: int, *, allowed: int, booked: bool
 
 
 def _judged(stand: Stand, order: Order, begin: int, allowed: int, booked: bool | None) -> Iterator[str]:
-    ours, posts = stand.ours(), len(stand.door.posts) - begin
+    ours, posts = stand.ours(), len(stand.transport.posts) - begin
     others = [
         one for one in stand.life.journal.in_state(set(OrderState)) if one.code == order.code and one.id != order.id
     ]
@@ -271,7 +274,7 @@ def _told(stand: Stand, order: Order) -> Iterator[str]:
 
 
 def _tokens(stand: Stand) -> Iterator[str]:
-    for one, other in zip(stand.door.tokens, stand.door.tokens[1:], strict=False):
+    for one, other in zip(stand.transport.tokens, stand.transport.tokens[1:], strict=False):
         if other - one < TOKEN_REST - 2:
             yield f"two tokens asked for within {other - one:.0f} s"
 

@@ -1,6 +1,6 @@
 """A chat for the fault matrix: Telegram as a list of updates and a list of what was shown, and a person who reads it.
 
-The real inbox, its poll, the real outbox and notifier stand on our side of it; an update that was not confirmed comes
+The real inbox, its poll, the real outbox and delivery stand on our side of it; an update that was not confirmed comes
 again, and what was shown was shown, whether or not the bot lived to hear of it.
 """
 
@@ -74,29 +74,29 @@ class Telegram:
                 return ()
         return tuple(self.waiting)
 
-    async def deliver(self, letter: OutboxMessage) -> Outcome:
-        """As the messenger: shown or not, and known or not."""
+    async def deliver(self, message: OutboxMessage) -> Outcome:
+        """As the sender: shown or not, and known or not."""
         await asyncio.sleep(AWAY)
-        fate = self.plan.pop(0) if self.plan and letter.kind != "card" else ""
+        fate = self.plan.pop(0) if self.plan and message.kind != "card" else ""
         if fate == "429":
             return RetryLater(3.0, "RetryAfter")
         if fate == "lost":
             return MaybeDelivered("TimedOut")
-        parts = (letter,) if letter.kind == "digest" else letter.parts or (letter,)
-        self.shown += [Shown(letter.chat_id, one.kind, dict(one.data), letter.resent) for one in parts]
+        parts = (message,) if message.kind == "digest" else message.parts or (message,)
+        self.shown += [Shown(message.chat_id, one.kind, dict(one.data), message.resent) for one in parts]
         return MaybeDelivered("TimedOut") if fate == "delivered" else Delivered(len(self.shown))
 
     async def reachable(self) -> bool:
         return True
 
-    def told(self, order_id: int, kind: str = "") -> list[Shown]:
+    def shown_of(self, order_id: int, kind: str = "") -> list[Shown]:
         """What the person was shown of an order."""
         mine = (one for one in self.shown if one.chat == ME.chat_id and one.data.get("order") == order_id)
         return [one for one in mine if kind in one.kind]
 
 
 class Person:
-    """Asks once, presses what asks to be pressed, and lets the owner release the brakes after a bad end."""
+    """Asks once, presses what asks to be pressed, and lets the owner resume trading after a bad end."""
 
     def __init__(self, stand: Stand, telegram: Telegram, *, market: bool) -> None:
         self.stand = stand
@@ -110,7 +110,7 @@ class Person:
         """Everything between Telegram and the desk, for this life."""
         life, stand = self.stand.life, self.stand
         inbox = Inbox(life.db, stand.clock)
-        notifier = Delivery(
+        delivery = Delivery(
             life.outbox,
             delivery_policy(life.db, stand.clock),
             self.telegram.deliver,
@@ -127,9 +127,9 @@ class Person:
             hold=lambda _: None,
         )
         kill_points.mark(
-            journal=life.journal, outbox=life.outbox, inbox=inbox, desk=life.desk, notifier=notifier, poll=poll
+            journal=life.journal, outbox=life.outbox, inbox=inbox, desk=life.desk, delivery=delivery, poll=poll
         )
-        life.start(notifier.run())
+        life.start(delivery.run())
         life.start(poll.run())
 
     async def _handle(self, update: Update) -> None:

@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import open_database
 from kis.krx import KST
 from kis.sim.faults.catalogue import ALWAYS
 from tests.chaos import disk
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.chaos.matrix import Case, _in_time, events, judged
 from tests.chaos.matrix_chat import Person, Telegram
 from tests.chaos.matrix_process import shown
@@ -90,20 +91,20 @@ async def _before(name: str, clock: VirtualClock, home: Path) -> list[str]:
     with contextlib.ExitStack() as fault:
         with hook("before_attempt:1", lambda _: fault.enter_context(DISKS[name](stand))):
             order = await stand.order()
-        posts = len(stand.door.posts)
+        posts = len(stand.transport.posts)
     await asyncio.sleep(90)
     order = stand.now(order.id)
     found = [] if posts == 0 else [f"{posts} POSTs without a row on disk"]
     found += [] if word(order) == "expired" else [f"it became {word(order)}"]
     found += judged(stand, order, 0, allowed=0, booked=False)
-    found += [f"logged: {one}" for one in heard() if not one.startswith(ALLOWED_WORDS)]
+    found += [f"logged: {one}" for one in logged_errors() if not one.startswith(ALLOWED_WORDS)]
     await stand.life.end()
     stand.connection.close()
     return found
 
 
 async def _after(name: str, clock: VirtualClock, home: Path) -> list[str]:
-    """The outcome is written as soon as the disk is well; meanwhile nothing is sent, afterwards the brakes are on."""
+    """The outcome is written as soon as the disk is well; meanwhile nothing is sent, afterwards trading is halted."""
     stand = _on_disk(clock, home)
     await stand.begin()
     found: list[str] = []
@@ -117,15 +118,15 @@ async def _after(name: str, clock: VirtualClock, home: Path) -> list[str]:
         if not isinstance(refused, list) or "DISK" not in {one.code for one in refused}:
             found.append(f"another ticket while the disk refused: {refused}")
     order = await sending
-    if stand.life.brakes.now().level is not HaltLevel.NEW or stand.life.brakes.now().why != "DISK":
-        found.append(f"brakes {stand.life.brakes.now()}")
+    if stand.life.trading_halt.now().level is not HaltLevel.NEW or stand.life.trading_halt.now().why != "DISK":
+        found.append(f"brakes {stand.life.trading_halt.now()}")
     await asyncio.sleep(20)
     stand.exchange.trade(stand.code, stand.price, 10)
     await asyncio.sleep(40)
     order = stand.now(order.id)
     found += [] if word(order) == "placed" else [f"it became {word(order)}"]
     found += judged(stand, order, 0, allowed=1, booked=True)
-    found += [f"logged: {one}" for one in heard() if not one.startswith(ALLOWED_WORDS)]
+    found += [f"logged: {one}" for one in logged_errors() if not one.startswith(ALLOWED_WORDS)]
     await stand.life.end()
     stand.connection.close()
     return found
@@ -190,7 +191,7 @@ async def _over_midnight(clock: VirtualClock, home: Path) -> list[str]:
 
 # --- Telegram ---------------------------------------------------------------------------------------------------------
 
-Play = Callable[[Stand, Person, Telegram], "asyncio.Future[None]"]
+Play = Callable[[Stand, Person, Telegram], Coroutine[Any, Any, None]]
 
 
 async def _told(play: Play, plan: tuple[str, ...], clock: VirtualClock, home: Path) -> list[str]:
@@ -215,7 +216,7 @@ async def _told(play: Play, plan: tuple[str, ...], clock: VirtualClock, home: Pa
     found += [] if word(order) == "placed" else [f"it became {word(order)}"]
     found += judged(stand, order, 0, allowed=1, booked=True)
     found += shown(stand, telegram, order_id)
-    seen = {one.data["filled"] for one in telegram.told(order_id, "fill")}
+    seen = {one.data["filled"] for one in telegram.shown_of(order_id, "fill")}
     digest = [one for one in telegram.shown if one.kind == "digest"]
     if seen != {4, 10} and not digest:
         found.append(f"fills shown: {sorted(seen)}, and no digest")

@@ -33,7 +33,7 @@ async def _killed(point: KillPoint, behaviour: Behaviour, clock: VirtualClock, h
     unheard = point.point == "answer_read" and behaviour.id in {"B3", "B4"}  # there is no answer to read
     with trap("before_outcome:1" if unheard else f"{point.point}:{point.n}", stand.strike):
         await _until_killed(stand, person)
-    posts = len(stand.door.posts)
+    posts = len(stand.transport.posts)
     first = person.order_id()
     tapped = first is not None and "order.confirmed" in events(stand.connection, first)
     await stand.again()
@@ -47,7 +47,7 @@ async def _killed(point: KillPoint, behaviour: Behaviour, clock: VirtualClock, h
         return [*found, "the wish is forgotten"]
     order = stand.now(order_id)
     found += judged(stand, order, 0, allowed=2 if behaviour.id == "B6" else 1)
-    if tapped and len(stand.door.posts) > posts:
+    if tapped and len(stand.transport.posts) > posts:
         found.append("a later life sent what an earlier one was asked to send")
     if tapped != point.tapped:
         found.append(f"tapped before the kill: {tapped}")
@@ -82,7 +82,7 @@ async def _lived_on(stand: Stand, person: Person) -> None:
 
 def shown(stand: Stand, telegram: Telegram, order_id: int) -> Iterator[str]:
     """What the person saw: each fill, twice at most and the second time labelled; and how it ended."""
-    fills = telegram.told(order_id, "fill")
+    fills = telegram.shown_of(order_id, "fill")
     for filled, count in Counter(one.data["filled"] for one in fills).items():
         plain = sum(one.data["filled"] == filled and not one.resent for one in fills)
         if count > MOST_COPIES or plain > 1:
@@ -96,6 +96,6 @@ def shown(stand: Stand, telegram: Telegram, order_id: int) -> Iterator[str]:
     ).fetchone()
     if left:
         yield f"{left} messages never left"
-    cards = telegram.told(order_id, "card")
+    cards = telegram.shown_of(order_id, "card")
     if not cards:
         yield "the person was shown nothing"

@@ -85,7 +85,7 @@ def trap(spec: str, strike: Callable[[str], None]) -> contextlib.AbstractContext
     return hook(spec, kill)
 
 
-class Door(httpx.AsyncBaseTransport):
+class WatchedTransport(httpx.AsyncBaseTransport):
     """The way to the broker: counts what leaves, and lets a fault begin with an order's POST."""
 
     def __init__(self, wire: MemoryWire) -> None:
@@ -167,7 +167,7 @@ class Stand:
         ahead: float = 0.0,
         connection: sqlite3.Connection | None = None,
     ) -> None:
-        """`ahead`: seconds by which the broker's whole house is ahead of the bot."""
+        """`ahead`: seconds by which all of the broker's clocks are ahead of the bot."""
         self.clock = clock
         self.home = home
         self.code = tradable()[0]
@@ -180,7 +180,7 @@ class Stand:
             rate_limit=False,
         )
         self.exchange = self.simulator.exchange
-        self.door = Door(MemoryWire(self.simulator, sleep=asyncio.sleep, clock=clock, latency=0.02))
+        self.transport = WatchedTransport(MemoryWire(self.simulator, sleep=asyncio.sleep, clock=clock, latency=0.02))
         self._url = f"http{'s' if tls else ''}://127.0.0.1:9"
         self.connection = connection or database()
         self.price = step(self.exchange.issues[self.code].last, -2)
@@ -205,7 +205,7 @@ class Stand:
             rest_url=self._url,
             token_dir=self.home,
         )
-        return KisClient(config, clock=self.clock, sleep=asyncio.sleep, transport=self.door)
+        return KisClient(config, clock=self.clock, sleep=asyncio.sleep, transport=self.transport)
 
     async def begin(self) -> None:
         """A life, and the owner who lets it buy."""
@@ -294,7 +294,7 @@ class Stand:
 
     def release(self) -> None:
         """The owner lets buying go on."""
-        if self.life.brakes.now().level is not HaltLevel.OFF:
+        if self.life.trading_halt.now().level is not HaltLevel.OFF:
             self.life.desk.resume(HaltLevel.OFF, OWNER)
 
     # --- others at the broker's own program ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import asyncio
 from kis.errors import KisError, NotSent, Refused, Throttled, TokenRejected, Unavailable, Unknown
 from kis.models import OrderKind, OrderReport, Side
 from kis.sim.exchange.orders import OrderDivision
-from tests.chaos.verdict import End, Told
+from tests.chaos.verdict import End, Reported
 from tests.chaos.wishes import Wish
 from tests.chaos.world import World
 
@@ -39,15 +39,15 @@ class RetryThree:
             except TRIED_AGAIN:
                 await asyncio.sleep(PAUSE)
                 if (seen := await self._seen(wish)) is not None:
-                    self._ends[wish.number] = End(Told.PLACED, seen, "seen")
+                    self._ends[wish.number] = End(Reported.PLACED, seen, "seen")
                     return
                 continue
             except Refused:
-                self._ends[wish.number] = End(Told.NOT_PLACED, "", "refused")
+                self._ends[wish.number] = End(Reported.NOT_PLACED, "", "refused")
                 return
-            self._ends[wish.number] = End(Told.PLACED, placed.order_no, "direct")
+            self._ends[wish.number] = End(Reported.PLACED, placed.order_no, "direct")
             return
-        self._ends[wish.number] = End(Told.NOT_PLACED, "", "gave up")
+        self._ends[wish.number] = End(Reported.NOT_PLACED, "", "gave up")
 
     async def _seen(self, wish: Wish) -> str | None:
         """The number of an order that is there already; this policy does not look."""
@@ -55,7 +55,7 @@ class RetryThree:
 
     async def cancel(self, wish: Wish) -> None:
         end = self._ends.get(wish.number)
-        if end is None or end.told is not Told.PLACED:
+        if end is None or end.reported is not Reported.PLACED:
             return
         for _ in range(1 + RETRIES):
             try:
@@ -69,7 +69,7 @@ class RetryThree:
 
     async def revise(self, wish: Wish) -> None:
         end = self._ends.get(wish.number)
-        if end is None or end.told is not Told.PLACED:
+        if end is None or end.reported is not Reported.PLACED:
             return
         for _ in range(1 + RETRIES):
             try:

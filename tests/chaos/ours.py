@@ -1,4 +1,4 @@
-"""Our own policy: people who tap, an owner who looks after the brakes and answers questions, and a bot that may die."""
+"""Our own policy: people who tap, an owner who resumes trading and answers questions, and a bot that may die."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from kis.models import Side
 from kis.sim.exchange.orders import Action
 from tests.chaos.life import OWNER_CHAT, Died, Life, belonging, database, outside
 from tests.chaos.naive import kind_of
-from tests.chaos.verdict import End, Told
+from tests.chaos.verdict import End, Reported
 from tests.chaos.wishes import Wish
 from tests.chaos.world import World
 
@@ -138,7 +138,7 @@ class Ours:
         if not self._up.is_set():
             return True
         doubts = {code for (code,) in self.connection.execute("SELECT code FROM orders WHERE state = 'unknown'")}
-        return code in doubts or self.life.brakes.now().level > HaltLevel.OFF
+        return code in doubts or self.life.trading_halt.now().level > HaltLevel.OFF
 
     async def _tap(self, wish: Wish, order: Order, who: Actor) -> None:
         """Press what stands on the ticket, as often as it asks again."""
@@ -187,7 +187,7 @@ class Ours:
             await asyncio.sleep(OWNER_LOOKS)
             if not self._up.is_set():
                 continue
-            if self.life.brakes.now().level is not HaltLevel.OFF:
+            if self.life.trading_halt.now().level is not HaltLevel.OFF:
                 self.life.desk.resume(HaltLevel.OFF, OWNER)
             self._answer_questions()
 
@@ -235,7 +235,7 @@ class Ours:
     def _booked(self, order: Order) -> set[str]:
         """Numbers under which the broker has it."""
         action = Action.NEW if order.origin <= REVISIONS else Action.REVISE
-        return {row.number for row in self.world.witness.rows(self._name(order), action)}
+        return {row.number for row in self.world.observer.rows(self._name(order), action)}
 
     def end(self, wish: Wish) -> End | None:
         order = self._order(wish)
@@ -258,15 +258,15 @@ class Ours:
             [order.id],
         ).fetchone()
         return End(
-            told=told(order),
+            reported=reported(order),
             order_no=order.order_no,
             how=how(order),
-            told_shares=self._told_shares(order),
+            reported_shares=self._reported_shares(order),
             asked=asked is not None,
             unsure=self._unsure(order),
         )
 
-    def _told_shares(self, order: Order) -> int:
+    def _reported_shares(self, order: Order) -> int:
         rows = self.connection.execute(
             "SELECT data FROM outbox WHERE order_id = ? AND kind = 'fill' AND chat_id = ?", [order.id, order.chat_id]
         )
@@ -300,11 +300,11 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def told(order: Order) -> Told:
+def reported(order: Order) -> Reported:
     """What the order's card says: placed, not placed, or neither yet."""
     if order.state in AT_BROKER:
-        return Told.PLACED
-    return Told.IN_DOUBT if order.state in ON_ITS_WAY | IN_DOUBT else Told.NOT_PLACED
+        return Reported.PLACED
+    return Reported.IN_DOUBT if order.state in ON_ITS_WAY | IN_DOUBT else Reported.NOT_PLACED
 
 
 def how(order: Order) -> str:

@@ -41,7 +41,7 @@ from kis.krx import step
 from kis.models import OrderKind, Side
 from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, Action, OrderRejected
 from kis.sim.exchange.orders import OrderDivision as SimKind
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.chaos.matrix_stand import LIST_PATH, ME, ORDER_PATH, OWNER, UNSETTLED, Stand
 from tests.chaos.stories import FAULTS, LATENESS, LIST_FAULTS, SECONDS, WISHES, Form, Wish
 from tests.support.virtual_time import VirtualClock, VirtualLoop
@@ -56,7 +56,7 @@ class Desk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        heard()
+        logged_errors()
         self.loop = VirtualLoop()
         self.home = tempfile.TemporaryDirectory(prefix="kisbot-stateful-")
         self.orders: list[int] = []
@@ -76,7 +76,7 @@ class Desk(RuleBasedStateMachine):
         async def first() -> None:
             self.stand = Stand(VirtualClock(self.loop), Path(self.home.name))
             await self.stand.begin()
-            self.stand.door.before_post = self._leaves
+            self.stand.transport.before_post = self._leaves
             for _ in range(3):
                 await self.stand.order(self.stand.ask(self.stand.others[2], quantity=1, market=True))
                 await asyncio.sleep(31)
@@ -153,7 +153,7 @@ class Desk(RuleBasedStateMachine):
         self.do(press())
 
     @rule(data=st.data())
-    @precondition(lambda self: [one for one in self._in(WORKING) if one.price])
+    @precondition(lambda self: any(one.price for one in self._in(WORKING)))
     def revise(self, data: st.DataObject) -> None:
         order = data.draw(st.sampled_from([one for one in self._in(WORKING) if one.price]))
         price = step(order.price or 0, -1 if order.side is Side.BUY else 1)
@@ -175,7 +175,7 @@ class Desk(RuleBasedStateMachine):
         self.stand.life.desk.halt(level, OWNER)
 
     @rule()
-    @precondition(lambda self: self._up() and self.stand.life.brakes.now().level)
+    @precondition(lambda self: self._up() and self.stand.life.trading_halt.now().level)
     def resume(self) -> None:
         self.stand.release()
 
@@ -183,7 +183,7 @@ class Desk(RuleBasedStateMachine):
 
     def _plant(self, form: Form) -> None:
         _, name, how, line = form
-        where = self.stand.door.wire if line else self.stand.simulator.faults
+        where = self.stand.transport.wire if line else self.stand.simulator.faults
         where.plant(name, path=ORDER_PATH, **json.loads(how))
 
     @rule(form=st.sampled_from(LIST_FAULTS), times=st.integers(1, 6))
@@ -204,7 +204,7 @@ class Desk(RuleBasedStateMachine):
             return
 
     @rule(data=st.data(), whole=st.booleans())
-    @precondition(lambda self: [one for one in self.stand.exchange.open_orders() if one.price])
+    @precondition(lambda self: any(one.price for one in self.stand.exchange.open_orders()))
     def trade(self, data: st.DataObject, whole: bool) -> None:
         one = data.draw(st.sampled_from([one for one in self.stand.exchange.open_orders() if one.price]))
         self.stand.exchange.trade(one.code, one.price, one.open if whole else 1)
@@ -231,7 +231,7 @@ class Desk(RuleBasedStateMachine):
     @precondition(lambda self: self._up() and self.stand.simulator.faults.waiting)
     def heal(self) -> None:
         self.stand.simulator.faults.clear()
-        self.stand.door.wire.clear()
+        self.stand.transport.wire.clear()
 
     # --- what must hold -----------------------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class Desk(RuleBasedStateMachine):
         assert facts.symbol_in_doubt == any(one.code == ask.code for one in doubts), "I12: its stock is free"
 
     def _leaves(self) -> None:
-        """I7: what leaves stands on disk, unanswered, and no brake was on when that was written."""
+        """I7: what leaves stands on disk, unanswered, and no halt was on when that was written."""
         rows = self.stand.connection.execute(
             "SELECT order_id, outcome, started_at FROM attempts WHERE endpoint != 'cancel' ORDER BY rowid DESC LIMIT 1"
         ).fetchone()
@@ -360,7 +360,7 @@ class Desk(RuleBasedStateMachine):
                     if order.id in self.tapped:
                         assert order.state not in ON_ITS_WAY | IN_DOUBT, f"I6: order {order.id} is {order.state}"
                         self._last_word(order)
-                words = [one for one in heard() if "(Died" not in one]
+                words = [one for one in logged_errors() if "(Died" not in one]
                 assert words == [], f"faults of the program: {words}"
         finally:
             self.loop.close()

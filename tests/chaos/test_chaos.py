@@ -19,23 +19,23 @@ from kis.sim.exchange.exchange import Exchange
 from kis.sim.exchange.orders import OrderDivision, OrderSide
 from kis.sim.faults.catalogue import KINDS
 from tests.chaos.chart import chart
-from tests.chaos.listening import listening
+from tests.chaos.error_log import keeping_errors
 from tests.chaos.mix import CONNECT, LIST_FAULTS, WRITE_FAULTS, Chance
 from tests.chaos.report import as_json, bound, faults, per_thousand, table
-from tests.chaos.verdict import MUST, End, Outcome, Told, broken, judged
+from tests.chaos.verdict import MUST, End, Outcome, Reported, broken, judged
 from tests.chaos.virtual_run import LOOK, OURS, RETRY, Found, one_world
 from tests.support.virtual_time import MONDAY_MORNING
 
 ROOT = Path(__file__).parents[2]
 ONE = (
-    "from tests.chaos.listening import listen; listen(); from tests.chaos.virtual_run import one_world; found = one_world('9', 0.4, 'ours', 8); "
+    "from tests.chaos.error_log import keep_errors; keep_errors(); from tests.chaos.virtual_run import one_world; found = one_world('9', 0.4, 'ours', 8); "
     "print(found.trails['9'], sorted(found.counts.items()))"
 )
 
 
 @pytest.fixture(autouse=True)
 def _listening():
-    with listening():
+    with keeping_errors():
         yield
 
 
@@ -102,16 +102,16 @@ def test_the_judge_knows_a_duplicate_a_ghost_and_a_wrong_number():
     one, other = _booked(2)
     missing = "0099999999"
     cases = {
-        "duplicates": Outcome(End(Told.PLACED, one.number), [one, other]),
-        "ghosts": Outcome(End(Told.NOT_PLACED), [one]),
-        "wrong": Outcome(End(Told.PLACED, missing), [one]),
-        "untold": Outcome(End(Told.PLACED, one.number, told_shares=1), [one]),
+        "duplicates": Outcome(End(Reported.PLACED, one.number), [one, other]),
+        "ghosts": Outcome(End(Reported.NOT_PLACED), [one]),
+        "wrong": Outcome(End(Reported.PLACED, missing), [one]),
+        "untold": Outcome(End(Reported.PLACED, one.number, reported_shares=1), [one]),
     }
     for name, outcome in cases.items():
         assert [key for key in MUST if judged([outcome])[key]] == [name]
-    told_of_nothing = Outcome(End(Told.PLACED, missing), [])
+    told_of_nothing = Outcome(End(Reported.PLACED, missing), [])
     assert judged([told_of_nothing])["wrong"] == 1
-    fine = [Outcome(End(Told.PLACED, one.number, told_shares=2), [one]), Outcome(End(Told.NOT_PLACED), [])]
+    fine = [Outcome(End(Reported.PLACED, one.number, reported_shares=2), [one]), Outcome(End(Reported.NOT_PLACED), [])]
     assert broken(judged(fine)) == []
 
 

@@ -10,16 +10,16 @@ from bot.orders.reconciliation.report_handler import ReportHandler
 from bot.services.outages import OutageTracker
 from kis.client import KisClient
 from kis.models import OrderList
+from tests.chaos.error_log import keeping_errors
 from tests.chaos.fills import broken, one_night, told
 from tests.chaos.fills_account import PROMISES
-from tests.chaos.listening import listening
 
 FEW = 150
 
 
 @pytest.fixture(autouse=True)
 def _listening():
-    with listening():
+    with keeping_errors():
         yield
 
 

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from tests.chaos import letters
+from tests.chaos.error_log import keeping_errors
 from tests.chaos.letters import GROUP, OVERSEER, broken
-from tests.chaos.listening import listening
-from tests.support.telegram_wire import LABEL, post_office
+from tests.support.telegram_wire import LABEL, delivery_harness
 from tests.support.waiting import until
 
 FEW = 100
@@ -17,7 +17,7 @@ FEW = 100
 @pytest.fixture(autouse=True)
 def _listening(monkeypatch):
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-    with listening():
+    with keeping_errors():
         yield
 
 
@@ -94,7 +94,7 @@ def test_what_still_waits_and_what_is_another_chat_s_are_seen(seen):
 @pytest.mark.virtual_time
 async def test_a_group_s_fills_are_bundled_like_everybody_s_bear_no_buttons_and_are_never_dropped(tmp_path):
     """A group gets 20 messages a minute: fill by fill, a busy day would still be told at night."""
-    async with post_office(tmp_path) as post:
+    async with delivery_harness(tmp_path) as post:
         post.telegram.inject({"message": {"message_id": 1, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
         post.telegram.faults.plant("lose_reply", times=2, method="sendMessage")
         with post.db.atomic():

@@ -10,7 +10,7 @@ from itertools import groupby
 import pytest
 import structlog
 
-from tests.chaos import listening, matrix, stateful
+from tests.chaos import error_log, matrix, stateful
 from tests.chaos.matrix_cases import APART, CLOCK, CONNECT, DISK, KILL_POINTS, POSTS, READS, SOCKETS, TELEGRAM
 from tests.chaos.matrix_more import known_limits, other_cases
 from tests.chaos.matrix_process import kill_cases
@@ -23,7 +23,7 @@ def hear_every_fault():
     """A fault that is only logged is a fault too."""
     usual = structlog.get_config()
     structlog.configure(
-        processors=[listening._keep],
+        processors=[error_log._keep],
         wrapper_class=structlog.make_filtering_bound_logger(40),
         cache_logger_on_first_use=False,
     )

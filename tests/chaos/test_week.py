@@ -10,7 +10,7 @@ import pytest
 from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL
 from tests.chaos import week
 from tests.chaos.week import MONDAY
-from tests.chaos.week_judge import MB, Logged, Sample, Told, Week, broken, mb_a_day
+from tests.chaos.week_judge import MB, Logged, Records, Sample, Week, broken, mb_a_day
 from tests.chaos.week_people import Town
 
 DAY = MONDAY.date().isoformat()
@@ -25,19 +25,19 @@ def _sample(hours: float, **changes) -> Sample:
 
 def _week(samples=(), **changes) -> Week:
     """A week in which all went well."""
-    told = Told(
+    records = Records(
         filled={OURS: 10, OTHERS: 4},
-        told={(*OURS[:2], 3): 10, (*OURS[:2], 1): 10, (*OTHERS[:2], 1): 4},
+        reported={(*OURS[:2], 3): 10, (*OURS[:2], 1): 10, (*OTHERS[:2], 1): 4},
         wanted={OURS[:2]: {1, 3}},
         twice=[],
-        letters=Counter({(DAY, "fill", "sent"): 2}),
+        entries=Counter({(DAY, "fill", "sent"): 2}),
         overseers=[1],
         unsettled=[],
         updates=0,
     )
     town = Town(None, None, lambda: MONDAY, lambda: False, ())
     taken = list(samples) or [_sample(0), _sample(1)]
-    return Week(taken, Logged(lambda: MONDAY), dataclasses.replace(told, **changes), town)
+    return Week(taken, Logged(lambda: MONDAY), dataclasses.replace(records, **changes), town)
 
 
 def test_half_an_hour_before_and_after_the_opening_keeps_every_promise():
@@ -55,10 +55,10 @@ def test_a_week_in_which_all_went_well_is_not_broken():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"told": {}}, "are filled, chat 1 was told of 0"),
-        ({"told": {(*OURS[:2], 3): 10, (*OURS[:2], 1): 9, (*OTHERS[:2], 1): 4}}, "chat 1 was told of 9"),
+        ({"reported": {}}, "are filled, chat 1 was told of 0"),
+        ({"reported": {(*OURS[:2], 3): 10, (*OURS[:2], 1): 9, (*OTHERS[:2], 1): 4}}, "chat 1 was told of 9"),
         ({"wanted": {}}, "is filled and in no record"),
-        ({"letters": Counter({(DAY, "fill", "pending"): 1})}, "1 letters still wait"),
+        ({"entries": Counter({(DAY, "fill", "pending"): 1})}, "1 letters still wait"),
         ({"unsettled": ["#1 unknown"]}, "not settled: #1 unknown"),
         ({"twice": ["chat 1 was told of 10 twice"]}, "chat 1 was told of 10 twice"),
         ({"updates": 2}, "2 updates were not answered"),
@@ -104,7 +104,7 @@ def test_a_midnight_without_the_head_of_the_audit_log_is_seen():
     posted = Counter({((MONDAY + timedelta(days=1)).date().isoformat(), "anchor", "sent"): 1})
 
     assert any("no head was posted on 2026-11-17" in one for one in broken(_week(samples)))
-    assert broken(_week(samples, letters=posted)) == []
+    assert broken(_week(samples, entries=posted)) == []
 
 
 def test_an_answer_that_never_came_is_seen():

@@ -9,7 +9,7 @@ from typing import Any
 from kis.sim.exchange.orders import BookedOrder
 
 
-class Told(StrEnum):
+class Reported(StrEnum):
     """What a person believes at the end."""
 
     PLACED = "placed"
@@ -40,15 +40,15 @@ class End:
 
     Attributes:
         how: the way the end was come to: direct, matched, late, absent, refused ...
-        told_shares: shares of it the person was told were filled; None where nobody is told of fills.
+        reported_shares: shares of it the person was told were filled; None where nobody is told of fills.
         asked: whether a person was asked to decide.
         unsure: seconds it took to make sure, where the answer had not settled it.
     """
 
-    told: Told
+    reported: Reported
     order_no: str = ""
     how: str = ""
-    told_shares: int | None = None
+    reported_shares: int | None = None
     asked: bool = False
     unsure: float | None = None
 
@@ -74,14 +74,14 @@ def judged(outcomes: Iterable[Outcome]) -> Counter[str]:
         found["at_broker"] += len(ours)
         found["duplicates"] += len(ours) > 1
         found["surplus"] += max(0, len(ours) - 1)
-        found["ghosts"] += end.told is Told.NOT_PLACED and bool(ours)
-        found["wrong"] += end.told is Told.PLACED and end.order_no not in {order.number for order in ours}
-        found["in_doubt"] += end.told is Told.IN_DOUBT
+        found["ghosts"] += end.reported is Reported.NOT_PLACED and bool(ours)
+        found["wrong"] += end.reported is Reported.PLACED and end.order_no not in {order.number for order in ours}
+        found["in_doubt"] += end.reported is Reported.IN_DOUBT
         found["asked"] += end.asked
         found[f"end: {end.how}"] += 1
-        if end.told_shares is not None and end.told is Told.PLACED:
+        if end.reported_shares is not None and end.reported is Reported.PLACED:
             filled = sum(order.filled for order in ours if order.number == end.order_no)
-            found["untold"] += abs(end.told_shares - filled)
+            found["untold"] += abs(end.reported_shares - filled)
     return found
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kis.sim.exchange.orders import Action
+from tests.chaos.error_log import keep_errors, logged_errors
 from tests.chaos.invariants import Invariants
-from tests.chaos.listening import heard, listen
 from tests.chaos.naive import LookOnce, RetryThree
 from tests.chaos.ours import Ours
 from tests.chaos.verdict import Outcome, judged
@@ -74,13 +74,13 @@ async def _play(seed: str, rate: float, name: str, count: int, home: Path, clock
     invariants = Invariants(world, policy) if isinstance(policy, Ours) else None
     await world.play(policy)
     ends = [(wish, policy.end(wish)) for wish in world.wishes]
-    outcomes = [Outcome(end, world.witness.rows(wish.name)) for wish, end in ends if end is not None]
+    outcomes = [Outcome(end, world.observer.rows(wish.name)) for wish, end in ends if end is not None]
     found = Found(counts=judged(outcomes), fired=world.wire.fired, asked=world.wire.asked)
     left = {post.wish for post in world.wire.posts if post.wish.startswith("order")}
     found.counts.update(wishes=len(world.wishes), worlds=1, posts=len(world.wire.posts), left=len(left))
     if isinstance(policy, Ours) and invariants is not None:
         _look_closer(found, world, policy, invariants)
-        outcomes += [Outcome(end, world.witness.rows(of, Action.REVISE)) for of, end in policy.revisions()]
+        outcomes += [Outcome(end, world.observer.rows(of, Action.REVISE)) for of, end in policy.revisions()]
     found.unsure = [one.end.unsure for one in outcomes if one.end.unsure is not None]
     found.hours = clock.seconds() / 3600
     found.trails = {seed: world.trail.digest}
@@ -91,11 +91,11 @@ def _look_closer(found: Found, world: World, ours: Ours, invariants: Invariants)
     """What only our own policy can be asked about."""
     invariants.at_the_end()
     found.counts.update(invariants.found)
-    revised = judged(Outcome(end, world.witness.rows(of, Action.REVISE)) for of, end in ours.revisions())
+    revised = judged(Outcome(end, world.observer.rows(of, Action.REVISE)) for of, end in ours.revisions())
     found.counts.update({name: revised[name] for name in ("duplicates", "ghosts", "wrong", "untold")})
     found.counts["revisions"] = revised["intents"]
     found.counts["deaths"] = ours.deaths
-    faults = ours.faults + heard()
+    faults = ours.faults + logged_errors()
     found.counts["faults"] = len(faults)
     found.notes = [*invariants.notes, *(f"{world.seed}: {one}" for one in faults)]
     for row in ours.connection.execute("SELECT at, action, order_id FROM audit ORDER BY seq"):
@@ -104,7 +104,7 @@ def _look_closer(found: Found, world: World, ours: Ours, invariants: Invariants)
 
 def quick() -> None:
     """Have this process play worlds and nothing else."""
-    listen()
+    keep_errors()
     gc.collect()
     gc.freeze()  # what was imported is not looked through again and again
     gc.disable()  # a world is small and short: it is collected once, at its end

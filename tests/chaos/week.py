@@ -9,7 +9,6 @@ import contextlib
 import logging
 import multiprocessing
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,11 +18,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import httpx
 import structlog
 
 from bot.app.application import BotApplication
-from bot.charts.renderer import ChartRenderer
 from bot.config.logging import set_up_logs
 from bot.config.settings import GivenSettings
 from bot.demo.run import TOKEN
@@ -34,11 +31,12 @@ from kis.krx import KST, step
 from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
 from kis.sim.faults.catalogue import ALWAYS
-from tests.chaos.week_judge import Logged, Meter, Told, Week, broken, figures, lines
+from tests.chaos.week_judge import Logged, Meter, Records, Week, broken, figures, lines
 from tests.chaos.week_people import Guest, Town
 from tests.chaos.world import tradable
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.memory_wire import MemoryWire
+from tests.support.memory_wire import MemoryNetwork, MemoryWire
+from tests.support.stage import draw_at_once
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 MONDAY = datetime(2026, 11, 16, 8, 0, tzinfo=KST)
@@ -61,7 +59,7 @@ SETTINGS: dict[str, Any] = {
     "kisbot_group_fills": True,
     "kis_hts_id": "",
 }
-"""Nothing is listened to: a websocket needs a socket. People order more in a week than the house's daily limits allow."""
+"""Nothing is listened to: a websocket needs a socket. People order more in a week than the daily limits allow."""
 REMEMBERED = 300
 """Messages that the local Telegram keeps of each chat: its memory must not pass for the bot's."""
 LATENCY = 0.03
@@ -99,27 +97,15 @@ def _nothing(_: str) -> None:
     """Nobody listens."""
 
 
-class Wires(httpx.AsyncBaseTransport):
-    """The network: what is for Telegram goes there, all else to the broker."""
-
-    def __init__(self, kis: MemoryWire, telegram: MemoryTelegram) -> None:
-        self._kis = kis
-        self._telegram = telegram
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        to = self._telegram if request.url.path.startswith("/bot") else self._kis
-        return await to.handle_async_request(request)
-
-
 def played(
     hours: float, seed: int, *, begins: datetime = MONDAY, show: bool = False
 ) -> tuple[list[str], list[str], dict[str, Any]]:
     """Play it in a process of its own, whose memory nothing else fills: what to say, what is broken, the figures."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_told, hours, seed, begins, show).result()
+        return pool.submit(_play, hours, seed, begins, show).result()
 
 
-def _told(hours: float, seed: int, begins: datetime, show: bool) -> tuple[list[str], list[str], dict[str, Any]]:
+def _play(hours: float, seed: int, begins: datetime, show: bool) -> tuple[list[str], list[str], dict[str, Any]]:
     week = run(hours, seed, begins=begins, say=lambda line: sys.stderr.write(f"{line}\n") if show else None)
     return lines(week), broken(week), figures(week)
 
@@ -138,7 +124,7 @@ async def _week(clock: VirtualClock, home: Path, hours: float, seed: int, log: P
         town = _Town(clock, home, seed)
         async with town.app.running():
             await asyncio.sleep(SETTLED)
-            meter = Meter(town.app, town.wire, clock, log, say)
+            meter = Meter(town.app, town.settings.database, town.wire, clock, log, say)
             meter.take(0)
             life = [asyncio.create_task(one) for one in town.life()]
             for left in range(ceil(hours)):
@@ -149,10 +135,10 @@ async def _week(clock: VirtualClock, home: Path, hours: float, seed: int, log: P
             gone = await asyncio.gather(*life, return_exceptions=True)
             await asyncio.sleep(SETTLED)
             meter.take(len(town.broker.exchange.orders))
-            told = Told.of(town.app, town.broker.exchange, len(town.telegram._updates))
+            records = Records.of(town.app, town.broker.exchange, town.telegram.unread)
         died = [repr(one) for one in gone if isinstance(one, Exception)]
-        told.verify_audit(home)
-        return Week(meter.samples, logged, told, town.people, [*died, *_fault(town.app)])
+        records.verify_audit(home)
+        return Week(meter.samples, logged, records, town.people, [*died, *_fault(town.app)])
 
 
 def _fault(app: BotApplication) -> list[str]:
@@ -174,8 +160,8 @@ class _Town:
         self.telegram = LocalTelegram(
             token=TOKEN, people=[one for one, _ in PEOPLE], clock=clock, max_messages=REMEMBERED
         )
-        told = {"message_id": 1, "date": int(clock().timestamp()), "from": PEOPLE[0][0].user, "text": "안녕"}
-        self.telegram.inject({"message": {**told, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
+        records = {"message_id": 1, "date": int(clock().timestamp()), "from": PEOPLE[0][0].user, "text": "안녕"}
+        self.telegram.inject({"message": {**records, "chat": {"id": GROUP, "type": "group", "title": "모임"}}})
         self.post = MemoryTelegram(self.telegram, latency=LATENCY)
         self.wire = MemoryWire(self.broker, sleep=asyncio.sleep, clock=clock, latency=LATENCY)
         values: dict[str, Any] = {name.lower(): value for name, value in self.broker.environ(BASE).items()}
@@ -186,10 +172,10 @@ class _Town:
             "kisbot_data_dir": home,
             **SETTINGS,
         }
-        self.app = BotApplication(
-            GivenSettings(**values), clock=clock, ticks=clock.seconds, network=Wires(self.wire, self.post)
-        )
-        _draw_at_once(self.app.parts.charts)
+        self.settings = GivenSettings(**values)
+        network = MemoryNetwork(self.wire, self.post)
+        self.app = BotApplication(self.settings, clock=clock, ticks=clock.seconds, network=network)
+        draw_at_once(self.app.parts.charts)
         self.app.storage.db.execute("PRAGMA synchronous=OFF")  # nobody is killed here
         for person, role in PEOPLE:
             self.app.storage.people.put(person.id, person.name, role)
@@ -296,16 +282,6 @@ class _Town:
 
     def _excused(self) -> bool:
         return self._away or self.clock() - self._well_since < timedelta(seconds=SETTLED)
-
-
-def _draw_at_once(charts: ChartRenderer) -> None:
-    """The same program draws, run to its end: a loop that never waits would not hear of a child process's end."""
-
-    async def drawn(asked: bytes) -> bytes | None:
-        done = subprocess.run(charts._command, input=asked, capture_output=True, check=False)  # noqa: ASYNC221
-        return done.stdout if done.returncode == 0 else None
-
-    charts._drawn = drawn  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

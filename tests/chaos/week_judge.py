@@ -87,6 +87,7 @@ class Meter:
     def __init__(
         self,
         app: BotApplication,
+        database: Path,
         wire: MemoryWire,
         clock: Callable[[], datetime],
         log: Path,
@@ -94,6 +95,7 @@ class Meter:
     ) -> None:
         self.samples: list[Sample] = []
         self._app = app
+        self._database = database
         self._wire = wire
         self._clock = clock
         self._log = log
@@ -103,8 +105,7 @@ class Meter:
     def take(self, orders: int) -> None:
         """Measure now. What the collector would free sooner or later is freed first."""
         gc.collect()
-        file = self._app._settings.database
-        wal = file.with_name(f"{file.name}-wal")
+        wal = self._database.with_name(f"{self._database.name}-wal")
         tables = [
             name for (name,) in self._app.storage.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
@@ -114,7 +115,7 @@ class Meter:
             self._process.num_fds(),
             self._process.num_threads(),
             len(asyncio.all_tasks()),
-            file.stat().st_size,
+            self._database.stat().st_size,
             wal.stat().st_size if wal.exists() else 0,
             self._log.stat().st_size,
             {name: self._app.storage.db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables},
@@ -140,32 +141,32 @@ def _ours() -> dict[str, int]:
 
 
 @dataclass
-class Told:
+class Records:
     """What stood in the ledger and in the outbox at the end.
 
     Attributes:
         filled: shares filled of each order, by day, number and channel.
-        told: the most that a chat was told of an order's filled shares, by day, number and chat.
+        reported: the most that a chat was told of an order's filled shares, by day, number and chat.
         wanted: chats that each order's fills are for.
         twice: fills that a chat was told of under several keys.
-        letters: by day, kind and state.
+        entries: of the outbox, by day, kind and state.
         unsettled: orders of days that are over and that have not come to an end.
         updates: updates from Telegram that were not answered.
         audit: what is wrong with the audit chain, if anything.
     """
 
     filled: dict[tuple[str, str, str], int]
-    told: dict[tuple[str, str, int], int]
+    reported: dict[tuple[str, str, int], int]
     wanted: dict[tuple[str, str], set[int]]
     twice: list[str]
-    letters: Counter[tuple[str, str, str]]
+    entries: Counter[tuple[str, str, str]]
     overseers: list[int]
     unsettled: list[str]
     updates: int
     audit: str = ""
 
     @classmethod
-    def of(cls, app: BotApplication, exchange: Exchange, updates: int) -> "Told":
+    def of(cls, app: BotApplication, exchange: Exchange, updates: int) -> "Records":
         """Read it off."""
         overseers = list(app.storage.people.overseers())
         found = cls({}, {}, {}, [], Counter(), overseers, [], updates)
@@ -179,13 +180,13 @@ class Told:
                 found.wanted[day, order_no] = {chat, *overseers, *app._settings.kisbot_group_chats}
         rows = app.storage.db.execute("SELECT kind, state, chat_id, order_id, data, made_at FROM outbox").fetchall()
         for kind, state, chat, order, data, made_at in rows:
-            found.letters[made_at[:10], kind, state] += 1
+            found.entries[made_at[:10], kind, state] += 1
             if kind in {"fill", "external_fill", "group_fill"} and state in DELIVERED:
                 facts = json.loads(data)
                 key = (*(ours[order] if order is not None else (made_at[:10], facts["order_no"])), chat)
-                if facts["filled"] == found.told.get(key):
+                if facts["filled"] == found.reported.get(key):
                     found.twice.append(f"order {key[1]} of {key[0]}: chat {chat} was told of {facts['filled']} twice")
-                found.told[key] = max(found.told.get(key, 0), facts["filled"])
+                found.reported[key] = max(found.reported.get(key, 0), facts["filled"])
         found.unsettled = [
             f"#{one.id} {one.state.value} {one.side.value} {one.code}"
             for one in app.storage.journal.in_state(WORKING | IN_DOUBT)
@@ -209,7 +210,7 @@ class Week:
 
     samples: list[Sample]
     logged: Logged
-    told: Told
+    records: Records
     people: Town
     died: list[str] = field(default_factory=list)
 
@@ -219,36 +220,36 @@ class Week:
 
 def broken(week: Week) -> list[str]:
     """Every promise that was not kept, in words."""
-    told = week.told
+    records = week.records
     found = [*week.died, *(f"never answered: {one}" for one in week.people.silent)]
-    found += [f"not settled: {one}" for one in told.unsettled]
+    found += [f"not settled: {one}" for one in records.unsettled]
     found += [f"an error was logged: {one}" for one in week.logged.errors]
-    found += _untold(told) + told.twice
-    left = sum(count for (_, _, state), count in told.letters.items() if state in WAITING)
+    found += _not_reported(records) + records.twice
+    left = sum(count for (_, _, state), count in records.entries.items() if state in WAITING)
     found += [f"{left} letters still wait"] if left else []
-    found += [f"{told.updates} updates were not answered"] if told.updates else []
-    found += [f"the audit chain: {told.audit}"] if told.audit else []
+    found += [f"{records.updates} updates were not answered"] if records.updates else []
+    found += [f"the audit chain: {records.audit}"] if records.audit else []
     return [*found, *_midnights(week), *_grown(week.samples), *_unreadable(week.logged)]
 
 
-def _untold(told: Told) -> list[str]:
+def _not_reported(records: Records) -> list[str]:
     """Orders of ours are told to whoever ordered and the overseers; others' to the overseers."""
     found = []
-    for (day, number, channel), filled in told.filled.items():
-        chats = told.wanted.get((day, number), set()) if channel == API_CHANNEL else set(told.overseers)
+    for (day, number, channel), filled in records.filled.items():
+        chats = records.wanted.get((day, number), set()) if channel == API_CHANNEL else set(records.overseers)
         if not chats:
             found.append(f"order {number} of {day} is filled and in no record")
         for chat in sorted(chats):
-            heard = told.told.get((day, number, chat), 0)
-            if heard != filled:
-                found.append(f"order {number} of {day}: {filled} are filled, chat {chat} was told of {heard}")
+            reported = records.reported.get((day, number, chat), 0)
+            if reported != filled:
+                found.append(f"order {number} of {day}: {filled} are filled, chat {chat} was told of {reported}")
     return found
 
 
 def _midnights(week: Week) -> list[str]:
     """The head of the audit log is posted at each."""
     first, last = week.samples[0].at.date(), week.samples[-1].at.date()
-    posted = {day for (day, kind, state), _ in week.told.letters.items() if kind == "anchor" and state in DELIVERED}
+    posted = {day for (day, kind, state), _ in week.records.entries.items() if kind == "anchor" and state in DELIVERED}
     days = [first + timedelta(days=n) for n in range(1, (last - first).days + 1)]
     return [f"no head was posted on {day}" for day in days if day.isoformat() not in posted]
 
@@ -310,7 +311,7 @@ def figures(week: Week) -> dict[str, Any]:
         "lines": {
             str(day): {" ".join(line): n for line, n in lines.most_common()} for day, lines in week.logged.lines.items()
         },
-        "letters": {" ".join(key): n for key, n in sorted(week.told.letters.items())},
+        "letters": {" ".join(key): n for key, n in sorted(week.records.entries.items())},
         "people": dict(week.people.counts),
         "refused": dict(week.people.refused.most_common()),
     }
@@ -318,7 +319,7 @@ def figures(week: Week) -> dict[str, Any]:
 
 def lines(week: Week) -> list[str]:
     """What to say."""
-    samples, told = week.samples, week.told
+    samples, records = week.samples, week.records
     last = samples[-1]
     days = max(1.0, (last.at - samples[0].at).total_seconds() / 86_400)
     slope = mb_a_day(samples)
@@ -331,7 +332,7 @@ def lines(week: Week) -> list[str]:
     counts = ", ".join(f"{n:,} {what}" for what, n in week.people.counts.most_common())
     busiest = max((counter.total() for counter in week.logged.lines.values()), default=0)
     return [
-        f"week: {days:.1f} days, {orders:,} orders of the bot, {len(told.filled):,} filled orders at the broker, {counts}",
+        f"week: {days:.1f} days, {orders:,} orders of the bot, {len(records.filled):,} filled orders at the broker, {counts}",
         f"  memory {samples[0].rss / MB:.0f} to {last.rss / MB:.0f} MB (broker, Telegram and people included), {memory} over the last four days",
         f"  files at most {max(one.files for one in samples)}, threads {last.threads}, tasks {samples[0].tasks} and {last.tasks}",
         "  objects of the bot's own: "

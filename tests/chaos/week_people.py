@@ -213,7 +213,7 @@ class Guest:
     # --- what people are asked ----------------------------------------------------------------------------------------
 
     async def _mind(self) -> None:
-        """Read what comes: agree or refuse, and let the brakes go."""
+        """Read what comes: agree or refuse, and resume trading."""
         while True:
             await asyncio.sleep(self._chance.uniform(15, 45))
             now = self._town.telegram.revision
@@ -230,7 +230,7 @@ class Guest:
                     await self._let_go()
 
     async def _let_go(self) -> None:
-        """The brakes are on: after a look at what is the matter they are released."""
+        """Trading is halted: after a look at what is the matter it is resumed."""
         await self.say("/status")
         await asyncio.sleep(self._chance.uniform(30, 120))
         self._town.counts["resumes"] += 1

@@ -1,6 +1,6 @@
-"""The way to the broker, on which every request may meet a fault; and the witness who sees what the broker really booked.
+"""The way to the broker, on which every request may meet a fault; and the observer that sees what the broker really booked.
 
-The witness knows which wish a request was sent for, because whoever sends it says so in a context variable that nothing
+The observer knows which wish a request was sent for, because whoever sends it says so in a context variable that nothing
 under test ever looks at.
 """
 
@@ -10,12 +10,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 
 from kis.sim import Simulator
-from kis.sim.exchange.events import OrderUpdate, UpdateKind
-from kis.sim.exchange.orders import API_CHANNEL, Action, BookedOrder
+from kis.sim.exchange.orders import API_CHANNEL, Action, BookedOrder, OrderUpdate, UpdateKind
 from tests.chaos.mix import CONNECT, LATE, LATE_NAME, ORDER_PATHS, Chance, Fault, Plant
 from tests.support.memory_wire import MemoryWire
 
@@ -53,7 +53,7 @@ class Trail:
         return self._hash.hexdigest()
 
 
-class Witness:
+class OrderObserver:
     """Sees every order come to the broker, and for whom it was sent."""
 
     def __init__(self, simulator: Simulator, trail: Trail) -> None:
@@ -86,7 +86,7 @@ class Witness:
 class ChaosWire(httpx.AsyncBaseTransport):
     """In front of the simulated broker: draws what befalls a request, and counts."""
 
-    def __init__(self, simulator: Simulator, chance: Chance, trail: Trail, *, clock: Callable[[], object]) -> None:
+    def __init__(self, simulator: Simulator, chance: Chance, trail: Trail, *, clock: Callable[[], datetime]) -> None:
         self._simulator = simulator
         self._chance = chance
         self._trail = trail

@@ -5,7 +5,7 @@ import random
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kis.client import KisClient
 from kis.config import KisConfig
@@ -14,7 +14,7 @@ from kis.sim import Simulator
 from kis.sim.exchange.orders import HTS_CHANNEL, OrderRejected
 from tests.chaos.mix import Chance
 from tests.chaos.verdict import End
-from tests.chaos.wire import WISH, ChaosWire, Trail, Witness
+from tests.chaos.wire import WISH, ChaosWire, OrderObserver, Trail
 from tests.chaos.wishes import STOCKS, Wish, wishes
 from tests.support.virtual_time import VirtualClock
 
@@ -64,7 +64,7 @@ class World:
         self.trail = Trail()
         self.home = home
         chance = random.Random(f"{seed}:world")
-        profile = "paper" if chance.random() < PAPER else "real"
+        profile: Literal["paper", "real"] = "paper" if chance.random() < PAPER else "real"
         pool = chance.sample(tradable(), STOCKS)
         self.simulator = Simulator(
             profile=profile,
@@ -75,7 +75,7 @@ class World:
             rate_limit=False,
         )
         self.exchange = self.simulator.exchange
-        self.witness = Witness(self.simulator, self.trail)
+        self.observer = OrderObserver(self.simulator, self.trail)
         self.wire = ChaosWire(self.simulator, Chance(seed, rate), self.trail, clock=clock)
         self.people = wishes(self.exchange, pool, count, seed)
         self.wishes = sorted((one for by_one in self.people for one in by_one), key=lambda one: one.number)

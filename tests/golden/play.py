@@ -3,7 +3,7 @@
 A script is a text file: a head of `name: value` lines, then one step a line. Blank lines and `#` lines are skipped.
 
     at: 2026-11-23 09:05         the moment it begins (KST)
-    set: kisbot_x=5              a setting of the house, as Python's literal
+    set: kisbot_x=5              a setting, as Python's literal
     owner > /price 005930        a person sends a message
     owner ! 확인|confirm         presses the newest button in their chat whose label holds one of these
     owner !! 확인|confirm        the same button as pressed last, once more, wherever it stands
@@ -49,7 +49,7 @@ from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL, HTS_CHANNEL, OrderRejected
 from tests.golden.inside import TOKEN, ChatUser, LocalTelegram, built, running
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.memory_wire import MemoryWire
+from tests.support.memory_wire import MemoryNetwork, MemoryWire
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 HERE = Path(__file__).parent
@@ -96,7 +96,7 @@ class Played:
 
     Attributes:
         transcript: what was said and shown, an entry an event.
-        stored: the audit rows and the letters of the outbox.
+        stored: the audit rows and the messages of the outbox.
     """
 
     transcript: str
@@ -258,18 +258,6 @@ def _asked(request: httpx.Request) -> dict[str, str]:
     return dict(parse_qsl(request.content.decode(), keep_blank_values=True))
 
 
-class _Wires(httpx.AsyncBaseTransport):
-    """The network: what is for Telegram goes there, all else to the broker."""
-
-    def __init__(self, kis: MemoryWire, telegram: Recorder) -> None:
-        self._kis = kis
-        self._telegram = telegram
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        to = self._telegram if request.url.path.startswith("/bot") else self._kis
-        return await to.handle_async_request(request)
-
-
 class Stage:
     """Broker, Telegram and bot, and the hands that carry a script out."""
 
@@ -306,7 +294,7 @@ class Stage:
     async def start(self) -> None:
         """Start the bot; the first time its people are put on the list."""
         members = [(user_id, name, role) for user_id, name, role in CAST.values() if role and not self._starts]
-        network = _Wires(self.wire, self.record)
+        network = MemoryNetwork(self.wire, self.record)
         app = built(
             self._values, members, self.clock, self.clock.seconds, network, lambda one: self.record.note(f"chart {one}")
         )
@@ -468,7 +456,7 @@ class Stage:
             return base.execute(query).fetchall()
 
     def stored(self) -> str:
-        """The audit rows and the letters, without what is random."""
+        """The audit rows and the messages, without what is random."""
         names = Names()
         lines = ["# audit: when, who, what, order, detail"]
         for at, user, name, action, order, detail in self.read(
@@ -480,8 +468,8 @@ class Stage:
                 f"{moment:%m/%d %H:%M:%S} {user or '-'} {name or '-'} {action} {order or '-'} {names.plain(facts)}"
             )
         lines.append("# outbox: number, chat, kind, order, urgency, state, repeats")
-        letters = self.read("SELECT id, chat_id, kind, order_id, urgency, state, repeats FROM outbox ORDER BY id")
-        lines += [" ".join("-" if one is None else str(one) for one in row) for row in letters]
+        messages = self.read("SELECT id, chat_id, kind, order_id, urgency, state, repeats FROM outbox ORDER BY id")
+        lines += [" ".join("-" if one is None else str(one) for one in row) for row in messages]
         return "\n".join(lines) + "\n"
 
 

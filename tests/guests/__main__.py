@@ -18,6 +18,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Literal
 
 from kis.sim import Simulator
 
@@ -29,6 +30,7 @@ PACKAGES = {  # what each is imported as, and what it needs without saying so
     "mojito2": ("mojito", "pandas"),
     "kis-trader": ("kis_trader", "requests"),
 }
+PROFILES: tuple[Literal["real"], Literal["paper"]] = ("real", "paper")
 STEPS = ("token", "price", "balance", "limit buy", "order list", "cancel")
 SECONDS = 60
 
@@ -43,14 +45,23 @@ def install() -> dict[str, str]:
     for package, (module, unsaid) in PACKAGES.items():
         if subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0:
             continue
-        command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package, unsaid]
+        command: list[str | Path] = [
+            PYTHON,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            package,
+            unsaid,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             missing[package] = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
     return missing
 
 
-async def visit(package: str, profile: str, *, strict: bool) -> dict[str, dict[str, object]]:
+async def visit(package: str, profile: Literal["real", "paper"], *, strict: bool) -> dict[str, dict[str, object]]:
     """One guest's steps by name; `strict` wants every key in an order's body, as KIS has since 2026-08."""
     sim = Simulator(profile=profile, rate_limit=False, strict=strict)
     # One guest reads quotes from the real host, with real keys, also for a paper account.
@@ -110,7 +121,7 @@ def main() -> int:
     missing = install()
     results, notes = {}, []
     for package in PACKAGES:
-        for profile in ("real", "paper"):
+        for profile in PROFILES:
             if package in missing:
                 notes.append(f"{package}: not to be had from the package index: {missing[package]}")
                 continue

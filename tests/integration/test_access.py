@@ -383,7 +383,8 @@ async def test_only_three_kinds_of_updates_are_asked_for():
         await say(on, "/price 005930", "삼성전자")
 
         assert set(WANTED) == {"message", "callback_query", "my_chat_member"}
-        assert on.telegram._updates._allowed == set(WANTED)
+        asked = [call.params["allowed_updates"] for call in on.telegram.calls if call.method == "getUpdates"]
+        assert {frozenset(kinds) for kinds in asked} == {frozenset(WANTED)}
         assert isinstance(on.app.storage.inbox, Inbox)
 
 

@@ -101,18 +101,18 @@ def test_a_disk_that_fails_delays_a_crossing_and_loses_none(monkeypatch):
 
     monkeypatch.setattr(on.book, "commit", full)
     on.watch.on_tick("005930", 72_100, 1, on.clock.now)
-    assert on.told == {}
+    assert on.pushes == {}
     on.clock.forward(timedelta(seconds=1))
     on.watch.on_tick("005930", 60_000, 2, on.clock.now)
     monkeypatch.setattr(on.book, "commit", real)
     on.watch.on_tick("005930", 60_500, 3, on.clock.now)
-    assert on.told == {}, "it is left alone for a second"
+    assert on.pushes == {}, "it is left alone for a second"
     on.clock.forward(timedelta(seconds=1))
     on.watch.on_tick("005930", 61_000, 3, on.clock.now)
 
-    assert on.told[1] == [(1, "2026-11-23T10:00:00+09:00")], "although the price came back while nothing was written"
+    assert on.pushes[1] == [(1, "2026-11-23T10:00:00+09:00")], "although the price came back while nothing was written"
     on.watch.on_tick("005930", 72_200, 4, on.clock.now)
-    assert [number for number, _ in on.told[1]] == [1, 2]
+    assert [number for number, _ in on.pushes[1]] == [1, 2]
 
 
 def test_what_was_last_seen_survives_and_the_words_say_since_when_nobody_looked():

@@ -13,7 +13,7 @@ from bot.chat.i18n.frame import Frame
 from bot.chat.messages.alert_messages import alert_push
 from bot.chat.types import Request
 from kis.krx import KST
-from tests.support.alert_world import PEOPLE, House, in_house
+from tests.support.alert_world import PEOPLE, Harness, in_harness
 from tests.support.outbox import OWNER, TRADER
 
 SATURDAY = datetime(2026, 11, 21, 10, 0, tzinfo=KST)
@@ -21,14 +21,14 @@ EVENING = datetime(2026, 11, 23, 21, 0, tzinfo=KST)
 
 
 def answers(words, **options):
-    """What is answered to these words, in a house where Samsung stands at 71,000."""
+    """What is answered to these words, where Samsung stands at 71,000."""
 
-    async def play(house):
-        if house.always:
-            house.exchange.set_price("005930", 71_000)
-        return [(await house.say(one)) for one in ([words] if isinstance(words, str) else words)]
+    async def play(harness):
+        if harness.always:
+            harness.exchange.set_price("005930", 71_000)
+        return [(await harness.say(one)) for one in ([words] if isinstance(words, str) else words)]
 
-    return in_house(play, **{"always": True, **options})
+    return in_harness(play, **{"always": True, **options})
 
 
 def data_of(reply):
@@ -73,12 +73,12 @@ def test_a_new_alert_is_said_back(words, parts):
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_made(words, part):
-    async def play(house):
-        house.exchange.set_price("005930", 71_000)
-        assert part in (await house.say(words)).text
-        assert house.book.live() == []
+    async def play(harness):
+        harness.exchange.set_price("005930", 71_000)
+        assert part in (await harness.say(words)).text
+        assert harness.book.live() == []
 
-    in_house(play, always=True)
+    in_harness(play, always=True)
 
 
 def test_a_name_that_fits_several_is_asked_back_with_the_condition_kept():
@@ -101,36 +101,36 @@ def test_in_english_too():
 
 
 def test_the_list_has_a_button_that_deletes_each_and_answers_with_the_list():
-    async def play(house):
-        await house.say("005930 > 72000")
-        await house.say("000660 -3%")
-        shown = await house.say("")
+    async def play(harness):
+        await harness.say("005930 > 72000")
+        await harness.say("000660 -3%")
+        shown = await harness.say("")
         assert "2/30" in shown.text
         assert data_of(shown) == ["~/alert 삭제 1", "~/alert 삭제 2"]
-        after = await house.say("삭제 1")
+        after = await harness.say("삭제 1")
         assert "#1 삭제" in after.text
         assert data_of(after) == ["~/alert 삭제 2"]
-        assert (await house.view.alerts(_ask(house))).text == (await house.say("")).text
-        house.exchange.set_price("005930", 72_100)
-        await house.watch.turn()
-        await house.watch.turn()
-        assert house.told == []
+        assert (await harness.view.alerts(_ask(harness))).text == (await harness.say("")).text
+        harness.exchange.set_price("005930", 72_100)
+        await harness.watch.turn()
+        await harness.watch.turn()
+        assert harness.pushes == []
 
-    in_house(play, always=True)
+    in_harness(play, always=True)
 
 
-def _ask(house):
-    return Request(PEOPLE[TRADER], "", 999, 1, house.clock())
+def _ask(harness):
+    return Request(PEOPLE[TRADER], "", 999, 1, harness.clock())
 
 
 def test_nobody_deletes_or_sees_anothers():
-    async def play(house):
-        await house.say("005930 > 72000", TRADER)
-        assert "그런 알림이 없습니다" in (await house.say("삭제 1", OWNER)).text
-        assert "0/30" in (await house.say("", OWNER)).text
-        assert len(house.book.of(TRADER)) == 1
+    async def play(harness):
+        await harness.say("005930 > 72000", TRADER)
+        assert "그런 알림이 없습니다" in (await harness.say("삭제 1", OWNER)).text
+        assert "0/30" in (await harness.say("", OWNER)).text
+        assert len(harness.book.of(TRADER)) == 1
 
-    in_house(play, always=True)
+    in_harness(play, always=True)
 
 
 def test_there_is_an_end_to_what_one_person_may_have():
@@ -140,41 +140,41 @@ def test_there_is_an_end_to_what_one_person_may_have():
 
 
 def test_the_same_update_answered_twice_makes_one_alert():
-    async def play(house):
-        first = await house.say("005930 > 72000", update=5)
-        assert (await house.say("005930 > 72000", update=5)).text == first.text
-        assert len(house.book.live()) == 1
-        assert len(house.watch.live) == 1
+    async def play(harness):
+        first = await harness.say("005930 > 72000", update=5)
+        assert (await harness.say("005930 > 72000", update=5)).text == first.text
+        assert len(harness.book.live()) == 1
+        assert len(harness.watch.live) == 1
 
-    in_house(play, always=True)
+    in_harness(play, always=True)
 
 
 def test_on_a_closed_day_it_says_from_when_it_is_watched_and_today_is_refused():
-    async def play(house):
-        assert "11/23 09:00부터" in (await house.say("005930 > 72000")).text
-        assert "오늘 장은 끝났습니다" in (await house.say("005930 > 72000 오늘")).text
+    async def play(harness):
+        assert "11/23 09:00부터" in (await harness.say("005930 > 72000")).text
+        assert "오늘 장은 끝났습니다" in (await harness.say("005930 > 72000 오늘")).text
 
-    in_house(play, start=SATURDAY)
+    in_harness(play, start=SATURDAY)
 
 
 def test_a_move_asked_for_in_the_evening_counts_from_the_next_days_base():
-    async def play(house):
-        await house.say("005930 +1% 전일")
-        (made,) = house.book.live()
+    async def play(harness):
+        await harness.say("005930 +1% 전일")
+        (made,) = harness.book.live()
         assert (made.day, made.state) == (None, AlertState.ARMED)
 
-    in_house(play, start=EVENING)
+    in_harness(play, start=EVENING)
 
 
 def test_what_rings_bears_the_way_to_a_ticket_and_fits_a_phone():
-    async def play(house):
-        house.exchange.set_price("005930", 71_000)
-        await house.say("005930 > 72000 반복")
-        async with house.at_work():
-            house.exchange.set_price("005930", 72_100)
+    async def play(harness):
+        harness.exchange.set_price("005930", 71_000)
+        await harness.say("005930 > 72000 반복")
+        async with harness.at_work():
+            harness.exchange.set_price("005930", 72_100)
             await asyncio.sleep(8)
-        (letter,) = [one for one in [house.outbox.next(TRADER)] if one is not None]
-        push = alert_push(letter.data, house.frame)
+        (letter,) = [one for one in [harness.outbox.next(TRADER)] if one is not None]
+        push = alert_push(letter.data, harness.frame)
         assert letter.kind == "alert"
         assert push.text.split("\n") == [
             "🔔 <b>삼성전자</b> <code>005930</code> 알림 [연습]",
@@ -185,24 +185,24 @@ def test_what_rings_bears_the_way_to_a_ticket_and_fits_a_phone():
         assert push.text.split("\n")[2].startswith("현재 <b>72,100원</b> · 🕘 09:05:")
         assert data_of(push) == ["/buy 005930", "/sell 005930", "/chart 005930", "/price 005930", "/alert"]
 
-    in_house(play, always=True)
+    in_harness(play, always=True)
 
 
 def test_a_new_start_finds_every_alert_and_what_moved_meanwhile():
-    async def play(house):
-        house.exchange.set_price("005930", 71_000)
-        await house.say("005930 > 72000")
-        await house.watch.turn()
-        house.watch.sweep()
-        house.exchange.set_price("005930", 73_000)
+    async def play(harness):
+        harness.exchange.set_price("005930", 71_000)
+        await harness.say("005930 > 72000")
+        await harness.watch.turn()
+        harness.watch.sweep()
+        harness.exchange.set_price("005930", 73_000)
         await asyncio.sleep(600)
-        again = House(house.clock, house.home, house.db, simulator=house.simulator, always=True)
+        again = Harness(harness.clock, harness.home, harness.db, simulator=harness.simulator, always=True)
         async with again.client, again.at_work():
             await asyncio.sleep(5)
-        assert len(again.told) == 1
-        assert "보지 못한 사이에 넘었습니다 (마지막으로 본 값 71,000원, 11/23 09:05" in again.told[0]
+        assert len(again.pushes) == 1
+        assert "보지 못한 사이에 넘었습니다 (마지막으로 본 값 71,000원, 11/23 09:05" in again.pushes[0]
 
-    in_house(play, always=True)
+    in_harness(play, always=True)
 
 
 hostile = st.one_of(
@@ -220,30 +220,30 @@ hostile = st.one_of(
 @settings(max_examples=15, deadline=None)
 @given(st.lists(hostile, min_size=5, max_size=15))
 def test_nothing_anybody_writes_breaks_it_or_goes_out_unescaped(words):
-    async def play(house):
+    async def play(harness):
         for one in words:
-            reply = await house.say(one)
+            reply = await harness.say(one)
             assert 0 < len(reply.text) <= 4_000
             bare = reply.text
             for tag in ("<b>", "</b>", "<code>", "</code>"):
                 bare = bare.replace(tag, "")
             assert "<" not in bare
             assert ">" not in bare
-        house.watch.on_tick("005930", 1, 10**12, house.clock())
-        house.watch.on_tick("005930", 10**9, 10**12, house.clock())
-        assert all("🔔" in one for one in house.told)
+        harness.watch.on_tick("005930", 1, 10**12, harness.clock())
+        harness.watch.on_tick("005930", 10**9, 10**12, harness.clock())
+        assert all("🔔" in one for one in harness.pushes)
 
-    in_house(play, always=True)
+    in_harness(play, always=True)
 
 
 def test_a_full_list_fits_into_one_message():
-    async def play(house):
+    async def play(harness):
         for number in range(40):
-            await house.say(f"005930 거래량 {number + 2}배 반복")
-        shown = await house.say("")
+            await harness.say(f"005930 거래량 {number + 2}배 반복")
+        shown = await harness.say("")
         assert len(shown.text.encode("utf-16-le")) // 2 <= 4_000
 
-    in_house(play, always=True, most=40)
+    in_harness(play, always=True, most=40)
 
 
 def test_a_push_is_drawn_from_its_facts_alone_whatever_they_hold():

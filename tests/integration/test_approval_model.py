@@ -17,13 +17,13 @@ from bot.orders.access.roles import Role
 from bot.orders.approvals.policy import SellApproval
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.models import Side
-from tests.chaos.listening import listening
-from tests.support.club_house import ANY, EDITS, PEOPLE, SEEN, SIZES, House
+from tests.chaos.error_log import keeping_errors
+from tests.support.club_machine import ANY, EDITS, PEOPLE, SEEN, SIZES, ClubMachine
 
 STORIES, STEPS = 60, 40
 LONG = "KISBOT_APPROVAL_STORIES"
 MANY = 25
-"""With so many orders no further one is sliced: the stories are to be about people."""
+"""With so many orders no further one is sliced: the scenarios are to be about people."""
 TRADER = 3
 EVENTS = (
     *("left with 0", "left with 1", "left with 2", "edited"),
@@ -31,7 +31,7 @@ EVENTS = (
 )
 
 
-class Stories(House):
+class GroupScenarios(ClubMachine):
     """What takes several people, or several steps, to go wrong."""
 
     @rule(user=PEOPLE, won=SIZES, order=st.permutations(range(10)), together=st.booleans())
@@ -123,7 +123,7 @@ class Stories(House):
 
     @rule(user=PEOPLE)
     def pulled_meanwhile(self, user: int) -> None:
-        """The release is asked for, the brakes are pulled further, and then the others agree."""
+        """The release is asked for, trading is halted further, and then the others agree."""
         known = len(self.club.keys)
         self.halt(user, HaltLevel.BUYS)
         self.release(user, HaltLevel.OFF)
@@ -145,31 +145,31 @@ def test_whatever_people_do_no_order_leaves_without_the_consent_it_needed():
         suppress_health_check=list(HealthCheck),
     )
     SEEN.clear()
-    with listening():
-        run_state_machine_as_test(Stories, settings=profile)
+    with keeping_errors():
+        run_state_machine_as_test(GroupScenarios, settings=profile)
 
     never = [what for what in EVENTS if not SEEN[what]]
     assert never == [], "it never came to that"
 
 
 @pytest.fixture
-def house():
-    """A house of two who may agree to a trader's orders, apart from every story."""
+def harness():
+    """Two who may agree to a trader's orders, apart from every scenario."""
     SEEN.clear()
-    with listening():
-        made = Stories()
+    with keeping_errors():
+        made = GroupScenarios()
         made.begin(SellApproval.FEWER, deputies=False)
         yield made
         made.teardown()
 
 
-def test_pieces_put_off_by_the_broker_and_tapped_again_together_count_each_other(house):
-    house.slices_asked_again(TRADER, 700_000, together=True)
-    house.holds()
+def test_pieces_put_off_by_the_broker_and_tapped_again_together_count_each_other(harness):
+    harness.slices_asked_again(TRADER, 700_000, together=True)
+    harness.holds()
     assert SEEN["left in another round"]
 
 
-def test_a_piece_whose_last_share_was_revised_still_counts_with_all_that_was_filled(house):
-    house.slices_revised(TRADER, 700_000, voices=0)
-    house.holds()
+def test_a_piece_whose_last_share_was_revised_still_counts_with_all_that_was_filled(harness):
+    harness.slices_revised(TRADER, 700_000, voices=0)
+    harness.holds()
     assert SEEN["revised"]

@@ -8,7 +8,7 @@ from bot.charts.renderer import ChartRenderer
 from bot.store.outbox import Outbox
 from tests.support.chart_facts import days, facts
 from tests.support.outbox import TRADER, Clock, empty_database
-from tests.support.telegram_wire import LABEL, ONE, post_office
+from tests.support.telegram_wire import LABEL, ONE, delivery_harness
 
 pytestmark = pytest.mark.virtual_time
 
@@ -24,7 +24,7 @@ def durations(monkeypatch):
 @pytest.fixture
 async def post(tmp_path):
     """Time runs twenty times as fast, not more: a picture takes as long as it takes."""
-    async with post_office(tmp_path) as opened:
+    async with delivery_harness(tmp_path) as opened:
         yield opened
 
 
@@ -110,8 +110,8 @@ async def test_a_chart_whose_message_was_deleted_is_over(post):
 
 
 async def test_figures_without_a_picture_are_labelled_too(tmp_path):
-    async with post_office(tmp_path) as post:
-        post.messenger._draw = ChartRenderer(("/nowhere",)).draw
+    async with delivery_harness(tmp_path) as post:
+        post.sender._draw = ChartRenderer(("/nowhere",)).draw
         post.telegram.faults.plant("lose_reply", method="sendMessage")
         await placed(post)
 

@@ -21,7 +21,7 @@ CHATS = (1, 2)
 
 
 class AnyWeather:
-    """An outbox and a notifier in time that jumps, and chats that see what is really delivered."""
+    """An outbox and its delivery in time that jumps, and chats that see what is really delivered."""
 
     def __init__(self, fates):
         self.fates, self.seconds, self.seen = list(fates), 0.0, []
@@ -35,13 +35,13 @@ class AnyWeather:
     def start(self):
         self.killed.clear()
         policy = delivery_policy(self.db, lambda: START)
-        self.notifier = Delivery(self.box, policy, self.deliver, self.reachable, self.sleep, lambda: self.seconds)
-        self.work = asyncio.create_task(self.notifier.run())
+        self.delivery = Delivery(self.box, policy, self.deliver, self.reachable, self.sleep, lambda: self.seconds)
+        self.work = asyncio.create_task(self.delivery.run())
 
     async def stop(self):
         self.work.cancel()
         await asyncio.wait([self.work])
-        await self.notifier.cancel()
+        await self.delivery.cancel()
 
     async def sleep(self, seconds):
         self.seconds += seconds
@@ -50,11 +50,11 @@ class AnyWeather:
     async def reachable(self):
         return True
 
-    async def deliver(self, letter):
+    async def deliver(self, message):
         await asyncio.sleep(0)
         fate = self.fates.pop() if self.fates else "delivered"
         if fate in {"delivered", "doubled", "killed late"}:
-            self.seen.append((letter, len(self.seen)))
+            self.seen.append((message, len(self.seen)))
         match fate:
             case "delivered":
                 return Delivered(len(self.seen))
@@ -146,17 +146,17 @@ def test_in_any_weather_every_fill_is_told_at_most_twice_and_in_order(steps, fat
     states = dict(on.db.execute("SELECT id, state FROM outbox WHERE kind = 'fill'"))
     assert set(states.values()) <= {"sent", "digested"}
     copies, in_digest, newest = Counter(), set(), Counter()
-    for letter, _ in on.seen:
-        if letter.kind == "digest":
-            in_digest |= {one.id for one in letter.parts}
+    for message, _ in on.seen:
+        if message.kind == "digest":
+            in_digest |= {one.id for one in message.parts}
             continue
-        for row in letter.rows:
+        for row in message.rows:
             copies[row] += 1
-            assert copies[row] == 1 or letter.resent, "a second copy says so"
+            assert copies[row] == 1 or message.resent, "a second copy says so"
             assert copies[row] <= 2
-        if letter.kind == "fill":
-            assert letter.data["filled"] >= newest[letter.chat_id, letter.order_id]
-            newest[letter.chat_id, letter.order_id] = letter.data["filled"]
+        if message.kind == "fill":
+            assert message.data["filled"] >= newest[message.chat_id, message.order_id]
+            newest[message.chat_id, message.order_id] = message.data["filled"]
     for row, state in states.items():
         assert row in in_digest or (state == "sent" and copies[row]), "nothing is lost"
     on.db.close()

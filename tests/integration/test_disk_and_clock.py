@@ -24,7 +24,7 @@ from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.database import open_database
 from bot.store.private_files import BadDatabase
 from tests.bench.broker import environment
-from tests.chaos import disk, listening
+from tests.chaos import disk, error_log
 from tests.chaos.matrix_stand import Stand, hook, word
 from tests.support.conversation import FAST, Ahead, posts, press, say
 from tests.support.databases import memory_connection
@@ -40,12 +40,12 @@ def quietly():
     """Planted faults are logged as the faults they are; no test here reads the log."""
     usual = structlog.get_config()
     structlog.configure(
-        processors=[listening._keep],
+        processors=[error_log._keep],
         wrapper_class=structlog.make_filtering_bound_logger(40),
         cache_logger_on_first_use=False,
     )
     yield
-    listening.heard()
+    error_log.logged_errors()
     structlog.configure(**usual)
 
 
@@ -113,7 +113,7 @@ def test_upon_a_disk_that_may_only_be_read_nothing_leaves(tmp_path):
             with contextlib.ExitStack() as fault:
                 with hook("before_attempt:1", lambda _: fault.enter_context(read_only(stand.connection))):
                     order = await stand.order()
-                assert stand.door.posts == []
+                assert stand.transport.posts == []
                 with pytest.raises(sqlite3.OperationalError, match="readonly"):
                     await stand.ticket(stand.ask(stand.others[0]))
             await asyncio.sleep(90)
@@ -137,7 +137,7 @@ def test_a_tap_that_cannot_be_written_down_is_no_tap_and_may_be_made_again(tmp_p
             await stand.life.ask(stand.life.desk.carry_out(pressed))
 
             assert word(stand.now(order.id)) == "placed"
-            assert len(stand.door.posts) == 1
+            assert len(stand.transport.posts) == 1
             await stand.life.end()
 
     run_virtual(play)
@@ -189,13 +189,13 @@ def test_a_database_of_yesterday_sends_nothing_until_a_person_has_looked(tmp_pat
         stand.connection = yesterday
         await stand.begin()
         await asyncio.sleep(20)
-        brake = stand.life.brakes.now()
+        halt = stand.life.trading_halt.now()
         refused = await stand.ticket(stand.ask(stand.others[0]))
         elsewhere = {row.order_no for row in stand.life.watch.external_orders()}
         stand.release()
         made = await stand.order(stand.ask(stand.others[0]))
 
-        assert (brake.level, brake.why) == (HaltLevel.NEW, "RESTORED")
+        assert (halt.level, halt.why) == (HaltLevel.NEW, "RESTORED")
         assert "TRADING_HALTED" in {one.code for one in refused}
         assert forgotten.order_no in elsewhere, "what was ordered since is seen, and is nobody's"
         assert word(made) == "placed"
@@ -215,8 +215,8 @@ async def test_a_clock_that_is_set_back_stops_what_is_new():
         clock.jump(seconds=-3)
         await on.telegram.wait(OWNER.id, "신규중지")
 
-        brake = on.app.parts.trading_halt.now()
-        assert (brake.level, brake.why) == (HaltLevel.NEW, "CLOCK_STEP")
+        halt = on.app.parts.trading_halt.now()
+        assert (halt.level, halt.why) == (HaltLevel.NEW, "CLOCK_STEP")
         await press(on, ticket, "확인", "보내지 않음")
         assert posts(on) == 0
 
@@ -237,8 +237,8 @@ async def test_a_second_reader_of_the_same_token_stops_what_is_new():
         await other.get_updates(timeout=0)
         await on.telegram.wait(OWNER.id, "신규중지")
 
-        brake = on.app.parts.trading_halt.now()
-        assert (brake.level, brake.why) == (HaltLevel.NEW, "TELEGRAM_CONFLICT")
+        halt = on.app.parts.trading_halt.now()
+        assert (halt.level, halt.why) == (HaltLevel.NEW, "TELEGRAM_CONFLICT")
         data = ticket.buttons[0][0].data.removeprefix("t:")
         (order,) = on.app.storage.journal.in_state({OrderState.PROPOSED})
         await on.app.parts.desk.carry_out(on.app.parts.desk.press(data, owner_of(order)))

@@ -1,4 +1,4 @@
-"""Names, nicknames and messages of somebody who means harm: every card stays readable, side and size in sight."""
+"""Names, nicknames and messages of somebody who means harm: every card stays readable, side and size to be seen."""
 
 import random
 import re
@@ -121,8 +121,10 @@ def test_hostile_words_leave_every_page_of_a_story_and_every_digest_readable():
             assert utf16_length(parse_html(page).text) <= 4_096
         side_word = (("매수", "BUY"), ("매도", "SELL"))[n % 2][frame.lang == "en"]
         assert side_word in parse_html(history_pages(story, frame)[0]).text
-        letter = OutboxMessage(1, 1, words or "x", {"name": words, "code": words}, one.id, 1, resent=False, made_at=NOW)
-        digest = OutboxMessage(2, 1, "digest", {}, None, 1, resent=False, made_at=NOW, parts=(letter,) * 20)
+        message = OutboxMessage(
+            1, 1, words or "x", {"name": words, "code": words}, one.id, 1, resent=False, made_at=NOW
+        )
+        digest = OutboxMessage(2, 1, "digest", {}, None, 1, resent=False, made_at=NOW, parts=(message,) * 20)
         assert parse_html(render(digest, lambda _, one=one: one, frame).text).text
 
 
@@ -134,7 +136,7 @@ async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
     }  # a code comes out of the exchange's own table, and stands in buttons
     telegram = LocalTelegram(token=TOKEN, people=(OWNER, TRADER))
     async with memory_bot(telegram, TOKEN) as bot:
-        messenger = MessageSender(
+        sender = MessageSender(
             bot,
             order=orders.get,
             card_message=lambda *_: None,
@@ -144,8 +146,10 @@ async def test_a_sample_of_them_is_delivered_and_never_refused_twice():
         )
         for n in orders:
             fill = {"filled": 7, "amount": 497_000, "step": 3, "step_amount": 213_000}
-            letter = OutboxMessage(n + 1, OWNER.id, ("card", "fill")[n // 2 % 2], fill, n, 1, resent=False, made_at=NOW)
-            assert isinstance(await messenger.deliver(letter), Delivered), ascii(sample[n])
+            message = OutboxMessage(
+                n + 1, OWNER.id, ("card", "fill")[n // 2 % 2], fill, n, 1, resent=False, made_at=NOW
+            )
+            assert isinstance(await sender.deliver(message), Delivered), ascii(sample[n])
 
     texts = [message.text for message in telegram.chat(OWNER.id)]
     assert len(texts) == len(sample), "one message each: none had to be sent again as plain text"

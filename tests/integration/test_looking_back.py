@@ -8,7 +8,7 @@ import pytest
 from kis.krx import KST
 from kis.sim import Simulator
 from kis.sim.faults.catalogue import ALWAYS
-from tests.support.books import HOLDINGS, NO, At, house, trade_a_day, truth
+from tests.support.books import HOLDINGS, NO, At, harness, trade_a_day, truth
 from tests.support.conversation import press, reread, say
 
 pytestmark = pytest.mark.virtual_time
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.virtual_time
 async def test_pnl_of_a_week_has_a_line_a_day_and_each_is_the_exchanges(profile):
     clock = At("2026-11-23 08:00")
     days = ("2026-11-23", "2026-11-24", "2026-11-25")
-    async with house(clock, profile) as on:
+    async with harness(clock, profile) as on:
         for day in days:
             clock.go(f"{day} 10:00")
             trade_a_day(on)
@@ -52,7 +52,7 @@ async def test_pnl_of_a_week_has_a_line_a_day_and_each_is_the_exchanges(profile)
 
 async def test_on_paper_shares_from_elsewhere_make_a_dash_with_its_reason_and_the_evening_mends_it():
     clock = At("2026-11-24 10:00")
-    async with house(clock, "paper") as on:
+    async with harness(clock, "paper") as on:
         on.broker.exchange.ledger.positions["035720"].quantity += 5
         on.broker.exchange.submit("sell", "035720", "market", 2)
         shown = await say(on, "/pnl", "실현손익")
@@ -70,7 +70,7 @@ async def test_on_paper_what_was_sold_before_the_first_start_is_not_guessed():
     clock = At("2026-11-24 10:00")
     broker = Simulator(profile="paper", clock=clock, holdings=HOLDINGS, rate_limit=False, token_rules=False)
     broker.exchange.submit("sell", "035720", "market", 2)
-    async with house(clock, broker=broker) as on:
+    async with harness(clock, broker=broker) as on:
         assert "기록하기 전의 매도" in (await say(on, "/pnl", "실현손익")).text
 
 
@@ -80,7 +80,7 @@ async def test_on_paper_what_was_sold_before_the_first_start_is_not_guessed():
 )
 async def test_nonsense_and_days_to_come_get_a_sentence_and_no_call(words):
     clock = At("2026-11-24 10:00")
-    async with house(clock) as on:
+    async with harness(clock) as on:
         await reread(on)
         asked = len(on.broker.requests)
         for command in ("/pnl", "/fills"):
@@ -94,7 +94,7 @@ async def test_nonsense_and_days_to_come_get_a_sentence_and_no_call(words):
 
 async def test_fills_of_a_day_and_its_neighbours_by_button():
     clock = At("2026-11-20 10:00")  # a Friday
-    async with house(clock) as on:
+    async with harness(clock) as on:
         trade_a_day(on)
         clock.go("2026-11-23 10:00")
         on.broker.exchange.submit("buy", "005930", "market", 1)
@@ -114,14 +114,14 @@ async def test_fills_of_a_day_and_its_neighbours_by_button():
 
 async def test_a_day_long_ago_is_asked_of_kis_in_its_other_call():
     clock = At("2026-11-24 10:00")
-    async with house(clock) as on:
+    async with harness(clock) as on:
         await say(on, "/fills 2025-11-24", "체결이 없습니다")
         assert any(one.headers.get("tr_id") == "CTSC9215R" for one in on.broker.requests)
 
 
 async def test_a_refusal_of_kis_is_told_in_words():
     clock = At("2026-11-24 10:00")
-    async with house(clock) as on:
+    async with harness(clock) as on:
         on.broker.faults.plant(
             "refuse", times=ALWAYS, path="inquire-daily-ccld", message="조회 기간을 벗어났습니다", **NO
         )
@@ -130,7 +130,7 @@ async def test_a_refusal_of_kis_is_told_in_words():
 
 async def test_today_in_orders_shows_what_a_revised_order_filled():
     clock = At("2026-11-24 10:00")
-    async with house(clock) as on:
+    async with harness(clock) as on:
         trade_a_day(on)
         shown = await say(on, "/orders", "오늘 체결")
         assert "2/7주" in shown.text

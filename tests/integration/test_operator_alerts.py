@@ -10,7 +10,7 @@ from bot.store.outbox import Outbox
 from kis.sim.faults.catalogue import ALWAYS
 from tests.support.conversation import FAST, Ahead, confirmed, reread, say, spoken
 from tests.support.members import notifications
-from tests.support.outbox import Clock, empty_database
+from tests.support.outbox import Clock, empty_database, waiting
 from tests.support.stage import stage
 from tests.support.waiting import until
 
@@ -76,10 +76,10 @@ async def test_the_same_trouble_37_times_is_two_messages_and_the_second_counts_t
 async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_without_its_detail():
     async with stage(**FAST) as on:
 
-        async def broken(_ask):
+        async def broken(_code):
             raise ZeroDivisionError("secret detail")
 
-        on.app.parts.router._commands._by_name = {**on.app.parts.router._commands._by_name, "index": broken}
+        on.app.parts.client.index = broken
         await say(on, "/index", "내부 오류로 처리하지 못했습니다", TRADER.id)
         told = await on.telegram.wait(OWNER.id, "이매매 님의 요청을")
 
@@ -90,15 +90,15 @@ async def test_a_fault_in_answering_one_person_is_told_to_those_in_charge_withou
 
 async def test_a_reading_that_cannot_be_taken_in_is_told():
     async with stage(**FAST) as on:
-        note = on.app.parts.report_handler.note
+        note = on.app.parts.report_handler.handle
 
         def broken(_reading):
             raise sqlite3.OperationalError("disk I/O error")
 
-        on.app.parts.report_handler.note = broken
+        on.app.parts.report_handler.handle = broken
         on.app.parts.report_poll.wake()
         await on.telegram.wait(OWNER.id, "기록하지 못했습니다")
-        on.app.parts.report_handler.note = note
+        on.app.parts.report_handler.handle = note
         await until(lambda: troubles(on)[0][1] == "sent")
 
 
@@ -106,6 +106,6 @@ def test_telling_of_trouble_never_makes_another():
     db = empty_database()
     outbox = Outbox(db, Clock())
     OperatorAlerts(notifications(outbox, 1, 2)).report("HOUSEKEEPING", {"n": 1}, also=[2, 3])
-    assert [(one.kind, one.chat_id) for one in outbox.waiting()] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
+    assert [(one.kind, one.chat_id) for one in waiting(outbox)] == [("trouble", 1), ("trouble", 2), ("trouble", 3)]
     db.close()
     OperatorAlerts(notifications(outbox, 1)).report("HOUSEKEEPING")  # no disk to write to

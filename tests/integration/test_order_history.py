@@ -9,8 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bot.chat.handlers.audit import MOST, AuditHandlers
-from bot.chat.handlers.order_history import PAGE, OrderHistoryHandlers, history_pages
+from bot.chat.handlers.order_history import MOST, PAGE, OrderHistoryHandlers, history_pages
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.audit_lines import describe
 from bot.chat.types import REFRESH, Request
@@ -302,7 +301,7 @@ async def test_the_command_line_tells_the_same_story_beside_the_running_bot(tmp_
 async def test_the_audit_view_shows_the_newest_rows_in_words_and_how_to_have_the_chain_proven():
     async with stage(**FAST) as on:
         await bought(on, "005930 1 시장가")
-        audit = AuditHandlers(OrderHistory(on.app.storage.db, key_here=lambda: True), FRAMES["ko"])
+        audit = OrderHistoryHandlers(OrderHistory(on.app.storage.db, key_here=lambda: True), FRAMES["ko"])
 
         text = plain(await audit.audit(asked("")))
 
@@ -319,7 +318,7 @@ async def test_the_audit_view_shows_the_newest_rows_in_words_and_how_to_have_the
 async def test_a_log_that_no_longer_bears_a_posted_head_is_called_so_also_without_the_key(tmp_path):
     async with stage(**FAST, data_dir=tmp_path) as on:
         on.app.storage.audit.anchor()
-        audit = AuditHandlers(OrderHistory(on.app.storage.db, key_here=lambda: False), FRAMES["ko"])
+        audit = OrderHistoryHandlers(OrderHistory(on.app.storage.db, key_here=lambda: False), FRAMES["ko"])
         assert "다릅니다" not in plain(await audit.audit(asked("1")))
 
         db = on.app.storage.db

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pyotp
 import pytest
-from telegram import Update
+from telegram import BotCommandScopeChat, Update
 from typer.testing import CliRunner
 
 from bot.chat.i18n.catalogue import translate
@@ -65,7 +65,8 @@ async def test_a_link_lets_one_stranger_in_and_tells_the_admins():
         assert "매매자" in told.text
         assert on.app.storage.people.get(STRANGER.id).name == "홍길동"
         await say(on, "/buy 005930 1 시장가", "매수 확인", STRANGER.id)
-        commands = {one["command"] for one in on.telegram._bot_api._methods._profile.menu(STRANGER.id)}
+        menu = await on.app.parts.bot.get_my_commands(scope=BotCommandScopeChat(STRANGER.id))
+        commands = {one.command for one in menu}
         assert "buy" in commands
         assert "users" not in commands
 

@@ -1,4 +1,4 @@
-"""The house as a whole, over sockets: a second factor before large orders, limits of one's own, the story of an order."""
+"""The bot as a whole, over sockets: a second factor before large orders, limits of one's own, the story of an order."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The brakes: anybody stops, an owner lets go on, and what the program stops by itself stays stopped until then."""
+"""Trading halts: anybody stops, an owner lets go on, and what the program stops by itself stays stopped until then."""
 
 import pytest
 

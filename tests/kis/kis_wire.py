@@ -52,10 +52,16 @@ class Clock:
 
 
 class Wire:
-    """Answers requests from a script, the last line of which is repeated; keeps what arrived."""
+    """Answers requests from a script, the last line of which is repeated; keeps what arrived.
+
+    Attributes:
+        arrived: the requests that were answered from the script.
+        stand_in: answers every request from now on in the script's place, at its own pace.
+    """
 
     def __init__(self) -> None:
         self.arrived: list[httpx.Request] = []
+        self.stand_in: httpx.AsyncBaseTransport | None = None
         self._script: dict[str, deque[Callable[[httpx.Request], httpx.Response]]] = defaultdict(deque)
         self._last: dict[str, Callable[[httpx.Request], httpx.Response]] = {}
         self.answer(TOKEN_PATH, {"access_token": "token-1", "expires_in": 86400})
@@ -94,6 +100,20 @@ class Wire:
         return [request for request in self.arrived if request.url.path.endswith(path)]
 
 
+class WireTransport(httpx.MockTransport):
+    """The wire, or what stands in for it, as a client's network."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self._wire = wire
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        stand_in = self._wire.stand_in
+        if stand_in is not None:
+            return await stand_in.handle_async_request(request)
+        return await super().handle_async_request(request)
+
+
 def config(tmp_path: Path, **changes: Any) -> KisConfig:
     """An account without pacing."""
     given: dict[str, Any] = {
@@ -110,7 +130,7 @@ def config(tmp_path: Path, **changes: Any) -> KisConfig:
 def client(wire: Wire, clock: Clock, tmp_path: Path, **changes: Any) -> KisClient:
     """A client whose network is the wire."""
     return KisClient(
-        config(tmp_path, **changes), clock=clock, sleep=clock.sleep, rng=Random(7), transport=httpx.MockTransport(wire)
+        config(tmp_path, **changes), clock=clock, sleep=clock.sleep, rng=Random(7), transport=WireTransport(wire)
     )
 
 

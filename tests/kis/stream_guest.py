@@ -60,7 +60,7 @@ def config_of(sim, url, tmp_path, **changes):
     return KisConfig(**(given | changes))
 
 
-class House:
+class Harness:
     """A simulator, its address, and a stream to it."""
 
     def __init__(self, sim, url, stream, naps):
@@ -84,7 +84,7 @@ async def nothing_from(listener, seconds=0.05):
 
 
 @contextlib.asynccontextmanager
-async def house(tmp_path, clock, *, silence=5.0, in_session=lambda _: True, config=None, **options):
+async def harness(tmp_path, clock, *, silence=5.0, in_session=lambda _: True, config=None, **options):
     """The stream's clock and the simulator's are the one handed in; in a loop in virtual time no socket is used."""
     sim = Simulator(**({"clock": clock, "rate_limit": False} | options))
     naps = Naps()
@@ -106,4 +106,4 @@ async def house(tmp_path, clock, *, silence=5.0, in_session=lambda _: True, conf
             in_session=in_session,
         )
         async with stream:
-            yield House(sim, url, stream, naps)
+            yield Harness(sim, url, stream, naps)

@@ -6,6 +6,7 @@ import csv
 import doctest
 import io
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ import kis.blocking
 import kis.records
 from kis import BadAnswer, BadRequest, KisApi, OrderType, Side, Unknown, Unsupported, to_records
 from kis.config import kst_now
+from kis.endpoints import INDEX
 from tests.kis.kis_scripts import simulated
 
 
@@ -233,10 +235,12 @@ def test_market_questions(api):
     assert api.get_order_book("005930").total_ask > 0
 
 
-def test_the_chart_of_an_index_bears_what_its_own_call_says(real_api):
+def test_the_chart_of_an_index_bears_what_its_own_call_says(real_api, monkeypatch):
     """Paper has the chart alone."""
     own = real_api.get_index("1001")
-    chart = real_api._loop.run(real_api._client._index_from_chart, "1001")
+    as_on_paper = replace(INDEX.tr, real=None)
+    monkeypatch.setattr("kis.endpoints.INDEX", replace(INDEX, tr=as_on_paper))
+    chart = real_api.get_index("1001")
     gone = {"advancing": 0, "declining": 0, "unchanged": 0}
     assert chart.model_dump(exclude={"at"}) == own.model_dump(exclude={"at"}) | gone
     assert own.advancing + own.declining + own.unchanged > 0

@@ -42,12 +42,10 @@ class Held(httpx.AsyncBaseTransport):
 
 
 @pytest.fixture
-async def held(kis, wire, monkeypatch):
+async def held(kis, wire):
     await kis._session.token.get()
-    held = Held(wire)
-    for client in (kis._session._read_sender, kis._session._order_sender):
-        monkeypatch.setattr(client, "_transport", held)
-    return held
+    wire.stand_in = Held(wire)
+    return wire.stand_in
 
 
 def tasks_of(ask, number):
@@ -256,10 +254,12 @@ async def test_a_call_that_is_cancelled_from_elsewhere_leaves_nobody_waiting():
     assert (flights._joinable, flights._running) == ({}, set())
 
 
-async def test_nothing_is_left_behind(kis, wire):
+async def test_nothing_is_left_behind(make, wire, monkeypatch):
+    flights = SingleFlight()
+    monkeypatch.setattr("kis.session.SingleFlight", lambda: flights)
+    kis = make()
     wire.answer("inquire-price", sample("price"))
     wire.answer("inquire-balance", sample("balance_paper"))
     await asyncio.gather(*tasks_of(lambda: kis.price("005930"), 3), kis.balance())
     await settle()
-    flights = kis._session._reads
     assert (flights._joinable, flights._running) == ({}, set())

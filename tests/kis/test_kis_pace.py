@@ -173,7 +173,7 @@ async def test_the_last_waiter_leaving_and_another_coming_keeps_the_distance():
     queue.call(Lane.QUOTE, "next")
     queue.call(Lane.QUOTE, "after")
     await asyncio.sleep(0.1)
-    assert queue.pace._calls._dispatcher is not None
+    assert "kis-pace-calls" in {task.get_name() for task in asyncio.all_tasks()}
     await queue.finish()
     assert queue.passed[1:] == [("next", pytest.approx(1.0)), ("after", pytest.approx(2.0))]
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import structlog
+from anyio.from_thread import start_blocking_portal
 
 from kis import KisApi, Misconfigured, NotSent, Unavailable
 from tests.kis.kis_scripts import simulated
@@ -67,9 +69,18 @@ def test_one_left_behind_is_collected_with_its_thread(paper):
     assert threads() == set()
 
 
-def test_one_collected_in_its_own_thread_ends_all_the_same(paper):
+def test_one_collected_in_its_own_thread_ends_all_the_same(paper, monkeypatch):
+    portals = []
+
+    @contextmanager
+    def noted(*args, **options):
+        with start_blocking_portal(*args, **options) as portal:
+            portals.append(portal)
+            yield portal
+
+    monkeypatch.setattr("kis.blocking.start_blocking_portal", noted)
     holder = [KisApi.from_env(paper[1])]
-    holder[0]._loop._portal.start_task_soon(holder.clear)
+    portals.pop().start_task_soon(holder.clear)
     for _ in range(200):
         gc.collect()
         if not threads():

@@ -94,7 +94,7 @@ async def test_a_write_that_never_left_goes_out_again_then_says_so(kis, wire, cl
     assert (await kis.buy("005930", 1, **BUY)).order_no == "0000051378"
 
 
-async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, monkeypatch):
+async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, wire):
     arrived, answer = asyncio.Event(), asyncio.Event()
 
     class Slow(httpx.AsyncBaseTransport):
@@ -104,7 +104,7 @@ async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, monkeypatc
             return httpx.Response(200, json=sample("order_paper"))
 
     await kis._session.token.get()
-    monkeypatch.setattr(kis._session._order_sender, "_transport", Slow())
+    wire.stand_in = Slow()
     ordering = asyncio.create_task(kis.buy("005930", 1, **BUY))
     await arrived.wait()
     ordering.cancel()
@@ -141,15 +141,14 @@ async def test_an_order_that_waits_for_its_turn_while_all_is_closed_was_not_sent
 
 
 @pytest.mark.parametrize("way", ["read", "write"])
-async def test_an_answer_that_never_ends_is_given_up(kis, monkeypatch, way):
+async def test_an_answer_that_never_ends_is_given_up(kis, wire, monkeypatch, way):
     class Dripping(httpx.AsyncBaseTransport):
         async def handle_async_request(self, _):
             await asyncio.sleep(60)
 
     await kis._session.token.get()
     monkeypatch.setattr(session_module, "_CALL_TIMEOUT", 0.005)
-    monkeypatch.setattr(kis._session._order_sender, "_transport", Dripping())
-    monkeypatch.setattr(kis._session._read_sender, "_transport", Dripping())
+    wire.stand_in = Dripping()
     with pytest.raises(Unknown if way == "write" else Unavailable):
         await (kis.buy("005930", 1, **BUY) if way == "write" else kis.price("005930"))
 

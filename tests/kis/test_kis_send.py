@@ -81,7 +81,7 @@ async def test_a_failure_on_the_way_is_a_receipt_and_is_sent_once(kis, wire, clo
         ([], Outcome.UNKNOWN),
     ],
 )
-async def test_a_sending_given_up_before_its_headers_was_not_sent(kis, monkeypatch, events, what):
+async def test_a_sending_given_up_before_its_headers_was_not_sent(kis, wire, monkeypatch, events, what):
     class Stuck(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
             for event in events:
@@ -90,7 +90,7 @@ async def test_a_sending_given_up_before_its_headers_was_not_sent(kis, monkeypat
 
     await kis._session.token.get()
     monkeypatch.setattr(session_module, "_CALL_TIMEOUT", 0.005)
-    monkeypatch.setattr(kis._session._order_sender, "_transport", Stuck())
+    wire.stand_in = Stuck()
     receipt = await kis.send(order(kis))
     assert (receipt.outcome, receipt.sent) == (what, what is Outcome.UNKNOWN)
     assert receipt.seconds > 0
@@ -162,12 +162,13 @@ async def test_a_token_file_that_cannot_be_changed_leaves_the_receipt_whole(kis,
     assert [line["event"] for line in logs] == ["token_not_dropped"]
 
 
-@pytest.mark.parametrize(("code", "slowed"), [("EGW00201", True), ("EGW00215", False)])
-async def test_a_refusal_for_the_rate_slows_the_line_it_is_about(make, wire, code, slowed):
+@pytest.mark.parametrize(("code", "line"), [("EGW00201", "calls"), ("EGW00215", "ledger")])
+async def test_a_refusal_for_the_rate_slows_the_line_it_is_about(make, wire, code, line):
     kis = make(min_interval=0.001)
-    assert (await receipt_of(kis, wire, refusal(code), 500)).outcome is Outcome.THROTTLED
-    assert (kis._session.rate_limiter.interval > 0.001) is slowed
-    assert bool(kis._session.rate_limiter._ledger._slowed) is not slowed
+    with structlog.testing.capture_logs() as logs:
+        assert (await receipt_of(kis, wire, refusal(code), 500)).outcome is Outcome.THROTTLED
+    assert (kis._session.rate_limiter.interval > 0.001) is (line == "calls")
+    assert [entry["line"] for entry in logs if entry["event"] == "pace_slowed"] == [line]
 
 
 async def test_a_cancel_does_not_wait_behind_orders(make, wire):
@@ -195,7 +196,7 @@ async def test_a_script_is_told_what_kis_does_not_offer(kis, wire):
         await kis.buy("005930", 1, **LIMIT)
 
 
-async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, monkeypatch):
+async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, wire):
     arrived, answer = asyncio.Event(), asyncio.Event()
 
     class Slow(httpx.AsyncBaseTransport):
@@ -205,7 +206,7 @@ async def test_a_caller_that_is_cancelled_leaves_its_order_alone(kis, monkeypatc
             return httpx.Response(200, json=sample("order_paper"))
 
     await kis._session.token.get()
-    monkeypatch.setattr(kis._session._order_sender, "_transport", Slow())
+    wire.stand_in = Slow()
     sending = asyncio.create_task(kis.send(order(kis)))
     await arrived.wait()
     sending.cancel()
@@ -268,7 +269,7 @@ def test_no_bytes_make_it_raise_or_say_placed(tmp_path, content, status, cut):
     asyncio.run(sent_once())
 
 
-async def test_seconds_are_those_of_the_post_alone(kis, monkeypatch):
+async def test_seconds_are_those_of_the_post_alone(kis, wire, monkeypatch):
     moments = []
 
     def now():
@@ -286,7 +287,7 @@ async def test_seconds_are_those_of_the_post_alone(kis, monkeypatch):
         now()
 
     await kis._session.token.get()
-    monkeypatch.setattr(kis._session._order_sender, "_transport", Slow())
+    wire.stand_in = Slow()
     monkeypatch.setattr(kis._session.rate_limiter, "acquire", turn)
     receipt = await kis.send(order(kis))
     now()

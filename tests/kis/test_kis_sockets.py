@@ -36,6 +36,12 @@ class Gateway:
         self.fault = fault
         self.calls = []
         self.connections = 0
+        self.server = None
+        self.port = 0
+
+    def stop_listening(self):
+        """Keeps the connections there are; takes no new ones."""
+        self.server.close()
 
     async def __call__(self, reader, writer):
         self.connections += 1
@@ -66,15 +72,15 @@ class Gateway:
 @asynccontextmanager
 async def at_gateway(fault, tmp_path):
     gateway = Gateway(fault)
-    server = await asyncio.start_server(gateway, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    gateway.server = await asyncio.start_server(gateway, "127.0.0.1", 0)
+    gateway.port = gateway.server.sockets[0].getsockname()[1]
 
     async def no_pause(_):
         await asyncio.sleep(0)
 
-    async with KisClient(config(tmp_path, rest_url=f"http://127.0.0.1:{port}"), sleep=no_pause) as kis:
+    async with KisClient(config(tmp_path, rest_url=f"http://127.0.0.1:{gateway.port}"), sleep=no_pause) as kis:
         yield kis, gateway
-    server.close()
+    gateway.server.close()
 
 
 async def reset_it(writer):
@@ -146,10 +152,10 @@ async def test_a_write_nobody_listens_to_was_not_sent(tmp_path):
 
     async with at_gateway(close_the_door, tmp_path) as (kis, gateway):
         await kis.price("005930")
-        with socket.socket() as nobody:
-            nobody.bind(("127.0.0.1", 0))
-            port = nobody.getsockname()[1]
-            kis._session._config = config(tmp_path, rest_url=f"http://127.0.0.1:{port}")
+        gateway.stop_listening()
+        with socket.socket() as nobody:  # holds the port, so that no other program listens there
+            nobody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            nobody.bind(("127.0.0.1", gateway.port))
             with pytest.raises(NotSent):
                 await kis.buy("005930", 1, **BUY)
             receipt = await kis.send(kis.written(Side.BUY, "005930", 1, **BUY))

@@ -16,7 +16,8 @@ from kis import BadRequest, Misconfigured, Refused, Side
 from kis.frames import NoticeKind
 from kis.sim import Simulator
 from kis.stream import BookUpdate, FillNotice, Gap, KisStream, Trade
-from tests.kis.stream_guest import HYNIX, SAMSUNG, config_of, house, nothing_from
+from tests.kis.kis_wire import Wire, WireTransport
+from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, harness, nothing_from
 from tests.support.waiting import until
 
 APPROVAL = "/oauth2/Approval"
@@ -27,7 +28,7 @@ APPROVAL = "/oauth2/Approval"
 
 @pytest.mark.parametrize(("fields", "phase"), [(46, ""), (47, "2")])
 async def test_trades_come_as_they_happen(tmp_path, clock, fields, phase):
-    async with house(tmp_path, clock, trade_fields=fields) as at:
+    async with harness(tmp_path, clock, trade_fields=fields) as at:
         trades = at.stream.trades([SAMSUNG])
         await at.registered()
         at.trade(quantity=7)
@@ -40,7 +41,7 @@ async def test_trades_come_as_they_happen(tmp_path, clock, fields, phase):
 
 
 async def test_several_records_of_a_frame_are_several_trades(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         trades = at.stream.trades([SAMSUNG])
         await at.registered()
         for quantity in range(1, 31):
@@ -50,7 +51,7 @@ async def test_several_records_of_a_frame_are_several_trades(tmp_path, clock):
 
 @pytest.mark.parametrize("fields", [59, 63])
 async def test_books_come_when_they_change(tmp_path, clock, fields):
-    async with house(tmp_path, clock, book_fields=fields) as at:
+    async with harness(tmp_path, clock, book_fields=fields) as at:
         books = at.stream.order_books(SAMSUNG)
         await at.registered()
         at.trade()
@@ -63,7 +64,7 @@ async def test_books_come_when_they_change(tmp_path, clock, fields):
 @pytest.mark.parametrize("fields", [23, 26])
 @pytest.mark.parametrize("profile", ["paper", "real"])
 async def test_notices_tell_what_becomes_of_an_order(tmp_path, clock, profile, fields):
-    async with house(tmp_path, clock, profile=profile, notice_fields=fields) as at:
+    async with harness(tmp_path, clock, profile=profile, notice_fields=fields) as at:
         notices = at.stream.fill_notices()
         await at.registered()
         exchange = at.sim.exchange
@@ -85,7 +86,7 @@ async def test_notices_tell_what_becomes_of_an_order(tmp_path, clock, profile, f
 
 
 async def test_one_iterator_has_it_all_in_order(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG], order_books=[SAMSUNG], fill_notices=True)
         await at.registered(3)
         at.sim.exchange.submit("buy", SAMSUNG, "market", 1)
@@ -95,7 +96,7 @@ async def test_one_iterator_has_it_all_in_order(tmp_path, clock):
 
 
 async def test_notices_of_another_account_of_the_login_are_left_out(tmp_path, clock):
-    async with house(tmp_path, clock, config={"account": "99999999-01"}) as at:
+    async with harness(tmp_path, clock, config={"account": "99999999-01"}) as at:
         notices = at.stream.fill_notices()
         await at.registered()
         at.sim.exchange.submit("buy", SAMSUNG, "market", 1)
@@ -106,13 +107,13 @@ async def test_notices_of_another_account_of_the_login_are_left_out(tmp_path, cl
 
 
 async def test_nobody_listens_nobody_connects(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         await asyncio.sleep(0.02)
         assert (at.sim.websocket.connects, len(at.sim.requests)) == (0, 0)
 
 
 async def test_listeners_share_a_registration_which_ends_with_the_last(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         first, second = at.stream.trades([SAMSUNG]), at.stream.trades([SAMSUNG, HYNIX])
         await at.registered(2)
         at.trade()
@@ -130,7 +131,7 @@ async def test_listeners_share_a_registration_which_ends_with_the_last(tmp_path,
 
 
 async def test_a_listener_let_go_ends_its_registration(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         at.stream.trades([HYNIX])
         trades = at.stream.trades([SAMSUNG])
         gc.collect()
@@ -140,7 +141,7 @@ async def test_a_listener_let_go_ends_its_registration(tmp_path, clock):
 
 
 async def test_our_own_count_stops_the_forty_second(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         codes = list(at.sim.exchange.issues)
         held = at.stream.events(trades=codes[:20], order_books=codes[:20], fill_notices=True)
         with pytest.raises(Refused, match="41"):
@@ -154,7 +155,7 @@ async def test_our_own_count_stops_the_forty_second(tmp_path, clock):
 
 async def test_too_many_for_kis_is_told_once_and_not_tried_again(tmp_path, clock, monkeypatch):
     monkeypatch.setattr("kis.sim.websocket.server.MAX_REGISTRATIONS", 1)
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         first = at.stream.trades([SAMSUNG])
         await at.registered()
         with structlog.testing.capture_logs() as logs:
@@ -170,7 +171,7 @@ async def test_too_many_for_kis_is_told_once_and_not_tried_again(tmp_path, clock
 
 
 async def test_already_registered_is_as_good(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         trades = at.stream.trades([SAMSUNG])
         await at.registered()
         at.stream._registrations.resend(next(iter(trades.topics)))
@@ -181,7 +182,7 @@ async def test_already_registered_is_as_good(tmp_path, clock):
 
 
 async def test_one_approval_key_serves_many_connections(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         trades = at.stream.trades([SAMSUNG])
         for _ in range(3):
             await at.registered()
@@ -200,7 +201,7 @@ async def test_one_approval_key_serves_many_connections(tmp_path, clock):
 
 
 async def test_keys_that_do_not_fit_end_the_stream(tmp_path, clock):
-    async with house(tmp_path, clock, config={"app_secret": "wrong"}) as at:
+    async with harness(tmp_path, clock, config={"app_secret": "wrong"}) as at:
         trades = at.stream.trades([SAMSUNG])
         with pytest.raises(Misconfigured) as failure:
             await at.heard(trades)
@@ -211,7 +212,7 @@ async def test_keys_that_do_not_fit_end_the_stream(tmp_path, clock):
 
 
 async def test_leaving_ends_the_iteration(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         trades = at.stream.trades([SAMSUNG])
         await at.registered()
         at.trade()
@@ -244,13 +245,26 @@ def test_an_address_that_cannot_be_right_is_named(tmp_path, address):
 
 
 @pytest.mark.parametrize(("env", "port"), [("real", 21_000), ("paper", 31_000)])
-def test_without_an_address_it_is_the_environments_own(tmp_path, env, port):
-    made = stream(tmp_path, env=env, ws_url=None)
-    assert made._connection._address == f"ws://ops.koreainvestment.com:{port}/tryitout"
+async def test_without_an_address_it_is_the_environments_own(tmp_path, monkeypatch, env, port):
+    asked = []
+
+    def connect(address, **_options):
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("kis.websocket.connect", connect)
+    wire = Wire()
+    wire.answer("/oauth2/Approval", {"approval_key": "key"})
+    config = config_of(Simulator(), "http://127.0.0.1:1", tmp_path, env=env, rest_url=None, ws_url=None)
+    async with KisStream(config, transport=WireTransport(wire)) as made:
+        trades = made.trades([SAMSUNG])
+        await until(lambda: asked)
+        await trades.aclose()
+    assert asked == [f"ws://ops.koreainvestment.com:{port}/tryitout"]
 
 
 async def test_what_cannot_be_listened_to(tmp_path, clock):
-    async with house(tmp_path, clock, config={"hts_id": ""}) as at:
+    async with harness(tmp_path, clock, config={"hts_id": ""}) as at:
         with pytest.raises(Misconfigured, match="KIS_HTS_ID"):
             at.stream.fill_notices()
         for wrong in ("5930", "삼성전자", "00593O1234", 5930, None):
@@ -267,7 +281,7 @@ def test_a_stream_that_is_not_open_says_so(tmp_path):
 
 async def test_a_slow_reader_hears_what_it_lost(tmp_path, clock, monkeypatch):
     monkeypatch.setattr("kis.subscriptions._MAX_QUEUED", 3)
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events, trades = at.stream.events(trades=[SAMSUNG]), at.stream.trades([SAMSUNG])
         await at.registered()
         for quantity in range(1, 6):
@@ -280,7 +294,7 @@ async def test_a_slow_reader_hears_what_it_lost(tmp_path, clock, monkeypatch):
 
 async def test_nothing_secret_is_logged(tmp_path, clock, caplog):
     with caplog.at_level(logging.DEBUG), structlog.testing.capture_logs() as logs:
-        async with house(tmp_path, clock) as at:
+        async with harness(tmp_path, clock) as at:
             notices = at.stream.fill_notices()
             await at.registered()
             at.sim.faults.plant("bad_cipher")
@@ -330,8 +344,6 @@ def reply(code, message="", *, tr_id="H0STCNT0", tr_key=SAMSUNG):
 
 @pytest.fixture
 def naps():
-    from tests.kis.stream_guest import Naps  # noqa: PLC0415 - it needs a running loop
-
     return Naps()
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from kis.frames import NoticeKind
 from kis.stream import Gap, KisStream
-from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, house, nothing_from
+from tests.kis.stream_guest import HYNIX, SAMSUNG, Naps, config_of, harness, nothing_from
 from tests.sim.socket_guest import TRADES, guest
 from tests.support.waiting import until
 
@@ -20,7 +20,7 @@ def move(clock, seconds):
 
 
 async def test_no_gap_while_nothing_was_missed(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         more = at.stream.events(trades=[HYNIX], order_books=[SAMSUNG])
@@ -32,7 +32,7 @@ async def test_no_gap_while_nothing_was_missed(tmp_path, clock):
 
 
 async def test_a_dropped_socket_is_a_gap_and_everything_is_registered_again(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG, HYNIX], fill_notices=True)
         await at.registered(3)
         move(clock, 5)
@@ -60,7 +60,7 @@ async def test_a_dropped_socket_is_a_gap_and_everything_is_registered_again(tmp_
 
 @pytest.mark.virtual_time
 async def test_a_silent_socket_is_given_up_in_session(tmp_path, clock):
-    async with house(tmp_path, clock, silence=0.05, heartbeat=0.02) as at:
+    async with harness(tmp_path, clock, silence=0.05, heartbeat=0.02) as at:
         events = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         await asyncio.sleep(0.1)
@@ -77,7 +77,7 @@ async def test_a_silent_socket_is_given_up_in_session(tmp_path, clock):
 
 @pytest.mark.virtual_time
 async def test_silence_out_of_session_is_just_that(tmp_path, clock):
-    async with house(tmp_path, clock, silence=0.01, in_session=lambda _: False) as at:
+    async with harness(tmp_path, clock, silence=0.01, in_session=lambda _: False) as at:
         events = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         await asyncio.sleep(0.06)
@@ -87,7 +87,7 @@ async def test_silence_out_of_session_is_just_that(tmp_path, clock):
 
 
 async def test_a_notice_that_cannot_be_opened_is_a_gap_and_the_key_is_had_anew_once(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(fill_notices=True)
         await at.registered()
         heard = clock()
@@ -106,11 +106,15 @@ async def test_a_notice_that_cannot_be_opened_is_a_gap_and_the_key_is_had_anew_o
         assert at.sim.websocket.connects == 1
 
 
-async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(tmp_path, clock):
+async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(tmp_path, clock, monkeypatch):
     naps = Naps()
-    async with house(tmp_path, clock) as at:
-        config = config_of(at.sim, at.url, tmp_path, ws_url="ws://127.0.0.1:9")  # nobody is there
-        async with KisStream(config, clock=clock, sleep=naps) as lonely:
+
+    def refused(*_, **__):
+        raise ConnectionRefusedError
+
+    async with harness(tmp_path, clock) as at:
+        monkeypatch.setattr("kis.websocket.connect", refused)
+        async with KisStream(config_of(at.sim, at.url, tmp_path), clock=clock, sleep=naps) as lonely:
             began = clock()
             events = lonely.events(trades=[SAMSUNG])
             with structlog.testing.capture_logs() as logs:
@@ -123,14 +127,14 @@ async def test_a_broker_that_is_away_is_tried_ever_more_rarely_and_then_told_of(
             assert len(set(naps.taken)) == 10
             assert lonely.blind_since == began
             move(clock, 300)
-            lonely._connection._address = config_of(at.sim, at.url, tmp_path).ws_url + "/tryitout"
+            monkeypatch.undo()
             await naps.over()
             assert await at.heard(events) == Gap(began, clock())
     assert [request.path for request in at.sim.requests] == ["/oauth2/Approval"]
 
 
 async def test_another_program_with_our_key_is_left_alone_for_minutes(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         async with guest(at.sim, at.url) as other:
             assert await other.code(TRADES, SAMSUNG) == "OPSP0000"
             began = clock()
@@ -153,7 +157,7 @@ async def test_another_program_with_our_key_is_left_alone_for_minutes(tmp_path, 
 
 async def test_what_fitted_before_and_is_too_many_now_is_waited_out(tmp_path, clock, monkeypatch):
     """As when KIS has not noticed yet that the connection before is gone."""
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG, HYNIX])
         await at.registered(2)
         monkeypatch.setattr("kis.sim.websocket.server.MAX_REGISTRATIONS", 1)
@@ -171,7 +175,7 @@ async def test_what_fitted_before_and_is_too_many_now_is_waited_out(tmp_path, cl
 
 
 async def test_a_connection_that_held_for_a_minute_makes_the_next_pause_short_again(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG])
         for lasted in (1, 1, 1, 61, 1):
             await at.registered()
@@ -186,7 +190,7 @@ async def test_a_connection_that_held_for_a_minute_makes_the_next_pause_short_ag
 
 
 async def test_a_listener_hears_of_no_gap_from_before_its_time(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         at.sim.faults.plant("drop_socket")
@@ -202,7 +206,7 @@ async def test_a_listener_hears_of_no_gap_from_before_its_time(tmp_path, clock):
 
 
 async def test_what_nobody_listens_to_is_not_missed(tmp_path, clock):
-    async with house(tmp_path, clock) as at:
+    async with harness(tmp_path, clock) as at:
         events = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         at.sim.faults.plant("drop_socket")
@@ -219,7 +223,7 @@ async def test_what_nobody_listens_to_is_not_missed(tmp_path, clock):
 
 @pytest.mark.parametrize("fault", ["drop_socket", "stall_socket"])
 async def test_leaving_while_it_is_away_takes_no_time(tmp_path, clock, fault):
-    async with house(tmp_path, clock, silence=0.05) as at:
+    async with harness(tmp_path, clock, silence=0.05) as at:
         events = at.stream.events(trades=[SAMSUNG])
         await at.registered()
         at.sim.faults.plant(fault)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,9 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kis import KisClient, NotSent, OrderKind, Outcome, Side, Unavailable, kst_now
+from kis import KisClient, NotSent, OrderKind, Outcome, Side, Unavailable
 from kis.transport import download
-from tests.kis.kis_wire import KEY, SECRET, config
+from tests.kis.kis_wire import KEY, SECRET, Wire, WireTransport, config, sample
 
 
 @pytest.fixture(scope="module")
@@ -75,21 +74,19 @@ async def at_stranger(context, tmp_path):
     server.close()
 
 
-def give_token(kis):
-    """Puts a token where the client keeps it, so that the call itself is the first to go out."""
-    path = kis._session.token._path
-    path.parent.mkdir()
-    now = kst_now()
-    row = {"token": "token-1", "expires": (now + timedelta(hours=9)).isoformat(), "attempted": now.isoformat()}
-    path.write_text(json.dumps(row))
-    path.chmod(0o600)
+async def store_token(tmp_path, url):
+    """A client that meets KIS there has stored a token, so that the next one's first request is the call itself."""
+    wire = Wire()
+    wire.answer("inquire-price", sample("price"))
+    async with KisClient(config(tmp_path, rest_url=url), transport=WireTransport(wire)) as another:
+        await another.price("005930")
 
 
 @pytest.mark.parametrize("has_token", [True, False])
 async def test_a_read_is_unavailable_and_an_order_was_not_sent(tmp_path, context, has_token):
-    async with at_stranger(context, tmp_path) as (kis, _, heard):
+    async with at_stranger(context, tmp_path) as (kis, url, heard):
         if has_token:
-            give_token(kis)
+            await store_token(tmp_path, url)
         for error, ask in (
             (Unavailable, kis.price("005930")),
             (NotSent, kis.buy("005930", 1, price=75_700, kind=OrderKind.LIMIT)),

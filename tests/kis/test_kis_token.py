@@ -6,14 +6,13 @@ import asyncio
 import json
 import os
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import httpx
 import pytest
 from filelock import FileLock
 
 from kis import BadAnswer, Misconfigured, OrderKind, Throttled, TokenRejected, Unavailable
-from kis.krx import KST
 from tests.kis.kis_wire import KEY, SECRET, TOKEN_PATH, refusal, sample
 
 posix = pytest.mark.skipif(os.name != "posix", reason="this system's files have no modes")
@@ -233,7 +232,7 @@ async def test_a_token_another_process_has_renewed_is_taken_up(make, wire, clock
     assert bearers(wire)[-1] == "Bearer token-2"
 
 
-async def test_a_caller_that_gives_up_does_not_waste_the_attempt(kis, wire, monkeypatch):
+async def test_a_caller_that_gives_up_does_not_waste_the_attempt(kis, wire):
     arrived, answer = asyncio.Event(), asyncio.Event()
 
     class Slow(httpx.AsyncBaseTransport):
@@ -242,7 +241,7 @@ async def test_a_caller_that_gives_up_does_not_waste_the_attempt(kis, wire, monk
             await answer.wait()
             return wire(request)
 
-    monkeypatch.setattr(kis._session._read_sender, "_transport", Slow())
+    wire.stand_in = Slow()
     asking = asyncio.create_task(kis.price("005930"))
     await arrived.wait()
     asking.cancel()
@@ -253,12 +252,12 @@ async def test_a_caller_that_gives_up_does_not_waste_the_attempt(kis, wire, monk
     assert len(wire.sent(TOKEN_PATH)) == 1
 
 
-async def test_a_lock_another_process_never_lets_go_is_told(kis, wire, tmp_path):
+async def test_a_lock_another_process_never_lets_go_is_told(kis, wire, clock, tmp_path):
     await kis.price("005930")
     path = token_file(tmp_path)
     path.unlink()
     with FileLock(f"{path}.lock"):
-        kis._session.token._renew_at = datetime(2000, 1, 1, tzinfo=KST)
+        clock.now += timedelta(days=1)
         with pytest.raises(Unavailable, match="lock"):
             await kis.price("005930")
     assert len(wire.sent(TOKEN_PATH)) == 1

@@ -88,7 +88,7 @@ def install() -> Path:
     (HOME / ".gitignore").write_text("*\n", encoding="utf-8")
     packages = Path(sysconfig.get_path("purelib", vars={"base": HOME, "platbase": HOME}))
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", MUTMUT]
+    command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", MUTMUT]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return python
 
@@ -114,14 +114,8 @@ def _mutmut(python: Path, tree: Path, *arguments: str) -> str:
     Raises:
         SystemExit: it failed.
     """
-    done = subprocess.run(
-        [python.with_name("mutmut"), *arguments],
-        cwd=tree,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command: list[str | Path] = [python.with_name("mutmut"), *arguments]
+    done = subprocess.run(command, cwd=tree, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"mutmut {arguments[0]} failed:\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
     return done.stdout
@@ -139,7 +133,7 @@ def _difference(diff: str) -> tuple[str, str]:
 
 def outside(python: Path, tree: Path, at_once: int) -> list[Found]:
     """Mutants of what stands outside functions."""
-    command = [python, "-m", "tests.mutants.outside", json.dumps(PLAN), str(at_once)]
+    command: list[str | Path] = [python, "-m", "tests.mutants.outside", json.dumps(PLAN), str(at_once)]
     done = subprocess.run(command, cwd=tree, env=_environment(), capture_output=True, text=True, check=True)
     told = [Found(**one) for one in json.loads(done.stdout)]
     for clean in (one for one in told if not one.where):

@@ -11,7 +11,7 @@ import pytest
 from kis.sim import Simulator
 from kis.sim.exchange.exchange import Exchange
 from tests.sim.customer import Clock, Customer
-from tests.sim.raw import Caller, House
+from tests.sim.raw import Caller, SharedServer
 
 
 @pytest.fixture
@@ -53,20 +53,20 @@ def exchange(opened):
 
 
 @pytest.fixture(scope="module")
-def house():
-    with House().open() as house:
-        yield house
+def shared_server():
+    with SharedServer().open() as shared_server:
+        yield shared_server
 
 
 @pytest.fixture
-def served(house):
+def served(shared_server):
     """Opens a simulator on a socket, at ten o'clock of 20 November 2026, a Friday."""
 
     async def opened(profile="real", *, login=True, **options):
         clock = Clock()
         sim = Simulator(**{"profile": profile, "clock": clock, "rate_limit": False, **options})
-        keys, house.app = sim.credentials, sim.app
-        caller = Caller(house.address, keys.app_key, keys.app_secret, keys.account)
+        keys, shared_server.app = sim.credentials, sim.app
+        caller = Caller(shared_server.address, keys.app_key, keys.app_secret, keys.account)
         caller.sim, caller.clock, caller.real = sim, clock, profile == "real"
         return await caller.log_in() if login else caller
 

@@ -15,7 +15,7 @@ V1 = "/uapi/domestic-stock/v1/"
 T = "trading/"
 
 
-class House:
+class SharedServer:
     """One socket for many cases: each puts its own simulator behind it, as a server takes a while to stop."""
 
     def __init__(self):

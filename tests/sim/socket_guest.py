@@ -26,21 +26,21 @@ class Guest:
         frame = {"header": given | header, "body": {"input": {"tr_id": tr_id, "tr_key": tr_key}}}
         await self.socket.send(json.dumps(frame))
 
-    async def told(self):
+    async def receive(self):
         """The next frame: an object where it is JSON."""
         text = await asyncio.wait_for(self.socket.recv(), 2)
         return json.loads(text) if text.startswith("{") else text
 
     async def answer(self, *asked, **header):
         await self.ask(*asked, **header)
-        return await self.told()
+        return await self.receive()
 
     async def code(self, *asked, **header):
         return (await self.answer(*asked, **header))["body"]["msg_cd"]
 
     async def records(self):
         """TR id and records of the next data frame, each a list of fields."""
-        flag, tr_id, count, payload = (await self.told()).split("|", 3)
+        flag, tr_id, count, payload = (await self.receive()).split("|", 3)
         assert (flag, len(count)) == ("0", 3)
         fields = payload.split("^")
         width = len(fields) // int(count)

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from kis.sim.api.responses import decimals
 from kis.sim.exchange.orders import OrderRejected, RejectReason
 
 SAMSUNG = "005930"
@@ -70,11 +71,11 @@ def test_the_average_price_has_four_decimals_and_survives_a_sale(opened):
     exchange = opened(holdings={SAMSUNG: (2, 60000)})
     exchange.submit("buy", SAMSUNG, "00", 1, 71100)
     position = exchange.ledger.positions[SAMSUNG]
-    assert str(position.average_price) == "63700.0000"
+    assert decimals(position.average, 4) == "63700.0000"
     exchange.submit("sell", SAMSUNG, "01", 1)
-    assert str(position.average_price) == "63700.0000"
+    assert decimals(position.average, 4) == "63700.0000"
     exchange.submit("buy", SAMSUNG, "00", 1, 71100)
-    assert str(position.average_price) == "66166.6667"
+    assert decimals(position.average, 4) == "66166.6667"
 
 
 def test_money_settles_on_the_second_trading_day_and_sold_out_issues_are_listed_until_then(opened, clock):
@@ -132,7 +133,7 @@ def test_orders_of_the_opening_auction_wait_for_the_opening(opened, clock):
     gone = exchange.submit("buy", SAMSUNG, "00", 3, 75000)
     exchange.cancel(gone.number)
     assert [order.filled for order in (market, limit)] == [0, 0]
-    assert exchange.ledger.reserved[market] == exchange.ledger.need(3, 92_300)
+    assert exchange.ledger.reserved[market] == exchange.ledger.cost(3 * 92_300)
     clock.move(minutes=20)
     assert exchange.open_orders() == [limit]
     assert (market.filled, gone.filled) == (3, 0)

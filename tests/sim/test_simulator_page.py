@@ -19,10 +19,13 @@ from tests.support.proxy import FAULTS
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`(\w+)`", PAGE))
+SIM = Simulator()
 OPTIONS = set(inspect.signature(Simulator.__init__).parameters) - {"self"}
 
 
-@pytest.mark.parametrize("names", [OPTIONS, set(KINDS), set(FAULTS), set(SCRIPTS), set(AdminApi(Simulator()).calls)])
+@pytest.mark.parametrize(
+    "names", [OPTIONS, set(KINDS), set(FAULTS), set(SCRIPTS), set(AdminApi(SIM.exchange, SIM.faults, SIM.oauth).calls)]
+)
 def test_the_page_names_every_option_fault_script_and_call(names):
     assert names - NAMED == set()
 

@@ -80,7 +80,7 @@ async def test_a_second_session_is_told_so_and_closed_and_the_first_goes_on(make
                 "body": {"rt_cd": "9", "msg_cd": "OPSP8996", "msg1": "ALREADY IN USE appkey"},
             }
             with pytest.raises(ConnectionClosed):
-                await second.told()
+                await second.receive()
         assert await first.code(TRADES, HYNIX) == "OPSP0000"
     assert sim.websocket.connects == 2
 
@@ -179,7 +179,7 @@ async def test_notices_of_an_order_and_its_fill(make, profile):
         answer = await one.answer(NOTICES[profile], sim.credentials.hts_id)
         assert answer["header"]["encrypt"] == "Y"
         order = sim.exchange.submit("buy", SAMSUNG, "market", 3)
-        told = [unsealed(await one.told(), answer["body"]["output"]) for _ in range(2)]
+        told = [unsealed(await one.receive(), answer["body"]["output"]) for _ in range(2)]
     assert [tr_id for tr_id, _ in told] == [NOTICES[profile]] * 2
     accepted, filled = (fields for _, fields in told)
     account = sim.credentials.account.replace("-", "")
@@ -195,7 +195,7 @@ async def test_the_short_notice(make):
     async with sim.serve() as url, guest(sim, url) as one:
         answer = await one.answer(NOTICES["paper"], "kisbot")
         sim.exchange.submit("buy", SAMSUNG, "market", 3)
-        _, fields = unsealed(await one.told(), answer["body"]["output"])
+        _, fields = unsealed(await one.receive(), answer["body"]["output"])
     assert len(fields) == 23
     assert (fields[9], fields[10], fields[16], fields[18]) == ("0000000003", "000000000", "000000003", "1Y")
 
@@ -208,7 +208,7 @@ async def test_a_revision_and_a_cancel_are_received_then_confirmed(make):
         answer = await one.answer(NOTICES["paper"], "kisbot")
         revised = sim.exchange.revise(order.number, issue.step(issue.lower, 1))
         request = sim.exchange.cancel(revised.number)
-        told = [unsealed(await one.told(), answer["body"]["output"])[1] for _ in range(4)]
+        told = [unsealed(await one.receive(), answer["body"]["output"])[1] for _ in range(4)]
     assert [(fields[2], fields[3], fields[5], fields[13], fields[14]) for fields in told] == [
         (revised.number, order.number, "1", "1", "1"),
         (revised.number, order.number, "1", "1", "2"),
@@ -223,7 +223,7 @@ async def test_what_a_market_order_leaves_over_lapses(make):
     async with sim.serve() as url, guest(sim, url) as one:
         answer = await one.answer(NOTICES["paper"], "kisbot")
         sim.exchange.submit("buy", SAMSUNG, "market", 3)
-        told = [unsealed(await one.told(), answer["body"]["output"])[1] for _ in range(2)]
+        told = [unsealed(await one.receive(), answer["body"]["output"])[1] for _ in range(2)]
     assert [(fields[9], fields[13], fields[14]) for fields in told] == [("3", "1", "1"), ("3", "1", "3")]
 
 
@@ -233,14 +233,14 @@ async def test_what_a_market_order_leaves_over_lapses(make):
 async def test_a_heartbeat_may_be_answered_with_its_text_or_with_a_pong(make):
     sim = make(heartbeat=0.02)
     async with sim.serve() as url, guest(sim, url) as one:
-        asked = await one.told()
+        asked = await one.receive()
         assert asked == {"header": {"tr_id": "PINGPONG", "datetime": "20261120100000"}}
         await one.socket.pong(json.dumps(asked))
-        await one.socket.send(json.dumps(await one.told()))
-        await one.told()
+        await one.socket.send(json.dumps(await one.receive()))
+        await one.receive()
         assert sim.websocket.sessions[0].echoed == 1
         await one.ask(TRADES, SAMSUNG)
-        answers = [await one.told() for _ in range(3)]
+        answers = [await one.receive() for _ in range(3)]
         assert "OPSP0000" in [one.get("body", {}).get("msg_cd") for one in answers]
 
 
@@ -262,7 +262,7 @@ async def test_a_dropped_socket_is_gone_without_a_close_frame(make):
         sim.faults.plant("drop_socket", path=TRADES)
         sim.exchange.trade(SAMSUNG, sim.exchange.quote(SAMSUNG).last, 1)
         with pytest.raises(ConnectionClosed) as closed:
-            await one.told()
+            await one.receive()
         assert closed.value.rcvd is None
         async with guest(sim, url) as other:
             assert await other.code(TRADES, SAMSUNG) == "OPSP0000"
@@ -291,8 +291,8 @@ async def test_a_bad_cipher_is_one_notice_in_another_key(make):
         sim.faults.plant("bad_cipher")
         sim.exchange.submit("buy", SAMSUNG, "market", 1)
         with pytest.raises((UnicodeDecodeError, LookupError)):
-            assert unsealed(await one.told(), output)[1][13]
-        assert unsealed(await one.told(), output)[1][13] == "2"
+            assert unsealed(await one.receive(), output)[1][13]
+        assert unsealed(await one.receive(), output)[1][13] == "2"
 
 
 async def test_faults_of_the_socket_leave_requests_alone(make):
@@ -346,6 +346,6 @@ def test_whatever_arrives_is_answered(arrived):
         async with sim.serve() as url, guest(sim, url, approval_key="none") as one:
             for frame in arrived:
                 await one.socket.send(frame)
-                assert (await one.told())["body"]["rt_cd"] == "9"
+                assert (await one.receive())["body"]["rt_cd"] == "9"
 
     asyncio.run(visit())

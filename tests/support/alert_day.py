@@ -1,4 +1,4 @@
-"""A simulated day of many alerts, and what should have fired, worked out again from nothing but the tape.
+"""A simulated day of many alerts, and what should have fired, worked out again from nothing but the trades.
 
 `python -m tests.support.alert_day` measures it: time per tick, memory, and time per crossing that is written down.
 """
@@ -38,7 +38,7 @@ STOCKS = 200
 
 @dataclass(frozen=True)
 class Print:
-    """One trade of the tape; `volume` since the open."""
+    """One trade of the day; `volume` since the open."""
 
     code: str
     at: datetime
@@ -57,7 +57,7 @@ def issues(seed: int, stocks: int = STOCKS) -> dict[str, Issue]:
     return found
 
 
-def tape(found: dict[str, Issue], seed: int, every: float = 10.0) -> Iterator[Print]:
+def trades_of(found: dict[str, Issue], seed: int, every: float = 10.0) -> Iterator[Print]:
     """A day of trades: each stock walks by its own ticks, with a drift and jumps of its own, within its limits."""
     rng = random.Random(f"{seed}:tape")
     lean = {code: rng.uniform(-0.12, 0.12) for code in found}
@@ -76,7 +76,7 @@ def tape(found: dict[str, Issue], seed: int, every: float = 10.0) -> Iterator[Pr
 
 
 def wishes(found: dict[str, Issue], seed: int, many: int = 1_000) -> list[Alert]:
-    """Alerts of all kinds that need nothing but a tape, near enough to be crossed, some past already."""
+    """Alerts of all kinds that need nothing but trades, near enough to be crossed, some past already."""
     rng = random.Random(f"{seed}:alerts")
     codes = list(found)
     made = []
@@ -153,7 +153,7 @@ class Stand:
     watch: AlertRunner
 
     @property
-    def told(self) -> dict[int, list[tuple[int, str]]]:
+    def pushes(self) -> dict[int, list[tuple[int, str]]]:
         """By alert: the number of each crossing that was put into the outbox, and when it was."""
         found = defaultdict(list)
         for (data,) in self.db.execute("SELECT data FROM outbox WHERE kind = 'alert' ORDER BY id").fetchall():
@@ -180,7 +180,7 @@ def play(seed: int, many: int = 1_000, stocks: int = STOCKS, every: float = 10.0
     on = stand()
     on.clock.now = OPEN
     made = [on.watch.add(one, None, many) for one in wishes(found, seed, many)]
-    prints = list(tape(found, seed, every))
+    prints = list(trades_of(found, seed, every))
     took = []
     for one in prints:
         begun = time.perf_counter()
@@ -195,7 +195,7 @@ def play(seed: int, many: int = 1_000, stocks: int = STOCKS, every: float = 10.0
 def _measure() -> None:
     on, made, wanted, took = play(1)
     crossings = sum(len(times) for times in wanted.values())
-    told = sum(len(times) for times in on.told.values())
+    told = sum(len(times) for times in on.pushes.values())
     took.sort()
     sys.stdout.write(
         f"{len(made)} alerts, {STOCKS} stocks, {len(took)} ticks; crossings expected {crossings}, told {told}\n"

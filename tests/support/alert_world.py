@@ -33,8 +33,8 @@ from tests.support.virtual_time import MONDAY_MORNING, VirtualClock, run_virtual
 PEOPLE = {OWNER: Actor(OWNER, OWNER, "김관리", Role.OWNER), TRADER: Actor(TRADER, TRADER, "이매매", Role.TRADER)}
 
 
-class House:
-    """One bot's alerts. `say` writes to it, `told` is what it rang for."""
+class Harness:
+    """One bot's alerts. `say` writes to it, `pushes` is what it rang for."""
 
     def __init__(self, clock: VirtualClock, home: Path, db: Database | None = None, **options) -> None:
         self.clock = clock
@@ -89,10 +89,10 @@ class House:
         return reply
 
     @property
-    def told(self) -> list[str]:
+    def pushes(self) -> list[str]:
         """The texts of what rang, in order."""
-        letters = self.db.execute("SELECT data FROM outbox WHERE kind = 'alert' ORDER BY id").fetchall()
-        return [alert_push(json.loads(data), self.frame).text for (data,) in letters]
+        rows = self.db.execute("SELECT data FROM outbox WHERE kind = 'alert' ORDER BY id").fetchall()
+        return [alert_push(json.loads(data), self.frame).text for (data,) in rows]
 
     @property
     def asked(self) -> Counter:
@@ -111,13 +111,13 @@ class House:
             await asyncio.gather(work, return_exceptions=True)
 
 
-def in_house(play, start=MONDAY_MORNING, **options):
-    """Run a test's coroutine function over a house of its own."""
+def in_harness(play, start=MONDAY_MORNING, **options):
+    """Run a test's coroutine function over a harness of its own."""
 
     async def go(clock: VirtualClock):
         with tempfile.TemporaryDirectory() as home:
-            house = House(clock, Path(home), **options)
-            async with house.client:
-                return await play(house)
+            harness = Harness(clock, Path(home), **options)
+            async with harness.client:
+                return await play(harness)
 
     return run_virtual(go, start)

@@ -29,7 +29,7 @@ class Clock:
         self.now = datetime(2026, 11, day, hour, tzinfo=KST)
 
 
-class House:
+class Harness:
     """A data directory with its database, and the first key as its owner keeps it elsewhere."""
 
     def __init__(self, home: Path, clock: Clock | None = None) -> None:

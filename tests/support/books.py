@@ -4,16 +4,17 @@ import contextlib
 import json
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 from bot.demo.run import OWNER
 from kis.krx import KST, sell_tax_rate
 from kis.sim import Simulator
-from kis.sim.exchange.orders import HTS_CHANNEL, OrderSide
+from kis.sim.exchange.orders import HTS_CHANNEL, BookedOrder, OrderSide
 from tests.support.conversation import Ahead
 from tests.support.stage import stage
 from tests.support.virtual_time import now
 
-FAST = {"kis_min_interval": 0.0, "kis_hts_id": "", "kisbot_resume_pause": 0}
+FAST: dict[str, Any] = {"kis_min_interval": 0.0, "kis_hts_id": "", "kisbot_resume_pause": 0}
 HOLDINGS = {"000660": (3, 251_500), "035720": (60, 61_250), "069500": (80, 42_180)}
 RATE = Fraction(142, 1_000_000)
 NO = {"code": "APBK9999", "status": 200}
@@ -33,7 +34,7 @@ class At(Ahead):
 
 
 @contextlib.asynccontextmanager
-async def house(clock, profile="real", **options):
+async def harness(clock, profile="real", **options):
     broker = options.pop("broker", None) or Simulator(
         profile=profile, clock=clock, holdings=HOLDINGS, rate_limit=False, token_rules=False
     )
@@ -42,7 +43,7 @@ async def house(clock, profile="real", **options):
         yield on
 
 
-def letters(on, person=OWNER.id):
+def reports(on, person=OWNER.id):
     """What reports were written for a chat, in facts."""
     rows = on.app.storage.db.execute(
         "SELECT key, data FROM outbox WHERE kind = 'report' AND chat_id = ? ORDER BY id", [person]
@@ -53,8 +54,8 @@ def letters(on, person=OWNER.id):
 def truth(on, day):
     """What a day came to, from the exchange's fills alone: shares, money and average cost kept anew here."""
     lots = {code: (quantity, Fraction(average)) for code, (quantity, average) in HOLDINGS.items()}
-    found = {"bought": 0, "sold": 0, "fee": 0, "tax": 0, "profit": Fraction(), "of": {}}
-    amounts = {}
+    found: dict[str, Any] = {"bought": 0, "sold": 0, "fee": 0, "tax": 0, "profit": Fraction(), "of": {}}
+    amounts: dict[BookedOrder, int] = {}
     for fill in on.broker.exchange.fills:
         order, amount = fill.order, fill.quantity * fill.price
         quantity, average = lots.get(order.code, (0, Fraction()))

@@ -1,4 +1,4 @@
-"""A house of people and its order desk over a simulated broker in memory; it can be started anew on what is on disk.
+"""A group of people and its order desk over a simulated broker in memory; it can be started anew on what is on disk.
 
 What is known of the broker comes from the broker's ledger and what left for it, never from the desk.
 """
@@ -58,9 +58,9 @@ LIMITS = Limits(
     duplicate_minutes=0,
     cool_off_rejects=0,
 )
-"""What is under test is whose consent an order needs: the house's limits are out of the way."""
+"""What is under test is whose consent an order needs: the limits are out of the way."""
 PAUSE = 60.0
-"""Seconds the brakes are on before somebody alone in charge may release them."""
+"""Seconds trading is halted before somebody alone in charge may resume it."""
 
 
 class ClubClock(VirtualClock):
@@ -72,7 +72,7 @@ class ClubClock(VirtualClock):
         return super().__call__() + self.ahead
 
 
-class Door(httpx.AsyncBaseTransport):
+class WatchedTransport(httpx.AsyncBaseTransport):
     """The way to the broker: tells of every order, revision and cancel just before it passes and just after."""
 
     def __init__(self, wire: MemoryWire) -> None:
@@ -119,7 +119,7 @@ class Club:
         )
         self.exchange = self.simulator.exchange
         self.base = {code: self.exchange.issues[code].last for code in self.codes}
-        self.door = Door(MemoryWire(self.simulator, sleep=asyncio.sleep, clock=self.clock))
+        self.transport = WatchedTransport(MemoryWire(self.simulator, sleep=asyncio.sleep, clock=self.clock))
         self.connection = database()
         self.keys: list[Key] = []
         self.waiting: list[TapResult] = []
@@ -146,20 +146,20 @@ class Club:
         )
         clock, hours = self.clock, TradingHours()
         self.hours = hours
-        self.client = KisClient(config, clock=clock, sleep=asyncio.sleep, transport=self.door)
+        self.client = KisClient(config, clock=clock, sleep=asyncio.sleep, transport=self.transport)
         db = Database(self.connection, execute_plugins=False)
         audit = AuditLog(db, clock)
         outbox = Outbox(db, clock)
         self.journal = SqliteJournal(db, audit, outbox, clock=clock)
         self.people = People(db, audit, clock, self.journal.void_person)
         told = Notifications(outbox, self.people)
-        self.brakes = TradingHalt(self.journal, told, clock=clock)
-        self.watch = ReportHandler(self.journal, self.brakes, told, clock=clock, day_over=hours.day_over)
+        self.trading_halt = TradingHalt(self.journal, told, clock=clock)
+        self.watch = ReportHandler(self.journal, self.trading_halt, told, clock=clock, day_over=hours.day_over)
         self.lists = ReportReader(self.client, self.watch, hours, clock=clock)
         self.desk = Desk(
             self.client,
             self.journal,
-            self.brakes,
+            self.trading_halt,
             hours,
             self.people,
             never_asks(told),

@@ -53,12 +53,12 @@ class Judge:
         self.broken: list[str] = []
         self.seen: Counter[str] = Counter()
         self.askers: dict[str, tuple[int, int]] = {}
-        """By button: who asked for the brakes' release, and how often they had been set by then."""
+        """By button: who asked to resume trading, and how often it had been halted by then."""
         self._used: Counter[str] = Counter()
         self.meanwhile: Any = None
         """What happens as soon as the next order has reached the broker."""
         self._leaving, self._rows_before = 0, 0
-        club.door.before, club.door.after = self._leaves, self._left
+        club.transport.before, club.transport.after = self._leaves, self._left
 
     def proposed(self, order: int) -> None:
         """Remember a ticket as it was shown; 0 is none."""
@@ -137,7 +137,7 @@ class Judge:
             self.seen["released by two"] += 1
 
     def settings(self) -> int:
-        """How often the brakes were set."""
+        """How often trading was halted."""
         return int(self.club.connection.execute("SELECT count(*) FROM brakes").fetchone()[0])
 
     # --- what leaves --------------------------------------------------------------------------------------------------

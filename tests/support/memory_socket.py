@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosedError
 from kis.cipher import Cipher
 from kis.errors import BadAnswer
 from kis.sim import Simulator
-from kis.sim.asgi_types import ABORT
+from kis.sim.faults.response_plan import ABORT
 from kis.sim.websocket.frames import NoticeKey, encrypted_frame
 
 FIELDS = (23, 26, 29)

@@ -91,9 +91,9 @@ class MemoryWire(httpx.AsyncBaseTransport):
             fate = await self._fate(call)
             return await call.head(fate)
         except BaseException as failure:
-            await call.told("http11.receive_response_headers.failed", exception=failure)
-            await call.told("http11.response_closed.started")
-            await call.told("http11.response_closed.complete")
+            await call.trace("http11.receive_response_headers.failed", exception=failure)
+            await call.trace("http11.response_closed.started")
+            await call.trace("http11.response_closed.complete")
             raise
 
     async def _fate(self, call: _Call) -> ResponsePlan:
@@ -155,21 +155,21 @@ class _Call:
         """Seconds until a read gives up."""
         return self._timeouts.get("read")
 
-    async def told(self, event: str, **info: Any) -> None:
+    async def trace(self, event: str, **info: Any) -> None:
         if self._trace is not None:
             await self._trace(event, info)
 
     async def connect(self) -> None:
-        await self.told("connection.connect_tcp.started")
+        await self.trace("connection.connect_tcp.started")
         tls = self.request.url.scheme == "https"
         if self.fault.name == "refuse":
             refused = httpx.ConnectError("All connection attempts failed", request=self.request)
-            await self.told("connection.connect_tcp.failed", exception=refused)
+            await self.trace("connection.connect_tcp.failed", exception=refused)
             raise refused
-        await self.told("connection.connect_tcp.complete")
+        await self.trace("connection.connect_tcp.complete")
         if not tls:
             return
-        await self.told("connection.start_tls.started")
+        await self.trace("connection.start_tls.started")
         failed: httpx.TransportError | None = None
         if self.fault.name == "black_hole":
             await self.silence(self._timeouts.get("connect"))
@@ -177,16 +177,16 @@ class _Call:
         elif self.fault.name in {"garbage_tls", "reset_on_accept"}:
             failed = httpx.ConnectError("", request=self.request)
         if failed is not None:
-            await self.told("connection.start_tls.failed", exception=failed)
+            await self.trace("connection.start_tls.failed", exception=failed)
             raise failed
-        await self.told("connection.start_tls.complete")
+        await self.trace("connection.start_tls.complete")
 
     async def send(self) -> None:
         await self.request.aread()
         for part in ("headers", "body"):
-            await self.told(f"http11.send_request_{part}.started")
-            await self.told(f"http11.send_request_{part}.complete")
-        await self.told("http11.receive_response_headers.started")
+            await self.trace(f"http11.send_request_{part}.started")
+            await self.trace(f"http11.send_request_{part}.complete")
+        await self.trace("http11.receive_response_headers.started")
 
     def spoken(self) -> tuple[str, str, str, dict[str, str], bytes]:
         """The request as the simulator takes it."""
@@ -219,10 +219,10 @@ class _Call:
             await self.wire.wait(fate.after + self.dripping)
         if not fate.answered:
             await self.broken(fate.end, self.waited)
-        await self.told("http11.receive_response_headers.complete")
+        await self.trace("http11.receive_response_headers.complete")
         if fate.end is ConnectionEnd.KEPT and not fate.rate:
             for event in ("receive_response_body.started", "receive_response_body.complete"):
-                await self.told(f"http11.{event}")
+                await self.trace(f"http11.{event}")
             return httpx.Response(fate.status, headers=fate.headers, content=fate.body, request=self.request)
         return httpx.Response(fate.status, headers=fate.headers, stream=_Body(self, fate), request=self.request)
 
@@ -251,7 +251,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         call, fate = self._call, self._fate
-        await call.told("http11.receive_response_body.started")
+        await call.trace("http11.receive_response_body.started")
         try:
             size = max(1, int(fate.rate * _DROP)) if fate.rate else max(1, len(fate.arrives))
             for start in range(0, len(fate.arrives), size):
@@ -265,13 +265,13 @@ class _Body(httpx.AsyncByteStream):
             if len(fate.arrives) < len(fate.body):
                 await call.broken(fate.end)
         except httpx.TransportError as failure:
-            await call.told("http11.receive_response_body.failed", exception=failure)
+            await call.trace("http11.receive_response_body.failed", exception=failure)
             raise
-        await call.told("http11.receive_response_body.complete")
+        await call.trace("http11.receive_response_body.complete")
 
     async def aclose(self) -> None:
-        await self._call.told("http11.response_closed.started")
-        await self._call.told("http11.response_closed.complete")
+        await self._call.trace("http11.response_closed.started")
+        await self._call.trace("http11.response_closed.complete")
 
 
 def _on_the_line(fate: ResponsePlan, call: _Call) -> ResponsePlan:
@@ -298,3 +298,15 @@ def _head_length(fate: ResponsePlan) -> int:
     """Bytes of the status line and the headers as the simulator's server writes them."""
     first = len(f"HTTP/1.1 {fate.status} {HTTPStatus(fate.status).phrase}\r\n")
     return first + sum(len(name) + len(value) + len(": \r\n") for name, value in fate.headers) + len("\r\n")
+
+
+class MemoryNetwork(httpx.AsyncBaseTransport):
+    """What is for Telegram goes there, all else to the broker."""
+
+    def __init__(self, kis: httpx.AsyncBaseTransport, telegram: httpx.AsyncBaseTransport) -> None:
+        self._kis = kis
+        self._telegram = telegram
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        to = self._telegram if request.url.path.startswith("/bot") else self._kis
+        return await to.handle_async_request(request)

@@ -42,23 +42,21 @@ from bot.store.invites import Invites
 from bot.store.journal import SqliteJournal
 from bot.store.limits import LimitStore
 from bot.store.order_history import OrderHistory
-from bot.store.outbox import Outbox
-from bot.store.outbox_message import OutboxMessage, from_row
+from bot.store.outbox import Outbox, OutboxMessage, message_of
 from bot.store.people import People
 from bot.store.preferences import PreferenceStore
-from bot.store.reading_mark import ReadingMarks
+from bot.store.reading_mark import ReadingMarks, StreamStats
 from bot.store.reports import ReportStore
 from bot.store.runs import Runs
 from bot.store.second_factors import FactorKey, SecondFactors
-from bot.store.stream_stats import StreamStats
 from bot.store.watchlist import WatchlistStore
 from kis.krx import KST
 from kis.sim import Simulator
 from kis.sim.exchange.orders import API_CHANNEL
-from tests.chaos.week import Wires
 from tests.support.club import ClubClock
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.memory_wire import MemoryWire
+from tests.support.memory_wire import MemoryNetwork, MemoryWire
+from tests.support.outbox import waiting
 from tests.support.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ def terminal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-class OldHouse:
+class OldDatabase:
     """The parts of the program that read it, on a copy that was opened the public way."""
 
     def __init__(self, home: Path) -> None:
@@ -134,7 +132,7 @@ class OldHouse:
         self.journal = SqliteJournal(self.db, self.audit, self.outbox, clock=stopped)
         self.people = People(self.db, self.audit, stopped, self.journal.void_person)
         self.invites = Invites(self.db, self.audit, self.people, stopped)
-        self.stories = OrderHistory(self.db, key_here=lambda: False)
+        self.order_history = OrderHistory(self.db, key_here=lambda: False)
         self.alerts = AlertStore(self.db, self.outbox, stopped)
         self.watched = WatchlistStore(self.db)
         self.preferences = PreferenceStore(self.db, self.audit, stopped)
@@ -143,8 +141,8 @@ class OldHouse:
         self.reports = ReportStore(self.db, self.outbox, stopped)
         self.runs = Runs(self.db, self.audit, home, stopped)
         self.inbox = Inbox(self.db, stopped)
-        self.sightings = ReadingMarks(self.db)
-        self.heard = StreamStats(self.db)
+        self.reading_marks = ReadingMarks(self.db)
+        self.stream_stats = StreamStats(self.db)
 
     def ids(self, table: str, column: str = "id") -> list[Any]:
         """Every key of a table, in order."""
@@ -179,20 +177,20 @@ class OldHouse:
             ),
             "open updates": len(self.inbox.open()),
             "days seen": len(self.journal.days_seen()),
-            "days heard": len(self.heard.last(30)),
-            "stories": len(self.stories.newest(10_000)),
+            "days heard": len(self.stream_stats.last(30)),
+            "stories": len(self.order_history.newest(10_000)),
         }
 
     def settled(self) -> dict[str, Any]:
         """Single facts that people had settled, and what a person may do with them."""
-        brake, mark = self.journal.halt_status(), self.sightings.last()
-        assert brake is not None
+        halt, mark = self.journal.halt_status(), self.reading_marks.last()
+        assert halt is not None
         assert mark is not None
         tries = self.factors.tries(1004)
         limits = self.limits.limits_of(1004, STOPPED.date())
         quiet = self.preferences.of(1002)
         return {
-            "brake": brake.level.name,
+            "brake": halt.level.name,
             "channel": self.journal.channel(),
             "worth": self.runs.worth(STOPPED.date()),
             "seen": (mark.at.date().isoformat(), mark.unread),
@@ -218,22 +216,22 @@ class OldHouse:
         frame = Frame(lang, "practice", ACCOUNT)
         told = []
         for order in self.orders():
-            told += [f"=== {order.id} ===\n{page}" for page in history_pages(self.stories.of(order), frame)]
+            told += [f"=== {order.id} ===\n{page}" for page in history_pages(self.order_history.of(order), frame)]
         return "\n\n".join(told) + "\n"
 
-    def letters(self, lang: Lang) -> str:
+    def messages(self, lang: Lang) -> str:
         """Every row of the outbox as its reader sees it, and the letters that go out next. Equal ones stand once."""
         shown: dict[str, list[str]] = {}
         for row in self.db.query("SELECT * FROM outbox ORDER BY id"):
-            letter = from_row(row)
-            shown.setdefault(self._shown(letter, lang), []).append(f"{letter.id} {letter.kind}")
-        for letter in self.outbox.waiting():
-            shown.setdefault(self._shown(letter, lang), []).append(f"next in {letter.chat_id}: {letter.id}")
+            message = message_of(row)
+            shown.setdefault(self._shown(message, lang), []).append(f"{message.id} {message.kind}")
+        for message in waiting(self.outbox):
+            shown.setdefault(self._shown(message, lang), []).append(f"next in {message.chat_id}: {message.id}")
         return "\n\n".join(f"=== {', '.join(rows)} ===\n{text}" for text, rows in shown.items()) + "\n"
 
-    def _shown(self, letter: OutboxMessage, lang: Lang) -> str:
+    def _shown(self, message: OutboxMessage, lang: Lang) -> str:
         paper = _Paper()
-        messenger = MessageSender(
+        sender = MessageSender(
             paper,  # type: ignore[arg-type]  # it only takes down what would be sent
             order=self.journal.get,
             card_message=self.outbox.card_message,
@@ -242,7 +240,7 @@ class OldHouse:
             lang_of=lambda _: lang,
         )
         try:
-            outcome = asyncio.run(messenger.deliver(letter))
+            outcome = asyncio.run(sender.deliver(message))
         except KeyError as missing:  # once a letter has arrived, what made its buttons or its picture is forgotten
             return f"(its {missing} is forgotten)"
         return f"({outcome.why})" if isinstance(outcome, Undeliverable) else "\n".join(paper.lines)
@@ -317,7 +315,7 @@ async def _live(loop: VirtualLoop, home: Path, lost: int) -> tuple[dict[int, str
     broker.exchange.submit(side, code, "limit", quantity, price, channel=API_CHANNEL)
     clock.ahead += STOPPED - clock()
     telegram = LocalTelegram(token=TOKEN, people=[ChatUser(*one, "") for one in NAMES.items()], clock=clock)
-    network = Wires(MemoryWire(broker, sleep=asyncio.sleep, clock=clock), MemoryTelegram(telegram))
+    network = MemoryNetwork(MemoryWire(broker, sleep=asyncio.sleep, clock=clock), MemoryTelegram(telegram))
     values: dict[str, Any] = {name.lower(): value for name, value in broker.environ(BASE).items()}
     values |= {
         "telegram_bot_token": TOKEN,

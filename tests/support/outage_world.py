@@ -1,8 +1,9 @@
-"""A journal, a watch and a sight of it, without a broker: readings are handed in, and time moves when told."""
+"""A journal, its reports and its outages, without a broker: readings are handed in, and time moves when told."""
 
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from bot.orders.model.order import OrderState
 from bot.orders.reconciliation.report_handler import OrderListSnapshot, ReportHandler
@@ -17,8 +18,8 @@ from tests.support.outbox import OWNER, TRADER, Clock, empty_database
 from tests.unit.orders.model.test_order import order
 
 
-class House:
-    """A journal, a watch and a sight of it, run after run."""
+class Harness:
+    """A journal, its reports and its outages, run after run."""
 
     def __init__(self):
         self.db = empty_database()
@@ -37,7 +38,7 @@ class House:
             clock=self.clock,
             day_over=lambda day, now: day < now.date(),
         )
-        self.sight = OutageTracker(
+        self.outages = OutageTracker(
             ReadingMarks(self.db), notifications=self.notifications, clock=self.clock, ticks=lambda: self.seconds
         )
 
@@ -48,23 +49,23 @@ class House:
     def sends(self, number=7, *, state=OrderState.OPEN):
         """An order of ours reaches the broker now."""
         now = self.clock()
-        numbered = {"order_no": f"{number:010d}", "branch": "06010"} if state is OrderState.OPEN else {}
+        numbered: dict[str, Any] = {"order_no": f"{number:010d}", "branch": "06010"} if state is OrderState.OPEN else {}
         one = replace(order(), origin=number, chat_id=TRADER, state=state, day=now.date(), sent_at=now, attempt=1)
         return self.journal.add(replace(one, **numbered), [], [])
 
     def reads(self, *rows, day=None, took=0.0):
         day = day or self.clock().date()
         self.watch.handle(OrderListSnapshot(day, rows, {}, self.watch.is_over(day)))
-        self.sight.succeeded(timedelta(seconds=took))
+        self.outages.succeeded(timedelta(seconds=took))
 
     @property
-    def told(self):
+    def notices(self):
         rows = self.db.execute("SELECT chat_id, data FROM outbox WHERE kind = 'blind' ORDER BY id").fetchall()
         return [(chat, json.loads(data)) for chat, data in rows]
 
     @property
     def gap(self):
         """The only gap that was told, to overseer and owner of the order alike."""
-        (first, data), (second, same) = self.told
+        (first, data), (second, same) = self.notices
         assert (first, second, data) == (OWNER, TRADER, same)
         return data

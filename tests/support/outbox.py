@@ -1,13 +1,13 @@
 """How a test works an outbox by hand: time, an empty database, fills, and what becomes of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
 from bot.services.delivery_policy import DeliveryPolicy
 from bot.store.audit.log import AuditLog
-from bot.store.outbox import Outbox
+from bot.store.outbox import Outbox, OutboxMessage
 from bot.store.preferences import PreferenceStore
 from kis.krx import KST
 from tests.support.databases import memory_database
@@ -46,6 +46,11 @@ def delivery_policy(db: Database, clock: Callable[[], datetime]) -> DeliveryPoli
 def fill(box: Outbox, number: int, order: int = 1, chat: int = TRADER) -> None:
     data = {"order": order, "filled": number, "amount": number * 100, "step": 1, "step_amount": 100}
     box.put("fill", chat, data, f"fill:{order}:{number}:{chat}")
+
+
+def waiting(box: Outbox, chats_busy: Sequence[int] = ()) -> list[OutboxMessage]:
+    """The next message of every chat that is not busy."""
+    return [message for chat_id in box.ready(chats_busy) if (message := box.next(chat_id)) is not None]
 
 
 def doubted(box: Outbox, chat: int = TRADER) -> None:

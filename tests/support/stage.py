@@ -31,7 +31,7 @@ from kis.sim import Simulator
 from tests.support import virtual_time
 from tests.support.memory_socket import MemorySockets
 from tests.support.memory_telegram import BASE, MemoryTelegram
-from tests.support.memory_wire import MemoryWire
+from tests.support.memory_wire import MemoryNetwork, MemoryWire
 from tests.support.waiting import until
 
 PEOPLE = ((OWNER, Role.OWNER), (TRADER, Role.TRADER))
@@ -49,18 +49,6 @@ class MemoryStage(Stage):
     clock: Callable[[], datetime]
     network: httpx.AsyncBaseTransport
     sockets: MemorySockets
-
-
-class MemoryNetwork(httpx.AsyncBaseTransport):
-    """What is for Telegram goes there, all else to the broker."""
-
-    def __init__(self, kis: httpx.AsyncBaseTransport, telegram: httpx.AsyncBaseTransport) -> None:
-        self._kis = kis
-        self._telegram = telegram
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        to = self._telegram if request.url.path.startswith("/bot") else self._kis
-        return await to.handle_async_request(request)
 
 
 @contextlib.asynccontextmanager

@@ -41,17 +41,17 @@ class LoopTime:
         await asyncio.sleep(seconds)
 
 
-class Post:
-    """An outbox on disk, a real bot before a local Telegram, and a notifier between them."""
+class DeliveryHarness:
+    """An outbox on disk, a real bot before a local Telegram, and the delivery between them."""
 
     def __init__(self, path, telegram, bot, *, name="삼성전자", quantity=50, time=None):
         self.telegram, self.time = telegram, time or LoopTime()
         self._path = path
-        self.before = lambda letter: None
+        self.before = lambda message: None
         """Called before each delivery: here a test plants what the call shall meet."""
         self.after = None
         """Called after each delivery, in place of telling the outbox what became of it."""
-        self.messenger = MessageSender(
+        self.sender = MessageSender(
             bot,
             order=lambda number: order(
                 OrderState.PARTIAL,
@@ -72,19 +72,19 @@ class Post:
     def _open(self):
         self.db = open_database(self._path)
         self.box = Outbox(self.db, self.time)
-        self.notifier = Delivery(
+        self.delivery = Delivery(
             self.box,
             delivery_policy(self.db, self.time),
             self._deliver,
-            self.messenger.reachable,
+            self.sender.reachable,
             sleep=self.time.sleep,
             clock=self.time.seconds,
         )
-        self.work = asyncio.create_task(self.notifier.run())
+        self.work = asyncio.create_task(self.delivery.run())
 
-    async def _deliver(self, letter):
-        self.before(letter)
-        outcome = await self.messenger.deliver(letter)
+    async def _deliver(self, message):
+        self.before(message)
+        outcome = await self.sender.deliver(message)
         if self.after is not None:
             await self.after()
         return outcome
@@ -93,7 +93,7 @@ class Post:
         """As a kill leaves it: nothing more is written."""
         self.work.cancel()
         await asyncio.wait([self.work])
-        await self.notifier.cancel()
+        await self.delivery.cancel()
         self.db.close()
 
     async def restart(self):
@@ -115,8 +115,8 @@ class Post:
         """Wait until everything is told, the digests too."""
         await until(lambda: not self.left())
 
-    def _card_message(self, number):
-        return self.box.card_message(number)
+    def _card_message(self, number: int, chat: int) -> int | None:
+        return self.box.card_message(number, chat)
 
     def left(self):
         return self.db.execute(
@@ -128,13 +128,13 @@ class Post:
 
 
 @asynccontextmanager
-async def post_office(folder, **how):
+async def delivery_harness(folder, **how):
     """Everything up and connected, with an empty outbox in the folder."""
     people = [ChatUser(ONE, "하나", "매매자"), ChatUser(TWO, "둘", "매매자"), ChatUser(OWNER, "셋", "관리자")]
     time = how.pop("time", None) or LoopTime()
     telegram = LocalTelegram(token=TOKEN, people=people, clock=time)
     async with memory_bot(telegram, TOKEN) as bot:
-        post = Post(folder / "kisbot.db", telegram, bot, time=time, **how)
+        post = DeliveryHarness(folder / "kisbot.db", telegram, bot, time=time, **how)
         try:
             yield post
         finally:

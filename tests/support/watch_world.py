@@ -35,7 +35,7 @@ SAMSUNG, HYNIX, KAKAO = "005930", "000660", "035720"
 HELD = {KAKAO: (20, 61_250)}
 
 
-class House:
+class Harness:
     """One bot's watch lists. `say` and `tap` are what people do, `chats` what they see."""
 
     def __init__(self, clock: VirtualClock, home: Path, db=None, simulator=None, **options):
@@ -67,12 +67,12 @@ class House:
         self.db = empty_database() if db is None else db
         self.outbox = Outbox(self.db, clock)
         self.book = WatchlistStore(self.db)
-        self.looks = LiveMessages(self.db, self.outbox, clock)
+        self.live_messages = LiveMessages(self.db, self.outbox, clock)
         self.people = members(self.db, AuditLog(self.db, clock), clock)
         self.stream = HandTrades()
         self.lists = LiveWatchlists(
             self.book,
-            self.looks,
+            self.live_messages,
             PriceFeed(self.client, self.stream, clock=clock),  # type: ignore[arg-type]  # trades by hand
             self.client,
             TradingHours(always=always),
@@ -99,7 +99,7 @@ class House:
         reply = await self.view.watch(self._ask(words, person, 0))
         self.outbox.put("reply", person, outgoing(reply), reply_key(self._updates))
         self.deliver(person)
-        return self.looks.message_of(reply_key(self._updates))
+        return self.live_messages.message_of(reply_key(self._updates))
 
     async def tap(self, message: int, data: str, person: int = TRADER) -> CallbackAnswer:
         """Press a button of a message."""
@@ -150,9 +150,9 @@ class House:
         self.exchange.set_price(code, issue.step(issue.last, 1))
         return issue.last
 
-    def again(self) -> "House":
+    def again(self) -> "Harness":
         """A new start on the same disk, before the same broker and chats."""
-        new = House(self.clock, self.home, self.db, self.simulator, **self.options)
+        new = Harness(self.clock, self.home, self.db, self.simulator, **self.options)
         new.chats, new.edits, new._updates, new._messages = self.chats, self.edits, self._updates, self._messages
         return new
 
@@ -179,17 +179,17 @@ def _keys(letter):
     return tuple(tuple(Button(*one) for one in row) for row in letter.data["keys"])
 
 
-def in_house(play, start=MONDAY_MORNING, **options):
-    """Run a test's coroutine function over a house of its own."""
+def in_harness(play, start=MONDAY_MORNING, **options):
+    """Run a test's coroutine function over a harness of its own."""
 
     async def go(clock: VirtualClock):
         with tempfile.TemporaryDirectory() as home:
-            house = House(clock, Path(home), **options)
-            async with house.client:
-                return await play(house)
+            harness = Harness(clock, Path(home), **options)
+            async with harness.client:
+                return await play(harness)
 
     return run_virtual(go, start)
 
 
-def trade(house, code, price, volume=1_000):
-    return hand_trade(code, price, house.clock(), volume)
+def trade(harness, code, price, volume=1_000):
+    return hand_trade(code, price, harness.clock(), volume)

@@ -1,4 +1,4 @@
-"""Who may import whom. The table is the house's plan; a new arrow is a decision, made here first."""
+"""Who may import whom. The table is the plan; a new arrow is a decision, made here first."""
 
 import ast
 import sys

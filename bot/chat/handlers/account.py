@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.chat import keyboards
+from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.formatting import arrow, of_shares, percent, pieces, safe, shares, signed, signed_won, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import SIDE, SQUARE
@@ -70,24 +71,18 @@ class AccountHandlers:
         frame, rows, only_open = self.frame, listed.rows if listed is not None else (), listed is None
         working, doubtful = self.desk.working(), self.desk.in_doubt()
         ours = {one.order_no for one in working}
-        elsewhere = [row for row in rows if row.remaining and row.order_no not in ours and not row.is_cancelled]
-        elsewhere = [row for row in elsewhere if row.cancelled + row.rejected < row.quantity]
+        others = (row for row in rows if row.remaining and row.order_no not in ours and not row.is_cancelled)
+        elsewhere = [row for row in others if row.cancelled + row.rejected < row.quantity]
         lines = [f"📋 <b>{frame.text('Open orders')}</b> {frame.badge}"]
         buttons: list[tuple[Button, ...]] = []
         for one in working:
             lines.append(self._open_line(one))
             if self.desk.may_cancel(one, request.actor):
-                count = f"{one.remaining:,}"
-                label = f"↩️ {one.name[:10]} {frame.text('{count} cancel', count=count)}"
+                label = f"↩️ {one.name[:10]} {frame.text('{count} cancel', count=f'{one.remaining:,}')}"
                 buttons.append((Button(label, TICKET + self.desk.cancel_token(one, request.actor)),))
+        checking = msgid("❓ checking: {name} {quantity} · #{id}")
         lines += [
-            frame.text(
-                "❓ checking: {name} {quantity} · #{id}",
-                name=safe(one.name, 20),
-                quantity=f"{one.quantity:,}",
-                id=one.id,
-            )
-            for one in doubtful
+            frame.text(checking, name=safe(one.name, 20), quantity=f"{one.quantity:,}", id=one.id) for one in doubtful
         ]
         lines += [self._elsewhere_line(row) for row in elsewhere]
         if not (working or doubtful or elsewhere):
@@ -123,14 +118,11 @@ class AccountHandlers:
     def _done_lines(self, rows: Sequence[OrderReport]) -> list[str]:
         frame = self.frame
         filled = [row for row in rows if row.filled and not is_cancel(row)]
-        if not filled:
-            return []
-        lines = ["", f"<b>{frame.text('Filled today')}</b>"]
-        lines += [
-            f"{SQUARE[row.side]} {frame.text(SIDE[row.side])} {safe(row.name, 20)} "
-            f"{of_shares(row.filled, row.quantity, frame.lang)} @{row.average_price:,.0f}"
-            for row in filled[:MOST_HOLDINGS]
-        ]
+        lines = ["", f"<b>{frame.text('Filled today')}</b>"] if filled else []
+        for row in filled[:MOST_HOLDINGS]:
+            part = of_shares(row.filled, row.quantity, frame.lang)
+            side = f"{SQUARE[row.side]} {frame.text(SIDE[row.side])}"
+            lines.append(f"{side} {safe(row.name, 20)} {part} @{row.average_price:,.0f}")
         if len(filled) > MOST_HOLDINGS:
             lines.append(f"… +{len(filled) - MOST_HOLDINGS}")
         return lines

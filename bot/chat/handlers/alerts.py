@@ -82,8 +82,6 @@ class AlertHandlers:
             return self._list(request, f"🚫 {head}")
         return self._list(request, self.frame.text("🗑 alert #{number} deleted", number=known[1]))
 
-    # --- making one ---------------------------------------------------------------------------------------------------
-
     def _holdings(self, request: Request, words: AlertArgs) -> Reply:
         alert = replace(self._new(request, words, AlertKind.HOLDINGS, 1), again=Repeat.DAILY)
         note = self.frame.text("Moves and limits once a day for each stock, halts and VI whenever they are seen.")
@@ -158,8 +156,6 @@ class AlertHandlers:
         if made is None:
             raise BadArguments("ALERT_MANY", most=self.most)
         return made_card(made, notes, self.frame)
-
-    # --- what is to be noted ------------------------------------------------------------------------------------------
 
     def _notes(self, alert: Alert, quote: Quote) -> list[str]:
         frame, lang = self.frame, self.frame.lang

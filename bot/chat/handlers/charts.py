@@ -1,5 +1,6 @@
 """/chart: what a picture of a stock's days, weeks, months or minutes is drawn from."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time, timedelta
@@ -49,12 +50,16 @@ class ChartHandlers:
             return question
         period = WORDS.get(" ".join(rest).lower()) if rest else "day"
         if period is None:
-            return Reply(
-                self.frame.text("🚫 The period is one of day, week, month, minute: {word}", word=" ".join(rest)[:20])
-            )
+            words = msgid("🚫 The period is one of day, week, month, minute: {word}")
+            return Reply(self.frame.text(words, word=" ".join(rest)[:20]))
         with calling_for(lane=Lane.REPORT):  # a picture takes several calls: no price waits for it
             bars = await self._bars(stock.code, period)
-            return Chart(await self._facts(stock, period, bars)) if bars else self._nothing(stock, period)
+            if bars:
+                return Chart(await self._facts(stock, period, bars))
+        words = msgid("{name}: there is nothing to draw yet.")
+        if period == "minute":
+            words = msgid("{name}: not traded yet today, so there are no minutes. Its days: /chart {code}")
+        return Reply(self.frame.text(words, name=stock.name, code=stock.code))
 
     async def _bars(self, code: str, period: str) -> list[list[Any]]:
         """Oldest first, each [when, open, high, low, close, volume]."""
@@ -77,11 +82,10 @@ class ChartHandlers:
 
     async def _facts(self, stock: Stock, period: str, bars: Sequence[list[Any]]) -> dict[str, Any]:
         quote = await self.broker.price(stock.code)
-        held, account_read = None, True
-        try:
-            held = await self._held(stock.code)
-        except KisError:  # what the market says is worth a picture also without what the account says
-            account_read = False
+        holdings: Sequence[Holding] | None = None
+        with contextlib.suppress(KisError):  # what the market says is worth a picture also without the account
+            holdings = (await self.broker.balance()).holdings
+        held = next((one for one in holdings or () if one.code == stock.code), None)
         return {
             "code": stock.code,
             "name": stock.name,
@@ -94,17 +98,8 @@ class ChartHandlers:
             "at": quote.at.isoformat(),
             "average": str(held.average_price) if held and held.average_price > 0 else None,
             "held": held.quantity if held else 0,
-            "account_read": account_read,
+            "account_read": holdings is not None,
         }
-
-    async def _held(self, code: str) -> Holding | None:
-        return next((one for one in (await self.broker.balance()).holdings if one.code == code), None)
-
-    def _nothing(self, stock: Stock, period: str) -> Reply:
-        words = msgid("{name}: there is nothing to draw yet.")
-        if period == "minute":
-            words = msgid("{name}: not traded yet today, so there are no minutes. Its days: /chart {code}")
-        return Reply(self.frame.text(words, name=stock.name, code=stock.code))
 
 
 def older(page: Sequence[MinuteBar], found: Sequence[MinuteBar]) -> list[MinuteBar]:

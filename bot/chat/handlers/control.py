@@ -1,9 +1,10 @@
-"""The brakes and the state of the house: /halt, /resume, /status. Parse, ask the desk once, answer."""
+"""The trading halt and the state of the bot: /halt, /resume, /status, /policy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.chat import keyboards
 from bot.chat.handlers.commands import refusal
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
@@ -26,14 +27,18 @@ _WORDS = {
     "전체취소": HaltLevel.CANCEL_ALL, "cancel": HaltLevel.CANCEL_ALL, "all": HaltLevel.CANCEL_ALL,
     "동결": HaltLevel.FREEZE, "freeze": HaltLevel.FREEZE,
 }  # fmt: skip
-
-
-SINGLE = msgid("Single mode: orders go out without anybody else's consent.")
+_SELLS: MessageIds[SellApproval] = {
+    SellApproval.SAME: "the same",
+    SellApproval.FEWER: "one fewer",
+    SellApproval.NONE: "none",
+}
+_SINGLE = msgid("Single mode: orders go out without anybody else's consent.")
+_WHO_AGREES = msgid("Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody.")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ControlHandlers:
-    """Handlers of the brakes."""
+    """Handlers of the trading halt."""
 
     desk: Desk
     fill_stream: FillStream
@@ -51,10 +56,10 @@ class ControlHandlers:
         if isinstance(pressed, Reason):
             return refusal([pressed], self.frame)
         await self.desk.carry_out(pressed)
-        return None  # the brakes' own notice told everybody
+        return None  # the halt's own notice tells everybody
 
     async def resume(self, request: Request) -> Reply | None:
-        """/resume [매수]: take the brakes off, or back to 매수중지."""
+        """/resume [매수]: end the halt, or go back to 매수중지."""
         level = HaltLevel.BUYS if request.words.strip() in {"매수", "매수중지", "buys"} else HaltLevel.OFF
         subject = f"resume:{int(level)}:{self.desk.trading_halt.now().at.isoformat()}"
         if self.second_factor.hold(request.actor, "resume", subject, self._go_on, str(int(level))) is not None:
@@ -63,7 +68,7 @@ class ControlHandlers:
 
     def _resumed(self, level: HaltLevel, actor: Actor) -> Reply | None:
         refused = self.desk.resume(level, actor)
-        return None if refused is None else refusal([refused], self.frame)
+        return refusal([refused], self.frame) if refused is not None else None
 
     async def _go_on(self, actor: Actor, level: str) -> None:
         reply = self._resumed(HaltLevel(int(level)), actor)
@@ -76,27 +81,18 @@ class ControlHandlers:
         frame, policy = self.frame, self.desk.approvals.policy
         head = f"🖐 <b>{frame.text('Consent')}</b> {frame.badge}"
         if policy.single:
-            return Reply(f"{head}\n{frame.text(SINGLE)}")
+            return Reply(f"{head}\n{frame.text(_SINGLE)}")
         lines = [head]
         for title, tiers in ((msgid("one order"), policy.order_tiers), (msgid("sum of the day"), policy.day_tiers)):
             lines += [
                 f"{frame.text(title)} &gt; {won(above, frame.lang)}: {frame.text('{count} to agree', count=count)}"
                 for above, count in tiers
             ]
-        sells: MessageIds[SellApproval] = {
-            SellApproval.SAME: "the same",
-            SellApproval.FEWER: "one fewer",
-            SellApproval.NONE: "none",
-        }
-        lines.append(f"{frame.text('sales')}: {frame.text(sells[policy.sells])}")
+        lines.append(f"{frame.text('sales')}: {frame.text(_SELLS[policy.sells])}")
         if policy.deputies_after is not None:
             minutes = int(policy.deputies_after.total_seconds() // 60)
             lines.append(frame.text("After {minutes} min other traders may agree too.", minutes=minutes))
-        lines.append(
-            frame.text(
-                "Administrators and owners agree, never the one who ordered; one refusal ends it, and so does the session. Cancels need nobody."
-            )
-        )
+        lines.append(frame.text(_WHO_AGREES))
         return Reply("\n".join(lines))
 
     async def status(self, request: Request) -> Reply:
@@ -106,7 +102,7 @@ class ControlHandlers:
         now = desk.trading_halt.now()
         lines = [f"🩺 <b>{frame.text('Status')}</b> {frame.badge} · {clock_time(self.clock())}"]
         if desk.approvals.policy.single:
-            lines.append(f"ℹ️ {frame.text(SINGLE)}")
+            lines.append(f"ℹ️ {frame.text(_SINGLE)}")
         lines.append(f"{light(now.level)} {frame.text(LEVELS[now.level])}")
         if now.level is not HaltLevel.OFF:
             by = f" · {safe(now.name, 20)}" if now.name else ""
@@ -119,5 +115,5 @@ class ControlHandlers:
         lines.append(
             f"{frame.text('open orders')} {len(desk.working())} · {frame.text('being checked')} {len(desk.in_doubt())}"
         )
-        buttons = [Button(frame.text("📋 open orders"), "/orders"), Button(frame.text("🔄 refresh"), "~/status")]
-        return Reply("\n".join(lines), (tuple(buttons),))
+        buttons = (Button(frame.text("📋 open orders"), "/orders"), keyboards.refresh("/status", frame.lang))
+        return Reply("\n".join(lines), (buttons,))

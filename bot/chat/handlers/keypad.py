@@ -1,12 +1,12 @@
-"""A keypad of buttons under a message: digits are tapped and never stand in the chat. Pure but for its chance.
+"""A keypad of buttons under a message: digits are tapped and never stand in the chat. The order of the digits is random.
 
 The digits lie in another order on every keypad, and every key is good for one tap: then the same digit has another.
-Which key is which digit is known to this process and to Telegram, which shows the keypad, and is written nowhere.
+Which key is which digit is known to this process and to Telegram, which shows the keypad, and is stored nowhere.
 """
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -32,17 +32,10 @@ class KeypadResult(Enum):
 class Keypad:
     """One keypad, for one entry."""
 
-    def __init__(
-        self,
-        digits: int,
-        *,
-        chance: random.Random | None = None,
-        token: Callable[[], str] = lambda: secrets.token_urlsafe(16),
-    ) -> None:
+    def __init__(self, digits: int) -> None:
         self._digits = digits
-        self._token = token
         self._order = list("0123456789")
-        (chance or random.SystemRandom()).shuffle(self._order)
+        random.SystemRandom().shuffle(self._order)
         self._signs: dict[str, str] = {}
         self._of: dict[str, str] = {}
         for sign in (*self._order, _ERASE, _LEAVE):
@@ -50,7 +43,7 @@ class Keypad:
         self.entered = ""
 
     def _renew(self, sign: str) -> None:
-        token = self._token()
+        token = secrets.token_urlsafe(16)
         self._signs[token], self._of[sign] = sign, token
 
     @property

@@ -1,6 +1,6 @@
 """/limits: everybody sees their own; admins see and set those of the people below them. Parse, ask once, answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,9 +45,9 @@ class LimitHandlers:
         name = " ".join(words if item is None else words[:-2])
         subject, person = self._find(name)
         if subject is None:
-            if item is None and len(words) >= 3:  # noqa: PLR2004
-                return refusal([Reason("LIMIT_ITEM", {"word": words[-2]})], self.frame)
-            return refusal([Reason("LIMIT_PERSON", {"word": name})], self.frame)
+            unknown_item = item is None and len(words) >= 3  # noqa: PLR2004
+            why = Reason("LIMIT_ITEM", {"word": words[-2]}) if unknown_item else Reason("LIMIT_PERSON", {"word": name})
+            return refusal([why], self.frame)
         shown = person.name if person is not None else self.frame.text("the account")
         if item is None:
             return self._show(request.actor, subject, shown)
@@ -78,10 +78,10 @@ class LimitHandlers:
             await self.chat.begin(actor, ProtectedAction.LIMITS, proof, go_on, about=about)
             return None
         everybody = [one.user_id for one in self.people()]
-        done = self.book.set(subject, name or str(subject), item, value, by=actor, everybody=everybody)
+        refused = self.book.set(subject, name or str(subject), item, value, by=actor, everybody=everybody)
         return (
-            refusal([done], self.frame) if isinstance(done, Reason) else None
-        )  # the notice told everybody, who set it too
+            refusal([refused], self.frame) if isinstance(refused, Reason) else None
+        )  # else the notice tells everybody
 
     def _find(self, words: str) -> tuple[int | None, Person | None]:
         if words.lower() in _ACCOUNT_WORDS:
@@ -93,11 +93,8 @@ class LimitHandlers:
     def _show(self, actor: Actor, subject: int, name: str) -> Reply:
         frame, today = self.frame, self.clock().date()
         limits = self.book.limits_of(subject, today)
-        own: Mapping[str, Value] = {
-            one.item.name: one.value
-            for one in self.book.overrides(subject)
-            if one.day <= today and one.value is not None
-        }
+        overrides = self.book.overrides(subject)
+        own = {one.item.name for one in overrides if one.day <= today and one.value is not None}
         lines = [f"📏 <b>{frame.text('Limits')}</b> · {safe(name or subject, 20)} {frame.badge}"]
         for item in ITEMS.values():
             if subject == ACCOUNT and not item.account:
@@ -107,7 +104,7 @@ class LimitHandlers:
             lines.append(f"{self._item(item)}: <b>{self._value(item, getattr(limits, item.name))}</b>{mark}{word}")
         lines += [
             f"⏳ {one.day:%m/%d} {self._item(one.item)} → {self._value(one.item, one.value)}"
-            for one in self.book.overrides(subject)
+            for one in overrides
             if one.day > today
         ]
         if actor.role.covers(Role.ADMIN):

@@ -1,11 +1,17 @@
-"""/why: the story of one order in plain words. One message: a summary, and a button that turns to the rest."""
+"""Looking back: /why, all that happened to one order in plain words, and /audit, the newest rows of the log.
 
+/why shows a summary, and a button that turns to the other pages.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.chat import keyboards
 from bot.chat.i18n.catalogue import MessageIds, msgid, reason
 from bot.chat.i18n.formatting import clock_time, pieces, safe, shares, won
 from bot.chat.i18n.frame import Frame
+from bot.chat.messages.audit_lines import entry_line
 from bot.chat.messages.order_card import average, hms, reason_lines, state_word, stock_line, terms_line
 from bot.chat.messages.order_history_sections import (
     attempt_line,
@@ -25,13 +31,16 @@ from bot.chat.types import REFRESH, Button, Reply, Request
 from bot.orders.access.roles import Actor, Role
 from bot.orders.model.events import ReadBackResult
 from bot.orders.model.order import Link, Order, OrderAction, OrderState
-from bot.orders.model.timeline import MessageSent, OrderTimeline
+from bot.orders.model.timeline import ChainState, MessageSent, OrderTimeline
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import KST
 
 PAGE = 3_000
 """Characters of one page; Telegram takes 4,096."""
 _NEWEST_VOTES = 6
+FEW, MOST = 15, 40
+"""Rows of the log shown where no number is given, and at most; each is a line or two."""
+_ROOM = 3_400
 
 _LINKS: MessageIds[Link] = {
     Link.DIRECT: "the broker's answer gave the number",
@@ -43,7 +52,7 @@ _LINKS: MessageIds[Link] = {
 
 @dataclass(frozen=True)
 class OrderHistoryHandlers:
-    """The handler of /why."""
+    """The handlers of /why and /audit. Who may ask for the log is for the table of commands to say: admins."""
 
     history: OrderHistory
     frame: Frame
@@ -54,14 +63,31 @@ class OrderHistoryHandlers:
         found = self.history.find(number) if number else [self.history.latest(request.actor.user_id)]
         order = next((one for one in found if one is not None and may_read(one, request.actor)), None)
         if order is None:
-            return Reply(
-                self.frame.text(
-                    "No such order that you may read. Give its number at the broker or its ticket: /why #12"
-                )
-            )
+            words = msgid("No such order that you may read. Give its number at the broker or its ticket: /why #12")
+            return Reply(self.frame.text(words))
         pages = history_pages(self.history.of(order), self.frame)
-        at = min(int(page), len(pages)) if page.isascii() and page.isdigit() and len(page) < 4 else 1  # noqa: PLR2004  # no story has 1,000 pages
-        return paged(pages, max(at, 1), f"/why #{order.id}", self.frame)
+        at = int(page) if re.fullmatch(r"\d{1,3}", page, re.ASCII) else 1
+        return paged(pages, min(max(at, 1), len(pages)), f"/why #{order.id}", self.frame)
+
+    async def audit(self, request: Request) -> Reply:
+        """/audit [줄 수]: the newest rows in words, and what can be said of their chain."""
+        words = request.words.strip()
+        if words and not (words.isascii() and words.isdigit() and 0 < int(words[:4]) <= MOST):
+            return Reply(self.frame.text("A number from 1 to {most}.", most=MOST))
+        count = int(words) if words else FEW
+        entries = self.history.newest(count)
+        lines = chain_lines(self.history.chain(), self.frame)
+        room = _ROOM - sum(map(len, lines))
+        orders = self.history.orders_of(entries)
+        shown: list[str] = []
+        for entry in entries:
+            about = f" · #{orders[entry.seq]}" if entry.seq in orders else ""
+            line = f"<code>{entry.seq}</code> {entry_line(entry, self.frame, dated=True)}{about}"
+            room -= len(line) + 1
+            if room < 0:
+                break
+            shown.append(line)
+        return Reply("\n".join([*lines, "", *shown]), ((keyboards.refresh(f"/audit {count}", self.frame.lang),),))
 
 
 def may_read(order: Order, actor: Actor) -> bool:
@@ -116,37 +142,30 @@ def _packed(lines: Sequence[str], most: int) -> list[str]:
     return ["\n".join(page).strip("\n") for page in pages]
 
 
-# --- the summary ------------------------------------------------------------------------------------------------------
-
-
 def _summary(timeline: OrderTimeline, frame: Frame) -> list[str]:
     order = timeline.order
-    made = order.created_at.astimezone(KST).strftime("%Y-%m-%d %H:%M:%S")
     word = state_word(order.state, frame)
     if order.act is OrderAction.REVISE:
         word = f"{frame.text('revision:')} {word}"
-    lines = [
+    person = safe(order.user_name or order.user_id, 20)
+    halt = light(HaltLevel(timeline.halt_changes[-1].level)) if timeline.halt_changes else "🟢"
+    return [
         f"📜 <b>{frame.text('Order #{id}: its story', id=order.id)}</b> · {frame.text('account')} {frame.account}",
         stock_line(order.side, word, order.name, order.code, frame),
         terms_line(order, frame),
-        f"👤 {_person(order)} · {made} {frame.text('proposed')}",
+        f"👤 {person} · {order.created_at.astimezone(KST):%Y-%m-%d %H:%M:%S} {frame.text('proposed')}",
         f"👁 {quoted_prices(timeline, frame)}",
+        *(f"⚠️ {line}" for line in reason_lines(order.cautions, frame)[:2]),
+        *_vote_count(timeline, frame),
+        *_sent_lines(timeline, frame),
+        *_link_lines(order, frame),
+        *_fill_lines(timeline, frame),
+        *_end_lines(order, frame),
+        *revision_lines(timeline, frame)[:2],
+        _message_line(timeline.messages, frame),
+        *(f"{halt} {line}" for line in halt_lines(timeline, frame)[-1:]),
+        *proof_lines(timeline, frame)[:1],
     ]
-    lines += [f"⚠️ {line}" for line in reason_lines(order.cautions, frame)[:2]]
-    lines += _vote_count(timeline, frame)
-    lines += _sent_line(timeline, frame)
-    lines += _link_line(order, frame)
-    lines += _fill_line(timeline, frame)
-    lines += _end_line(timeline, frame)
-    lines += revision_lines(timeline, frame)[:2]
-    lines += _message_line(timeline.messages, frame)
-    lines += [f"{_halt_light(timeline)} {line}" for line in halt_lines(timeline, frame)[-1:]]
-    lines += proof_lines(timeline, frame)[:1]
-    return lines
-
-
-def _person(order: Order) -> str:
-    return safe(order.user_name or order.user_id, 20)
 
 
 def _vote_count(timeline: OrderTimeline, frame: Frame) -> list[str]:
@@ -162,7 +181,7 @@ def _vote_count(timeline: OrderTimeline, frame: Frame) -> list[str]:
     return [f"🗳 {said}{more}"]
 
 
-def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+def _sent_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     attempts = [one for one in timeline.attempts if one.endpoint != "cancel"]
     cancels = len(timeline.attempts) - len(attempts)
     lines = []
@@ -172,15 +191,12 @@ def _sent_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
     elif timeline.order.attempt == 0:
         lines.append(f"📤 {frame.text('Nothing was sent to the broker.')}")
     if cancels:
-        lines.append(
-            f"↩️ {attempt_line(timeline.attempts[-1], frame)}"
-            if timeline.attempts[-1].endpoint == "cancel"
-            else f"↩️ ×{cancels}"
-        )
+        last = timeline.attempts[-1]
+        lines.append(f"↩️ {attempt_line(last, frame) if last.endpoint == 'cancel' else f'×{cancels}'}")
     return lines
 
 
-def _link_line(order: Order, frame: Frame) -> list[str]:
+def _link_lines(order: Order, frame: Frame) -> list[str]:
     if order.link not in _LINKS:
         return []
     when = f" {hms(order.accepted_time)}" if order.accepted_time else ""
@@ -194,7 +210,7 @@ def _link_line(order: Order, frame: Frame) -> list[str]:
     ]
 
 
-def _fill_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+def _fill_lines(timeline: OrderTimeline, frame: Frame) -> list[str]:
     order = timeline.order
     lines = []
     if order.filled:
@@ -210,36 +226,54 @@ def _fill_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
     return lines
 
 
-def _end_line(timeline: OrderTimeline, frame: Frame) -> list[str]:
+def _end_lines(order: Order, frame: Frame) -> list[str]:
     """Why it went no further, where it did not."""
-    order = timeline.order
     lines = []
     if order.state is OrderState.BLOCKED:
         lines.append(f"🚫 {reason(order.code_word, {'name': order.name}, frame.lang)}")
     elif order.code_word or order.message:
-        lines.append(
-            f"💬 {frame.text('reason given')}: {safe(order.message or '-')} ({safe(order.code_word or '-', 24)})"
-        )
+        words, code = safe(order.message or "-"), safe(order.code_word or "-", 24)
+        lines.append(f"💬 {frame.text('reason given')}: {words} ({code})")
     if order.finished_at is not None:
         lines.append(f"🏁 {order.finished_at.astimezone(KST):%m/%d %H:%M:%S} {frame.text('over')}")
     return lines
 
 
-def _message_line(messages: Sequence[MessageSent], frame: Frame) -> list[str]:
+def _message_line(messages: Sequence[MessageSent], frame: Frame) -> str:
     if not messages:
-        return [f"📨 {frame.text('No messages on record (kept for 30 days).')}"]
+        return f"📨 {frame.text('No messages on record (kept for 30 days).')}"
     people: dict[int, list[MessageSent]] = {}
     for one in messages:
         people.setdefault(one.chat_id, []).append(one)
-    said = []
+    counts = []
     for its in people.values():
         waiting, lost = sum(one.open for one in its), sum(one.failed for one in its)
         more = [f"{frame.text('waiting')} {waiting}"] if waiting else []
         more += [f"{frame.text('not delivered')} {lost}"] if lost else []
         count = pieces(sum(one.messages for one in its), frame.lang)
-        said.append(f"{recipient_name(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
-    return [f"📨 {frame.text('told', context='messages')}: {', '.join(said[:6])}"]
+        counts.append(f"{recipient_name(its[0])} {count}" + (f" ({', '.join(more)})" if more else ""))
+    return f"📨 {frame.text('told', context='messages')}: {', '.join(counts[:6])}"
 
 
-def _halt_light(timeline: OrderTimeline) -> str:
-    return light(HaltLevel(timeline.halt_changes[-1].level)) if timeline.halt_changes else "🟢"
+def chain_lines(state: ChainState, frame: Frame) -> list[str]:
+    """What can be said of the chain here, and how to have it proven elsewhere."""
+    last: str = frame.text("No head was posted yet.")
+    head: str = frame.text("SEQ:HEX")
+    if state.last is not None:
+        head = f"{state.last.seq}:{safe(state.last.head, 16)}"
+        last = f"{frame.text('last posted')} {state.last.at.astimezone(KST):%m/%d %H:%M} <code>{head}</code>"
+    lines = [
+        f"🧾 <b>{frame.text('Audit log')}</b> {frame.badge}",
+        f"{frame.text('rows')} {state.rows:,} · {frame.text('head')} <code>{safe(state.head or '-', 40)}</code>",
+        last,
+    ]
+    if not state.agrees:
+        lines.append(frame.text("🚨 <b>The rows no longer bear a head that was posted: somebody changed them.</b>"))
+    if state.key_here:
+        words = msgid("⚠️ The first key still lies on this machine and protects nothing. Run once: <code>kisbot audit key</code>")  # fmt: skip
+        lines.append(frame.text(words))
+    lines.append(
+        f"{frame.text('To prove that nothing was changed, with the first key you keep')}: "
+        f"<code>kisbot audit verify --key FILE --head {head}</code>"
+    )
+    return lines

@@ -175,13 +175,8 @@ class MemberHandlers:
         try:
             with self.together():
                 made = self.invites.make(role, name, by=request.actor.user_id)
-                data = {
-                    "role": role.value,
-                    "name": name,
-                    "until": made.expires_at.isoformat(),
-                    "bot": self.username(),
-                    "confirm": made.token,  # the outbox forgets it once it is sent
-                }
+                data = {"role": role.value, "name": name, "until": made.expires_at.isoformat(), "bot": self.username()}
+                data["confirm"] = made.token  # the outbox forgets it once it is sent
                 self.post("invite", request.actor.user_id, data, f"invite:{request.update_id}")
         except NotAllowed:
             word = role_name(role, self.frame)

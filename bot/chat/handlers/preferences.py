@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import time
 
-from bot.chat.i18n.catalogue import MessageIds, translate
+from bot.chat.i18n.catalogue import MessageIds, msgid, translate
 from bot.chat.i18n.formatting import safe
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, use_language
@@ -38,6 +38,9 @@ _RING_WORDS = {
 }  # fmt: skip
 _LANG_WORDS: dict[str, Lang] = {"ko": "ko", "한국어": "ko", "korean": "ko", "en": "en", "english": "en", "영어": "en"}
 _QUIET = re.compile(r"(\d{1,2})(?::?(\d{2}))?\s*[-~–]\s*(\d{1,2})(?::?(\d{2}))?", re.ASCII)
+_USAGE = msgid(
+    "Try <code>/settings fills silent</code> (fills · ends · others · outside · alerts · reports / on · silent · off), <code>/settings quiet 22:00-07:00</code>, <code>/settings roundup off</code>, <code>/settings language ko</code>"
+)
 _PRESETS = ("22:00-07:00", "20:00-08:00")
 
 
@@ -58,7 +61,7 @@ class PreferenceHandlers:
             return settings_card(now, actor.role, self.frame)
         wanted = _changed(now, words[0], " ".join(words[1:]))
         if wanted is None:
-            return Reply(f"🚫 {_usage(self.frame)}")
+            return Reply(f"🚫 {self.frame.text(_USAGE)}")
         if wanted != now:
             self.book.keep(actor.user_id, wanted)
         with use_language(wanted.lang):
@@ -95,12 +98,6 @@ def _quiet(text: str) -> Quiet | None:
     except ValueError:
         return None
     return quiet if quiet.since != quiet.until and max(since_hour, until_hour) <= 24 else None  # noqa: PLR2004  # midnight
-
-
-def _usage(frame: Frame) -> str:
-    return frame.text(
-        "Try <code>/settings fills silent</code> (fills · ends · others · outside · alerts · reports / on · silent · off), <code>/settings quiet 22:00-07:00</code>, <code>/settings roundup off</code>, <code>/settings language ko</code>"
-    )
 
 
 def settings_card(now: Preferences, role: Role, frame: Frame) -> Reply:

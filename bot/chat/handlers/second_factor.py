@@ -1,4 +1,4 @@
-"""Proving once more that it is you, in the chat: a keypad for the PIN, or the next message for a code of an app.
+"""The second factor in the chat: a keypad for the PIN, or the next message for a code of an app.
 
 What is shown here goes to Telegram directly and not through the outbox: a question that comes after a restart would be
 of no use, and the outbox would keep on disk which key was which digit. Questions live in memory for two minutes; after
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 AFTERWARDS = timedelta(minutes=1)
 """So long after a question has ended six digits are still taken for a code that came late."""
 LEAVE = KEYPAD + "leave"
-_DEEDS: MessageIds[ProtectedAction] = {
+_ACTIONS: MessageIds[ProtectedAction] = {
     ProtectedAction.CONFIRM: "confirming an order",
     ProtectedAction.APPROVE: "approving an order",
     ProtectedAction.RESUME: "letting orders go out again",
@@ -90,22 +90,19 @@ class SecondFactorChat:
     async def begin(
         self, actor: Actor, act: str, subject: str, resume: Resume, token: str = "", about: str = ""
     ) -> Challenge:
-        """Ask; once the answer is right, `resume(actor, token)` goes on with what was asked for.
+        """Ask in the person's private chat; once the answer is right, `resume(actor, token)` goes on.
 
-        Args:
-            actor: the person, in whose private chat the question appears.
-            act: a `ProtectedAction`.
-            subject: the one thing a right answer is good for, for two minutes.
-            resume: what to do then; its actor is the person as the guard let them in with the answer.
-            token: handed to `resume`; kept in memory only.
-            about: what it is about, in words for the person; escaped here.
+        A right answer is good for `subject` alone, for two minutes. The actor that `resume` gets is the person as the
+        guard let them in with the answer; `token` is kept in memory only. `about`, in words for the person, is escaped.
         """
         asked = self.second_factor.begin(actor, act, subject, self.clock())
-        head = f"🔐 <b>{self.frame.text('Is it you?')}</b> {self.frame.badge}\n{self.frame.text(_DEEDS[asked.action])}"
+        head = (
+            f"🔐 <b>{self.frame.text('Is it you?')}</b> {self.frame.badge}\n{self.frame.text(_ACTIONS[asked.action])}"
+        )
         if about:
             head += f" · {safe(about, 200)}"
         if asked.state is not ChallengeResult.ASKED:
-            await self._send(actor.chat_id, f"{head}\n{self._refusal(asked)}", ())
+            await self._send(actor.chat_id, f"{head}\n{self._refusal(asked)}")
             return asked
         pad = Keypad(DIGITS) if asked.factor is FactorKind.PIN else None
         await self._open(_Screen(actor, self.clock() + CHALLENGE_TTL, head, pad, resume=resume, token=token))
@@ -114,7 +111,7 @@ class SecondFactorChat:
     def hold(
         self, actor: Actor, act: str, subject: str, resume: Resume, token: str = "", *, value: int = 0, about: str = ""
     ) -> CallbackAnswer | None:
-        """A toast instead of the deed where it needs a second factor, which is asked for now; else None: go on.
+        """A toast where `act` needs a second factor, which is asked for now; None: go on without.
 
         `resume` comes by here again, and this time gets None: so `subject` must name the same thing both times.
         """
@@ -126,7 +123,7 @@ class SecondFactorChat:
     async def pin(self, request: Request) -> Reply | None:
         """/pin: choose a PIN, or another one; whoever has a second factor proves it first."""
         if request.words:
-            await self._warn_of_typing(request.actor, request.message_id)
+            await self._warn_of_typing(request)
             return None
         if self.second_factor.enrolled(request.actor.user_id) is None:
             await self._ask_new_pin(request.actor)
@@ -149,21 +146,13 @@ class SecondFactorChat:
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    async def listen(self, request: Request) -> bool:
-        """`typed`, as the router asks it about words that are no command."""
-        return await self.typed(request.actor, request.words, request.message_id)
-
     async def press(self, rest: str, request: Request) -> CallbackAnswer:
-        """`tap`, as the router asks it about a button of a keypad: what is slow goes on behind it."""
-        said: asyncio.Future[CallbackAnswer] = asyncio.get_running_loop().create_future()
-        work = asyncio.get_running_loop().create_task(
-            self.tap(request.actor, KEYPAD + rest, request.message_id, said.set_result)
-        )
-        self._at_work.add(work)
-        work.add_done_callback(self._worked)
-        either: set[asyncio.Future[Any]] = {said, work}
+        """The toast of a tap on a keypad, whose data is `rest`; what is slow goes on behind it."""
+        answer: asyncio.Future[CallbackAnswer] = asyncio.get_running_loop().create_future()
+        work = self._work(self._tap(request, rest, answer.set_result))
+        either: set[asyncio.Future[Any]] = {answer, work}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        return said.result() if said.done() else CallbackAnswer()
+        return answer.result() if answer.done() else CallbackAnswer()
 
     def _work(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task = asyncio.get_running_loop().create_task(work)
@@ -181,69 +170,59 @@ class SecondFactorChat:
         if self._at_work:
             await asyncio.wait(self._at_work, timeout=5)
 
-    async def tap(self, actor: Actor, data: str, message_id: int, said: Callable[[CallbackAnswer], None]) -> None:
-        """A key of a keypad was tapped. `said` answers the tap; it is called once, before anything slow."""
+    async def _tap(self, request: Request, rest: str, toast_with: Callable[[CallbackAnswer], None]) -> None:
+        """A key was tapped. `toast_with` answers the tap; it is called once, before anything slow."""
+        actor = request.actor
         screen = self._screens.get(actor.user_id)
-        now = self.clock()
-        if screen is None or screen.over or screen.message_id not in {None, message_id}:
-            said(CallbackAnswer(self.frame.text("This keypad has expired."), alert=True))
+        if screen is None or screen.over or screen.message_id not in {None, request.message_id}:
+            toast_with(CallbackAnswer(self.frame.text("This keypad has expired."), alert=True))
             return
-        screen.message_id = message_id
-        if now >= screen.until:
-            said(CallbackAnswer(self.frame.text("Too late; please start again."), alert=True))
+        screen.message_id = request.message_id
+        if self.clock() >= screen.until:
+            toast_with(CallbackAnswer(self.frame.text("Too late; please start again."), alert=True))
             await self._end(screen, self.frame.text("⌛ Too late."))
             return
-        tapped = self._press(screen, data)
-        said(CallbackAnswer())
-        match tapped:
-            case KeypadResult.LEFT:
-                self.second_factor.drop(actor.user_id)
-                self._screens.pop(actor.user_id, None)
-                await self._end(screen, self.frame.text("✖ Left."))
-            case KeypadResult.CHANGED:
-                await self._draw(screen)
-            case KeypadResult.FULL:
-                await self._full(screen, actor)
-
-    @staticmethod
-    def _press(screen: _Screen, data: str) -> KeypadResult:
-        if screen.pad is None:
-            return KeypadResult.LEFT if data == LEAVE else KeypadResult.NOTHING
-        return screen.pad.press(data.removeprefix(KEYPAD))
-
-    async def _full(self, screen: _Screen, actor: Actor) -> None:
-        assert screen.pad is not None  # noqa: S101  # it is what became full
-        entered = screen.pad.entered
-        screen.pad = Keypad(DIGITS)  # before anything is awaited: nobody adds to what is being judged
-        if screen.setting:
-            await self._chosen(screen, actor, entered)
+        pad = screen.pad
+        if pad is None:
+            pressed = KeypadResult.LEFT if KEYPAD + rest == LEAVE else KeypadResult.NOTHING
         else:
-            await self._judge(screen, actor, entered)
+            pressed = pad.press(rest)
+        toast_with(CallbackAnswer())
+        if pressed is KeypadResult.LEFT:
+            self.second_factor.drop(actor.user_id)
+            self._screens.pop(actor.user_id, None)
+            await self._end(screen, self.frame.text("✖ Left."))
+        elif pressed is KeypadResult.CHANGED:
+            await self._draw(screen)
+        elif pad is not None and pressed is KeypadResult.FULL:
+            screen.pad = Keypad(DIGITS)  # before anything is awaited: nobody adds to what is being judged
+            judge = self._choose if screen.setting else self._judge
+            await judge(screen, actor, pad.entered)
 
-    async def typed(self, actor: Actor, text: str, message_id: int) -> bool:
-        """Whether a message was meant for us; then it is deleted, and its words go nowhere else."""
+    async def typed(self, request: Request) -> bool:
+        """Whether a message that is no command was meant for us; then it is deleted, and its words go nowhere else."""
+        actor, text = request.actor, request.words
         if not self._secret(actor.user_id, text):
             return False
         screen = self._screens.get(actor.user_id)
-        if _PIN_TYPED.match(text.strip()) or (screen is not None and screen.pad is not None):
-            await self._warn_of_typing(actor, message_id)
+        if screen is None or screen.pad is not None or _PIN_TYPED.match(text.strip()):
+            await self._warn_of_typing(request)
             return True
-        await self._delete(actor.chat_id, message_id)
-        assert screen is not None  # noqa: S101  # else it was no secret
-        if screen.over or self.clock() >= screen.until:
-            if not screen.over:
-                await self._end(screen, self.frame.text("⌛ Too late."))
-            await self._send(actor.chat_id, self.frame.text("🔐 Nothing is asked any more; please start again."), ())  # fmt: skip
+        await self._delete(request)
+        if not screen.over and self.clock() < screen.until:
+            await self._judge(screen, actor, _digits(text))
             return True
-        await self._judge(screen, actor, _digits(text))
+        if not screen.over:
+            await self._end(screen, self.frame.text("⌛ Too late."))
+        await self._send(actor.chat_id, self.frame.text("🔐 Nothing is asked any more; please start again."))
         return True
 
-    async def _warn_of_typing(self, actor: Actor, message_id: int) -> None:
-        await self._delete(actor.chat_id, message_id)
+    async def _warn_of_typing(self, request: Request) -> None:
+        await self._delete(request)
         words = self.frame.text(
             "Tap a PIN on the keypad and never type it. What you typed was deleted; do not use that number. /pin"
         )
-        await self._send(actor.chat_id, f"🔐 {words}", ())
+        await self._send(request.actor.chat_id, f"🔐 {words}")
 
     async def _judge(self, screen: _Screen, actor: Actor, code: str) -> None:
         judged = self.second_factor.answer(actor, code, self.clock())
@@ -256,33 +235,34 @@ class SecondFactorChat:
             return
         self._screens.pop(actor.user_id, None)
         resume, token = screen.resume, screen.token
-        told = self._end(screen, self.frame.text("✅ Confirmed."))
+        shown = self._end(screen, self.frame.text("✅ Confirmed."))
         if resume is None:
-            await told
+            await shown
         else:  # what was asked for does not wait for the chat
-            await asyncio.gather(resume(actor, token), told)
+            await asyncio.gather(resume(actor, token), shown)
 
-    async def _chosen(self, screen: _Screen, actor: Actor, pin: str) -> None:
-        if not screen.first:
+    async def _choose(self, screen: _Screen, actor: Actor, pin: str) -> None:
+        """A new PIN was entered: it is set when it was entered the same way twice."""
+        first, screen.first = screen.first, ""
+        if not first:
             screen.first = pin
             screen.note = self.frame.text("Once more, please.")
-        elif screen.first != pin:
-            screen.first = ""
+        elif first != pin:
             screen.note = self.frame.text("❌ The two differ. Please begin anew.")
         else:
-            screen.first = ""
             refused = self.second_factor.set_pin(actor, pin, self.clock())
+            if refused is None:
+                note: str = self.frame.text("✅ Your PIN is set; it is asked for large orders and changes that matter.")
+            else:
+                note = f"🚫 {reason(refused.code, refused.values, self.frame.lang)}"
             if refused is None or refused.code not in {"PIN_FORM", "PIN_TRIVIAL"}:
                 self._screens.pop(actor.user_id, None)
-                done = self.frame.text("✅ Your PIN is set; it is asked for large orders and changes that matter.")  # fmt: skip
-                await self._end(
-                    screen, done if refused is None else f"🚫 {reason(refused.code, refused.values, self.frame.lang)}"
-                )
+                await self._end(screen, note)
                 return
-            screen.note = f"🚫 {reason(refused.code, refused.values, self.frame.lang)}"
+            screen.note = note
         await self._draw(screen)
 
-    # --- what must not be kept ----------------------------------------------------------------------------------------
+    # --- what is stored ----------------------------------------------------------------------------------------
 
     def for_disk(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """An update as it may be written down: no keypad in it, and no code that is being waited for.
@@ -290,13 +270,13 @@ class SecondFactorChat:
         The update itself is answered from memory; one that is answered from disk after a crash has lost its code, and
         the question it was for is gone as well.
         """
-        kept: dict[str, Any] = without_keypads(body)
-        message = kept.get("message")
+        stored: dict[str, Any] = without_keypads(body)
+        message = stored.get("message")
         if isinstance(message, dict) and isinstance(text := message.get("text"), str):
             sender = (message.get("from") or {}).get("id")
             if isinstance(sender, int) and self._secret(sender, text):
-                kept["message"] = {**message, "text": "······"}
-        return kept
+                stored["message"] = {**message, "text": "······"}
+        return stored
 
     def _secret(self, user_id: int, text: str) -> bool:
         """Whether these words are, or may have been meant as, a code or a PIN."""
@@ -308,21 +288,22 @@ class SecondFactorChat:
         digits = _digits(text)
         return len(digits) == DIGITS and digits.isascii() and digits.isdigit()
 
-    # --- how it looks -------------------------------------------------------------------------------------------------
+    # --- what is shown -------------------------------------------------------------------------------------------------
 
     def _render(self, screen: _Screen) -> tuple[str, Buttons]:
         lang = self.frame.lang
-        lines = [screen.head]
-        if screen.note:
-            lines.append(screen.note)
+        lines = [screen.head, *([screen.note] if screen.note else [])]
+        buttons: Buttons = ()
         if screen.over:
-            return "\n".join(lines), ()
-        if screen.pad is None:
+            pass
+        elif screen.pad is None:
             lines.append(translate(lang, "Send the 6 digits that your authenticator app shows within two minutes. They are deleted once read."))  # fmt: skip
-            return "\n".join(lines), ((Button(translate(lang, "✖ leave"), LEAVE),),)
-        lines.append(translate(lang, "Tap 6 digits (two minutes). Never send them as a message."))  # fmt: skip
-        lines.append(f"<code>{screen.pad.dots}</code>")
-        return "\n".join(lines), screen.pad.buttons(lang)
+            buttons = ((Button(translate(lang, "✖ leave"), LEAVE),),)
+        else:
+            lines.append(translate(lang, "Tap 6 digits (two minutes). Never send them as a message."))
+            lines.append(f"<code>{screen.pad.dots}</code>")
+            buttons = screen.pad.buttons(lang)
+        return "\n".join(lines), buttons
 
     def _refusal(self, asked: Challenge) -> str:
         lang = self.frame.lang
@@ -361,7 +342,7 @@ class SecondFactorChat:
         screen.first = screen.token = ""
         await self._draw(screen)
 
-    async def _send(self, chat_id: int, text: str, buttons: Buttons) -> int | None:
+    async def _send(self, chat_id: int, text: str, buttons: Buttons = ()) -> int | None:
         try:
             sent = await self.bot.send_message(chat_id, text, parse_mode=ParseMode.HTML, reply_markup=_markup(buttons))
         except TelegramError as error:  # the person taps again where they came from
@@ -369,9 +350,10 @@ class SecondFactorChat:
             return None
         return sent.message_id
 
-    async def _delete(self, chat_id: int, message_id: int) -> None:
+    async def _delete(self, request: Request) -> None:
+        chat_id = request.actor.chat_id
         try:
-            await self.bot.delete_message(chat_id, message_id)
+            await self.bot.delete_message(chat_id, request.message_id)
         except TelegramError as error:
             log.warning("a code could not be deleted from the chat", chat=chat_id, why=type(error).__name__)
 

@@ -37,8 +37,6 @@ class WatchlistHandlers:
     frame: Frame
     post: Post
 
-    # --- words --------------------------------------------------------------------------------------------------------
-
     async def watch(self, request: Request) -> Reply | None:
         """/watch [종목, … | 삭제 종목 | 비우기]."""
         head, _, rest = request.words.partition(" ")
@@ -108,8 +106,6 @@ class WatchlistHandlers:
         self.lists.remove(user_id, list(gone))
         names = ", ".join(gone.values())
         return await self._show(request, [self.frame.text("🗑 Removed: {names}", names=names)])
-
-    # --- taps ---------------------------------------------------------------------------------------------------------
 
     async def tap(self, data: str, request: Request) -> CallbackAnswer:
         """A button: `data` is what follows `types.WATCH`."""

@@ -11,24 +11,31 @@ from telegram.ext import CallbackContext, CommandHandler, filters
 from bot.chat.handlers.commands import Command
 from bot.chat.i18n.formatting import clean
 from bot.chat.transport.access import Visitor, borrowed
+from bot.chat.types import Request
 
 
 class UpdateContext(CallbackContext[Any, dict[Any, Any], dict[Any, Any], dict[Any, Any]]):
-    """The context of one update; the access guard sets `visitor` before any other handler runs."""
+    """The context of one update; the access guard sets `visitor` and `request` before any other handler runs."""
 
     visitor: Visitor
+    request: Request
+    """What the visitor wants; its words are for the handler to fill in."""
 
     @property
-    def message(self) -> Message:
-        """The message that was written; only handlers of messages ask."""
+    def line(self) -> str:
+        """The message that was written, as one clean line; only handlers of messages ask."""
         assert self.visitor.message is not None  # noqa: S101
-        return self.visitor.message
+        return read_line(text_of(self.visitor.message))[0]
 
     @property
     def tap(self) -> CallbackQuery:
         """The tap on a button; only handlers of buttons ask."""
         assert self.visitor.tap is not None  # noqa: S101
         return self.visitor.tap
+
+    def data(self, prefix: str = "") -> str:
+        """What the tapped button holds behind its prefix."""
+        return (self.tap.data or "").removeprefix(prefix)
 
     @property
     def words(self) -> str:

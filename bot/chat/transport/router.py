@@ -26,13 +26,13 @@ from telegram.ext import (
     filters,
 )
 
-from bot.chat.handlers.commands import Command, Handlers
+from bot.chat.handlers.commands import Command, Handlers, refusal
 from bot.chat.handlers.keypad import KEYPAD
 from bot.chat.handlers.people import MemberHandlers
 from bot.chat.handlers.second_factor import SecondFactorChat
 from bot.chat.handlers.trading import TradingHandlers
 from bot.chat.handlers.watchlist import WatchlistHandlers
-from bot.chat.i18n.catalogue import NOT_ALLOWED, kis_error, msgid, reason
+from bot.chat.i18n.catalogue import NOT_ALLOWED, kis_error, msgid
 from bot.chat.i18n.frame import Frame
 from bot.chat.i18n.language import Lang, set_language, use_language
 from bot.chat.messages.members import PEOPLE
@@ -40,17 +40,11 @@ from bot.chat.parsing.order_args import MAX_LENGTH, split_stock
 from bot.chat.ports import Post, Record, StockLookup
 from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
 from bot.chat.transport.background_calls import BackgroundCalls
-from bot.chat.transport.command_handler import (
-    BorrowedWords,
-    Callback,
-    TableCommandHandler,
-    UpdateContext,
-    read_line,
-    text_of,
-)
+from bot.chat.transport.command_handler import BorrowedWords, Callback, TableCommandHandler, UpdateContext, read_line
 from bot.chat.transport.question_queue import QuestionQueue, QuestionsWait
 from bot.chat.types import REFRESH, TICKET, WATCH, CallbackAnswer, Chart, Reply, Request, Stranger, outgoing, reply_key
 from bot.orders.access.roles import Actor
+from bot.orders.model.reason import Reason
 from bot.orders.model.tap_result import TapOutcome
 from kis.callers import calling_for
 from kis.endpoints import Lane
@@ -164,6 +158,7 @@ class Router:
             self._turn_away(arrival, update)
             raise ApplicationHandlerStop
         context.visitor = arrival
+        context.request = self._request(arrival, update.update_id)
         set_language(None if arrival.in_group else self.lang_of(arrival.actor.user_id))
         self.members.people.seen(arrival.actor.user_id)
 
@@ -205,56 +200,56 @@ class Router:
         visitor = self.guard.admit(update)
         if not isinstance(visitor, Visitor):
             raise error
-        lang = self.frame.lang
+        request, lang = self._request(visitor, update.update_id), self.frame.lang
         if isinstance(error, KisError):
-            log.warning(
-                "the broker could not answer", endpoint=error.endpoint, code=error.code, why=type(error).__name__
-            )
-            self._reply(visitor.actor, update.update_id, Reply(kis_error(error, lang)))
+            why = type(error).__name__
+            log.warning("the broker could not answer", endpoint=error.endpoint, code=error.code, why=why)
+            self._reply(request, Reply(kis_error(error, lang)))
             return
         log.error("an update could not be answered", update=update.update_id, exc_info=error)
         self.report_fault("ANSWER_LOST", {"name": visitor.actor.name or visitor.actor.user_id})
-        excuse = self.frame.text("⚠️ An internal error stopped this. See /orders for the state of your orders.")
-        self._reply(visitor.actor, update.update_id, Reply(excuse))
+        self._reply(
+            request,
+            Reply(self.frame.text("⚠️ An internal error stopped this. See /orders for the state of your orders.")),
+        )
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    async def _refuse_borrowed(self, update: Update, context: UpdateContext) -> None:
+    async def _refuse_borrowed(self, _: Update, context: UpdateContext) -> None:
         refusal = self.frame.text("Forwarded messages are not carried out. Please type it yourself.")
-        if context.message.caption and not borrowed(context.message):
+        message = context.visitor.message
+        if message is not None and message.caption and not borrowed(message):
             refusal = self.frame.text("The words of a picture are not carried out. Please type them as a message.")
-        self._reply(context.visitor.actor, update.update_id, Reply(refusal))
+        self._reply(context.request, Reply(refusal))
 
-    async def _command(self, command: Command, update: Update, context: UpdateContext) -> None:
-        actor, message = context.visitor.actor, context.message
-        line = read_line(text_of(message))[0]
-        self._audit(actor, "command", text=f"/{command.name}" if command.name in SECRET_WORDS else line[:MAX_LENGTH])
+    async def _command(self, command: Command, _: Update, context: UpdateContext) -> None:
+        request = replace(context.request, words=context.words)
+        text = f"/{command.name}" if command.name in SECRET_WORDS else context.line[:MAX_LENGTH]
+        self._audit(request.actor, "command", text=text)
         if command.name == "start":
-            self.calls.renew_menu(actor)
-        reply = await self._run(command, self._request(update, context, context.words))
-        self._reply(actor, update.update_id, reply)
+            self.calls.renew_menu(request.actor)
+        self._reply(request, await self._run(command, request))
 
-    async def _command_in_group(self, command: Command, update: Update, context: UpdateContext) -> None:
+    async def _command_in_group(self, command: Command, _: Update, context: UpdateContext) -> None:
         """A member asks in a group: a short answer for all to see, without buttons."""
-        actor = context.visitor.actor
-        line = read_line(text_of(context.message))[0]
-        self._audit(actor, "command", text=line[:MAX_LENGTH], group=actor.chat_id)
-        reply = await self._run(command, self._request(update, context, context.words))
-        self._reply(actor, update.update_id, Reply(reply.text) if isinstance(reply, Reply) else None)
+        request = replace(context.request, words=context.words)
+        self._audit(request.actor, "command", text=context.line[:MAX_LENGTH], group=request.actor.chat_id)
+        reply = await self._run(command, request)
+        self._reply(request, Reply(reply.text) if isinstance(reply, Reply) else None)
 
-    async def _bare_words(self, update: Update, context: UpdateContext) -> None:
+    async def _bare_words(self, _: Update, context: UpdateContext) -> None:
         """Words that are no command: the code that a second factor waits for, or a stock whose price is asked."""
-        actor, line = context.visitor.actor, read_line(text_of(context.message))[0]
-        request = self._request(update, context, line)
-        if await self.second_factor.listen(request):
+        line = context.line
+        request = replace(context.request, words=line)
+        if await self.second_factor.typed(request):
             return  # and is written down nowhere
         code = self._stock_code(line)
-        self._audit(actor, "command", text=line[:MAX_LENGTH])
+        self._audit(request.actor, "command", text=line[:MAX_LENGTH])
         if code is None:
             reply: Reply | Chart | None = Reply(self.frame.text("I did not understand. See /help for the commands."))
         else:
             reply = await self._run(self.commands.by_word["price"], replace(request, words=code))
-        self._reply(actor, update.update_id, reply)
+        self._reply(request, reply)
 
     def _stock_code(self, line: str) -> str | None:
         """The code of the stock that a line names, if it names one and nothing else."""
@@ -262,11 +257,10 @@ class Router:
         return stock.code if stock is not None and not rest else None
 
     async def _run(self, command: Command, request: Request) -> Reply | Chart | None:
-        lang = self.frame.lang
         if not request.actor.role.covers(command.role):
             return Reply(self.frame.text(NOT_ALLOWED))
         if len(request.words) > MAX_LENGTH:
-            return Reply(f"🚫 {reason('TOO_LONG', {}, lang)}")
+            return refusal([Reason("TOO_LONG")], self.frame)
         age = self.clock() - request.at
         if command.trades and age > MAX_COMMAND_AGE:
             return Reply(self.frame.text(TOO_LATE, minutes=int(age.total_seconds() // 60)))
@@ -278,46 +272,38 @@ class Router:
                 async with self._questions.turn(request.actor.user_id):
                     return await self.commands.answer(command, request)
             except QuestionsWait:
-                self._say_once_a_minute(
-                    request.actor,
-                    "wait",
-                    self.frame.text("⏳ Your earlier questions are still being answered. Ask again once they are."),
-                )
+                words = msgid("⏳ Your earlier questions are still being answered. Ask again once they are.")
+                self._say_once_a_minute(request.actor, "wait", self.frame.text(words))
                 return None
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
-    async def _typed(self, update: Update, context: UpdateContext) -> None:
+    async def _typed(self, _: Update, context: UpdateContext) -> None:
         """A button that types a command for whoever taps it."""
-        reply = await self._run_typed(update, context, context.tap.data or "")
-        self._reply(context.visitor.actor, update.update_id, reply)
+        self._reply(context.request, await self._run_typed(context, context.data()))
 
-    async def _refreshed(self, update: Update, context: UpdateContext) -> None:
+    async def _refreshed(self, _: Update, context: UpdateContext) -> None:
         """The same, and the answer takes the place of the message that bears the button."""
-        tap = context.tap
-        reply = await self._run_typed(update, context, (tap.data or "").removeprefix(REFRESH))
-        pictured = isinstance(tap.message, Message) and bool(tap.message.photo)
-        if reply is not None and pictured == isinstance(reply, Chart):  # one cannot become the other
-            self._put_in_place(self._request(update, context), reply)
-        else:
-            self._reply(context.visitor.actor, update.update_id, reply)
+        reply = await self._run_typed(context, context.data(REFRESH))
+        bearer = context.tap.message
+        pictured = isinstance(bearer, Message) and bool(bearer.photo)
+        in_place = pictured == isinstance(reply, Chart)  # a picture cannot become a text, nor a text a picture
+        self._reply(context.request, reply, in_place=in_place)
 
-    async def _run_typed(self, update: Update, context: UpdateContext, line: str) -> Reply | Chart | None:
-        tap = context.tap
+    async def _run_typed(self, context: UpdateContext, line: str) -> Reply | Chart | None:
         _, word, _, words = read_line(line)
-        self._audit(context.visitor.actor, "tap", text=tap.data or "")
-        self.calls.toast(tap.id, CallbackAnswer())
+        self._audit(context.request.actor, "tap", text=context.data())
+        self.calls.toast(context.tap.id, CallbackAnswer())
         command = self.commands.by_word.get(word)
-        return await self._run(command, self._request(update, context, words)) if command is not None else None
+        return await self._run(command, replace(context.request, words=words)) if command is not None else None
 
-    async def _ticket(self, update: Update, context: UpdateContext) -> None:
-        """A single-use button that acts on an order."""
-        del update  # its answer is the order's card
-        actor, tap = context.visitor.actor, context.tap
+    async def _ticket(self, _: Update, context: UpdateContext) -> None:
+        """A single-use button that acts on an order; its answer is the order's card."""
+        actor, tap = context.request.actor, context.tap
         if not actor.role.covers(self.commands.by_word["buy"].role):
             self.calls.toast(tap.id, CallbackAnswer(self.frame.text(NOT_ALLOWED), alert=True))
             return
-        answer, pressed = self.trading.tap((tap.data or "").removeprefix(TICKET), actor)
+        answer, pressed = self.trading.tap(context.data(TICKET), actor)
         if pressed.verdict in WITHOUT_EFFECT:
             order_id = pressed.order.id if pressed.order else None
             self._audit(actor, "tap", verdict=pressed.verdict.value, order_id=order_id)
@@ -325,48 +311,37 @@ class Router:
         with calling_for(actor.user_id):
             await self.trading.carry_out(pressed)
 
-    async def _member_button(self, update: Update, context: UpdateContext) -> None:
+    async def _member_button(self, _: Update, context: UpdateContext) -> None:
         """A single-use button that changes a person."""
-        actor, tap = context.visitor.actor, context.tap
-        answer = self.members.tap((tap.data or "").removeprefix(PEOPLE), actor)
-        self._audit(actor, "tap", verdict=answer.verdict)
-        self.calls.toast(tap.id, answer.toast)
-        if answer.reply is not None:
-            self._put_in_place(self._request(update, context), answer.reply)
+        answer = self.members.tap(context.data(PEOPLE), context.request.actor)
+        self._audit(context.request.actor, "tap", verdict=answer.verdict)
+        self.calls.toast(context.tap.id, answer.toast)
+        self._reply(context.request, answer.reply, in_place=True)
 
-    async def _keypad(self, update: Update, context: UpdateContext) -> None:
+    async def _keypad(self, _: Update, context: UpdateContext) -> None:
         """A key of a keypad; it is written down nowhere."""
-        tap = context.tap
-        rest = (tap.data or "").removeprefix(KEYPAD)
-        self.calls.toast(tap.id, await self.second_factor.press(rest, self._request(update, context)))
+        self.calls.toast(context.tap.id, await self.second_factor.press(context.data(KEYPAD), context.request))
 
-    async def _watchlist_button(self, update: Update, context: UpdateContext) -> None:
-        tap = context.tap
-        rest = (tap.data or "").removeprefix(WATCH)
-        self.calls.toast(tap.id, await self.watchlist.tap(rest, self._request(update, context)))
+    async def _watchlist_button(self, _: Update, context: UpdateContext) -> None:
+        self.calls.toast(context.tap.id, await self.watchlist.tap(context.data(WATCH), context.request))
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
-    def _put_in_place(self, request: Request, reply: Reply | Chart) -> None:
-        kind, facts = ("chart_edit", reply.facts) if isinstance(reply, Chart) else ("edit", outgoing(reply))
-        data = {**facts, "message_id": request.message_id}
-        self.post(kind, request.actor.chat_id, data, reply_key(request.update_id))
-
-    def _reply(self, actor: Actor, update_id: int, reply: Reply | Chart | None) -> None:
-        if reply is not None:
-            kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
-            self.post(kind, actor.chat_id, facts, reply_key(update_id))
+    def _reply(self, request: Request, reply: Reply | Chart | None, *, in_place: bool = False) -> None:
+        """Put an answer into the outbox; `in_place`: it takes the place of the request's message."""
+        if reply is None:
+            return
+        kind, facts = ("chart", reply.facts) if isinstance(reply, Chart) else ("reply", outgoing(reply))
+        if in_place:
+            kind = "chart_edit" if isinstance(reply, Chart) else "edit"
+            facts = {**facts, "message_id": request.message_id}
+        self.post(kind, request.actor.chat_id, facts, reply_key(request.update_id))
 
     def tell_of_flood(self, actor: Actor) -> None:
         """Somebody let in sends more than is taken: they learn that they are not heard, and so do those in charge."""
+        words = msgid("⏳ Too many messages: those that follow are not read. Pause for ten seconds and go on; /halt and order buttons always work.")  # fmt: skip
         with use_language(self.lang_of(actor.user_id)):
-            self._say_once_a_minute(
-                actor,
-                "flood",
-                self.frame.text(
-                    "⏳ Too many messages: those that follow are not read. Pause for ten seconds and go on; /halt and order buttons always work."
-                ),
-            )
+            self._say_once_a_minute(actor, "flood", self.frame.text(words))
         self.report_fault("FLOOD", {"name": actor.name or actor.user_id})
 
     def _say_once_a_minute(self, actor: Actor, what: str, text: str) -> None:
@@ -375,9 +350,9 @@ class Router:
     def _audit(self, actor: Actor, action: str, *, order_id: int | None = None, **detail: object) -> None:
         self.record(action, user_id=actor.user_id, name=actor.name, order_id=order_id, **detail)
 
-    def _request(self, update: Update, context: UpdateContext, words: str = "") -> Request:
-        visitor = context.visitor
+    def _request(self, visitor: Visitor, update_id: int) -> Request:
+        """What a visitor came with, its words still unread."""
         sent = visitor.message if visitor.tap is None else visitor.tap.message
         assert sent is not None  # noqa: S101  # the guard says so
         at = self.clock() if visitor.message is None else visitor.message.date.astimezone(KST)
-        return Request(visitor.actor, words, update.update_id, sent.message_id, at)
+        return Request(visitor.actor, "", update_id, sent.message_id, at)

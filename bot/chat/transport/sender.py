@@ -5,10 +5,10 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions, Message
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
@@ -23,6 +23,8 @@ MAX_TEXT_UNITS = 4000
 """UTF-16 units of text with its tags; Telegram takes 4,096 without them."""
 MAX_CAPTION_UNITS = 1000
 """The same of what stands under a picture, where Telegram takes 1,024."""
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+Sent = TypeVar("Sent")
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,9 @@ class MessageSender:
             reply = rendered(message, self.order, self.frame)
             if reply is None:
                 return Undeliverable("nothing to say")
-            if caption is not None and edits is not None:
-                return await self._edit_picture(message, edits, picture, reply)
-            if edits is not None:
-                return await self._edit(message.chat_id, edits, reply)
-            if picture is not None:
-                return await self._send_picture(message, picture, reply)
-            return await self._send(message, reply)
+            if edits is None:
+                return await self._send(message, picture, reply)
+            return await self._edit(message, edits, picture, reply)
         except TelegramError as error:
             return _outcome(error, edit=edits is not None)
 
@@ -117,84 +115,55 @@ class MessageSender:
             return self.card_message(message.order_id, message.chat_id)
         return None
 
-    def _labelled(self, message: OutboxMessage, text: str, longest: int = MAX_TEXT_UNITS) -> str:
+    def _labelled(self, message: OutboxMessage, text: str, longest: int) -> str:
         """The text, and below it that it may be a repeat, if it may."""
         if not message.resent or message.lists:  # these say what they are
             return text
         label = self.frame.text("<i>(may be a repeat)</i>")
         return f"{_fit(text, longest - len(label) - 1)}\n{label}"
 
-    async def _send(self, message: OutboxMessage, reply: Reply) -> Outcome:
-        sent = await self._with_fallback(
-            lambda body, mode: self.bot.send_message(
-                message.chat_id,
-                body,
-                parse_mode=mode,
-                reply_markup=_markup(reply.buttons),
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-                disable_notification=message.silent or None,
-            ),
-            self._labelled(message, reply.text),
-        )
+    async def _send(self, message: OutboxMessage, picture: bytes | None, reply: Reply) -> Outcome:
+        longest = MAX_TEXT_UNITS if picture is None else MAX_CAPTION_UNITS
+
+        async def send(body: str, mode: str | None) -> Message:
+            how: dict[str, Any] = {
+                "parse_mode": mode,
+                "reply_markup": _markup(reply.buttons),
+                "disable_notification": message.silent or None,
+            }
+            if picture is not None:
+                return await self.bot.send_photo(message.chat_id, picture, caption=body, **how)
+            return await self.bot.send_message(message.chat_id, body, link_preview_options=NO_PREVIEW, **how)
+
+        sent = await self._with_fallback(send, self._labelled(message, reply.text, longest), longest)
         return Delivered(sent.message_id)
 
-    async def _send_picture(self, message: OutboxMessage, picture: bytes, reply: Reply) -> Outcome:
-        sent = await self._with_fallback(
-            lambda body, mode: self.bot.send_photo(
-                message.chat_id,
-                picture,
-                caption=body,
-                parse_mode=mode,
-                reply_markup=_markup(reply.buttons),
-                disable_notification=message.silent or None,
-            ),
-            self._labelled(message, reply.text, MAX_CAPTION_UNITS),
-            MAX_CAPTION_UNITS,
-        )
-        return Delivered(sent.message_id)
-
-    async def _edit_picture(
-        self, message: OutboxMessage, message_id: int, picture: bytes | None, reply: Reply
-    ) -> Outcome:
-        where: dict[str, Any] = {"chat_id": message.chat_id, "message_id": message_id}
+    async def _edit(self, message: OutboxMessage, message_id: int, picture: bytes | None, reply: Reply) -> Outcome:
+        """Bring a message up to date; one that is so already counts as well."""
+        captioned = message.kind in CAPTIONS
 
         async def edit(body: str, mode: str | None) -> object:
-            markup = _markup(reply.buttons)
-            if picture is None:
-                return await self.bot.edit_message_caption(caption=body, parse_mode=mode, reply_markup=markup, **where)
-            media = InputMediaPhoto(picture, caption=body, parse_mode=mode)
-            return await self.bot.edit_message_media(media, reply_markup=markup, **where)
+            where: dict[str, Any] = {
+                "chat_id": message.chat_id,
+                "message_id": message_id,
+                "reply_markup": _markup(reply.buttons),
+            }
+            if picture is not None:
+                return await self.bot.edit_message_media(
+                    InputMediaPhoto(picture, caption=body, parse_mode=mode), **where
+                )
+            if captioned:
+                return await self.bot.edit_message_caption(caption=body, parse_mode=mode, **where)
+            return await self.bot.edit_message_text(body, parse_mode=mode, link_preview_options=NO_PREVIEW, **where)
 
-        return await self._in_place(message_id, edit, reply.text, MAX_CAPTION_UNITS)
-
-    async def _edit(self, chat_id: int, message_id: int, reply: Reply) -> Outcome:
-        return await self._in_place(
-            message_id,
-            lambda body, mode: self.bot.edit_message_text(
-                body,
-                chat_id=chat_id,
-                message_id=message_id,
-                parse_mode=mode,
-                reply_markup=_markup(reply.buttons),
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            ),
-            reply.text,
-        )
-
-    async def _in_place(
-        self, message_id: int, edit: Callable[[str, str | None], Any], text: str, longest: int = MAX_TEXT_UNITS
-    ) -> Outcome:
-        """Bring a message up to date; one that is so already counts as well."""
         try:
-            await self._with_fallback(edit, text, longest)
+            await self._with_fallback(edit, reply.text, MAX_CAPTION_UNITS if captioned else MAX_TEXT_UNITS)
         except BadRequest as error:
             if "not modified" not in error.message.lower():
                 raise
         return Delivered(message_id)
 
-    async def _with_fallback(
-        self, send: Callable[[str, str | None], Any], text: str, longest: int = MAX_TEXT_UNITS
-    ) -> Any:
+    async def _with_fallback(self, send: Callable[[str, str | None], Awaitable[Sent]], text: str, longest: int) -> Sent:
         """As HTML; and if Telegram cannot read our HTML, as plain text rather than not at all."""
         try:
             return await send(_fit(text, longest), ParseMode.HTML)

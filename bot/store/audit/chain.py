@@ -81,9 +81,7 @@ def canonical(detail: dict[str, Any]) -> str:
 def text(row: AuditRow, seq: int | None = None) -> bytes:
     """What of a row is hashed: all but its mac, as a JSON list, in which no two different rows read alike.
 
-    Args:
-        row: the row.
-        seq: the place to assume instead of the row's own.
+    `seq`: the place to assume instead of the row's own.
     """
     fields = row[:8] if seq is None else (seq, *row[1:8])
     return _encode(fields).encode("utf-8", "surrogatepass")
@@ -116,13 +114,7 @@ def first_day_key(first: bytes, day: date) -> bytes:
 
 
 def next_day_key(key: bytes, day: date, until: date, last: tuple[int, str]) -> bytes:
-    """The key of a later day.
-
-    Args:
-        key: the key of `day`.
-        day: the day it is for.
-        until: the day whose key is wanted.
-        last: seq and mac of the last row sealed with a key until now.
+    """The key of the day `until`, out of that of `day` and of seq and mac of the last row sealed with a key.
 
     Raises:
         ValueError: the days are in the wrong order, or too far apart to be true.
@@ -143,43 +135,31 @@ def _derived(key: bytes, purpose: str) -> bytes:
 
 
 class Digest:
-    """A running hash over whole rows, macs included, and their number."""
+    """A running hash over whole rows, macs included, their number, and that of the last of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Iterable[AuditRow] = ()) -> None:
         self.rows = 0
+        self.last = 0
         self._hash = hashlib.sha256()
+        for row in rows:
+            self.add(row)
 
     def add(self, row: AuditRow, content: bytes | None = None) -> None:
         """Take in the next row; `content` is its `text` where that is at hand."""
         content = text(row) if content is None else content
         self._hash.update(b"%d:" % len(content) + content + (row.mac or "").encode("utf-8", "surrogatepass"))
         self.rows += 1
+        self.last = row.seq
 
     def hexdigest(self) -> str:
         """The hash so far."""
         return self._hash.hexdigest()
 
 
-def digest_of(rows: Iterable[AuditRow]) -> Digest:
-    """The hash of all these rows."""
-    found = Digest()
-    for row in rows:
-        found.add(row)
-    return found
-
-
 def sealing_row(rows: Iterable[AuditRow], at: str) -> AuditRow | None:
-    """The row that seals those written before there was a chain; None if there are none.
-
-    Args:
-        rows: every row so far, in order.
-        at: the time to write on it.
-    """
-    found, last = Digest(), 0
-    for row in rows:
-        found.add(row)
-        last = row.seq
+    """The row that seals all those written before there was a chain; None if there are none."""
+    found = Digest(rows)
     if not found.rows:
         return None
     detail = canonical({"rows": found.rows, "digest": found.hexdigest()})
-    return sealed(GENESIS, AuditRow(last + 1, at, None, None, SEALED, None, detail), None)
+    return sealed(GENESIS, AuditRow(found.last + 1, at, None, None, SEALED, None, detail), None)

@@ -53,12 +53,8 @@ def stored_anchors(connection: sqlite3.Connection) -> list[tuple[int, str]]:
 def to_csv(rows: Iterable[AuditRow], file: TextIO, hide: Callable[[str], str]) -> int:
     """Write rows as a spreadsheet reads them and say how many.
 
-    No cell is taken for a formula: a text that begins like one gets an apostrophe before it.
-
-    Args:
-        rows: what to write.
-        file: opened with `newline=""`.
-        hide: takes secrets out of a text. A row from which it takes something no longer agrees with its mac.
+    No cell is taken for a formula: a text that begins like one gets an apostrophe before it. `file` was opened with
+    `newline=""`; a row from which `hide` takes a secret no longer agrees with its mac.
     """
     out = csv.writer(file)
     out.writerow(AuditRow._fields)

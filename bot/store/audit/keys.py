@@ -55,13 +55,8 @@ class DayKeys:
             return None
         try:
             row = json.loads(text)
-            found = DayKey(
-                str(row["id"]),
-                date.fromisoformat(row["day"]),
-                bytes.fromhex(row["key"]),
-                int(row["seq"]),
-                str(row["mac"]),
-            )
+            day, key = date.fromisoformat(row["day"]), bytes.fromhex(row["key"])
+            found = DayKey(str(row["id"]), day, key, int(row["seq"]), str(row["mac"]))
         except (ValueError, KeyError, TypeError, RecursionError):
             raise DamagedKey(self.path.name) from None
         if len(found.key) != chain.KEY_BYTES:

@@ -1,6 +1,6 @@
 """The audit log: every command, ticket, tap, order, answer and fill, with who and when (KST).
 
-Rows are chained (`chain.py`), checked by `proof.py`, and sealed with a key that changes every day (`keys.py`).
+Rows are chained (`chain.py`), checked by `verify.py`, and sealed with a key that changes every day (`keys.py`).
 
 What somebody who has this machine from day N on, with the files and the running program, can do:
 
@@ -29,7 +29,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -39,11 +39,12 @@ from bot.store.audit import chain
 from bot.store.audit.chain import COLUMNS, AuditRow, Head
 from bot.store.audit.keys import DamagedKey, DayKey, DayKeys
 from bot.store.private_files import BadKey
+from bot.store.rows import Store
 
 _log = structlog.get_logger(__name__)
 
 
-class AuditLog:
+class AuditLog(Store):
     """Rows are only ever added, and inside the transaction of what they record.
 
     Transactions hold the write lock (`bot.store.database`), so nobody adds a row between the end that is read here and
@@ -56,8 +57,7 @@ class AuditLog:
         Raises:
             BadKey: a key file can be read by others, or not by us.
         """
-        self._db = db
-        self._clock = clock
+        super().__init__(db, clock)
         self._keys = keys
         self._key: DayKey | None = None
         self._announced = ""
@@ -83,8 +83,7 @@ class AuditLog:
         **detail: object,
     ) -> None:
         """Write one row. `detail` holds plain values and never a secret."""
-        at = self._clock().isoformat(timespec="milliseconds")
-        row = AuditRow(0, at, user_id, name, action, order_id, chain.canonical(detail))
+        row = AuditRow(0, self._now(), user_id, name, action, order_id, chain.canonical(detail))
         if self._db.conn.in_transaction:
             self._append(row)
             return
@@ -116,14 +115,10 @@ class AuditLog:
 
     def anchor(self) -> Head | None:
         """The end of the log, remembered as posted; None for an empty log. Post it in the same transaction."""
-        if not self._db.conn.in_transaction:
-            with self._db.atomic():
-                return self.anchor()
-        head = self.head()
-        if head is not None:
-            anchors = self._db.table("audit_anchors")
-            if not anchors.count_where("seq = ?", [head.seq]):
-                anchors.insert({**head._asdict(), "at": self._clock().isoformat(timespec="milliseconds")})
+        with self._db.atomic():
+            head = self.head()
+            if head is not None and self._row("audit_anchors WHERE seq = ?", head.seq) is None:
+                self._db.table("audit_anchors").insert({**head._asdict(), "at": self._now()})
         return head
 
     def _append(self, row: AuditRow) -> None:
@@ -137,9 +132,9 @@ class AuditLog:
     def _insert(self, row: AuditRow) -> None:
         self._db.execute(f"INSERT INTO audit ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(row))  # noqa: S608  # names of our own fields
 
-    def _last(self) -> tuple[int, str]:
+    def _last(self, where: str = "") -> tuple[int, str]:
         """Number and mac of the last row."""
-        found = self._db.execute("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        found = self._db.execute(f"SELECT seq, mac FROM audit {where} ORDER BY seq DESC LIMIT 1").fetchone()  # noqa: S608  # our own words
         return (found[0], found[1] or chain.GENESIS) if found else (0, chain.GENESIS)
 
     # --- keys ---------------------------------------------------------------------------------------------------------
@@ -168,7 +163,7 @@ class AuditLog:
         except DamagedKey:
             found, why = None, "damaged"
         if found is not None and found.seq:
-            there = next(self._db.table("audit").rows_where("seq = ?", [found.seq]), None)
+            there = self._row("audit WHERE seq = ?", found.seq)
             if there is None or (there["mac"] or chain.GENESIS) != found.mac:
                 found, why = None, "restored"
         if found is None:
@@ -197,11 +192,10 @@ class AuditLog:
         if key.id in self._made():
             self._announced = key.id
             return
-        rows = chain.digest_of(map(AuditRow._make, self._db.execute(f"SELECT {COLUMNS} FROM audit ORDER BY seq")))  # noqa: S608  # names of our own fields
+        rows = chain.Digest(map(AuditRow._make, self._db.execute(f"SELECT {COLUMNS} FROM audit ORDER BY seq")))  # noqa: S608  # names of our own fields
         detail = chain.canonical({"key": key.id, "rows": rows.rows, "digest": rows.hexdigest(), "why": why})
         seq, prev = self._last()
-        at = self._clock().isoformat(timespec="milliseconds")
-        row = AuditRow(seq + 1, at, None, None, chain.KEY_MADE, None, detail, key.day.isoformat())
+        row = AuditRow(seq + 1, self._now(), None, None, chain.KEY_MADE, None, detail, key.day.isoformat())
         self._insert(chain.sealed(prev, row, key.key))
 
     def _made(self) -> set[str]:
@@ -210,28 +204,23 @@ class AuditLog:
         return {str(json.loads(row["detail"])["key"]) for row in rows}
 
     def _last_sealed(self) -> tuple[int, str]:
-        found = self._db.execute(
-            "SELECT seq, mac FROM audit WHERE key_day IS NOT NULL ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        return found or (0, chain.GENESIS)
+        return self._last("WHERE key_day IS NOT NULL")
 
     def _turn(self, keys: DayKeys) -> None:
         """Replace the key of a day that has ended. The log's end is committed here, so a rollback cannot undo it."""
         key, today = self._current(), self._clock().date()
         if key is None or today <= key.day or key.id not in self._made():
             return
+        seq, mac = self._last_sealed()
         try:
-            self._replace(keys, key, today)
+            fresh = chain.next_day_key(key.key, key.day, today, (seq, mac))
+            turned = replace(key, day=today, key=fresh, seq=seq, mac=mac)
+            keys.write(turned)
         except (OSError, ValueError) as error:
             # The old key still fits the log: sealing goes on with it, and the next row tries again.
             _log.warning("audit_key_not_turned", why=type(error).__name__, day=today.isoformat())
-
-    def _replace(self, keys: DayKeys, key: DayKey, today: date) -> None:
-        seq, mac = self._last_sealed()
-        fresh = chain.next_day_key(key.key, key.day, today, (seq, mac))
-        turned = replace(key, day=today, key=fresh, seq=seq, mac=mac)
-        keys.write(turned)
-        self._key = turned
+        else:
+            self._key = turned
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

@@ -78,19 +78,18 @@ def verify(
     anchors: Iterable[tuple[int, str]] = (),
     day_key: DayKey | None = None,
 ) -> ChainVerdict:
-    """Walk the log from its first row.
+    """Walk the log, every row in the order of `seq`; `k0` and `later` are the first keys of all its beginnings.
 
-    Args:
-        rows: every row, in the order of `seq`.
-        k0: the first key.
-        later: first keys of later beginnings, if there were any.
-        anchors: heads known from elsewhere: a row's number and the first hex digits of its mac, eight at least.
-        day_key: the day's key as it lay on the machine *before* the rows were read.
+    `anchors` are heads known from elsewhere: a row's number and the first hex digits of its mac, eight at least.
+    `day_key` is the day's key as it lay on the machine *before* the rows were read.
 
     Raises:
         ValueError: an anchor is not a row's number and hex digits.
     """
-    walk = _Walk([k0, *later], _posted(anchors), day_key)
+    posted: dict[int, set[str]] = {}
+    for seq, digits in anchors:
+        posted.setdefault(seq, set()).add(chain.checked_anchor(seq, digits)[1])
+    walk = _Walk([k0, *later], posted, day_key)
     stream = iter(rows)
     problem: Problem | None = None
     for row in stream:
@@ -100,13 +99,6 @@ def verify(
                 problem = _diagnosed(walk, row, stream)
             break
     return walk.verdict(problem or walk.ended())
-
-
-def _posted(anchors: Iterable[tuple[int, str]]) -> dict[int, set[str]]:
-    posted: dict[int, set[str]] = {}
-    for seq, digits in anchors:
-        posted.setdefault(seq, set()).add(chain.checked_anchor(seq, digits)[1])
-    return posted
 
 
 class _Walk:
@@ -138,14 +130,16 @@ class _Walk:
     def take(self, row: AuditRow) -> Problem | None:
         """Take in the next row, or say what is wrong with it."""
         if row.seq != self.seq + 1 and (self._chained or row.mac is not None):
-            missing = row.seq > self.seq
-            return (
-                Problem(ChainFault.MISSING, self.seq + 1, row.seq - 1)
-                if missing
-                else Problem(ChainFault.OUT_OF_ORDER, row.seq)
-            )
+            if row.seq > self.seq:
+                return Problem(ChainFault.MISSING, self.seq + 1, row.seq - 1)
+            return Problem(ChainFault.OUT_OF_ORDER, row.seq)
         if row.mac is None:
-            return self._before_the_chain(row)
+            if self._chained:
+                return Problem(ChainFault.CHANGED, row.seq)
+            self._digest.add(row)
+            self.seq = row.seq
+            self._before += 1
+            return None
         if not self._chained and self.seq and row.action != chain.SEALED:
             return Problem(ChainFault.CHANGED, 1, row.seq)
         content = chain.text(row)
@@ -157,14 +151,6 @@ class _Walk:
             self._accept(row, content)
             problem = self._as_posted(row)
         return problem
-
-    def _before_the_chain(self, row: AuditRow) -> Problem | None:
-        if self._chained:
-            return Problem(ChainFault.CHANGED, row.seq)
-        self._digest.add(row)
-        self.seq = row.seq
-        self._before += 1
-        return None
 
     def _fits(self, row: AuditRow, content: bytes) -> Problem | None:
         if not self.fits(row, row.seq, self.prev, content):
@@ -206,17 +192,16 @@ class _Walk:
         detail = _detail(row)
         return detail.get("rows") == self._digest.rows and detail.get("digest") == self._digest.hexdigest()
 
-    def own_mac(self, row: AuditRow) -> str:
-        """The mac that the row should bear where it stands; empty if nobody can say."""
+    def own_mac(self, row: AuditRow, seq: int, prev: str, content: bytes | None = None) -> str:
+        """The mac that the row should bear at this place in the log; empty if nobody can say."""
         key = self._key_for(row)
-        return "" if key is None and row.key_day is not None else chain.mac(self.prev, chain.text(row), key)
+        if key is None and row.key_day is not None:
+            return ""
+        return chain.mac(prev, chain.text(row, seq) if content is None else content, key)
 
     def fits(self, row: AuditRow, seq: int, prev: str, content: bytes | None = None) -> bool:
         """Whether the row's mac is right for this place in the log."""
-        key = self._key_for(row)
-        if row.mac is None or (key is None and row.key_day is not None):
-            return False
-        return row.mac == chain.mac(prev, chain.text(row, seq) if content is None else content, key)
+        return bool(row.mac) and row.mac == self.own_mac(row, seq, prev, content)
 
     def _key_for(self, row: AuditRow) -> bytes | None:
         if row.key_day is None or row.key_day == self._day or self._key is None:
@@ -308,7 +293,9 @@ def _diagnosed(walk: _Walk, bad: AuditRow, rest: Iterator[AuditRow]) -> Problem:
     """
     seq, prev = bad.seq, walk.prev
     after = next(rest, None)
-    if after is None or bad.mac is None or any(walk.fits(after, seq + 1, mac) for mac in (bad.mac, walk.own_mac(bad))):
+    if after is None or bad.mac is None:
+        return Problem(ChainFault.CHANGED, seq)
+    if walk.fits(after, seq + 1, bad.mac) or walk.fits(after, seq + 1, walk.own_mac(bad, seq, prev)):
         return Problem(ChainFault.CHANGED, seq)
     for gone in range(1, _MOST_REMOVED + 1):
         if walk.fits(after, seq + 1 + gone, bad.mac):
@@ -322,9 +309,9 @@ def _diagnosed(walk: _Walk, bad: AuditRow, rest: Iterator[AuditRow]) -> Problem:
         moved = found.seq > seq + 1 or walk.fits(bad, found.seq, str(found.mac))
     else:
         moved = not walk.fits(follower, seq + 1, str(found.mac))
-    return (
-        Problem(ChainFault.OUT_OF_ORDER, seq, found.seq) if moved else Problem(ChainFault.INSERTED, seq, found.seq - 1)
-    )
+    if moved:
+        return Problem(ChainFault.OUT_OF_ORDER, seq, found.seq)
+    return Problem(ChainFault.INSERTED, seq, found.seq - 1)
 
 
 def _day(text: str | None) -> date | None:

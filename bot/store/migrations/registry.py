@@ -5,6 +5,7 @@ of them come to.
 """
 
 from sqlite_utils import Database
+from sqlite_utils.db import Table
 from sqlite_utils.migrations import Migrations
 
 from bot.store.audit import chain
@@ -12,58 +13,61 @@ from bot.store.audit import chain
 MIGRATIONS = Migrations("kisbot")
 
 
+def _create(db: Database, table: str, columns: str, *, key: int = 1, of_order: bool = False) -> Table:
+    """Create a table that insists on its columns' types.
+
+    `columns`: names and types, with `!` for what is never empty; the first `key` of them are the primary key.
+    `of_order`: its `order_id` is that of a row of `orders`.
+    """
+    types = dict(one.split() for one in columns.split(", "))
+    return db.table(table).create(
+        {name: kind.removesuffix("!") for name, kind in types.items()},
+        pk=tuple(types)[:key] if key > 1 else next(iter(types)),
+        not_null=[name for name, kind in types.items() if kind.endswith("!")],
+        foreign_keys=[("order_id", "orders", "id")] if of_order else [],
+        strict=True,
+    )
+
+
+def _only_add(db: Database, table: str, rows: str) -> None:
+    """Refuse to change or delete a row of this table."""
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{rows} are only ever added'); END"
+        )
+
+
 @MIGRATIONS()
 def m001_people(db: Database) -> None:
     """Who may use the bot, by numeric Telegram id."""
-    db.table("people").create(
-        {"user_id": int, "name": str, "role": str, "added_at": str, "added_by": int},
-        pk="user_id",
-        not_null={"name", "role", "added_at"},
-        strict=True,
-    )
+    _create(db, "people", "user_id int, name text!, role text!, added_at text!, added_by int")
 
 
 @MIGRATIONS()
 def m002_audit(db: Database) -> None:
     """Who did what, when (KST): rows are only ever added."""
-    db.table("audit").create(
-        {"seq": int, "at": str, "user_id": int, "name": str, "action": str, "order_id": int, "detail": str},
-        pk="seq",
-        not_null={"at", "action", "detail"},
-        strict=True,
-    )
+    _create(db, "audit", "seq int, at text!, user_id int, name text, action text!, order_id int, detail text!")
     db.table("audit").create_index(["order_id"])
-    for verb in ("UPDATE", "DELETE"):
-        db.execute(
-            f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'audit rows are only ever added'); END"
-        )
+    _only_add(db, "audit", "audit rows")
 
 
 @MIGRATIONS()
 def m003_inbox(db: Database) -> None:
     """Updates from Telegram, kept before they are confirmed; `done_at` is empty while one is still to be answered."""
-    db.table("inbox").create(
-        {"update_id": int, "body": str, "kept_at": str, "done_at": str},
-        pk="update_id",
-        not_null={"body", "kept_at"},
-        strict=True,
-    )
+    _create(db, "inbox", "update_id int, body text!, kept_at text!, done_at text")
     db.execute("CREATE INDEX inbox_open ON inbox (update_id) WHERE done_at IS NULL")
 
 
 @MIGRATIONS()
 def m004_outbox(db: Database) -> None:
     """Messages to chats, written in the same transaction as what they tell."""
-    db.table("outbox").create(
-        {
-            "id": int, "chat_id": int, "kind": str, "data": str, "order_id": int, "key": str, "urgency": int,
-            "state": str, "tries": int, "message_id": int, "made_at": str, "done_at": str, "error": str,
-        },
-        pk="id",
-        not_null={"chat_id", "kind", "data", "urgency", "state", "tries", "made_at"},
-        strict=True,
-    )  # fmt: skip
+    _create(
+        db,
+        "outbox",
+        "id int, chat_id int!, kind text!, data text!, order_id int, key text, urgency int!, state text!, "
+        "tries int!, message_id int, made_at text!, done_at text, error text",
+    )
     db.table("outbox").create_index(["key"], unique=True)
     db.table("outbox").create_index(["order_id"])
     db.execute("CREATE INDEX outbox_open ON outbox (id) WHERE state IN ('pending', 'sending')")
@@ -71,59 +75,35 @@ def m004_outbox(db: Database) -> None:
 
 @MIGRATIONS()
 def m005_orders(db: Database) -> None:
-    """Orders, their attempts at the wire, their buttons, and how far orders made elsewhere were seen to fill."""
-    db.table("orders").create(
-        {
-            "id": int, "version": int, "state": str, "side": str, "code": str, "name": str, "etf": int,
-            "quantity": int, "kind": str, "price": int, "user_id": int, "chat_id": int, "user_name": str,
-            "origin": int, "created_at": str, "expires_at": str, "quote": int, "quote_at": str,
-            "quote_change": str, "unit": int, "reserve_unit": int, "fee": int, "tax": int, "cash_after": int,
-            "sellable_after": int, "was_quote": int, "attempt": int, "sent_at": str, "day": str, "order_no": str,
-            "branch": str, "accepted_time": str, "link": str, "filled": int, "filled_amount": int,
-            "cancelled": int, "cancel": str, "code_word": str, "message": str, "finished_at": str,
-        },
-        pk="id",
-        not_null={"version", "state", "side", "code", "quantity", "user_id", "chat_id", "origin", "created_at"},
-        strict=True,
-    )  # fmt: skip
+    """Orders, their attempts at sending, their buttons, and how far orders made elsewhere were seen to fill."""
+    _create(
+        db,
+        "orders",
+        "id int, version int!, state text!, side text!, code text!, name text, etf int, quantity int!, kind text, "
+        "price int, user_id int!, chat_id int!, user_name text, origin int!, created_at text!, expires_at text, "
+        "quote int, quote_at text, quote_change text, unit int, reserve_unit int, fee int, tax int, cash_after int, "
+        "sellable_after int, was_quote int, attempt int, sent_at text, day text, order_no text, branch text, "
+        "accepted_time text, link text, filled int, filled_amount int, cancelled int, cancel text, code_word text, "
+        "message text, finished_at text",
+    )
     db.table("orders").create_index(["origin"], unique=True)
     db.table("orders").create_index(["state"])
     db.execute("CREATE UNIQUE INDEX one_order_per_number ON orders (day, order_no, code, side) WHERE order_no != ''")
-    db.table("attempts").create(
-        {"order_id": int, "n": int, "started_at": str, "baseline": str},
-        pk=("order_id", "n"),
-        not_null={"started_at", "baseline"},
-        foreign_keys=[("order_id", "orders", "id")],
-        strict=True,
+    _create(db, "attempts", "order_id int, n int, started_at text!, baseline text!", key=2, of_order=True)
+    _create(
+        db,
+        "buttons",
+        "id int, digest text!, order_id int!, action text!, user_id int!, expires_at text!, used_at text",
+        of_order=True,
     )
-    db.table("buttons").create(
-        {
-            "id": int, "digest": str, "order_id": int, "action": str, "user_id": int, "expires_at": str,
-            "used_at": str,
-        },
-        pk="id",
-        not_null={"digest", "order_id", "action", "user_id", "expires_at"},
-        foreign_keys=[("order_id", "orders", "id")],
-        strict=True,
-    )  # fmt: skip
     db.table("buttons").create_index(["digest"], unique=True)
-    db.table("external").create(
-        {"day": str, "branch": str, "order_no": str, "filled": int},
-        pk=("day", "branch", "order_no"),
-        not_null={"filled"},
-        strict=True,
-    )
+    _create(db, "external", "day text, branch text, order_no text, filled int!", key=3)
 
 
 @MIGRATIONS()
 def m006_identity(db: Database) -> None:
     """Whose orders these are: one row. The same order numbers mean other orders in another account."""
-    db.table("identity").create(
-        {"id": int, "mode": str, "account": str, "since": str},
-        pk="id",
-        not_null={"mode", "account", "since"},
-        strict=True,
-    )
+    _create(db, "identity", "id int, mode text!, account text!, since text!")
 
 
 @MIGRATIONS()
@@ -146,23 +126,13 @@ def m007_desk(db: Database) -> None:
         db.table("attempts").add_column(name, kind, not_null_default=default)
     db.table("buttons").transform(not_null={"order_id": False})
     db.table("buttons").add_column("terms", str, not_null_default="")
-    db.table("brakes").create(
-        {"seq": int, "at": str, "level": int, "why": str, "user_id": int, "name": str},
-        pk="seq",
-        not_null={"at", "level", "why", "user_id", "name"},
-        strict=True,
-    )
-    db.table("runs").create(
-        {"id": int, "started_at": str, "stopped_at": str, "version": str},
-        pk="id",
-        not_null={"started_at", "version"},
-        strict=True,
-    )
+    _create(db, "brakes", "seq int, at text!, level int!, why text!, user_id int!, name text!")
+    _create(db, "runs", "id int, started_at text!, stopped_at text, version text!")
 
 
 @MIGRATIONS()
 def m008_outbox(db: Database) -> None:
-    """Doubts are counted, the same trouble is counted, a letter may have to wait, and a chat may refuse us."""
+    """Doubts are counted, the same trouble is counted, a message may have to wait, and a chat may refuse us."""
     for column in (
         "doubts INTEGER NOT NULL DEFAULT 0",
         "repeats INTEGER NOT NULL DEFAULT 1",
@@ -174,12 +144,7 @@ def m008_outbox(db: Database) -> None:
     db.execute("CREATE INDEX outbox_chat ON outbox (chat_id, id) WHERE state = 'pending'")
     db.execute("CREATE INDEX outbox_given_up ON outbox (chat_id, id) WHERE state = 'given_up'")
     db.execute("CREATE INDEX outbox_trouble ON outbox (chat_id, done_at) WHERE kind = 'trouble'")
-    db.table("stopped_chats").create(
-        {"chat_id": int, "since": str, "retry_at": str, "why": str},
-        pk="chat_id",
-        not_null={"since", "retry_at", "why"},
-        strict=True,
-    )
+    _create(db, "stopped_chats", "chat_id int, since text!, retry_at text!, why text!")
 
 
 @MIGRATIONS()
@@ -191,14 +156,8 @@ def m009_audit_chain(db: Database) -> None:
     for column in ("key_day TEXT", "mac TEXT"):
         db.execute(f"ALTER TABLE audit ADD COLUMN {column}")
     db.execute("CREATE INDEX audit_user ON audit (user_id, seq)")
-    db.table("audit_anchors").create(
-        {"seq": int, "head": str, "at": str}, pk="seq", not_null={"head", "at"}, strict=True
-    )
-    for verb in ("UPDATE", "DELETE"):
-        db.execute(
-            f"CREATE TRIGGER audit_anchors_no_{verb.lower()} BEFORE {verb} ON audit_anchors "
-            "BEGIN SELECT RAISE(ABORT, 'audit anchors are only ever added'); END"
-        )
+    _create(db, "audit_anchors", "seq int, head text!, at text!")
+    _only_add(db, "audit_anchors", "audit anchors")
     # INSERT OR REPLACE deletes without asking a DELETE trigger, unless recursive triggers are on.
     for table, unless in (
         ("audit", "NEW.mac IS NULL OR EXISTS (SELECT 1 FROM audit WHERE seq >= NEW.seq)"),
@@ -212,7 +171,7 @@ def m009_audit_chain(db: Database) -> None:
     (now,) = db.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f+09:00', 'now', '+9 hours')").fetchone()
     seal = chain.sealing_row((chain.AuditRow(*row) for row in rows), now)
     if seal is not None:
-        db.execute(f"INSERT INTO audit ({chain.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(seal))  # noqa: S608  # names of our own fields
+        db.table("audit").insert(seal._asdict())
     db.execute(
         "CREATE VIEW audit_readable AS SELECT seq, datetime(at, '+9 hours') AS at_kst, "
         "coalesce(nullif(name, ''), user_id, '') AS person, user_id, action, order_id, detail FROM audit"
@@ -237,70 +196,43 @@ def m010_people(db: Database) -> None:
         "seen_at TEXT",
     ):
         db.execute(f"ALTER TABLE people ADD COLUMN {column}")
-    db.table("invites").create(
-        {
-            "id": int, "digest": str, "role": str, "name": str, "made_by": int, "made_at": str, "expires_at": str,
-            "used_at": str, "used_by": int,
-        },
-        pk="id",
-        not_null={"digest", "role", "name", "made_at", "expires_at"},
-        strict=True,
-    )  # fmt: skip
-    db.table("invites").create_index(["digest"], unique=True)
-    db.table("join_requests").create(
-        {"id": int, "user_id": int, "name": str, "at": str, "state": str, "decided_by": int, "decided_at": str},
-        pk="id",
-        not_null={"user_id", "name", "at", "state"},
-        strict=True,
+    _create(
+        db,
+        "invites",
+        "id int, digest text!, role text!, name text!, made_by int, made_at text!, expires_at text!, used_at text, "
+        "used_by int",
     )
-    db.table("people_buttons").create(
-        {
-            "id": int, "digest": str, "act": str, "subject": int, "version": int, "request": int, "user_id": int,
-            "expires_at": str, "used_at": str,
-        },
-        pk="id",
-        not_null={"digest", "act", "subject", "version", "user_id", "expires_at"},
-        strict=True,
-    )  # fmt: skip
+    db.table("invites").create_index(["digest"], unique=True)
+    _create(
+        db, "join_requests", "id int, user_id int!, name text!, at text!, state text!, decided_by int, decided_at text"
+    )
+    _create(
+        db,
+        "people_buttons",
+        "id int, digest text!, act text!, subject int!, version int!, request int, user_id int!, expires_at text!, "
+        "used_at text",
+    )
     db.table("people_buttons").create_index(["digest"], unique=True)
 
 
 @MIGRATIONS()
 def m011_stepup(db: Database) -> None:
     """The second factors, encrypted under a key that is not in here, and what each person made of them so far."""
-    db.table("second_factors").create(
-        {"user_id": int, "kind": str, "sealed": str, "made_at": str, "made_by": int},
-        pk="user_id",
-        not_null={"kind", "sealed", "made_at"},
-        strict=True,
-    )
-    db.table("stepup_people").create(
-        {"user_id": int, "wrong": int, "rounds": int, "locked_until": str, "barred": int, "active_at": str},
-        pk="user_id",
-        not_null={"wrong", "rounds", "barred"},
-        strict=True,
-    )
-    db.table("stepup_codes").create({"user_id": int, "step": int}, pk=("user_id", "step"), strict=True)
+    _create(db, "second_factors", "user_id int, kind text!, sealed text!, made_at text!, made_by int")
+    _create(db, "stepup_people", "user_id int, wrong int!, rounds int!, locked_until text, barred int!, active_at text")
+    _create(db, "stepup_codes", "user_id int, step int", key=2)
 
 
 @MIGRATIONS()
 def m012_limits(db: Database) -> None:
     """Limits that differ from the settings, each from a day on; person 0 is the account. Rows are only ever added."""
-    db.table("limits").create(
-        {
-            "id": int, "user_id": int, "item": str, "value": str, "from_day": str, "set_at": str, "set_by": int,
-            "set_by_name": str,
-        },
-        pk="id",
-        not_null={"user_id", "item", "from_day", "set_at", "set_by_name"},
-        strict=True,
-    )  # fmt: skip
+    _create(
+        db,
+        "limits",
+        "id int, user_id int!, item text!, value text, from_day text!, set_at text!, set_by int, set_by_name text!",
+    )
     db.table("limits").create_index(["user_id"])
-    for verb in ("UPDATE", "DELETE"):
-        db.execute(
-            f"CREATE TRIGGER limits_no_{verb.lower()} BEFORE {verb} ON limits "
-            "BEGIN SELECT RAISE(ABORT, 'limits are only ever added'); END"
-        )
+    _only_add(db, "limits", "limits")
 
 
 @MIGRATIONS()
@@ -312,20 +244,16 @@ def m013_approvals(db: Database) -> None:
     }  # fmt: skip
     for name, (kind, default) in columns.items():
         db.table("orders").add_column(name, kind, not_null_default=default)
-    db.table("votes").create(
-        {"order_id": int, "round": int, "user_id": int, "name": str, "approve": int, "at": str},
-        pk=("order_id", "round", "user_id"),
-        not_null={"name", "approve", "at"},
-        foreign_keys=[("order_id", "orders", "id")],
-        strict=True,
+    _create(
+        db, "votes", "order_id int, round int, user_id int, name text!, approve int!, at text!", key=3, of_order=True
     )
 
 
 @MIGRATIONS()
 def m014_days(db: Database) -> None:
     """What the account was worth when each day began, and where the broker says our orders are entered."""
-    db.table("channels").create({"name": str, "at": str}, pk="name", not_null={"at"}, strict=True)
-    db.table("days").create({"day": str, "worth": int}, pk="day", not_null={"worth"}, strict=True)
+    _create(db, "channels", "name text, at text!")
+    _create(db, "days", "day text, worth int!")
 
 
 @MIGRATIONS()
@@ -344,62 +272,33 @@ def m015_alerts(db: Database) -> None:
     )
     db.table("alerts").create_index(["user_id"])
     db.table("alerts").create_index(["parent", "code", "kind", "op"], unique=True)
-    db.table("alert_looks").create(
-        {"code": str, "price": int, "volume": int, "at": str}, pk="code", not_null={"at"}, strict=True
-    )
+    _create(db, "alert_looks", "code text, price int, volume int, at text!")
 
 
 @MIGRATIONS()
 def m016_preferences(db: Database) -> None:
     """What each person wants to hear, when, and in which language; who has no row wants everything."""
-    db.table("preferences").create(
-        {"user_id": int, "lang": str, "rings": str, "quiet": str, "roundup": int, "changed_at": str},
-        pk="user_id",
-        not_null={"rings", "roundup", "changed_at"},
-        strict=True,
-    )
+    _create(db, "preferences", "user_id int, lang text, rings text!, quiet text, roundup int!, changed_at text!")
 
 
 @MIGRATIONS()
 def m017_cost_base(db: Database) -> None:
     """What was held when, from which profit is worked out where the broker tells none; and the closings reported."""
-    db.table("cost_base").create(
-        {"at": str, "day": str, "lots": str, "seen": str}, pk="at", not_null={"day", "lots", "seen"}, strict=True
-    )
-    db.table("closings").create(
-        {"moment": str, "day": str, "report": str, "told_at": str, "after_at": str},
-        pk="moment",
-        not_null={"day", "report", "told_at"},
-        strict=True,
-    )
+    _create(db, "cost_base", "at text, day text!, lots text!, seen text!")
+    _create(db, "closings", "moment text, day text!, report text!, told_at text!, after_at text")
 
 
 @MIGRATIONS()
 def m018_watch(db: Database) -> None:
-    """Everybody's watch list, and the one message that shows it: the letter or the message, and until when it lives."""
-    db.table("watch_list").create(
-        {"id": int, "user_id": int, "code": str, "name": str},
-        pk="id",
-        not_null={"user_id", "code", "name"},
-        strict=True,
-    )
+    """Everybody's watch list, and the one message that shows it: its outbox row or its id, and until when it lives."""
+    _create(db, "watch_list", "id int, user_id int!, code text!, name text!")
     db.table("watch_list").create_index(["user_id", "code"], unique=True)
-    db.table("watch_messages").create(
-        {"user_id": int, "letter": str, "message_id": int, "live_until": str, "editing": int},
-        pk="user_id",
-        not_null={"editing"},
-        strict=True,
-    )
+    _create(db, "watch_messages", "user_id int, letter text, message_id int, live_until text, editing int!")
 
 
 @MIGRATIONS()
 def m019_sight(db: Database) -> None:
     """When the broker's list was last seen, which days' lists were, and what each day's fill notices came to."""
-    db.table("sight").create(
-        {"id": int, "at": str, "letters": int, "open": str, "unread": int},
-        pk="id",
-        not_null={"at", "letters", "open", "unread"},
-        strict=True,
-    )
-    db.table("list_days").create({"day": str, "over": int}, pk="day", not_null={"over"}, strict=True)
-    db.table("heard_days").create({"day": str, "figures": str}, pk="day", not_null={"figures"}, strict=True)
+    _create(db, "sight", "id int, at text!, letters int!, open text!, unread int!")
+    _create(db, "list_days", "day text, over int!")
+    _create(db, "heard_days", "day text, figures text!")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kis.endpoints import Env
-from kis.sim.api.responses import SimResponse, business, padded
+from kis.krx import KST
+from kis.sim.api.responses import business, invalid_field, padded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from kis.sim.api.oauth import Oauth
     from kis.sim.exchange.exchange import Exchange
@@ -72,10 +73,6 @@ class ApiContext:
         return self.env is Env.PAPER
 
 
-if TYPE_CHECKING:
-    Handler = Callable[[ApiContext, ApiCall], SimResponse]
-
-
 def queried(broker: ApiContext, code: str, message: str) -> dict[str, str]:
     """The envelope of a successful ledger query; paper has one code for all."""
     if broker.paper:
@@ -104,3 +101,15 @@ def require_account(broker: ApiContext, call: ApiCall) -> None:
     number, product = required(call, "CANO", "ACNT_PRDT_CD")
     if f"{number}-{product}" != broker.account:
         raise business("OPSQ2000", "ERROR : INPUT INVALID_CHECK_ACNO", "2")
+
+
+def day_of(text: str, name: str) -> date:
+    """The day in a query field, YYYYMMDD.
+
+    Raises:
+        ApiRefusal: it is not one.
+    """
+    try:
+        return datetime.strptime(text.strip(), "%Y%m%d").replace(tzinfo=KST).date()
+    except ValueError:
+        raise invalid_field(name) from None

@@ -63,5 +63,4 @@ PAPER = {
 
 def refusal(broker: ApiContext, reason: RejectReason) -> ApiRefusal:
     """The refusal to answer with."""
-    error = (PAPER if broker.paper else REAL)[reason]
-    return business(error.code, error.message, error.rt_cd)
+    return business(*(PAPER if broker.paper else REAL)[reason])

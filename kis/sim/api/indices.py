@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kis.sim.api.context import ApiCall, ApiContext, required
-from kis.sim.api.number_format import decimals, percent, sign
-from kis.sim.api.quotations import day_of, grouped
-from kis.sim.api.responses import QUOTED, SimResponse, business
+from kis.sim.api.context import ApiCall, ApiContext, day_of, required
+from kis.sim.api.quotations import grouped
+from kis.sim.api.responses import QUOTED, SimResponse, decimals, invalid_field, invalid_market, percent, sign
 from kis.sim.exchange.prices import DayBar
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index: code, name, value at the simulation's start, and its member issues."""
+    """An index, its value at the simulation's start, and its member issues."""
 
     code: str
     name: str
@@ -62,10 +61,10 @@ class _IndexDay:
 def _index(call: ApiCall) -> Index:
     market, code = required(call, "FID_COND_MRKT_DIV_CODE", "FID_INPUT_ISCD")
     if market != "U":
-        raise business("OPSQ2001", "ERROR INVALID FID_COND_MRKT_DIV_CODE", "2")
+        raise invalid_market()
     index = INDICES.get(code.strip())
     if index is None:
-        raise business("OPSQ2002", "ERROR : INPUT INVALID FIELD [FID_INPUT_ISCD]", "2")
+        raise invalid_field("FID_INPUT_ISCD")
     return index
 
 
@@ -155,9 +154,14 @@ def _days(members: Sequence[Issue], index: Index) -> list[_IndexDay]:
     return days
 
 
+def _open_high_low(prefix: str, day: _IndexDay | DayBar, scale: int = 1) -> dict[str, str]:
+    levels = {"oprc": day.open, "hgpr": day.high, "lwpr": day.low}
+    return {f"{prefix}{name}": decimals(level / scale) for name, level in levels.items()}
+
+
 def _cents(day: _IndexDay) -> DayBar:
-    points = (round(level * 100) for level in (day.open, day.high, day.low, day.close))
-    return DayBar(day.day, next(points), next(points), next(points), next(points), day.volume, day.value)
+    opened, high, low, close = (round(level * 100) for level in (day.open, day.high, day.low, day.close))
+    return DayBar(day.day, opened, high, low, close, day.volume, day.value)
 
 
 def daily_index(broker: ApiContext, call: ApiCall) -> SimResponse:
@@ -181,20 +185,14 @@ def daily_index(broker: ApiContext, call: ApiCall) -> SimResponse:
         "bstp_nmix_prpr": decimals(today.close),
         "bstp_cls_code": index.code,
         "prdy_vol": str(yesterday.volume // _THOUSAND),
-        "bstp_nmix_oprc": decimals(today.open),
-        "bstp_nmix_hgpr": decimals(today.high),
-        "bstp_nmix_lwpr": decimals(today.low),
-        "futs_prdy_oprc": decimals(yesterday.open / 100),
-        "futs_prdy_hgpr": decimals(yesterday.high / 100),
-        "futs_prdy_lwpr": decimals(yesterday.low / 100),
+        **_open_high_low("bstp_nmix_", today),
+        **_open_high_low("futs_prdy_", yesterday, 100),
     }
     output = [
         {
             "stck_bsop_date": bar.day.strftime("%Y%m%d"),
             "bstp_nmix_prpr": decimals(bar.close / 100),
-            "bstp_nmix_oprc": decimals(bar.open / 100),
-            "bstp_nmix_hgpr": decimals(bar.high / 100),
-            "bstp_nmix_lwpr": decimals(bar.low / 100),
+            **_open_high_low("bstp_nmix_", bar, 100),
             "acml_vol": str(bar.volume // _THOUSAND),
             "acml_tr_pbmn": str(bar.value // _MILLION),
             "mod_yn": "N",

@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kis import krx
-from kis.sim.api.context import ApiCall, ApiContext, required
-from kis.sim.api.number_format import flag
-from kis.sim.api.quotations import day_of
-from kis.sim.api.responses import SimResponse, business, padded
+from kis.sim.api.context import ApiCall, ApiContext, day_of, queried, required
+from kis.sim.api.paging import CONTINUED, NO_ROWS
+from kis.sim.api.responses import SimResponse, business, flag
 
 if TYPE_CHECKING:
     from datetime import date
@@ -18,13 +17,15 @@ if TYPE_CHECKING:
 
 _DAYS_SHOWN = 24
 _CURSOR = 20
-_SATURDAY = 5
 _PRODUCT_CODE = 12
+_FOUND = ("KIOK0530", "조회되었습니다")
+_NAMES = ("prdt_name", "prdt_name120", "prdt_abrv_name")
+_SECTOR_CODES = ("idx_bztp_lcls_cd", "idx_bztp_mcls_cd", "idx_bztp_scls_cd")
+_SECTOR_NAMES = ("idx_bztp_lcls_cd_name", "idx_bztp_mcls_cd_name", "idx_bztp_scls_cd_name")
 
 
 def holidays(broker: ApiContext, call: ApiCall) -> SimResponse:
     """국내휴장일조회: 24 calendar days from the requested day on."""
-    del broker
     (start,) = required(call, "BASS_DT")
     first = day_of(start, "BASS_DT")
     days = [first + timedelta(days=ahead) for ahead in range(_DAYS_SHOWN)]
@@ -33,16 +34,13 @@ def holidays(broker: ApiContext, call: ApiCall) -> SimResponse:
             "ctx_area_nk": days[-1].strftime("%Y%m%d").ljust(_CURSOR),
             "ctx_area_fk": first.strftime("%Y%m%d").ljust(_CURSOR),
             "output": [_day(day) for day in days],
-            "rt_cd": "0",
-            "msg_cd": "KIOK0500",
-            "msg1": padded("조회가 계속됩니다..다음버튼을 Click 하십시오."),
+            **queried(broker, "KIOK0500", CONTINUED),
         }
     )
 
 
 def _day(day: date) -> dict[str, str]:
     opens = krx.is_trading_day(day)
-    weekday = day.weekday() < _SATURDAY
     return {
         "bass_dt": day.strftime("%Y%m%d"),
         "wday_dvsn_cd": f"{(day.weekday() + 1) % 7 + 1:02d}",
@@ -50,7 +48,7 @@ def _day(day: date) -> dict[str, str]:
         # Y even at weekends: securities firms do business, the exchange may be closed.
         "tr_day_yn": "Y",
         "opnd_yn": flag(opens),
-        "sttl_day_yn": flag(opens and weekday),
+        "sttl_day_yn": flag(opens),
     }
 
 
@@ -58,7 +56,7 @@ def _issue(broker: ApiContext, call: ApiCall) -> Issue:
     kind, code = required(call, "PRDT_TYPE_CD", "PDNO")
     issue = broker.exchange.issues.get(code.strip()[-6:])
     if kind != "300" or issue is None:
-        raise business("KIOK0560", "조회할 내용이 없습니다.", "7")
+        raise business(*NO_ROWS, "7")
     return issue
 
 
@@ -88,24 +86,17 @@ def stock_info(broker: ApiContext, call: ApiCall) -> SimResponse:
         "stck_kind_cd": "201" if listing.preferred else "101" if listing.group == "ST" else "000",
         "etf_dvsn_cd": "1" if listing.etf else "0",
         "std_pdno": listing.isin,
-        "prdt_name": listing.name,
-        "prdt_name120": listing.name,
-        "prdt_abrv_name": listing.name,
+        **dict.fromkeys(_NAMES, listing.name),
         "prdt_eng_name": "",
         "tr_stop_yn": flag(issue.halted),
         "admn_item_yn": "N",
         "thdt_clpr": str(issue.last),
         "bfdy_clpr": str(issue.base),
-        "idx_bztp_lcls_cd": "",
-        "idx_bztp_mcls_cd": "",
-        "idx_bztp_scls_cd": "",
-        "idx_bztp_lcls_cd_name": "",
-        "idx_bztp_mcls_cd_name": "",
-        "idx_bztp_scls_cd_name": "",
+        **dict.fromkeys((*_SECTOR_CODES, *_SECTOR_NAMES), ""),
         "cptt_trad_tr_psbl_yn": flag(not listing.etf),
         "nxt_tr_stop_yn": "N",
     }
-    return SimResponse({"output": output, **_FOUND})
+    return SimResponse({"output": output, **queried(broker, *_FOUND)})
 
 
 def product_info(broker: ApiContext, call: ApiCall) -> SimResponse:
@@ -114,26 +105,14 @@ def product_info(broker: ApiContext, call: ApiCall) -> SimResponse:
     output = {
         "pdno": listing.code.rjust(_PRODUCT_CODE, "0"),
         "prdt_type_cd": "300",
-        "prdt_name": listing.name,
-        "prdt_name120": listing.name,
-        "prdt_abrv_name": listing.name,
-        "prdt_eng_name": "",
-        "prdt_eng_name120": "",
-        "prdt_eng_abrv_name": "",
+        **dict.fromkeys(_NAMES, listing.name),
+        **dict.fromkeys(("prdt_eng_name", "prdt_eng_name120", "prdt_eng_abrv_name"), ""),
         "std_pdno": listing.isin,
         "shtn_pdno": listing.code,
-        "prdt_sale_stat_cd": "",
-        "prdt_risk_grad_cd": "",
+        **dict.fromkeys(("prdt_sale_stat_cd", "prdt_risk_grad_cd"), ""),
         "prdt_clsf_cd": "301" if listing.etf else "300",
         "prdt_clsf_name": "ETF" if listing.etf else "주권",
-        "sale_strt_dt": "",
-        "sale_end_dt": "",
-        "wrap_asst_type_cd": "",
-        "ivst_prdt_type_cd": "",
-        "ivst_prdt_type_cd_name": "",
-        "frst_erlm_dt": "",
+        **dict.fromkeys(("sale_strt_dt", "sale_end_dt", "wrap_asst_type_cd"), ""),
+        **dict.fromkeys(("ivst_prdt_type_cd", "ivst_prdt_type_cd_name", "frst_erlm_dt"), ""),
     }
-    return SimResponse({"output": output, **_FOUND})
-
-
-_FOUND = {"rt_cd": "0", "msg_cd": "KIOK0530", "msg1": padded("조회되었습니다")}
+    return SimResponse({"output": output, **queried(broker, *_FOUND)})

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import random
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -120,8 +121,7 @@ class Oauth:
         self._require_keys(body, "secretkey")
         self._count += 1
         digest = hashlib.sha256(f"{self.env} approval {self._count}".encode()).hexdigest()
-        parts = (digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32])
-        key = "-".join(parts)
+        key = str(uuid.UUID(digest[:32]))
         self.approvals[key] = self._clock() + TOKEN_LIFETIME
         return SimResponse({"approval_key": key})
 

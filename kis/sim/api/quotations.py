@@ -1,30 +1,43 @@
-"""Quotations: price, order book, daily bars, volume rank."""
+"""Quotations: price, order book, bars by day and by minute."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from itertools import pairwise
+import random
+from itertools import pairwise, zip_longest
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from kis.krx import KST
-from kis.sim.api.context import ApiCall, ApiContext, required
+from kis import krx
+from kis.sim.api.context import ApiCall, ApiContext, day_of, required
 from kis.sim.api.error_messages import REAL
-from kis.sim.api.number_format import decimals, flag, percent, sign
-from kis.sim.api.responses import QUOTED, SimResponse, business
+from kis.sim.api.responses import (
+    QUOTED,
+    SimResponse,
+    business,
+    decimals,
+    flag,
+    invalid_field,
+    invalid_market,
+    percent,
+    sign,
+)
 from kis.sim.exchange.orders import OrderSide, RejectReason
-from kis.sim.exchange.prices import DayBar
+from kis.sim.exchange.prices import DayBar, Minute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
+    from datetime import date
 
     from kis.sim.exchange.prices import Issue
 
 MAX_BARS = 100
-MAX_RANKED = 30
+MAX_MINUTES = 30
+_CLOCK_DIGITS = 6
+_MINUTES = [f"{hour:02d}{minute:02d}" for hour in range(9, 16) for minute in range(60) if (hour, minute) <= (15, 30)]
 _PAR = 100
 _HUNDRED_MILLION = 100_000_000
 _YEAR = 250
+_COMPANY_FIELDS = ("vol_tnrt", "stck_fcam", "lstn_stcn", "cpfn", "hts_avls", "per", "eps", "pbr")
 
 
 _PERIODS: dict[str, Callable[[date], Hashable]] = {
@@ -35,37 +48,31 @@ _PERIODS: dict[str, Callable[[date], Hashable]] = {
 }
 
 
-def issue_of(broker: ApiContext, call: ApiCall, markets: Iterable[str] = ("J", "NX", "UN")) -> Issue:
-    """The issue of a quotation.
-
-    Raises:
-        ApiRefusal: a field is missing, the market is none of `markets`, or the symbol is not listed.
-    """
+def _issue_of(broker: ApiContext, call: ApiCall) -> Issue:
+    """The issue of a quotation, or a refusal."""
     market, code = required(call, "FID_COND_MRKT_DIV_CODE", "FID_INPUT_ISCD")
-    if market not in markets:
-        raise business("OPSQ2001", "ERROR INVALID FID_COND_MRKT_DIV_CODE", "2")
+    if market not in {"J", "NX", "UN"}:
+        raise invalid_market()
     broker.exchange.roll()
     issue = broker.exchange.issues.get(code.strip())
     if issue is None:
-        raise business(REAL[RejectReason.UNKNOWN_CODE].code, REAL[RejectReason.UNKNOWN_CODE].message, "1")
+        unknown = REAL[RejectReason.UNKNOWN_CODE]
+        raise business(unknown.code, unknown.message, "1")
     return issue
 
 
 def price(broker: ApiContext, call: ApiCall) -> SimResponse:
     """주식현재가 시세, with every field: typed clients fail on a missing one."""
-    issue = issue_of(broker, call)
+    issue = _issue_of(broker, call)
     this_day = broker.exchange.now().date()
     today = issue.today(this_day)
     year = [*issue.bars[-_YEAR:], *([today] if today else [])]
     output = _status(issue) | _traded(issue) | _pivots(issue) | _company(issue)
     of_year = _high_and_low(year)
     since_january = _high_and_low([bar for bar in year if bar.day.year == this_day.year])
-    for name, extremes, suffix in (
-        ("d250_", of_year, "rate"),
-        ("dryy_", since_january, "rate"),
-        ("w52_", of_year, "ctrt"),
-    ):
-        output |= _extremes(name, extremes, issue.last, suffix)
+    output |= _extremes("d250_", of_year, issue.last, "rate")
+    output |= _extremes("dryy_", since_january, issue.last, "rate")
+    output |= _extremes("w52_", of_year, issue.last, "ctrt")
     return SimResponse({"output": output, **QUOTED})
 
 
@@ -80,6 +87,22 @@ def change_of(issue: Issue) -> dict[str, str]:
     }
 
 
+def _open_high_low(prices: Issue | DayBar | Minute, prefix: str = "stck_") -> dict[str, str]:
+    return {f"{prefix}oprc": str(prices.open), f"{prefix}hgpr": str(prices.high), f"{prefix}lwpr": str(prices.low)}
+
+
+def _overview(issue: Issue) -> dict[str, str]:
+    """The fields with which the summaries of both kinds of bars begin."""
+    return {
+        **change_of(issue),
+        "stck_prdy_clpr": str(issue.base),
+        "acml_vol": str(issue.volume),
+        "acml_tr_pbmn": str(issue.value),
+        "hts_kor_isnm": issue.listing.name,
+        "stck_prpr": str(issue.last),
+    }
+
+
 def _status(issue: Issue) -> dict[str, str]:
     listing = issue.listing
     market = "KOSDAQ" if listing.market == "KOSDAQ" else "KOSPI" if listing.etf else "KOSPI200"
@@ -90,8 +113,7 @@ def _status(issue: Issue) -> dict[str, str]:
         "new_hgpr_lwpr_cls_code": "",
         "bstp_kor_isnm": "ETF" if listing.etf else "제조",
         "temp_stop_yn": flag(issue.halted),
-        "oprc_rang_cont_yn": "N",
-        "clpr_rang_cont_yn": "N",
+        **dict.fromkeys(("oprc_rang_cont_yn", "clpr_rang_cont_yn"), "N"),
         "crdt_able_yn": "N" if listing.etf else "Y",
         "grmn_rate_cls_code": "40",
         "elw_pblc_yn": "N",
@@ -100,9 +122,7 @@ def _status(issue: Issue) -> dict[str, str]:
         "last_ssts_cntg_qty": "0",
         "invt_caful_yn": "N",
         "mrkt_warn_cls_code": "00",
-        "short_over_yn": "N",
-        "sltr_yn": "N",
-        "mang_issu_cls_code": "N",
+        **dict.fromkeys(("short_over_yn", "sltr_yn", "mang_issu_cls_code"), "N"),
         "ssts_yn": "Y",
     }
 
@@ -113,10 +133,8 @@ def _traded(issue: Issue) -> dict[str, str]:
         **change_of(issue),
         "acml_tr_pbmn": str(issue.value),
         "acml_vol": str(issue.volume),
-        "prdy_vrss_vol_rate": percent(issue.volume, _volume_before(issue)),
-        "stck_oprc": str(issue.open),
-        "stck_hgpr": str(issue.high),
-        "stck_lwpr": str(issue.low),
+        "prdy_vrss_vol_rate": percent(issue.volume, volume_before(issue)),
+        **_open_high_low(issue),
         "stck_mxpr": str(issue.upper),
         "stck_llam": str(issue.lower),
         "stck_sdpr": str(issue.base),
@@ -127,7 +145,8 @@ def _traded(issue: Issue) -> dict[str, str]:
     }
 
 
-def _volume_before(issue: Issue) -> int:
+def volume_before(issue: Issue) -> int:
+    """Shares traded on the day before."""
     return issue.bars[-1].volume if issue.bars else 0
 
 
@@ -193,35 +212,28 @@ def _extremes(name: str, extremes: tuple[DayBar | None, DayBar | None], last: in
 
 def order_book(broker: ApiContext, call: ApiCall) -> SimResponse:
     """주식현재가 호가/예상체결."""
-    issue = issue_of(broker, call)
+    issue = _issue_of(broker, call)
     code = issue.listing.code
     asks, bids = (broker.exchange.levels(code, side) for side in (OrderSide.SELL, OrderSide.BUY))
     output: dict[str, str] = {"aspr_acpt_hour": broker.exchange.now().strftime("%H%M%S")}
     for side, levels in (("ask", asks), ("bid", bids)):
-        for place in range(10):
-            level = levels[place] if place < len(levels) else None
-            output[f"{side}p{place + 1}"] = str(level.price if level else 0)
-            output[f"{side}p_rsqn{place + 1}"] = str(level.quantity if level else 0)
-            output[f"{side}p_rsqn_icdc{place + 1}"] = "0"
+        for place, level in zip_longest(range(1, 11), levels):
+            output[f"{side}p{place}"] = str(level.price if level else 0)
+            output[f"{side}p_rsqn{place}"] = str(level.quantity if level else 0)
+            output[f"{side}p_rsqn_icdc{place}"] = "0"
     total_ask, total_bid = (sum(level.quantity for level in levels) for levels in (asks, bids))
     output |= {
         "total_askp_rsqn": str(total_ask),
         "total_bidp_rsqn": str(total_bid),
-        "total_askp_rsqn_icdc": "0",
-        "total_bidp_rsqn_icdc": "0",
-        "ovtm_total_askp_icdc": "0",
-        "ovtm_total_bidp_icdc": "0",
-        "ovtm_total_askp_rsqn": "0",
-        "ovtm_total_bidp_rsqn": "0",
+        **dict.fromkeys(("total_askp_rsqn_icdc", "total_bidp_rsqn_icdc", "ovtm_total_askp_icdc"), "0"),
+        **dict.fromkeys(("ovtm_total_bidp_icdc", "ovtm_total_askp_rsqn", "ovtm_total_bidp_rsqn"), "0"),
         "ntby_aspr_rsqn": str(total_bid - total_ask),
         "new_mkop_cls_code": "20",
     }
     expected = {
         "antc_mkop_cls_code": "112",
         "stck_prpr": str(issue.last),
-        "stck_oprc": str(issue.open),
-        "stck_hgpr": str(issue.high),
-        "stck_lwpr": str(issue.low),
+        **_open_high_low(issue),
         "stck_sdpr": str(issue.base),
         # Outside the auctions there is no expected price, and the fields beside it are meaningless.
         "antc_cnpr": "0",
@@ -237,7 +249,7 @@ def order_book(broker: ApiContext, call: ApiCall) -> SimResponse:
 
 def daily_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
     """국내주식기간별시세: newest first, a hundred rows at most."""
-    issue = issue_of(broker, call)
+    issue = _issue_of(broker, call)
     start, end, period, _ = required(
         call, "FID_INPUT_DATE_1", "FID_INPUT_DATE_2", "FID_PERIOD_DIV_CODE", "FID_ORG_ADJ_PRC"
     )
@@ -250,18 +262,6 @@ def daily_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
     return SimResponse({"output1": _summary(broker, issue), "output2": rows, **QUOTED})
 
 
-def day_of(text: str, name: str) -> date:
-    """A day in KIS's format.
-
-    Raises:
-        ApiRefusal: it is not one.
-    """
-    try:
-        return datetime.strptime(text.strip(), "%Y%m%d").replace(tzinfo=KST).date()
-    except ValueError:
-        raise business("OPSQ2002", f"ERROR : INPUT INVALID FIELD [{name}]", "2") from None
-
-
 def grouped(bars: Iterable[DayBar], period: str) -> list[DayBar]:
     """Daily bars combined by week (W), month (M) or year (Y), dated by their last day; D leaves them as they are.
 
@@ -269,7 +269,7 @@ def grouped(bars: Iterable[DayBar], period: str) -> list[DayBar]:
         ApiRefusal: the period is none of these.
     """
     if period not in _PERIODS:
-        raise business("OPSQ2002", "ERROR : INPUT INVALID FIELD [FID_PERIOD_DIV_CODE]", "2")
+        raise invalid_field("FID_PERIOD_DIV_CODE")
     groups: dict[Hashable, list[DayBar]] = {}
     for bar in bars:
         groups.setdefault(_PERIODS[period](bar.day), []).append(bar)
@@ -291,9 +291,7 @@ def _bar(bar: DayBar, before: int) -> dict[str, str]:
     return {
         "stck_bsop_date": bar.day.strftime("%Y%m%d"),
         "stck_clpr": str(bar.close),
-        "stck_oprc": str(bar.open),
-        "stck_hgpr": str(bar.high),
-        "stck_lwpr": str(bar.low),
+        **_open_high_low(bar),
         "acml_vol": str(bar.volume),
         "acml_tr_pbmn": str(bar.value),
         "flng_cls_code": "00",
@@ -310,75 +308,93 @@ def _summary(broker: ApiContext, issue: Issue) -> dict[str, str]:
     book = broker.exchange.books[issue.listing.code]
     company = _company(issue)
     return {
-        **change_of(issue),
-        "stck_prdy_clpr": str(issue.base),
-        "acml_vol": str(issue.volume),
-        "acml_tr_pbmn": str(issue.value),
-        "hts_kor_isnm": issue.listing.name,
-        "stck_prpr": str(issue.last),
+        **_overview(issue),
         "stck_shrn_iscd": issue.listing.code,
         "prdy_vol": str(before.volume),
         "stck_mxpr": str(issue.upper),
         "stck_llam": str(issue.lower),
-        "stck_oprc": str(issue.open),
-        "stck_hgpr": str(issue.high),
-        "stck_lwpr": str(issue.low),
-        "stck_prdy_oprc": str(before.open),
-        "stck_prdy_hgpr": str(before.high),
-        "stck_prdy_lwpr": str(before.low),
+        **_open_high_low(issue),
+        **_open_high_low(before, "stck_prdy_"),
         "askp": str(book.ask),
         "bidp": str(book.bid),
         "prdy_vrss_vol": str(issue.volume - before.volume),
-        **{name: company[name] for name in ("vol_tnrt", "stck_fcam", "lstn_stcn", "cpfn", "hts_avls")},
-        **{name: company[name] for name in ("per", "eps", "pbr")},
+        **{name: company[name] for name in _COMPANY_FIELDS},
         "itewhol_loan_rmnd_ratem": "0.10",
     }
 
 
-def volume_rank(broker: ApiContext, call: ApiCall) -> SimResponse:
-    """거래량순위: thirty rows. Real accounts only."""
-    market, _, _, kind, order_by = required(
-        call,
-        "FID_COND_MRKT_DIV_CODE",
-        "FID_COND_SCR_DIV_CODE",
-        "FID_INPUT_ISCD",
-        "FID_DIV_CLS_CODE",
-        "FID_BLNG_CLS_CODE",
-    )
-    if market not in {"J", "NX"}:
-        raise business("OPSQ2001", "ERROR INVALID FID_COND_MRKT_DIV_CODE", "2")
-    broker.exchange.roll()
-    issues = [
-        issue for issue in broker.exchange.issues.values() if kind == "0" or issue.listing.preferred is (kind == "2")
-    ]
-    by_value = order_by in {"3", "4"}
-    issues.sort(key=lambda issue: issue.value if by_value else issue.volume, reverse=True)
-    rows = [_ranked(place, issue) for place, issue in enumerate(issues[:MAX_RANKED], start=1)]
-    return SimResponse({"output": rows, **QUOTED})
+# --- minutes: of today from the trades, of earlier days generated from the daily bars ------------------------
 
 
-def _ranked(place: int, issue: Issue) -> dict[str, str]:
-    change = change_of(issue)
-    turnover = percent(issue.volume, issue.shares)
-    value_turnover = percent(issue.value, issue.shares * issue.last)
+def minute_bars(broker: ApiContext, call: ApiCall) -> SimResponse:
+    """주식당일분봉조회: thirty rows at most, newest first, up to a time; minutes without trades have none."""
+    issue = _issue_of(broker, call)
+    _, hour, past = required(call, "FID_ETC_CLS_CODE", "FID_INPUT_HOUR_1", "FID_PW_DATA_INCU_YN")
+    hour = hour.strip()
+    if len(hour) != _CLOCK_DIGITS or not (hour.isascii() and hour.isdigit()):
+        raise invalid_field("FID_INPUT_HOUR_1")
+    today = broker.exchange.now().date()
+    rows = [(today, name, bar) for name, bar in _minutes_today(issue) if f"{name}00" <= hour]
+    if past.strip() == "Y":
+        for day in reversed(issue.bars):
+            if len(rows) >= MAX_MINUTES:
+                break
+            rows = [(day.day, name, bar) for name, bar in _minutes_of(issue, day)] + rows
+    shown = [_minute(*row) for row in reversed(rows[-MAX_MINUTES:])]
+    return SimResponse({"output1": _overview(issue), "output2": shown, **QUOTED})
+
+
+def _minute(day: date, name: str, minute: Minute) -> dict[str, str]:
     return {
-        "hts_kor_isnm": issue.listing.name,
-        "mksc_shrn_iscd": issue.listing.code,
-        "data_rank": str(place),
-        "stck_prpr": str(issue.last),
-        "prdy_vrss_sign": change["prdy_vrss_sign"],
-        "prdy_vrss": change["prdy_vrss"],
-        "prdy_ctrt": change["prdy_ctrt"],
-        "acml_vol": str(issue.volume),
-        "prdy_vol": str(_volume_before(issue)),
-        "lstn_stcn": str(issue.shares),
-        "avrg_vol": str(issue.volume),
-        "n_befr_clpr_vrss_prpr_rate": change["prdy_ctrt"],
-        "vol_inrt": percent(issue.volume, _volume_before(issue)),
-        "vol_tnrt": turnover,
-        "nday_vol_tnrt": turnover,
-        "avrg_tr_pbmn": str(issue.value),
-        "tr_pbmn_tnrt": value_turnover,
-        "nday_tr_pbmn_tnrt": value_turnover,
-        "acml_tr_pbmn": str(issue.value),
+        "stck_bsop_date": day.strftime("%Y%m%d"),
+        "stck_cntg_hour": f"{name}00",
+        "stck_prpr": str(minute.close),
+        **_open_high_low(minute),
+        "cntg_vol": str(minute.volume),
+        "acml_tr_pbmn": str(minute.value),
     }
+
+
+def _minutes_today(issue: Issue) -> list[tuple[str, Minute]]:
+    """Minutes before the simulation began, at its first price, and the minutes since."""
+    first = min(issue.minutes, default=_MINUTES[-1])
+    before = [name for name in _MINUTES if name < first] or [first]
+    known = sorted(issue.minutes.items())
+    if not issue.early:
+        return known
+    price, value, rows = issue.listing.price, 0, []
+    for name, volume in zip(before, _shares(issue.early, len(before), issue.past_seed), strict=True):
+        if volume and name not in issue.minutes:
+            value += price * volume
+            rows.append((name, Minute(price, price, price, price, volume, value)))
+    return rows + known
+
+
+def _minutes_of(issue: Issue, bar: DayBar) -> list[tuple[str, Minute]]:
+    """The minutes of a past day, through open, low, high and close (high before low if it fell)."""
+    turns = [bar.open, bar.low, bar.high, bar.close]
+    if bar.close < bar.open:
+        turns = [bar.open, bar.high, bar.low, bar.close]
+    last = len(_MINUTES) - 1
+    path = []
+    for place in range(len(_MINUTES)):
+        leg, along = divmod(place * 3, last)
+        start, end = (turns[leg], turns[leg + 1]) if leg < len(turns) - 1 else (bar.close, bar.close)
+        path.append(krx.tick_neighbours(round(start + (end - start) * along / last), etf=issue.listing.etf)[0])
+    value, rows = 0, []
+    volumes = _shares(bar.volume, len(_MINUTES), issue.past_seed + bar.day.toordinal())
+    for name, (before, price), volume in zip(_MINUTES, pairwise([path[0], *path]), volumes, strict=True):
+        value += price * volume
+        rows.append((name, Minute(before, max(before, price), min(before, price), price, volume, value)))
+    return rows
+
+
+def _shares(total: int, parts: int, seed: int) -> list[int]:
+    """A volume divided into uneven parts."""
+    rng = random.Random(seed)  # noqa: S311  volumes, not secrets
+    weights = [rng.expovariate(1.0) for _ in range(parts)]
+    cut, whole, done = [], sum(weights), 0.0
+    for weight in weights:
+        begun, done = done, done + weight
+        cut.append(round(total * done / whole) - round(total * begun / whole))
+    return cut

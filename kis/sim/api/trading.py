@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import astuple, replace
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from kis import endpoints, krx
-from kis.sim.api.context import ApiCall, ApiContext, queried, require_account, required
+from kis.sim.api.context import ApiCall, ApiContext, day_of, require_account, required
 from kis.sim.api.error_messages import refusal
-from kis.sim.api.number_format import decimals
-from kis.sim.api.paging import page
-from kis.sim.api.quotations import day_of
-from kis.sim.api.responses import SimResponse, business, gateway, malformed
+from kis.sim.api.paging import DONE, NO_ROWS, page, paged_response
+from kis.sim.api.responses import SimResponse, business, decimals, gateway, malformed
 from kis.sim.exchange.orders import Action, BookedOrder, OrderDivision, OrderRejected, OrderSide, RejectReason
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ _KIND_NAMES = {
 }
 _SIDE_CODES = {OrderSide.SELL: "01", OrderSide.BUY: "02"}
 _SIDE_NAMES = {OrderSide.SELL: "매도", OrderSide.BUY: "매수"}
-_NO_ROWS = ("KIOK0560", "조회할 내용이 없습니다.")
 _CLIENT_ADDRESS = "203.0.113.10"  # a documentation address
 _MAX_DIGITS = 19
 _REVISE, _CANCEL = "01", "02"
@@ -204,42 +202,24 @@ def executions(broker: ApiContext, call: ApiCall) -> SimResponse:
     ]
     if order_by != "01":
         rows.reverse()
-    size = endpoints.EXECUTIONS.page_size(broker.env) or len(rows)
-    symbol = f"00000A{code}" if code else ""
-    searched = [*broker.account.split("-"), start, end, symbol, side, filled, order_by]
-    shown = page(call, rows, size, key=_key, searched=searched, joint="!^")
-    message = ("KIOK0490", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
-    if not shown.more:
-        message = ("KIOK0460", "조회 되었습니다. (마지막 자료)") if rows else _NO_ROWS
-    return SimResponse(
-        {
-            **shown.cursors,
-            "output1": [_row(order) for order in shown.rows],
-            "output2": _totals(rows),
-            **queried(broker, *message),
-        },
-        tr_cont=shown.tr_cont,
-    )
+    size = endpoints.EXECUTIONS.page_size(broker.env)
+    searched = [start, end, f"00000A{code}" if code else "", side, filled, order_by]
+    shown = page(broker, call, rows, size, key=_key, searched=searched, joint="!^")
+    output = {"output1": [_row(order) for order in shown.rows], "output2": _totals(rows)}
+    last_page = ("KIOK0460", "조회 되었습니다. (마지막 자료)") if rows else NO_ROWS
+    return paged_response(broker, shown, output, last_page, continued="KIOK0490")
 
 
 def _row(order: BookedOrder) -> dict[str, str]:
     """A row of the list, cached while the order does not change."""
-    state = (
-        order.quantity,
-        order.price,
-        order.filled,
-        order.filled_amount,
-        order.cancelled,
-        order.moved,
-        order.venue,
-        order.channel,
-    )
+    state = _changeable(order)
     cached = _ROWS.get(order)
     if cached is None or cached[0] != state:
         cached = _ROWS[order] = (state, _new_row(order))
     return dict(cached[1])
 
 
+_changeable = attrgetter("quantity", "price", "filled", "filled_amount", "cancelled", "moved", "venue", "channel")
 _ROWS: WeakKeyDictionary[BookedOrder, tuple[tuple[object, ...], dict[str, str]]] = WeakKeyDictionary()
 
 
@@ -271,10 +251,7 @@ def _new_row(order: BookedOrder) -> dict[str, str]:
         "rjct_qty": "0",
         "ccld_cndt_name": order.kind.condition or "없음",
         "inqr_ip_addr": _CLIENT_ADDRESS,
-        "cpbc_ordp_ord_rcit_dvsn_cd": "",
-        "cpbc_ordp_infm_mthd_dvsn_cd": "",
-        "infm_tmd": "",
-        "ctac_tlno": "",
+        **dict.fromkeys(("cpbc_ordp_ord_rcit_dvsn_cd", "cpbc_ordp_infm_mthd_dvsn_cd", "infm_tmd", "ctac_tlno"), ""),
         "prdt_type_cd": "",
         "excg_dvsn_cd": "12" if order.venue == "SOR" else "02",
         "cpbc_ordp_mtrl_dvsn_cd": "",
@@ -315,13 +292,10 @@ def open_orders(broker: ApiContext, call: ApiCall) -> SimResponse:
     _, side = required(call, "INQR_DVSN_1", "INQR_DVSN_2")
     wanted = {"1": OrderSide.SELL, "2": OrderSide.BUY}.get(side)
     rows = [order for order in _listed_orders(broker, call) if order.open and wanted in {None, order.side}]
-    size = endpoints.OPEN_ORDERS.page_size(broker.env) or len(rows)
-    shown = page(call, rows, size, key=lambda order: order.number, searched=broker.account.split("-"))
-    message = ("KIOK0510", "조회가 완료되었습니다") if rows else _NO_ROWS
-    if shown.more:
-        message = ("KIOK0500", "조회가 계속됩니다..다음버튼을 Click 하십시오.")
-    output = [_open_row(order) for order in shown.rows]
-    return SimResponse({**shown.cursors, "output": output, **queried(broker, *message)}, tr_cont=shown.tr_cont)
+    shown = page(broker, call, rows, endpoints.OPEN_ORDERS.page_size(broker.env), key=lambda order: order.number)
+    return paged_response(
+        broker, shown, {"output": [_open_row(order) for order in shown.rows]}, DONE if rows else NO_ROWS
+    )
 
 
 def _open_row(order: BookedOrder) -> dict[str, str]:

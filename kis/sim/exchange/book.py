@@ -93,15 +93,9 @@ class MatchingBook:
         return found
 
     def sweep(self, taker: OrderSide, quantity: int, limit: int | None) -> list[Match]:
-        """Matches an incoming order with the other side, in price-time priority.
+        """Matches at most `quantity` shares of an incoming order with the other side, in price-time priority.
 
-        Args:
-            taker: side of the incoming order.
-            quantity: shares wanted.
-            limit: worst acceptable price in won; None for the ten visible levels.
-
-        Returns:
-            The matches in order; together at most `quantity`.
+        `limit` is the worst acceptable price in won; None for the ten visible levels.
         """
         resting = taker.other
         matches: list[Match] = []
@@ -118,14 +112,12 @@ class MatchingBook:
     def rest(self, order: BookedOrder, quantity: int) -> None:
         """Adds the rest of an order to its queue: last, or first at a new best price."""
         entry = QueueEntry(quantity, order)
-        if order.side is OrderSide.BUY and order.price > self.bid:
-            self._set_bid(order.price)
-            self._queue(order.side, order.price).insert(0, entry)
-        elif order.side is OrderSide.SELL and order.price < self.ask:
-            self._set_bid(self.issue.step(order.price, -1))
-            self._queue(order.side, order.price).insert(0, entry)
-        else:
-            self._queue(order.side, order.price).append(entry)
+        buying = order.side is OrderSide.BUY
+        best = order.price > self.bid if buying else order.price < self.ask
+        if best:
+            self._set_bid(order.price if buying else self.issue.step(order.price, -1))
+        queue = self._queue(order.side, order.price)
+        queue.insert(0 if best else len(queue), entry)
         self._own_entries += 1
 
     def remove(self, order: BookedOrder, quantity: int) -> None:
@@ -134,15 +126,18 @@ class MatchingBook:
         for entry in queue:
             if entry.order is order:
                 entry.quantity -= quantity
-        self._drop_empty(order.side, order.price)
+        self._own_entries -= sum(entry.order is not None and entry.quantity == 0 for entry in queue)
+        queue[:] = [entry for entry in queue if entry.quantity]
+        if not queue:
+            self._queues[order.side].pop(order.price, None)
 
     def move_to(self, price: int) -> list[Match]:
         """Moves the market to a price: the account's orders at it or beyond are filled completely."""
         matches = []
         for side, order_price in self._own_prices(price):
-            entries = [entry for entry in self._queues[side][order_price] if entry.order]
+            entries = [entry for entry in self._queues[side].pop(order_price) if entry.order]
             matches += [Match(order_price, entry.quantity, entry.order) for entry in entries]
-            self._drop_level(side, order_price)
+            self._own_entries -= len(entries)
         self._set_bid(price)
         return matches
 
@@ -267,17 +262,6 @@ class MatchingBook:
         bids = sorted((p for p, q in self._queues[OrderSide.BUY].items() if p >= price and _has_own(q)), reverse=True)
         asks = sorted(p for p, q in self._queues[OrderSide.SELL].items() if p <= price and _has_own(q))
         return [(OrderSide.BUY, p) for p in bids] + [(OrderSide.SELL, p) for p in asks]
-
-    def _drop_empty(self, side: OrderSide, price: int) -> None:
-        queue = self._queues[side].get(price, [])
-        empty = [entry for entry in queue if entry.quantity == 0]
-        self._own_entries -= sum(entry.order is not None for entry in empty)
-        queue[:] = [entry for entry in queue if entry.quantity]
-        if not queue:
-            self._queues[side].pop(price, None)
-
-    def _drop_level(self, side: OrderSide, price: int) -> None:
-        self._own_entries -= sum(entry.order is not None for entry in self._queues[side].pop(price, []))
 
     def _set_bid(self, bid: int) -> None:
         """Sets the best bid; drops empty levels, and those crossed or far away without orders of the account."""

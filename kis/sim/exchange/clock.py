@@ -28,21 +28,18 @@ class SimClock:
     Attributes:
         real: the real clock, by which rate limits count.
         speed: simulated seconds a second while it runs.
+        frozen: whether it is frozen.
     """
 
     def __init__(self, start: datetime | None = None, *, real: Callable[[], datetime] = now_in_korea) -> None:
-        """Starts the clock at real speed.
-
-        Args:
-            start: its present moment, aware; by default that of `real`.
-            real: the real clock.
+        """Starts the clock at real speed, from an aware moment; by default from that of the real clock.
 
         Raises:
             ValueError: `start` has no time zone.
         """
         self.real = real
         self.speed = 1.0
-        self._frozen = False
+        self.frozen = False
         self._since = real()
         self._shown = self._since if start is None else _aware(start)
         self._sleepers: set[asyncio.Event] = set()
@@ -50,14 +47,9 @@ class SimClock:
 
     def __call__(self) -> datetime:
         """The simulated time, KST."""
-        if self._frozen:
+        if self.frozen:
             return self._shown
         return self._shown + (self.real() - self._since) * self.speed
-
-    @property
-    def frozen(self) -> bool:
-        """Whether it is frozen."""
-        return self._frozen
 
     def freeze(self, at: datetime | None = None) -> None:
         """Freezes it, now or at a later moment.
@@ -79,13 +71,10 @@ class SimClock:
         """
         if not 0 <= seconds <= MAX_STEP.total_seconds():
             raise ValueError(f"a step is of 0 to {MAX_STEP.total_seconds():.0f} seconds, not {seconds}")
-        self._set(self() + timedelta(seconds=seconds), frozen=self._frozen)
+        self._set(self() + timedelta(seconds=seconds), frozen=self.frozen)
 
     def run(self, speed: float = 1.0) -> None:
-        """Runs it from its present moment.
-
-        Args:
-            speed: simulated seconds a second.
+        """Runs it from its present moment, at simulated seconds a second.
 
         Raises:
             ValueError: the speed is not above 0 and at most `MAX_SPEED`.
@@ -106,7 +95,7 @@ class SimClock:
         """
         at = _aware(at)
         self._generation += 1
-        self._set(at, frozen=self._frozen)
+        self._set(at, frozen=self.frozen)
 
     async def sleep(self, seconds: float) -> None:
         """Waits for simulated seconds; for ever while the clock is frozen."""
@@ -116,13 +105,13 @@ class SimClock:
             self._sleepers.add(changed)
             try:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(None if self._frozen else left / self.speed):
+                    async with asyncio.timeout(None if self.frozen else left / self.speed):
                         await changed.wait()
             finally:
                 self._sleepers.discard(changed)
 
     def _set(self, shown: datetime, *, frozen: bool) -> None:
-        self._shown, self._since, self._frozen = shown, self.real(), frozen
+        self._shown, self._since, self.frozen = shown, self.real(), frozen
         for sleeper in self._sleepers:
             sleeper.set()
 

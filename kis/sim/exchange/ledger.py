@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,12 +53,6 @@ class Position:
     settles: date | None = None
 
     @property
-    def average_price(self) -> Decimal:
-        """The average price as KIS writes it, four decimals."""
-        exact = Decimal(self.average.numerator) / Decimal(self.average.denominator)
-        return exact.quantize(Decimal("0.0001"), ROUND_HALF_UP)
-
-    @property
     def cost(self) -> int:
         """Won paid for the shares still held."""
         return int(self.average * self.quantity + Fraction(1, 2))
@@ -77,7 +71,6 @@ class Ledger:
 
     deposit: int
     today: date
-    fee_rate: Decimal = FEE_RATE
     positions: dict[str, Position] = field(default_factory=dict)
     flows: list[Flow] = field(default_factory=list)
     reserved: dict[BookedOrder, int] = field(default_factory=dict)
@@ -106,7 +99,7 @@ class Ledger:
 
     def fee(self, amount: int) -> int:
         """Commission on an order's whole amount, cut to the won."""
-        return int(amount * self.fee_rate)
+        return int(amount * FEE_RATE)
 
     def cost(self, amount: int) -> int:
         """Won that buying for `amount` takes, commission included."""
@@ -114,7 +107,7 @@ class Ledger:
 
     def affordable(self) -> int:
         """The largest amount that can be bought with the buying power, in won."""
-        return max(0, int(self.buying_power / (1 + self.fee_rate)))
+        return max(0, int(self.buying_power / (1 + FEE_RATE)))
 
     # --- reservations -------------------------------------------------------------------------------------
 
@@ -136,10 +129,6 @@ class Ledger:
         done = order.filled_amount
         return self.cost(done + quantity * order.ceiling) - self.cost(done)
 
-    def need(self, quantity: int, ceiling: int) -> int:
-        """Won that a buy order of this size reserves."""
-        return self.cost(quantity * ceiling)
-
     def held(self, code: str) -> int:
         """Shares held."""
         position = self.positions.get(code)
@@ -152,12 +141,9 @@ class Ledger:
     # --- trades -------------------------------------------------------------------------------------------
 
     def book(self, order: BookedOrder, quantity: int, price: int, *, etf: bool) -> tuple[int, int]:
-        """Books a fill: shares, unsettled cash, and the remaining reservation.
+        """Books a fill (shares, unsettled cash, the remaining reservation); returns its commission and tax in won.
 
-        Commission and tax are calculated on the order's cumulative amount, so that many fills cost as much as one.
-
-        Returns:
-            Commission and tax of this fill in won.
+        Both are calculated on the order's cumulative amount, so that many fills cost as much as one.
         """
         amount = quantity * price
         order.filled += quantity

@@ -1,10 +1,10 @@
-"""Orders and fills at the simulated broker, and the reasons for rejecting an order."""
+"""Orders and fills at the simulated broker, their events, and the reasons for rejecting an order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -50,12 +50,7 @@ class OrderDivision(StrEnum):
     @property
     def priced(self) -> bool:
         """Whether the order has a price of its own."""
-        return self in {
-            OrderDivision.LIMIT,
-            OrderDivision.CONDITIONAL,
-            OrderDivision.IOC_LIMIT,
-            OrderDivision.FOK_LIMIT,
-        }
+        return not (self.market or self.best or self is OrderDivision.PRIORITY)
 
     @property
     def market(self) -> bool:
@@ -179,3 +174,24 @@ class Fill:
     fee: int
     tax: int
     cost: int = 0
+
+
+class UpdateKind(StrEnum):
+    """What happened to an order or to a request to revise or cancel one."""
+
+    RECEIVED = "received"
+    CONFIRMED = "confirmed"
+    """A cancel or a revision was carried out."""
+    FILLED = "filled"
+    LAPSED = "lapsed"
+    """The part of an IOC, FOK or market order that could not trade at once is cancelled."""
+
+
+class OrderUpdate(NamedTuple):
+    """One event of an order of the account; shares and won."""
+
+    at: datetime
+    order: BookedOrder
+    kind: UpdateKind
+    quantity: int
+    price: int

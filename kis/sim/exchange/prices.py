@@ -222,16 +222,7 @@ def listed() -> tuple[Listing, ...]:
 
 
 def open_issues(listings: Iterable[Listing], day: date, rng: random.Random) -> dict[str, Issue]:
-    """The issues on their first day, each with part of the day's volume already traded.
-
-    Args:
-        listings: what is listed.
-        day: the first day, KST.
-        rng: random numbers.
-
-    Returns:
-        The issues by code.
-    """
+    """The issues by code on their first day, each with part of the day's volume already traded."""
     issues = {}
     for place, listing in enumerate(listings, start=1):
         turnover = _BIGGEST_TURNOVER / place**0.6 * rng.lognormvariate(0, 0.4)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from kis import krx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from kis.sim.exchange.prices import Issue
@@ -107,16 +107,6 @@ class ScheduledStep(NamedTuple):
     percent: float
 
 
-class ScriptedMarket(Protocol):
-    """The market as scripts change it."""
-
-    issues: dict[str, Issue]
-
-    def set_price(self, code: str, price: int) -> None:
-        """Moves the price by trades."""
-        ...
-
-
 class ScriptSchedule:
     """The steps to come; a step runs when the exchange is used and its time has passed."""
 
@@ -137,16 +127,14 @@ class ScriptSchedule:
         """Drops the steps to come."""
         self._steps.clear()
 
-    def run(self, market: ScriptedMarket, now: datetime) -> None:
-        """Runs the steps whose time has passed."""
+    def run(self, now: datetime, step: Callable[[ScheduledStep], None]) -> None:
+        """Hands the steps whose time has passed to `step`, one after the other."""
         if self._running:
             return  # a step uses the exchange, which runs the schedule again
         self._running = True
         try:
             while self._steps and self._steps[0].at <= now:
-                step = self._steps.pop(0)
-                for code in market.issues if step.code == ALL_CODES else (step.code,):
-                    _apply(market, market.issues[code], step)
+                step(self._steps.pop(0))
         finally:
             self._running = False
 
@@ -185,18 +173,6 @@ def _seconds(text: str) -> float:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"a scenario begins after whole seconds, not {text}")
     return float(text)
-
-
-def _apply(market: ScriptedMarket, issue: Issue, step: ScheduledStep) -> None:
-    if step.action in {ScriptAction.HALT, ScriptAction.RESUME}:
-        issue.halted = step.action is ScriptAction.HALT
-        return
-    if step.action in {ScriptAction.VI, ScriptAction.VI_END}:
-        issue.vi = step.action is ScriptAction.VI
-        return
-    if step.action is ScriptAction.OPEN:
-        issue.reset_day()
-    market.set_price(issue.listing.code, price_at(issue, step.percent))
 
 
 def price_at(issue: Issue, percent: float) -> int:

@@ -16,7 +16,7 @@ _LISTS = ("inquire-daily-ccld", "inquire-psbl-rvsecncl")
 _ORDERS = ("order-cash", "order-rvsecncl")
 _PAGED = (*_LISTS, "inquire-balance")
 _STATUS = range(200, 600)
-_CHOICES: dict[str, frozenset[str]] = {"when": frozenset({"before", "after"})}
+_CHOICES = {("twin", "when"): {"before", "after"}, ("throttle", "code"): {"EGW00201", "EGW00215"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,91 +48,60 @@ class FaultKind:
 
 _TEMPORARY = {"code": "EGW00001", "message": "일시적 오류", "status": 500, "rt_cd": "1"}
 KINDS: dict[str, FaultKind] = {
+    # --- a different answer ---
+    # A refusal of your own.
     "refuse": FaultKind(acts=False, options=_TEMPORARY),
+    # Over the rate limit: `code` EGW00201, or EGW00215 for the ledger's.
     "throttle": FaultKind(acts=False, options={"status": 500, "code": "EGW00201"}),
-    "stale_token": FaultKind(acts=False),
-    "html": FaultKind(acts=False, options={"status": 502}),
-    "empty": FaultKind(acts=True, options={"status": 200}),
-    "garbage": FaultKind(acts=True, options={"status": 200}),
-    "lose_request": FaultKind(acts=False),
-    "lose_reply": FaultKind(acts=True),
-    "reset_reply": FaultKind(acts=True),
-    "head_only": FaultKind(acts=True, options={"reset": False}),
+    "stale_token": FaultKind(acts=False),  # EGW00123
+    "html": FaultKind(acts=False, options={"status": 502}),  # a page from the edge, as 502, 503 or 504
+    "empty": FaultKind(acts=True, options={"status": 200}),  # an empty body
+    "garbage": FaultKind(acts=True, options={"status": 200}),  # a body that is no JSON
+    # --- an answer that is missing or incomplete ---
+    "lose_request": FaultKind(acts=False),  # the connection closes before the request is processed
+    "lose_reply": FaultKind(acts=True),  # it closes after the request is processed, without an answer
+    "reset_reply": FaultKind(acts=True),  # as lose_reply, with a TCP RST
+    "head_only": FaultKind(acts=True, options={"reset": False}),  # closes after the headers; with `reset`, by RST
+    # Closes after `sent` bytes of the body; with `reset`, by RST.
     "cut_reply": FaultKind(acts=True, options={"sent": 20, "reset": False}),
-    "mute": FaultKind(acts=True),
-    "stall_reply": FaultKind(acts=True, options={"sent": 20}),
-    "drip": FaultKind(acts=True, options={"rate": 1.0}),
-    "no_order_no": FaultKind(acts=True, paths=_ORDERS),
-    "same_cursor": FaultKind(acts=True, paths=_PAGED),
-    "endless_pages": FaultKind(acts=True, paths=_PAGED),
+    "mute": FaultKind(acts=True),  # no answer, and the connection stays open
+    "stall_reply": FaultKind(acts=True, options={"sent": 20}),  # nothing after `sent` bytes; it stays open
+    "drip": FaultKind(acts=True, options={"rate": 1.0}),  # the body comes at `rate` bytes a second
+    # --- an accepted order without its number, or a wrong list ---
+    "no_order_no": FaultKind(acts=True, paths=_ORDERS),  # an accepted order whose answer lacks ODNO
+    "same_cursor": FaultKind(acts=True, paths=_PAGED),  # a page says more follow, with the cursor of the request
+    "endless_pages": FaultKind(acts=True, paths=_PAGED),  # every page says more follow, with a new cursor
+    # The last `rows` of a page are missing, and it says that no page follows.
     "short_list": FaultKind(acts=True, paths=_LISTS, options={"rows": 1}),
+    # It is empty; with an `rt_cd` that is not 0, as an error.
     "empty_list": FaultKind(acts=True, paths=_LISTS, options={"rt_cd": "0"}),
+    # A page after the first is refused, as by `refuse`.
     "page_fails": FaultKind(acts=False, paths=_PAGED, next_page=True, options=_TEMPORARY),
-    "slow": FaultKind(acts=True, joins=True, options={"seconds": 5.0}),
+    # --- faults that combine with others ---
+    "slow": FaultKind(acts=True, joins=True, options={"seconds": 5.0}),  # the answer takes `seconds` longer
+    # The answer's `Date` is `seconds` ahead, or behind if negative.
     "skew": FaultKind(acts=True, joins=True, options={"seconds": 5.0}),
+    # The order appears in the lists only `seconds` later.
     "late_booking": FaultKind(acts=True, joins=True, paths=_ORDERS, options={"seconds": 5.0}),
+    # An identical order is placed from the HTS, `when` "before" or "after" this one.
     "twin": FaultKind(acts=True, joins=True, paths=("order-cash",), options={"when": "before"}),
+    # Orders and requests of the last `seconds` are missing.
     "lag": FaultKind(acts=True, joins=True, paths=_LISTS, options={"seconds": 30.0}),
+    # Rows of earlier days are included, and each row again dated the trading day before.
     "old_rows": FaultKind(acts=True, joins=True, paths=_LISTS),
+    # Rows of another venue are missing where the query names KRX or none.
     "krx_only": FaultKind(acts=True, joins=True, paths=_LISTS),
-    "stall_socket": FaultKind(acts=False, websocket=True),
-    "drop_socket": FaultKind(acts=False, websocket=True),
-    "repeat_frame": FaultKind(acts=True, websocket=True),
-    "swap_frames": FaultKind(acts=True, websocket=True),
-    "bad_cipher": FaultKind(acts=True, websocket=True),
+    # --- on the websocket ---
+    "stall_socket": FaultKind(acts=False, websocket=True),  # no more frames, and the connection stays open
+    "drop_socket": FaultKind(acts=False, websocket=True),  # the connection is dropped without a close frame
+    "repeat_frame": FaultKind(acts=True, websocket=True),  # a frame is sent twice
+    "swap_frames": FaultKind(acts=True, websocket=True),  # a frame is sent after the next one
+    "bad_cipher": FaultKind(acts=True, websocket=True),  # a notice is encrypted with a key other than the one sent
 }
 """The faults by name.
 
-A different answer:
-
-refuse         a refusal of your own: code, message, status, rt_cd
-throttle       over the rate limit: `code` EGW00201, or EGW00215 for the ledger's; `status`
-stale_token    EGW00123
-html           an HTML page from the edge, as `status` 502, 503 or 504
-empty          HTTP 200 with an empty body
-garbage        HTTP 200 with a body that is no JSON
-no_order_no    an accepted order whose answer lacks ODNO
-
-An answer that is missing or incomplete:
-
-lose_request   the connection closes before the request is processed
-lose_reply     it closes after the request is processed, without an answer
-reset_reply    as lose_reply, with a TCP RST
-head_only      it closes after the headers; with `reset`, by RST
-cut_reply      it closes after `sent` bytes of the body; with `reset`, by RST
-mute           no answer, and the connection stays open
-stall_reply    nothing after `sent` bytes of the body, and the connection stays open
-drip           the body comes at `rate` bytes a second
-slow           the answer takes `seconds` longer
-
-A wrong list:
-
-empty_list     it is empty; with an `rt_cd` that is not 0, as an error
-page_fails     a page after the first is refused, as by `refuse`
-same_cursor    a page says more follow and returns the cursor of the request
-endless_pages  every page says more follow and returns a new cursor
-short_list     the last `rows` of a page are missing, and it says that no page follows
-lag            orders and requests of the last `seconds` are missing
-old_rows       rows of earlier days are included, and each row again dated the trading day before
-krx_only       rows of another venue are missing where the query names KRX or none
-
-At the broker, or on its clock:
-
-late_booking   the order appears in the lists only `seconds` later
-twin           an identical order is placed from the HTS, `when` "before" or "after" this one
-skew           the answer's `Date` is `seconds` ahead, or behind if negative
-
-On the websocket:
-
-stall_socket   no more frames, and the connection stays open
-drop_socket    the connection is dropped without a close frame
-repeat_frame   a frame is sent twice
-swap_frames    a frame is sent after the next one
-bad_cipher     a fill notice is encrypted with a key other than the one sent
-
-`slow`, `skew`, `late_booking`, `twin`, `lag`, `old_rows` and `krx_only` combine with any other; of the rest a request
-takes one. Those that replace the broker's answer or part of it, and `slow`, take the option `acts`: whether the broker
-processes the request first, which a client cannot see.
+Those that join combine with any other; of the rest a request takes one. Those that replace the broker's answer or part
+of it, and `slow`, take the option `acts`: whether the broker processes the request first, which a client cannot see.
 
 Those of the websocket apply to the next frame sent; `path` is the ending of its TR id, "PINGPONG" for a heartbeat.
 """
@@ -209,21 +178,15 @@ class Faults:
     def take(self, path: str, *, following: bool = False) -> list[PlantedFault]:
         """The faults that apply to a request now: all that combine, and at most one other, last.
 
-        Args:
-            path: the request's.
-            following: whether it requests a following page.
+        `following` says whether it requests a following page.
         """
-        if not self._planted:
-            return []
         combined: list[PlantedFault] = []
         exclusive: list[PlantedFault] = []
         for fault in list(self._planted):
             kind = self._kinds[fault.name]
             if kind.websocket or (kind.next_page and not following) or (exclusive and not kind.joins):
                 continue
-            if (fault.path is not None and not path.endswith(fault.path)) or (
-                kind.paths and not path.endswith(kind.paths)
-            ):
+            if not path.endswith(fault.path or "") or not path.endswith(kind.paths or ""):
                 continue
             if fault.skip:
                 fault.skip -= 1
@@ -263,9 +226,7 @@ def _check(name: str, option: str, value: Any, default: Any) -> None:
             fits = fits and value in _STATUS
         elif option in {"rate", "size", "bytes_per_second"}:
             fits = fits and value > 0
-    elif option in _CHOICES:
-        fits = value in _CHOICES[option]
-    if (name, option) == ("throttle", "code"):
-        fits = value in {"EGW00201", "EGW00215"}
+    elif (name, option) in _CHOICES:
+        fits = value in _CHOICES[name, option]
     if not fits:
         raise ValueError(f"{option} of {name} cannot be {value!r}")

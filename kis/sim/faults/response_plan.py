@@ -9,10 +9,9 @@ from email.utils import format_datetime
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kis.sim.api.rate_limit import ledger_throttled, throttled
-from kis.sim.api.responses import SimResponse, gateway
+from kis.sim.api.responses import SimResponse, gateway, ledger_throttled, throttled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,10 @@ _CURSOR = "ctx_area_nk100"
 _WIDTH = 100
 
 
+ABORT = "kis.sim.abort"
+"""The ASGI extension by which the application drops the connection, or resets it (`reset`)."""
+
+
 class ConnectionEnd(Enum):
     """How the connection ends."""
 
@@ -35,6 +38,24 @@ class ConnectionEnd(Enum):
     RESET = "reset"
     OPEN = "open"
     """Nothing more is sent, and the connection stays open."""
+
+
+class _End(NamedTuple):
+    """How a fault ends the connection, after `sent` bytes of the body unless its option says otherwise."""
+
+    sent: int
+    end: ConnectionEnd
+
+
+_ENDS = {
+    "lose_request": _End(-1, ConnectionEnd.CLOSED),
+    "lose_reply": _End(-1, ConnectionEnd.CLOSED),
+    "reset_reply": _End(-1, ConnectionEnd.RESET),
+    "head_only": _End(0, ConnectionEnd.CLOSED),
+    "cut_reply": _End(0, ConnectionEnd.CLOSED),
+    "mute": _End(-1, ConnectionEnd.OPEN),
+    "stall_reply": _End(0, ConnectionEnd.OPEN),
+}
 
 
 @dataclass(slots=True)
@@ -73,14 +94,7 @@ class ResponsePlan:
 def response_plan(
     answer: SimResponse, faults: Mapping[str, PlantedFault], *, tr_id: str, now: datetime
 ) -> ResponsePlan:
-    """The plan for an answer, with the faults that cut or delay it.
-
-    Args:
-        answer: the broker's, or the one of a fault.
-        faults: the faults of the request, by name.
-        tr_id: of the request, repeated in the headers.
-        now: the simulator's time.
-    """
+    """The plan for an answer, with the faults, by name, that cut or delay it; the headers repeat the TR id."""
     content = answer.raw
     if content is None:
         content = json.dumps(answer.body, ensure_ascii=False).encode()
@@ -93,36 +107,22 @@ def response_plan(
         ("tr_cont", answer.tr_cont),
     )
     plan = ResponsePlan(answer.status, headers, content)
-    if faults:
-        _cut(plan, faults)
+    for name, fault in faults.items():
+        options = fault.options
+        if name in _ENDS:
+            plan.sent, plan.end = options.get("sent", _ENDS[name].sent), _ENDS[name].end
+            if options.get("reset"):
+                plan.end = ConnectionEnd.RESET
+        elif name == "drip":
+            plan.rate = options["rate"]
+        elif name == "slow" and fault.acts:
+            plan.after = options["seconds"]
     return plan
 
 
 @lru_cache(maxsize=64)
 def _date(timestamp: int) -> str:
     return format_datetime(datetime.fromtimestamp(timestamp, UTC), usegmt=True)
-
-
-def _cut(plan: ResponsePlan, faults: Mapping[str, PlantedFault]) -> None:
-    for name, fault in faults.items():
-        options = fault.options
-        if name in {"lose_request", "lose_reply"}:
-            plan.sent, plan.end = -1, ConnectionEnd.CLOSED
-        elif name == "reset_reply":
-            plan.sent, plan.end = -1, ConnectionEnd.RESET
-        elif name in {"head_only", "cut_reply"}:
-            plan.sent, plan.end = (
-                options.get("sent", 0),
-                ConnectionEnd.RESET if options["reset"] else ConnectionEnd.CLOSED,
-            )
-        elif name == "mute":
-            plan.sent, plan.end = -1, ConnectionEnd.OPEN
-        elif name == "stall_reply":
-            plan.sent, plan.end = options["sent"], ConnectionEnd.OPEN
-        elif name == "drip":
-            plan.rate = options["rate"]
-        elif name == "slow" and fault.acts:
-            plan.after = options["seconds"]
 
 
 def apply_fault(answer: SimResponse, fault: PlantedFault, request: Recorded) -> SimResponse:

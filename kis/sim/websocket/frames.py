@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from kis.sim.api.number_format import flag, percent, sign
-from kis.sim.exchange.events import UpdateKind
-from kis.sim.exchange.orders import Action, OrderSide
+from kis.sim.api.responses import flag, percent, sign
+from kis.sim.exchange.orders import Action, OrderSide, UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from kis.sim.exchange.book import MatchingBook
-    from kis.sim.exchange.events import OrderUpdate
+    from kis.sim.exchange.orders import OrderUpdate
     from kis.sim.exchange.prices import Issue
 
 TRADES, BOOKS = "H0STCNT0", "H0STASP0"

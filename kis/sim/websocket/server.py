@@ -17,17 +17,18 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kis.endpoints import Env
-from kis.sim.asgi_types import ABORT
+from kis.sim.faults.response_plan import ABORT
 from kis.sim.websocket import frames
 from kis.sim.websocket.frames import BOOKS, FIELDS, HEARTBEAT, NOTICES, TRADES, NoticeKey, TradeCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from starlette.types import Receive, Scope, Send
+
     from kis.sim.api.oauth import Oauth
-    from kis.sim.asgi_types import Receive, Scope, Send
-    from kis.sim.exchange.events import OrderUpdate
     from kis.sim.exchange.exchange import Exchange
+    from kis.sim.exchange.orders import OrderUpdate
     from kis.sim.exchange.prices import Issue
     from kis.sim.faults.catalogue import Faults
 
@@ -97,15 +98,7 @@ class WebSocketServer:
     def __init__(
         self, exchange: Exchange, oauth: Oauth, faults: Faults, *, layout: Layout, heartbeat: float, seed: int
     ) -> None:
-        """Becomes the exchange's listener.
-
-        Args:
-            exchange: whose events are pushed.
-            oauth: the approval keys, and the customer.
-            faults: the planted faults.
-            layout: the field counts of records.
-            heartbeat: real seconds between heartbeats.
-            seed: of the keys.
+        """Becomes the exchange's listener; `heartbeat` in real seconds, `seed` of the keys.
 
         Raises:
             ValueError: an unknown field count.
@@ -173,11 +166,7 @@ class WebSocketServer:
     async def _beat(self, session: StreamSession) -> None:
         while True:
             await asyncio.sleep(self._heartbeat)
-            self.beat(session)
-
-    def beat(self, session: StreamSession) -> None:
-        """Sends a heartbeat."""
-        session.push(HEARTBEAT, frames.heartbeat(self._exchange.now()))
+            session.push(HEARTBEAT, frames.heartbeat(self._exchange.now()))
 
     # --- registrations ------------------------------------------------------------------------------------
 
@@ -245,7 +234,7 @@ class WebSocketServer:
         if quantity:
             counts = self._counts[code]
             counts.count(price, quantity)
-            if self._wanted(SubscriptionKey(TRADES, code)):
+            if any(SubscriptionKey(TRADES, code) in session.topics for session in self.sessions):
                 record = frames.trade(issue, counts, price, quantity, self._exchange.now(), self._exchange.books[code])
                 self._trades[code].append(frames.truncated(record, self._layout.trade))
         self._schedule_push()
@@ -254,9 +243,6 @@ class WebSocketServer:
         """Queues an event of an order for those registered."""
         self._updates.append(update)
         self._schedule_push()
-
-    def _wanted(self, topic: SubscriptionKey) -> bool:
-        return any(topic in session.topics for session in self.sessions)
 
     def _schedule_push(self) -> None:
         """Pushes in the next loop iteration, so that events of one action go out together."""
@@ -275,15 +261,13 @@ class WebSocketServer:
         for session in self.sessions:
             for topic, key in list(session.topics.items()):
                 if topic.tr_id == TRADES:
-                    self._push_trades(session, topic, trades.get(topic.tr_key, []))
+                    records = trades.get(topic.tr_key, [])
+                    for start in range(0, len(records), _MAX_RECORDS):
+                        session.push(TRADES, frames.data_frame(TRADES, records[start : start + _MAX_RECORDS]))
                 elif topic.tr_id == BOOKS:
                     self._push_book(session, topic)
                 else:
                     self._push_notices(session, topic, key, updates)
-
-    def _push_trades(self, session: StreamSession, topic: SubscriptionKey, records: list[str]) -> None:
-        for start in range(0, len(records), _MAX_RECORDS):
-            session.push(topic.tr_id, frames.data_frame(topic.tr_id, records[start : start + _MAX_RECORDS]))
 
     def _push_book(self, session: StreamSession, topic: SubscriptionKey) -> None:
         issue, levels = self._exchange.issues[topic.tr_key], self._exchange.books[topic.tr_key]

@@ -1,4 +1,4 @@
-"""A day of 1,000 alerts over 200 stocks: what fired is what the tape says, each crossing once, at its moment."""
+"""A day of 1,000 alerts over 200 stocks: what fired is what the trades say, each crossing once, at its moment."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_every_crossing_of_the_day_is_told_once_and_at_its_moment():
     assert sum(len(times) for times in wanted.values()) > 500
     for alert in made:
         times = [at.isoformat(timespec="seconds") for at in wanted[alert.id]]
-        assert on.told.get(alert.id, []) == list(enumerate(times, start=1)), alert
+        assert on.pushes.get(alert.id, []) == list(enumerate(times, start=1)), alert
 
 
 def test_most_ticks_touch_nothing_and_nothing_is_written_for_them():

@@ -27,7 +27,7 @@ ENOUGH = {
 }  # fmt: skip
 
 
-class House:
+class Harness:
     def __init__(self, folder):
         self.db = open_database(folder / "kisbot.db")
         audit = AuditLog(self.db, kst_now, DayKeys(folder))
@@ -36,18 +36,18 @@ class House:
         people.put(1001, "김관리", Role.OWNER)
         people.put(1002, "이매매 <b>\x1b[2J", Role.TRADER)
 
-    def told(self):
+    def notices(self):
         rows = self.db.execute("SELECT chat_id, data FROM outbox ORDER BY id").fetchall()
         return [(chat, json.loads(data)["code"]) for chat, data in rows]
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch):
+def harness(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith(("KIS", "TELEGRAM"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KISBOT_DATA_DIR", str(tmp_path / "home"))
-    made = House(tmp_path / "home")
+    made = Harness(tmp_path / "home")
     yield made
     made.db.close()
 
@@ -83,51 +83,51 @@ def enrol(*codes):
 # --- second factors -------------------------------------------------------------------------------------------------------
 
 
-def test_an_app_is_enrolled_once_it_shows_the_right_code(house):
+def test_an_app_is_enrolled_once_it_shows_the_right_code(harness):
     status, shown, app = enrol("000000", None)
     assert status == 0, shown
     assert "█" in shown or "▀" in shown
     assert urllib.parse.quote("이매매") in shown, "a name that cannot steer the terminal"
     assert "\x1b" not in shown.split("otpauth://")[1]
     assert "맞지 않습니다" in shown
-    assert house.factors.answer(1002, app.now(), "confirm", "")[0]
-    assert house.told() == [(1001, "STEPUP_TOTP_SET"), (1002, "STEPUP_TOTP_SET")]
+    assert harness.factors.answer(1002, app.now(), "confirm", "")[0]
+    assert harness.notices() == [(1001, "STEPUP_TOTP_SET"), (1002, "STEPUP_TOTP_SET")]
     assert "1002\ttotp\t이매매" in stepup("list").stdout
 
 
-def test_an_app_that_shows_something_else_is_not_enrolled(house):
+def test_an_app_that_shows_something_else_is_not_enrolled(harness):
     status, shown, _ = enrol("000000", "000000", "000000")
     assert status == 1
     assert "not enrolled" in shown
-    assert house.factors.kind(1002) is None
-    assert house.told() == []
+    assert harness.factors.kind(1002) is None
+    assert harness.notices() == []
 
 
-def test_strangers_are_not_enrolled_and_a_pin_is_not_set_here(house):
+def test_strangers_are_not_enrolled_and_a_pin_is_not_set_here(harness):
     assert stepup("enrol", "1003", "--totp").exit_code == 1
     refused = stepup("enrol", "1002")
     assert refused.exit_code == 2
     assert "/pin" in refused.output
 
 
-def test_a_locked_person_is_seen_and_unlocked(house):
-    house.factors.put_pin(1002, "402958")
+def test_a_locked_person_is_seen_and_unlocked(harness):
+    harness.factors.put_pin(1002, "402958")
     for _ in range(5):
-        house.factors.answer(1002, "000000", "confirm", "")
+        harness.factors.answer(1002, "000000", "confirm", "")
     listed = stepup("list").stdout
     assert "locked" in listed
     assert "\x1b" not in listed
     assert stepup("unlock", "1002").exit_code == 0
     assert stepup("unlock", "1002").exit_code == 1
-    assert house.factors.answer(1002, "402958", "confirm", "")[0]
+    assert harness.factors.answer(1002, "402958", "confirm", "")[0]
 
 
-def test_a_factor_is_removed_and_that_is_told(house):
-    house.factors.put_pin(1002, "402958")
+def test_a_factor_is_removed_and_that_is_told(harness):
+    harness.factors.put_pin(1002, "402958")
     assert stepup("remove", "1002").exit_code == 0
     assert stepup("remove", "1002").exit_code == 1
-    assert house.factors.kind(1002) is None
-    assert house.told() == [(1001, "STEPUP_REMOVED"), (1002, "STEPUP_REMOVED")]
+    assert harness.factors.kind(1002) is None
+    assert harness.notices() == [(1001, "STEPUP_REMOVED"), (1002, "STEPUP_REMOVED")]
 
 
 @pytest.mark.parametrize("words", [["list"], ["unlock", "1002"]])
@@ -138,8 +138,8 @@ def test_no_database_is_begun_by_mistake(tmp_path, monkeypatch, words):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX matter")
-def test_a_key_that_others_can_read_ends_in_a_sentence(house, tmp_path):
-    house.factors.put_pin(1002, "402958")
+def test_a_key_that_others_can_read_ends_in_a_sentence(harness, tmp_path):
+    harness.factors.put_pin(1002, "402958")
     (tmp_path / "home" / "stepup-key.txt").chmod(0o644)
     done = stepup("list")
     assert done.exit_code == 2
@@ -151,10 +151,10 @@ def test_a_key_that_others_can_read_ends_in_a_sentence(house, tmp_path):
 
 
 @pytest.fixture
-def settled(house, monkeypatch):
+def settled(harness, monkeypatch):
     for name, value in ENOUGH.items():
         monkeypatch.setenv(name, value)
-    return house
+    return harness
 
 
 def test_a_limit_is_set_listed_and_told(settled):
@@ -169,7 +169,7 @@ def test_a_limit_is_set_listed_and_told(settled):
         ("1002", "day_orders_user", "0", "waits"),
     ]
     assert "max_quantity\t1회수량\t10" in limits("list", "1002").stdout
-    assert [code for _, code in settled.told()] == ["LIMIT_LOWERED", *["LIMIT_RAISED"] * 2, *["LIMIT_LOWERED"] * 2]
+    assert [code for _, code in settled.notices()] == ["LIMIT_LOWERED", *["LIMIT_RAISED"] * 2, *["LIMIT_LOWERED"] * 2]
 
 
 @pytest.mark.parametrize(
@@ -186,5 +186,5 @@ def test_what_cannot_be_set_ends_in_a_sentence(settled, words, status, said):
     assert (done.exit_code, said in done.output) == (status, True), done.output
 
 
-def test_without_the_settings_nobody_can_say_what_is_a_raise(house):
+def test_without_the_settings_nobody_can_say_what_is_a_raise(harness):
     assert limits("set", "1002", "max_value", "1").exit_code == 2

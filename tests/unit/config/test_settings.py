@@ -88,13 +88,13 @@ def test_a_real_account_has_the_houses_own_limits(given):
 
 @pytest.mark.parametrize("also", [{}, {"KIS_ENV": "real", "KISBOT_PRACTICE": "true", "KIS_REST_URL": "http://[::1]:1"}])
 def test_play_money_has_ten_times_the_limits_in_won_and_no_other(given, also):
-    house = Limits()
+    harness = Limits()
     assert given(**also).limits() == replace(
-        house,
-        soft_value=10 * house.soft_value,
-        max_value=10 * house.max_value,
-        day_value_user=10 * house.day_value_user,
-        day_value_account=10 * house.day_value_account,
+        harness,
+        soft_value=10 * harness.soft_value,
+        max_value=10 * harness.max_value,
+        day_value_user=10 * harness.day_value_user,
+        day_value_account=10 * harness.day_value_account,
     )
 
 

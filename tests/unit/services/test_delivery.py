@@ -1,6 +1,6 @@
 """Outbox to chat: nothing lost, no third copy, in order, paced, and no chat waits for another.
 
-Bot, messenger, outbox and Telegram are the real ones; only time runs faster.
+Bot, sender, outbox and Telegram are the real ones; only time runs faster.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from bot.chat.transport.sender import Delivered
 from bot.services.delivery import GROUP_RATE, Delivery, SendRate
 from bot.store.outbox import Outbox
 from tests.support.outbox import delivery_policy, empty_database
-from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, LoopTime, post_office
+from tests.support.telegram_wire import LABEL, ONE, OWNER, TWO, LoopTime, delivery_harness
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.virtual_time
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.virtual_time
 @pytest.fixture
 async def post(tmp_path, monkeypatch):
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-    async with post_office(tmp_path) as opened:
+    async with delivery_harness(tmp_path) as opened:
         yield opened
 
 
@@ -188,8 +188,8 @@ async def test_what_the_disk_would_not_take_is_found_again(post):
 
 
 async def test_a_flooded_chat_is_left_alone_as_long_as_asked_and_stalls_no_other(post):
-    def flood(letter):
-        if letter.chat_id == ONE and not post.telegram.faults.fired["flood"]:
+    def flood(message):
+        if message.chat_id == ONE and not post.telegram.faults.fired["flood"]:
             post.telegram.faults.plant("flood", method="sendMessage", retry_after=60)
 
     post.before = flood
@@ -210,8 +210,8 @@ async def test_a_chat_that_blocks_us_keeps_its_news_and_the_owner_learns_it_once
     post.db.execute("INSERT INTO people (user_id, name, role, added_at) VALUES (?, '', 'owner', '')", [OWNER])
     blocking = True
 
-    def blocked(letter):
-        if letter.chat_id == ONE and blocking:
+    def blocked(message):
+        if message.chat_id == ONE and blocking:
             post.telegram.faults.plant(
                 "error", method="sendMessage", status=403, description="Forbidden: bot was blocked by the user"
             )
@@ -245,12 +245,12 @@ async def test_a_stop_delivers_what_waits_as_long_as_it_may_take(post):
     for number in range(1, 4):
         post.fill(number, chat=ONE)
         post.fill(number, chat=TWO)
-    await post.notifier.drain(3)
+    await post.delivery.drain(3)
     assert (len(post.said(ONE)), len(post.said(TWO)), post.left()) == (3, 3, 0)
 
     post.telegram.faults.plant("down")
     post.fill(4)
-    await post.notifier.drain(0.05)
+    await post.delivery.drain(0.05)
     assert post.left() == 1
 
 
@@ -281,7 +281,7 @@ async def test_letters_leave_no_faster_than_a_chat_a_group_or_telegram_bears(cha
     for number in range(60):
         box.put("reply", chats[number % len(chats)], {"text": ""})
 
-    async def deliver(letter):
+    async def deliver(message):
         sent.append(time.seconds())
         return Delivered(len(sent))
 

@@ -12,7 +12,7 @@ from bot.store.outbox import DIGEST_LINES, Outbox
 from bot.store.preferences import PreferenceStore
 from kis.krx import KST
 from tests.support.outbox import TRADER, Clock, delivered, delivery_policy, empty_database, fill, states
-from tests.support.telegram_wire import ONE, post_office
+from tests.support.telegram_wire import ONE, delivery_harness
 
 NIGHT = datetime(2026, 11, 24, 3, 0, tzinfo=KST)
 ALL_OFF = Preferences(rings=dict.fromkeys(Topic, Ring.OFF), quiet=Quiet(time(0), time(23, 59)))
@@ -21,7 +21,7 @@ LOCKED = (
     "heard", "heard_shown", "recovering", "recovered", "stopped", "audit_key", "stepup", "join", "joined", "people",
     "stranger", "unreadable", "limits", "card", "reply", "edit", "digest",
 )  # fmt: skip
-"""Doubt about orders, security, brakes, and what a person asked for."""
+"""Doubt about orders, security, halts, and what a person asked for."""
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def box():
 
 def ring(box, kind, wanted, data=None, now=NIGHT):
     box.put(kind, TRADER, {"order": 1, **(data or {})})
-    letter = box.next(TRADER)
-    box.sent(letter, 1)
+    message = box.next(TRADER)
+    box.sent(message, 1)
     PreferenceStore(box._db, AuditLog(box._db, Clock()), Clock()).keep(TRADER, wanted)
-    return delivery_policy(box._db, lambda: now).ring(letter)
+    return delivery_policy(box._db, lambda: now).ring(message)
 
 
 # --- what can be silenced -------------------------------------------------------------------------------------------------
@@ -97,10 +97,10 @@ def test_what_is_withheld_is_named_in_the_round_up_and_nowhere_else(box):
         fill(box, number)
         box.withhold(box.next(TRADER), listed=True)
     box.put("roundup", TRADER, {})
-    letter = box.next(TRADER)
+    message = box.next(TRADER)
 
-    assert [part.data["filled"] for part in letter.parts] == [1, 2]
-    assert letter.data["count"] == 2
+    assert [part.data["filled"] for part in message.parts] == [1, 2]
+    assert message.data["count"] == 2
     delivered(box)
     assert states(box._db) == ["digested", "digested"]
     assert box.withheld(TRADER) == 0
@@ -109,10 +109,10 @@ def test_what_is_withheld_is_named_in_the_round_up_and_nowhere_else(box):
 def test_many_bundled_fills_are_withheld_together(box):
     for number in range(1, 9):
         fill(box, number)
-    letter = box.next(TRADER)
-    box.withhold(letter, listed=True)
+    message = box.next(TRADER)
+    box.withhold(message, listed=True)
 
-    assert len(letter.parts) == 8
+    assert len(message.parts) == 8
     assert states(box._db) == ["withheld"] * 8
 
 
@@ -121,10 +121,10 @@ def test_a_round_up_names_the_newest_and_counts_the_rest(box):
         fill(box, number, order=number)
         box.withhold(box.next(TRADER), listed=True)
     box.put("roundup", TRADER, {})
-    letter = box.next(TRADER)
+    message = box.next(TRADER)
 
-    assert (letter.data["count"], len(letter.parts)) == (DIGEST_LINES + 5, DIGEST_LINES)
-    assert letter.parts[-1].order_id == DIGEST_LINES + 5
+    assert (message.data["count"], len(message.parts)) == (DIGEST_LINES + 5, DIGEST_LINES)
+    assert message.parts[-1].order_id == DIGEST_LINES + 5
     delivered(box)
     assert sorted(set(states(box._db))) == ["digested", "muted"]
 
@@ -134,9 +134,9 @@ def test_a_round_up_that_did_not_arrive_names_the_same_again(box):
     box.withhold(box.next(TRADER), listed=True)
     box.put("roundup", TRADER, {})
     for _ in range(2):
-        letter = box.next(TRADER)
-        box.sending(letter)
-        box.doubt(letter)
+        message = box.next(TRADER)
+        box.sending(message)
+        box.doubt(message)
     assert states(box._db, "roundup") == ["failed"]
 
     box.put("roundup", TRADER, {})
@@ -169,7 +169,7 @@ def test_withheld_letters_are_forgotten_after_a_month_like_any_other():
 @pytest.mark.virtual_time
 async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(tmp_path, monkeypatch):
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-    async with post_office(tmp_path) as post:
+    async with delivery_harness(tmp_path) as post:
         book = PreferenceStore(post.db, AuditLog(post.db, post.time), post.time)
         for number, wanted in enumerate((Ring.ON, Ring.SILENT, Ring.OFF), start=1):
             book.keep(ONE, Preferences().having(Topic.FILLS, wanted))
@@ -192,6 +192,6 @@ async def test_off_does_not_arrive_silent_arrives_without_a_sound_and_on_rings(t
 
 async def test_without_wishes_of_anybody_everything_rings(box):
     fill(box, 1)
-    notifier = Delivery(box, delivery_policy(box._db, Clock()), None, None)
+    delivery = Delivery(box, delivery_policy(box._db, Clock()), None, None)
 
-    assert notifier._pick(TRADER).silent is False
+    assert delivery._pick(TRADER).silent is False

@@ -12,23 +12,23 @@ from bot.orders.reconciliation.report_handler import OrderListSnapshot
 from bot.services.outages import reading_time, uptime
 from bot.store.reading_mark import ReadingMarks
 from tests.support.order_events import grown, report
-from tests.support.outage_world import House
+from tests.support.outage_world import Harness
 
 JUST_OVER = 20.001
 KO, EN = Frame("ko", "practice", "…56-01"), Frame("en", "practice", "…56-01")
 
 
 @pytest.fixture
-def house():
-    return House()
+def harness():
+    return Harness()
 
 
 @pytest.fixture
-def watched(house):
+def watched(harness):
     """One order of ours is open, and was just seen."""
-    house.sends()
-    house.reads(report())
-    return house
+    harness.sends()
+    harness.reads(report())
+    return harness
 
 
 def row(number=7, filled=0, **more):
@@ -42,7 +42,7 @@ def row(number=7, filled=0, **more):
 def test_just_over_twenty_seconds_with_an_open_order_is_told(watched, seconds, times):
     watched.passes(seconds)
     watched.reads(report())
-    assert len(watched.told) == times
+    assert len(watched.notices) == times
 
 
 @pytest.mark.parametrize(("seconds", "times"), [(23, 0), (44, 0), (44.001, 1)])
@@ -52,7 +52,7 @@ def test_a_list_that_takes_long_to_read_is_no_gap_each_time_it_was_read(watched,
     watched.passes(seconds)
     watched.reads(took=24)
 
-    assert len(watched.told) == 2 * times
+    assert len(watched.notices) == 2 * times
 
 
 def test_a_short_list_or_several_take_a_call_each():
@@ -68,55 +68,55 @@ def test_it_is_told_once_and_the_next_gap_again(watched):
         for _ in range(3):
             watched.reads(report())
             watched.passes(3)
-        assert len(watched.told) == 2 * gaps
+        assert len(watched.notices) == 2 * gaps
 
 
-def test_without_an_order_of_ours_nothing_is_told(house):
-    house.reads(report())  # it was made elsewhere
-    house.passes(600)
-    house.reads(grown(5))
-    assert house.told == []
+def test_without_an_order_of_ours_nothing_is_told(harness):
+    harness.reads(report())  # it was made elsewhere
+    harness.passes(600)
+    harness.reads(grown(5))
+    assert harness.notices == []
 
 
-def test_the_rest_of_an_idle_poll_is_no_gap_until_an_order_leaves(house):
-    house.reads()
-    house.passes(58)
-    house.sends()
-    house.passes(1)
-    house.reads(report())
-    assert house.told == []
+def test_the_rest_of_an_idle_poll_is_no_gap_until_an_order_leaves(harness):
+    harness.reads()
+    harness.passes(58)
+    harness.sends()
+    harness.passes(1)
+    harness.reads(report())
+    assert harness.notices == []
 
 
 @pytest.mark.parametrize(("seconds", "times"), [(20.0, 0), (JUST_OVER, 2)])
-def test_an_order_that_left_unseen_is_blind_from_then_on(house, seconds, times):
-    house.reads()
-    house.passes(300)
-    house.sends()
-    house.passes(seconds)
-    house.reads(report())
-    assert len(house.told) == times
+def test_an_order_that_left_unseen_is_blind_from_then_on(harness, seconds, times):
+    harness.reads()
+    harness.passes(300)
+    harness.sends()
+    harness.passes(seconds)
+    harness.reads(report())
+    assert len(harness.notices) == times
     if times:
-        assert house.gap["since"] == (house.clock() - timedelta(seconds=seconds)).isoformat()
+        assert harness.gap["since"] == (harness.clock() - timedelta(seconds=seconds)).isoformat()
 
 
-def test_an_order_in_doubt_counts(house):
-    house.sends(state=OrderState.UNKNOWN)
-    house.reads()
-    house.passes(60)
-    house.reads()
-    assert house.gap["open"] == 1
+def test_an_order_in_doubt_counts(harness):
+    harness.sends(state=OrderState.UNKNOWN)
+    harness.reads()
+    harness.passes(60)
+    harness.reads()
+    assert harness.gap["open"] == 1
 
 
-def test_a_doubt_of_yesterday_is_read_as_rarely_as_nothing_and_is_no_gap(house):
-    house.sends(state=OrderState.UNKNOWN)
-    yesterday = house.clock().date()
-    house.passes(86_400)
-    house.reads()
-    house.reads(day=yesterday)
-    told = len(house.told)
-    house.passes(60)
-    house.reads()
-    assert len(house.told) == told
+def test_a_doubt_of_yesterday_is_read_as_rarely_as_nothing_and_is_no_gap(harness):
+    harness.sends(state=OrderState.UNKNOWN)
+    yesterday = harness.clock().date()
+    harness.passes(86_400)
+    harness.reads()
+    harness.reads(day=yesterday)
+    told = len(harness.notices)
+    harness.passes(60)
+    harness.reads()
+    assert len(harness.notices) == told
 
 
 def test_a_reading_that_could_not_be_taken_in_ends_nothing(watched):
@@ -133,7 +133,7 @@ def test_a_clock_that_is_set_makes_no_gap_and_hides_none(watched, step):
     watched.clock.forward(timedelta(seconds=step))
     watched.passes(3)
     watched.reads(report())
-    assert watched.told == []
+    assert watched.notices == []
     watched.clock.forward(timedelta(seconds=step))
     watched.passes(30)
     watched.reads(report())
@@ -154,7 +154,7 @@ def test_a_bot_that_was_off_says_so(watched, seconds, times):
     watched.passes(seconds)
     watched.start()
     watched.reads(report())
-    assert len(watched.told) == times
+    assert len(watched.notices) == times
     if times:
         assert watched.gap["since"] == began.isoformat()
         assert watched.gap["off"] == watched.clock().isoformat()
@@ -166,7 +166,7 @@ def test_a_night_with_nothing_open_is_none_and_with_an_order_left_open_it_is(wat
     watched.passes(40_000)
     watched.start()
     watched.reads(grown(10))
-    assert watched.told == []
+    assert watched.notices == []
     watched.sends(8)
     watched.reads(grown(10), row(8))
     watched.passes(30_000)
@@ -190,14 +190,14 @@ def test_killed_while_it_was_told_it_is_told_once(watched, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         watched.reads(report())
     monkeypatch.undo()
-    assert watched.told == []
+    assert watched.notices == []
     watched.start()
     watched.reads(report())
-    assert len(watched.told) == 2
+    assert len(watched.notices) == 2
 
 
 def test_a_bot_that_could_not_read_before_it_was_killed_says_both(watched):
-    watched.sight.failed()
+    watched.outages.failed()
     watched.passes(60)
     watched.start()
     watched.reads(report())
@@ -205,14 +205,14 @@ def test_a_bot_that_could_not_read_before_it_was_killed_says_both(watched):
     watched.passes(60)
     watched.start()
     watched.reads(report())
-    assert not watched.told[-1][1]["unread"]
+    assert not watched.notices[-1][1]["unread"]
 
 
 def test_a_clock_set_back_between_two_runs_invents_nothing(watched):
     watched.clock.forward(timedelta(hours=-3))
     watched.start()
     watched.reads(report())
-    assert watched.told == []
+    assert watched.notices == []
 
 
 # --- what was found ---------------------------------------------------------------------------------------------------
@@ -276,16 +276,16 @@ def test_what_the_close_took_back_is_no_cancel_also_in_a_list_that_may_lack_the_
     assert (one.state, one.filled) == (OrderState.LAPSED, 7)
 
 
-def test_a_lost_order_that_is_found_after_its_day_was_ended_by_the_day_and_not_cancelled(house):
-    one = house.sends(state=OrderState.UNKNOWN)
-    house.journal.attempted(Attempt(one.id, 1, house.clock(), frozenset()))
-    sent = house.clock()
+def test_a_lost_order_that_is_found_after_its_day_was_ended_by_the_day_and_not_cancelled(harness):
+    one = harness.sends(state=OrderState.UNKNOWN)
+    harness.journal.attempted(Attempt(one.id, 1, harness.clock(), frozenset()))
+    sent = harness.clock()
     row = report(time=f"{sent:%H%M%S}", filled=4, filled_amount=284_000, remaining=0, cancelled=6)
-    house.passes(15 * 3600)
+    harness.passes(15 * 3600)
     for _ in range(3):
-        house.watch.handle(OrderListSnapshot(sent.date(), (row,), {}, over=True))
-        house.passes(15)
-    found = house.journal.get(one.id)
+        harness.watch.handle(OrderListSnapshot(sent.date(), (row,), {}, over=True))
+        harness.passes(15)
+    found = harness.journal.get(one.id)
     assert (found.state, found.filled) == (OrderState.LAPSED, 4)
 
 
@@ -316,27 +316,27 @@ def test_a_letter_of_an_older_version_can_still_be_sent():
 # --- orders made elsewhere --------------------------------------------------------------------------------------------
 
 
-def external(house):
-    rows = house.db.execute("SELECT data FROM outbox WHERE kind = 'external_fill' ORDER BY id")
+def external(harness):
+    rows = harness.db.execute("SELECT data FROM outbox WHERE kind = 'external_fill' ORDER BY id")
     return [json.loads(data)["filled"] for (data,) in rows]
 
 
-def test_what_filled_elsewhere_while_the_bot_was_off_is_told(house):
-    house.reads(grown(3))
-    assert external(house) == []  # it stood there at the very first look
-    house.start()
-    house.reads(grown(5))
-    house.start()
-    house.reads(grown(5), row(8, 2))
-    assert external(house) == [5, 2]
+def test_what_filled_elsewhere_while_the_bot_was_off_is_told(harness):
+    harness.reads(grown(3))
+    assert external(harness) == []  # it stood there at the very first look
+    harness.start()
+    harness.reads(grown(5))
+    harness.start()
+    harness.reads(grown(5), row(8, 2))
+    assert external(harness) == [5, 2]
 
 
-def test_what_filled_elsewhere_on_either_side_of_midnight_is_told(house):
-    house.reads(grown(3))
-    yesterday = house.clock().date()
-    house.passes(86_400)
-    assert house.watch.days() == [yesterday, house.clock().date()]
-    house.reads(grown(10), day=yesterday)
-    house.reads(row(1, 4, day=house.clock().date()))
-    assert external(house) == [10, 4]
-    assert house.watch.days() == [house.clock().date()]
+def test_what_filled_elsewhere_on_either_side_of_midnight_is_told(harness):
+    harness.reads(grown(3))
+    yesterday = harness.clock().date()
+    harness.passes(86_400)
+    assert harness.watch.days() == [yesterday, harness.clock().date()]
+    harness.reads(grown(10), day=yesterday)
+    harness.reads(row(1, 4, day=harness.clock().date()))
+    assert external(harness) == [10, 4]
+    assert harness.watch.days() == [harness.clock().date()]

@@ -36,8 +36,8 @@ class Ahead:
 class Floor:
     """A simulator, and a fill stream connected to it."""
 
-    def __init__(self, sim, ears, trades, clock):
-        self.sim, self.ears, self.trades, self.clock = sim, ears, trades, clock
+    def __init__(self, sim, stream, trades, clock):
+        self.sim, self.stream, self.trades, self.clock = sim, stream, trades, clock
         self.codes = list(sim.exchange.issues)
 
     def trade(self, code=SAMSUNG, quantity=1):
@@ -62,7 +62,7 @@ async def floor(tmp_path, monkeypatch, **config):
     sim, clock = Simulator(rate_limit=False), Ahead()
     async with sim.serve() as url:
         trades = TradeFeed(clock)
-        ears = FillStream(
+        stream = FillStream(
             config_of(sim, url, tmp_path, **config),
             trades,
             wake=lambda: None,
@@ -71,10 +71,10 @@ async def floor(tmp_path, monkeypatch, **config):
             sleep=soon,
             always=True,
         )
-        work = asyncio.create_task(ears.run())
+        work = asyncio.create_task(stream.run())
         try:
-            at = Floor(sim, ears, trades, clock)
-            await at.comes(lambda: ears.state is not StreamState.DISCONNECTED)
+            at = Floor(sim, stream, trades, clock)
+            await at.comes(lambda: stream.state is not StreamState.DISCONNECTED)
             yield at
         finally:
             work.cancel()
@@ -222,7 +222,7 @@ async def test_where_kis_has_room_for_fewer_no_more_are_tried(tmp_path, monkeypa
         await at.comes(lambda: watching.streamed == set(at.codes[20:25]))
         await asyncio.sleep(0.1)
         assert len(received) - before == 10  # five ended, five begun
-        assert at.ears.state is StreamState.CONNECTED
+        assert at.stream.state is StreamState.CONNECTED
 
 
 async def test_one_who_breaks_over_a_trade_is_nobody_elses_trouble(tmp_path, monkeypatch):
@@ -238,7 +238,7 @@ async def test_one_who_breaks_over_a_trade_is_nobody_elses_trouble(tmp_path, mon
             for _ in range(3):
                 at.trade()
             await at.comes(lambda: len(trades) == 3)
-            assert at.ears.state is StreamState.CONNECTED
+            assert at.stream.state is StreamState.CONNECTED
     assert [line["event"] for line in logs].count("a subscriber to trades failed over one") == 1
 
 
@@ -248,17 +248,17 @@ async def test_where_nobody_listens_no_trades_come_in(tmp_path, monkeypatch, log
     sim = Simulator(rate_limit=False)
     async with sim.serve() as url:
         trades = TradeFeed(kst_now)
-        ears = FillStream(
+        stream = FillStream(
             config_of(sim, url, tmp_path, hts_id=login),
             trades,
             wake=lambda: None,
             notifications=notifications(Outbox(empty_database(), kst_now)),
         )
-        work = asyncio.create_task(ears.run())
+        work = asyncio.create_task(stream.run())
         watching = trades.subscribe([SAMSUNG], lambda _: None)
         await asyncio.sleep(0.2)
         assert watching.streamed == frozenset()
-        assert ears.state is (StreamState.DISCONNECTED if login else StreamState.OFF)
+        assert stream.state is (StreamState.DISCONNECTED if login else StreamState.OFF)
         assert work.done() is not bool(login)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

@@ -61,7 +61,7 @@ def test_what_was_deleted_meanwhile_does_not_fire():
     on.book.delete(TRADER, made.id)
 
     assert on.book.commit([change]) is False
-    assert on.told == {}
+    assert on.pushes == {}
 
 
 def test_who_may_not_use_the_bot_now_is_not_told():
@@ -70,7 +70,7 @@ def test_who_may_not_use_the_bot_now_is_not_told():
     on.db.execute("UPDATE people SET status = 'suspended' WHERE user_id = ?", [TRADER])
 
     assert on.book.commit([crossing(made, on)]) is False
-    assert on.told == {}
+    assert on.pushes == {}
 
 
 def test_numbers_are_never_given_twice_for_the_outbox_knows_crossings_by_them():

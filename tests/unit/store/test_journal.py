@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from bot.orders.access.membership import LastOwner
 from bot.orders.access.roles import Role
 from bot.orders.model.button import ButtonToken, TapAction
 from bot.orders.model.events import Accepted, Confirmed, Submitting
@@ -21,10 +22,10 @@ from bot.store.database import backup, claim, open_database
 from bot.store.inbox import Inbox
 from bot.store.journal import SqliteJournal
 from bot.store.outbox import Outbox
-from bot.store.people import LastOwner
 from bot.store.private_files import BadDatabase
 from kis.krx import KST
 from tests.support.members import members
+from tests.support.outbox import waiting
 from tests.unit.orders.model.test_order import NOW, order
 
 
@@ -165,7 +166,7 @@ def test_tokens_of_buttons_are_not_kept(tmp_path, db, journal, clock):
     """The journal keeps a hash; the outbox forgets the token when the message was delivered."""
     journal.add(order(), [BUTTON], [Notice("card", 1, {"confirm": BUTTON.token, "discard": "other-token"})])
     box = Outbox(db, clock)
-    (letter,) = box.waiting()
+    (letter,) = waiting(box)
     assert letter.data["confirm"] == BUTTON.token
     box.sending(letter)
     box.sent(letter, 77)
@@ -210,7 +211,7 @@ def test_a_notice_of_one_key_is_queued_once_however_often_it_comes(db, clock):
     box = Outbox(db, clock)
     for _ in range(5):
         box.put("fill", 1, {"order": 1}, "fill:1")
-        (letter,) = box.waiting() or [None]
+        (letter,) = waiting(box) or [None]
         if letter is not None:
             box.sending(letter)
             box.sent(letter, 1)
@@ -221,12 +222,12 @@ def test_a_notice_of_one_key_is_queued_once_however_often_it_comes(db, clock):
 def test_what_was_leaving_when_we_stopped_goes_again_and_is_marked(db, clock):
     box = Outbox(db, clock)
     box.put("reply", 1, {"text": "a", "keys": []})
-    box.sending(box.waiting()[0])
-    assert box.waiting() == []
+    box.sending(waiting(box)[0])
+    assert waiting(box) == []
 
     box.recover()
 
-    assert box.waiting()[0].resent
+    assert waiting(box)[0].resent
 
 
 def test_doubt_goes_before_fills_and_fills_before_the_rest_within_a_chat(db, clock):
@@ -235,8 +236,8 @@ def test_doubt_goes_before_fills_and_fills_before_the_rest_within_a_chat(db, clo
         box.put(kind, 1, {"order": 1})
     box.put("reply", 2, {"order": 1})
 
-    assert [(one.chat_id, one.kind) for one in box.waiting()] == [(1, "ambiguous"), (2, "reply")]
-    assert [one.chat_id for one in box.waiting([1])] == [2]
+    assert [(one.chat_id, one.kind) for one in waiting(box)] == [(1, "ambiguous"), (2, "reply")]
+    assert [one.chat_id for one in waiting(box, [1])] == [2]
 
 
 def test_an_update_is_new_once_and_open_until_it_is_done(db, clock):

@@ -12,7 +12,7 @@ from bot.store.message_kinds import KINDS
 from bot.store.migrations.registry import MIGRATIONS
 from bot.store.outbox import DIGEST_DELAY, DIGEST_LINES, MAX_SINGLE_FILLS, Outbox
 from tests.support.databases import memory_connection
-from tests.support.outbox import TRADER, Clock, delivered, doubted, empty_database, fill, states
+from tests.support.outbox import TRADER, Clock, delivered, doubted, empty_database, fill, states, waiting
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_a_letter_in_doubt_before_the_upgrade_is_in_doubt_after_it():
     )
     MIGRATIONS.apply(db)
 
-    assert [letter.resent for letter in Outbox(db, Clock()).waiting()] == [True, False]
+    assert [letter.resent for letter in waiting(Outbox(db, Clock()))] == [True, False]
     db.close()
 
 

@@ -36,7 +36,7 @@ from tests.unit.orders.model.test_order import NOW, order
 OWNER, ADMIN, TRADER, VIEWER, OTHER = 11, 12, 13, 14, 15
 
 
-class House:
+class Harness:
     """A database with an owner, an admin, a trader and a viewer."""
 
     def __init__(self, path):
@@ -70,8 +70,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path):
-    made = House(tmp_path / "kisbot.db")
+def harness(tmp_path):
+    made = Harness(tmp_path / "kisbot.db")
     yield made
     made.db.close()
 
@@ -79,28 +79,28 @@ def house(tmp_path):
 # --- who may change whom --------------------------------------------------------------------------------------------------
 
 
-def test_the_guard_is_told_of_active_people_only(house):
-    house.people.suspend(TRADER, by=ADMIN)
-    house.people.remove(VIEWER, by=ADMIN)
+def test_the_guard_is_told_of_active_people_only(harness):
+    harness.people.suspend(TRADER, by=ADMIN)
+    harness.people.remove(VIEWER, by=ADMIN)
 
-    assert house.people.get(TRADER) is None
-    assert house.people.get(VIEWER) is None
-    assert house.people.find(TRADER).status is Status.SUSPENDED
-    assert house.people.find(VIEWER).status is Status.REMOVED
-    assert [one.user_id for one in house.people.all()] == [OWNER, ADMIN]
-    assert [one.user_id for one in house.people.everybody()] == [OWNER, ADMIN, TRADER, VIEWER]
+    assert harness.people.get(TRADER) is None
+    assert harness.people.get(VIEWER) is None
+    assert harness.people.find(TRADER).status is Status.SUSPENDED
+    assert harness.people.find(VIEWER).status is Status.REMOVED
+    assert [one.user_id for one in harness.people.all()] == [OWNER, ADMIN]
+    assert [one.user_id for one in harness.people.everybody()] == [OWNER, ADMIN, TRADER, VIEWER]
 
 
 @pytest.mark.parametrize("what", ["remove", "suspend", "role", "put"])
-def test_the_last_owner_stays_whoever_asks(house, what):
+def test_the_last_owner_stays_whoever_asks(harness, what):
     for by in (None, OWNER):
         with pytest.raises(LastOwner):
-            change(house.people, what, OWNER, by)
-    assert house.people.owners() == [OWNER]
+            change(harness.people, what, OWNER, by)
+    assert harness.people.owners() == [OWNER]
 
-    house.people.put(OTHER, "둘째", Role.OWNER, by=OWNER)
-    change(house.people, what, OWNER, OTHER)
-    assert house.people.owners() == [OTHER]
+    harness.people.put(OTHER, "둘째", Role.OWNER, by=OWNER)
+    change(harness.people, what, OWNER, OTHER)
+    assert harness.people.owners() == [OTHER]
 
 
 def change(people, what, user_id, by):
@@ -115,70 +115,70 @@ def change(people, what, user_id, by):
             people.put(user_id, "이름", Role.VIEWER, by=by)
 
 
-def test_a_suspended_owner_is_not_in_charge(house):
-    house.people.put(OTHER, "둘째", Role.OWNER)
-    house.people.suspend(OTHER, by=OWNER)
+def test_a_suspended_owner_is_not_in_charge(harness):
+    harness.people.put(OTHER, "둘째", Role.OWNER)
+    harness.people.suspend(OTHER, by=OWNER)
 
     with pytest.raises(LastOwner):
-        house.people.remove(OWNER)
+        harness.people.remove(OWNER)
 
 
 @pytest.mark.parametrize("what", ["remove", "suspend", "role", "put"])
 @pytest.mark.parametrize("subject", [OWNER, ADMIN])
-def test_an_admin_changes_nobody_of_the_same_or_a_higher_role(house, what, subject):
-    house.people.put(OTHER, "둘째 관리", Role.ADMIN)
+def test_an_admin_changes_nobody_of_the_same_or_a_higher_role(harness, what, subject):
+    harness.people.put(OTHER, "둘째 관리", Role.ADMIN)
 
     with pytest.raises(NotAllowed):
-        change(house.people, what, subject, OTHER)
-    assert house.people.get(subject) is not None
+        change(harness.people, what, subject, OTHER)
+    assert harness.people.get(subject) is not None
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.OWNER])
-def test_an_admin_makes_nobody_an_admin(house, role):
+def test_an_admin_makes_nobody_an_admin(harness, role):
     with pytest.raises(NotAllowed):
-        house.people.set_role(TRADER, role, by=ADMIN)
+        harness.people.set_role(TRADER, role, by=ADMIN)
     with pytest.raises(NotAllowed):
-        house.people.put(OTHER, "새 사람", role, by=ADMIN)
+        harness.people.put(OTHER, "새 사람", role, by=ADMIN)
     with pytest.raises(NotAllowed):
-        house.invites.make(role, by=ADMIN)
-    assert house.people.find(OTHER) is None
+        harness.invites.make(role, by=ADMIN)
+    assert harness.people.find(OTHER) is None
 
 
 @pytest.mark.parametrize("by", [TRADER, VIEWER, 999])
-def test_nobody_below_admin_changes_anybody(house, by):
+def test_nobody_below_admin_changes_anybody(harness, by):
     for what in ("remove", "suspend", "role", "put"):
         with pytest.raises(NotAllowed):
-            change(house.people, what, VIEWER, by)
+            change(harness.people, what, VIEWER, by)
     with pytest.raises(NotAllowed):
-        house.invites.make(Role.VIEWER, by=by)
+        harness.invites.make(Role.VIEWER, by=by)
 
 
-def test_a_suspended_admin_changes_nobody(house):
-    house.people.suspend(ADMIN, by=OWNER)
+def test_a_suspended_admin_changes_nobody(harness):
+    harness.people.suspend(ADMIN, by=OWNER)
 
     with pytest.raises(NotAllowed):
-        house.people.remove(TRADER, by=ADMIN)
+        harness.people.remove(TRADER, by=ADMIN)
 
 
-def test_a_removed_person_comes_back_only_when_that_is_said(house):
-    house.people.remove(TRADER, by=OWNER)
+def test_a_removed_person_comes_back_only_when_that_is_said(harness):
+    harness.people.remove(TRADER, by=OWNER)
 
     with pytest.raises(WasRemoved):
-        house.people.put(TRADER, "다른 이름", Role.OWNER, by=OWNER)
-    assert house.people.get(TRADER) is None
+        harness.people.put(TRADER, "다른 이름", Role.OWNER, by=OWNER)
+    assert harness.people.get(TRADER) is None
     with pytest.raises(NoSuchPerson):
-        house.people.set_role(TRADER, Role.VIEWER, by=OWNER)
-    assert house.people.remove(TRADER, by=OWNER) is False
+        harness.people.set_role(TRADER, Role.VIEWER, by=OWNER)
+    assert harness.people.remove(TRADER, by=OWNER) is False
 
-    assert house.people.put(TRADER, "매매", Role.VIEWER, by=OWNER, again=True).status is Status.ACTIVE
+    assert harness.people.put(TRADER, "매매", Role.VIEWER, by=OWNER, again=True).status is Status.ACTIVE
 
 
-def test_putting_a_suspended_person_again_does_not_lift_the_suspension(house):
-    house.people.suspend(TRADER, by=ADMIN)
+def test_putting_a_suspended_person_again_does_not_lift_the_suspension(harness):
+    harness.people.suspend(TRADER, by=ADMIN)
 
-    assert house.people.put(TRADER, "새 이름", Role.VIEWER, by=OWNER).status is Status.SUSPENDED
-    assert house.people.get(TRADER) is None
-    assert house.people.resume(TRADER, by=ADMIN).role is Role.VIEWER
+    assert harness.people.put(TRADER, "새 이름", Role.VIEWER, by=OWNER).status is Status.SUSPENDED
+    assert harness.people.get(TRADER) is None
+    assert harness.people.resume(TRADER, by=ADMIN).role is Role.VIEWER
 
 
 _ROLES = st.sampled_from(list(Role))
@@ -206,121 +206,123 @@ def member(user_id, role, status=Status.ACTIVE):
 # --- what goes with a person ----------------------------------------------------------------------------------------------
 
 
-def hand_out(house, user_id):
+def hand_out(harness, user_id):
     """Give a person everything that can be held: a ticket with its button, a button about people, an invitation."""
-    button = ButtonToken(f"token-of-{user_id}-and-so-on", TapAction.CONFIRM, user_id, house.now + timedelta(seconds=60))
-    made = house.journal.add(order(user_id=user_id, chat_id=user_id, origin=user_id), [button], [])
-    if house.people.get(user_id).role.covers(Role.ADMIN):
-        house.invites.make(Role.VIEWER, by=user_id)
-    house.invites.button(MemberAction.read("suspend"), VIEWER, by=user_id)
+    button = ButtonToken(
+        f"token-of-{user_id}-and-so-on", TapAction.CONFIRM, user_id, harness.now + timedelta(seconds=60)
+    )
+    made = harness.journal.add(order(user_id=user_id, chat_id=user_id, origin=user_id), [button], [])
+    if harness.people.get(user_id).role.covers(Role.ADMIN):
+        harness.invites.make(Role.VIEWER, by=user_id)
+    harness.invites.button(MemberAction.read("suspend"), VIEWER, by=user_id)
     return made, button
 
 
 @pytest.mark.parametrize("what", ["remove", "suspend", "role"])
-def test_whoever_is_shut_out_or_demoted_holds_nothing_any_more(house, what):
-    made, button = hand_out(house, ADMIN)
+def test_whoever_is_shut_out_or_demoted_holds_nothing_any_more(harness, what):
+    made, button = hand_out(harness, ADMIN)
 
-    change(house.people, what, ADMIN, OWNER)
+    change(harness.people, what, ADMIN, OWNER)
 
-    assert house.journal.get(made.id).state is OrderState.BLOCKED
-    assert house.journal.button(button.digest).used
+    assert harness.journal.get(made.id).state is OrderState.BLOCKED
+    assert harness.journal.button(button.digest).used
     for table, whose in (("invites", "made_by"), ("people_buttons", "user_id")):
-        assert house.db.execute(f"SELECT count(*) FROM {table} WHERE {whose} = {ADMIN} AND used_at IS NULL").fetchone() == (0,)  # fmt: skip
+        assert harness.db.execute(f"SELECT count(*) FROM {table} WHERE {whose} = {ADMIN} AND used_at IS NULL").fetchone() == (0,)  # fmt: skip
 
 
-def test_a_higher_role_voids_nothing(house):
-    made, button = hand_out(house, TRADER)
+def test_a_higher_role_voids_nothing(harness):
+    made, button = hand_out(harness, TRADER)
 
-    house.people.set_role(TRADER, Role.ADMIN, by=OWNER)
+    harness.people.set_role(TRADER, Role.ADMIN, by=OWNER)
 
-    assert house.journal.get(made.id).state is OrderState.PROPOSED
-    assert not house.journal.button(button.digest).used
+    assert harness.journal.get(made.id).state is OrderState.PROPOSED
+    assert not harness.journal.button(button.digest).used
 
 
 @pytest.mark.parametrize("what", ["remove", "suspend", "role"])
-def test_what_is_voided_and_the_change_happen_together_or_not_at_all(house, what):
+def test_what_is_voided_and_the_change_happen_together_or_not_at_all(harness, what):
     """A fault while the tickets are ended leaves the person in, with all they had, and no audit row."""
-    made, button = hand_out(house, ADMIN)
-    rows = house.count("audit")
+    made, button = hand_out(harness, ADMIN)
+    rows = harness.count("audit")
 
     def broken(user_id, why):
-        house.journal.void_person(user_id, why)
+        harness.journal.void_person(user_id, why)
         raise OSError("disk")
 
-    house.voids = broken
+    harness.voids = broken
     with pytest.raises(OSError, match="disk"):
-        change(house.people, what, ADMIN, OWNER)
+        change(harness.people, what, ADMIN, OWNER)
 
-    assert house.people.get(ADMIN).role is Role.ADMIN
-    assert house.journal.get(made.id).state is OrderState.PROPOSED
-    assert not house.journal.button(button.digest).used
-    assert house.count("audit") == rows
+    assert harness.people.get(ADMIN).role is Role.ADMIN
+    assert harness.journal.get(made.id).state is OrderState.PROPOSED
+    assert not harness.journal.button(button.digest).used
+    assert harness.count("audit") == rows
 
 
-def test_every_change_has_its_audit_row(house):
-    house.people.set_role(TRADER, Role.VIEWER, by=OWNER)
-    house.people.suspend(TRADER, by=ADMIN)
-    house.people.resume(TRADER, by=ADMIN)
-    house.people.remove(TRADER, by=ADMIN)
-    token = house.invites.make(Role.TRADER, by=ADMIN).token
-    house.invites.join(token, OTHER, "손님")
+def test_every_change_has_its_audit_row(harness):
+    harness.people.set_role(TRADER, Role.VIEWER, by=OWNER)
+    harness.people.suspend(TRADER, by=ADMIN)
+    harness.people.resume(TRADER, by=ADMIN)
+    harness.people.remove(TRADER, by=ADMIN)
+    token = harness.invites.make(Role.TRADER, by=ADMIN).token
+    harness.invites.join(token, OTHER, "손님")
 
     for action in ("people.role", "people.suspend", "people.resume", "people.remove", "people.invite", "people.join"):
-        assert house.audited(action) == 1, action
-    assert house.audited("people.put") == 5
+        assert harness.audited(action) == 1, action
+    assert harness.audited("people.put") == 5
 
 
-def test_when_somebody_was_seen_is_written_no_more_than_once_a_minute(house):
+def test_when_somebody_was_seen_is_written_no_more_than_once_a_minute(harness):
     for _ in range(100):
-        house.people.seen(TRADER)
-        house.later(seconds=1)
+        harness.people.seen(TRADER)
+        harness.later(seconds=1)
 
-    assert house.people.find(TRADER).seen_at == datetime(2026, 11, 23, 10, 1, tzinfo=KST)
+    assert harness.people.find(TRADER).seen_at == datetime(2026, 11, 23, 10, 1, tzinfo=KST)
 
 
 # --- invitations ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_invitation_lets_one_person_in_once_with_its_role(house):
-    made = house.invites.make(Role.TRADER, "별명", by=ADMIN)
+def test_an_invitation_lets_one_person_in_once_with_its_role(harness):
+    made = harness.invites.make(Role.TRADER, "별명", by=ADMIN)
 
-    joined = house.invites.join(made.token, OTHER, "텔레그램 이름")
+    joined = harness.invites.join(made.token, OTHER, "텔레그램 이름")
 
     assert (joined.person.user_id, joined.person.name, joined.person.role) == (OTHER, "별명", Role.TRADER)
     assert joined.by == ADMIN
-    assert house.invites.join(made.token, 999, "둘째 손님") is None
-    assert house.people.find(999) is None
+    assert harness.invites.join(made.token, 999, "둘째 손님") is None
+    assert harness.people.find(999) is None
 
 
-def test_an_invitation_is_over_after_a_day(house):
-    made = house.invites.make(Role.TRADER, by=ADMIN)
-    house.later(hours=24)
+def test_an_invitation_is_over_after_a_day(harness):
+    made = harness.invites.make(Role.TRADER, by=ADMIN)
+    harness.later(hours=24)
 
-    assert house.invites.join(made.token, OTHER, "손님") is None
+    assert harness.invites.join(made.token, OTHER, "손님") is None
 
 
 @pytest.mark.parametrize("known", [TRADER, VIEWER])
-def test_nobody_who_was_ever_on_the_list_comes_in_or_up_by_a_link(house, known):
-    house.people.remove(VIEWER)
-    house.people.suspend(TRADER)
-    made = house.invites.make(Role.ADMIN, by=OWNER)
+def test_nobody_who_was_ever_on_the_list_comes_in_or_up_by_a_link(harness, known):
+    harness.people.remove(VIEWER)
+    harness.people.suspend(TRADER)
+    made = harness.invites.make(Role.ADMIN, by=OWNER)
 
-    assert house.invites.join(made.token, known, "이름") is None
-    assert house.people.get(known) is None
-    assert house.invites.join(made.token, OTHER, "손님") is not None, "and the link is still good"
-
-
-def test_an_invitation_dies_with_the_right_to_make_it(house):
-    by_admin = house.invites.make(Role.TRADER, by=ADMIN)
-    house.people.set_role(ADMIN, Role.TRADER, by=OWNER)
-
-    assert house.invites.join(by_admin.token, OTHER, "손님") is None
+    assert harness.invites.join(made.token, known, "이름") is None
+    assert harness.people.get(known) is None
+    assert harness.invites.join(made.token, OTHER, "손님") is not None, "and the link is still good"
 
 
-def test_only_the_hash_of_a_link_or_button_is_kept(house, tmp_path):
-    link = house.invites.make(Role.TRADER, by=ADMIN).token
-    button = house.invites.button(MemberAction.read("remove"), TRADER, by=ADMIN)
-    house.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def test_an_invitation_dies_with_the_right_to_make_it(harness):
+    by_admin = harness.invites.make(Role.TRADER, by=ADMIN)
+    harness.people.set_role(ADMIN, Role.TRADER, by=OWNER)
+
+    assert harness.invites.join(by_admin.token, OTHER, "손님") is None
+
+
+def test_only_the_hash_of_a_link_or_button_is_kept(harness, tmp_path):
+    link = harness.invites.make(Role.TRADER, by=ADMIN).token
+    button = harness.invites.button(MemberAction.read("remove"), TRADER, by=ADMIN)
+    harness.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     stored = (tmp_path / "kisbot.db").read_bytes()
     assert len(link) == 22
@@ -328,92 +330,92 @@ def test_only_the_hash_of_a_link_or_button_is_kept(house, tmp_path):
     assert button.encode() not in stored
 
 
-def test_one_person_holds_no_more_than_twenty_open_invitations(house):
+def test_one_person_holds_no_more_than_twenty_open_invitations(harness):
     for _ in range(20):
-        house.invites.make(Role.VIEWER, by=ADMIN)
+        harness.invites.make(Role.VIEWER, by=ADMIN)
 
     with pytest.raises(TooMany):
-        house.invites.make(Role.VIEWER, by=ADMIN)
-    house.invites.make(Role.VIEWER, by=OWNER)
-    house.later(hours=24)
-    house.invites.make(Role.VIEWER, by=ADMIN)
+        harness.invites.make(Role.VIEWER, by=ADMIN)
+    harness.invites.make(Role.VIEWER, by=OWNER)
+    harness.later(hours=24)
+    harness.invites.make(Role.VIEWER, by=ADMIN)
 
 
 # --- requests and buttons -------------------------------------------------------------------------------------------------
 
 
-def test_strangers_ask_once_a_day_each_and_five_times_an_hour_together(house):
-    asked = [house.invites.request(900 + n, "손님") for n in range(50)]
+def test_strangers_ask_once_a_day_each_and_five_times_an_hour_together(harness):
+    asked = [harness.invites.request(900 + n, "손님") for n in range(50)]
     assert sum(one is not None for one in asked) == 5
-    house.later(hours=1)
-    assert house.invites.request(900, "손님") is None, "this one asked today"
-    assert house.invites.request(949, "손님") is not None
-    house.later(hours=23)
-    assert house.invites.request(900, "손님") is not None
+    harness.later(hours=1)
+    assert harness.invites.request(900, "손님") is None, "this one asked today"
+    assert harness.invites.request(949, "손님") is not None
+    harness.later(hours=23)
+    assert harness.invites.request(900, "손님") is not None
 
 
-def test_old_requests_links_and_buttons_are_forgotten(house):
+def test_old_requests_links_and_buttons_are_forgotten(harness):
     for n in range(40):
-        asked = house.invites.request(900 + n, "손님")
-        house.invites.button(MemberAction.read("join:viewer"), 900 + n, by=ADMIN, request=asked)
-        house.invites.make(Role.VIEWER, by=ADMIN)
-        house.later(days=2)
+        asked = harness.invites.request(900 + n, "손님")
+        harness.invites.button(MemberAction.read("join:viewer"), 900 + n, by=ADMIN, request=asked)
+        harness.invites.make(Role.VIEWER, by=ADMIN)
+        harness.later(days=2)
 
-    assert max(house.count(one) for one in ("invites", "join_requests", "people_buttons")) <= 16
-
-
-def test_of_two_admins_who_answer_a_request_the_first_one_decides(house):
-    asked = house.invites.request(OTHER, "손님")
-    yes = house.invites.button(MemberAction.read("join:trader"), OTHER, by=ADMIN, request=asked)
-    no = house.invites.button(MemberAction.read("refuse"), OTHER, by=OWNER, request=asked)
-
-    assert house.invites.press(yes, ADMIN).verdict is MembershipTap.DONE
-    assert house.invites.press(no, OWNER).verdict is MembershipTap.USED
-    assert house.people.get(OTHER).role is Role.TRADER
+    assert max(harness.count(one) for one in ("invites", "join_requests", "people_buttons")) <= 16
 
 
-def test_a_button_works_once_for_its_person_in_its_time(house):
-    token = house.invites.button(MemberAction.read("suspend"), TRADER, by=ADMIN)
+def test_of_two_admins_who_answer_a_request_the_first_one_decides(harness):
+    asked = harness.invites.request(OTHER, "손님")
+    yes = harness.invites.button(MemberAction.read("join:trader"), OTHER, by=ADMIN, request=asked)
+    no = harness.invites.button(MemberAction.read("refuse"), OTHER, by=OWNER, request=asked)
 
-    assert house.invites.press("no-such-token", ADMIN).verdict is MembershipTap.GONE
-    assert house.invites.press(token, OWNER).verdict is MembershipTap.NOT_YOURS
-    assert house.invites.press(token, ADMIN).verdict is MembershipTap.DONE
-    assert house.invites.press(token, ADMIN).verdict is MembershipTap.USED
-    late = house.invites.button(MemberAction.read("resume"), TRADER, by=ADMIN)
-    house.later(minutes=5)
-    assert house.invites.press(late, ADMIN).verdict is MembershipTap.LATE
-    assert house.people.find(TRADER).status is Status.SUSPENDED
+    assert harness.invites.press(yes, ADMIN).verdict is MembershipTap.DONE
+    assert harness.invites.press(no, OWNER).verdict is MembershipTap.USED
+    assert harness.people.get(OTHER).role is Role.TRADER
 
 
-def test_a_button_changes_only_the_person_as_they_stood(house):
-    token = house.invites.button(MemberAction.read("role:viewer"), TRADER, by=ADMIN)
-    house.people.set_role(TRADER, Role.ADMIN, by=OWNER)
-    house.people.set_role(TRADER, Role.TRADER, by=OWNER)
+def test_a_button_works_once_for_its_person_in_its_time(harness):
+    token = harness.invites.button(MemberAction.read("suspend"), TRADER, by=ADMIN)
 
-    assert house.invites.press(token, ADMIN).verdict is MembershipTap.CHANGED
+    assert harness.invites.press("no-such-token", ADMIN).verdict is MembershipTap.GONE
+    assert harness.invites.press(token, OWNER).verdict is MembershipTap.NOT_YOURS
+    assert harness.invites.press(token, ADMIN).verdict is MembershipTap.DONE
+    assert harness.invites.press(token, ADMIN).verdict is MembershipTap.USED
+    late = harness.invites.button(MemberAction.read("resume"), TRADER, by=ADMIN)
+    harness.later(minutes=5)
+    assert harness.invites.press(late, ADMIN).verdict is MembershipTap.LATE
+    assert harness.people.find(TRADER).status is Status.SUSPENDED
 
 
-def test_a_button_asks_again_whether_its_person_may(house):
+def test_a_button_changes_only_the_person_as_they_stood(harness):
+    token = harness.invites.button(MemberAction.read("role:viewer"), TRADER, by=ADMIN)
+    harness.people.set_role(TRADER, Role.ADMIN, by=OWNER)
+    harness.people.set_role(TRADER, Role.TRADER, by=OWNER)
+
+    assert harness.invites.press(token, ADMIN).verdict is MembershipTap.CHANGED
+
+
+def test_a_button_asks_again_whether_its_person_may(harness):
     """Made while allowed, pressed when not: the rule at the press counts."""
-    asked = house.invites.request(OTHER, "손님")
-    token = house.invites.button(MemberAction.read("join:admin"), OTHER, by=ADMIN, request=asked)
+    asked = harness.invites.request(OTHER, "손님")
+    token = harness.invites.button(MemberAction.read("join:admin"), OTHER, by=ADMIN, request=asked)
 
-    assert house.invites.press(token, ADMIN).verdict is MembershipTap.REFUSED
-    assert house.people.find(OTHER) is None
-    last = house.invites.button(MemberAction.read("remove"), OWNER, by=OWNER)
-    assert house.invites.press(last, OWNER).verdict is MembershipTap.LAST_OWNER
+    assert harness.invites.press(token, ADMIN).verdict is MembershipTap.REFUSED
+    assert harness.people.find(OTHER) is None
+    last = harness.invites.button(MemberAction.read("remove"), OWNER, by=OWNER)
+    assert harness.invites.press(last, OWNER).verdict is MembershipTap.LAST_OWNER
 
 
-def test_a_removed_stranger_who_asks_again_is_shown_as_that(house):
-    house.people.remove(TRADER)
-    house.people.suspend(VIEWER)
+def test_a_removed_stranger_who_asks_again_is_shown_as_that(harness):
+    harness.people.remove(TRADER)
+    harness.people.suspend(VIEWER)
 
-    asked = house.invites.request(TRADER, "매매")
+    asked = harness.invites.request(TRADER, "매매")
 
     assert asked.known is Status.REMOVED
-    assert house.invites.request(VIEWER, "구경") is None, "a suspended person waits"
-    token = house.invites.button(MemberAction.read("join:viewer"), TRADER, by=ADMIN, request=asked)
-    assert house.invites.press(token, ADMIN).person.role is Role.VIEWER
+    assert harness.invites.request(VIEWER, "구경") is None, "a suspended person waits"
+    token = harness.invites.button(MemberAction.read("join:viewer"), TRADER, by=ADMIN, request=asked)
+    assert harness.invites.press(token, ADMIN).person.role is Role.VIEWER
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -427,20 +429,20 @@ def test_a_removed_stranger_who_asks_again_is_shown_as_that(house):
         max_size=12,
     )
 )
-def test_whatever_people_do_to_each_other_an_owner_is_left_and_nobody_rises_by_themselves(house, steps):
-    people = house.people
-    house.db.execute("BEGIN")  # each example begins from the same house
+def test_whatever_people_do_to_each_other_an_owner_is_left_and_nobody_rises_by_themselves(harness, steps):
+    people = harness.people
+    harness.db.execute("BEGIN")  # each example begins from the same harness
     try:
         for act, subject, by in steps:
             before, actor = people.find(subject), people.get(by)
-            token = house.invites.button(act, subject, by=by) if act not in {"put", "join"} else ""
+            token = harness.invites.button(act, subject, by=by) if act not in {"put", "join"} else ""
             try:
                 if act == "put":
                     people.put(subject, "이름", Role.ADMIN, by=by)
                 elif act == "join":
-                    house.invites.join(house.invites.make(Role.TRADER, by=by).token, subject, "이름")
+                    harness.invites.join(harness.invites.make(Role.TRADER, by=by).token, subject, "이름")
                 else:
-                    house.invites.press(token, by)
+                    harness.invites.press(token, by)
             except (LastOwner, NotAllowed, NoSuchPerson, WasRemoved):
                 pass
             after = people.find(subject)
@@ -452,16 +454,18 @@ def test_whatever_people_do_to_each_other_an_owner_is_left_and_nobody_rises_by_t
                     assert not after.role.covers(Role.ADMIN)
                     assert before is None or not before.role.covers(Role.ADMIN)
     finally:
-        house.db.execute("ROLLBACK")
+        harness.db.execute("ROLLBACK")
 
 
 # --- the rest -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_status_or_hash_twice_is_refused_by_the_database_itself(house):
-    house.db.execute("INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')")
+def test_a_status_or_hash_twice_is_refused_by_the_database_itself(harness):
+    harness.db.execute(
+        "INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')"
+    )
     with pytest.raises(sqlite3.IntegrityError):
-        house.db.execute(
+        harness.db.execute(
             "INSERT INTO invites (digest, role, name, made_at, expires_at) VALUES ('x', 'viewer', '', '', '')"
         )
 

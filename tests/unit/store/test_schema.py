@@ -4,11 +4,11 @@ import re
 
 from bot.store.database import open_database
 from bot.store.migrations.registry import MIGRATIONS
-from bot.store.migrations.schema import SCHEMA_FILE, current_schema, schema_of
 from tests.support.old_database import laid_out
 from tests.support.outbox import empty_database
+from tests.support.schema import SCHEMA_FILE, current_schema, schema_of
 
-WRITE_ANEW = "if the change is meant: python -m bot.store.migrations"
+WRITE_ANEW = "if the change is meant: python -m tests.support.schema"
 
 
 def test_the_file_shows_what_the_migrations_make():

@@ -19,7 +19,7 @@ from bot.orders.reconciliation.resolution import AccountEvidence, Resolution
 from bot.orders.risk.limit_overrides import ITEMS
 from bot.orders.risk.trading_halt import HaltLevel
 from bot.store.message_kinds import KINDS
-from bot.store.order_rows import JSON_COLUMNS, event_detail, order_of, order_row
+from bot.store.rows import JSON_COLUMNS, event_detail, order_of, order_row
 from kis.krx import KST
 from kis.models import OrderKind, Side
 from kis.outcome import Outcome

@@ -41,7 +41,7 @@ class Asked:
         self.open.append((who, act, subject, resume, about))
 
 
-class House:
+class Harness:
     def __init__(self, home):
         clock = lambda: NOW  # noqa: E731  # time stands
         self.db = open_database(home / "kisbot.db")
@@ -60,47 +60,47 @@ class House:
         reply = await self.view.limits(Request(who, words, 1, 1, NOW))
         return reply.text if reply is not None else None
 
-    def told(self):
+    def notices(self):
         rows = self.db.query("SELECT chat_id, data FROM outbox WHERE kind = 'limits' ORDER BY id")
         found = [(row["chat_id"], json.loads(row["data"])) for row in rows]
         return [(chat, reason(data["code"], data["values"], "ko")) for chat, data in found]
 
 
 @pytest.fixture
-def house(tmp_path):
-    made = House(tmp_path)
+def harness(tmp_path):
+    made = Harness(tmp_path)
     yield made
     made.db.close()
 
 
-async def test_everybody_sees_their_own_and_only_admins_see_others(house):
-    text = await house.say(TRADER, "")
+async def test_everybody_sees_their_own_and_only_admins_see_others(harness):
+    text = await harness.say(TRADER, "")
     assert "1회 금액: <b>5,000,000</b>" in text
     assert "하루 건수: <b>20</b>" in text
     assert "시장가 주문: <b>켬</b>" in text
     assert "바꾸기" not in text
-    assert "권한" in await house.say(TRADER, "김관리")
-    assert "권한" in await house.say(TRADER, "2 1회금액 1")
-    assert "최조회" in await house.say(ADMIN, "5")
-    assert "바꾸기" in await house.say(ADMIN, "박 대리")
+    assert "권한" in await harness.say(TRADER, "김관리")
+    assert "권한" in await harness.say(TRADER, "2 1회금액 1")
+    assert "최조회" in await harness.say(ADMIN, "5")
+    assert "바꾸기" in await harness.say(ADMIN, "박 대리")
 
 
-async def test_a_lower_limit_counts_at_once_and_is_told_to_whom_it_concerns(house):
-    assert await house.say(ADMIN, "2 1회금액 3,000,000원") is None
-    assert house.book.limits_of(2, NOW.date()).max_value == 3_000_000
-    assert house.told() == [
+async def test_a_lower_limit_counts_at_once_and_is_told_to_whom_it_concerns(harness):
+    assert await harness.say(ADMIN, "2 1회금액 3,000,000원") is None
+    assert harness.book.limits_of(2, NOW.date()).max_value == 3_000_000
+    assert harness.notices() == [
         (chat, "한도 내림: 이매매 · 1회 금액 5,000,000 → 3,000,000, 지금부터 (박 대리)") for chat in (2, 3)
     ]
-    assert "3,000,000</b> ✎" in await house.say(ADMIN, "2")
+    assert "3,000,000</b> ✎" in await harness.say(ADMIN, "2")
 
 
-async def test_a_raise_is_announced_to_all_and_shown_as_waiting(house):
-    await house.say(OWNER, "2 하루건수 0")
-    assert house.told() == [
+async def test_a_raise_is_announced_to_all_and_shown_as_waiting(harness):
+    await harness.say(OWNER, "2 하루건수 0")
+    assert harness.notices() == [
         (one.user_id, "한도 올림: 이매매 · 하루 건수 20 → 무제한, 2026-11-24부터 (김관리)") for one in PEOPLE
     ]
-    assert "⏳ 11/24 하루 건수 → 무제한" in await house.say(OWNER, "2")
-    assert "하루 건수: <b>20</b>" in await house.say(TRADER, "")
+    assert "⏳ 11/24 하루 건수 → 무제한" in await harness.say(OWNER, "2")
+    assert "하루 건수: <b>20</b>" in await harness.say(TRADER, "")
 
 
 @pytest.mark.parametrize(
@@ -112,65 +112,65 @@ async def test_a_raise_is_announced_to_all_and_shown_as_waiting(house):
         (OWNER, "<b>x</b>", "&lt;b&gt;"),
     ],
 )  # fmt: skip
-async def test_what_is_not_done_is_said_why(house, who, words, said):
-    assert said in await house.say(who, words)
-    assert house.told() == []
-    assert house.book.overrides() == []
+async def test_what_is_not_done_is_said_why(harness, who, words, said):
+    assert said in await harness.say(who, words)
+    assert harness.notices() == []
+    assert harness.book.overrides() == []
 
 
-async def test_a_name_of_two_words_and_the_account_are_understood(house):
-    assert await house.say(OWNER, "박 대리 max_quantity 10") is None
-    assert house.book.limits_of(3, NOW.date()).max_quantity == 10
-    assert await house.say(OWNER, "계좌 계좌하루금액 1000000") is None
-    assert house.book.limits_of(2, NOW.date()).day_value_account == 1_000_000
-    assert "계좌 하루 금액: <b>1,000,000</b> ✎" in await house.say(OWNER, "계좌")
+async def test_a_name_of_two_words_and_the_account_are_understood(harness):
+    assert await harness.say(OWNER, "박 대리 max_quantity 10") is None
+    assert harness.book.limits_of(3, NOW.date()).max_quantity == 10
+    assert await harness.say(OWNER, "계좌 계좌하루금액 1000000") is None
+    assert harness.book.limits_of(2, NOW.date()).day_value_account == 1_000_000
+    assert "계좌 하루 금액: <b>1,000,000</b> ✎" in await harness.say(OWNER, "계좌")
 
 
-async def test_a_raise_waits_for_the_second_factor_and_a_lower_limit_does_not(house):
-    house.factors.put_pin(OWNER.user_id, "402958")
-    assert await house.say(OWNER, "2 1회금액 9000000") is None
-    assert house.book.overrides() == []
-    ((who, act, subject, resume, about),) = house.asked.open
+async def test_a_raise_waits_for_the_second_factor_and_a_lower_limit_does_not(harness):
+    harness.factors.put_pin(OWNER.user_id, "402958")
+    assert await harness.say(OWNER, "2 1회금액 9000000") is None
+    assert harness.book.overrides() == []
+    ((who, act, subject, resume, about),) = harness.asked.open
     assert (who, act, about) == (OWNER, "limits", "이매매 · 1회 금액 → 9,000,000")
 
-    house.stepup.begin(OWNER, act, subject, NOW)
-    house.stepup.answer(OWNER, "402958", NOW)
+    harness.stepup.begin(OWNER, act, subject, NOW)
+    harness.stepup.answer(OWNER, "402958", NOW)
     await resume(OWNER, "")
-    assert [one.value for one in house.book.overrides(2)] == [9_000_000]
-    assert len(house.told()) == len(PEOPLE)
-    assert await house.say(OWNER, "2 1회금액 1000000") is None
-    assert len(house.asked.open) == 1
+    assert [one.value for one in harness.book.overrides(2)] == [9_000_000]
+    assert len(harness.notices()) == len(PEOPLE)
+    assert await harness.say(OWNER, "2 1회금액 1000000") is None
+    assert len(harness.asked.open) == 1
 
 
-async def test_a_proof_is_good_for_the_one_raise_it_was_given_for(house):
-    house.factors.put_pin(OWNER.user_id, "402958")
-    await house.say(OWNER, "2 1회금액 9000000")
-    house.stepup.begin(OWNER, "limits", house.asked.open[0][2], NOW)
-    house.stepup.answer(OWNER, "402958", NOW)
+async def test_a_proof_is_good_for_the_one_raise_it_was_given_for(harness):
+    harness.factors.put_pin(OWNER.user_id, "402958")
+    await harness.say(OWNER, "2 1회금액 9000000")
+    harness.stepup.begin(OWNER, "limits", harness.asked.open[0][2], NOW)
+    harness.stepup.answer(OWNER, "402958", NOW)
     for other in ("2 1회금액 9000001", "5 1회금액 9000000", "2 하루금액 90000000"):
-        await house.say(OWNER, other)
-    assert len(house.asked.open) == 4
-    assert house.book.overrides() == []
+        await harness.say(OWNER, other)
+    assert len(harness.asked.open) == 4
+    assert harness.book.overrides() == []
 
 
-async def test_whoever_lost_the_role_or_the_person_meanwhile_changes_nothing(house):
-    house.factors.put_pin(ADMIN.user_id, "402958")
-    await house.say(ADMIN, "2 1회금액 9000000")
-    _, act, subject, resume, _ = house.asked.open[0]
-    house.stepup.begin(ADMIN, act, subject, NOW)
-    house.stepup.answer(ADMIN, "402958", NOW)
+async def test_whoever_lost_the_role_or_the_person_meanwhile_changes_nothing(harness):
+    harness.factors.put_pin(ADMIN.user_id, "402958")
+    await harness.say(ADMIN, "2 1회금액 9000000")
+    _, act, subject, resume, _ = harness.asked.open[0]
+    harness.stepup.begin(ADMIN, act, subject, NOW)
+    harness.stepup.answer(ADMIN, "402958", NOW)
 
     await resume(Actor(3, 3, "박 대리", Role.TRADER), "")
-    house.people = [one for one in PEOPLE if one.user_id != 2]
+    harness.people = [one for one in PEOPLE if one.user_id != 2]
     await resume(ADMIN, "")
 
-    assert house.book.overrides() == []
-    assert "낮은 권한" in house.posted[0][1]
-    assert "그런 사람이" in house.posted[1][1]
+    assert harness.book.overrides() == []
+    assert "낮은 권한" in harness.posted[0][1]
+    assert "그런 사람이" in harness.posted[1][1]
 
 
-async def test_going_back_to_the_settings(house):
-    await house.say(OWNER, "2 1회금액 1000000")
-    await house.say(OWNER, "2 1회금액 기본")
-    assert "⏳ 11/24 1회 금액 → 기본" in await house.say(OWNER, "2")
-    assert house.book.limits_of(2, NOW.date() + timedelta(days=1)).max_value == 5_000_000
+async def test_going_back_to_the_settings(harness):
+    await harness.say(OWNER, "2 1회금액 1000000")
+    await harness.say(OWNER, "2 1회금액 기본")
+    assert "⏳ 11/24 1회 금액 → 기본" in await harness.say(OWNER, "2")
+    assert harness.book.limits_of(2, NOW.date() + timedelta(days=1)).max_value == 5_000_000

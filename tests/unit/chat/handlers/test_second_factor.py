@@ -103,7 +103,7 @@ class Play:
             return
         message = update.message
         who, text = self.who(message.from_user.id), message.text or ""
-        if not text.startswith("/") and await self.chat.listen(
+        if not text.startswith("/") and await self.chat.typed(
             Request(who, text, update.update_id, message.message_id, self.now)
         ):
             return
@@ -116,6 +116,9 @@ class Play:
     @staticmethod
     def who(user_id):
         return Actor(user_id, user_id, "이매매", Role.TRADER)
+
+    def words(self, text):
+        return Request(self.who(TRADER.id), text, 1, 1, self.now)
 
     async def resume(self, who, token):
         self.resumed.append((who.user_id, token))
@@ -295,12 +298,12 @@ async def test_commands_work_while_a_code_is_waited_for(play):
 
 async def test_six_digits_are_a_stock_again_when_nothing_is_asked(play):
     play.factors.put_totp(TRADER.id, SECRET)
-    assert not await play.chat.typed(play.who(TRADER.id), "005930", 1)
+    assert not await play.chat.typed(play.words("005930"))
     await play.say("/go", "인증 앱")
     play.now += CHALLENGE_TTL
     await play.say("005930", "기다리는 질문이 없습니다")
     play.now += timedelta(minutes=1)
-    assert not await play.chat.typed(play.who(TRADER.id), "005930", 1)
+    assert not await play.chat.typed(play.words("005930"))
 
 
 async def test_another_persons_code_is_no_answer(play):
@@ -317,7 +320,7 @@ async def test_a_prompt_for_a_code_can_be_left(play):
     asked = await play.say("/go", "인증 앱")
     await play.tap(asked.message_id, "그만")
     await play.telegram.wait(TRADER.id, "그만두었습니다")
-    assert not await play.chat.typed(play.who(TRADER.id), play.code(), 1)
+    assert not await play.chat.typed(play.words(play.code()))
     assert play.resumed == []
 
 

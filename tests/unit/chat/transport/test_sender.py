@@ -7,7 +7,7 @@ import pytest
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.fills import bundle_push, fill_push
 from bot.orders.model.order import OrderState
-from tests.support.telegram_wire import LABEL, ONE, post_office
+from tests.support.telegram_wire import LABEL, ONE, delivery_harness
 from tests.unit.orders.model.test_order import order
 
 pytestmark = pytest.mark.virtual_time
@@ -20,7 +20,7 @@ def durations(monkeypatch):
 
 @pytest.fixture
 async def post(tmp_path):
-    async with post_office(tmp_path) as opened:
+    async with delivery_harness(tmp_path) as opened:
         yield opened
 
 
@@ -39,7 +39,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("words", HOSTILE, ids=ascii)
 async def test_hostile_words_arrive_as_words_in_every_kind_of_message(tmp_path, words):
-    async with post_office(tmp_path, name=words) as post:
+    async with delivery_harness(tmp_path, name=words) as post:
         post.telegram.faults.plant("lose_reply", times=2, method="sendMessage")
         post.fill(1)
         for number in range(1, 6):
@@ -54,7 +54,7 @@ async def test_hostile_words_arrive_as_words_in_every_kind_of_message(tmp_path, 
 
 
 async def test_a_digest_with_the_longest_names_shows_every_line(tmp_path):
-    async with post_office(tmp_path, name='"' * 40, quantity=10**9) as post:
+    async with delivery_harness(tmp_path, name='"' * 40, quantity=10**9) as post:
         for order_id in range(1, 21):
             post.box.put("external_fill", ONE, {"order": 10**9 + order_id, "filled": 10**9, "order_no": '"' * 12})
         post.db.execute("UPDATE outbox SET state = 'given_up'")

@@ -92,9 +92,9 @@ class LivesOfOrders(RuleBasedStateMachine):
         self.an_order_is_sent(fate, delay)
 
     def start(self) -> None:
-        brakes = TradingHalt(self.journal, self.notifications, clock=self.clock)
+        trading_halt = TradingHalt(self.journal, self.notifications, clock=self.clock)
         self.watch = ReportHandler(
-            self.journal, brakes, self.notifications, clock=self.clock, day_over=lambda day, now: now >= EVENING
+            self.journal, trading_halt, self.notifications, clock=self.clock, day_over=lambda day, now: now >= EVENING
         )
 
     # --- the world ----------------------------------------------------------------------------------------------------
@@ -214,9 +214,9 @@ class LivesOfOrders(RuleBasedStateMachine):
         return next((one for one in self.booked if one.owner == order_id), None)
 
     def asked(self, order_id: int) -> bool:
-        return bool(self.told(order_id, "ambiguous") or self.told(order_id, "manual"))
+        return bool(self.pushes(order_id, "ambiguous") or self.pushes(order_id, "manual"))
 
-    def told(self, order_id: int, kind: str, chat: int = OURS) -> list[dict[str, object]]:
+    def pushes(self, order_id: int, kind: str, chat: int = OURS) -> list[dict[str, object]]:
         rows = self.db.query(
             "SELECT data FROM outbox WHERE order_id = ? AND kind = ? AND chat_id = ?", [order_id, kind, chat]
         )
@@ -236,7 +236,7 @@ class LivesOfOrders(RuleBasedStateMachine):
     def a_fill_never_shrinks_and_what_was_told_of_it_sums_to_it(self) -> None:
         for one in self.all():
             for chat in (OURS, OVERSEER):
-                told = self.told(one.id, "fill", chat)
+                told = self.pushes(one.id, "fill", chat)
                 assert sum(step["step"] for step in told) == one.filled
                 assert sum(step["step_amount"] for step in told) == one.filled_amount
                 assert [step["number"] for step in told] == list(range(1, one.growths + 1))
@@ -273,7 +273,10 @@ class LivesOfOrders(RuleBasedStateMachine):
             if one.order_no:
                 row = numbers[one.order_no]
                 assert (one.filled, one.filled_amount) == (row.filled, row.filled * row.price)
-            ends = [*self.told(one.id, "ended"), *(told for told in self.told(one.id, "fill") if told["filled"] == 10)]
+            ends = [
+                *self.pushes(one.id, "ended"),
+                *(told for told in self.pushes(one.id, "fill") if told["filled"] == 10),
+            ]
             assert ends or one.state is OrderState.NEVER_BOOKED, one
         self.a_row_belongs_to_one_order_at_most()
         self.a_fill_never_shrinks_and_what_was_told_of_it_sums_to_it()

@@ -19,15 +19,15 @@ from bot.store.audit.keys import first_keys, first_keys_text
 from bot.store.audit.log import AuditLog
 from bot.store.database import open_database
 from bot.store.private_files import BadKey
-from tests.support.audit_guest import House
+from tests.support.audit_guest import Harness
 
 ROOT = Path(__file__).parents[4]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="modes and signals as a POSIX system has them")
 
 
 @pytest.fixture
-def house(tmp_path):
-    made = House(tmp_path / "home")
+def harness(tmp_path):
+    made = Harness(tmp_path / "home")
     yield made
     made.close()
 
@@ -36,31 +36,31 @@ def house(tmp_path):
 
 
 @POSIX
-def test_key_files_are_for_their_owner_alone(house):
-    for path in (house.keys.path, house.keys.first_path):
+def test_key_files_are_for_their_owner_alone(harness):
+    for path in (harness.keys.path, harness.keys.first_path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    house.keys.path.chmod(0o640)
+    harness.keys.path.chmod(0o640)
 
     with pytest.raises(BadKey, match="chmod 600"):
-        house.again()
+        harness.again()
 
 
 @POSIX
-def test_an_old_key_is_written_over(house):
-    other_name = house.home / "another-name"
-    os.link(house.keys.path, other_name)
-    house.clock.to(24)
-    house.log.new_day()
+def test_an_old_key_is_written_over(harness):
+    other_name = harness.home / "another-name"
+    os.link(harness.keys.path, other_name)
+    harness.clock.to(24)
+    harness.log.new_day()
 
     assert set(other_name.read_bytes()) == {0}
 
 
 @POSIX
-def test_a_key_file_that_goes_away_under_a_running_log_stops_nothing(house):
-    house.keys.path.unlink()
-    house.work(2)
+def test_a_key_file_that_goes_away_under_a_running_log_stops_nothing(harness):
+    harness.keys.path.unlink()
+    harness.work(2)
 
-    assert house.verdict().ok
+    assert harness.verdict().ok
 
 
 def test_first_keys_are_read_as_they_were_shown_and_nothing_else_is():
@@ -73,9 +73,9 @@ def test_first_keys_are_read_as_they_were_shown_and_nothing_else_is():
         assert keys[0].hex() not in str(error.value)
 
 
-def test_a_key_never_stands_in_its_own_description(house):
-    assert house.keys.read().key.hex() not in repr(house.keys.read())
-    assert str(house.keys.read().key) not in repr(house.keys.read())
+def test_a_key_never_stands_in_its_own_description(harness):
+    assert harness.keys.read().key.hex() not in repr(harness.keys.read())
+    assert str(harness.keys.read().key) not in repr(harness.keys.read())
 
 
 # --- processes ------------------------------------------------------------------------------------------------------------
@@ -114,12 +114,12 @@ def writer(home: Path, name: str, rows: int) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def test_a_row_waits_for_another_writer_and_comes_after_its_rows(house):
+def test_a_row_waits_for_another_writer_and_comes_after_its_rows(harness):
     """Also where it is the first thing its transaction does."""
 
     def write() -> None:
-        with closing(open_database(house.path)) as db:
-            log = AuditLog(db, house.clock, house.keys)
+        with closing(open_database(harness.path)) as db:
+            log = AuditLog(db, harness.clock, harness.keys)
             opened.set()
             assert held.wait(60)
             with db.atomic():
@@ -129,49 +129,49 @@ def test_a_row_waits_for_another_writer_and_comes_after_its_rows(house):
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(write)
         assert opened.wait(60)
-        with house.db.atomic():
-            house.log.add("first")
+        with harness.db.atomic():
+            harness.log.add("first")
             held.set()
             time.sleep(0.1)
         other.result(60)
 
-    assert [row.action for row in house.rows()[1:]] == ["first", "second"]
-    assert house.verdict().ok
+    assert [row.action for row in harness.rows()[1:]] == ["first", "second"]
+    assert harness.verdict().ok
 
 
-def test_two_processes_write_one_chain_over_midnight(house):
-    writers = [writer(house.home, name, 30) for name in ("하나", "둘")]
+def test_two_processes_write_one_chain_over_midnight(harness):
+    writers = [writer(harness.home, name, 30) for name in ("하나", "둘")]
     for one in writers:
         one.communicate(timeout=120)
         assert one.returncode == 0
 
-    verdict = house.verdict()
+    verdict = harness.verdict()
     assert verdict.ok
     assert verdict.rows == 1 + 2 * 50
-    assert {row.key_day for row in house.rows()} == {"2026-11-23", "2026-11-24"}
+    assert {row.key_day for row in harness.rows()} == {"2026-11-23", "2026-11-24"}
 
 
 @POSIX
-def test_a_kill_at_any_moment_leaves_a_whole_chain(house):
+def test_a_kill_at_any_moment_leaves_a_whole_chain(harness):
     for life in range(3):
-        victim = writer(house.home, "짧은", 100_000)
+        victim = writer(harness.home, "짧은", 100_000)
         assert victim.stdout.readline() == b"ready\n"
         time.sleep(0.02 * life)
         victim.send_signal(signal.SIGKILL)
         victim.communicate(timeout=60)
-        assert house.verdict().ok
-    house.again()
-    house.work(1)
+        assert harness.verdict().ok
+    harness.again()
+    harness.work(1)
 
-    assert house.verdict().ok
-    assert len(house.verdict().keys) == 1
+    assert harness.verdict().ok
+    assert len(harness.verdict().keys) == 1
 
 
-def test_a_sealed_row_costs_little_beside_its_commit(house):
+def test_a_sealed_row_costs_little_beside_its_commit(harness):
     began = time.thread_time()
-    with house.db.atomic():
+    with harness.db.atomic():
         for _ in range(500):
-            house.log.add("order.proposed", code="005930", quantity=10)
+            harness.log.add("order.proposed", code="005930", quantity=10)
     each = (time.thread_time() - began) / 500
 
     assert each < 0.01

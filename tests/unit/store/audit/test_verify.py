@@ -13,7 +13,7 @@ from bot.store.audit import chain
 from bot.store.audit.chain import AuditRow
 from bot.store.audit.log import AuditLog
 from bot.store.audit.verify import ChainFault, Problem, verify
-from tests.support.audit_guest import Clock, House, numbered, tamper
+from tests.support.audit_guest import Clock, Harness, numbered, tamper
 
 ROWS = 40
 FLIPS = {
@@ -31,13 +31,13 @@ FLIPS = {
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory):
     """Three days of work in one file, with nothing wrong."""
-    house = House(tmp_path_factory.mktemp("honest") / "home")
+    harness = Harness(tmp_path_factory.mktemp("honest") / "home")
     for day in (23, 24, 26):
-        house.clock.to(day)
-        house.log.new_day()
-        house.work(ROWS // 3)
-    yield house
-    house.close()
+        harness.clock.to(day)
+        harness.log.new_day()
+        harness.work(ROWS // 3)
+    yield harness
+    harness.close()
 
 
 @pytest.fixture
@@ -46,15 +46,15 @@ def stolen(honest, tmp_path):
     path = tmp_path / "stolen.db"
     with closing(sqlite3.connect(honest.path)) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
-    thief = House.__new__(House)
+    thief = Harness.__new__(Harness)
     thief.__dict__.update(honest.__dict__)
     thief.path = path
     return thief
 
 
-def problem_after(house, rows) -> Problem | None:
-    tamper(house.path, rows)
-    return house.verdict().problem
+def problem_after(harness, rows) -> Problem | None:
+    tamper(harness.path, rows)
+    return harness.verdict().problem
 
 
 def test_an_honest_log_is_good_and_says_so(honest):
@@ -200,7 +200,7 @@ def test_a_wrong_key_proves_nothing(honest):
 
 def test_a_chain_begun_by_somebody_else_is_not_taken_for_ours(honest, stolen, tmp_path):
     """The whole log written anew, with a key of their own and a day key that fits it."""
-    forged = House(tmp_path / "forger" / "home", Clock())
+    forged = Harness(tmp_path / "forger" / "home", Clock())
     forged.work(ROWS)
     tamper(stolen.path, forged.rows())
     stolen.keys = forged.keys
@@ -224,10 +224,10 @@ def test_rows_turned_into_rows_without_a_key_are_named(honest, stolen):
 
 
 def test_triggers_refuse_every_change(honest, tmp_path):
-    house = House(tmp_path / "home")
-    house.work(3)
-    house.log.anchor()
-    plain = sqlite3.connect(house.path)
+    harness = Harness(tmp_path / "home")
+    harness.work(3)
+    harness.log.anchor()
+    plain = sqlite3.connect(harness.path)
     for change in (
         "UPDATE audit SET detail = ''",
         "DELETE FROM audit WHERE seq = 2",
@@ -242,8 +242,8 @@ def test_triggers_refuse_every_change(honest, tmp_path):
         with pytest.raises(sqlite3.IntegrityError, match=r"only ever added|only at its end"):
             plain.execute(change)
     plain.close()
-    assert house.verdict().ok
-    house.close()
+    assert harness.verdict().ok
+    harness.close()
 
 
 def test_bytes_that_are_no_text_and_a_table_of_another_shape_do_not_stop_the_walk(honest, stolen):
@@ -281,22 +281,22 @@ def test_a_walk_over_a_hundred_thousand_rows_would_take_seconds():
 
 
 def test_a_log_without_keys_is_chained_and_covered_by_the_first_key(tmp_path):
-    house = House(tmp_path / "home")
-    bare = House.__new__(House)
-    bare.__dict__.update(house.__dict__)
-    bare.log = AuditLog(house.db, house.clock)
+    harness = Harness(tmp_path / "home")
+    bare = Harness.__new__(Harness)
+    bare.__dict__.update(harness.__dict__)
+    bare.log = AuditLog(harness.db, harness.clock)
     bare.work(3)
-    assert house.verdict().problem == Problem(ChainFault.UNSEALED, 2, 4)
-    house.work(1)
+    assert harness.verdict().problem == Problem(ChainFault.UNSEALED, 2, 4)
+    harness.work(1)
 
-    verdict = house.verdict()
+    verdict = harness.verdict()
     assert verdict.ok
     assert verdict.keyless == (3, 2)
-    rows = house.rows()
+    rows = harness.rows()
     rows[2] = rows[2]._replace(name="박")
-    tamper(house.path, rows)
-    assert house.verdict().problem == Problem(ChainFault.CHANGED, 3)
-    house.close()
+    tamper(harness.path, rows)
+    assert harness.verdict().problem == Problem(ChainFault.CHANGED, 3)
+    harness.close()
 
 
 def test_the_day_key_of_another_log_does_not_fit(honest):

@@ -1,4 +1,4 @@
-"""Faults that a program swallows and logs are faults all the same: these runs hear of every one."""
+"""Faults that a program swallows and logs are faults all the same: these runs keep every one."""
 
 import contextlib
 import logging
@@ -9,12 +9,12 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-HEARD: list[str] = []
+LOGGED: list[str] = []
 """What was logged as an error since it was last asked for."""
 
 
-def listen() -> None:
-    """No log of any planted fault on the screen; errors of the program are kept for `heard`."""
+def keep_errors() -> None:
+    """No log of any planted fault on the screen; errors of the program are kept for `logged_errors`."""
     logging.disable(logging.CRITICAL)
     structlog.configure(
         processors=[_keep],
@@ -24,23 +24,23 @@ def listen() -> None:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[None]:
+def keeping_errors() -> Iterator[None]:
     """The same for a while."""
     usual = structlog.get_config()
     disabled = logging.root.manager.disable
-    listen()
+    keep_errors()
     try:
         yield
     finally:
-        HEARD.clear()
+        LOGGED.clear()
         structlog.configure(**usual)
         logging.disable(disabled)
 
 
-def heard() -> list[str]:
+def logged_errors() -> list[str]:
     """What was logged since the last call."""
-    found = HEARD.copy()
-    HEARD.clear()
+    found = LOGGED.copy()
+    LOGGED.clear()
     return found
 
 
@@ -48,5 +48,5 @@ def _keep(_logger: WrappedLogger, _name: str, event: EventDict) -> Any:
     fault = event.get("exc_info")
     fault = sys.exc_info()[1] if fault is True else fault
     words = f"{type(fault).__name__}: {fault}" if isinstance(fault, BaseException) else str(event.get("why", ""))
-    HEARD.append(f"{event['event']} ({words})")
+    LOGGED.append(f"{event['event']} ({words})")
     raise structlog.DropEvent

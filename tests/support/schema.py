@@ -1,12 +1,13 @@
-"""The schema of a database, as text to read and to compare."""
+"""The schema of a database, as text to read and to compare. `python -m tests.support.schema` writes `schema.sql` anew."""
 
 from pathlib import Path
 
 from sqlite_utils import Database
 
+from bot.store.migrations import registry
 from bot.store.migrations.registry import MIGRATIONS
 
-SCHEMA_FILE = Path(__file__).with_name("schema.sql")
+SCHEMA_FILE = Path(registry.__file__).with_name("schema.sql")
 
 
 def schema_of(db: Database) -> str:
@@ -26,3 +27,7 @@ def current_schema() -> str:
         return schema_of(db)
     finally:
         db.close()
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(current_schema(), encoding="utf-8")

@@ -15,7 +15,7 @@ from bot.orders.approvals.policy import ApprovalPolicy, SellApproval
 from bot.orders.risk.trading_halt import HaltLevel
 from kis.krx import step
 from kis.models import Side
-from tests.chaos.listening import heard
+from tests.chaos.error_log import logged_errors
 from tests.support.club import Club
 from tests.support.club_judge import Judge
 from tests.support.virtual_time import VirtualLoop
@@ -31,15 +31,15 @@ SECONDS = st.sampled_from((1.0, 5.0, 30.0, 61.0, 605.0, 3_600.0, 22_500.0, 86_40
 BY = st.sampled_from((None, 1, 2))
 EDITS = st.sampled_from(("quantity", "price", "code", "side", "user_id", "round", "approvals"))
 SEEN: Counter[str] = Counter()
-"""What happened in all stories together: an invariant that never had its chance proves nothing."""
+"""What happened in all scenarios together: an invariant that never had its chance proves nothing."""
 
 
-class House(RuleBasedStateMachine):
+class ClubMachine(RuleBasedStateMachine):
     """Up to five people, their orders, and what they do to each other's."""
 
     def __init__(self) -> None:
         super().__init__()
-        heard()
+        logged_errors()
         self.home = tempfile.TemporaryDirectory(prefix="kisbot-approval-")
 
     @initialize(sells=st.sampled_from(SellApproval), deputies=st.booleans())
@@ -244,7 +244,7 @@ class House(RuleBasedStateMachine):
     def restart(self) -> None:
         self.club.restart()
 
-    # --- the brakes ---------------------------------------------------------------------------------------------------
+    # --- the halts ----------------------------------------------------------------------------------------------------
 
     @rule(user=PEOPLE, level=st.sampled_from((HaltLevel.BUYS, HaltLevel.NEW)))
     def halt(self, user: int, level: HaltLevel) -> None:
@@ -261,7 +261,7 @@ class House(RuleBasedStateMachine):
         for key in club.keys[known:]:
             self.judge.askers[key.token] = (user, self.judge.settings())
         if club.level() < was:
-            assert club.in_charge() == {user}, f"{user} released the brakes alone"
+            assert club.in_charge() == {user}, f"{user} resumed trading alone"
             SEEN["released alone"] += 1
 
     @rule(user=PEOPLE)
@@ -287,7 +287,7 @@ class House(RuleBasedStateMachine):
         if self._up():
             self.club.clock.ahead += timedelta(milliseconds=20)
             self.judge.holds()
-            words = [one for one in heard() if "terms are not those" not in one]
+            words = [one for one in logged_errors() if "terms are not those" not in one]
             assert words == [], f"faults of the program: {words}"
 
     def teardown(self) -> None:

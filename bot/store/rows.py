@@ -1,12 +1,13 @@
-"""Orders and their events as rows: the one place where their JSON columns are written and read."""
+"""How values become rows and rows values, and what every store of rows has."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
+from sqlite_utils import Database
 
 from bot.orders.model.events import Event
 from bot.orders.model.order import Order
@@ -17,6 +18,37 @@ JSON_COLUMNS = frozenset({"cautions", "notes", "approvers", "asked"})
 
 _ORDER = TypeAdapter(Order)
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class Store:
+    """Tables of the database, and the clock that dates their rows."""
+
+    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._clock = clock
+
+    def _now(self) -> str:
+        return iso(self._clock())
+
+    def _row(self, source: str, *values: object) -> dict[str, Any] | None:
+        """The first row of `SELECT * FROM` this; no look-up of the schema, as `Table.rows_where` makes one."""
+        return next(self._db.query(f"SELECT * FROM {source}", values), None)  # noqa: S608  # our own words
+
+
+def iso(moment: datetime) -> str:
+    """A moment as rows hold it."""
+    return moment.isoformat(timespec="milliseconds")
+
+
+def marks(values: Collection[object]) -> str:
+    """A question mark for each value."""
+    return ",".join("?" * len(values))
+
+
+def as_json(data: Mapping[str, Any]) -> str:
+    """The facts as text; half a character, which SQLite cannot store, becomes a question mark."""
+    text = json.dumps(dict(data), ensure_ascii=False, default=str)
+    return text.encode(errors="replace").decode()
 
 
 def order_row(order: Order) -> dict[str, Any]:
