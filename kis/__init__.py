@@ -73,8 +73,8 @@ _MODULE_OF = {
         "Unavailable Unknown Unsupported",
         "kis.executions": "ExecutionsPoll",
         "kis.models": "Balance Bar BuyingPower DailyBars DayProfit Holding IndexBar IndexBars IndexQuote Level "
-        "MarketDay MarketWarning MinuteBar MinuteBars Mover OpenOrder OrderBook OrderKind OrderReport PeriodProfit "
-        "PlacedOrder Quote RankedStock Sellable Side StockInfo StockStatus",
+        "MarketDay MarketWarning MinuteBar MinuteBars Mover OpenOrder OrderBook OrderKind OrderList OrderReport "
+        "PeriodProfit PlacedOrder Quote RankedStock Sellable Side StockInfo StockStatus UnreadableRow",
         "kis.outcome": "Outcome",
         "kis.receipts": "Receipt Written",
         "kis.records": "to_records",

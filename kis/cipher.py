@@ -20,7 +20,7 @@ class Cipher:
 
     def __init__(self, key: str, iv: str) -> None:
         """Uses the characters of key and iv as bytes, as KIS does; raises `BadAnswer` if they are not 32 and 16."""
-        raw_key, raw_iv = key.encode(), iv.encode()
+        raw_key, raw_iv = key.encode(errors="replace"), iv.encode(errors="replace")
         if len(raw_key) != _KEY_LENGTH or len(raw_iv) != _IV_LENGTH:
             raise BadAnswer("a registration brought a key of the wrong length", endpoint="websocket")
         self._block = Block(algorithms.AES(raw_key), modes.CBC(raw_iv))

@@ -19,6 +19,7 @@ from kis import endpoints as api
 from kis.config import KisConfig, kst_now
 from kis.error_codes import NO_ROWS, code_of
 from kis.errors import BadAnswer, BadRequest, Refused
+from kis.fields import code_or_blank, order_no_or_blank, printable
 from kis.models import (
     Balance,
     BuyingPower,
@@ -31,6 +32,7 @@ from kis.models import (
     OpenOrder,
     OrderBook,
     OrderKind,
+    OrderList,
     OrderReport,
     PeriodProfit,
     PlacedOrder,
@@ -39,6 +41,7 @@ from kis.models import (
     Sellable,
     Side,
     StockInfo,
+    UnreadableRow,
 )
 from kis.order_transport import OrderTransport
 from kis.payloads import Payloads
@@ -60,7 +63,7 @@ _FIRST_DAY = date(1980, 1, 4)  # the KOSPI's first: no chart goes back further
 _ONE_DAY = timedelta(days=1)
 _ONE_WEEK = timedelta(days=7)
 _RECENT_MONTHS = 3  # what the newer of the two order list calls covers
-_MAX_CACHED_ROWS = 4_000  # order list rows cached as values, some 8 MB at worst
+_MAX_CACHED_ROWS, _MAX_CACHED_ROW = 4_000, 4_000  # order list rows cached as values, and characters of one
 
 
 class KisClient:
@@ -287,7 +290,8 @@ class KisClient:
     ) -> tuple[OrderReport, ...]:
         """The order list, oldest first: every order of the days, filled or not, to the last page or an error.
 
-        An order just sent may be missing for a while: its absence proves nothing.
+        An order just sent may be missing for a while: its absence proves nothing. A row that cannot be read makes it a
+        `BadAnswer`; `order_list` reads the others.
 
         Args:
             day: first day; today unless given.
@@ -296,6 +300,21 @@ class KisClient:
             order_no: one order only.
             side: one side only.
         """
+        found = await self.order_list(day, end=end, code=code, order_no=order_no, side=side)
+        if found.unreadable:
+            raise self._bad_answer(api.EXECUTIONS, found.unreadable[0].reason)
+        return found.rows
+
+    async def order_list(
+        self,
+        day: date | None = None,
+        *,
+        end: date | None = None,
+        code: str = "",
+        order_no: str = "",
+        side: Side | None = None,
+    ) -> OrderList:
+        """The order list as in `executions`, with the rows that cannot be read beside the others."""
         today = self._clock().date()
         first = day or today
         last = end or first
@@ -305,31 +324,32 @@ class KisClient:
             spans = [(api.EXECUTIONS_OLDER, first, min(last, recent - timedelta(days=1)))]
             if last >= recent:
                 spans.append((api.EXECUTIONS, recent, last))
-        reports: list[OrderReport] = []
+        rows: list[OrderReport | UnreadableRow] = []
         for endpoint, begin, stop in spans:
             params = self._payloads.executions(begin, stop, code, order_no, side)
-            reports += await self._reports(endpoint, params, begin, stop)
-        return tuple(reports)
+            pages = await self._session.pages(endpoint, params, "output1")
+            rows += [self._report(row, begin, stop) for row in pages.rows]
+        return OrderList(
+            tuple(row for row in rows if isinstance(row, OrderReport)),
+            tuple(row for row in rows if isinstance(row, UnreadableRow)),
+        )
 
-    async def _reports(self, endpoint: Endpoint, params: Params, first: date, last: date) -> tuple[OrderReport, ...]:
-        pages = await self._session.pages(endpoint, params, "output1")
-        reports = self._parse(endpoint, self._cached_reports, pages.rows)
-        if not all(first <= report.day <= last for report in reports):
-            raise self._bad_answer(endpoint, "the list holds days not asked for")
-        return reports
-
-    def _cached_reports(self, rows: list[dict[str, Any]]) -> tuple[OrderReport, ...]:
-        """Rows as values, cached: a list that is polled every few seconds differs in a row or two."""
-        if len(self._reports_by_row) > _MAX_CACHED_ROWS:
-            self._reports_by_row.clear()
-        found = []
-        for row in rows:
-            key = tuple(row.items())
+    def _report(self, row: dict[str, Any], first: date, last: date) -> OrderReport | UnreadableRow:
+        """One row as a value, cached: a list that is polled every few seconds differs in a row or two."""
+        key = tuple(row.items())
+        try:
             report = self._reports_by_row.get(key)
             if report is None:
-                report = self._reports_by_row[key] = OrderReport.model_validate(row)
-            found.append(report)
-        return tuple(found)
+                report = OrderReport.model_validate(row)
+                if len(self._reports_by_row) >= _MAX_CACHED_ROWS:
+                    self._reports_by_row.clear()
+                if len(str(key)) <= _MAX_CACHED_ROW:
+                    self._reports_by_row[key] = report
+            if not (report.order_no and first <= report.day <= last):
+                raise ValueError("the list holds days not asked for, or no number")  # noqa: TRY301 - as any defect of a row
+        except (TypeError, ValueError) as failure:
+            return UnreadableRow(order_no_or_blank(row.get("odno")), code_or_blank(row.get("pdno")), _reason(failure))
+        return report
 
     async def open_orders(self) -> tuple[OpenOrder, ...]:
         """Orders that can still be revised or cancelled. Not offered on paper: use `executions`."""
@@ -474,15 +494,19 @@ class KisClient:
     def _parse(self, endpoint: Endpoint, build: Callable[..., _T], *args: Any) -> _T:
         try:
             return build(*args)
-        except ValidationError as failure:
-            first = failure.errors(include_input=False, include_url=False)[0]
-            message = f"{first['loc'][0] if first['loc'] else 'answer'}: {first['msg']}"
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as failure:
-            message = f"{type(failure).__name__}: {failure}"
-        raise self._bad_answer(endpoint, message)
+            raise self._bad_answer(endpoint, _reason(failure)) from None
 
     def _bad_answer(self, endpoint: Endpoint, message: str) -> BadAnswer:
-        return BadAnswer(message, endpoint=endpoint.name, env=self.env.value)
+        return BadAnswer(printable(message), endpoint=endpoint.name, env=self.env.value)
+
+
+def _reason(failure: Exception) -> str:
+    """What is wrong with an answer; of a value that does not fit, no more than its name."""
+    if not isinstance(failure, ValidationError):
+        return f"{type(failure).__name__}: {failure}"
+    first = failure.errors(include_input=False, include_url=False)[0]
+    return f"{first['loc'][0] if first['loc'] else 'answer'}: {first['msg']}"
 
 
 def _rows_of(model: type[_M], body: Mapping[str, Any]) -> tuple[_M, ...]:

@@ -9,6 +9,8 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from kis.fields import order_no_or_blank, printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,6 +37,7 @@ means, no such stock, not allowed). A code in doubt is left out: it costs two re
 """
 
 _CODE_LIKE = re.compile(r"[A-Z]{3,4}\d{4,5}")
+_CODE = re.compile(r"[\x21-\x7e]{1,16}")
 _GATEWAY = ("EGW", "OPSQ", "IGW")
 _AUTH_STATUS = frozenset({401, 403})
 _ORDER_NO_FIELDS = frozenset({"ODNO", "SOR_ODNO"})
@@ -93,13 +96,11 @@ def has_envelope(body: Mapping[str, Any]) -> bool:
 
 
 def order_no_of(body: Mapping[str, Any]) -> str:
-    """The order number in the answer to an order, without leading zeros; "" if there is none."""
+    """The order number in the answer to an order, in ten digits; "" if there is none of KIS's shape."""
     output = body.get("output")
     if not isinstance(output, dict):
         return ""
-    number = output.get("ODNO") or output.get("odno")
-    bare = number.strip().lstrip("0") if isinstance(number, str) else ""
-    return bare if bare.isascii() and bare.isdigit() else ""
+    return order_no_or_blank(output.get("ODNO") or output.get("odno"))
 
 
 def may_hold_order_no(body: Mapping[str, Any]) -> bool:
@@ -123,15 +124,16 @@ def code_of(body: Mapping[str, Any]) -> str | None:
     if not code and isinstance(message, str) and _CODE_LIKE.fullmatch(message):
         code = message
     code = code or body.get("error_code")
-    return code.strip() if isinstance(code, str) and code.strip() else None
+    code = code.strip() if isinstance(code, str) else ""
+    return code if _CODE.fullmatch(code) else None
 
 
 def message_of(body: Mapping[str, Any]) -> str:
-    """KIS's message without its padding, "" if there is none."""
+    """KIS's message as it may be shown, "" if there is none."""
     for name in ("msg1", "error_description", "message"):
         text = body.get(name)
         if isinstance(text, str) and text.strip():
-            return text.strip()
+            return printable(text.strip())
     return ""
 
 

@@ -1,25 +1,36 @@
 """The field types of KIS answers, and how each is read from its text.
 
 KIS sends every number as text: blank, padded, signed, with thousands separators or a zero fraction, all of which is
-read. Anything else makes the whole answer invalid.
+read, up to `MAX_VALUE`. Anything else makes the value invalid that holds it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache, partial
 from typing import Annotated, Any, TypeVar
 
 import structlog
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 _log = structlog.get_logger(__name__)
 _logged_codes: set[tuple[str, str]] = set()
 _MAX_LOGGED_CODES = 1_000
-_MAX_DIGITS = 30
+MAX_VALUE = 10**15
+"""Won or shares: more than the whole exchange trades in a week, and any sum of them fits SQLite's integers."""
+_MAX_PLAIN_DIGITS, _MAX_NUMBER = 15, 40  # characters of numbers below it, and of any
+_NUMBER = re.compile(r"[+-]?(?=\.?[0-9])(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.[0-9]*)?")
+_ORDER_NO = re.compile(r"[0-9]{0,10}")
+_BRANCH = re.compile(r"[0-9]{0,5}")
+_DAY = re.compile(r"[0-9]{8}")
+_TIME = re.compile(r"[0-9]{6}")
+_CODE = re.compile(r"[0-9A-Za-z-]{1,12}")
+MAX_NAME, MAX_MESSAGE = 100, 500
+"""Characters of KIS's names and messages that are kept."""
 _E = TypeVar("_E", bound=StrEnum)
 Row = Mapping[str, Any]
 """An object of KIS's JSON."""
@@ -92,30 +103,37 @@ _WARNINGS = {
 }
 
 
-def whole(value: object) -> object:
-    """A whole number from KIS's text, else `ValueError`; other types are left to pydantic."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        number = decimal(value)
-        if number != number.to_integral_value():
-            raise ValueError("a whole number was expected") from None
-        return int(number)
-
-
 def decimal(value: object) -> Decimal:
-    """A finite decimal number from KIS's text, else `ValueError`; blank is zero."""
-    text = str(value).strip().replace(",", "")
-    try:
-        number = Decimal(text or 0)
-    except InvalidOperation:
-        raise ValueError("a number was expected") from None
-    # A number with a nine-digit exponent takes minutes to write out.
-    if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
-        raise ValueError("a finite number was expected")
+    """The one rule for numbers: ASCII digits with a sign and a point at most, up to `MAX_VALUE`, else `ValueError`.
+
+    Thousands may be separated by commas, padding is left out, and blank is zero. Numbers proper are held to it too.
+    """
+    text = "" if value is None or isinstance(value, bool) else str(value).strip(" ")
+    if isinstance(value, str) and not text:
+        return Decimal(0)
+    if len(text) > _MAX_NUMBER or not _NUMBER.fullmatch(text):
+        raise ValueError("a number was expected")
+    number = Decimal(text.replace(",", ""))
+    if abs(number) > MAX_VALUE:
+        raise ValueError("the number is too large")
     return number
+
+
+def whole(value: object) -> int:
+    """A whole number by the same rule, else `ValueError`."""
+    if isinstance(value, str) and len(value) <= _MAX_PLAIN_DIGITS and value.isascii() and value.isdigit():
+        return int(value)
+    number = decimal(value)
+    if number != number.to_integral_value():
+        raise ValueError("a whole number was expected")
+    return int(number)
+
+
+def printable(text: str, most: int = MAX_MESSAGE) -> str:
+    """A text as it may be shown and stored: without control characters and lone surrogates, cut at `most`."""
+    if text.isprintable():
+        return text[:most]
+    return "".join(one if one.isprintable() else " " if one.isspace() else "" for one in text[:most]).strip()
 
 
 def _read_by(read: Callable[[str], object]) -> BeforeValidator:
@@ -128,8 +146,20 @@ def _read_by(read: Callable[[str], object]) -> BeforeValidator:
 
 
 @lru_cache(maxsize=64)  # a list covers few days
+def _parsed_day(text: str) -> date:
+    return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
+
+
 def _day(text: str) -> date:
-    return datetime.strptime(text.strip(), "%Y%m%d").date()  # noqa: DTZ007 - a calendar day has no zone
+    return _parsed_day(_shaped(_DAY, text))
+
+
+def _shaped(shape: re.Pattern[str], value: object) -> str:
+    """A text of a shape, padding left out, else `ValueError`."""
+    text = value.strip(" ") if isinstance(value, str) else None
+    if text is None or not shape.fullmatch(text):
+        raise ValueError("it is not of KIS's shape")
+    return text
 
 
 def _yes(text: str) -> bool:
@@ -141,17 +171,41 @@ def _interrupted(text: str) -> bool:
 
 
 def count(value: object) -> int:
-    """A whole number from KIS's text that is not negative, else `ValueError`."""
+    """A whole number that is not negative, else `ValueError`."""
     number = whole(value)
-    if not isinstance(number, int) or number < 0:
+    if number < 0:
         raise ValueError("a count was expected")
     return number
+
+
+def order_no(value: object) -> str:
+    """An order number in ten digits, "" if there is none, else `ValueError`."""
+    return padded(_shaped(_ORDER_NO, value))
+
+
+def _or_blank(shape: re.Pattern[str], value: object) -> str:
+    """A text of a shape, "" if it is anything else: no order depends on it."""
+    text = value.strip(" ") if isinstance(value, str) else ""
+    return text if shape.fullmatch(text) else ""
+
+
+branch_or_blank, time_or_blank = partial(_or_blank, _BRANCH), partial(_or_blank, _TIME)  # HHMMSS
+code_or_blank = partial(_or_blank, _CODE)
+
+
+def order_no_or_blank(value: object) -> str:
+    """An order number in ten digits, "" if there is none or it is not of KIS's shape."""
+    return padded(_or_blank(_ORDER_NO, value))
 
 
 def padded(order_no: str) -> str:
     """An order number in ten digits (paper leaves the leading zeros out); "" if there is none."""
     bare = order_no.strip().lstrip("0")
     return bare.zfill(10) if bare else ""
+
+
+def _text(value: object) -> object:
+    return printable(value.strip(), MAX_NAME) if isinstance(value, str) else value
 
 
 def _side(text: str) -> str:
@@ -176,9 +230,11 @@ def _member(table: Mapping[str, _E], unknown: _E, text: str) -> _E:
 Won = Annotated[int, BeforeValidator(whole)]
 Count = Annotated[int, BeforeValidator(whole), Field(ge=0)]
 Ratio = Annotated[Decimal, BeforeValidator(decimal)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-OrderNo = Annotated[str, AfterValidator(padded)]
+Text = Annotated[str, BeforeValidator(_text)]
+Code = Annotated[str, BeforeValidator(partial(_shaped, _CODE))]
+OrderNo = Annotated[str, BeforeValidator(order_no)]
+Branch = Annotated[str, BeforeValidator(partial(_shaped, _BRANCH))]
+Time = Annotated[str, BeforeValidator(time_or_blank)]
 Day = Annotated[date, _read_by(_day)]
 Yes = Annotated[bool, _read_by(_yes)]
 Interrupted = Annotated[bool, _read_by(_interrupted)]

@@ -15,9 +15,11 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field, ValidationError
 
 from kis.endpoints import Env
+from kis.error_codes import code_of, message_of
 from kis.errors import BadAnswer
 from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, Side, SideCode, Text, Won, Yes, alias, whole
 from kis.models.quotes import Level, levels
+from kis.responses import decoded
 
 TRADES = "H0STCNT0"
 BOOKS = "H0STASP0"
@@ -25,7 +27,8 @@ NOTICES = {Env.REAL: "H0STCNI0", Env.PAPER: "H0STCNI9"}
 
 _HEARTBEAT = "PINGPONG"
 _DEPTH = 10
-_MAX_RECORDS = 10_000
+_MAX_RECORDS = 999  # KIS writes the count in three digits
+_MAX_SYSTEM = 10_000  # characters of a system frame
 
 # Positions of the fields that are read (KIS portal, the table of each TR).
 _TRADE = {
@@ -141,24 +144,25 @@ def read_frame(frame: str | bytes) -> Heartbeat | ControlReply | Data:
 
 
 def _data(text: str) -> Data:
-    flag, tr_id, count, payload = text.split("|", 3)
-    number = int(count)
-    if not (0 < number <= _MAX_RECORDS and count.isdecimal()):
-        raise ValueError(count)
+    flag, tr_id, records, payload = text.split("|", 3)
+    number = whole(records)
+    if not 0 < number <= _MAX_RECORDS:
+        raise ValueError(number)
     return Data(tr_id, number, payload, flag == "1")
 
 
 def _system(text: str) -> Heartbeat | ControlReply:
-    read = json.loads(text)
+    read = decoded(text.encode()) if len(text) <= _MAX_SYSTEM else None
+    if read is None:
+        raise ValueError("no JSON object")
     header = read["header"]
     if header["tr_id"] == _HEARTBEAT:
         return Heartbeat(text)
     body = read["body"]
     output = body.get("output") or {}
-    fields = (header["tr_id"], header.get("tr_key"), body.get("msg_cd"), body.get("msg1"))
-    return ControlReply(
-        *("" if one is None else str(one).strip() for one in (*fields, output.get("key"), output.get("iv")))
-    )
+    code, message = code_of(body) or "", message_of(body)
+    names = (header["tr_id"], header.get("tr_key"), code, message, output.get("key"), output.get("iv"))
+    return ControlReply(*("" if one is None else str(one).strip() for one in names))
 
 
 # --- records ----------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from kis.errors import (
     Unsupported,
 )
 from kis.failpoints import at
-from kis.fields import padded
+from kis.fields import branch_or_blank, time_or_blank
 from kis.outcome import Outcome, classify
 from kis.receipts import Receipt
 
@@ -51,7 +51,11 @@ HeaderList = list[tuple[bytes, bytes]]
 _MAX_MESSAGE = 200
 _MAX_CODE = 16
 _MAX_ANSWER = 2_000
+_MAX_READABLE = 1 << 20  # bytes: even if they are nothing but secrets to mask, `_MAX_ANSWER` characters are left
 _MASK = "…"
+_MAX_VALUES = 20_000  # of one answer; a page of a hundred orders has five thousand
+_MAX_DIGITS = 40
+_MAX_OFFSET = 10 * 365 * 86_400.0  # seconds: no moment of ours leaves the calendar by it
 # The HTTP status decides for reads only, and only if KIS gives no code.
 _BY_STATUS: dict[int, type[KisError]] = {401: TokenRejected, 403: TokenRejected, 429: Throttled}
 _BY_MEANING: dict[ErrorMeaning, type[KisError]] = {
@@ -70,12 +74,13 @@ _FAILPOINTS = {"http11.send_request_headers.started": "socket_open", "http11.sen
 
 
 class ApiResponse(NamedTuple):
-    """A success: the body, whether more pages follow, when it was received (KST), and the HTTP status."""
+    """A success: the body, whether more pages follow, when it was received (KST), HTTP status, and bytes."""
 
     body: dict[str, Any]
     more: bool
     at: datetime
     status: int = 200
+    size: int = 0
 
 
 class Pages(NamedTuple):
@@ -129,29 +134,53 @@ class Trace:
 
 
 def decoded(content: bytes) -> dict[str, Any] | None:
-    """The JSON object of an answer, or None."""
+    """The JSON object of an answer, or None; also if it says one thing twice or holds more than KIS ever sends."""
+    if len(content) > _MAX_VALUES and sum(map(content.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        return None
     try:
-        body = json.loads(content)
+        body = _DECODER.decode(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
+
+
+def _number(text: str) -> Any:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("a number is too long")
+    return float(text) if "." in text or "e" in text.lower() else int(text)
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_number, parse_float=_number, parse_constant=_no_number
+)
+
+
 def clock_offset(dates: Iterable[tuple[str, datetime, datetime]]) -> float:
-    """Median of (KIS's `Date` header minus the middle of sending and receiving), in seconds; 0 for none."""
+    """Median of (KIS's `Date` minus the middle of sending and receiving): seconds, ten years at most, 0 for none."""
     offsets = [
         (theirs - (sent + (received - sent) / 2)).total_seconds()
         for text, sent, received in dates
         if (theirs := _moment_of(text)) is not None
     ]
-    return statistics.median(offsets) if offsets else 0.0
+    return max(-_MAX_OFFSET, min(statistics.median(offsets), _MAX_OFFSET)) if offsets else 0.0
 
 
 @lru_cache(maxsize=64)  # asked about the last twenty answers before every order
 def _moment_of(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
@@ -202,7 +231,7 @@ class ErrorMapper:
         """The receipt of a write that was answered after some `seconds`; the token is masked in it."""
         body = decoded(content)
         outcome = classify(sent=True, status=status, body=body)
-        answer = self._masked(content.decode(errors="replace"), token)[:_MAX_ANSWER]
+        answer = self._masked(content[:_MAX_READABLE].decode(errors="replace"), token)[:_MAX_ANSWER]
         if body is None:
             message = _no_answer(status)
             return Receipt(outcome, message=message, status=status, sent=True, answer=answer, seconds=seconds)
@@ -244,6 +273,7 @@ class ErrorMapper:
         return kind(receipt.message, **where)
 
     def _where(self, endpoint: Endpoint, code: str | None, status: int | None) -> dict[str, Any]:
+        code = self._masked(code) if code is not None else None
         return {"code": code, "status": status, "endpoint": endpoint.name, "env": self._env}
 
     def _masked(self, text: str, *more: str) -> str:
@@ -255,12 +285,7 @@ class ErrorMapper:
 def _placed(body: dict[str, Any]) -> tuple[str, str, str]:
     """Number, branch and time of a placed order; field names are lower case on the portal, upper case in captures."""
     output = {name.upper(): value for name, value in body["output"].items()}
-    branch, time = output.get("KRX_FWDG_ORD_ORGNO"), output.get("ORD_TMD")
-    return (
-        padded(order_no_of(body)),
-        branch.strip() if isinstance(branch, str) else "",
-        time.strip() if isinstance(time, str) else "",
-    )
+    return order_no_of(body), branch_or_blank(output.get("KRX_FWDG_ORD_ORGNO")), time_or_blank(output.get("ORD_TMD"))
 
 
 def _no_answer(status: int) -> str:

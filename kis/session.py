@@ -25,12 +25,14 @@ from kis.rate_limit import RateLimiter
 from kis.responses import ApiResponse, ErrorMapper, HeaderList, Headers, Pages, clock_offset, decoded
 from kis.retry import RetryBudget
 from kis.single_flight import MAX_CACHE_AGE, ResponseCache, SingleFlight
-from kis.token import TokenStore
+from kis.token import HEADER_SAFE, TokenStore
 from kis.transport import (
+    MAX_BODY,
     NEVER_SENT,
     ConnectionPool,
     HttpSender,
     Transport,
+    UnfitBody,
     failure_text,
     get,
     post,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from kis.config import KisConfig
     from kis.endpoints import Lane
     from kis.responses import Trace
+    from kis.transport import Answer
 
 _Reply = tuple[int, dict[str, Any] | None]  # HTTP status, and the JSON object if there is one
 # httpx logs each URL at INFO, and KIS's URLs hold the account number.
@@ -53,6 +56,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _CALL_TIMEOUT = 16.0  # seconds for a whole call: an answer that drips never trips the read timeout
 _MAX_PAGES = 20
+_MAX_CURSOR = 200  # characters; KIS documents 100
 _EMPTY_CURSORS = frozenset({"", "^^"})
 _MORE_PAGES = frozenset({"F", "M"})  # `tr_cont` of an answer that another page follows
 _ORDER_LISTS = frozenset({EXECUTIONS, EXECUTIONS_OLDER, OPEN_ORDERS})
@@ -170,6 +174,8 @@ class Session:
                     raise
                 renewed = True
                 await self.token.drop(token)
+            except BadAnswer:
+                raise  # a body that is not read would come again
             except (Throttled, Unavailable) as failure:
                 await budget.pause(failure)
             else:
@@ -180,12 +186,14 @@ class Session:
     async def _read_once(self, endpoint: Endpoint, request: httpx.Request) -> ApiResponse:
         try:
             response, received = await self._exchange(self._read_sender, request)
+        except UnfitBody as failure:
+            raise self._error(BadAnswer, endpoint, str(failure)) from None
         except (httpx.HTTPError, TimeoutError) as failure:
             raise self._error(Unavailable, endpoint, failure_text(failure)) from None
         body = decoded(response.content)
         if body is not None and is_success(body):
             more = response.headers.get("tr_cont", "").strip() in _MORE_PAGES
-            return ApiResponse(body, more, received, response.status_code)
+            return ApiResponse(body, more, received, response.status_code, len(response.content))
         if body is not None and code_of(body) == NO_ROWS and endpoint not in _ORDER_LISTS:
             return ApiResponse(body, more=False, at=received, status=response.status_code)
         raise self.errors.of_read(endpoint, response.status_code, body)
@@ -199,18 +207,24 @@ class Session:
         found: list[dict[str, Any]] = []
         cursor = ("", "")
         seen = {cursor}
+        size = 0
         for number in range(_MAX_PAGES):
             query = {**params, search: cursor[0], position: cursor[1]}
-            body, more, received, status = await self.read(endpoint, query, follow=number > 0)
+            body, more, received, status, length = await self.read(endpoint, query, follow=number > 0)
+            size += length
             page = body.get(rows)
             if page is None and code_of(body) == NO_ROWS:
                 page = []
             if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
                 raise self._error(BadAnswer, endpoint, f"page {number + 1} holds no list", status)
+            if size > MAX_BODY:
+                raise self._error(BadAnswer, endpoint, f"the pages are longer than {MAX_BODY:,} bytes", status)
             found += page
             if not more:
                 return Pages(found, body, received)
             cursor = (str(body.get(search.lower(), "")), str(body.get(position.lower(), "")))
+            if not all(len(part) <= _MAX_CURSOR and part.isascii() for part in cursor):
+                raise self._error(BadAnswer, endpoint, f"page {number + 1} does not say where to go on", status)
             if cursor[1].strip() in _EMPTY_CURSORS:
                 if len(page) < (endpoint.page_size(self._config.env) or 0):
                     return Pages(found, body, received)
@@ -235,7 +249,7 @@ class Session:
         """KIS's hash of an order's body (KIS portal, Hashkey), requested in the order's own lane; raises as `read`."""
         status, answer = await self._spaced_post(HASHKEY, self.headers.keyed, content, lane)
         value = answer.get("HASH") if answer is not None else None
-        if isinstance(value, str) and value.isalnum() and value.isascii():
+        if isinstance(value, str) and HEADER_SAFE.fullmatch(value):
             return value
         raise self.errors.of_read(HASHKEY, status, answer)
 
@@ -245,7 +259,7 @@ class Session:
         content = json.dumps({"grant_type": "client_credentials", **keys}).encode()
         status, answer = await self._spaced_post(APPROVAL, self.headers.bare, content, APPROVAL.lane)
         key = answer.get("approval_key") if answer is not None else None
-        if isinstance(key, str) and key:
+        if isinstance(key, str) and HEADER_SAFE.fullmatch(key):
             return key
         raise self.errors.of_token(APPROVAL, status, answer)
 
@@ -268,12 +282,12 @@ class Session:
         request = post(self._url(self._config.rest + endpoint.path), headers, content)
         try:
             response, _ = await self._exchange(self._read_sender, request)
-        except (httpx.HTTPError, TimeoutError) as failure:
+        except (httpx.HTTPError, TimeoutError, UnfitBody) as failure:
             kind = NotSent if isinstance(failure, NEVER_SENT) else Unavailable
             raise self._error(kind, endpoint, failure_text(failure)) from None
         return response.status_code, decoded(response.content)
 
-    async def _exchange(self, sender: HttpSender, request: httpx.Request) -> tuple[httpx.Response, datetime]:
+    async def _exchange(self, sender: HttpSender, request: httpx.Request) -> tuple[Answer, datetime]:
         before = self._clock()
         async with asyncio.timeout(_CALL_TIMEOUT):
             response = await sender.send(request)

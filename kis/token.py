@@ -36,7 +36,8 @@ _ISSUE_INTERVAL = timedelta(seconds=61)
 _LOCK_POLL_INTERVAL = 0.05
 _MAX_LOCK_POLLS = 600  # half a minute: longer than issuing a token takes
 _PRIVATE_MODE = 0o600
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,4000}")
+"""What KIS gives us to send back in a header: token, hash, websocket key."""
 _NEVER = datetime(2000, 1, 1, tzinfo=KST)
 
 
@@ -183,7 +184,7 @@ class TokenStore:
             # KST, as captured: the text has no zone.
             text = str(body["access_token_token_expired"])
             ends.append(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=KST))
-        if not isinstance(token, str) or not _HEADER_SAFE.fullmatch(token) or not ends:
+        if not isinstance(token, str) or not HEADER_SAFE.fullmatch(token) or not ends:
             raise BadAnswer("the token answer holds no token or no end", **self._where)
         # KIS issues no token that is about to expire: if one seems so, our clock is fast.
         expires = min((end for end in ends if end > now + _RENEW_BEFORE), default=max(ends))

@@ -11,7 +11,8 @@ import asyncio
 import ssl
 from collections import deque
 from functools import cache
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
@@ -22,11 +23,47 @@ if TYPE_CHECKING:
 
 Transport = httpx.AsyncBaseTransport
 
+_UNCOMPRESSED = (b"accept-encoding", b"identity")
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+MAX_BODY = 4 << 20
+"""Bytes of an answer's body, as sent, that are read; KIS's longest list pages have a few hundred thousand."""
+_PIECES_A_TURN = 100  # pieces of a body that are taken in before others have their turn
 _TIMEOUT = {"timeout": {"connect": 3.0, "read": 10.0, "write": 3.0, "pool": 10.0}}
-_DOWNLOAD_TIMEOUT = 20.0
+_DOWNLOAD_TIMEOUT = 60.0  # seconds for a whole file
 _MAX_CONNECTIONS = 32
 _KEEPALIVE = 5.0  # seconds an idle connection is kept, as in httpx
+
+
+class UnfitBody(Exception):
+    """An answer whose body is not read: it is too long, or compressed, which was not asked for."""
+
+
+class Answer(NamedTuple):
+    """A response read to its end."""
+
+    status_code: int
+    headers: httpx.Headers
+    content: bytes
+
+
+async def _body_of(response: httpx.Response) -> bytes:
+    """Reads a body as it is sent, and closes its stream; `UnfitBody` as soon as it is one."""
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - of an asynchronous transport
+    body, pieces = bytearray(), 0
+    try:
+        if response.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+            raise UnfitBody("the answer is compressed")
+        async for part in stream:
+            body += part
+            pieces += 1
+            if len(body) > MAX_BODY:
+                raise UnfitBody(f"the answer is longer than {MAX_BODY:,} bytes")
+            if pieces % _PIECES_A_TURN == 0:
+                await asyncio.sleep(0)
+    finally:
+        await stream.aclose()
+    return bytes(body)
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
@@ -48,10 +85,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             connection = self._idle.pop()[0] if self._idle else self._new_connection()
             try:
                 response = await connection.handle_async_request(request)
-                try:
-                    await response.aread()
-                finally:
-                    await response.aclose()
+                response.stream = httpx.ByteStream(await _body_of(response))
             finally:
                 now = asyncio.get_running_loop().time()
                 self._idle.append((connection, now))
@@ -75,15 +109,10 @@ class HttpSender:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        """The response to a request, its body read."""
+    async def send(self, request: httpx.Request) -> Answer:
+        """The answer to a request; `UnfitBody` if its body is not to be read."""
         response = await self._transport.handle_async_request(request)
-        response.request = request
-        try:
-            await response.aread()
-        finally:
-            await response.aclose()
-        return response
+        return Answer(response.status_code, response.headers, await _body_of(response))
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -98,17 +127,19 @@ def single_use_connections(context: ssl.SSLContext) -> Transport:
 
 def get(url: httpx.URL, headers: HeaderList) -> httpx.Request:
     """A GET with our timeouts."""
-    return httpx.Request("GET", url, headers=headers, extensions=_TIMEOUT)
+    return httpx.Request("GET", url, headers=[*headers, _UNCOMPRESSED], extensions=_TIMEOUT)
 
 
 def post(url: httpx.URL, headers: HeaderList, content: bytes, trace: Trace | None = None) -> httpx.Request:
     """A POST with our timeouts; `trace` notes whether a byte of it left."""
     extensions = _TIMEOUT if trace is None else {**_TIMEOUT, "trace": trace}
-    return httpx.Request("POST", url, headers=headers, content=content, extensions=extensions)
+    return httpx.Request("POST", url, headers=[*headers, _UNCOMPRESSED], content=content, extensions=extensions)
 
 
 def failure_text(failure: Exception) -> str:
     """Why a request has no answer, fit for an error message: no address, no secret."""
+    if isinstance(failure, UnfitBody):
+        return str(failure)
     name = type(failure).__name__
     cause: BaseException | None = failure
     while cause is not None:
@@ -133,13 +164,15 @@ def ssl_context(url: str) -> ssl.SSLContext:
 
 
 async def download(url: str, *, stand_in: Transport | None = None) -> bytes:
-    """Fetches a public file, else raises `Unavailable`; `stand_in` takes the place of the network."""
+    """Fetches a public file of up to `MAX_BODY`, else raises `Unavailable`; `stand_in` replaces the network."""
+    transport = stand_in or single_use_connections(ssl_context(url))
     try:
-        async with httpx.AsyncClient(
-            verify=ssl_context(url), trust_env=False, timeout=_DOWNLOAD_TIMEOUT, transport=stand_in
-        ) as client:
-            response = await client.get(url)
-            response.raise_for_status()
-            return response.content
-    except httpx.HTTPError as failure:
-        raise Unavailable(f"no file ({type(failure).__name__})", endpoint="download") from None
+        async with asyncio.timeout(_DOWNLOAD_TIMEOUT):
+            answer = await HttpSender(transport).send(get(httpx.URL(url), []))
+    except (httpx.HTTPError, TimeoutError, UnfitBody) as failure:
+        raise Unavailable(f"no file ({failure_text(failure)})", endpoint="download") from None
+    finally:
+        await transport.aclose()
+    if answer.status_code != HTTPStatus.OK:
+        raise Unavailable(f"no file (HTTP {answer.status_code})", endpoint="download")
+    return answer.content

@@ -22,7 +22,7 @@ from kis.config import WS_URLS, is_loopback, split_address
 from kis.errors import BadAnswer, Misconfigured, Refused, Throttled, TokenRejected, Unavailable
 from kis.frames import NOTICES, ControlReply, Data, FillNotice, Heartbeat, read_frame, read_records, subscription
 from kis.session import Session
-from kis.subscriptions import Gap, StreamTopic
+from kis.subscriptions import MAX_REGISTRATIONS, Gap, StreamTopic
 
 if TYPE_CHECKING:
     import random
@@ -221,11 +221,7 @@ class WebSocketConnection:
     def _on_reply(self, reply: ControlReply) -> None:
         topic = self._topic(reply.tr_id, reply.tr_key)
         if reply.code in _ACCEPTED:
-            if reply.key and reply.iv:
-                self._ciphers[reply.tr_id] = Cipher(reply.key, reply.iv)
-            if topic in self._registrations:
-                self._registrations.accepted(topic)
-            self._check_complete()
+            self._accepted(topic, reply)
         elif reply.code in _ENDED:
             return
         elif reply.code == _IN_USE:
@@ -237,9 +233,10 @@ class WebSocketConnection:
             # It was accepted before: KIS still counts the registrations of the lost connection.
             raise _Disconnect("registrations of before are still counted [OPSP0008]", long_backoff=True)
         elif reply.code in _RETRY_LATER and topic in self._registrations:
-            task = asyncio.create_task(self._retry(topic))
-            self._retries.add(task)
-            task.add_done_callback(self._retries.discard)
+            if len(self._retries) < MAX_REGISTRATIONS:
+                task = asyncio.create_task(self._retry(topic))
+                self._retries.add(task)
+                task.add_done_callback(self._retries.discard)
         elif topic in self._registrations:
             _log.warning("registration_refused", tr_id=topic.tr_id, code=reply.code)
             env = self._config.env.value
@@ -248,6 +245,13 @@ class WebSocketConnection:
             self._check_complete()
         else:
             raise _Disconnect(f"refused [{reply.code}]", long_backoff=True)
+
+    def _accepted(self, topic: StreamTopic, reply: ControlReply) -> None:
+        if topic in self._registrations:
+            if reply.key and reply.iv:
+                self._ciphers[reply.tr_id] = Cipher(reply.key, reply.iv)
+            self._registrations.accepted(topic)
+        self._check_complete()
 
     async def _retry(self, topic: StreamTopic) -> None:
         self._refusals += 1

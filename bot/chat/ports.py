@@ -17,7 +17,7 @@ from bot.orders.model.reason import Reason
 from bot.orders.model.timeline import AuditEntry, ChainState, OrderTimeline
 from bot.orders.risk.checks import Limits
 from bot.orders.risk.limit_overrides import SettableLimit, Value
-from kis.models import Balance, DailyBars, IndexQuote, OrderBook, OrderReport, Quote, RankedStock
+from kis.models import Balance, DailyBars, IndexQuote, OrderBook, OrderList, Quote, RankedStock
 from kis.models.charts import MinuteBars
 from kis.symbols import Stock
 
@@ -99,7 +99,7 @@ class BrokerReads(Protocol):
     async def recent_bars(self, code: str, count: int = 30, *, period: str = "D") -> DailyBars: ...
     async def minute_bars(self, code: str, *, until: time | None = None) -> MinuteBars: ...
     async def balance(self) -> Balance: ...
-    async def executions(self, day: date | None = None) -> tuple[OrderReport, ...]: ...
+    async def order_list(self, day: date | None = None) -> OrderList: ...
 
 
 class StockLookup(Protocol):

@@ -29,7 +29,6 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _POLICY = {
     "content-security-policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -180,8 +179,9 @@ class OriginGuard:
     """ASGI middleware: lets only this machine's own pages and programs reach a server that has no log-in.
 
     A page elsewhere on the web can make a browser call loopback addresses. Two checks stop it: a Host that is not
-    loopback means a name was pointed here (DNS rebinding), and a foreign Origin means another page is asking. Both are
-    refused with 403; every answer bears the page's policy.
+    loopback means a name was pointed here (DNS rebinding), and a foreign Origin means another page is asking, as does
+    Sec-Fetch-Site where a browser names no Origin (a picture's address); following a link to the page itself is let
+    through. What is refused is answered with 403; every answer bears the page's policy.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -197,7 +197,8 @@ class OriginGuard:
         if not _is_loopback(host):
             await PlainTextResponse("This server answers on loopback only.\n", 403)(scope, receive, send)
             return
-        if scope["method"] not in _SAFE_METHODS and origin is not None and origin != f"http://{host}":
+        elsewhere = headers.get("sec-fetch-site", "none") not in {"same-origin", "none"} and scope["path"] != "/"
+        if elsewhere or origin not in {None, f"http://{host}"}:
             await PlainTextResponse("Another page may not ask for this.\n", 403)(scope, receive, send)
             return
 

@@ -44,6 +44,7 @@ KINDS: dict[str, MessageKind] = {
         (
             "found", "absent", "late", "ambiguous", "manual", "contradiction", "mismatch", "trouble", "brake", "blind",
             "release", "heard", "heard_shown", "recovering", "recovered", "stopped", "audit_key", "stepup",
+            "unreadable",
         ),
         MessageKind(0),
     ),

@@ -21,8 +21,10 @@ from kis.models.charts import IndexBars as IndexBars
 from kis.models.charts import MinuteBar as MinuteBar
 from kis.models.charts import MinuteBars as MinuteBars
 from kis.models.orders import OpenOrder as OpenOrder
+from kis.models.orders import OrderList as OrderList
 from kis.models.orders import OrderReport as OrderReport
 from kis.models.orders import PlacedOrder as PlacedOrder
+from kis.models.orders import UnreadableRow as UnreadableRow
 from kis.models.quotes import IndexQuote as IndexQuote
 from kis.models.quotes import Level as Level
 from kis.models.quotes import MarketDay as MarketDay

@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Self, TypeVar
 
-from kis.fields import Code, Count, Day, Model, Ratio, Row, Text, alias
+from kis.fields import Code, Count, Day, Model, Ratio, Row, Text, Time, alias
 from kis.krx import KST
 from kis.models.quotes import INDEX_NAMES
 
@@ -45,7 +45,7 @@ class MinuteBar(Model):
     """
 
     day: Day = alias("stck_bsop_date")
-    time: Text = alias("stck_cntg_hour")
+    time: Time = alias("stck_cntg_hour")
     open: Count = alias("stck_oprc")
     high: Count = alias("stck_hgpr")
     low: Count = alias("stck_lwpr")

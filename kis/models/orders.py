@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date  # noqa: TC003 - pydantic reads the annotations at run time
 
-from kis.fields import Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCode, Text, Yes, alias
+from kis.fields import Branch, Code, Count, Day, KindCode, Model, OrderNo, Ratio, SideCode, Text, Time, Yes, alias
 
 
 class OrderReport(Model):
@@ -16,8 +17,8 @@ class OrderReport(Model):
     """
 
     day: Day = alias("ord_dt")
-    time: Text = alias("ord_tmd")
-    branch: Text = alias("ord_gno_brno")
+    time: Time = alias("ord_tmd")
+    branch: Branch = alias("ord_gno_brno")
     order_no: OrderNo = alias("odno")
     original_no: OrderNo = alias("orgn_odno", default="")
     side: SideCode = alias("sll_buy_dvsn_cd")
@@ -49,6 +50,28 @@ class OrderReport(Model):
         return (self.day, self.branch, self.order_no)
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row of the order list that is not as KIS documents it; what could not be read of it is ""."""
+
+    order_no: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderList:
+    """An order list read to its end. What is missing from `rows` may stand in a row that cannot be read."""
+
+    rows: tuple[OrderReport, ...]
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """All order numbers in it, those of rows that cannot be read included."""
+        return frozenset(row.order_no for row in self.rows) | {row.order_no for row in self.unreadable}
+
+
 class PlacedOrder(Model):
     """KIS accepted the order and passed it on: not filled yet, nor accepted by the exchange.
 
@@ -56,8 +79,8 @@ class PlacedOrder(Model):
     """
 
     order_no: OrderNo = alias("ODNO", "odno")
-    branch: Text = alias("KRX_FWDG_ORD_ORGNO", "krx_fwdg_ord_orgno", default="")
-    time: Text = alias("ORD_TMD", "ord_tmd", default="")
+    branch: Branch = alias("KRX_FWDG_ORD_ORGNO", "krx_fwdg_ord_orgno", default="")
+    time: Time = alias("ORD_TMD", "ord_tmd", default="")
 
 
 class OpenOrder(Model):
@@ -65,7 +88,7 @@ class OpenOrder(Model):
 
     order_no: OrderNo = alias("odno")
     original_no: OrderNo = alias("orgn_odno", default="")
-    branch: Text = alias("ord_gno_brno")
+    branch: Branch = alias("ord_gno_brno")
     code: Code = alias("pdno")
     name: Text = alias("prdt_name", default="")
     side: SideCode = alias("sll_buy_dvsn_cd")
@@ -74,4 +97,4 @@ class OpenOrder(Model):
     price: Count = alias("ord_unpr")
     filled: Count = alias("tot_ccld_qty")
     open_quantity: Count = alias("psbl_qty")
-    time: Text = alias("ord_tmd")
+    time: Time = alias("ord_tmd")

@@ -18,6 +18,7 @@ from kis.fields import (
     StatusCode,
     StockStatus,
     Text,
+    Time,
     WarningCode,
     Won,
     Yes,
@@ -98,7 +99,7 @@ class OrderBook(Model):
     bids: tuple[Level, ...]
     total_ask: Count = alias("total_askp_rsqn")
     total_bid: Count = alias("total_bidp_rsqn")
-    time: Text = alias("aspr_acpt_hour")
+    time: Time = alias("aspr_acpt_hour")
     expected_price: int | None = None
     expected_quantity: Count = 0
     at: datetime
@@ -211,7 +212,7 @@ class StockInfo(Model):
         """Reads the answer for one stock, and for no other; KIS pads its code to twelve characters."""
         row = body["output"]
         if not str(row["pdno"]).strip().endswith(code.removeprefix("Q")):
-            raise ValueError(f"asked for {code}, answered with {row['pdno']}")
+            raise ValueError(f"asked for {code}, answered with another")
         listed = next((row[name] for name in _LISTED if str(row.get(name) or "").strip(" 0")), None)
         nxt = row.get("cptt_trad_tr_psbl_yn") == "Y" and row.get("nxt_tr_stop_yn") == "N"
         return cls.model_validate({**row, "code": code, "listed": listed, "nxt": nxt})

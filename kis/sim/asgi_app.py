@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 from collections import deque
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from kis import endpoints
 from kis.endpoints import Env
@@ -136,7 +137,9 @@ class AsgiApp:
         admin_path = "/" + path.lstrip("/")
         if admin_path.startswith(PREFIX) and self._admin is not None and scope["method"] == "POST":
             answer = SimResponse({"error": "say it in application/json"}, 415)  # a web page cannot send that cross-site
-            if headers.get("content-type", "").startswith("application/json"):
+            if "origin" in headers or not _is_address(headers.get("host", "")):
+                answer = SimResponse({"error": "a web page may not ask, nor may a name that is pointed here"}, 403)
+            elif headers.get("content-type", "").startswith("application/json"):
                 answer = self._admin.answer(admin_path.removeprefix(PREFIX), _json_object(body))
             now = self._broker.exchange.now()
             await self._deliver(scope, receive, send, response_plan(answer, {}, tr_id="", now=now))
@@ -268,6 +271,15 @@ def _json_object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def _is_address(host: str) -> bool:
+    """Whether a Host is localhost or an IP address, which no page can have pointed here (DNS rebinding)."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 async def _read_body(receive: Receive) -> bytes | None:

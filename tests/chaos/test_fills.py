@@ -9,6 +9,7 @@ from bot.orders.hours import TradingHours
 from bot.orders.reconciliation.report_handler import ReportHandler
 from bot.services.outages import OutageTracker
 from kis.client import KisClient
+from kis.models import OrderList
 from tests.chaos.error_log import keeping_errors
 from tests.chaos.fills import broken, one_night, told
 from tests.chaos.fills_account import PROMISES
@@ -107,11 +108,13 @@ def _promises(counts: Counter[str]) -> set[str]:
     return {name for name in PROMISES if counts[name]}
 
 
-async def _hasty(self, day, honest=KisClient.executions):
+async def _hasty(self, day, honest=KisClient.order_list):
     """One share more than the broker has, of whatever has begun to fill."""
-    rows = await honest(self, day)
-    return tuple(
-        row.model_copy(update={"filled": row.filled + 1}) if 0 < row.filled < row.quantity else row for row in rows
+    rows = (await honest(self, day)).rows
+    return OrderList(
+        tuple(
+            row.model_copy(update={"filled": row.filled + 1}) if 0 < row.filled < row.quantity else row for row in rows
+        )
     )
 
 
@@ -121,7 +124,7 @@ async def _hasty(self, day, honest=KisClient.executions):
         (ReportHandler, "_days_seen", lambda _: {}, "elsewhere"),
         (OutageTracker, "_notices", lambda *_: [], "notices missing"),
         (TradingHours, "day_over", lambda _, day, now: day <= now.date(), "missed"),
-        (KisClient, "executions", _hasty, "early"),
+        (KisClient, "order_list", _hasty, "early"),
     ],
 )
 def test_a_bot_with_a_fault_is_caught(monkeypatch, where, name, what, promise):

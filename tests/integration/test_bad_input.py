@@ -118,6 +118,23 @@ def raw_message(text: str, **more: object) -> dict[str, object]:
     return {"message_id": 900_001, "from": person, "chat": chat, "date": now, "text": text, **more}
 
 
+@pytest.mark.parametrize(
+    "words", ["/buy 005930 1 시장가", "/매도 005930 1", "/cancel all", "/정정 0000000001 61000", "123456"]
+)
+async def test_the_words_of_a_picture_never_trade_and_their_person_is_told_to_type_them(words):
+    """Whoever passes a picture on keeps its caption, and on a phone it is hardly seen."""
+    photo = [{"file_id": "x", "file_unique_id": "x", "width": 9, "height": 9}]
+    async with stage(**FAST) as on:
+        message = raw_message("", photo=photo, caption=words)
+        del message["text"]
+        on.telegram.inject({"message": message})
+        await on.telegram.wait(OWNER.id, "사진에 붙은 글은 실행하지 않습니다")
+        assert on.app.storage.journal.in_state({OrderState.PROPOSED}) == []
+
+        on.telegram.inject({"message": message | {"message_id": 900_002, "caption": "/price 005930"}})
+        await on.telegram.wait(OWNER.id, "삼성전자")
+
+
 async def test_what_is_not_a_plain_message_of_ones_own_never_trades():
     """Edited, forwarded, via another bot, in a group, in a channel."""
     order = "/buy 005930 1 시장가"

@@ -14,7 +14,7 @@ LIST = "inquire-daily-ccld"
 
 def page(numbers, position=""):
     row = sample("executions")["output1"][0] | {"ord_dt": "20261120"}
-    rows = [row | {"odno": f"{number:010d}"} for number in numbers]
+    rows = [row | {"odno": f"{number + 1:010d}"} for number in numbers]
     return sample("executions") | {
         "output1": rows,
         "ctx_area_fk100": "12345678^01^".ljust(100),
@@ -27,7 +27,7 @@ async def test_all_pages_with_their_cursors_and_headers(kis, wire):
     wire.answer(LIST, page(range(15, 30), "30"), more="M")
     wire.answer(LIST, page([30]), more="D")
     reports = await kis.executions()
-    assert [int(report.order_no or 0) for report in reports] == list(range(31))
+    assert [int(report.order_no) - 1 for report in reports] == list(range(31))
     calls = wire.sent(LIST)
     assert [call.headers["tr_cont"] for call in calls] == ["", "N", "N"]
     assert [call.url.params["CTX_AREA_NK100"] for call in calls] == ["", "15".ljust(100), "30".ljust(100)]

@@ -52,6 +52,7 @@ def expected_headers(call, env, generation, tr_cont=""):
     return {
         "content-type": "application/json; charset=utf-8",
         "user-agent": "kisbot",
+        "accept-encoding": "identity",
         "authorization": "Bearer token-1",
         "appkey": KEY,
         "appsecret": SECRET,
@@ -272,7 +273,8 @@ async def test_token(make, wire, env):
     request = wire.arrived[0]
     assert (request.method, str(request.url)) == ("POST", HOSTS[env] + TOKEN_PATH)
     assert json.loads(request.content) == {"grant_type": "client_credentials", "appkey": KEY, "appsecret": SECRET}
-    assert headers_of(request) == {"content-type": "application/json; charset=utf-8", "user-agent": "kisbot"}
+    kind = {"content-type": "application/json; charset=utf-8"}
+    assert headers_of(request) == kind | {"user-agent": "kisbot", "accept-encoding": "identity"}
 
 
 async def test_an_order_bears_the_hash_of_its_very_bytes_where_that_is_wanted(make, wire):
@@ -286,6 +288,7 @@ async def test_an_order_bears_the_hash_of_its_very_bytes_where_that_is_wanted(ma
     assert headers_of(hashing) == {
         "content-type": "application/json; charset=utf-8",
         "user-agent": "kisbot",
+        "accept-encoding": "identity",
         "appkey": KEY,
         "appsecret": SECRET,
     }

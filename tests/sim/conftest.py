@@ -27,7 +27,7 @@ async def visit(clock):
         async def opened(**options):
             sim = Simulator(**{"clock": clock, "rate_limit": False, **options})
             transport = httpx.ASGITransport(app=sim.app)
-            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://kis"))
+            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://localhost"))
             return await Customer(sim, http).log_in()
 
         yield opened

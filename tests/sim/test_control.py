@@ -211,6 +211,30 @@ async def test_the_door_takes_json_alone_so_that_no_web_page_can_knock(door):
     assert await door("tokens") == {"live": 1}
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:8800"},
+        {"host": "evil.example"},
+        {"host": "127.0.0.1.evil.example:8800"},
+        {"host": ""},
+        {"host": "["},
+    ],
+)
+async def test_the_door_is_shut_to_web_pages_and_to_names_that_are_pointed_here(door, headers):
+    answer = await door.customer.http.post("/__sim__/tokens", json={"drop": True}, headers=headers)
+    assert answer.status_code == 403
+    assert await door("tokens") == {"live": 1}
+
+
+@pytest.mark.parametrize("host", ["localhost:8800", "127.0.0.1:8800", "[::1]:8800", "192.168.0.9:8800"])
+async def test_the_door_is_open_to_programs_by_address(door, host):
+    answer = await door.customer.http.post("/__sim__/tokens", json={}, headers={"host": host})
+    assert answer.json() == {"live": 1}
+
+
 async def test_get_never_opens_the_door_and_no_call_through_it_is_kept(door):
     assert (await door.customer.http.get("/__sim__/state")).status_code == 500
     await door("state")

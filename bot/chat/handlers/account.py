@@ -9,12 +9,13 @@ from bot.chat.i18n.catalogue import msgid
 from bot.chat.i18n.formatting import arrow, of_shares, percent, pieces, safe, shares, signed, signed_won, won
 from bot.chat.i18n.frame import Frame
 from bot.chat.messages.order_card import SIDE, SQUARE
+from bot.chat.messages.report_messages import unreadable_rows
 from bot.chat.ports import BrokerReads
 from bot.chat.types import TICKET, Button, Reply, Request
 from bot.orders.execution.desk import Desk
 from bot.orders.model.order import Order, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
-from kis.models import Holding, OrderReport
+from kis.models import Holding, OrderList, OrderReport
 
 MOST_HOLDINGS = 30
 """Lines that fit one message with room to spare; the rest are counted."""
@@ -63,11 +64,11 @@ class AccountHandlers:
 
     async def orders(self, request: Request) -> Reply | None:
         """/orders: what is open, what is being checked, and what else the broker's list has today."""
-        return self.list_orders(request, await self.broker.executions())
+        return self.list_orders(request, await self.broker.order_list())
 
-    def list_orders(self, request: Request, rows: Sequence[OrderReport], *, only_open: bool = False) -> Reply:
+    def list_orders(self, request: Request, listed: OrderList | None = None) -> Reply:
         """The working orders with a cancel button each, then (for /orders) the day's others."""
-        frame = self.frame
+        frame, rows, only_open = self.frame, listed.rows if listed is not None else (), listed is None
         working, doubtful = self.desk.working(), self.desk.in_doubt()
         ours = {one.order_no for one in working}
         others = (row for row in rows if row.remaining and row.order_no not in ours and not row.is_cancelled)
@@ -88,7 +89,10 @@ class AccountHandlers:
             lines.append(frame.text("No open orders."))
         if not only_open:
             lines += self._done_lines(rows)
-        lines.append(frame.as_of(self.clock()))
+        lines += [
+            *unreadable_rows(len(listed.unreadable) if listed is not None else 0, frame),
+            frame.as_of(self.clock()),
+        ]
         if not only_open:
             buttons.append((keyboards.refresh("/orders", frame.lang), Button(frame.text("💼 balance"), "/balance")))
         return Reply("\n".join(lines), tuple(buttons))

@@ -38,8 +38,8 @@ class ReportHandlers:
         """/fills [날짜]."""
         now = self.clock()
         day = parse_day(request.words, now.date())
-        rows = await self.broker.executions(day)
-        return fills_card(day, filled(rows), self.ours(day), now, self.frame)
+        listed = await self.broker.order_list(day)
+        return fills_card(day, filled(listed.rows), self.ours(day), now, self.frame, len(listed.unreadable))
 
 
 def _span(words: str, today: date) -> tuple[date, date]:

@@ -112,7 +112,7 @@ class TradingHandlers:
         """/cancel [주문번호]: the open orders with a button each, or the one of that number at once."""
         number = request.words.replace(" ", "")
         if not number:
-            return self.account.list_orders(request, (), only_open=True)
+            return self.account.list_orders(request)
         if number.lower() in EVERYTHING:
             return self._cancel_all(request)
         if not (number.isascii() and number.isdigit()):

@@ -80,6 +80,19 @@ def fill_notice_push(kind: str, data: Mapping[str, Any], frame: Frame) -> Reply:
     return Reply(text, ((Button(frame.text("📋 open orders"), "/orders"),),))
 
 
+def unreadable_push(data: Mapping[str, Any], frame: Frame) -> Reply:
+    """A row of the broker's order list that cannot be read: of an order of ours, or of nobody knows which."""
+    head = frame.text("⚠️ a row of the broker's order list cannot be read")
+    name, number = data.get("name") or data["code"], data["order_no"]
+    lines = [f"<b>{safe(name, 20)}</b>"] if name else []
+    lines += [f"{frame.text('order no.')} <code>{safe(number, 12)}</code>"] if number else []
+    lines += [f"#{data['order']}"] if "order" in data else []
+    about = frame.text("Its fills and its end are told once it can be read. Other orders go on as usual.")
+    return Reply(
+        "\n".join([head, " · ".join(lines), about, frame.text("Please look at this order in HTS or MTS now.")])
+    )
+
+
 _HEADS: MessageIds[str] = {
     "ambiguous": "⚠️ more than one order fits",
     "contradiction": "⚠️ the broker's list contradicts our record",

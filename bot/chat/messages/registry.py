@@ -204,6 +204,7 @@ MESSAGES: dict[str, MessageText] = {
     "manual": MessageText(_about_order, msgid("a person has to look"), msgid("a question")),
     "contradiction": MessageText(_about_order, msgid("contradicts the broker's list"), msgid("contradiction")),
     "mismatch": MessageText(_about_order, msgid("differs from what was approved"), msgid("mismatch")),
+    "unreadable": MessageText(_from_data(fills.unreadable_push), msgid("a row cannot be read"), msgid("unreadable")),
     "heard": MessageText(_from_kind(fills.fill_notice_push), msgid("fill told, being checked")),
     "heard_shown": MessageText(_from_kind(fills.fill_notice_push), msgid("told fill now shows")),
     "brake": MessageText(_from_data(system.halt_push), msgid("the brake changed")),

@@ -162,7 +162,14 @@ def _day_line(one: DayResult, frame: Frame) -> str:
 # --- /fills -----------------------------------------------------------------------------------------------------------
 
 
-def fills_card(day: date, rows: Sequence[OrderReport], ours: Collection[str], now: datetime, frame: Frame) -> Reply:
+def unreadable_rows(count: int, frame: Frame) -> list[str]:
+    """The line that says so, if any rows of the broker's list cannot be read."""
+    return [frame.text("⚠️ {count} rows of the broker's list cannot be read", count=count)] if count else []
+
+
+def fills_card(
+    day: date, rows: Sequence[OrderReport], ours: Collection[str], now: datetime, frame: Frame, unreadable: int = 0
+) -> Reply:
     """The filled orders of a day; `ours` are the order numbers of this bot."""
     lines = [f"🧾 <b>{frame.text('Fills')}</b> {day_label(day, frame)} {frame.badge}"]
     if not krx.is_trading_day(day):
@@ -176,7 +183,7 @@ def fills_card(day: date, rows: Sequence[OrderReport], ours: Collection[str], no
         lines.append(f"<i>{frame.text('Times are those of the orders.')}</i>")
     else:
         lines.append(frame.text("Nothing was filled."))
-    lines.append(frame.as_of(now))
+    lines += [*unreadable_rows(unreadable, frame), frame.as_of(now)]
     return Reply("\n".join(lines), _fills_buttons(day, now.date(), frame))
 
 

@@ -86,7 +86,7 @@ class TableCommandHandler(CommandHandler[UpdateContext, None]):
 
 
 class BorrowedWords(filters.MessageFilter):
-    """Messages whose words may be somebody else's: forwarded ones, and orders or bare words under what was forwarded."""
+    """Messages that are not carried out: forwarded ones; orders and bare words under what was forwarded, or a picture."""
 
     def __init__(self, by_word: Mapping[str, Command]) -> None:
         super().__init__()
@@ -95,4 +95,5 @@ class BorrowedWords(filters.MessageFilter):
     def filter(self, message: Message) -> bool:
         """Whether nothing may be done for this message."""
         command = self._by_word.get(read_line(text_of(message))[1])
-        return message.forward_origin is not None or (borrowed(message) and (command is None or command.trades))
+        unsure = borrowed(message) or bool(message.caption)
+        return message.forward_origin is not None or (unsure and (command is None or command.trades))

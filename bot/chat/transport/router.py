@@ -39,7 +39,7 @@ from bot.chat.i18n.language import Lang, set_language, use_language
 from bot.chat.messages.members import PEOPLE
 from bot.chat.parsing.order_args import MAX_LENGTH, split_stock
 from bot.chat.ports import Post, Record, StockLookup
-from bot.chat.transport.access import AccessGuard, Visitor, WrongChat
+from bot.chat.transport.access import AccessGuard, Visitor, WrongChat, borrowed
 from bot.chat.transport.background_calls import BackgroundCalls
 from bot.chat.transport.command_handler import BorrowedWords, Callback, TableCommandHandler, UpdateContext, read_line
 from bot.chat.transport.question_queue import QuestionQueue, QuestionsWait
@@ -240,9 +240,11 @@ class Router:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     async def _refuse_borrowed(self, _: Update, context: UpdateContext) -> None:
-        self._reply(
-            context.request, Reply(self.frame.text("Forwarded messages are not carried out. Please type it yourself."))
-        )
+        refusal = self.frame.text("Forwarded messages are not carried out. Please type it yourself.")
+        message = context.visitor.message
+        if message is not None and message.caption and not borrowed(message):
+            refusal = self.frame.text("The words of a picture are not carried out. Please type them as a message.")
+        self._reply(context.request, Reply(refusal))
 
     async def _command(self, command: Command, _: Update, context: UpdateContext) -> None:
         request = replace(context.request, words=context.words)

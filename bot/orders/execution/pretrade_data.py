@@ -16,7 +16,7 @@ from bot.orders.ports import Broker
 from bot.orders.risk.context import PretradeData
 from kis.callers import calling_for
 from kis.endpoints import Lane
-from kis.errors import KisError
+from kis.errors import BadAnswer, KisError
 from kis.models import Balance, OrderBook, OrderKind, Side
 
 log = structlog.get_logger(__name__)
@@ -168,7 +168,10 @@ class PretradeReader:
             case "balance":
                 return await self._broker.balance()
             case _:
-                return await self._broker.executions(self._clock().date(), code=key.code)
+                orders = await self._broker.order_list(self._clock().date(), code=key.code)
+                if any(not row.order_no for row in orders.unreadable):  # no list of the numbers there are
+                    raise BadAnswer(orders.unreadable[0].reason)
+                return orders
 
 
 def _funds(request: OrderRequest) -> _Key:

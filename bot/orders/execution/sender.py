@@ -23,7 +23,7 @@ from bot.orders.model.notice import cards
 from bot.orders.model.order import IN_DOUBT, WORKING, Attempt, Order, OrderAction, OrderState, apply
 from bot.orders.model.reason import Reason
 from bot.orders.ports import Broker, Journal, Stale
-from bot.orders.reconciliation.resolution import candidates
+from bot.orders.reconciliation.resolution import candidates, may_be
 from bot.orders.risk.checks import Limits, cautions, check, moved
 from bot.orders.risk.context import PretradeData, RiskContext
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
@@ -143,7 +143,7 @@ class OrderSender:
             self._stop(order, "PARENT_GONE")
         if written is None or not self._passes(order, data, tapped, now):
             return None
-        known = frozenset(row.order_no for row in data.rows) | self._journal.linked(now.date())
+        known = data.orders.numbers | self._journal.linked(now.date())
         first = earlier or Attempt(order.id, 0, now, known)
         attempt = replace(
             first,
@@ -163,7 +163,8 @@ class OrderSender:
         """Whether the broker's list shows an order that was reported as not carried out."""
         linked = self._journal.linked(self._clock().date())
         parent_no = parent.order_no if parent is not None else ""
-        return any(candidates(order, attempt, data.rows, linked, parent_no=parent_no))
+        shown = candidates(order, attempt, data.orders.rows, linked, parent_no=parent_no)
+        return any(shown) or may_be(order, data.orders.unreadable, attempt.baseline | linked)
 
     def _write(self, order: Order, parent: Order | None) -> Written | None:
         """The exact request; None for a revision whose parent can no longer be revised."""

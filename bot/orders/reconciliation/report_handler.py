@@ -30,12 +30,13 @@ from bot.orders.reconciliation.resolution import (
     AccountEvidence,
     Ambiguous,
     Resolution,
+    may_be,
     overdue,
     resolve,
     wants_evidence,
 )
 from bot.orders.risk.trading_halt import HaltLevel, TradingHalt
-from kis.models import OrderReport
+from kis.models import OrderReport, UnreadableRow
 
 log = structlog.get_logger(__name__)
 
@@ -55,13 +56,14 @@ class OrderListSnapshot:
     """The whole list of one trading day, read to its end; `evidence` by the id of the order in doubt it is about.
 
     `over`: no order of that day could fill any more when the list was requested. A list requested earlier may lack the
-    day's last fills, however late it arrives.
+    day's last fills, however late it arrives. `unreadable`: rows of which only the number and the stock are known.
     """
 
     day: date
     rows: tuple[OrderReport, ...]
     evidence: Mapping[int, AccountEvidence] = field(default_factory=dict)
     over: bool = False
+    unreadable: tuple[UnreadableRow, ...] = ()
 
 
 class ReportHandler:
@@ -87,6 +89,7 @@ class ReportHandler:
         self._resolutions: dict[int, Resolution] = {}
         self._seen: dict[date, bool] | None = None
         self._external_orders: tuple[OrderReport, ...] = ()
+        self._told_unreadable: set[str] = set()
 
     def days(self) -> list[date]:
         """The trading days whose lists can still bring news.
@@ -137,6 +140,8 @@ class ReportHandler:
 
     def handle(self, snapshot: OrderListSnapshot) -> None:
         """Handle one complete snapshot. Everything new is stored and its notices are queued before this returns."""
+        if snapshot.unreadable:
+            self._tell_unreadable(snapshot)
         self._apply_news(self._journal.in_state(WORKING), snapshot)
         self._resolve_doubts(snapshot)
         if snapshot.over:
@@ -145,9 +150,12 @@ class ReportHandler:
 
     def _apply_news(self, orders: Iterable[Order], snapshot: OrderListSnapshot) -> None:
         ended = snapshot.over or snapshot.day < self._clock().date()
+        ours = self._journal.linked(snapshot.day) if snapshot.unreadable else frozenset()
         for order, events in news(orders, snapshot.rows):
-            # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it
-            unasked = ended and order.day == snapshot.day and order.cancel is CancelState.NONE
+            # after the close brokers book the remainder as cancelled; where nobody asked for that, the day did it, or
+            # a revision by hand whose own row cannot be read
+            apart = ended or may_be(order, snapshot.unreadable, ours)
+            unasked = apart and order.day == snapshot.day and order.cancel is CancelState.NONE
             self._apply_events(order, events, unasked=unasked)
 
     def _apply_events(self, order: Order, events: Iterable[Event], *, unasked: bool) -> None:
@@ -181,6 +189,21 @@ class ReportHandler:
         """The broker's list contradicts the journal: what people are told of that, once."""
         log.error("the broker's list contradicts the journal", order=order.id, kind=kind, why=why)
         return self._to_all(order, kind, f"{kind}:{order.id}:{why}", why=why)
+
+    def _tell_unreadable(self, snapshot: OrderListSnapshot) -> None:
+        """People are told once of each order of ours whose row cannot be read, and once a day of other such rows."""
+        tried = {order.order_no: order for order in self._journal.tried_on(snapshot.day) if order.order_no}
+        for row in snapshot.unreadable:
+            order = tried.get(row.order_no)
+            key = f"unreadable:{snapshot.day}:{order.id if order is not None else ''}"
+            if key in self._told_unreadable:
+                continue
+            log.error("a row of the broker's list cannot be read", order_no=row.order_no, code=row.code, why=row.reason)
+            data: dict[str, object] = {"order_no": row.order_no, "code": row.code}
+            data |= {"order": order.id, "name": order.name} if order is not None else {}
+            chats = self._chats(order) if order is not None else self._notifications.overseers()
+            self._notifications.tell([Notice("unreadable", chat, data, f"{key}:{chat}") for chat in chats])
+            self._told_unreadable.add(key)
 
     def _notices(self, before: Order, after: Order) -> list[Notice]:
         """One notice per growth of the filled quantity, and one when the order ends otherwise, for each chat."""
@@ -239,6 +262,7 @@ class ReportHandler:
                 used_to=used_to,
                 parent_no=parent.order_no if parent is not None else "",
                 evidence=snapshot.evidence.get(order.id),
+                unreadable=snapshot.unreadable,
             )
             if isinstance(found, Ambiguous):
                 numbers = "-".join(row.order_no for row in found.reports)
@@ -290,7 +314,11 @@ class ReportHandler:
             if order.state is OrderState.ABSENT:
                 if self._resolutions.get(order.id, Resolution()).candidates:
                     continue
+                if may_be(order, snapshot.unreadable, self._journal.linked(snapshot.day)):
+                    continue
             elif row_of(order, snapshot.rows) is None:
+                if not {"", order.order_no}.isdisjoint(row.order_no for row in snapshot.unreadable):
+                    continue
                 why = "the order is missing from the list of its day"
                 self._notifications.tell(self._alarms(order, "contradiction", why))
                 continue

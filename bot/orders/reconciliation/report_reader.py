@@ -41,11 +41,11 @@ class ReportReader:
         days = self._handler.days()
         doubtful = self._handler.wants_evidence()
         over = {day: self._handler.is_over(day) for day in days}
-        rows = {day: await self._broker.executions(day) for day in days}
+        lists = {day: await self._broker.order_list(day) for day in days}
         # read after the list: what is booked between the two then counts as evidence for the order, not against it
         found = {order.id: await self._read_evidence(order) for order in doubtful}
         evidence = {number: one for number, one in found.items() if one is not None}
-        return [OrderListSnapshot(day, rows[day], evidence, over[day]) for day in days]
+        return [OrderListSnapshot(day, one.rows, evidence, over[day], one.unreadable) for day, one in lists.items()]
 
     async def _read_evidence(self, order: Order) -> AccountEvidence | None:
         """None where it could not be read: then no absence is proven."""

@@ -1,6 +1,6 @@
 """Resolves an order whose answer was lost: which rows of the list may be it, and when its absence is proven. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bot.orders.model.events import Event, FoundAtBroker, NotFound
 from bot.orders.model.order import Attempt, Order, OrderAction, OrderState
 from bot.orders.reconciliation.reconcile import is_cancel
-from kis.models import OrderKind, OrderReport, Side
+from kis.models import OrderKind, OrderReport, Side, UnreadableRow
 
 STAMP_BEFORE = timedelta(seconds=2)
 STAMP_AFTER = timedelta(seconds=15)
@@ -111,6 +111,11 @@ def candidates(
     )
 
 
+def may_be(order: Order, unreadable: Sequence[UnreadableRow], others: Collection[str]) -> bool:
+    """Whether the order may stand in a row that cannot be read: one of its stock that has no number of `others`."""
+    return any(row.order_no not in others and row.code in {"", order.code} for row in unreadable)
+
+
 def _on_its_terms(order: Order, row: OrderReport, parent_no: str) -> bool:
     """The same order, or for a revision: what was left of its parent, on the new terms."""
     revision = order.act is OrderAction.REVISE
@@ -146,12 +151,16 @@ def resolve(
     used_to: str = "",
     parent_no: str = "",
     evidence: AccountEvidence | None = None,
+    unreadable: Sequence[UnreadableRow] = (),
 ) -> tuple[Resolution, Event | Ambiguous | None]:
     """Apply one snapshot of the whole list to an order in doubt: what is known now, and the event that follows.
 
     `channel` is where today's orders of ours are entered, and excludes every other row; `used_to` is where the first
-    of them or those of earlier days were, and only makes a person decide about a row of another channel.
+    of them or those of earlier days were, and only makes a person decide about a row of another channel. A snapshot
+    with an `unreadable` row that may be it proves nothing: neither its absence, nor that another row is the only one.
     """
+    if may_be(order, unreadable, attempt.baseline | linked):
+        return replace(resolution, scans=0, shown_at=now), None
     fits, late = candidates(order, attempt, rows, linked, channel, parent_no)
     shown = fits or late
     numbers = frozenset(row.order_no for row in shown)

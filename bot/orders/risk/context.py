@@ -10,7 +10,9 @@ from bot.orders.ports import Broker, Journal
 from bot.orders.risk.checks import Facts
 from bot.orders.risk.day_totals import day_totals
 from bot.orders.risk.trading_halt import TradingHalt
-from kis.models import OrderReport, Quote, Side
+from kis.models import OrderList, OrderReport, Quote, Side
+
+_NO_LIST = OrderList(())
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class PretradeData:
     quote: Quote
     buyable: int | None
     sellable: int | None
-    rows: tuple[OrderReport, ...] = ()
+    orders: OrderList = _NO_LIST
     """Today's order list for this stock; only for a send."""
     expected: int | None = None
     """Won per share at which a market order would fill, from the order book; only for a ticket."""

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from tests.support.local_chat import TRADER
+from tests.support.local_chat import TOKEN, TRADER
 
 PAGE = sorted(item.name for item in (files("bot.demo") / "page").iterdir())
 
@@ -69,6 +69,30 @@ async def test_another_page_cannot_post(http, telegram, origin):
     ):
         assert (await http.post(path, json=body, headers={"origin": origin})).status_code == 403
     assert telegram.chat(TRADER) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
+    ],
+)
+async def test_another_page_cannot_get_either(http, telegram, headers):
+    """The Bot API acts on GET too: an address in a picture of any page would send messages."""
+    for path in ("/events", "/chat.js", f"/bot{TOKEN}/sendMessage?chat_id={TRADER}&text=x", "/file/1"):
+        assert (await http.get(path, headers=headers)).status_code == 403
+    assert telegram.chat(TRADER) == []
+
+
+async def test_a_link_to_the_page_may_be_followed_and_the_page_gets_what_it_needs(http, base_url):
+    assert (await http.get("/", headers={"sec-fetch-site": "cross-site"})).status_code == 200
+    own = {"sec-fetch-site": "same-origin", "origin": base_url}
+    assert (await http.get("/chat.js", headers=own)).status_code == 200
+    assert (await http.get("/chat.js", headers={"sec-fetch-site": "none"})).status_code == 200
 
 
 async def test_only_json_can_be_posted(http, telegram):

@@ -19,7 +19,7 @@ ALL_OFF = Preferences(rings=dict.fromkeys(Topic, Ring.OFF), quiet=Quiet(time(0),
 LOCKED = (
     "found", "absent", "late", "ambiguous", "manual", "contradiction", "mismatch", "trouble", "brake", "blind", "release",
     "heard", "heard_shown", "recovering", "recovered", "stopped", "audit_key", "stepup", "join", "joined", "people",
-    "stranger", "limits", "card", "reply", "edit", "digest",
+    "stranger", "unreadable", "limits", "card", "reply", "edit", "digest",
 )  # fmt: skip
 """Doubt about orders, security, halts, and what a person asked for."""
 

@@ -59,7 +59,8 @@ ACTIONS = (
 MESSAGE_KINDS = (
     "absent alert ambiguous anchor audit_key blind brake card chart chart_edit contradiction corrected digest edit ended "
     "external_fill fill found group_fill heard heard_shown invite join joined late limits look manual mismatch people "
-    "recovered recovering release reply report roundup stepup stopped stranger trouble"
+    "recovered recovering release reply report roundup stepup stopped stranger trouble "
+    "unreadable"
 )
 LIMITS = "collar_deny day_orders_user day_value_account day_value_user market_orders max_quantity max_value orders_per_minute soft_value"
 
