@@ -160,7 +160,7 @@ def resolve(
     with an `unreadable` row that may be it proves nothing: neither its absence, nor that another row is the only one.
     """
     if may_be(order, unreadable, attempt.baseline | linked):
-        return replace(resolution, scans=0, shown_at=now), None
+        return replace(resolution, scans=0, late_scans=(), shown_at=now), None
     fits, late = candidates(order, attempt, rows, linked, channel, parent_no)
     shown = fits or late
     numbers = frozenset(row.order_no for row in shown)
