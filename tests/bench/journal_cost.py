@@ -204,7 +204,7 @@ def _side(home: Path, db: Database) -> _Side:
 
 def _token(db: Database, order_id: int) -> str:
     (token,) = db.execute(
-        "SELECT json_extract(data, '$.confirm') FROM outbox WHERE order_id = ? AND kind = 'card' ORDER BY id LIMIT 1",
+        "SELECT json_extract(data, '$.secrets.confirm') FROM outbox WHERE order_id = ? AND kind = 'card' ORDER BY id LIMIT 1",
         [order_id],
     ).fetchone()
     return str(token)

@@ -54,7 +54,7 @@ async def _tickets(app: BotApplication, wanted: dict[str, Any]) -> list[tuple[in
         # before anything else runs: the card counts as delivered, as Telegram takes only so many a second
         (token,) = app.storage.db.execute(
             "UPDATE outbox SET state = 'sent', message_id = ? WHERE order_id = ? "
-            "RETURNING json_extract(data, '$.confirm')",
+            "RETURNING json_extract(data, '$.secrets.confirm')",
             [FIRST_MESSAGE + order.id, order.id],
         ).fetchone()
         made.append((chat, order.id, token, code, quantity))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.virtual_time
 
 ADMIN, TRADER, OTHER = (
     ChatUser(2001, "최관리", "관리자"),
-    ChatUser(2002, "이매매", "매매자"),
+    ChatUser(2002, "이주문", "매매자"),
     ChatUser(2003, "정매매", "매매자"),
 )
 EVERYBODY = (OWNER, ADMIN, TRADER, OTHER)
@@ -57,7 +57,7 @@ async def test_a_large_order_leaves_when_somebody_else_agrees_and_everybody_sees
         await ask(on)
         assert posts(on) == 0
         card = await asked(on)
-        for words in ("10주 × 60,000원", "주문자 이매매 …2002", "체결되면 보유 10주", "오늘 주문 합계", "승인 0/1"):
+        for words in ("10주 × 60,000원", "주문자 이주문 …2002", "체결되면 보유 10주", "오늘 주문 합계", "승인 0/1"):
             assert words in card.text
 
         await press(on, card, "승인", "주문번호", ADMIN.id)

@@ -5,7 +5,17 @@ import pytest
 from bot.demo.run import OWNER
 from bot.orders.model.order import OrderState
 from kis.models import Side
-from tests.support.conversation import FAST, Ahead, confirmed, posts, press, reread, say, spoken
+from tests.support.conversation import (
+    FAST,
+    Ahead,
+    confirmed,
+    posts,
+    press,
+    reread,
+    reread_for_three_minutes,
+    say,
+    spoken,
+)
 from tests.support.stage import stage
 
 pytestmark = pytest.mark.virtual_time
@@ -51,8 +61,7 @@ async def test_an_order_the_broker_never_got_is_absent_only_after_time_and_readi
         (order,) = on.app.parts.desk.in_doubt()
         assert order.state is OrderState.UNKNOWN
 
-        clock.jump(seconds=181)
-        await reread(on)
+        await reread_for_three_minutes(on, clock)
 
         card = await on.telegram.wait(OWNER.id, "접수 기록 없음")
         assert "새로 주문하기" in str(card.buttons)
@@ -72,8 +81,7 @@ async def test_an_absent_order_is_watched_and_its_late_booking_is_an_alarm():
         on.broker.faults.plant("lose_reply", path="order-cash")
         await confirmed(on, "확인중(불명)")
         await reread(on, 5)
-        clock.jump(seconds=182)
-        await reread(on)
+        await reread_for_three_minutes(on, clock)
         await on.telegram.wait(OWNER.id, "접수 기록 없음")
 
         clock.jump(seconds=30)
@@ -116,8 +124,7 @@ async def test_the_day_after_an_order_that_never_appeared_is_over():
         on.broker.faults.plant("lose_request", path="order-cash")
         await confirmed(on, "확인중(불명)")
         await reread(on, 5)
-        clock.jump(seconds=181)
-        await reread(on)
+        await reread_for_three_minutes(on, clock)
         assert len(on.app.parts.report_handler.days()) == 1
 
         clock.jump(days=1)
@@ -192,8 +199,7 @@ async def test_an_identical_order_from_hts_is_not_taken_for_ours_once_our_channe
         await confirmed(on, "확인중(불명)", "005930 1 60000")
         on.broker.exchange.submit(Side.BUY, "005930", "00", 1, 60_000, channel="Nsmart")
         await reread(on, 5)
-        clock.jump(seconds=181)
-        await reread(on)
+        await reread_for_three_minutes(on, clock)
 
         await on.telegram.wait(OWNER.id, "접수 기록 없음")
         assert [order.name for order in on.app.parts.desk.working()] == []

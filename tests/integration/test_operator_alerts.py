@@ -1,7 +1,5 @@
 """What goes wrong is told to those in charge, once and then counted; no detail of it, and never to anybody else."""
 
-import sqlite3
-
 import pytest
 
 from bot.demo.run import OWNER, TRADER
@@ -93,7 +91,7 @@ async def test_a_reading_that_cannot_be_taken_in_is_told():
         note = on.app.parts.report_handler.handle
 
         def broken(_reading):
-            raise sqlite3.OperationalError("disk I/O error")
+            raise ValueError("an internal error")
 
         on.app.parts.report_handler.handle = broken
         on.app.parts.report_poll.wake()

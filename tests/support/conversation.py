@@ -35,6 +35,13 @@ async def reread(on: Stage, times: int = 1) -> None:
         await until(lambda wanted=wanted: on.app.readings >= wanted)
 
 
+async def reread_for_three_minutes(on: Stage, clock: Ahead) -> None:
+    """Have the list read as spread as an absence needs it: in the third minute, and twice after it."""
+    for seconds in (140, 41, 3):
+        clock.jump(seconds=seconds)
+        await reread(on)
+
+
 FAST: dict[str, Any] = {"kis_min_interval": 0.06, "kisbot_resume_pause": 0, "kis_hts_id": ""}
 """Just under the simulated broker's 18 calls a second."""
 

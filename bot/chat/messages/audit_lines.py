@@ -46,6 +46,7 @@ _TAPS: MessageIds[str] = {
     "cancelling": "tapped cancel",
     "not_yours": "tapped another person's button: refused",
     "late": "tapped a button that had expired",
+    "delayed": "tapped a button too long before it could be recorded",
     "used": "tapped a button that was used already",
     "gone": "tapped a button that is not there",
 }
