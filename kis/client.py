@@ -328,13 +328,16 @@ class KisClient:
         for endpoint, begin, stop in spans:
             params = self._payloads.executions(begin, stop, code, order_no, side)
             pages = await self._session.pages(endpoint, params, "output1")
-            rows += [self._report(row, begin, stop) for row in pages.rows]
+            found = [self._report(row) for row in pages.rows]
+            if any(isinstance(row, OrderReport) and not begin <= row.day <= stop for row in found):
+                raise self._bad_answer(endpoint, "the list holds days not asked for")
+            rows += found
         return OrderList(
             tuple(row for row in rows if isinstance(row, OrderReport)),
             tuple(row for row in rows if isinstance(row, UnreadableRow)),
         )
 
-    def _report(self, row: dict[str, Any], first: date, last: date) -> OrderReport | UnreadableRow:
+    def _report(self, row: dict[str, Any]) -> OrderReport | UnreadableRow:
         """One row as a value, cached: a list that is polled every few seconds differs in a row or two."""
         key = tuple(row.items())
         try:
@@ -345,8 +348,8 @@ class KisClient:
                     self._reports_by_row.clear()
                 if len(str(key)) <= _MAX_CACHED_ROW:
                     self._reports_by_row[key] = report
-            if not (report.order_no and first <= report.day <= last):
-                raise ValueError("the list holds days not asked for, or no number")  # noqa: TRY301 - as any defect of a row
+            if not report.order_no:
+                raise ValueError("no order number")  # noqa: TRY301 - as any defect of a row
         except (TypeError, ValueError) as failure:
             return UnreadableRow(order_no_or_blank(row.get("odno")), code_or_blank(row.get("pdno")), _reason(failure))
         return report

@@ -5,7 +5,17 @@ import pytest
 from bot.demo.run import OWNER
 from bot.orders.model.order import OrderState
 from kis.models import Side
-from tests.support.conversation import FAST, Ahead, confirmed, posts, press, reread, say, spoken
+from tests.support.conversation import (
+    FAST,
+    Ahead,
+    confirmed,
+    posts,
+    press,
+    reread,
+    reread_for_three_minutes,
+    say,
+    spoken,
+)
 from tests.support.spoilt_wire import row_of, spoilt_lists
 from tests.support.stage import stage
 
@@ -133,8 +143,7 @@ async def test_an_unreadable_row_of_another_stock_or_of_before_does_not_keep_a_l
         on.broker.faults.plant("lose_request", path="order-cash")
         await confirmed(on, "확인중(불명)", "005930 1 61000")
         await reread(on, 6)
-        clock.jump(seconds=181)
-        await reread(on)
+        await reread_for_three_minutes(on, clock)
         await on.telegram.wait(OWNER.id, "접수 기록 없음")
 
 

@@ -154,7 +154,7 @@ async def test_the_account_is_shared_until_the_call_leaves_and_asked_anew_from_t
 
 async def test_all_pages_of_a_list_are_shared(kis, wire):
     first = sample("executions")
-    rows = [first["output1"][0] | {"ord_dt": "20261120", "odno": f"{number:010d}"} for number in range(15)]
+    rows = [first["output1"][0] | {"ord_dt": "20261120", "odno": f"{number:010d}"} for number in range(1, 16)]
     cursor = {"ctx_area_fk100": "a".ljust(100), "ctx_area_nk100": "15".ljust(100)}
     wire.answer("inquire-daily-ccld", first | cursor | {"output1": rows}, more="F")
     wire.answer("inquire-daily-ccld", first | {"output1": rows[:1]})
