@@ -20,7 +20,7 @@ from kis.models import Side
 from tests.chaos.error_log import keeping_errors
 from tests.support.club_machine import ANY, EDITS, PEOPLE, SEEN, SIZES, ClubMachine
 
-STORIES, STEPS = 80, 40
+STORIES, STEPS = 110, 40
 LONG = "KISBOT_APPROVAL_STORIES"
 MANY = 25
 """With so many orders no further one is sliced: the scenarios are to be about people."""

@@ -384,7 +384,7 @@ def table() -> list[Case]:
             "odno": NO_ORDER_NOS,
             "ord_gno_brno": ["9" * 50, "٣", None, "<b>"],
             "pdno": ["", "<b>x</b>", "0" * 50, None, "٣٣٣٣٣٣"],
-            "ord_dt": ["20261399", "٢٠٢٦١١٢٠", "20251120", "20261120" + " " * 9 + "x", None, 20261120],
+            "ord_dt": ["20261399", "٢٠٢٦١١٢٠", "20261120" + " " * 9 + "x", None, 20261120],
             "anything": [[], {}, [[]]],
         }.items()
         for value in values
@@ -404,6 +404,7 @@ def table() -> list[Case]:
     }.items():  # fmt: skip
         body = json.dumps(pages | {"ctx_area_nk100": position, "output1": []}).encode()
         cases.append(Case(f"a cursor: {name}", "list", lambda body=body: chunks(body), BadAnswer, {"tr_cont": "F"}))
+    cases.append(Case("a day not asked for", "list", _changed("list", "ord_dt", "20251120"), BadAnswer))
     cases.append(Case("pages of a megabyte", "list", Growing(pages), BadAnswer, {"tr_cont": "F"}, most_calls=5))
     return cases
 

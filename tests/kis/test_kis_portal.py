@@ -152,7 +152,8 @@ def run(paper, script):
 
 
 INTERRUPTED = """
-import _thread, threading
+import _thread, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from kis import KisApi
 api = KisApi.from_env()
 api.get_stock_price("005930")
