@@ -37,6 +37,7 @@ ORDERS = [
     "tests/unit/orders/reconciliation/test_reconcile.py",
     "tests/unit/orders/reconciliation/test_resolution.py",
     "tests/unit/orders/reconciliation/test_account_evidence.py",
+    "tests/unit/orders/reconciliation/test_absence.py",
     "tests/unit/store/test_stored_words.py",
 ]
 OUTCOME = ["tests/kis/test_kis_outcome.py", "tests/unit/store/test_stored_words.py"]

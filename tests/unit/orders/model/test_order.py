@@ -396,3 +396,11 @@ def test_an_order_begins_without_anybody_to_ask():
     fresh = order()
 
     assert (fresh.needed, fresh.approvals, fresh.approvers, fresh.asked, fresh.round) == (0, 0, (), (), 1)
+
+
+@pytest.mark.parametrize("cancel", CancelState)
+@pytest.mark.parametrize("state", OrderState)
+def test_an_order_may_be_changed_while_it_may_fill_and_no_cancel_of_it_is_under_way(state, cancel):
+    one = replace(order(OrderState.OPEN), state=state, cancel=cancel)
+    at_broker = state in {OrderState.OPEN, OrderState.PARTIAL}
+    assert one.changeable is (at_broker and cancel not in {CancelState.SUBMITTING, CancelState.ASKED})

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.orders.model.events import NotFound
 from bot.orders.reconciliation.resolution import wants_evidence
+from kis.models.orders import UnreadableRow
 from tests.support.order_events import report
 from tests.unit.orders.reconciliation.test_resolution import CLAIMED, LOST, SILENT, Reader, at
 
@@ -77,3 +78,56 @@ def test_an_order_that_never_arrived_is_told_absent_soon_enough_at_every_pace_of
 
     assert played(one, read_at(*seconds), never, longest=0)
     assert not played(one, read_at(*seconds[:-1]), never, longest=0)
+
+
+# --- rows that cannot be read -------------------------------------------------------------------------------------------
+
+
+def spoilt(order_no="", code="005930"):
+    return (UnreadableRow(order_no, code, "a quantity of 10^30"),)
+
+
+def clear_readings(reader, *seconds):
+    return [isinstance(reader.reads(second), NotFound) for second in seconds]
+
+
+@pytest.mark.parametrize(
+    ("row", "blocks"),
+    [
+        (spoilt(), True),
+        (spoilt(code=""), True),
+        (spoilt("0000000009"), True),
+        (spoilt("0000000009", ""), True),
+        (spoilt(code="000660"), False),
+        (spoilt("0000000001"), False),  # listed before the sending
+        (spoilt("0000000005"), False),  # another order of ours
+    ],
+)
+def test_no_absence_is_proven_by_a_list_with_a_row_that_cannot_be_read_and_may_be_the_order(row, blocks):
+    reader = Reader(LOST)
+    assert not any(clear_readings(reader, 2, 60, 120, 150, 180))
+    found = reader.reads(183, unreadable=row, linked=frozenset({"0000000005"}))
+    assert isinstance(found, NotFound) is not blocks
+
+
+def test_such_a_list_begins_the_wait_and_the_count_anew():
+    reader = Reader(LOST)
+    assert not any(clear_readings(reader, 2, 60, 120))
+    assert reader.reads(150, unreadable=spoilt()) is None
+    assert clear_readings(reader, 180, 183, 210, 270, 300, 330, 333) == [False] * 6 + [True]
+
+    few = Reader(LOST)
+    assert not any(clear_readings(few, 2, 60, 120, 140))
+    assert few.reads(150, unreadable=spoilt()) is None
+    assert clear_readings(few, 270, 330, 333, 336, 339) == [False] * 4 + [True]
+
+    early = Reader(LOST)
+    assert not any(clear_readings(early, 2, 60, 120, 140))
+    assert early.reads(150, unreadable=spoilt()) is None
+    assert clear_readings(early, 160, 170, 180, 330, 333, 363) == [False] * 5 + [True]
+
+
+def test_a_rejection_is_believed_after_readings_five_seconds_apart():
+    assert clear_readings(Reader(CLAIMED), 5.5, 10, 10.5) == [False, False, True]
+    assert clear_readings(Reader(CLAIMED), 5.6, 10, 10.5) == [False, False, False]
+    assert clear_readings(Reader(CLAIMED), 5, 9.9, 10.5) == [False, False, False]
