@@ -31,7 +31,8 @@ _MARGIN = 1.05
 MIN_INTERVALS = {Env.REAL: 0.2, Env.PAPER: _MARGIN}
 
 _ACCOUNT = re.compile(r"[0-9]{8}-?[0-9]{2}")
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,4000}")
+"""What may stand in a header: keys of ours, and the token, hash and websocket key that KIS gives."""
 _REQUIRED = ("KIS_APP_KEY", "KIS_APP_SECRET", "KIS_ACCOUNT")
 _TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
 _FALSE = frozenset({"0", "false", "no", "off", "n", "f", ""})
@@ -89,7 +90,7 @@ class KisConfig:
         for name, setting in (("app_key", "KIS_APP_KEY"), ("app_secret", "KIS_APP_SECRET")):
             # A pasted line end must not reach a header.
             object.__setattr__(self, name, getattr(self, name).strip())
-            if not _HEADER_SAFE.fullmatch(getattr(self, name)):
+            if not HEADER_SAFE.fullmatch(getattr(self, name)):
                 raise self._wrong("is empty or holds characters no key has", setting)
         if not _ACCOUNT.fullmatch(self.account.strip()):
             raise self._wrong("is not of the form 12345678-01", "KIS_ACCOUNT")

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import httpx
 
 from kis.callers import lane_of_read
+from kis.config import HEADER_SAFE
 from kis.endpoints import APPROVAL, EXECUTIONS, EXECUTIONS_OLDER, HASHKEY, OPEN_ORDERS, TOKEN, Endpoint
 from kis.error_codes import NO_ROWS, code_of, is_success
 from kis.errors import BadAnswer, BadRequest, KisError, NotSent, Throttled, TokenRejected, Unavailable, Unsupported
@@ -25,7 +26,7 @@ from kis.rate_limit import RateLimiter
 from kis.responses import ApiResponse, ErrorMapper, HeaderList, Headers, Pages, clock_offset, decoded
 from kis.retry import RetryBudget
 from kis.single_flight import MAX_CACHE_AGE, ResponseCache, SingleFlight
-from kis.token import HEADER_SAFE, TokenStore
+from kis.token import TokenStore
 from kis.transport import (
     MAX_BODY,
     NEVER_SENT,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import re
 import stat
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ import structlog
 from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel
 
-from kis.config import REST_URLS
+from kis.config import HEADER_SAFE, REST_URLS
 from kis.errors import BadAnswer, Misconfigured, NotSent, Throttled, Unavailable
 from kis.krx import KST
 
@@ -36,8 +35,6 @@ _ISSUE_INTERVAL = timedelta(seconds=61)
 _LOCK_POLL_INTERVAL = 0.05
 _MAX_LOCK_POLLS = 600  # half a minute: longer than issuing a token takes
 _PRIVATE_MODE = 0o600
-HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,4000}")
-"""What KIS gives us to send back in a header: token, hash, websocket key."""
 _NEVER = datetime(2000, 1, 1, tzinfo=KST)
 
 

@@ -99,7 +99,7 @@ class Invites(Store):
             try:
                 called = self._people.distinct(row["name"] or name, user_id)
                 person = self._people.put(user_id, called, Role(row["role"]), by=row["made_by"])
-            except NotAllowed:
+            except (NotAllowed, SameName):
                 return None
             self._audit.add("people.join", user_id=user_id, name=person.name, role=person.role.value)
             return Joined(person, row["made_by"] or 0)

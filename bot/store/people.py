@@ -4,7 +4,7 @@ Rows are never deleted: who was shut out stays known as that, and comes back onl
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
@@ -208,12 +208,12 @@ class People:
             raise SameName(name)
 
     def distinct(self, name: str, user_id: int) -> str:
-        """The name that somebody brings along, with the end of their id where it looks like another's."""
-        try:
-            self.refuse_likeness(name, user_id)
-        except SameName:
-            return f"{name} {user_id % 10_000:04d}"
-        return name
+        """The name that somebody brings along; with the end of their id, or all of it, if it looks like another's."""
+        for called in (name, f"{name} {user_id % 10_000:04d}"):
+            with suppress(SameName):
+                self.refuse_likeness(called, user_id)
+                return called
+        return f"{name} {user_id}"
 
     def _end(self, user_id: int, to: Status, by: int | None) -> None:
         self._change(user_id, "status", to.value)

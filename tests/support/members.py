@@ -39,7 +39,9 @@ def notifications(outbox: Outbox, *overseers: int) -> Notifications:
 def flood_control(clock: Callable[[], datetime]) -> FloodControl:
     """Admits what any person sends by hand; tells nobody of more."""
     guard = AccessGuard(lambda _: None)
-    return FloodControl(guard, frozenset(), ticks=lambda: clock().timestamp(), clock=clock, report=lambda _: None)
+    return FloodControl(
+        guard, frozenset(), ticks=lambda: clock().timestamp(), clock=clock, report=lambda _actor, _full: None
+    )
 
 
 def storage_monitor(db) -> StorageMonitor:

@@ -26,7 +26,7 @@ MAX_REMEMBERED = 10_000
 """Senders whose pace is remembered; the longest silent is forgotten first."""
 
 
-class _Kind(NamedTuple):
+class _PaceKey(NamedTuple):
     sender: int
     urgent: bool
 
@@ -52,15 +52,15 @@ class FloodControl:
         *,
         ticks: Callable[[], float],
         clock: Callable[[], datetime],
-        report: Callable[[Actor], None],
+        report: Callable[[Actor, bool], None],
     ) -> None:
-        """`urgent_words`: the commands that go first, in both languages; `report`: a person's flood has begun."""
+        """`urgent_words`: commands that go first; `report`: a person's flood began, and whether it takes a new day."""
         self._guard = guard
         self._urgent_words = urgent_words
         self._ticks = ticks
         self._clock = clock
         self._report = report
-        self._paces: OrderedDict[_Kind, _Pace] = OrderedDict()
+        self._paces: OrderedDict[_PaceKey, _Pace] = OrderedDict()
 
     def rank(self, update: Update) -> int:
         """The place of an update in its batch: the urgent go first."""
@@ -81,15 +81,15 @@ class FloodControl:
         sender = update.effective_user
         if sender is None:
             return True
-        kind, now, day = _Kind(sender.id, self.urgent(update)), self._ticks(), self._clock().date()
-        pace = self._paces.setdefault(kind, _Pace(now, day))
-        self._paces.move_to_end(kind)
+        key, now, day = _PaceKey(sender.id, self.urgent(update)), self._ticks(), self._clock().date()
+        pace = self._paces.setdefault(key, _Pace(now, day))
+        self._paces.move_to_end(key)
         if len(self._paces) > MAX_REMEMBERED:
             self._paces.popitem(last=False)
         quiet, pace.at = now - pace.at, now
         if pace.day != day:
             pace.day, pace.today = day, 0
-        if pace.flooding and quiet >= CALM_SECONDS:
+        if pace.flooding and quiet >= CALM_SECONDS and pace.today < MAX_A_DAY:
             pace.flooding = False
         pace.tokens = min(BURST, pace.tokens + quiet * PER_SECOND)
         if not pace.flooding and pace.tokens >= 1 and pace.today < MAX_A_DAY:
@@ -97,11 +97,11 @@ class FloodControl:
             return True
         if not pace.flooding:
             pace.flooding = True
-            self._tell(update)
+            self._tell(update, day_is_full=pace.today >= MAX_A_DAY)
         return False
 
-    def _tell(self, update: Update) -> None:
+    def _tell(self, update: Update, *, day_is_full: bool) -> None:
         visitor = self._guard.admit(update)
         if isinstance(visitor, Visitor):
             log.warning("updates of a person are dropped: too many", user=visitor.actor.user_id)
-            self._report(visitor.actor)
+            self._report(visitor.actor, day_is_full)

@@ -364,9 +364,11 @@ class Router:
             facts = {**facts, "message_id": request.message_id}
         self.post(kind, request.actor.chat_id, facts, reply_key(request.update_id))
 
-    def tell_of_flood(self, actor: Actor) -> None:
+    def tell_of_flood(self, actor: Actor, day_is_full: bool) -> None:  # as flood control reports it
         """Somebody let in sends more than is taken: they learn that they are not heard, and so do those in charge."""
         words = msgid("⏳ Too many messages: those that follow are not read. Pause for ten seconds and go on; /halt and order buttons always work.")  # fmt: skip
+        if day_is_full:
+            words = msgid("⏳ Too many messages today: until tomorrow no more are read. /halt and order buttons always work.")  # fmt: skip
         with use_language(self.lang_of(actor.user_id)):
             self._say_once_a_minute(actor, "flood", self.frame.text(words))
         self.report_fault("FLOOD", {"name": actor.name or actor.user_id})

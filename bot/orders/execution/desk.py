@@ -361,7 +361,9 @@ class Desk:
             with suppress(Stale):
                 self._save(order, events.TimedOut())
         for order in self._journal.in_state({OrderState.SUBMITTING}):
-            if order.id not in sending:  # a fault of ours ended it after its attempt was recorded
+            if order.id in sending:
+                continue
+            with suppress(Stale):  # a fault of ours ended it after its attempt was recorded
                 self._save(order, events.AnswerLost("INTERNAL"))
 
     def recover(self) -> None:

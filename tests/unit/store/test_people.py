@@ -553,3 +553,14 @@ def test_different_names_do_not_look_the_same_and_none_at_all_looks_like_nobodys
     names = ["홍길동", "홍길순", "김관리", "김판리", "Kim", "Kym", "이매매", "1001", "1002"]
     assert len({likeness(one) for one in names}) == len(names)
     assert likeness("") == likeness("\u3164 \u200b") == ""
+
+
+def test_who_brings_a_name_along_that_is_taken_even_with_the_end_of_their_id_gets_in_with_all_of_it(harness):
+    taken = harness.people.find(TRADER).name
+    harness.people.put(77_001, f"{taken} 4821", Role.VIEWER, by=OWNER)
+    link = harness.invites.make(Role.VIEWER, by=OWNER)
+
+    joined = harness.invites.join(link.token, 99_4821, taken)
+
+    assert joined is not None
+    assert joined.person.name == f"{taken} {99_4821}"

@@ -25,7 +25,7 @@ class World:
             frozenset({"halt", "중지"}),
             ticks=self.ticks,
             clock=lambda: self.now,
-            report=lambda actor: self.reported.append(actor.user_id),
+            report=lambda actor, full: self.reported.append((actor.user_id, full)),
         )
 
     def ticks(self):
@@ -50,7 +50,7 @@ class World:
 def test_a_burst_is_taken_the_rest_is_not_and_it_is_reported_once_a_flood():
     world = World()
     assert world.sends(7, 3_000) == BURST
-    assert world.reported == [7]
+    assert world.reported == [(7, False)]
     assert world.sends(8, 5) == 5
 
 
@@ -62,7 +62,7 @@ def test_whoever_goes_on_flooding_is_not_heard_until_they_have_been_quiet():
         assert world.sends(7, 1) == 0
     world.now += timedelta(seconds=CALM_SECONDS)
     assert world.sends(7, 100) == BURST
-    assert world.reported == [7, 7]
+    assert world.reported == [(7, False), (7, False)]
 
 
 @pytest.mark.parametrize("urgent", ["/halt", "/중지", "/HALT new"])
@@ -99,6 +99,7 @@ def test_what_a_person_may_store_on_a_day_is_bounded_and_the_next_day_begins_ane
         taken += world.sends(7, 1)
         world.now += timedelta(seconds=5)
     assert taken == MAX_A_DAY
+    assert world.reported == [(7, True)], "once, and not after every pause"
     world.now += timedelta(seconds=CALM_SECONDS)
     assert world.sends(7, 1) == 1
 
